@@ -1,0 +1,1 @@
+"""Train and run D2C-SR on pairs made by d2crealsr."""

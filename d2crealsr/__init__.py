@@ -1,0 +1,1 @@
+"""Build a real-world super-resolution dataset from raw captures."""

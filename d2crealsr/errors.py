@@ -1,0 +1,83 @@
+"""All exceptions of the package, in one tree.
+
+::
+
+    D2CRealSRError
+    ├── UsageError            wrong use, exit code 2
+    │   ├── SettingsError     a setting out of its range
+    │   ├── LayoutError       a folder of captures or pairs that is not laid out as it must be
+    │   └── TableError        a table whose columns or values break its schema
+    ├── ImageError            one image that cannot be read; becomes the scene's row, never ends a run
+    └── MachineError          the machine failed (disk, lock, scheduler), exit code 1
+        └── LockError         another run holds the folder
+
+An expected failure of one pair is no exception but a value, :class:`d2crealsr.types.AlignmentFailure`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+__all__ = [
+    "D2CRealSRError",
+    "ImageError",
+    "LayoutError",
+    "LockError",
+    "MachineError",
+    "SettingsError",
+    "TableError",
+    "UsageError",
+]
+
+
+class D2CRealSRError(Exception):
+    """Base of every error raised on purpose. Its text is one line: what, where, got, expected, what to do."""
+
+    exit_code: ClassVar[int] = 1
+
+
+class UsageError(D2CRealSRError):
+    """The caller asked for something that cannot be done as asked."""
+
+    exit_code = 2
+
+
+class SettingsError(UsageError):
+    """A setting is outside its documented range."""
+
+
+class LayoutError(UsageError):
+    """A folder or list of captures or pairs is not laid out as it must be."""
+
+
+class TableError(UsageError):
+    """A table breaks its schema: columns missing, values out of range, rows twice."""
+
+
+class ImageError(D2CRealSRError):
+    """One image cannot be read.
+
+    Attributes
+    ----------
+    reason : str
+        Stable reason code of the manifest, ``"unreadable"`` unless something sharper is known.
+    """
+
+    def __init__(self, message: str, *, reason: str = "unreadable") -> None:
+        super().__init__(message)
+        self.reason = reason
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (_image_error, (str(self), self.reason))
+
+
+def _image_error(message: str, reason: str) -> ImageError:
+    return ImageError(message, reason=reason)
+
+
+class MachineError(D2CRealSRError):
+    """The machine failed: disk, permission, scheduler."""
+
+
+class LockError(MachineError):
+    """Another run holds the folder."""

@@ -1,0 +1,234 @@
+"""The one place that calls OpenCV: a thin, typed layer over loose stubs and surprising defaults.
+
+Images here are RGB wherever colour matters. Matrices map *output* pixel centres to *input* pixel centres (the direction
+a warp needs), so no call inverts behind the caller's back.
+
+Notes
+-----
+Traps this layer takes care of: ``SIFT_create`` is biased by +0.25 px unless ``enable_precise_upscale`` is set (opencv
+issue 23123); robust estimators draw from a global generator unless given a state; ``GaussianBlur`` shortens its kernel
+on 8-bit input; colour order is BGR on disk functions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple, TypeAlias, cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from d2crealsr.types import Array, Image, Matrix, Size
+
+__all__ = [
+    "DecodeError",
+    "Keypoints",
+    "blur",
+    "decode",
+    "demosaic_edge_aware",
+    "encode_jpeg",
+    "encode_png",
+    "encode_tiff",
+    "find_homography",
+    "match_descriptors",
+    "perspective_points",
+    "remap",
+    "resize",
+    "sift",
+    "use_one_thread",
+    "warp",
+]
+
+Pixels: TypeAlias = NDArray[Any]
+Float32: TypeAlias = NDArray[np.float32]
+Interpolation: TypeAlias = Literal["nearest", "linear", "cubic", "lanczos4", "area"]
+
+_INTERPOLATION: dict[Interpolation, int] = {
+    "nearest": cv2.INTER_NEAREST,
+    "linear": cv2.INTER_LINEAR,
+    "cubic": cv2.INTER_CUBIC,
+    "lanczos4": cv2.INTER_LANCZOS4,
+    "area": cv2.INTER_AREA,
+}
+
+
+class DecodeError(ValueError):
+    """OpenCV could not decode the bytes."""
+
+
+class Keypoints(NamedTuple):
+    """SIFT features: positions (N, 2) as (x, y) in px, sizes (N,) in px, descriptors (N, 128) float32."""
+
+    points: Array
+    sizes: Array
+    descriptors: Float32
+
+
+def use_one_thread() -> None:
+    """Keep OpenCV to the calling thread: process pools do not limit its own, and bytes must not depend on it."""
+    cv2.setNumThreads(1)
+
+
+def decode(data: bytes) -> Pixels:
+    """Decode an image file's bytes as they are: own depth, orientation flag not applied, RGB(A) or grey.
+
+    Raises
+    ------
+    DecodeError
+        When the bytes are no whole image.
+    """
+    try:
+        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+    except cv2.error as error:
+        raise DecodeError(str(error).strip().splitlines()[-1]) from error
+    if pixels is None:
+        raise DecodeError("the data is truncated or damaged")
+    if pixels.ndim == 3 and pixels.shape[2] in (3, 4):
+        order = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
+        pixels = cv2.cvtColor(pixels, order)
+    return cast("Pixels", pixels)
+
+
+def _encode(suffix: str, image: Pixels, parameters: list[int]) -> bytes:
+    if image.ndim == 3:
+        image = cv2.cvtColor(image, cv2.COLOR_RGB2BGR if image.shape[2] == 3 else cv2.COLOR_RGBA2BGRA)
+    done, data = cv2.imencode(suffix, image, parameters)
+    if not done:
+        raise ValueError(f"cannot encode {image.dtype} {image.shape} as {suffix}")
+    return data.tobytes()
+
+
+def encode_png(image: Pixels) -> bytes:
+    """PNG bytes of an RGB, RGBA or grey image, 8 or 16 bit."""
+    return _encode(".png", image, [])
+
+
+def encode_jpeg(image: Pixels, quality: int = 95) -> bytes:
+    """JPEG bytes of an 8-bit RGB or grey image, default chroma subsampling (4:2:0)."""
+    return _encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+
+
+def encode_tiff(image: Pixels) -> bytes:
+    """TIFF bytes of an RGB or grey image, 8 or 16 bit."""
+    return _encode(".tiff", image, [])
+
+
+def blur(image: Float32, sigma: float) -> Float32:
+    """Gaussian blur in float32, kernel cut at 4σ, borders reflected. σ in px of this image; 0 returns the input."""
+    if sigma <= 0:
+        return image
+    radius = max(1, int(np.ceil(4 * sigma)))
+    size = (2 * radius + 1, 2 * radius + 1)
+    blurred = cv2.GaussianBlur(image, size, sigmaX=sigma, sigmaY=sigma, borderType=cv2.BORDER_REFLECT_101)
+    return cast("Float32", blurred)
+
+
+def resize(image: Pixels, size: Size, interpolation: Interpolation) -> Pixels:
+    """Resize with OpenCV's half-pixel convention ``x' = s·x + (s−1)/2`` (s = output ÷ input size)."""
+    return cast("Pixels", cv2.resize(image, tuple(size), interpolation=_INTERPOLATION[interpolation]))
+
+
+def warp(
+    image: Pixels,
+    H_out_to_in: Matrix,
+    size: Size,
+    interpolation: Interpolation = "linear",
+    *,
+    outside: Literal["reflect", "zero"] = "reflect",
+) -> Pixels:
+    """Sample ``image`` at ``H_out_to_in`` of every output pixel centre; the output has ``size`` (width, height)."""
+    return cast(
+        "Pixels",
+        cv2.warpPerspective(
+            image,
+            H_out_to_in,
+            tuple(size),
+            flags=_INTERPOLATION[interpolation] | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REFLECT_101 if outside == "reflect" else cv2.BORDER_CONSTANT,
+        ),
+    )
+
+
+def remap(
+    image: Pixels,
+    map_x: Float32,
+    map_y: Float32,
+    interpolation: Interpolation = "linear",
+    *,
+    outside: Literal["reflect", "zero"] = "reflect",
+) -> Pixels:
+    """Sample ``image`` at (map_x, map_y), pixel centres of the input, one per output pixel."""
+    border = cv2.BORDER_REFLECT_101 if outside == "reflect" else cv2.BORDER_CONSTANT
+    return cast("Pixels", cv2.remap(image, map_x, map_y, _INTERPOLATION[interpolation], borderMode=border))
+
+
+def perspective_points(H: Matrix, points: Array) -> Array:
+    """``H`` applied to (..., 2) points (x, y), in float64."""
+    projected = points @ H[:2, :2].T + H[:2, 2]
+    depth = points @ H[2, :2] + H[2, 2]
+    return cast("Array", projected / depth[..., None])
+
+
+def sift(
+    image: NDArray[np.uint8], *, contrast_threshold: float, mask: NDArray[np.uint8] | None = None
+) -> Keypoints:
+    """Detect SIFT keypoints and describe them, with unbiased positions.
+
+    ``enable_precise_upscale`` is what keeps positions unbiased; without it every keypoint lies +0.25 px off.
+    """
+    detector = cv2.SIFT_create(contrastThreshold=contrast_threshold, enable_precise_upscale=True)
+    found, descriptors = detector.detectAndCompute(image, mask)
+    if descriptors is None or not found:
+        return Keypoints(np.empty((0, 2)), np.empty(0), np.empty((0, 128), np.float32))
+    points = np.array([k.pt for k in found], dtype=np.float64)
+    sizes = np.array([k.size for k in found], dtype=np.float64)
+    return Keypoints(points, sizes, cast("Float32", descriptors))
+
+
+def match_descriptors(query: Float32, train: Float32) -> tuple[NDArray[np.intp], Float32]:
+    """Two nearest neighbours (L2) of each query descriptor: indices (N, 2) and distances (N, 2)."""
+    matches = cv2.BFMatcher(cv2.NORM_L2).knnMatch(query, train, k=2)
+    index = np.array([[m.trainIdx for m in pair] for pair in matches], dtype=np.intp)
+    distance = np.array([[m.distance for m in pair] for pair in matches], dtype=np.float32)
+    return index, distance
+
+
+def find_homography(
+    source: Array, target: Array, *, threshold: float, iterations: int = 5000, seed: int = 0
+) -> tuple[Matrix | None, NDArray[np.bool_]]:
+    """Robust homography source → target by MAGSAC++ (Barath et al., CVPR 2020, doi:10.1109/CVPR42600.2020.00138).
+
+    Points are (N, 2) in px, ``threshold`` in px of the target. The same input gives the same result on every call.
+    """
+    parameters = cv2.UsacParams()
+    parameters.confidence = 0.9999
+    parameters.maxIterations = iterations
+    parameters.threshold = threshold
+    parameters.score = cv2.SCORE_METHOD_MAGSAC
+    parameters.sampler = cv2.SAMPLING_UNIFORM
+    parameters.loMethod = cv2.LOCAL_OPTIM_SIGMA
+    parameters.loIterations = 10
+    parameters.loSampleSize = 50
+    parameters.final_polisher = cv2.MAGSAC
+    parameters.final_polisher_iterations = 3
+    parameters.isParallel = False
+    parameters.randomGeneratorState = seed
+    try:
+        H, inliers = cv2.findHomography(source, target, parameters)
+    except cv2.error:
+        H, inliers = None, None
+    if H is None or inliers is None or not np.isfinite(H).all() or abs(H[2, 2]) < 1e-12:
+        return None, np.zeros(len(source), dtype=bool)
+    return np.asarray(H / H[2, 2], dtype=np.float64), inliers.ravel().astype(bool)
+
+
+def demosaic_edge_aware(mosaic: NDArray[np.uint16]) -> NDArray[np.uint16]:
+    """Edge-aware demosaic of an RGGB mosaic (red at pixel (0, 0)) to RGB, 16 bit."""
+    return cast("NDArray[np.uint16]", cv2.cvtColor(mosaic, cv2.COLOR_BayerRGGB2RGB_EA))
+
+
+def as_image(pixels: Pixels) -> Image:
+    """Narrow the type of (H, W, 3) 8- or 16-bit pixels after checking them."""
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
+        raise ValueError(f"expected (H, W, 3) uint8 or uint16 RGB, got {pixels.shape} {pixels.dtype}")
+    return cast("Image", pixels)

@@ -1,0 +1,61 @@
+"""Settings of the toolkit. Every default stands here once; the command line reads its options from these fields."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from d2crealsr.errors import SettingsError
+from d2crealsr.types import Size
+
+__all__ = ["AlignSettings", "CropRequest", "crop_request", "setting"]
+
+CropRequest: TypeAlias = str
+"""``"default"``, ``"max"`` or ``"WxH"`` in LR px."""
+
+
+def setting(
+    default: Any, doc: str, *, unit: str = "", at_least: float | None = None, at_most: float | None = None
+) -> Any:
+    """A dataclass field that carries its own documentation and range."""
+    return dataclasses.field(
+        default=default, metadata={"doc": doc, "unit": unit, "at_least": at_least, "at_most": at_most}
+    )
+
+
+def crop_request(text: CropRequest) -> Size | None:
+    """The size asked for by ``"WxH"``; None for ``"default"`` and ``"max"``."""
+    if text in ("default", "max"):
+        return None
+    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    if match is None:
+        raise SettingsError(f"crop: got {text!r}, expected WxH in LR pixels (as 432x288), 'max' or 'default'")
+    return Size(int(match[1]), int(match[2]))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AlignSettings:
+    """What decides the result of aligning one pair. Two runs with equal settings and inputs publish equal bytes."""
+
+    scale: int = setting(8, "HR pixels per LR pixel of the published pairs", at_least=1, at_most=16)
+    iters: int = setting(3, "SIFT registrations, the rough one included", at_least=1, at_most=20)
+    crop: CropRequest = setting(
+        "default", "LR crop: WxH, 'max' or 'default' (57.6 % of the HR frame)", unit="LR px"
+    )
+    brightness: bool = setting(True, "bring the published HR to LR's brightness")
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        crop_request(self.crop)
+
+
+def check_ranges(settings: Any) -> None:
+    """Raise :class:`SettingsError` for the first field outside the range its metadata documents."""
+    for f in dataclasses.fields(settings):
+        value, low, high = getattr(settings, f.name), f.metadata.get("at_least"), f.metadata.get("at_most")
+        if (low is not None and value < low) or (high is not None and value > high):
+            wanted = f"{low} to {high}" if high is not None else f"at least {low}"
+            option = "--" + f.name.replace("_", "-")
+            raise SettingsError(f"{f.name}: got {value}, expected {wanted}; change {option}")
