@@ -169,14 +169,13 @@ def perspective_points(H: Matrix, points: Array) -> Array:
     return cast("Array", projected / depth[..., None])
 
 
-def sift(
-    image: NDArray[np.uint8], *, contrast_threshold: float, mask: NDArray[np.uint8] | None = None
-) -> Keypoints:
+def sift(image: NDArray[np.uint8], *, contrast_threshold: float, mask: NDArray[np.uint8] | None = None) -> Keypoints:
     """Detect SIFT keypoints and describe them, with unbiased positions.
 
     ``enable_precise_upscale`` is what keeps positions unbiased; without it every keypoint lies +0.25 px off.
     """
-    detector = cv2.SIFT_create(contrastThreshold=contrast_threshold, enable_precise_upscale=True)
+    create: Any = vars(cv2)["SIFT_create"]  # the stubs of OpenCV 5 leave it out
+    detector = create(contrastThreshold=contrast_threshold, enable_precise_upscale=True)
     found, descriptors = detector.detectAndCompute(image, mask)
     if descriptors is None or not found:
         return Keypoints(np.empty((0, 2)), np.empty(0), np.empty((0, 128), np.float32))

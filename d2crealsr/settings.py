@@ -41,9 +41,7 @@ class AlignSettings:
 
     scale: int = setting(8, "HR pixels per LR pixel of the published pairs", at_least=1, at_most=16)
     iters: int = setting(3, "SIFT registrations, the rough one included", at_least=1, at_most=20)
-    crop: CropRequest = setting(
-        "default", "LR crop: WxH, 'max' or 'default' (57.6 % of the HR frame)", unit="LR px"
-    )
+    crop: CropRequest = setting("default", "LR crop: WxH, 'max' or 'default' (57.6 % of the HR frame)", unit="LR px")
     brightness: bool = setting(True, "bring the published HR to LR's brightness")
 
     def __post_init__(self) -> None:

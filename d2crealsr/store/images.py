@@ -71,9 +71,7 @@ def read_header(data: bytes, name: str) -> Header:
     if width * height > MAX_PIXELS:
         raise ImageError(f"{name}: {width}x{height} pixels, at most {MAX_PIXELS:,} are read; check the file")
     if mode == "CMYK" or mode.startswith("F"):
-        raise ImageError(
-            f"{name}: colour mode {mode}, expected RGB or grey of 8 or 16 bits; export it as RGB"
-        )
+        raise ImageError(f"{name}: colour mode {mode}, expected RGB or grey of 8 or 16 bits; export it as RGB")
     if frames > 1 and kind != "MPO":
         raise ImageError(f"{name}: holds {frames} pictures, expected one; export a single picture")
     if orientation not in range(1, 9):
@@ -95,9 +93,7 @@ def read_image(path: Path) -> Image:
     try:
         data = path.read_bytes()
     except OSError as error:
-        raise ImageError(
-            f"{name}: cannot be read ({error.strerror}); check the file and its permissions"
-        ) from error
+        raise ImageError(f"{name}: cannot be read ({error.strerror}); check the file and its permissions") from error
     header = read_header(data, name)
     if header.format == "TIFF":
         data = _without_tiff_orientation(data)
@@ -141,7 +137,7 @@ def _oriented(image: Image, orientation: int) -> Image:
         image = image[:, ::-1]
     if orientation in (3, 4, 7, 8):
         image = image[::-1]
-    return np.ascontiguousarray(image)
+    return opencv.as_image(np.ascontiguousarray(image))
 
 
 def _without_tiff_orientation(data: bytes) -> bytes:
