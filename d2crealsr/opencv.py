@@ -26,12 +26,12 @@ __all__ = [
     "blur",
     "decode",
     "demosaic_edge_aware",
+    "dilate",
     "encode_jpeg",
     "encode_png",
     "encode_tiff",
     "find_homography",
     "match_descriptors",
-    "perspective_points",
     "remap",
     "resize",
     "sift",
@@ -162,13 +162,6 @@ def remap(
     return cast("Pixels", cv2.remap(image, map_x, map_y, _INTERPOLATION[interpolation], borderMode=border))
 
 
-def perspective_points(H: Matrix, points: Array) -> Array:
-    """``H`` applied to (..., 2) points (x, y), in float64."""
-    projected = points @ H[:2, :2].T + H[:2, 2]
-    depth = points @ H[2, :2] + H[2, 2]
-    return cast("Array", projected / depth[..., None])
-
-
 def sift(image: NDArray[np.uint8], *, contrast_threshold: float, mask: NDArray[np.uint8] | None = None) -> Keypoints:
     """Detect SIFT keypoints and describe them, with unbiased positions.
 
@@ -231,3 +224,9 @@ def as_image(pixels: Pixels) -> Image:
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"expected (H, W, 3) uint8 or uint16 RGB, got {pixels.shape} {pixels.dtype}")
     return cast("Image", pixels)
+
+
+def dilate(mask: NDArray[np.bool_], radius: int = 1) -> NDArray[np.bool_]:
+    """Grow a mask by ``radius`` pixels in all eight directions."""
+    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    return cv2.dilate(mask.astype(np.uint8), kernel) > 0

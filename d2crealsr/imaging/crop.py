@@ -1,0 +1,99 @@
+"""Which rectangle of the LR capture is published."""
+
+from __future__ import annotations
+
+import bisect
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from d2crealsr.settings import crop_request
+from d2crealsr.types import Crop, Size
+
+if TYPE_CHECKING:
+    from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.settings import CropRequest
+    from d2crealsr.types import Array
+
+__all__ = ["MIN_SIDE", "choose_crop", "default_size", "requested_size"]
+
+MIN_SIDE = 32
+"""Smallest published LR side, in px; a smaller crop is rejected as ``crop_too_small``."""
+
+_FRACTION = 0.288
+"""Half the share of the HR frame that is published: 3456×2304 of 6000×4000, as in the paper."""
+
+_HR_MARGIN = 2.0
+"""HR px that a published pixel keeps from the capture's border, so that the interpolation never reaches beyond it."""
+
+
+def default_size(hr_size: Size, scale: int) -> Size:
+    """LR size of the default crop: 432×288 for 6000×4000 at ×8.
+
+    Examples
+    --------
+    >>> default_size(Size(6000, 4000), 8)
+    Size(width=432, height=288)
+    """
+    return Size(2 * math.floor(_FRACTION * hr_size.width / scale), 2 * math.floor(_FRACTION * hr_size.height / scale))
+
+
+def requested_size(request: CropRequest, mapping: CaptureMapping, scale: int) -> Size:
+    """LR size that ``--crop`` asks for. ``default`` at scale 1 is ``max``: same-size pairs are kept whole."""
+    explicit = crop_request(request)
+    if explicit is not None:
+        return explicit
+    if request == "max" or scale == 1:
+        return mapping.lr_size
+    return default_size(mapping.hr_size, scale)
+
+
+def choose_crop(mapping: CaptureMapping, scale: int, request: CropRequest) -> Crop:
+    """The LR rectangle to publish: of the requested size around the HR frame's centre as seen in LR.
+
+    Where that does not fit into both captures, the rectangle of largest area with that centre that does; possibly
+    empty. Its origin is a whole LR pixel.
+    """
+    wanted = requested_size(request, mapping, scale)
+    centre = mapping.hr_centre_in_lr
+
+    def around_centre(width: int, height: int) -> Crop:
+        x, y = np.floor(centre - (np.array([width, height]) - 1) / 2 + 0.5).astype(int)
+        return Crop(int(x), int(y), width, height)
+
+    def tallest(width: int) -> Crop:
+        heights = range(wanted.height, 0, -2)
+        first = bisect.bisect_left(
+            heights, True, key=lambda height: _fits(around_centre(width, height), mapping, scale)
+        )
+        return around_centre(width, heights[first]) if first < len(heights) else around_centre(0, 0)
+
+    if not np.isfinite(centre).all():
+        return Crop(0, 0, 0, 0)
+    best = around_centre(0, 0)
+    for width in range(wanted.width, 0, -2):
+        if width * wanted.height <= best.width * best.height:
+            break
+        best = max(best, tallest(width), key=lambda crop: crop.width * crop.height)
+    return best
+
+
+def _fits(crop: Crop, mapping: CaptureMapping, scale: int) -> bool:
+    """Whether a crop lies inside both captures."""
+    if crop.x < 0 or crop.y < 0 or crop.x + crop.width > mapping.lr_size.width:
+        return False
+    if crop.y + crop.height > mapping.lr_size.height:
+        return False
+    p_hr = mapping.lr_to_hr(_border(crop, scale))
+    inside = (p_hr >= _HR_MARGIN) & (p_hr <= np.array(mapping.hr_size) - 1 - _HR_MARGIN)
+    return bool(inside.all())
+
+
+def _border(crop: Crop, scale: int) -> Array:
+    """Where in the LR capture the outermost published HR pixel centres lie: points along a crop's four sides, (68, 2)."""
+    low = 0.5 / scale - 0.5
+    x = crop.x + np.linspace(low, crop.width - 1 - low, 17)
+    y = crop.y + np.linspace(low, crop.height - 1 - low, 17)
+    sides = [(x, np.full(17, y[0])), (x, np.full(17, y[-1])), (np.full(17, x[0]), y), (np.full(17, x[-1]), y)]
+    return np.concatenate([np.stack(side, axis=1) for side in sides])

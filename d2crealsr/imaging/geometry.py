@@ -1,0 +1,193 @@
+"""Homographies, half pixels and radial distortion.
+
+Convention: points are (x, y), pixel (0, 0) is the centre of the first pixel, ``H_a_to_b`` maps pixel centres of a to
+those of b, ``H[2, 2] = 1``. Radial distortion maps captured to ideal positions by
+``x_ideal = c + (x − c)·(1 + k1·r²)`` with r = 1 at the corner of the capture.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from d2crealsr.types import Array, Matrix, Size
+
+__all__ = [
+    "CaptureMapping",
+    "Lens",
+    "anisotropy",
+    "compose",
+    "corners",
+    "frame_centre",
+    "inverse",
+    "jacobian",
+    "normalised",
+    "perspective_ratio",
+    "project",
+    "rotation_deg",
+    "scale_effective",
+    "scaling",
+    "translation",
+]
+
+
+def normalised(H: Matrix) -> Matrix:
+    """The same homography with ``H[2, 2] = 1``."""
+    return cast("Matrix", H / H[2, 2])
+
+
+def compose(*matrices: Matrix) -> Matrix:
+    """The product of homographies, rightmost applied first, normalised."""
+    product = matrices[0]
+    for matrix in matrices[1:]:
+        product = product @ matrix
+    return normalised(product)
+
+
+def inverse(H: Matrix) -> Matrix:
+    """The mapping the other way, normalised."""
+    return normalised(np.linalg.inv(H).astype(np.float64))
+
+
+def scaling(s: float) -> Matrix:
+    """Pixel centres of an image to those of the same image scaled by ``s``: ``x' = s·x + (s − 1)/2``.
+
+    Examples
+    --------
+    The first LR pixel's centre lies 3.5 HR pixels into the HR image at ×8:
+
+    >>> project(scaling(8), np.array([0.0, 0.0]))
+    array([3.5, 3.5])
+    """
+    shift = (s - 1) / 2
+    return np.array([[s, 0, shift], [0, s, shift], [0, 0, 1.0]])
+
+
+def translation(x: float, y: float) -> Matrix:
+    """Homography that adds (x, y)."""
+    return np.array([[1, 0, x], [0, 1, y], [0, 0, 1.0]])
+
+
+def project(H: Matrix, points: Array) -> Array:
+    """Apply ``H`` to (..., 2) points."""
+    projected = points @ H[:2, :2].T + H[:2, 2]
+    depth = points @ H[2, :2] + H[2, 2]
+    return cast("Array", projected / depth[..., None])
+
+
+def frame_centre(size: Size) -> Array:
+    """Centre of an image of ``size`` in its own pixel coordinates, ((W − 1)/2, (H − 1)/2)."""
+    return np.array([(size.width - 1) / 2, (size.height - 1) / 2])
+
+
+def corners(size: Size, *, inset: float = 0.0) -> Array:
+    """The four outer pixel centres of an image, (4, 2), clockwise from the first, moved inwards by ``inset`` px."""
+    right, bottom = size.width - 1 - inset, size.height - 1 - inset
+    return np.array([[inset, inset], [right, inset], [right, bottom], [inset, bottom]], dtype=np.float64)
+
+
+def jacobian(H: Matrix, point: Array) -> Matrix:
+    """Derivative of the mapping at one point, (2, 2): how a small step there is magnified, turned and sheared."""
+    depth = H[2, :2] @ point + H[2, 2]
+    image = project(H, point)
+    return cast("Matrix", (H[:2, :2] - np.outer(image, H[2, :2])) / depth)
+
+
+def scale_effective(H_hr_to_lr: Matrix, at: Array) -> float:
+    """HR pixels per LR pixel at a point of the HR capture; nan where the mapping folds over."""
+    determinant = float(np.linalg.det(jacobian(H_hr_to_lr, at)))
+    return determinant**-0.5 if determinant > 0 else float("nan")
+
+
+def rotation_deg(H_hr_to_lr: Matrix, at: Array) -> float:
+    """How far HR is turned to lie on LR, in degrees, (−180, 180]."""
+    J = jacobian(H_hr_to_lr, at)
+    return float(np.degrees(np.arctan2(J[1, 0] - J[0, 1], J[0, 0] + J[1, 1])))
+
+
+def anisotropy(H_hr_to_lr: Matrix, at: Array) -> float:
+    """Largest over smallest magnification at a point; 1 for a similarity."""
+    singular = np.linalg.svd(jacobian(H_hr_to_lr, at), compute_uv=False)
+    return float(singular[0] / max(singular[1], 1e-300))
+
+
+def perspective_ratio(H_hr_to_lr: Matrix, size: Size) -> float:
+    """Largest over smallest magnification among the corners of the HR capture; inf where one lies behind the camera."""
+    determinants = [float(np.linalg.det(jacobian(H_hr_to_lr, corner))) for corner in corners(size)]
+    if min(determinants) <= 0:
+        return float("inf")
+    return float(np.sqrt(max(determinants) / min(determinants)))
+
+
+class Lens:
+    """Radial distortion of one capture.
+
+    Parameters
+    ----------
+    k1 : float
+        Coefficient of ``x_ideal = c + (x − c)·(1 + k1·r²)``; 0 is a perfect lens.
+    size : Size
+        Size of the capture, which fixes the centre c and the unit of r (half the diagonal).
+    """
+
+    def __init__(self, k1: float, size: Size) -> None:
+        self.k1 = k1
+        self._centre = frame_centre(size)
+        self._unit = float(np.hypot(size.width, size.height)) / 2
+
+    def undistort(self, points: Array) -> Array:
+        """Captured → ideal positions, (..., 2)."""
+        if self.k1 == 0:
+            return points
+        offset = points - self._centre
+        r2 = np.sum(offset**2, axis=-1, keepdims=True) / self._unit**2
+        return cast("Array", self._centre + offset * (1 + self.k1 * r2))
+
+    def distort(self, points: Array) -> Array:
+        """Ideal → captured positions, (..., 2); the inverse of :meth:`undistort` by Newton's method on the radius."""
+        if self.k1 == 0:
+            return points
+        offset = points - self._centre
+        ideal = np.sqrt(np.sum(offset**2, axis=-1, keepdims=True)) / self._unit
+        captured = ideal.copy()
+        for _ in range(12):
+            captured -= (captured * (1 + self.k1 * captured**2) - ideal) / (1 + 3 * self.k1 * captured**2)
+        ratio = np.divide(captured, ideal, out=np.ones_like(ideal), where=ideal > 0)
+        return cast("Array", self._centre + offset * ratio)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaptureMapping:
+    """How the two captures of a pair lie on each other.
+
+    ``H_hr_to_lr`` maps ideal HR to ideal LR positions; the lenses take care of the way from and to the captures.
+    """
+
+    H_hr_to_lr: Matrix
+    hr_size: Size
+    lr_size: Size
+    k1_hr: float = 0.0
+    k1_lr: float = 0.0
+
+    @property
+    def is_planar(self) -> bool:
+        """Whether the mapping is a homography, without distortion on either side."""
+        return self.k1_hr == 0 and self.k1_lr == 0
+
+    def hr_to_lr(self, points_hr: Array) -> Array:
+        """Positions in the HR capture → positions in the LR capture, (..., 2)."""
+        ideal_lr = project(self.H_hr_to_lr, Lens(self.k1_hr, self.hr_size).undistort(points_hr))
+        return Lens(self.k1_lr, self.lr_size).distort(ideal_lr)
+
+    def lr_to_hr(self, points_lr: Array) -> Array:
+        """Positions in the LR capture → positions in the HR capture, (..., 2): ``distort_hr(H⁻¹·undistort_lr(p))``."""
+        ideal_hr = project(inverse(self.H_hr_to_lr), Lens(self.k1_lr, self.lr_size).undistort(points_lr))
+        return Lens(self.k1_hr, self.hr_size).distort(ideal_hr)
+
+    @property
+    def hr_centre_in_lr(self) -> Array:
+        """Where the middle of the HR frame lies in the LR capture."""
+        return self.hr_to_lr(frame_centre(self.hr_size))

@@ -1,0 +1,166 @@
+"""Light: tone curves, exact tables between stored values and linear light, and the brightness between two shots.
+
+Convention: linear light and encoded values are on [0, 1]; a stored value v of b bits is v / (2^b − 1).
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d2crealsr import opencv
+from d2crealsr.types import Size
+
+if TYPE_CHECKING:
+    from d2crealsr.types import Array, Image
+
+__all__ = [
+    "LUMA",
+    "Brightness",
+    "decode_tone",
+    "encode_tone",
+    "fit_brightness",
+    "luma",
+    "quantised",
+    "reduced_linear",
+    "saturated",
+    "to_linear",
+]
+
+Float32 = NDArray[np.float32]
+
+LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
+"""Luminance weights of linear RGB (ITU-R BT.709)."""
+
+_STRIP_ROWS = 512
+
+
+def decode_tone(encoded: NDArray[Any], tone: str) -> NDArray[Any]:
+    """Encoded → linear by the tone curve ``"srgb"`` (IEC 61966-2-1) or ``"gamma=G"`` (a power of G)."""
+    if tone == "srgb":
+        return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    return cast("NDArray[Any]", encoded ** _exponent(tone))
+
+
+def encode_tone(linear: NDArray[Any], tone: str) -> NDArray[Any]:
+    """Linear → encoded, the inverse of :func:`decode_tone`; input below 0 becomes 0."""
+    linear = np.maximum(linear, 0)
+    if tone == "srgb":
+        return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
+    return cast("NDArray[Any]", linear ** (1 / _exponent(tone)))
+
+
+def _exponent(tone: str) -> float:
+    name, _, value = tone.partition("=")
+    if name != "gamma":
+        raise ValueError(f"tone: got {tone!r}, expected 'srgb' or 'gamma=G' with G from 1 to 3.5")
+    return float(value)
+
+
+@cache
+def _decoding_table(levels: int, tone: str) -> Float32:
+    return decode_tone(np.arange(levels) / (levels - 1), tone).astype(np.float32)
+
+
+def to_linear(image: Image, tone: str) -> Float32:
+    """Stored values → linear light, float32 of the same shape."""
+    return _decoding_table(np.iinfo(image.dtype).max + 1, tone)[image]
+
+
+_ENCODER_BITS = 20
+
+
+@cache
+def _encoding_table(levels: int, tone: str) -> NDArray[np.uint16]:
+    """Linear light in steps of 2^−20 → stored value. The steepest curve moves by .0032 of an 8-bit step in one."""
+    linear = np.arange((1 << _ENCODER_BITS) + 1) / (1 << _ENCODER_BITS)
+    stored: NDArray[np.uint16] = np.rint(encode_tone(linear, tone) * (levels - 1)).astype(np.uint16)
+    return stored
+
+
+def quantised(linear: Float32, tone: str, dtype: np.dtype[Any]) -> Image:
+    """Linear light → stored values of ``dtype``, clipped to its range and rounded once."""
+    levels = np.iinfo(dtype).max + 1
+    if dtype == np.uint8:
+        index = np.clip(linear, 0, 1) * np.float32(1 << _ENCODER_BITS) + np.float32(0.5)
+        return opencv.as_image(_encoding_table(levels, tone).astype(np.uint8)[index.astype(np.int32)])
+    encoded = encode_tone(np.clip(linear.astype(np.float64), 0, 1), tone)
+    return opencv.as_image(np.rint(encoded * (levels - 1)).astype(dtype))
+
+
+def luma(linear: Float32) -> Float32:
+    """Luminance of linear RGB, (..., 3) → (...)."""
+    return cast("Float32", linear @ LUMA)
+
+
+def reduced_linear(image: Image, factor: int, tone: str) -> Float32:
+    """Linear light of an image averaged over ``factor`` × ``factor`` pixels, (H // factor, W // factor, 3).
+
+    Works in strips, so that a 24-megapixel capture costs a few megabytes beyond its result. Rows and columns beyond the
+    last whole block are left out, which keeps ``x = factor·x' + (factor − 1)/2`` exact.
+    """
+    rows, columns = image.shape[0] // factor, image.shape[1] // factor
+    reduced = np.empty((rows, columns, 3), dtype=np.float32)
+    step = max(1, _STRIP_ROWS // factor)
+    for top in range(0, rows, step):
+        bottom = min(rows, top + step)
+        strip = to_linear(image[top * factor : bottom * factor, : columns * factor], tone)
+        reduced[top:bottom] = opencv.resize(strip, Size(columns, bottom - top), "area") if factor > 1 else strip
+    return reduced
+
+
+def saturated(image: Image) -> NDArray[np.bool_]:
+    """Pixels with a channel within 2 % of the top, grown by one pixel, (H, W)."""
+    top = np.iinfo(image.dtype).max
+    bright: NDArray[np.bool_] = np.any(image >= 250 / 255 * top, axis=2)
+    return opencv.dilate(bright)
+
+
+class Brightness(NamedTuple):
+    """``lr ≈ gain·hr + offset`` per channel in linear light."""
+
+    gain: tuple[float, float, float]
+    offset: tuple[float, float, float]
+
+
+def fit_brightness(hr: Float32, lr: Float32, valid: NDArray[np.bool_]) -> Brightness:
+    """Gain and offset per channel that bring HR, degraded to LR's grid, to LR's brightness.
+
+    Parameters
+    ----------
+    hr, lr : (H, W, 3) ndarray
+        Linear light on one grid.
+    valid : (H, W) ndarray
+        Pixels to trust: textured by both shots, not clipped in either.
+
+    Notes
+    -----
+    Iteratively reweighted least squares with Tukey's biweight (c = 4.685 robust σ), so that highlights, dust and
+    occlusions do not pull. The offset is dropped where a channel's range is too small to tell it from the gain.
+    """
+    fits = [_robust_line(hr[..., c][valid], lr[..., c][valid]) for c in range(3)]
+    gains, offsets = zip(*fits, strict=True)
+    return Brightness(gains, offsets)
+
+
+def _robust_line(x: Array | Float32, y: Array | Float32) -> tuple[float, float]:
+    """Slope and intercept of y on x, robust to outliers; (1, 0) without enough points."""
+    x, y = x.astype(np.float64), y.astype(np.float64)
+    if len(x) < 16 or x.mean() <= 0:
+        return 1.0, 0.0
+    if x.std() < 0.02 * x.mean():
+        return float(np.median(y) / np.median(x)), 0.0
+    weights = np.ones_like(x)
+    gain, offset = 1.0, 0.0
+    for _ in range(8):
+        total = weights.sum()
+        mean_x, mean_y = (weights @ x) / total, (weights @ y) / total
+        gain = float((weights * (x - mean_x)) @ (y - mean_y) / ((weights * (x - mean_x)) @ (x - mean_x)))
+        offset = float(mean_y - gain * mean_x)
+        residual = y - gain * x - offset
+        scale = 4.685 * 1.4826 * float(np.median(np.abs(residual))) + 1e-9
+        weights = np.clip(1 - (residual / scale) ** 2, 0, None) ** 2
+    return gain, offset

@@ -1,0 +1,110 @@
+"""The one resampling: the sharp HR capture onto the HR grid of an LR crop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from d2crealsr import opencv
+from d2crealsr.imaging import geometry, photometry
+from d2crealsr.types import Size
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.types import Array, Crop, Image, Matrix, Photometry
+
+__all__ = ["grid_to_lr", "published_positions", "warp_hr"]
+
+_KERNEL_MARGIN = 4
+"""HR px kept around the part that is warped, for the interpolation kernel."""
+
+
+def grid_to_lr(crop: Crop, scale: int) -> Matrix:
+    """Published HR pixel centres → LR capture: ``p_lr = (x0 + (u + .5)/s − .5, y0 + (v + .5)/s − .5)``.
+
+    Examples
+    --------
+    The middle of the first LR pixel of a crop at (100, 50) lies between HR pixels 3 and 4:
+
+    >>> from d2crealsr.types import Crop
+    >>> geometry.project(grid_to_lr(Crop(100, 50, 10, 10), 8), np.array([3.5, 3.5]))
+    array([100.,  50.])
+    """
+    return geometry.compose(geometry.translation(crop.x, crop.y), geometry.inverse(geometry.scaling(scale)))
+
+
+def published_positions(points: Array, mapping: CaptureMapping, crop: Crop, scale: int) -> Array:
+    """Where in the HR capture the published HR pixels (u, v) come from. Points and result are (..., 2), in px."""
+    return mapping.lr_to_hr(geometry.project(grid_to_lr(crop, scale), points))
+
+
+def warp_hr(hr: Image, mapping: CaptureMapping, crop: Crop, scale: int, light: Photometry) -> Image:
+    """The published HR: linearised, warped once in float, brought to LR's brightness, encoded and rounded once.
+
+    Parameters
+    ----------
+    hr : (H, W, 3) ndarray
+        The sharp HR capture, uint8 or uint16.
+    mapping : CaptureMapping
+        How the captures lie on each other.
+    crop : Crop
+        What is published, in LR px; it must lie inside HR by the interpolation's reach.
+    scale : int
+        HR px per LR px of the published pair.
+    light : Photometry
+        Tone curve, gain, offset and illumination field.
+
+    Returns
+    -------
+    (scale·height, scale·width, 3) ndarray of ``hr``'s dtype.
+    """
+    size = Size(crop.width * scale, crop.height * scale)
+    part, origin = _needed_part(hr, mapping, crop, scale)
+    linear = photometry.to_linear(part, light.tone)
+    if mapping.is_planar:
+        H_grid_to_part = geometry.compose(
+            geometry.translation(-origin[0], -origin[1]),
+            geometry.inverse(mapping.H_hr_to_lr),
+            grid_to_lr(crop, scale),
+        )
+        warped = opencv.warp(linear, H_grid_to_part, size, "cubic")
+    else:
+        p = (published_positions(_pixel_centres(size), mapping, crop, scale) - origin).astype(np.float32)
+        warped = opencv.remap(linear, p[..., 0], p[..., 1], "cubic")
+    return photometry.quantised(_brightened(warped, light, mapping, crop, scale), light.tone, hr.dtype)
+
+
+def _pixel_centres(size: Size) -> Array:
+    """(x, y) of every pixel, (height, width, 2)."""
+    x, y = np.meshgrid(np.arange(size.width, dtype=np.float64), np.arange(size.height, dtype=np.float64))
+    return np.stack([x, y], axis=-1)
+
+
+def _needed_part(hr: Image, mapping: CaptureMapping, crop: Crop, scale: int) -> tuple[Image, Array]:
+    """The part of HR that the crop is made from, and its origin (x, y) in the capture."""
+    u, v = np.meshgrid(
+        np.linspace(0, crop.width * scale - 1, 33),
+        np.linspace(0, crop.height * scale - 1, 33),
+    )
+    p = published_positions(np.stack([u, v], axis=-1), mapping, crop, scale).reshape(-1, 2)
+    left, top = np.maximum(np.floor(p.min(axis=0)).astype(int) - _KERNEL_MARGIN, 0)
+    right, bottom = np.ceil(p.max(axis=0)).astype(int) + _KERNEL_MARGIN + 1
+    return opencv.as_image(hr[top:bottom, left:right]), np.array([left, top], dtype=np.float64)
+
+
+def _brightened(
+    linear: NDArray[np.float32], light: Photometry, mapping: CaptureMapping, crop: Crop, scale: int
+) -> NDArray[np.float32]:
+    """``gain·field(x, y)·linear + offset`` with the field at each pixel's place in the HR capture."""
+    gain, offset = np.array(light.gain, np.float32), np.array(light.offset, np.float32)
+    if light.field_x or light.field_y or light.field_r2:
+        centres = _pixel_centres(Size(linear.shape[1], linear.shape[0]))
+        p = published_positions(centres, mapping, crop, scale) - geometry.frame_centre(mapping.hr_size)
+        x, y = np.moveaxis(p / (np.hypot(*mapping.hr_size) / 2), -1, 0)
+        field = 1 + light.field_x * x + light.field_y * y + light.field_r2 * (x**2 + y**2)
+        linear = linear * field[..., None].astype(np.float32)
+    bright: NDArray[np.float32] = linear * gain + offset
+    return bright

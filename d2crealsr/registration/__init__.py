@@ -1,0 +1,1 @@
+"""Finding where the HR capture lies in the LR capture."""
