@@ -1,0 +1,72 @@
+# The few entry points, for people and CI alike. Each makes the environment it needs in .venv and is quick the next time.
+#   PYTHON=/path/to/python   the interpreter (3.11 or newer)
+#   JOBS=N                   scenes at once in `demo`, test workers in `test` (default: one a core)
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+JOBS ?= auto
+
+# The stamps carry the interpreter's version, so PYTHON=python3.12 does not meet an environment of 3.11.
+VERSION := $(shell $(PYTHON) -c 'import platform; print(platform.python_version())' 2>/dev/null)
+BASE := $(VENV)/.base-$(VERSION)
+TRAIN := $(VENV)/.train-$(VERSION)
+ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
+
+.PHONY: help install install-train demo test lint types contracts check format bench bench-peers clean
+
+help:
+	@echo "make demo           simulate raw captures, align, split, validate: prints the error table (minutes)"
+	@echo "make test           the tests; no torch needed"
+	@echo "make check          lint, types, contracts and the tests with coverage, as CI does (installs torch)"
+	@echo "make install        the environment alone; install-train adds torch"
+	@echo "make format         let ruff rewrite what it can"
+	@echo "make bench          the benchmark programs, small; bench-peers: other tools on the same captures"
+	@echo "make clean          remove the environment, caches and the demo's files"
+
+$(BASE): pyproject.toml constraints.txt tools/environment.sh
+	@$(ENVIRONMENT) base
+	@touch $@
+
+$(TRAIN): $(BASE)
+	@$(ENVIRONMENT) train
+	@touch $@
+
+install: $(BASE)
+
+install-train: $(TRAIN)
+
+demo: $(BASE)
+	$(BIN)/python pipelines/rebuild_dataset.py --demo --out demo
+
+test: $(BASE)
+	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST)
+
+lint: $(BASE)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+# mypy reads d2c against torch's own types.
+types: $(TRAIN)
+	$(BIN)/mypy
+
+contracts: $(BASE)
+	$(BIN)/lint-imports
+
+# Coverage is asked for here and not in `test`, which stays what a newcomer runs.
+check: $(TRAIN) lint types contracts
+	$(MAKE) test PYTEST="--cov --cov-report=term:skip-covered $(PYTEST)"
+
+format: $(BASE)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(BASE)
+	$(BIN)/python benchmarks/alignment.py --small
+
+bench-peers: $(BASE)
+	$(BIN)/python benchmarks/alignment.py --small --peers
+
+clean:
+	rm -rf $(VENV) demo build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
