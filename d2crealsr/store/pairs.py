@@ -1,0 +1,178 @@
+"""The pairs folder: names, readers and writers of its tables and of its description."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from d2crealsr.errors import LayoutError, MachineError, TableError
+from d2crealsr.store.columns import ALIGNMENT, MANIFEST, RESIDUALS, TABLES, TIMINGS
+from d2crealsr.store.files import write_text
+from d2crealsr.store.tables import read_table, write_table
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+__all__ = [
+    "DATASET_FILE",
+    "FORMAT_NAME",
+    "FORMAT_VERSION",
+    "published_paths",
+    "read_alignment",
+    "read_dataset",
+    "read_manifest",
+    "read_residuals",
+    "read_timings",
+    "scene_problem",
+    "write_dataset",
+    "write_pairs_table",
+]
+
+FORMAT_NAME = "d2crealsr-pairs"
+FORMAT_VERSION = 1
+DATASET_FILE = "dataset.json"
+
+_LONGEST_SCENE = 200
+
+
+def scene_problem(scene: str) -> str | None:
+    """Why ``scene`` cannot name a pair's files; None for a good name."""
+    if not scene:
+        return "is empty"
+    if scene.startswith("."):
+        return "begins with a dot"
+    if "/" in scene:
+        return "contains '/'"
+    if not _printable(scene):
+        return "contains control characters or is not UTF-8"
+    if len(scene.encode()) > _LONGEST_SCENE:
+        return f"is {len(scene.encode())} bytes long, at most {_LONGEST_SCENE} are allowed"
+    return None
+
+
+def published_paths(scene: str) -> tuple[str, str]:
+    """Where a scene's published HR and LR image lie, relative to the pairs folder."""
+    return f"hr/{scene}.png", f"lr/{scene}.png"
+
+
+def write_pairs_table(pairs: Path, name: str, frame: pd.DataFrame) -> None:
+    """Write one of the tables (``manifest.csv``, …) sorted by scene, complete or not at all.
+
+    Raises
+    ------
+    TableError
+        When the table breaks the format.
+    MachineError
+        When the disk does not take it.
+    """
+    frame = frame.sort_values("scene", kind="stable", ignore_index=True)
+    _check_names(frame, pairs / name)
+    write_table(pairs / name, frame, TABLES[name])
+
+
+def read_manifest(pairs: str | os.PathLike[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read ``manifest.csv`` of a pairs folder.
+
+    Parameters
+    ----------
+    pairs : path
+        The pairs folder.
+    columns : sequence of str, optional
+        Only these columns are read, checked and returned; by default all, and all fixed ones must be there.
+
+    Returns
+    -------
+    DataFrame
+        One row a scene. Text is ``str`` and never missing (an empty cell is ``""``), whole numbers are ``Int64``,
+        others ``float64``. Columns that the format does not know are text.
+
+    Raises
+    ------
+    LayoutError
+        When there is no manifest.
+    TableError
+        When it breaks the format: columns missing, values out of range, scenes twice, paths that leave the folder.
+    """
+    path = Path(pairs) / "manifest.csv"
+    if not path.exists():
+        raise LayoutError(f"{path} is not there; give a pairs folder, or make one: d2crealsr align RAW --out PAIRS")
+    frame = read_table(path, MANIFEST, columns)
+    _check_names(frame, path)
+    return frame
+
+
+def read_alignment(pairs: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read ``alignment.csv`` of a pairs folder: one row a scene and stage, in order. Errors as `read_manifest`."""
+    return read_table(Path(pairs) / "alignment.csv", ALIGNMENT)
+
+
+def read_residuals(pairs: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read ``residuals.csv`` of a pairs folder: one row a scene and block. Errors as `read_manifest`."""
+    return read_table(Path(pairs) / "residuals.csv", RESIDUALS)
+
+
+def read_timings(pairs: str | os.PathLike[str]) -> pd.DataFrame:
+    """Read ``timings.csv`` of a pairs folder: one row a scene. Errors as `read_manifest`."""
+    return read_table(Path(pairs) / "timings.csv", TIMINGS)
+
+
+def write_dataset(pairs: Path, description: Mapping[str, Any]) -> None:
+    """Write ``dataset.json``: format name and version first, then what the caller describes."""
+    path = pairs / DATASET_FILE
+    content = {"format": FORMAT_NAME, "version": FORMAT_VERSION, **description}
+    try:
+        write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    except OSError as error:
+        raise MachineError(f"{path}: cannot be written ({error.strerror}); make room or check permissions") from error
+
+
+def read_dataset(pairs: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read ``dataset.json`` of a pairs folder.
+
+    Raises
+    ------
+    LayoutError
+        When it is missing, damaged, or of another format or version.
+    """
+    path = Path(pairs) / DATASET_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise LayoutError(f"{path} is not there; give a pairs folder made by `d2crealsr align`") from error
+    except ValueError as error:
+        raise LayoutError(f"{path}: not JSON ({error}); restore it, or delete it and run align again") from error
+    except OSError as error:
+        raise MachineError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    if not isinstance(content, dict) or content.get("format") != FORMAT_NAME:
+        raise LayoutError(f"{path}: expected a description of format {FORMAT_NAME!r}; give a pairs folder")
+    if content.get("version") != FORMAT_VERSION:
+        got = content.get("version")
+        raise LayoutError(f"{path}: got format version {got!r}, expected {FORMAT_VERSION}; update d2crealsr")
+    return content
+
+
+def _printable(text: str) -> bool:
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+
+
+def _check_names(frame: pd.DataFrame, path: Path) -> None:
+    """Scenes that name files, and paths that stay where they belong; raises TableError with the row."""
+    names = frame["scene"].tolist() if "scene" in frame else []
+    for row, scene in enumerate(names, start=2):
+        if problem := scene_problem(scene):
+            raise TableError(f"{path}, row {row}: scene {scene[:80]!r} {problem}; rename it")
+    accepted = [status == "accepted" for status in frame["status"]] if "status" in frame else []
+    for name in ("hr_path", "lr_path", "hr_source", "lr_source"):
+        cells = frame[name].tolist() if name in frame else []
+        for row, cell in enumerate(cells, start=2):
+            where = f"{path}, row {row}, column {name}"
+            pure = PurePosixPath(cell)
+            if pure.is_absolute() or ".." in pure.parts or not _printable(cell):
+                raise TableError(f"{where}: got {cell!r}, expected a relative path inside the folder; correct it")
+            if not cell and name.endswith("_path") and accepted and accepted[row - 2]:
+                raise TableError(f"{where}: got nothing, expected the path of an accepted pair; run align again")

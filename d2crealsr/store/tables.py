@@ -1,0 +1,202 @@
+"""CSV tables with declared columns: text in, typed frames out, checked both ways, the same bytes for the same values.
+
+A row number in an error is the row of the file as a spreadsheet shows it: the header is row 1.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from typing import TYPE_CHECKING, Any
+
+from d2crealsr.errors import LayoutError, MachineError, TableError
+from d2crealsr.store.columns import Column
+from d2crealsr.store.files import write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+__all__ = ["check_table", "frame_of", "read_rows", "read_table", "write_table"]
+
+_SLACK = 1e-6
+"""How far rounding may carry a number over the edge of its range."""
+
+
+def frame_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
+    """A table from rows by column name; what a row leaves out, None, NaN and infinite numbers become empty cells.
+
+    Keys that are no columns of the table follow as text columns, in order of appearance.
+    """
+    rows = list(rows)
+    known = {column.name for column in columns}
+    extra = dict.fromkeys(key for row in rows for key in row if key not in known)
+    every = [*columns, *(Column(name=name, kind="text", meaning="") for name in extra)]
+    return _typed({column.name: [row.get(column.name) for row in rows] for column in every}, every)
+
+
+def write_table(path: Path, frame: pd.DataFrame, columns: Sequence[Column]) -> None:
+    """Check a table and write it, complete or not at all; columns it declares come first, in their order.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        With the columns' dtypes, as :func:`frame_of` and :func:`read_table` return it.
+
+    Raises
+    ------
+    TableError
+        When a column is missing or a value is not what its column may hold.
+    MachineError
+        When the disk does not take it.
+    """
+    check_table(frame, columns, path)
+    by_name = {column.name: column for column in columns if column.name in frame}
+    every = [*by_name, *(name for name in frame.columns if name not in by_name)]
+    cells = [_texts(frame[name], by_name.get(name)) for name in every]
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(every)
+    writer.writerows(zip(*cells, strict=True))
+    try:
+        write_text(path, buffer.getvalue())
+    except OSError as error:
+        raise MachineError(f"{path}: cannot be written ({error.strerror}); make room or check permissions") from error
+
+
+def read_table(path: Path, columns: Sequence[Column], wanted: Sequence[str] | None = None) -> pd.DataFrame:
+    """Read and check a table; with ``wanted``, those columns only. Columns that are not declared are text.
+
+    Raises
+    ------
+    LayoutError
+        When there is no such file.
+    TableError
+        When it is no CSV, a column is missing, or a value is not what its column may hold.
+    """
+    header, rows = read_rows(path)
+    needed = [c.name for c in columns if c.fixed] if wanted is None else list(wanted)
+    missing = [name for name in needed if name not in header]
+    if missing:
+        raise TableError(f"{path}: columns missing: {', '.join(missing)}; restore the file")
+    keep = header if wanted is None else [name for name in header if name in wanted]
+    by_name = {column.name: column for column in columns}
+    every = [by_name.get(name) or Column(name=name, kind="text", meaning="") for name in keep]
+    every += [column for column in columns if not column.fixed and column.name not in header and wanted is None]
+    places = {name: place for place, name in enumerate(header)}
+    values = {c.name: [row[places[c.name]] if c.name in places else "" for row in rows] for c in every}
+    frame = _typed(values, every, path)
+    check_table(frame, [column for column in columns if column.name in values], path)
+    return frame
+
+
+def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a CSV file as text, every row as long as the header."""
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+        header, *rows = list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
+    except FileNotFoundError as error:
+        raise LayoutError(f"{path} is not there; check the folder that was given") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise TableError(f"{path}: not a CSV file in UTF-8 ({error}); restore it") from error
+    except OSError as error:
+        raise MachineError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    if len(set(header)) < len(header):
+        twice = sorted({name for name in header if header.count(name) > 1})
+        raise TableError(f"{path}: columns twice: {', '.join(twice)}; restore the file")
+    for number, row in enumerate(rows, start=2):
+        if len(row) != len(header):
+            raise TableError(f"{path}, row {number}: got {len(row)} cells, expected {len(header)}; restore the file")
+    return header, rows
+
+
+def _typed(values: Mapping[str, list[Any]], columns: Sequence[Column], path: Path | None = None) -> pd.DataFrame:
+    import pandas as pd
+
+    data: dict[str, Any] = {}
+    for column in columns:
+        cells = values[column.name]
+        if column.kind == "text":
+            data[column.name] = pd.Series(["" if cell is None else str(cell) for cell in cells], dtype=str)
+            continue
+        numbers = [_number(cell, column, row, path) for row, cell in enumerate(cells, start=2)]
+        if column.kind == "int":
+            data[column.name] = pd.array([None if math.isnan(n) else int(n) for n in numbers], dtype="Int64")
+        else:
+            data[column.name] = pd.array(numbers, dtype="float64")
+    return pd.DataFrame(data)
+
+
+def _number(cell: Any, column: Column, row: int, path: Path | None) -> float:
+    if cell is None or cell == "":
+        return math.nan
+    try:
+        number = float(cell)
+    except (TypeError, ValueError):
+        number = math.nan
+        broken = True
+    else:
+        broken = column.kind == "int" and math.isfinite(number) and number != int(number)
+    if broken:
+        where = f"{path}, row {row}, column" if path else "column"
+        raise TableError(f"{where} {column.name}: got {cell!r}, expected {column.expected()}; correct it")
+    return number if math.isfinite(number) else math.nan
+
+
+def _texts(cells: pd.Series[Any], column: Column | None) -> list[str]:
+    """The cells as they are written: the column's digits, nothing for what is missing, no negative zero."""
+    if column is None or column.kind == "text":
+        return [str(cell) for cell in cells]
+    if column.kind == "int":
+        return ["" if missing else str(int(cell)) for cell, missing in zip(cells, cells.isna(), strict=True)]
+    texts = ["" if math.isnan(number) else format(number, column.digits) for number in cells.tolist()]
+    return [text[1:] if text.startswith("-") and not text.strip("-0.") else text for text in texts]
+
+
+def check_table(frame: pd.DataFrame, columns: Sequence[Column], path: Path) -> None:
+    """Raise TableError at the first cell that breaks the format."""
+    import pandera.errors
+
+    try:
+        _schema(columns).validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        first = errors.failure_cases.iloc[0]
+        name, index, got = str(first["column"]), first["index"], first["failure_case"]
+        by_name = {column.name: column for column in columns}
+        if name not in frame:
+            name = str(got)
+            raise TableError(f"{path}: columns missing: {name}; run `d2crealsr align` again") from errors
+        if first["check"] == "field_uniqueness":
+            expected = "each scene once"
+        else:
+            expected = by_name[name].expected() if name in by_name else str(first["check"])
+        where = f", row {int(index) + 2}" if index is not None and index == index else ""
+        raise TableError(f"{path}{where}, column {name}: got {got!r}, expected {expected}; correct it") from errors
+
+
+def _schema(columns: Sequence[Column]) -> Any:
+    import pandera.pandas as pa
+
+    dtypes: dict[str, Any] = {"text": str, "int": "Int64", "float": "float64"}
+    schema = {}
+    for column in columns:
+        checks = []
+        if column.one_of:
+            checks.append(pa.Check.isin(column.one_of))
+        if column.required and column.kind == "text":
+            checks.append(pa.Check.str_length(min_value=1))
+        if column.at_least is not None:
+            checks.append(pa.Check.ge(column.at_least - _SLACK))
+        if column.at_most is not None:
+            checks.append(pa.Check.le(column.at_most + _SLACK))
+        schema[column.name] = pa.Column(
+            dtypes[column.kind],
+            checks,
+            nullable=column.kind != "text" and not column.required,
+            unique=column.unique,
+            required=column.fixed,
+        )
+    return pa.DataFrameSchema(schema)
