@@ -31,10 +31,11 @@ __all__ = [
     "encode_png",
     "encode_tiff",
     "find_homography",
-    "match_descriptors",
     "remap",
     "resize",
+    "set_thread_count",
     "sift",
+    "thread_count",
     "use_one_thread",
     "warp",
 ]
@@ -67,6 +68,16 @@ class Keypoints(NamedTuple):
 def use_one_thread() -> None:
     """Keep OpenCV to the calling thread: process pools do not limit its own, and bytes must not depend on it."""
     cv2.setNumThreads(1)
+
+
+def thread_count() -> int:
+    """How many threads OpenCV may use in this process."""
+    return cv2.getNumThreads()
+
+
+def set_thread_count(count: int) -> None:
+    """Give OpenCV back the threads it had."""
+    cv2.setNumThreads(count)
 
 
 def decode(data: bytes) -> Pixels:
@@ -175,14 +186,6 @@ def sift(image: NDArray[np.uint8], *, contrast_threshold: float, mask: NDArray[n
     points = np.array([k.pt for k in found], dtype=np.float64)
     sizes = np.array([k.size for k in found], dtype=np.float64)
     return Keypoints(points, sizes, cast("Float32", descriptors))
-
-
-def match_descriptors(query: Float32, train: Float32) -> tuple[NDArray[np.intp], Float32]:
-    """Two nearest neighbours (L2) of each query descriptor: indices (N, 2) and distances (N, 2)."""
-    matches = cv2.BFMatcher(cv2.NORM_L2).knnMatch(query, train, k=2)
-    index = np.array([[m.trainIdx for m in pair] for pair in matches], dtype=np.intp)
-    distance = np.array([[m.distance for m in pair] for pair in matches], dtype=np.float32)
-    return index, distance
 
 
 def find_homography(

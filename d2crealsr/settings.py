@@ -43,6 +43,14 @@ class AlignSettings:
     iters: int = setting(3, "SIFT registrations, the rough one included", at_least=1, at_most=20)
     crop: CropRequest = setting("default", "LR crop: WxH, 'max' or 'default' (57.6 % of the HR frame)", unit="LR px")
     brightness: bool = setting(True, "bring the published HR to LR's brightness")
+    max_residual_p50: float = setting(0.75, "median residual above which a pair is rejected", unit="HR px", at_least=0)
+    max_residual_p95: float = setting(2.0, "95th percentile of residuals, likewise", unit="HR px", at_least=0)
+    max_anisotropy: float = setting(1.05, "largest over smallest magnification at the centre", at_least=1)
+    max_perspective: float = setting(1.05, "largest over smallest magnification among the corners", at_least=1)
+    min_scale_ratio: float = setting(0.9, "effective over nominal scale, at least", at_least=0)
+    max_scale_ratio: float = setting(1.25, "effective over nominal scale, at most", at_least=0)
+    min_zncc: float = setting(0.8, "median correlation of blocks below which two scenes differ", at_most=1)
+    min_textured: float = setting(0.5, "share of blocks with enough texture to measure a residual", at_most=1)
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -97,11 +98,14 @@ class ResidualField:
         Where the published HR has the content minus where LR has it, in HR px.
     weights : (N,) ndarray
         Confidence in [0, 1]; 0 where a block has no texture to measure with.
+    zncc : (N,) ndarray
+        Zero-mean normalised cross-correlation of the block once its shift is taken out, 0 … 1.
     """
 
     points_lr: Array
     shifts_hr_px: Array
     weights: Array
+    zncc: Array
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +124,7 @@ class Alignment:
         Published LR, cropped only.
     reasons : tuple of str
         Reason codes why QA says no; empty for an accepted pair.
-    statistics : dict
+    statistics : mapping
         The manifest's statistics columns by name (``n_inliers``, ``zncc``, ``residual_p95_hr_px``, …).
     """
 
@@ -134,7 +138,7 @@ class Alignment:
     lr: Image
     residuals: ResidualField
     stages: tuple[Stage, ...]
-    statistics: dict[str, float]
+    statistics: Mapping[str, float]
     reasons: tuple[str, ...] = ()
 
     @property
@@ -158,4 +162,4 @@ class AlignmentFailure:
     reason: str
     message: str
     stages: tuple[Stage, ...] = ()
-    statistics: dict[str, float] = field(default_factory=dict)
+    statistics: Mapping[str, float] = field(default_factory=dict)

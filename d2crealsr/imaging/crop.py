@@ -91,7 +91,7 @@ def _fits(crop: Crop, mapping: CaptureMapping, scale: int) -> bool:
 
 
 def _border(crop: Crop, scale: int) -> Array:
-    """Where in the LR capture the outermost published HR pixel centres lie: points along a crop's four sides, (68, 2)."""
+    """Where in the LR capture the outermost published HR pixel centres lie: points along the four sides, (68, 2)."""
     low = 0.5 / scale - 0.5
     x = crop.x + np.linspace(low, crop.width - 1 - low, 17)
     y = crop.y + np.linspace(low, crop.height - 1 - low, 17)

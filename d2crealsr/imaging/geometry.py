@@ -26,6 +26,7 @@ __all__ = [
     "jacobian",
     "normalised",
     "perspective_ratio",
+    "pixel_centres",
     "project",
     "rotation_deg",
     "scale_effective",
@@ -87,6 +88,12 @@ def corners(size: Size, *, inset: float = 0.0) -> Array:
     """The four outer pixel centres of an image, (4, 2), clockwise from the first, moved inwards by ``inset`` px."""
     right, bottom = size.width - 1 - inset, size.height - 1 - inset
     return np.array([[inset, inset], [right, inset], [right, bottom], [inset, bottom]], dtype=np.float64)
+
+
+def pixel_centres(size: Size) -> Array:
+    """(x, y) of every pixel of an image, (height, width, 2)."""
+    x, y = np.meshgrid(np.arange(size.width, dtype=np.float64), np.arange(size.height, dtype=np.float64))
+    return np.stack([x, y], axis=-1)
 
 
 def jacobian(H: Matrix, point: Array) -> Matrix:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LUMA",
     "Brightness",
+    "as_8bit",
     "decode_tone",
     "encode_tone",
     "fit_brightness",
@@ -117,6 +118,11 @@ def saturated(image: Image) -> NDArray[np.bool_]:
     top = np.iinfo(image.dtype).max
     bright: NDArray[np.bool_] = np.any(image >= 250 / 255 * top, axis=2)
     return opencv.dilate(bright)
+
+
+def as_8bit(linear: Float32) -> NDArray[np.uint8]:
+    """sRGB-encoded 8-bit picture of linear light on [0, 1], for detectors that take nothing else."""
+    return (encode_tone(linear, "srgb") * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
 class Brightness(NamedTuple):

@@ -72,15 +72,9 @@ def warp_hr(hr: Image, mapping: CaptureMapping, crop: Crop, scale: int, light: P
         )
         warped = opencv.warp(linear, H_grid_to_part, size, "cubic")
     else:
-        p = (published_positions(_pixel_centres(size), mapping, crop, scale) - origin).astype(np.float32)
+        p = (published_positions(geometry.pixel_centres(size), mapping, crop, scale) - origin).astype(np.float32)
         warped = opencv.remap(linear, p[..., 0], p[..., 1], "cubic")
     return photometry.quantised(_brightened(warped, light, mapping, crop, scale), light.tone, hr.dtype)
-
-
-def _pixel_centres(size: Size) -> Array:
-    """(x, y) of every pixel, (height, width, 2)."""
-    x, y = np.meshgrid(np.arange(size.width, dtype=np.float64), np.arange(size.height, dtype=np.float64))
-    return np.stack([x, y], axis=-1)
 
 
 def _needed_part(hr: Image, mapping: CaptureMapping, crop: Crop, scale: int) -> tuple[Image, Array]:
@@ -101,7 +95,7 @@ def _brightened(
     """``gain·field(x, y)·linear + offset`` with the field at each pixel's place in the HR capture."""
     gain, offset = np.array(light.gain, np.float32), np.array(light.offset, np.float32)
     if light.field_x or light.field_y or light.field_r2:
-        centres = _pixel_centres(Size(linear.shape[1], linear.shape[0]))
+        centres = geometry.pixel_centres(Size(linear.shape[1], linear.shape[0]))
         p = published_positions(centres, mapping, crop, scale) - geometry.frame_centre(mapping.hr_size)
         x, y = np.moveaxis(p / (np.hypot(*mapping.hr_size) / 2), -1, 0)
         field = 1 + light.field_x * x + light.field_y * y + light.field_r2 * (x**2 + y**2)

@@ -1,0 +1,208 @@
+"""One pair: register, bring to one brightness, crop, warp once, measure what is left, judge."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from d2crealsr import opencv
+from d2crealsr.errors import ImageError
+from d2crealsr.imaging import crop as cropping
+from d2crealsr.imaging import degrade, geometry, warp
+from d2crealsr.quality import residuals, sharpness, verdict
+from d2crealsr.quality.comparison import LrCrop
+from d2crealsr.registration import iterate
+from d2crealsr.settings import AlignSettings
+from d2crealsr.store.images import read_image
+from d2crealsr.types import Alignment, AlignmentFailure, Crop, Photometry, ResidualField, Size, Stage
+
+if TYPE_CHECKING:
+    from d2crealsr.imaging.degrade import LinearReduced
+    from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.types import Image
+
+__all__ = ["align_pair"]
+
+_TONE = "srgb"
+
+
+def align_pair(
+    hr: Image | Path | str, lr: Image | Path | str, *, settings: AlignSettings | None = None, **changes: Any
+) -> Alignment | AlignmentFailure:
+    """Align one HR capture to one LR capture.
+
+    Parameters
+    ----------
+    hr, lr : (H, W, 3) ndarray of uint8 or uint16, or path
+        The captures, RGB; their sizes, aspects and cameras may differ. Paths are read with orientation flags applied.
+    settings : AlignSettings, optional
+        What decides the result; its defaults otherwise.
+    **changes
+        Single settings by name, as ``scale=4`` or ``iters=2``.
+
+    Returns
+    -------
+    Alignment or AlignmentFailure
+        An estimate with the published images, its evidence and QA's verdict; or the reason why there is no estimate.
+
+    Raises
+    ------
+    SettingsError
+        When a setting is out of its range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> blank = np.full((400, 600, 3), 200, dtype=np.uint8)
+    >>> align_pair(blank, blank, scale=8).reason
+    'low_texture'
+    """
+    settings = dataclasses.replace(settings or AlignSettings(), **changes)
+    try:
+        hr_image, lr_image = _loaded(hr), _loaded(lr)
+    except ImageError as error:
+        return AlignmentFailure(reason=error.reason, message=str(error))
+    source = degrade.reduced(hr_image, settings.scale, _TONE)
+    registered = iterate.register(source, lr_image, scale=settings.scale, iters=settings.iters, tone=_TONE)
+    if isinstance(registered, AlignmentFailure):
+        return registered
+    mapping = geometry.CaptureMapping(
+        H_hr_to_lr=registered.H_hr_to_lr, hr_size=_size_of(hr_image), lr_size=_size_of(lr_image)
+    )
+    crop = cropping.choose_crop(mapping, settings.scale, settings.crop)
+    if min(crop.width, crop.height) < cropping.MIN_SIDE:
+        return _unpublishable(hr_image, mapping, crop, registered.stages, settings)
+    return _published(hr_image, lr_image, source, mapping, crop, registered.stages, settings)
+
+
+def _published(
+    hr: Image,
+    lr: Image,
+    source: LinearReduced,
+    mapping: CaptureMapping,
+    crop: Crop,
+    stages: tuple[Stage, ...],
+    settings: AlignSettings,
+) -> Alignment:
+    """Photometry, the one warp, and the evidence, for an estimate whose crop is worth publishing."""
+    lr_part = np.ascontiguousarray(lr[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width])
+    lr_crop = LrCrop.of(opencv.as_image(lr_part), crop, settings.scale, _TONE)
+    sigma = lr_crop.blur(source, mapping.H_hr_to_lr)
+    before = lr_crop.seen(source, mapping.H_hr_to_lr, sigma)
+    light = Photometry(tone=_TONE)
+    if settings.brightness:
+        fitted = lr_crop.brightness(before)
+        light = Photometry(tone=_TONE, gain=fitted.gain, offset=fitted.offset)
+    published = warp.warp_hr(hr, mapping, crop, settings.scale, light)
+
+    looked_at = degrade.reduced(published, settings.scale, _TONE)
+    H_published_to_lr = warp.grid_to_lr(crop, settings.scale)
+    after = lr_crop.seen(looked_at, H_published_to_lr, sigma)
+    field = lr_crop.residuals(looked_at, H_published_to_lr, sigma)
+    statistics = {
+        **_plausibility(mapping, crop, settings.scale),
+        **_matching(stages),
+        "residual_p50_hr_px": residuals.percentile(field, 50),
+        "residual_p95_hr_px": residuals.percentile(field, 95),
+        "zncc": lr_crop.zncc(after),
+        "zncc_block_p50": float(np.median(field.zncc)),
+        "textured_fraction": float(np.mean(field.weights > 0)),
+        "brightness_error_before": lr_crop.brightness_error(before),
+        "brightness_error_after": lr_crop.brightness_error(after),
+        "sharpness_ratio": sharpness.ratio(looked_at, lr_crop.luma),
+        "clipped_fraction": 1 - float(lr_crop.valid.mean()),
+    }
+    return Alignment(
+        scale=settings.scale,
+        H_hr_to_lr=mapping.H_hr_to_lr,
+        k1_hr=mapping.k1_hr,
+        k1_lr=mapping.k1_lr,
+        crop=crop,
+        photometry=light,
+        hr=published,
+        lr=opencv.as_image(lr_part),
+        residuals=field,
+        stages=tuple(_with_evidence(stage, lr_crop, source) for stage in stages),
+        statistics=statistics,
+        reasons=verdict.judge(statistics, settings),
+    )
+
+
+def _unpublishable(
+    hr: Image, mapping: CaptureMapping, crop: Crop, stages: tuple[Stage, ...], settings: AlignSettings
+) -> Alignment:
+    """An estimate whose crop is too small to publish or to measure anything in."""
+    statistics = {**_plausibility(mapping, crop, settings.scale), **_matching(stages)}
+    nothing = opencv.as_image(np.empty((0, 0, 3), dtype=hr.dtype))
+    empty = np.empty(0)
+    return Alignment(
+        scale=settings.scale,
+        H_hr_to_lr=mapping.H_hr_to_lr,
+        k1_hr=mapping.k1_hr,
+        k1_lr=mapping.k1_lr,
+        crop=crop,
+        photometry=Photometry(tone=_TONE),
+        hr=nothing,
+        lr=nothing,
+        residuals=ResidualField(
+            points_lr=empty.reshape(0, 2), shifts_hr_px=empty.reshape(0, 2), weights=empty, zncc=empty
+        ),
+        stages=stages,
+        statistics=statistics,
+        reasons=verdict.judge(statistics, settings),
+    )
+
+
+def _plausibility(mapping: CaptureMapping, crop: Crop, scale: int) -> dict[str, float]:
+    """What the mapping itself says: could a camera have done this?"""
+    H, centre = mapping.H_hr_to_lr, geometry.frame_centre(mapping.hr_size)
+    effective = geometry.scale_effective(H, centre)
+    offset = mapping.hr_centre_in_lr - geometry.frame_centre(mapping.lr_size)
+    return {
+        "scale_effective": effective,
+        "scale_ratio": effective / scale,
+        "rotation_deg": geometry.rotation_deg(H, centre),
+        "anisotropy": geometry.anisotropy(H, centre),
+        "perspective_ratio": geometry.perspective_ratio(H, mapping.hr_size),
+        "card_offset": float(np.hypot(*offset)),
+        "crop_side_lr_px": float(min(crop.width, crop.height)),
+    }
+
+
+def _matching(stages: tuple[Stage, ...]) -> dict[str, float]:
+    """Counts of the last registration that found something."""
+    last = next(stage for stage in reversed(stages) if stage.stopped != "failed")
+    return {
+        "n_keypoints_hr": last.n_keypoints_hr,
+        "n_keypoints_lr": last.n_keypoints_lr,
+        "n_matches": last.n_matches,
+        "n_inliers": last.n_inliers,
+        "reprojection_rmse_lr_px": last.reprojection_rmse_lr_px,
+    }
+
+
+def _with_evidence(stage: Stage, lr_crop: LrCrop, source: LinearReduced) -> Stage:
+    """The stage with what its estimate would have left between HR and the published LR crop."""
+    if stage.H_hr_to_lr is None:
+        return stage
+    seen = lr_crop.seen(source, stage.H_hr_to_lr, stage.sigma_blur_hr_px)
+    field = lr_crop.residuals(source, stage.H_hr_to_lr, stage.sigma_blur_hr_px)
+    return dataclasses.replace(
+        stage,
+        residual_p50_hr_px=residuals.percentile(field, 50),
+        zncc=lr_crop.zncc(seen),
+        gain_g=lr_crop.brightness(seen).gain[1],
+    )
+
+
+def _loaded(image: Image | Path | str) -> Image:
+    if isinstance(image, (str, Path)):
+        return read_image(Path(image))
+    return opencv.as_image(image)
+
+
+def _size_of(image: Image) -> Size:
+    return Size(image.shape[1], image.shape[0])

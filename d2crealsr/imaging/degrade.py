@@ -1,0 +1,108 @@
+"""HR as LR would have seen it: blurred to LR's resolution in linear light and sampled on LR's grid.
+
+Only estimation and QA see these copies; nothing of them is published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+
+from d2crealsr import opencv
+from d2crealsr.imaging import geometry, photometry
+from d2crealsr.types import Size
+
+if TYPE_CHECKING:
+    from d2crealsr.types import Image, Matrix
+
+__all__ = ["LinearReduced", "estimate_blur", "reduced", "zncc"]
+
+Float32 = NDArray[np.float32]
+
+_MAX_BLUR_LR_PX = 4.0
+_MIN_PIXELS = 256
+
+
+@dataclass(frozen=True)
+class LinearReduced:
+    """An HR image in linear light, averaged over ``factor`` × ``factor`` pixels.
+
+    Attributes
+    ----------
+    rgb : (H // factor, W // factor, 3) ndarray
+    luma : (H // factor, W // factor) ndarray
+    factor : int
+    """
+
+    rgb: Float32
+    luma: Float32
+    factor: int
+
+    def blurred(self, channel: Float32, sigma_hr_px: float) -> Float32:
+        """A channel blurred so that, averaging included, the blur is a Gaussian of ``sigma_hr_px``."""
+        variance = sigma_hr_px**2 - (self.factor**2 - 1) / 12
+        return opencv.blur(channel, float(np.sqrt(max(variance, 0))) / self.factor)
+
+    def on_grid(self, blurred: Float32, H_hr_to_grid: Matrix, size: Size) -> Float32:
+        """Sample a (blurred) channel on a grid that ``H_hr_to_grid`` leads to from full-resolution HR pixels."""
+        H_grid_to_reduced = geometry.compose(
+            geometry.inverse(geometry.scaling(self.factor)), geometry.inverse(H_hr_to_grid)
+        )
+        sampled: Float32 = opencv.warp(blurred, H_grid_to_reduced, size, "linear")
+        return sampled
+
+    @property
+    def full_size(self) -> Size:
+        """Size of the full-resolution image that the reduced one covers."""
+        return Size(self.luma.shape[1] * self.factor, self.luma.shape[0] * self.factor)
+
+    def covers(self, H_hr_to_grid: Matrix, size: Size, *, margin_hr_px: float) -> NDArray[np.bool_]:
+        """Pixels of a grid that lie inside HR by a margin, (height, width)."""
+        p_hr = geometry.project(geometry.inverse(H_hr_to_grid), geometry.pixel_centres(size))
+        low, high = margin_hr_px, np.array(self.full_size) - 1 - margin_hr_px
+        inside: NDArray[np.bool_] = np.all((p_hr >= low) & (p_hr <= high), axis=-1)
+        return inside
+
+
+def reduced(hr: Image, scale: int, tone: str) -> LinearReduced:
+    """HR at about twice LR's sampling, in linear light: all that estimation needs of it."""
+    factor = max(1, scale // 2)
+    rgb = photometry.reduced_linear(hr, factor, tone)
+    return LinearReduced(rgb, photometry.luma(rgb), factor)
+
+
+def zncc(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
+    """Zero-mean normalised cross-correlation of two arrays of one shape, −1 … 1; 0 where one is constant."""
+    a, b = a.astype(np.float64) - a.mean(), b.astype(np.float64) - b.mean()
+    norm = float(np.sqrt(np.sum(a**2) * np.sum(b**2)))
+    return float(np.sum(a * b)) / norm if norm > 0 else 0.0
+
+
+def estimate_blur(hr: LinearReduced, lr_luma: Float32, H_hr_to_lr: Matrix, scale: int) -> float:
+    """σ of the Gaussian, in HR px, that makes HR look most like LR: the highest zncc in linear light.
+
+    Parameters
+    ----------
+    hr : LinearReduced
+    lr_luma : (h, w) ndarray
+        A part of LR in linear light.
+    H_hr_to_lr : (3, 3) ndarray
+        HR capture to the pixels of ``lr_luma``.
+    scale : int
+        HR px per LR px; σ is searched up to four LR px.
+    """
+    size = Size(lr_luma.shape[1], lr_luma.shape[0])
+    inside = hr.covers(H_hr_to_lr, size, margin_hr_px=2 * scale)
+    if inside.sum() < _MIN_PIXELS:
+        return float(scale)
+
+    def unlikeness(sigma: float) -> float:
+        return -zncc(hr.on_grid(hr.blurred(hr.luma, sigma), H_hr_to_lr, size)[inside], lr_luma[inside])
+
+    bounds = (0.0, _MAX_BLUR_LR_PX * scale)
+    found = minimize_scalar(unlikeness, bounds=bounds, method="bounded", options={"xatol": 0.01 * scale})
+    return float(found.x)

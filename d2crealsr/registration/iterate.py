@@ -1,0 +1,271 @@
+"""From two captures to a homography by SIFT: roughly in a search window, then again at matched resolution.
+
+The paper's recipe (§4.1 "D2CRealSR"): register roughly, cut to the area that both show, match, register again. Here HR
+is brought to LR's resolution before any feature is looked for, which takes away the ambiguity of matching a sharp
+image with a blurred one; homographies are composed and no image is resampled twice.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d2crealsr import opencv
+from d2crealsr.imaging import degrade, geometry, photometry
+from d2crealsr.opencv import Keypoints
+from d2crealsr.registration import features
+from d2crealsr.types import AlignmentFailure, Crop, Size, Stage
+
+if TYPE_CHECKING:
+    from d2crealsr.imaging.degrade import LinearReduced
+    from d2crealsr.types import Array, Image, Matrix, StageName
+
+__all__ = ["CONVERGED_HR_PX", "MIN_INLIERS", "MIN_KEYPOINTS", "Registration", "register"]
+
+Float32 = NDArray[np.float32]
+
+MIN_KEYPOINTS = 24
+"""Fewer keypoints than this in either image: there is too little texture to register anything."""
+
+MIN_INLIERS = 12
+"""Fewer matches than this that agree on one homography could do so by chance."""
+
+CONVERGED_HR_PX = 0.02
+"""Iterations stop when the estimate moves by less than this on average over the HR frame's centre, in HR px."""
+
+_MAX_PIXELS = 2_500_000
+"""Pixels of an image that keypoints are looked for in; bounds time and memory (24 MP whole would take 5.9 GB)."""
+
+_DETECTION_ZOOM = 2.0
+"""LR is enlarged by this for detection: its finest keypoints, the best placed ones, lie below SIFT's first octave."""
+
+_PLAUSIBLE_SCALE = 2.0
+"""A rough estimate whose scale is off by more than this factor is not believed."""
+
+Stopped: TypeAlias = Literal["", "converged", "failed"]
+
+_ROUGH_THRESHOLD_LR_PX = 1.5
+_FINE_THRESHOLD_LR_PX = 0.5
+_SEARCH_RADIUS_LR_PX = 2.5
+_CENTRAL = 0.576
+"""Share of the HR frame, around its centre, over which updates are measured: the default crop."""
+
+
+@dataclass(frozen=True)
+class Registration:
+    """A homography between two captures and the stages that led to it."""
+
+    H_hr_to_lr: Matrix
+    stages: tuple[Stage, ...]
+
+
+class _View(NamedTuple):
+    """A part of the LR capture, enlarged ``zoom`` times, linear luma, with its keypoints in its own pixels."""
+
+    luma: Float32
+    keypoints: Keypoints
+    H_lr_to_view: Matrix
+    zoom: float
+
+
+class _Fit(NamedTuple):
+    """What matching gave: the homography (None: too few agree) and the counts a stage reports."""
+
+    H_hr_to_lr: Matrix | None
+    counts: dict[str, int]
+    rmse_lr_px: float
+
+
+def register(hr: LinearReduced, lr: Image, *, scale: int, iters: int, tone: str) -> Registration | AlignmentFailure:
+    """Estimate the homography from HR to LR capture by SIFT: roughly first, then ``iters − 1`` times again.
+
+    Parameters
+    ----------
+    hr : LinearReduced
+        The HR capture, reduced, in linear light.
+    lr : (h, w, 3) ndarray
+        The LR capture, uint8 or uint16, whole frame or a crop of it.
+    scale : int
+        Nominal HR px per LR px.
+    iters : int
+        SIFT registrations at most, the rough one included.
+    tone : str
+        Tone curve of the captures.
+
+    Returns
+    -------
+    Registration or AlignmentFailure
+        ``low_texture`` when an image has next to no keypoints, ``too_few_matches`` when they agree on nothing.
+    """
+    rough = _rough(hr, lr, scale, tone)
+    if isinstance(rough, AlignmentFailure):
+        return rough
+    H, first = rough
+    stages = [first]
+    if iters > 1:
+        view = _view(lr, _footprint(H, hr.full_size, _size_of(lr)), scale, tone)
+        while len(stages) < iters and not stages[-1].stopped:
+            H, stage = _again(hr, view, H, len(stages) + 1, scale)
+            stages.append(stage)
+    return Registration(H, tuple(stages))
+
+
+def _rough(hr: LinearReduced, lr: Image, scale: int, tone: str) -> tuple[Matrix, Stage] | AlignmentFailure:
+    """Look for HR in the middle of LR; failing that in the whole frame, reduced, and then again around that place."""
+    lr_size = _size_of(lr)
+    middle, whole = _window(geometry.frame_centre(lr_size), hr.full_size, lr_size, scale), Crop(0, 0, *lr_size)
+    found = _locate(hr, lr, middle, scale, tone)
+    if not isinstance(found, AlignmentFailure) or middle == whole:
+        return found
+    somewhere = _locate(hr, lr, whole, scale, tone)
+    if isinstance(somewhere, AlignmentFailure):
+        return found
+    place = geometry.project(somewhere[0], geometry.frame_centre(hr.full_size))
+    return _locate(hr, lr, _window(place, hr.full_size, lr_size, scale), scale, tone)
+
+
+def _locate(hr: LinearReduced, lr: Image, part: Crop, scale: int, tone: str) -> tuple[Matrix, Stage] | AlignmentFailure:
+    """One rough registration: HR as a whole against a part of LR, matched without knowing where."""
+    view = _view(lr, part, scale, tone)
+    sigma = scale * max(1.0, 1 / view.zoom)
+    H_hr_to_small = geometry.scaling(view.zoom / scale)
+    small_size = Size(*(max(8, round(side * view.zoom / scale)) for side in hr.full_size))
+    keypoints = features.detect(hr.on_grid(hr.blurred(hr.luma, sigma), H_hr_to_small, small_size))
+    for name, found in (("HR", keypoints), ("LR", view.keypoints)):
+        if len(found.points) < MIN_KEYPOINTS:
+            message = f"{name}: {len(found.points)} keypoints, at least {MIN_KEYPOINTS} needed; shoot more texture"
+            statistics = {"n_keypoints_hr": len(keypoints.points), "n_keypoints_lr": len(view.keypoints.points)}
+            return AlignmentFailure(reason="low_texture", message=message, statistics=statistics)
+    fit = _fit(
+        keypoints, view, features.match_anywhere(keypoints, view.keypoints), H_hr_to_small, _ROUGH_THRESHOLD_LR_PX
+    )
+    if fit.H_hr_to_lr is None or not _is_plausible(fit.H_hr_to_lr, hr.full_size, scale):
+        message = (
+            f"{fit.counts['n_inliers']} of {fit.counts['n_matches']} matches agree on a plausible position, "
+            f"at least {MIN_INLIERS} needed; check that both captures show one card"
+        )
+        return AlignmentFailure(reason="too_few_matches", message=message, statistics=dict(fit.counts))
+    return fit.H_hr_to_lr, _stage(1, "rough", fit, hr, sigma)
+
+
+def _again(hr: LinearReduced, view: _View, H_hr_to_lr: Matrix, iteration: int, scale: int) -> tuple[Matrix, Stage]:
+    """Register HR once more, brought onto LR's grid and to LR's blur by the estimate so far."""
+    size = Size(view.luma.shape[1], view.luma.shape[0])
+    H_hr_to_view = geometry.compose(view.H_lr_to_view, H_hr_to_lr)
+    sigma = degrade.estimate_blur(hr, view.luma, H_hr_to_view, scale)
+    warped = hr.on_grid(hr.blurred(hr.luma, sigma), H_hr_to_view, size)
+    keypoints = _inside(features.detect(warped), hr.covers(H_hr_to_view, size, margin_hr_px=scale))
+    matches = features.match_nearby(keypoints, view.keypoints, _SEARCH_RADIUS_LR_PX * view.zoom)
+    fit = _fit(keypoints, view, matches, H_hr_to_view, _FINE_THRESHOLD_LR_PX)
+    if fit.H_hr_to_lr is None:
+        return H_hr_to_lr, _stage(iteration, "sift", fit, hr, sigma, stopped="failed")
+    update = scale * np.linalg.norm(_central_in_lr(fit.H_hr_to_lr, hr) - _central_in_lr(H_hr_to_lr, hr), axis=-1)
+    stopped: Stopped = "converged" if update.mean() < CONVERGED_HR_PX else ""
+    return fit.H_hr_to_lr, _stage(iteration, "sift", fit, hr, sigma, update, stopped)
+
+
+def _fit(
+    keypoints: Keypoints, view: _View, matches: features.Matches, H_hr_to_image: Matrix, threshold_lr_px: float
+) -> _Fit:
+    """The homography that matches between an image made from HR and a view of LR agree on."""
+    source, target = keypoints.points[matches.hr], view.keypoints.points[matches.lr]
+    consensus = features.agree_on_homography(source, target, keypoints.sizes[matches.hr], threshold_lr_px * view.zoom)
+    counts = {
+        "n_keypoints_hr": len(keypoints.points),
+        "n_keypoints_lr": len(view.keypoints.points),
+        "n_matches": len(source),
+        "n_inliers": 0 if consensus is None else int(consensus.inliers.sum()),
+    }
+    if consensus is None or counts["n_inliers"] < MIN_INLIERS:
+        return _Fit(None, counts, float("nan"))
+    H_hr_to_lr = geometry.compose(geometry.inverse(view.H_lr_to_view), consensus.H, H_hr_to_image)
+    return _Fit(H_hr_to_lr, counts, consensus.rmse / view.zoom)
+
+
+def _stage(
+    iteration: int,
+    name: StageName,
+    fit: _Fit,
+    hr: LinearReduced,
+    sigma: float,
+    update: Array | None = None,
+    stopped: Stopped = "",
+) -> Stage:
+    H = fit.H_hr_to_lr
+    return Stage(
+        iteration=iteration,
+        stage=name,
+        H_hr_to_lr=H,
+        scale_effective=float("nan") if H is None else geometry.scale_effective(H, geometry.frame_centre(hr.full_size)),
+        sigma_blur_hr_px=sigma,
+        n_keypoints_hr=fit.counts["n_keypoints_hr"],
+        n_keypoints_lr=fit.counts["n_keypoints_lr"],
+        n_matches=fit.counts["n_matches"],
+        n_inliers=fit.counts["n_inliers"],
+        reprojection_rmse_lr_px=fit.rmse_lr_px,
+        update_mean_hr_px=float("nan") if update is None else float(update.mean()),
+        update_max_hr_px=float("nan") if update is None else float(update.max()),
+        stopped=stopped,
+    )
+
+
+def _view(lr: Image, part: Crop, scale: int, tone: str) -> _View:
+    """Cut a part out of LR, enlarge it for detection (or reduce it to stay in bounds) and look for keypoints."""
+    zoom = 1.0 if scale == 1 else _DETECTION_ZOOM
+    pixels = part.width * part.height
+    if pixels * zoom**2 > _MAX_PIXELS:
+        zoom = min(1.0, float(np.sqrt(_MAX_PIXELS / pixels)))
+    window = opencv.as_image(lr[part.y : part.y + part.height, part.x : part.x + part.width])
+    luma = photometry.luma(photometry.to_linear(window, tone))
+    if zoom != 1:
+        size = Size(round(part.width * zoom), round(part.height * zoom))
+        luma = opencv.resize(luma, size, "cubic" if zoom > 1 else "area")
+    exact = np.array([luma.shape[1] / part.width, luma.shape[0] / part.height])
+    H_part_to_view = np.array([[exact[0], 0, (exact[0] - 1) / 2], [0, exact[1], (exact[1] - 1) / 2], [0, 0, 1.0]])
+    H_lr_to_view = geometry.compose(H_part_to_view, geometry.translation(-part.x, -part.y))
+    return _View(luma, features.detect(luma), H_lr_to_view, zoom)
+
+
+def _window(centre: Array, hr_size: Size, lr_size: Size, scale: int) -> Crop:
+    """The part of LR around ``centre`` that is twice the size HR should have there; all of LR where it is smaller."""
+    width, height = (min(2 * side // scale, limit) for side, limit in zip(hr_size, lr_size, strict=True))
+    x = int(np.clip(round(centre[0] - (width - 1) / 2), 0, lr_size.width - width))
+    y = int(np.clip(round(centre[1] - (height - 1) / 2), 0, lr_size.height - height))
+    return Crop(x, y, width, height)
+
+
+def _footprint(H_hr_to_lr: Matrix, hr_size: Size, lr_size: Size) -> Crop:
+    """The rectangle of LR that HR covers."""
+    outline = geometry.project(H_hr_to_lr, geometry.corners(hr_size))
+    left, top = np.clip(np.floor(outline.min(axis=0)).astype(int), 0, np.array(lr_size) - 1)
+    right, bottom = np.clip(np.ceil(outline.max(axis=0)).astype(int) + 1, [left + 1, top + 1], lr_size)
+    return Crop(int(left), int(top), int(right - left), int(bottom - top))
+
+
+def _inside(keypoints: Keypoints, mask: NDArray[np.bool_]) -> Keypoints:
+    """The keypoints that lie on a mask."""
+    column, row = np.rint(keypoints.points).astype(int).T
+    height, width = mask.shape
+    keep = mask[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
+    return Keypoints(keypoints.points[keep], keypoints.sizes[keep], keypoints.descriptors[keep])
+
+
+def _central_in_lr(H_hr_to_lr: Matrix, hr: LinearReduced) -> Array:
+    """Where a grid over the HR frame's central part lies in LR, (13, 19, 2)."""
+    half = np.array(hr.full_size) / 2 * _CENTRAL
+    x, y = np.meshgrid(np.linspace(-half[0], half[0], 19), np.linspace(-half[1], half[1], 13))
+    return geometry.project(H_hr_to_lr, geometry.frame_centre(hr.full_size) + np.stack([x, y], axis=-1))
+
+
+def _is_plausible(H_hr_to_lr: Matrix, hr_size: Size, scale: int) -> bool:
+    """Whether HR could lie there at all: not mirrored, not folded, roughly at the nominal scale."""
+    ratio = geometry.scale_effective(H_hr_to_lr, geometry.frame_centre(hr_size)) / scale
+    perspective = geometry.perspective_ratio(H_hr_to_lr, hr_size)
+    return 1 / _PLAUSIBLE_SCALE < ratio < _PLAUSIBLE_SCALE and perspective < _PLAUSIBLE_SCALE
+
+
+def _size_of(image: Image) -> Size:
+    return Size(image.shape[1], image.shape[0])
