@@ -1,1 +1,33 @@
-"""Train and run D2C-SR on pairs made by d2crealsr."""
+"""Train and run D2C-SR on pairs made by d2crealsr.
+
+Importing this package loads neither torch nor anything else that is slow; names are looked up when first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from d2c.config import D2CConfig, TrainConfig
+
+if TYPE_CHECKING:
+    import d2c.losses as losses
+    import d2c.metrics as metrics
+    from d2c.checkpoint import load
+    from d2c.model import D2CSR
+
+__all__ = ["D2CSR", "D2CConfig", "TrainConfig", "load", "losses", "metrics"]
+
+_HOME = {"D2CSR": "d2c.model", "load": "d2c.checkpoint"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in ("losses", "metrics"):
+        return importlib.import_module(f"d2c.{name}")
+    raise AttributeError(f"module 'd2c' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,104 @@
+"""Checkpoints: weights as safetensors, the model's configuration in the file's metadata. Nothing is ever unpickled."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as to_safetensors
+
+from d2c.config import D2CConfig
+from d2c.errors import CheckpointError, ConfigError
+from d2c.model import D2CSR
+from d2c.toml import from_table
+from d2crealsr.store import files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from os import PathLike
+
+    from torch import Tensor
+
+__all__ = ["FORMAT", "checkpoint_path", "load", "provenance", "read", "save", "save_weights"]
+
+FORMAT = "d2c-checkpoint-1"
+"""Value of ``format`` in the metadata of every file written here."""
+
+
+def save(path: Path, model: D2CSR, **notes: Any) -> None:
+    """Write a model, complete or not at all. ``notes`` (plain values) are kept in the metadata beside the structure."""
+    save_weights(path, model.config, model.state_dict(), **notes)
+
+
+def save_weights(path: Path, config: D2CConfig, weights: Mapping[str, Tensor], **notes: Any) -> None:
+    """Write weights of a model of that configuration; see :func:`save`."""
+    metadata = {"format": FORMAT, "config": json.dumps(dataclasses.asdict(config)), "notes": json.dumps(notes)}
+    tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in weights.items()}
+    files.write_bytes(path, to_safetensors(tensors, metadata=metadata))
+
+
+def checkpoint_path(path: str | PathLike[str]) -> Path:
+    """The file that is meant: ``path`` itself, or the last checkpoint of a run's folder."""
+    found = Path(path)
+    if found.is_dir():
+        found = found / "last.safetensors"
+    if not found.is_file():
+        raise CheckpointError(f"{found}: no such checkpoint; give a .safetensors file or the folder of a run")
+    return found
+
+
+def load(path: str | PathLike[str], *, device: str | torch.device = "cpu") -> D2CSR:
+    """The model of a checkpoint, in evaluation mode. No code from the file is ever run.
+
+    Parameters
+    ----------
+    path : path
+        A ``.safetensors`` file, or the folder of a run (its last checkpoint).
+    device : str or torch.device
+        Where its weights go.
+
+    Raises
+    ------
+    CheckpointError
+        When there is no such file, or it is not one of ours, or its weights do not fit its configuration.
+    """
+    file = checkpoint_path(path)
+    config, weights, _ = read(file)
+    model = D2CSR(config)
+    try:
+        model.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise CheckpointError(f"{file.name}: its weights do not fit its configuration: {_one_line(error)}") from error
+    return model.to(device).eval()
+
+
+def provenance(path: str | PathLike[str]) -> dict[str, Any]:
+    """What a checkpoint says about itself besides its structure: stage, step, where it was imported from."""
+    return read(checkpoint_path(path))[2]
+
+
+def read(file: Path) -> tuple[D2CConfig, dict[str, Tensor], dict[str, Any]]:
+    """Configuration, weights and notes of a checkpoint file."""
+    try:
+        with safe_open(file, framework="pt") as opened:
+            metadata = opened.metadata() or {}
+            if metadata.get("format") != FORMAT:
+                raise CheckpointError(
+                    f"{file.name}: metadata says format {metadata.get('format')!r}, expected {FORMAT!r}; "
+                    "it was not written by d2c (released weights: use d2c convert)"
+                )
+            config = from_table(D2CConfig, json.loads(metadata["config"]), D2CConfig(), file.name)
+            notes = json.loads(metadata.get("notes", "{}"))
+            return config, {name: opened.get_tensor(name) for name in opened.keys()}, notes  # noqa: SIM118
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise CheckpointError(f"{file.name}: is no whole safetensors checkpoint: {_one_line(error)}") from error
+    except ConfigError as error:
+        raise CheckpointError(f"{error}; was it written by a newer version?") from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,161 @@
+"""Metrics, each with the protocol that makes its numbers comparable. Images are ``(H, W, 3)`` RGB.
+
+``basicsr-y`` (the default) is what BasicSR and most of the field print: images of 8 bit, BT.601 Y unrounded, peak 255,
+border of ``scale`` pixels cut. ``d2c-released`` are the formulas of the released D2C-SR code, errors and all: colours
+in the order of its files (BGR) meet weights meant for RGB, and SSIM's constants are those of a peak of 1 on a Y that
+ends at 0.859. Its numbers compare with nothing else.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, cast
+
+import numpy as np
+from scipy.ndimage import correlate1d
+from skimage.metrics import structural_similarity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = [
+    "PROTOCOLS",
+    "Protocol",
+    "Quality",
+    "psnr_released",
+    "psnr_y",
+    "quality",
+    "ssim_released",
+    "ssim_y",
+    "to_float",
+    "to_uint8",
+    "y_basicsr",
+    "y_released",
+]
+
+Pixels: TypeAlias = "NDArray[Any]"
+Plane: TypeAlias = "NDArray[np.float64]"
+Protocol: TypeAlias = Literal["basicsr-y", "d2c-released"]
+
+PROTOCOLS: tuple[Protocol, ...] = ("basicsr-y", "d2c-released")
+
+
+class Quality(NamedTuple):
+    """PSNR in dB and SSIM of one image by one protocol."""
+
+    psnr: float
+    ssim: float
+
+
+def to_uint8(image: Pixels) -> NDArray[np.uint8]:
+    """The image in 8 bit: 16 bit divided by 257, floats on [0, 1] clipped and times 255, rounded."""
+    if image.dtype == np.uint8:
+        return cast("NDArray[np.uint8]", image)
+    if image.dtype == np.uint16:
+        return np.rint(image / 257.0).astype(np.uint8)
+    if not np.issubdtype(image.dtype, np.floating):
+        raise TypeError(f"image: got {image.dtype}, expected uint8, uint16 or floats on [0, 1]")
+    return np.rint(np.clip(image, 0, 1) * 255.0).astype(np.uint8)
+
+
+def to_float(image: Pixels) -> Plane:
+    """The image on [0, 1] in float64; floats as they are."""
+    if np.issubdtype(image.dtype, np.integer):
+        return np.asarray(image / float(np.iinfo(image.dtype).max))
+    return image.astype(np.float64)
+
+
+def y_basicsr(image: Pixels) -> Plane:
+    """BT.601 Y of the 8-bit image, 16 to 235, unrounded, in float64."""
+    rgb = to_uint8(image).astype(np.float64)
+    return np.asarray((65.481 * rgb[..., 0] + 128.553 * rgb[..., 1] + 24.966 * rgb[..., 2]) / 255.0 + 16.0)
+
+
+def y_released(image: Pixels) -> Plane:
+    """The released code's Y on [0, 0.859]: weights for R, G, B put on B, G, R."""
+    rgb = to_float(image)
+    return np.asarray((65.738 * rgb[..., 2] + 129.057 * rgb[..., 1] + 25.064 * rgb[..., 0]) / 256.0)
+
+
+def psnr_y(sr: Pixels, hr: Pixels, border: int) -> float:
+    """PSNR of Y in dB, protocol ``basicsr-y``; infinite for equal images.
+
+    Parameters
+    ----------
+    sr, hr : (H, W, 3) ndarray
+        RGB, uint8, uint16 (divided by 257), or floats on [0, 1] (clipped and rounded to 8 bit).
+    border : int
+        Pixels cut from each side; the protocol's is the scale.
+    """
+    a, b = _planes(y_basicsr, sr, hr, border)
+    return _psnr(a, b, 255.0)
+
+
+def ssim_y(sr: Pixels, hr: Pixels, border: int) -> float:
+    """SSIM of Y, protocol ``basicsr-y``: Gaussian window of 11 pixels, σ 1.5, valid windows only, after the cut.
+
+    Parameters as of :func:`psnr_y`.
+
+    References
+    ----------
+    Wang et al., "Image quality assessment: from error visibility to structural similarity", doi:10.1109/TIP.2003.819861
+    """
+    a, b = _planes(y_basicsr, sr, hr, border)
+    if min(a.shape) < 11:
+        raise ValueError(f"ssim_y: {a.shape[1]}x{a.shape[0]} pixels are left after the border, at least 11x11 needed")
+    return ssim_of_planes(a, b)
+
+
+def ssim_of_planes(a: Plane, b: Plane) -> float:
+    """SSIM of two planes with a peak of 255, as :func:`ssim_y`."""
+    similarity: Any = structural_similarity  # scikit-image has no types for it
+    return float(similarity(a, b, gaussian_weights=True, sigma=1.5, use_sample_covariance=False, data_range=255.0))
+
+
+def psnr_released(sr: Pixels, hr: Pixels, border: int) -> float:
+    """PSNR in dB as the released code computes it: clipped, unrounded, border cut. Parameters as of :func:`psnr_y`."""
+    a, b = _planes(y_released, np.clip(to_float(sr), 0, 1), np.clip(to_float(hr), 0, 1), border)
+    return _psnr(a, b, 1.0)
+
+
+def ssim_released(sr: Pixels, hr: Pixels) -> float:
+    """SSIM as the released code computes it: the whole image, zeros outside, not clipped, constants 1e-4 and 9e-4."""
+    a, b = _planes(y_released, sr, hr, 0)
+    mean_a, mean_b = _window(a), _window(b)
+    variance_a, variance_b = _window(a * a) - mean_a**2, _window(b * b) - mean_b**2
+    covariance = _window(a * b) - mean_a * mean_b
+    c1, c2 = 1e-4, 9e-4
+    top = (2 * mean_a * mean_b + c1) * (2 * covariance + c2)
+    bottom = (mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2)
+    return float((top / bottom).mean())
+
+
+def quality(sr: Pixels, hr: Pixels, border: int, protocol: Protocol) -> Quality:
+    """PSNR and SSIM of one image by a protocol; arguments as of :func:`psnr_y`."""
+    if protocol == "basicsr-y":
+        return Quality(psnr_y(sr, hr, border), ssim_y(sr, hr, border))
+    if protocol == "d2c-released":
+        return Quality(psnr_released(sr, hr, border), ssim_released(sr, hr))
+    raise ValueError(f"protocol: got {protocol!r}, expected one of {', '.join(PROTOCOLS)}")
+
+
+def _planes(y: Any, sr: Pixels, hr: Pixels, border: int) -> tuple[Plane, Plane]:
+    if sr.shape != hr.shape or sr.ndim != 3 or sr.shape[2] != 3:
+        raise ValueError(f"images: got shapes {sr.shape} and {hr.shape}, expected two equal (H, W, 3)")
+    if border < 0 or 2 * border >= min(sr.shape[:2]):
+        raise ValueError(f"border: got {border}, expected under half of {sr.shape[1]}x{sr.shape[0]} pixels")
+    inside = slice(border, -border or None)
+    return y(sr)[inside, inside], y(hr)[inside, inside]
+
+
+def _psnr(a: Plane, b: Plane, peak: float) -> float:
+    error = float(np.mean((a - b) ** 2))
+    return float("inf") if error == 0 else float(10 * np.log10(peak**2 / error))
+
+
+def _window(plane: Plane) -> Plane:
+    """Weighted mean over an 11×11 Gaussian window, σ 1.5, zeros outside the image."""
+    x = np.arange(11) - 5
+    kernel = np.exp(-(x**2) / (2 * 1.5**2))
+    kernel /= kernel.sum()
+    rows = correlate1d(plane, kernel, axis=0, mode="constant")
+    return np.asarray(correlate1d(rows, kernel, axis=1, mode="constant"))

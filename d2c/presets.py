@@ -1,0 +1,59 @@
+"""Named settings: the paper's, the released code's, and two smaller ones."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from d2c.config import D2CConfig, TrainConfig
+from d2c.errors import ConfigError
+
+__all__ = ["PRESETS", "Preset", "preset"]
+
+
+class Preset(NamedTuple):
+    """A model and how it is trained. ``doc`` says for whom."""
+
+    model: D2CConfig
+    train: TrainConfig
+    doc: str
+
+
+PRESETS: dict[str, Preset] = {
+    "paper": Preset(
+        D2CConfig(),
+        TrainConfig(),
+        "the paper's structure and schedule; for GPUs",
+    ),
+    "released": Preset(
+        D2CConfig(convergence_bias=False, convergence_relu=True),
+        TrainConfig(
+            joint=True,
+            weight_decay=1e-8,
+            alpha=2e-5,
+            alpha_halve_epochs=2000,
+            margin=5e-5,
+            margin_siblings=2e-5,
+            triplet_after=200,
+            triplet_period=1000,
+            triplet_length=200,
+        ),
+        "the released code's structure, schedule and triplet strength (there too weak to be seen)",
+    ),
+    "small": Preset(
+        D2CConfig(features=32, groups=2, blocks=1, convergence_features=32),
+        TrainConfig(patch=48, lr=2e-4, steps=40_000, steps_convergence=8_000, log_every=100),
+        "the paper's 0.91 M parameters; hours on one GPU",
+    ),
+    "tiny": Preset(
+        D2CConfig(features=16, groups=1, blocks=1, convergence_features=16),
+        TrainConfig(patch=24, lr=1e-3, steps=500, steps_convergence=150, log_every=25, save_every=100),
+        "to see it work; minutes on a CPU",
+    ),
+}
+
+
+def preset(name: str) -> Preset:
+    """The preset of that name."""
+    if name not in PRESETS:
+        raise ConfigError(f"preset: got {name!r}, expected one of {', '.join(PRESETS)}; change --preset")
+    return PRESETS[name]
