@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import bisect
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,8 +20,9 @@ __all__ = ["MIN_SIDE", "choose_crop", "default_size", "requested_size"]
 MIN_SIDE = 32
 """Smallest published LR side, in px; a smaller crop is rejected as ``crop_too_small``."""
 
-_FRACTION = 0.288
-"""Half the share of the HR frame that is published: 3456×2304 of 6000×4000, as in the paper."""
+_PER_MILLE = 288
+"""Half the share of the HR frame that is published, in ‰: 3456×2304 of 6000×4000, as in the paper. A whole number,
+because .288·6000/8 in floating point falls just short of 216."""
 
 _HR_MARGIN = 2.0
 """HR px that a published pixel keeps from the capture's border, so that the interpolation never reaches beyond it."""
@@ -36,7 +36,8 @@ def default_size(hr_size: Size, scale: int) -> Size:
     >>> default_size(Size(6000, 4000), 8)
     Size(width=432, height=288)
     """
-    return Size(2 * math.floor(_FRACTION * hr_size.width / scale), 2 * math.floor(_FRACTION * hr_size.height / scale))
+    width, height = (2 * (_PER_MILLE * side // (1000 * scale)) for side in hr_size)
+    return Size(width, height)
 
 
 def requested_size(request: CropRequest, mapping: CaptureMapping, scale: int) -> Size:

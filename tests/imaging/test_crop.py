@@ -1,0 +1,92 @@
+"""The published rectangle: size, place, and what happens where it does not fit."""
+
+import numpy as np
+import pytest
+
+from d2crealsr.errors import SettingsError
+from d2crealsr.imaging import crop, geometry
+from d2crealsr.settings import AlignSettings
+from d2crealsr.types import Crop, Size
+
+
+def mapping(hr: Size, lr: Size, scale: int, *, offset: tuple[float, float] = (0, 0), turn: float = 0.0):
+    """HR centred on LR, moved by ``offset`` LR px and turned by ``turn`` degrees."""
+    t = np.radians(turn)
+    turned = np.array([[np.cos(t), -np.sin(t), 0], [np.sin(t), np.cos(t), 0], [0, 0, 1.0]])
+    to_centre = geometry.translation(*-geometry.frame_centre(hr))
+    to_lr = geometry.translation(*(geometry.frame_centre(lr) + offset))
+    H = geometry.compose(to_lr, np.diag([1 / scale, 1 / scale, 1.0]), turned, to_centre)
+    return geometry.CaptureMapping(H_hr_to_lr=H, hr_size=hr, lr_size=lr)
+
+
+@pytest.mark.parametrize(
+    ("hr", "expected"),
+    [
+        (Size(6000, 4000), Size(432, 288)),
+        (Size(3000, 2000), Size(216, 144)),
+        (Size(4000, 6000), Size(288, 432)),
+        (Size(1200, 800), Size(86, 56)),
+    ],
+)
+def test_default_sizes(hr: Size, expected: Size) -> None:
+    assert crop.default_size(hr, 8) == expected
+    chosen = crop.choose_crop(mapping(hr, hr, 8), 8, "default")
+    assert (chosen.width, chosen.height) == expected
+
+
+def test_it_is_centred_to_half_a_pixel() -> None:
+    m = mapping(Size(3000, 2000), Size(3000, 2000), 8, offset=(31.3, -12.8))
+    chosen = crop.choose_crop(m, 8, "default")
+    centre = np.array([chosen.x + (chosen.width - 1) / 2, chosen.y + (chosen.height - 1) / 2])
+    assert np.abs(centre - m.hr_centre_in_lr).max() <= 0.5
+
+
+def test_explicit_size_and_max() -> None:
+    m = mapping(Size(3000, 2000), Size(3000, 2000), 8)
+    assert crop.choose_crop(m, 8, "100x60")[2:] == (100, 60)
+    largest = crop.choose_crop(m, 8, "max")
+    assert 368 <= largest.width <= 375
+    assert 244 <= largest.height <= 250
+
+
+def test_scale_1_keeps_the_whole_picture() -> None:
+    chosen = crop.choose_crop(mapping(Size(1218, 870), Size(1218, 870), 1), 1, "default")
+    assert chosen.width >= 1212
+    assert chosen.height >= 864
+
+
+def test_where_it_does_not_fit_the_largest_with_that_centre() -> None:
+    """LR is a crop that ends 40 px right of HR's centre: half the width is left, and the height is kept."""
+    hr = Size(3000, 2000)
+    m = mapping(hr, Size(400, 300), 8, offset=(160.0, 0.0))
+    chosen = crop.choose_crop(m, 8, "default")
+    assert chosen.height == 144
+    assert chosen.width in (78, 80)
+    assert chosen.x + chosen.width <= 400
+
+
+@pytest.mark.parametrize("turn", [90.0, 45.0, 180.0])
+def test_turned_captures_stay_inside(turn: float) -> None:
+    m = mapping(Size(3000, 2000), Size(3000, 2000), 8, turn=turn)
+    chosen = crop.choose_crop(m, 8, "default")
+    outline = np.array(
+        [[chosen.x - 0.45, chosen.y - 0.45], [chosen.x + chosen.width - 0.55, chosen.y + chosen.height - 0.55]]
+    )
+    p_hr = m.lr_to_hr(outline)
+    assert (p_hr >= 1).all()
+    assert (p_hr <= np.array([2998, 1998])).all()
+    assert min(chosen.width, chosen.height) >= 100
+
+
+def test_nothing_where_hr_lies_outside_lr() -> None:
+    chosen = crop.choose_crop(mapping(Size(3000, 2000), Size(300, 200), 8, offset=(900.0, 0.0)), 8, "default")
+    assert chosen.width * chosen.height == 0
+
+
+def test_a_wrong_request_says_what_is_expected() -> None:
+    with pytest.raises(SettingsError, match="expected WxH"):
+        AlignSettings(crop="large")
+
+
+def test_crop_is_a_named_tuple() -> None:
+    assert Crop(1, 2, 3, 4).width == 3

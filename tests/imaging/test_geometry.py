@@ -1,0 +1,102 @@
+"""Homographies, half pixels and lenses against what they are defined to be."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from d2crealsr.imaging import geometry
+from d2crealsr.types import Size
+
+SIZE = Size(600, 400)
+small = st.floats(-0.2, 0.2)
+shift = st.floats(-50, 50)
+
+
+@st.composite
+def homographies(draw: st.DrawFn) -> np.ndarray:
+    """Invertible homographies of an image of SIZE, far from folding over."""
+    angle = draw(st.floats(-np.pi, np.pi))
+    scale = draw(st.floats(0.1, 8))
+    linear = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    linear = linear @ (np.eye(2) + np.array([[draw(small), draw(small)], [draw(small), draw(small)]]))
+    H = np.eye(3)
+    H[:2, :2] = linear
+    H[:2, 2] = draw(shift), draw(shift)
+    H[2, :2] = draw(st.floats(-3e-4, 3e-4)), draw(st.floats(-3e-4, 3e-4))
+    return H
+
+
+points = st.tuples(st.floats(0, 599), st.floats(0, 399)).map(np.array)
+
+
+@given(homographies(), homographies(), points)
+def test_composing_is_applying_one_after_the_other(a: np.ndarray, b: np.ndarray, p: np.ndarray) -> None:
+    via = geometry.project(a, p)
+    depth = b[2, :2] @ via + 1
+    if abs(depth) > 0.1:
+        np.testing.assert_allclose(geometry.project(geometry.compose(b, a), p), geometry.project(b, via), atol=1e-6)
+
+
+@given(homographies(), points)
+def test_inverse_leads_back(H: np.ndarray, p: np.ndarray) -> None:
+    np.testing.assert_allclose(geometry.project(geometry.inverse(H), geometry.project(H, p)), p, atol=1e-6)
+
+
+@given(homographies(), points)
+def test_jacobian_is_the_derivative(H: np.ndarray, p: np.ndarray) -> None:
+    step = 1e-4
+    numeric = np.stack(
+        [(geometry.project(H, p + e) - geometry.project(H, p - e)) / (2 * step) for e in step * np.eye(2)], axis=1
+    )
+    np.testing.assert_allclose(geometry.jacobian(H, p), numeric, atol=1e-5 * np.abs(numeric).max())
+
+
+def test_scaling_keeps_outer_borders_together() -> None:
+    """The left border of the first pixel, x = −½, stays the left border at any scale."""
+    for s in (1, 2, 3, 4, 8):
+        np.testing.assert_allclose(geometry.project(geometry.scaling(s), np.array([-0.5, -0.5])), [-0.5, -0.5])
+        np.testing.assert_allclose(
+            geometry.project(geometry.scaling(s), np.array([9.5, 19.5])), [10 * s - 0.5, 20 * s - 0.5]
+        )
+
+
+def test_the_half_pixel_of_x8_is_three_and_a_half_pixels() -> None:
+    np.testing.assert_array_equal(geometry.project(geometry.scaling(8), np.zeros(2)), [3.5, 3.5])
+
+
+@pytest.mark.parametrize("angle", [-170.0, -90.0, -1.5, 0.0, 33.0, 90.0, 180.0])
+def test_scale_and_rotation_of_a_similarity(angle: float) -> None:
+    t = np.radians(angle)
+    H = np.array([[np.cos(t) / 8, -np.sin(t) / 8, 5], [np.sin(t) / 8, np.cos(t) / 8, 7], [0, 0, 1]])
+    at = np.array([300.0, 200.0])
+    assert geometry.scale_effective(H, at) == pytest.approx(8)
+    assert abs(geometry.rotation_deg(H, at)) == pytest.approx(abs(angle))
+    assert geometry.anisotropy(H, at) == pytest.approx(1)
+    assert geometry.perspective_ratio(H, SIZE) == pytest.approx(1)
+
+
+def test_a_mirrored_mapping_has_no_scale() -> None:
+    assert np.isnan(geometry.scale_effective(np.diag([-1.0, 1.0, 1.0]), np.zeros(2)))
+
+
+@given(st.floats(-0.15, 0.3), points)
+def test_lens_there_and_back(k1: float, p: np.ndarray) -> None:
+    lens = geometry.Lens(k1, SIZE)
+    np.testing.assert_allclose(lens.distort(lens.undistort(p)), p, atol=1e-7)
+
+
+def test_lens_is_measured_from_the_centre_in_half_diagonals() -> None:
+    lens = geometry.Lens(0.02, SIZE)
+    centre = np.array([299.5, 199.5])
+    corner = centre + 0.5 * np.array([600, 400])
+    np.testing.assert_allclose(lens.undistort(centre), centre)
+    np.testing.assert_allclose(lens.undistort(corner), centre + 1.02 * (corner - centre))
+
+
+@given(homographies(), st.floats(-0.05, 0.05), st.floats(-0.05, 0.05), points)
+def test_capture_mapping_there_and_back(H: np.ndarray, k1_hr: float, k1_lr: float, p: np.ndarray) -> None:
+    mapping = geometry.CaptureMapping(H_hr_to_lr=H, hr_size=SIZE, lr_size=Size(900, 900), k1_hr=k1_hr, k1_lr=k1_lr)
+    p_lr = mapping.hr_to_lr(p)
+    if np.abs(p_lr).max() < 900:
+        np.testing.assert_allclose(mapping.lr_to_hr(p_lr), p, atol=1e-5)

@@ -1,0 +1,62 @@
+"""The one resampling against positions known beforehand."""
+
+import numpy as np
+import pytest
+
+from d2crealsr.imaging import geometry, warp
+from d2crealsr.types import Crop, Photometry, Size
+
+LINEAR = Photometry(tone="gamma=1")
+
+
+def planar(H: np.ndarray, **lenses: float) -> geometry.CaptureMapping:
+    return geometry.CaptureMapping(H_hr_to_lr=H, hr_size=Size(400, 300), lr_size=Size(100, 80), **lenses)
+
+
+def ramp(size: Size) -> np.ndarray:
+    """Red holds x, green holds y, in 16 bits, 100 a pixel."""
+    x, y = np.meshgrid(np.arange(size.width), np.arange(size.height))
+    return np.stack([100 * x, 100 * y, np.full_like(x, 7)], axis=-1).astype(np.uint16)
+
+
+@pytest.mark.parametrize("k1_hr", [0.0, 0.01])
+@pytest.mark.parametrize("k1_lr", [0.0, -0.02])
+def test_published_pixels_come_from_where_the_convention_says(k1_hr: float, k1_lr: float) -> None:
+    H = np.array([[0.124, 0.003, 14.2], [-0.002, 0.126, 11.7], [1e-6, -2e-6, 1]])
+    m = planar(H, k1_hr=k1_hr, k1_lr=k1_lr)
+    crop = Crop(30, 25, 12, 10)
+    published = warp.warp_hr(ramp(m.hr_size), m, crop, 8, LINEAR)
+    assert published.shape == (80, 96, 3)
+    u, v = 17, 53
+    p_lr = np.array([30 + (u + 0.5) / 8 - 0.5, 25 + (v + 0.5) / 8 - 0.5])
+    expected = m.lr_to_hr(p_lr)
+    np.testing.assert_allclose(published[v, u, :2] / 100, expected, atol=0.06)
+    assert published[v, u, 2] == 7
+
+
+def test_identity_at_integer_positions_is_a_copy() -> None:
+    """A mapping whose grid falls on HR pixels publishes them unchanged, whatever the interpolation."""
+    rng = np.random.default_rng(1)
+    hr = rng.integers(0, 256, (300, 400, 3)).astype(np.uint8)
+    m = planar(geometry.compose(geometry.translation(3, 2), geometry.inverse(geometry.scaling(4))))
+    published = warp.warp_hr(hr, m, Crop(13, 12, 40, 40), 4, Photometry())
+    np.testing.assert_array_equal(published, hr[40:200, 40:200])
+
+
+def test_brightness_and_field_are_applied_in_linear_light() -> None:
+    hr = np.full((300, 400, 3), 20_000, np.uint16)
+    m = planar(geometry.inverse(geometry.scaling(4)))
+    crop = Crop(20, 20, 40, 30)
+    light = Photometry(tone="gamma=1", gain=(1.0, 1.5, 2.0), offset=(0.0, 0.0, 0.01), field_x=0.1, field_r2=-0.2)
+    published = warp.warp_hr(hr, m, crop, 4, light)
+    u, v = 10, 20
+    x, y = (np.array([20 * 4 + u, 20 * 4 + v]) - [199.5, 149.5]) / 250
+    field = 1 + 0.1 * x - 0.2 * (x**2 + y**2)
+    expected = 20_000 * field * np.array([1.0, 1.5, 2.0]) + np.array([0, 0, 655.35])
+    np.testing.assert_allclose(published[v, u], expected, atol=1.5)
+
+
+def test_depth_is_kept() -> None:
+    m = planar(geometry.inverse(geometry.scaling(4)))
+    for dtype in (np.uint8, np.uint16):
+        assert warp.warp_hr(np.zeros((300, 400, 3), dtype), m, Crop(20, 20, 8, 8), 4, Photometry()).dtype == dtype
