@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.settings import AlignSettings
 
-__all__ = ["RULES", "Rule", "judge"]
+__all__ = ["RULES", "Rule", "explain", "judge"]
 
 
 class Rule(NamedTuple):
@@ -56,3 +56,9 @@ def judge(statistics: Mapping[str, float], settings: AlignSettings) -> tuple[str
     """
     measured = [rule for rule in RULES if rule.statistic in statistics]
     return tuple(dict.fromkeys(r.reason for r in measured if r.rejects(statistics[r.statistic], settings)))
+
+
+def explain(statistics: Mapping[str, float], settings: AlignSettings) -> str:
+    """The broken rules in one line for a person, with this pair's numbers; empty when the pair is accepted."""
+    broken = (r for r in RULES if r.statistic in statistics and r.rejects(statistics[r.statistic], settings))
+    return "; ".join(f"{r.statistic} {statistics[r.statistic]:.4g} {r.bad_when} {r.limit(settings):g}" for r in broken)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError
 from d2crealsr.store.images import IMAGE_SUFFIXES
-from d2crealsr.store.pairs import scene_problem
+from d2crealsr.store.pairs import is_plain, scene_problem
 from d2crealsr.store.tables import read_rows
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def _inside(root: Path, relative: str, where: str) -> Path | None:
     if not relative:
         return None
     normal = os.path.normpath(relative)
-    if Path(normal).is_absolute() or normal.split("/", 1)[0] == ".." or not normal.isprintable():
+    if Path(normal).is_absolute() or normal.split("/", 1)[0] == ".." or not is_plain(normal):
         raise LayoutError(f"{where}: got {relative!r}, expected a relative path inside {root}; move the file there")
     path = root / normal
     return path if path.is_file() else None

@@ -10,7 +10,7 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["ALIGNMENT", "MANIFEST", "RESIDUALS", "TABLES", "TIMINGS", "Column", "Kind", "markdown"]
+__all__ = ["ALIGNMENT", "HOMOGRAPHY", "MANIFEST", "RESIDUALS", "TABLES", "TIMINGS", "Column", "Kind", "markdown"]
 
 Kind: TypeAlias = Literal["text", "int", "float"]
 
@@ -76,6 +76,10 @@ def _number(name: str, meaning: str, unit: str = "", digits: str = MICRO) -> Col
     return Column(name=name, kind="float", meaning=meaning, unit=unit, digits=digits)
 
 
+def _added(name: str, meaning: str, unit: str = "") -> Column:
+    return dataclasses.replace(_number(name, meaning, unit), fixed=False)
+
+
 def _share(name: str, meaning: str) -> Column:
     return Column(name=name, kind="float", meaning=meaning, at_least=0, at_most=1)
 
@@ -83,7 +87,7 @@ def _share(name: str, meaning: str) -> Column:
 SCENE = _text("scene", "name of the scene, text", required=True)
 ONE_SCENE = dataclasses.replace(SCENE, unique=True)
 
-_HOMOGRAPHY = tuple(
+HOMOGRAPHY = tuple(
     _number(f"h{row}{column}", f"H_hr_to_lr[{row}, {column}]", digits=EXACT) for row in range(3) for column in range(3)
 )
 
@@ -107,7 +111,7 @@ MANIFEST: tuple[Column, ...] = (
     _count("lr_y", "first row of the crop in the LR capture", unit="LR px"),
     _count("lr_width", "width of the crop", unit="LR px", at_least=1),
     _count("lr_height", "height of the crop", unit="LR px", at_least=1),
-    *_HOMOGRAPHY,
+    *HOMOGRAPHY,
     _number("k1_hr", "radial distortion of the HR capture", digits=EXACT),
     _number("k1_lr", "radial distortion of the LR capture", digits=EXACT),
     _size("scale_effective", "HR px per LR px that the captures really have, at the crop's centre", "HR px / LR px"),
@@ -148,6 +152,12 @@ MANIFEST: tuple[Column, ...] = (
     _text("lr_sha256", "SHA-256 of the published LR file"),
     _text("hr_source_sha256", "SHA-256 of the HR capture"),
     _text("lr_source_sha256", "SHA-256 of the LR capture"),
+    _added("scale_ratio", "scale_effective over scale"),
+    _added("anisotropy", "largest over smallest magnification at the frame's centre"),
+    _added("perspective_ratio", "largest over smallest magnification among the frame's corners"),
+    _added("crop_side_lr_px", "shorter side of the crop that both captures allow", "LR px"),
+    _added("zncc_block_p50", "median correlation of the blocks once each one's shift is taken out"),
+    _added("textured_fraction", "share of the crop's blocks with enough texture to measure a shift"),
     _text("message", "one line for a person, where a scene was not accepted", fixed=False),
     _text("recipe", "fingerprint of format version, tool version and settings the row was made with", fixed=False),
 )
@@ -168,7 +178,7 @@ ALIGNMENT: tuple[Column, ...] = (
     _size("residual_p50_hr_px", "median length of the block-wise residual shifts", "HR px"),
     Column(name="zncc", kind="float", meaning="median of the blocks' correlation", at_least=-1, at_most=1),
     _number("gain_g", "brightness gain of green"),
-    *_HOMOGRAPHY,
+    *HOMOGRAPHY,
     _number("k1_hr", "radial distortion of the HR capture", digits=EXACT),
     _text("stopped", "empty, converged or failed", one_of=("", "converged", "failed")),
 )

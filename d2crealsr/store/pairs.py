@@ -22,6 +22,7 @@ __all__ = [
     "DATASET_FILE",
     "FORMAT_NAME",
     "FORMAT_VERSION",
+    "is_plain",
     "published_paths",
     "read_alignment",
     "read_dataset",
@@ -48,11 +49,16 @@ def scene_problem(scene: str) -> str | None:
         return "begins with a dot"
     if "/" in scene:
         return "contains '/'"
-    if not _printable(scene):
+    if not is_plain(scene):
         return "contains control characters or is not UTF-8"
     if len(scene.encode()) > _LONGEST_SCENE:
         return f"is {len(scene.encode())} bytes long, at most {_LONGEST_SCENE} are allowed"
     return None
+
+
+def is_plain(text: str) -> bool:
+    """Whether a text has no control characters and can be written as UTF-8."""
+    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
 
 
 def published_paths(scene: str) -> tuple[str, str]:
@@ -156,10 +162,6 @@ def read_dataset(pairs: str | os.PathLike[str]) -> dict[str, Any]:
     return content
 
 
-def _printable(text: str) -> bool:
-    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
-
-
 def _check_names(frame: pd.DataFrame, path: Path) -> None:
     """Scenes that name files, and paths that stay where they belong; raises TableError with the row."""
     names = frame["scene"].tolist() if "scene" in frame else []
@@ -172,7 +174,7 @@ def _check_names(frame: pd.DataFrame, path: Path) -> None:
         for row, cell in enumerate(cells, start=2):
             where = f"{path}, row {row}, column {name}"
             pure = PurePosixPath(cell)
-            if pure.is_absolute() or ".." in pure.parts or not _printable(cell):
+            if pure.is_absolute() or ".." in pure.parts or not is_plain(cell):
                 raise TableError(f"{where}: got {cell!r}, expected a relative path inside the folder; correct it")
             if not cell and name.endswith("_path") and accepted and accepted[row - 2]:
                 raise TableError(f"{where}: got nothing, expected the path of an accepted pair; run align again")

@@ -1,0 +1,291 @@
+"""One scene as one task: read both captures, align them, publish the pair, and say in rows what came of it.
+
+A task depends on nothing but its arguments and the files they name, so it may run in any process on any machine that
+sees the files. What goes wrong with the scene becomes its row; only a failing machine ends the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import socket
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from d2crealsr.errors import ImageError, MachineError
+from d2crealsr.quality import verdict
+from d2crealsr.settings import AlignSettings
+from d2crealsr.store.captures import Capture
+from d2crealsr.store.columns import MANIFEST, TABLES
+from d2crealsr.store.files import sha256_of
+from d2crealsr.store.images import read_image, write_image
+from d2crealsr.store.pairs import FORMAT_VERSION, published_paths
+from d2crealsr.store.tables import check_table, frame_of
+from d2crealsr.threads import use_one_thread
+from d2crealsr.types import Alignment, AlignmentFailure, Matrix, Stage
+
+__all__ = ["Aligner", "Row", "SceneResult", "SceneTask", "recipe_of", "remove_published", "run_scene"]
+
+Row: TypeAlias = dict[str, Any]
+Aligner: TypeAlias = Callable[..., Alignment | AlignmentFailure]
+"""``align(hr, lr, *, settings)``; :func:`d2crealsr.align.align_pair` but in tests."""
+
+_CROP_NAMES = ("lr_x", "lr_y", "lr_width", "lr_height")
+_MANIFEST_NAMES = {column.name for column in MANIFEST}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SceneTask:
+    """What a scene's result depends on.
+
+    Attributes
+    ----------
+    root, out : Path
+        Absolute: the folder that the captures' paths are relative to, and the pairs folder.
+    recipe : str
+        Fingerprint of settings and versions (:func:`recipe_of`).
+    known : mapping or None
+        The scene's manifest row of an earlier run; None to do it in any case.
+    """
+
+    capture: Capture
+    root: Path
+    out: Path
+    settings: AlignSettings
+    recipe: str
+    known: Mapping[str, Any] | None
+    align: Aligner
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SceneResult:
+    """Rows of one scene for the four tables; ``unchanged`` when an earlier run's still hold."""
+
+    row: Row
+    unchanged: bool = False
+    stages: list[Row] = field(default_factory=list)
+    residuals: list[Row] = field(default_factory=list)
+    timing: Row = field(default_factory=dict)
+    traceback: str = ""
+
+
+def recipe_of(settings: AlignSettings, tool_version: str) -> str:
+    """Fingerprint of all that decides a scene's result besides its captures."""
+    content = {"format": FORMAT_VERSION, "tool": tool_version, "settings": dataclasses.asdict(settings)}
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def run_scene(task: SceneTask) -> SceneResult:
+    """Do one scene, unless its files and recipe are what its known row says.
+
+    Raises
+    ------
+    MachineError
+        When the pairs folder cannot be written. Anything else becomes a failed row.
+    """
+    use_one_thread()
+    clock = _Clock()
+    row = _source_cells(task)
+    if _is_current(task, row):
+        return SceneResult(row={**(task.known or {}), **row}, unchanged=True)
+    details = ""
+    try:
+        outcome = _align(task, clock)
+        rows = _rows(task, row, outcome)
+    except ImageError as error:
+        outcome = AlignmentFailure(reason=error.reason, message=str(error))
+        rows = _rows(task, row, outcome)
+    except MachineError:
+        raise
+    except Exception as error:
+        # A scene must never end the run, whatever is wrong with it or with the code that met it.
+        details = f"scene {task.capture.scene}\n{traceback.format_exc()}"
+        text = " ".join(str(error).split()) or "no message"
+        message = f"{type(error).__name__}: {text}; errors.log has the details, please report them"
+        outcome = AlignmentFailure(reason="internal_error", message=message)
+        rows = _rows(task, row, outcome)
+    rows.row.update(_publish(task, outcome, clock))
+    return dataclasses.replace(rows, timing=clock.row(task.capture.scene), traceback=details)
+
+
+class _Clock:
+    """Seconds by part of the work, for ``timings.csv`` alone."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+        self._parts: dict[str, float] = {}
+
+    def lap(self, part: str) -> None:
+        """The time since the last lap went into ``part``; an empty name is for what belongs to none."""
+        now = time.perf_counter()
+        if part:
+            self._parts[f"seconds_{part}"] = now - self._last
+        self._last = now
+
+    def row(self, scene: str) -> Row:
+        return {
+            "scene": scene,
+            "seconds": time.perf_counter() - self._start,
+            **self._parts,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "host": socket.gethostname(),
+        }
+
+
+def _source_cells(task: SceneTask) -> Row:
+    """The cells that say which captures the scene has: cheap, and written also for a scene that is up to date."""
+    cells: Row = {"scene": task.capture.scene, "group": task.capture.group}
+    for side, path in (("hr", task.capture.hr), ("lr", task.capture.lr)):
+        cells[f"{side}_source"] = "" if path is None else path.relative_to(task.root).as_posix()
+        cells[f"{side}_source_sha256"] = "" if path is None else _hash(path)
+    return cells
+
+
+def _hash(path: Path) -> str:
+    """SHA-256 of a file, empty where it cannot be read: reading it as an image will say why."""
+    try:
+        return sha256_of(path)
+    except OSError:
+        return ""
+
+
+def _is_current(task: SceneTask, sources: Row) -> bool:
+    known, out = task.known, task.out
+    if known is None or known["recipe"] != task.recipe or known["reasons"] == "internal_error":
+        return False
+    missing = _missing(task.capture)
+    if missing is not None:
+        return bool(known["reasons"] == missing.reason)
+    hashes = [sources["hr_source_sha256"], sources["lr_source_sha256"]]
+    if "" in hashes or hashes != [known["hr_source_sha256"], known["lr_source_sha256"]]:
+        return False
+    files = [out / path for path in published_paths(task.capture.scene)]
+    if known["status"] != "accepted":
+        return not any(file.exists() for file in files)
+    return [_hash(file) for file in files] == [known["hr_sha256"], known["lr_sha256"]]
+
+
+def _missing(capture: Capture) -> AlignmentFailure | None:
+    absent = [side for side, path in (("hr", capture.hr), ("lr", capture.lr)) if path is None]
+    if not absent:
+        return None
+    names = " and no ".join(side.upper() for side in absent)
+    return AlignmentFailure(
+        reason=";".join(f"missing_{side}" for side in absent),
+        message=f"no {names} capture was found; add it and run the same command again",
+    )
+
+
+def _align(task: SceneTask, clock: _Clock) -> Alignment | AlignmentFailure:
+    missing = _missing(task.capture)
+    if missing is not None:
+        return missing
+    hr, lr = (read_image(path) for path in (task.capture.hr, task.capture.lr) if path is not None)
+    clock.lap("read")
+    outcome = task.align(hr, lr, settings=task.settings)
+    clock.lap("align")
+    return outcome
+
+
+# --- rows --------------------------------------------------------------------------------------------------------
+
+
+def _rows(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure) -> SceneResult:
+    """An outcome as rows of the tables, checked here so that a bad one is this scene's failure and no one else's."""
+    scene = task.capture.scene
+    row = {**sources, "scale": task.settings.scale, "recipe": task.recipe, **_statistics(outcome)}
+    residuals: list[Row] = []
+    if isinstance(outcome, Alignment):
+        row |= _estimate_cells(outcome)
+        row["message"] = verdict.explain(outcome.statistics, task.settings)
+        field_ = outcome.residuals
+        for (x, y), (dx, dy), weight in zip(field_.points_lr, field_.shifts_hr_px, field_.weights, strict=True):
+            residuals.append({"scene": scene, "lr_x": x, "lr_y": y, "dx_hr_px": dx, "dy_hr_px": dy, "weight": weight})
+    else:
+        row |= {"status": "failed", "reasons": outcome.reason, "message": " ".join(outcome.message.split())}
+    stages = [_stage_row(scene, stage) for stage in outcome.stages]
+    for name, rows in (("manifest.csv", [row]), ("alignment.csv", stages), ("residuals.csv", residuals)):
+        check_table(frame_of(rows, TABLES[name]), TABLES[name], Path(name))
+    return SceneResult(row=row, stages=stages, residuals=residuals)
+
+
+def _statistics(outcome: Alignment | AlignmentFailure) -> Row:
+    unknown = outcome.statistics.keys() - _MANIFEST_NAMES
+    if unknown:
+        raise KeyError(f"statistics that are no manifest columns: {', '.join(sorted(unknown))}")
+    return dict(outcome.statistics)
+
+
+def _estimate_cells(alignment: Alignment) -> Row:
+    light, crop = alignment.photometry, alignment.crop
+    if alignment.accepted:
+        _check_sizes(alignment)
+    cells: Row = {
+        "status": "accepted" if alignment.accepted else "rejected",
+        "reasons": ";".join(alignment.reasons),
+        "accepted_by": "qa" if alignment.accepted else "",
+        **({} if min(crop.width, crop.height) < 1 else dict(zip(_CROP_NAMES, crop, strict=True))),
+        **_matrix_cells(alignment.H_hr_to_lr),
+        **{"k1_hr": alignment.k1_hr, "k1_lr": alignment.k1_lr, "tone": light.tone},
+        **{"field_x": light.field_x, "field_y": light.field_y, "field_r2": light.field_r2},
+    }
+    for channel, gain, offset in zip("rgb", light.gain, light.offset, strict=True):
+        cells |= {f"gain_{channel}": gain, f"offset_{channel}": offset}
+    return cells
+
+
+def _check_sizes(alignment: Alignment) -> None:
+    """The format's promise: LR is the crop, HR is exactly scale times it."""
+    crop, scale = alignment.crop, alignment.scale
+    hr, lr = (crop.height * scale, crop.width * scale, 3), (crop.height, crop.width, 3)
+    if (alignment.hr.shape, alignment.lr.shape) != (hr, lr):
+        raise ValueError(f"got HR {alignment.hr.shape} and LR {alignment.lr.shape}, expected {hr} and {lr}")
+
+
+def _stage_row(scene: str, stage: Stage) -> Row:
+    cells = {f.name: getattr(stage, f.name) for f in dataclasses.fields(stage) if f.name != "H_hr_to_lr"}
+    return {"scene": scene, **cells, **({} if stage.H_hr_to_lr is None else _matrix_cells(stage.H_hr_to_lr))}
+
+
+def _matrix_cells(H: Matrix) -> Row:
+    return {f"h{row}{column}": float(H[row, column]) for row in range(3) for column in range(3)}
+
+
+# --- files -------------------------------------------------------------------------------------------------------
+
+
+def _publish(task: SceneTask, outcome: Alignment | AlignmentFailure, clock: _Clock) -> Row:
+    """Write the accepted pair, or remove what an earlier run published; returns the cells that name the files."""
+    scene, out = task.capture.scene, task.out
+    if not isinstance(outcome, Alignment) or not outcome.accepted:
+        remove_published(out, scene)
+        return {}
+    hr_path, lr_path = published_paths(scene)
+    clock.lap("")
+    try:
+        write_image(out / hr_path, outcome.hr)
+        write_image(out / lr_path, outcome.lr)
+        hashes = {"hr_sha256": sha256_of(out / hr_path), "lr_sha256": sha256_of(out / lr_path)}
+    except OSError as error:
+        raise MachineError(_cannot_write(out, error)) from error
+    clock.lap("write")
+    return {"hr_path": hr_path, "lr_path": lr_path, **hashes}
+
+
+def remove_published(out: Path, scene: str) -> None:
+    """Remove a scene's published files, if there are any; raises MachineError when the folder does not let go."""
+    try:
+        for path in published_paths(scene):
+            (out / path).unlink(missing_ok=True)
+    except OSError as error:
+        raise MachineError(_cannot_write(out, error)) from error
+
+
+def _cannot_write(out: Path, error: OSError) -> str:
+    return f"{out}: cannot be written ({error.strerror or error}); make room or check permissions, then run it again"

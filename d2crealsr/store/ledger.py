@@ -1,0 +1,117 @@
+"""The tables of a pairs folder while a run fills them: loaded once, saved as results come, in an order that a killed
+run can be picked up from."""
+
+from __future__ import annotations
+
+import collections
+import time
+from typing import TYPE_CHECKING, Any
+
+from d2crealsr.store.columns import MANIFEST, TABLES
+from d2crealsr.store.pairs import read_manifest, write_pairs_table
+from d2crealsr.store.tables import frame_of, read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+__all__ = ["Ledger"]
+
+_DETAILS = ("residuals.csv", "alignment.csv", "timings.csv")
+"""Saved before the manifest: a scene whose manifest row is there has its rows in the others too."""
+
+_SECONDS_BETWEEN_SAVES = 2.0
+_LARGEST_SHARE = 0.05
+"""Share of the run that saving may take: large tables are saved less often."""
+
+_FIXED = {column.name for column in MANIFEST}
+
+
+class Ledger:
+    """Rows of the four tables by scene.
+
+    Columns of the manifest that the format does not know, and ``split``, stay with their scene when its row is
+    replaced: others wrote them.
+    """
+
+    def __init__(self, pairs: Path) -> None:
+        self._pairs = pairs
+        self._manifest: dict[str, dict[str, Any]] = {}
+        self._details: dict[str, dict[str, Sequence[Mapping[str, Any]]]] = {name: {} for name in _DETAILS}
+        self._known: set[str] = set()
+        self._next_save = 0.0
+
+    @classmethod
+    def load(cls, pairs: Path) -> Ledger:
+        """What an earlier run left; empty where there was none. Raises TableError when a table is damaged."""
+        ledger = cls(pairs)
+        if not (pairs / "manifest.csv").exists():
+            return ledger
+        ledger._manifest = {row["scene"]: row for row in _records(read_manifest(pairs))}
+        if all((pairs / name).exists() for name in _DETAILS):
+            ledger._known = set(ledger._manifest)
+        for name in _DETAILS:
+            if (pairs / name).exists():
+                rows = collections.defaultdict(list)
+                for row in _records(read_table(pairs / name, TABLES[name])):
+                    rows[row["scene"]].append(row)
+                ledger._details[name] = dict(rows)
+        return ledger
+
+    @property
+    def scenes(self) -> set[str]:
+        """Scenes that have a row."""
+        return set(self._manifest)
+
+    def row(self, scene: str) -> Mapping[str, Any] | None:
+        """The scene's manifest row, if its rows in the other tables can be relied on as well."""
+        return self._manifest[scene] if scene in self._known else None
+
+    def scales(self, scenes: Sequence[str]) -> set[int]:
+        """Scales that these scenes' rows were made with."""
+        return {int(self._manifest[scene]["scale"]) for scene in scenes}
+
+    def update(self, row: Mapping[str, Any]) -> None:
+        """Replace cells of a scene whose other rows stay as they are."""
+        self._manifest[row["scene"]] = {**self._manifest[row["scene"]], **row}
+
+    def replace(self, row: Mapping[str, Any], **details: Sequence[Mapping[str, Any]]) -> None:
+        """Replace all of a scene's rows; ``residuals``, ``alignment`` and ``timings`` by keyword."""
+        scene = row["scene"]
+        old = self._manifest.get(scene, {})
+        kept = {name: cell for name, cell in old.items() if name not in _FIXED or name == "split"}
+        self._manifest[scene] = {**row, **kept}
+        self._known.add(scene)
+        for name in _DETAILS:
+            self._details[name][scene] = details.get(name.removesuffix(".csv"), [])
+
+    def drop(self, scene: str) -> None:
+        """Forget a scene."""
+        del self._manifest[scene]
+        for rows in self._details.values():
+            rows.pop(scene, None)
+
+    def save_if_due(self) -> None:
+        """Save, unless that was done moments ago."""
+        if time.monotonic() >= self._next_save:
+            self.save()
+
+    def save(self) -> None:
+        """Write all four tables, the manifest last. Raises MachineError when the disk does not take them."""
+        start = time.monotonic()
+        for name in _DETAILS:
+            rows = [row for scene in self._manifest for row in self._details[name].get(scene, [])]
+            write_pairs_table(self._pairs, name, frame_of(rows, TABLES[name]))
+        write_pairs_table(self._pairs, "manifest.csv", frame_of(self._manifest.values(), MANIFEST))
+        took = time.monotonic() - start
+        self._next_save = time.monotonic() + max(_SECONDS_BETWEEN_SAVES, took / _LARGEST_SHARE)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as dictionaries, what is missing as None."""
+    plain = frame.astype(object)
+    return [
+        {str(name): cell for name, cell in row.items()} for row in plain.where(frame.notna(), None).to_dict("records")
+    ]

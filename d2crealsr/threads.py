@@ -1,0 +1,45 @@
+"""One thread a scene, whatever runs it: speed comes from scenes side by side, and bytes must not depend on threads."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from d2crealsr import opencv
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["threads_restored", "use_one_thread"]
+
+
+def use_one_thread() -> None:
+    """Keep OpenCV, BLAS and OpenMP to one thread in this process from now on.
+
+    Called at the start of every task, since a worker process may be anybody's (a dask cluster's). It is not undone at
+    the task's end: another task may run in another thread of the same worker.
+    """
+    opencv.use_one_thread()
+    _limit_blas(1)
+
+
+@contextlib.contextmanager
+def threads_restored() -> Iterator[None]:
+    """Give the caller's process its thread counts back when the block ends, for tasks that ran in it."""
+    count = opencv.thread_count()
+    blas = _limit_blas(None)
+    try:
+        yield
+    finally:
+        opencv.set_thread_count(count)
+        if blas is not None:
+            blas.restore_original_limits()
+
+
+def _limit_blas(count: int | None) -> Any:
+    """Set the threads of every loaded BLAS and OpenMP library; the returned limits remember what was before."""
+    try:
+        import threadpoolctl
+    except ImportError:  # an environment older than this dependency: the libraries' own environment variables rule
+        return None
+    return threadpoolctl.threadpool_limits(limits=count)
