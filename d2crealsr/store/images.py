@@ -25,7 +25,16 @@ if TYPE_CHECKING:
 
     from d2crealsr.types import Image
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "Header", "read_header", "read_image", "write_image"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "Header",
+    "read_header",
+    "read_image",
+    "read_image_and_alpha",
+    "read_size",
+    "write_image",
+]
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 """File name endings (lower case) taken for images."""
@@ -89,6 +98,40 @@ def read_image(path: Path) -> Image:
     ImageError
         When the file is missing, truncated, damaged, or holds something that is no grey or RGB image of 8 or 16 bits.
     """
+    pixels, orientation = _read_pixels(path)
+    return _oriented(_as_rgb(pixels, path.name), orientation)
+
+
+def read_image_and_alpha(path: Path) -> tuple[Image, NDArray[Any] | None]:
+    """As :func:`read_image`, but transparency is no error: its ``(H, W)`` channel comes too, None without one."""
+    pixels, orientation = _read_pixels(path)
+    if pixels.ndim == 2 or pixels.shape[2] != 4:
+        return _oriented(_as_rgb(pixels, path.name), orientation), None
+    alpha = opencv.as_image(np.repeat(pixels[..., 3:], 3, axis=2))
+    return _oriented(_as_rgb(pixels[..., :3], path.name), orientation), _oriented(alpha, orientation)[..., 0]
+
+
+def read_size(path: Path) -> tuple[int, int]:
+    """Width and height of an image file as :func:`read_image` would return it, from its header alone.
+
+    Raises
+    ------
+    ImageError
+        When the file is missing or its header cannot be read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            with PIL.Image.open(path) as image:
+                quick = image.format != "PNG" or "exif" in image.info  # else all of a PNG would be decoded to look
+                turned = quick and image.getexif().get(_ORIENTATION_TAG, 1) in (5, 6, 7, 8)
+                return (image.height, image.width) if turned else (image.width, image.height)
+    except Exception as error:
+        raise ImageError(f"{path.name}: its header cannot be read ({_one_line(error)}); check the file") from error
+
+
+def _read_pixels(path: Path) -> tuple[NDArray[Any], int]:
+    """An image's samples as decoded, and its orientation flag."""
     name = path.name
     try:
         data = path.read_bytes()
@@ -103,7 +146,7 @@ def read_image(path: Path) -> Image:
         raise ImageError(f"{name}: {error}; copy it from the camera again") from error
     if pixels.dtype not in (np.uint8, np.uint16):
         raise ImageError(f"{name}: samples are {pixels.dtype}, expected 8 or 16 bits; export it as such")
-    return _oriented(_as_rgb(pixels, name), header.orientation)
+    return pixels, header.orientation
 
 
 def write_image(path: Path, image: NDArray[Any], *, jpeg_quality: int = 95) -> None:
