@@ -1,0 +1,85 @@
+"""Decoded images as memory-mapped files: decoded once, read in pieces, never all in memory.
+
+A file is named after the SHA-256 of the image file's content, so that renaming costs nothing and a changed image is
+decoded anew. Files appear complete or not at all, and a lock makes two processes that start together share the work.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeAlias
+
+import numpy as np
+from filelock import FileLock
+
+from d2c.errors import D2CError, DataError
+from d2crealsr.store import ImageError, files, images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    Mapped: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+
+__all__ = ["ImageCache"]
+
+
+class ImageCache:
+    """A folder of decoded images.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when needed. Anything in it may be deleted while nothing runs.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def images(
+        self, paths: Iterable[Path], progress: Callable[[int, int], None] | None = None
+    ) -> dict[Path, tuple[str, Mapped]]:
+        """Content hash and memory-mapped ``(H, W, 3)`` RGB pixels of each image file; missing ones are decoded.
+
+        ``progress`` is called with the number of images done and in all.
+        """
+        wanted = list(dict.fromkeys(paths))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / ".lock"):
+                found = {}
+                for done, path in enumerate(wanted, start=1):
+                    found[path] = self._image(path)
+                    if progress is not None:
+                        progress(done, len(wanted))
+                return found
+        except OSError as error:
+            raise D2CError(
+                f"cache {self.folder}: cannot be written ({error.strerror or error}); make room, or move it by --cache"
+            ) from error
+
+    def _image(self, path: Path) -> tuple[str, Mapped]:
+        digest = files.sha256_of(path)
+        mapped = self.folder / f"{digest}.npy"
+        pixels = _open(mapped)
+        if pixels is None:
+            try:
+                decoded = images.read_image(path)
+            except ImageError as error:
+                raise DataError(f"{path}: {error}") from error
+            with files.atomic_path(mapped) as temporary, temporary.open("wb") as file:
+                np.save(file, decoded)
+            pixels = _open(mapped)
+            if pixels is None:
+                raise D2CError(f"cache {mapped}: cannot be read back; check the disk, or move it by --cache")
+        return digest, pixels
+
+
+def _open(path: Path) -> Mapped | None:
+    """The mapped array; None where the file is missing or damaged."""
+    try:
+        pixels: Mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    return pixels
