@@ -27,6 +27,7 @@ __all__ = [
     "decode",
     "demosaic_edge_aware",
     "dilate",
+    "draw_discs",
     "encode_jpeg",
     "encode_png",
     "encode_tiff",
@@ -222,6 +223,17 @@ def demosaic_edge_aware(mosaic: NDArray[np.uint16]) -> NDArray[np.uint16]:
     return cast("NDArray[np.uint16]", cv2.cvtColor(mosaic, cv2.COLOR_BayerRGGB2RGB_EA))
 
 
+def draw_discs(image: NDArray[np.uint8], centres: Array, radii: Array, colours: NDArray[np.uint8]) -> None:
+    """Fill discs one over the other, in place, with soft edges; centres (N, 2) and radii (N,) to 1/16 px."""
+    for (x, y), radius, colour in zip(
+        np.rint(centres * 16).astype(int).tolist(),
+        np.rint(radii * 16).astype(int).tolist(),
+        colours.tolist(),
+        strict=True,
+    ):
+        cv2.circle(image, (x, y), radius, colour, -1, cv2.LINE_AA, 4)
+
+
 def as_image(pixels: Pixels) -> Image:
     """Narrow the type of (H, W, 3) 8- or 16-bit pixels after checking them."""
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype not in (np.uint8, np.uint16):
@@ -233,3 +245,16 @@ def dilate(mask: NDArray[np.bool_], radius: int = 1) -> NDArray[np.bool_]:
     """Grow a mask by ``radius`` pixels in all eight directions."""
     kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
     return cv2.dilate(mask.astype(np.uint8), kernel) > 0
+
+
+def filter2d(image: Float32, kernel: Float32) -> Float32:
+    """Correlate a float32 image with a small kernel, borders reflected."""
+    return cast("Float32", cv2.filter2D(image, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT_101))
+
+
+def derivatives(image: Float32) -> tuple[Float32, Float32, Float32]:
+    """Slopes in x and y (central differences) and Laplacian of a smooth float32 image, per pixel."""
+    dx = filter2d(image, np.array([[-0.5, 0, 0.5]], np.float32))
+    dy = filter2d(image, np.array([[-0.5], [0], [0.5]], np.float32))
+    laplacian = filter2d(image, np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32))
+    return dx, dy, laplacian

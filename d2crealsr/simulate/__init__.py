@@ -1,0 +1,41 @@
+"""Physically based captures with exactly known truth.
+
+A printed card is photographed by two simulated cameras; how the card looks and where the cameras stand is drawn from
+seeds, so that the homography between the captures is known to the last digit. Nothing here shares code with the
+alignment that is measured against it.
+
+Order of reading: :mod:`.recipe` (what a scene is made from), :mod:`.session` (its drawn numbers), :mod:`.camera`,
+:mod:`.card` and :mod:`.printing` (what is photographed), :mod:`.render` and :mod:`.sensor` (how), :mod:`.shoot` (one
+scene), :mod:`.folder` (a folder of them).
+"""
+
+from __future__ import annotations
+
+from d2crealsr.simulate.folder import simulate
+from d2crealsr.simulate.nuisances import NUISANCES
+from d2crealsr.simulate.photographs import Library, folder_library, wheel_library
+from d2crealsr.simulate.recipe import Recipe, default_recipes
+from d2crealsr.simulate.session import Session, Shot
+from d2crealsr.simulate.settings import SIZES, SimulateSettings
+from d2crealsr.simulate.shoot import Scene, session_for, shoot
+from d2crealsr.simulate.storage import encode_capture
+from d2crealsr.simulate.truth import Truth
+
+__all__ = [
+    "NUISANCES",
+    "SIZES",
+    "Library",
+    "Recipe",
+    "Scene",
+    "Session",
+    "Shot",
+    "SimulateSettings",
+    "Truth",
+    "default_recipes",
+    "encode_capture",
+    "folder_library",
+    "session_for",
+    "shoot",
+    "simulate",
+    "wheel_library",
+]

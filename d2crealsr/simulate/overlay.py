@@ -1,0 +1,67 @@
+"""Things in one shot that are not in the other: a sheet over part of the card, and a glare."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Overlay", "apply_overlay", "covers"]
+
+Positions: TypeAlias = "NDArray[np.floating]"
+_GLARE_PEAK = 1.6
+_GLARE_DIFFERS = 0.3
+"""Light added to the card's, paper white = about 0.9, from which on a glare counts as content that differs."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overlay:
+    """A sheet of paper or a glare, on the card's plane.
+
+    Attributes
+    ----------
+    x, y, angle : float
+        Centre in mm and direction in radians.
+    half_length, half_width : float
+        Of the sheet, or the semi-axes of the glare's ellipse (where it counts as differing), in mm.
+    """
+
+    kind: Literal["sheet", "glare"]
+    x: float
+    y: float
+    angle: float
+    half_length: float
+    half_width: float
+    colour: tuple[float, float, float] = (0.5, 0.5, 0.5)
+
+
+def _local(overlay: Overlay, x_mm: Positions, y_mm: Positions) -> tuple[Positions, Positions]:
+    cos, sin = np.cos(overlay.angle), np.sin(overlay.angle)
+    dx, dy = x_mm - overlay.x, y_mm - overlay.y
+    return (cos * dx + sin * dy) / overlay.half_length, (cos * dy - sin * dx) / overlay.half_width
+
+
+def covers(overlay: Overlay, x_mm: Positions, y_mm: Positions) -> NDArray[np.bool_]:
+    """Where the card's content is hidden or drowned by light; positions and result of one shape."""
+    u, v = _local(overlay, x_mm, y_mm)
+    inside = u**2 + v**2 <= 1 if overlay.kind == "glare" else (np.abs(u) <= 1) & (np.abs(v) <= 1)
+    return np.asarray(inside)
+
+
+def apply_overlay(
+    light: NDArray[np.float32], overlay: Overlay, x_mm: Positions, y_mm: Positions
+) -> NDArray[np.float32]:
+    """Put the overlay into ``light``, (H, W, 3) reflected light seen at the card's positions (H, W)."""
+    u, v = _local(overlay, x_mm, y_mm)
+    if overlay.kind == "glare":
+        # A flat-topped lobe that passes the "differs" level exactly on the ellipse.
+        fall = np.log(_GLARE_PEAK / _GLARE_DIFFERS)
+        lobe = _GLARE_PEAK * np.exp(-fall * (u**2 + v**2) ** 2)
+        return np.asarray(light + lobe[..., None].astype(np.float32), np.float32)
+    sheet = np.asarray(overlay.colour, np.float32) * (1 + 0.04 * np.sin(40 * u)[..., None].astype(np.float32))
+    inside = (np.abs(u) <= 1) & (np.abs(v) <= 1)
+    return np.where(inside[..., None], sheet, light)

@@ -1,0 +1,126 @@
+"""Photographs to print on cards: those inside the scikit-image wheel, or a folder of the user's own.
+
+Only files that lie in the wheel are used, read from where the package is installed; ``skimage.data`` is never called,
+because it would download what is missing.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from d2crealsr.errors import LayoutError, MachineError
+from d2crealsr.store import images
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+__all__ = ["Library", "Photograph", "folder_library", "wheel_library"]
+
+
+class Photograph(NamedTuple):
+    """One photograph of the wheel: its file, the group it is printed with, its licence, whether it is smooth."""
+
+    file: str
+    group: str
+    licence: str
+    smooth: bool
+
+
+_CC0, _PUBLIC = "CC0-1.0", "public domain"
+
+# Licences as scikit-image's docstrings and data README state them; pictures without a statement are left out.
+_WHEEL: dict[str, Photograph] = {
+    "astronaut": Photograph("astronaut.png", "flight", f"{_PUBLIC} (NASA)", True),
+    "rocket": Photograph("rocket.jpg", "flight", f"{_PUBLIC} (SpaceX)", True),
+    "coffee": Photograph("coffee.png", "table", f"{_CC0} (Rachel Michetti)", True),
+    "clock": Photograph("clock_motion.png", "table", f"{_PUBLIC} (Stefan van der Walt)", True),
+    "camera": Photograph("camera.png", "portrait", f"{_CC0} (Lav Varshney)", True),
+    "chelsea": Photograph("chelsea.png", "portrait", f"{_CC0} (Stefan van der Walt)", True),
+    "retina": Photograph("retina.jpg", "clinic", f"{_CC0} (Mikael Häggström)", True),
+    "ihc": Photograph("ihc.png", "clinic", "no known copyright restrictions (CMMI)", False),
+    "cell": Photograph("cell.png", "clinic", f"{_CC0} (Paul Müller)", True),
+    "grass": Photograph("grass.png", "ground", f"{_CC0} (linolafett)", False),
+    "gravel": Photograph("gravel.png", "ground", f"{_CC0} (CC0Textures)", False),
+    "brick": Photograph("brick.png", "stone", f"{_CC0} (CC0Textures)", False),
+    "coins": Photograph("coins.png", "stone", "no known copyright restrictions (Brooklyn Museum)", False),
+    "hubble": Photograph("hubble_deep_field.jpg", "sky", f"{_PUBLIC} (NASA)", False),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Library:
+    """Photographs by name: where they lie, their groups and licences.
+
+    Attributes
+    ----------
+    smooth : tuple of str
+        Those that make a hard card when a single one fills it: much sky, skin or porcelain.
+    """
+
+    paths: dict[str, Path]
+    groups_of: dict[str, str]
+    licences: dict[str, str]
+    smooth: tuple[str, ...]
+
+    def read(self, name: str) -> NDArray[np.uint8]:
+        """One photograph as ``(H, W, 3)`` uint8 RGB."""
+        image = images.read_image(self.paths[name])
+        return (image // 257).astype("uint8") if image.dtype == "uint16" else image.astype("uint8")
+
+    def others(self, group: str) -> tuple[str, ...]:
+        """Photographs of the group after ``group``; of the same one where there is no other."""
+        groups = list(dict.fromkeys(self.groups_of.values()))
+        after = groups[(groups.index(group) + 1) % len(groups)] if group in groups else groups[0]
+        return tuple(name for name, of in self.groups_of.items() if of == after)
+
+
+def wheel_library() -> Library:
+    """The photographs that ship inside the installed scikit-image.
+
+    Raises
+    ------
+    MachineError
+        When scikit-image, or a picture it should hold, is not there.
+    """
+    spec = importlib.util.find_spec("skimage")
+    if spec is None or spec.origin is None:
+        raise MachineError("scikit-image is not installed, its photographs are needed; pip install scikit-image")
+    folder = Path(spec.origin).parent / "data"
+    paths = {name: folder / photograph.file for name, photograph in _WHEEL.items()}
+    missing = [path.name for path in paths.values() if not path.is_file()]
+    if missing:
+        raise MachineError(f"scikit-image lacks {', '.join(missing)}; install its wheel again, or pass --photos DIR")
+    return Library(
+        paths=paths,
+        groups_of={name: photograph.group for name, photograph in _WHEEL.items()},
+        licences={name: photograph.licence for name, photograph in _WHEEL.items()},
+        smooth=tuple(name for name, photograph in _WHEEL.items() if photograph.smooth),
+    )
+
+
+def folder_library(folder: Path) -> Library:
+    """The user's own photographs: every image file of ``folder``, each a group by its stem.
+
+    Raises
+    ------
+    LayoutError
+        When the folder is missing, holds no image, or two images share a stem.
+    """
+    if not folder.is_dir():
+        raise LayoutError(f"{folder}: no such folder of photographs; change --photos")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in images.IMAGE_SUFFIXES)
+    if not found:
+        raise LayoutError(f"{folder}: holds no image ({', '.join(images.IMAGE_SUFFIXES)}); change --photos")
+    paths = {path.stem: path for path in found}
+    if len(paths) < len(found):
+        raise LayoutError(f"{folder}: two photographs share a name without its ending; rename one")
+    return Library(
+        paths=paths,
+        groups_of={name: name for name in paths},
+        licences=dict.fromkeys(paths, "unknown"),
+        smooth=tuple(paths),
+    )

@@ -1,0 +1,92 @@
+"""Recipes: what each scene is made from. Numbers and names only; the files are read in :mod:`.tables`."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from d2crealsr.simulate.photographs import Library
+
+__all__ = ["GENERATORS", "KINDS", "Recipe", "default_recipes", "stream"]
+
+KINDS = ("leaves", "photos", "mixed", "text", "smooth")
+"""The five kinds of card, in equal shares: dead leaves, a collage of photographs, photographs with dead leaves and
+text, text, one single smooth photograph."""
+
+GENERATORS = (*KINDS, "plain", "repeated")
+"""All kinds of card; the last two are nuisances: nearly no texture, and one pattern over and over."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Recipe:
+    """What one scene is made from.
+
+    Attributes
+    ----------
+    group : str
+        The printed picture; scenes of one group share photographs and must not be split.
+    generator : str
+        Kind of card, one of :data:`GENERATORS`.
+    source : tuple of str
+        Names of the photographs on the card; empty for cards without.
+    texture_seed, capture_seed : int
+        What the card looks like; how it is photographed.
+    """
+
+    scene: str
+    group: str
+    generator: str
+    source: tuple[str, ...] = ()
+    source_licence: str = ""
+    texture_seed: int = 0
+    capture_seed: int = 0
+
+
+def stream(purpose: str, *seeds: int) -> np.random.Generator:
+    """A random generator of its own for each purpose, so that one drawing more never changes another."""
+    return np.random.default_rng([zlib.crc32(purpose.encode()), *seeds])
+
+
+def default_recipes(count: int, seed: int, library: Library) -> list[Recipe]:
+    """Recipes of ``count`` scenes that go round the five kinds of card; the first ones do not depend on ``count``.
+
+    Photographs come from ``library``; a card takes those of one group only.
+    """
+    return [_recipe(index, seed, library) for index in range(count)]
+
+
+def _recipe(index: int, seed: int, library: Library) -> Recipe:
+    kind = KINDS[index % len(KINDS)]
+    rng = stream("recipe", seed, index)
+    texture_seed, capture_seed = (int(n) for n in rng.integers(1, 10**6, 2))
+    source = _photographs(kind, index // len(KINDS), rng, library)
+    group = library.groups_of[source[0]] if source else f"{kind}-{texture_seed:06d}"
+    return Recipe(
+        scene=f"{index + 1:03d}",
+        group=group,
+        generator=kind,
+        source=source,
+        source_licence="; ".join(dict.fromkeys(library.licences[name] for name in source)) or "generated",
+        texture_seed=texture_seed,
+        capture_seed=capture_seed,
+    )
+
+
+def _photographs(kind: str, round_number: int, rng: np.random.Generator, library: Library) -> tuple[str, ...]:
+    """Photographs of a card: the groups take turns, so that they are used equally often."""
+    if kind in ("leaves", "text"):
+        return ()
+    if kind == "smooth":
+        names: Sequence[str] = library.smooth
+        return (names[round_number % len(names)],)
+    groups = list(dict.fromkeys(library.groups_of.values()))
+    shift = 0 if kind == "photos" else len(groups) // 2
+    group = groups[(round_number + shift) % len(groups)]
+    names = [name for name, of in library.groups_of.items() if of == group]
+    return tuple(str(name) for name in rng.permutation(names)[:4])

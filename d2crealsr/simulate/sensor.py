@@ -1,0 +1,74 @@
+"""From light to an 8-bit picture: exposure, vignetting, colour filters, noise, demosaic, white balance, sRGB."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from d2crealsr import opencv
+from d2crealsr.simulate.printing import srgb_of_linear
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from d2crealsr.simulate.session import Shot
+    from d2crealsr.types import Size
+
+__all__ = ["develop", "expose", "reference_tones"]
+
+FULL_WELL = 20_000.0
+READ_NOISE = 6.0
+BASE_EXPOSURE = 0.8
+"""Share of the full well that perfect white fills at exposure 1."""
+_BLACK, _PER_ELECTRON = 2048.0, 3.0
+"""Raw level of no light, kept above 0 so that read noise is not cut off, and raw levels per electron."""
+
+
+def expose(
+    light: NDArray[np.float32], first_row: int, size: Size, shot: Shot, rng: np.random.Generator
+) -> NDArray[np.uint16]:
+    """Raw values of some rows of the sensor, RGGB with red at pixel (0, 0).
+
+    Shot noise and read noise are one Gaussian draw of variance electrons + 36, which a Poisson count approaches from a
+    few electrons on.
+
+    Parameters
+    ----------
+    light : (rows, W, 3) ndarray of float32
+        From :func:`d2crealsr.simulate.render.light_on`.
+    first_row : int
+        Where the rows begin, even.
+    """
+    rows, width = light.shape[:2]
+    electrons = np.empty((rows, width), np.float32)
+    for row, column, channel in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
+        electrons[row::2, column::2] = light[row::2, column::2, channel]
+    x = (np.arange(size.width) - (size.width - 1) / 2)[None, :]
+    y = (np.arange(first_row, first_row + rows) - (size.height - 1) / 2)[:, None]
+    r2 = (x**2 + y**2) * (4 / (size.width**2 + size.height**2))
+    electrons *= (FULL_WELL * BASE_EXPOSURE * shot.exposure * (1 - shot.vignetting * r2)).astype(np.float32)
+    if shot.noise:
+        spread = np.sqrt(electrons + np.float32(READ_NOISE**2))
+        electrons += spread * rng.standard_normal(electrons.shape, dtype=np.float32)
+    raw = _BLACK + _PER_ELECTRON * np.minimum(electrons, FULL_WELL)
+    return np.maximum(np.round(raw), 0).astype(np.uint16)
+
+
+def develop(raw: NDArray[np.uint16], shot: Shot) -> NDArray[np.uint8]:
+    """Demosaic, balance and encode a whole sensor's raw values: (H, W, 3) uint8 sRGB.
+
+    The balance is divided by its smallest gain, as cameras do, so that a full well is white in every colour.
+    """
+    rgb = opencv.demosaic_edge_aware(raw)
+    out = np.empty(rgb.shape, np.uint8)
+    linear = (np.arange(65536) - _BLACK) / (_PER_ELECTRON * FULL_WELL)
+    for channel, gain in enumerate(shot.wb):
+        tones = srgb_of_linear(np.clip(linear * gain / min(shot.wb), 0, 1))
+        out[..., channel] = np.round(255 * tones).astype(np.uint8)[rgb[..., channel]]
+    return out
+
+
+def reference_tones(light: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Noise-free light as 8-bit sRGB at exposure 1, balanced, without vignetting."""
+    return np.round(255 * srgb_of_linear(np.clip(BASE_EXPOSURE * light.astype(np.float64), 0, 1))).astype(np.uint8)

@@ -1,0 +1,48 @@
+"""Settings of the simulator. Every default stands here once; the command line reads its options from these fields."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from d2crealsr.errors import SettingsError
+from d2crealsr.settings import check_ranges, setting
+from d2crealsr.simulate.nuisances import NUISANCES
+from d2crealsr.types import Size
+
+__all__ = ["SIZES", "ImageFormat", "SimulateSettings", "SizeName"]
+
+SizeName: TypeAlias = Literal["mini", "half", "full"]
+ImageFormat: TypeAlias = Literal["jpg", "png"]
+
+SIZES: dict[str, Size] = {"mini": Size(1200, 800), "half": Size(3000, 2000), "full": Size(6000, 4000)}
+"""Sensor sizes of both captures by name, in px. ``mini`` is for tests and the demo, never for figures."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SimulateSettings:
+    """What decides a folder of simulated captures, beside its recipe. Equal settings and recipe give equal bytes."""
+
+    size: SizeName = setting("half", "sensor of both captures: mini 1200x800, half 3000x2000, full 6000x4000")
+    seed: int = setting(0, "seed of the recipe, and of the captures of a given recipe", at_least=0)
+    scenes: int = setting(25, "number of scenes when no manifest is given", at_least=1, at_most=99_999)
+    scale: int = setting(8, "HR pixels per LR pixel, nominal", at_least=1, at_most=16)
+    nuisances: tuple[str, ...] = setting((), "what goes wrong in every scene, by name: " + ", ".join(NUISANCES))
+    image_format: ImageFormat = setting("jpg", "captures as JPEG of quality 95, or PNG")
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+        if self.size not in SIZES:
+            raise SettingsError(f"size: got {self.size!r}, expected one of {', '.join(SIZES)}; change --size")
+        if self.image_format not in ("jpg", "png"):
+            raise SettingsError(f"image_format: got {self.image_format!r}, expected jpg or png; change --format")
+        unknown = [name for name in self.nuisances if name not in NUISANCES]
+        if unknown:
+            raise SettingsError(
+                f"nuisances: got {unknown[0]!r}, expected among {', '.join(NUISANCES)}; change --nuisance"
+            )
+
+    @property
+    def sensor(self) -> Size:
+        """Size of both captures in px, before a nuisance turns the camera."""
+        return SIZES[self.size]

@@ -1,0 +1,205 @@
+"""One scene from its recipe: print the card, take both shots, render the reference. Arrays in, arrays out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from d2crealsr.simulate.camera import distort
+from d2crealsr.simulate.card import draw_artwork
+from d2crealsr.simulate.desk import lay_desk
+from d2crealsr.simulate.nuisances import NUISANCES
+from d2crealsr.simulate.photographs import Library, wheel_library
+from d2crealsr.simulate.printing import PrintedCard, print_card
+from d2crealsr.simulate.recipe import Recipe, stream
+from d2crealsr.simulate.render import Grid, Sampling, Tabletop, light_on, sampling_for
+from d2crealsr.simulate.sensor import develop, expose, reference_tones
+from d2crealsr.simulate.session import Session, draw_session
+from d2crealsr.simulate.truth import Truth, default_crop, reference_grid, truth_of
+from d2crealsr.types import Size
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from d2crealsr.simulate.settings import SimulateSettings
+
+__all__ = ["Scene", "card_size", "session_for", "shoot"]
+
+_CARD_PX_PER_HR_PX = 1.5
+_STRIP = 128
+"""Rows rendered at a time, which bounds memory; even, for the colour filter's sake."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Scene:
+    """Two upright captures of one card and what is known about them.
+
+    Attributes
+    ----------
+    hr, lr : (H, W, 3) ndarray of uint8
+        sRGB as developed; storage (JPEG, turning) is :func:`d2crealsr.simulate.encode_capture`'s.
+    reference : (h, w, 3) ndarray of uint8
+        The card from the true LR pose on the ×scale grid, noise-free.
+    """
+
+    hr: NDArray[np.uint8]
+    lr: NDArray[np.uint8]
+    reference: NDArray[np.uint8]
+    truth: Truth
+
+
+def session_for(recipe: Recipe, settings: SimulateSettings) -> Session:
+    """The numbers drawn for a scene: the defaults of the design, then what its nuisances change."""
+    seeds = (recipe.capture_seed, settings.seed)
+    session = draw_session(stream("session", *seeds), settings.sensor, settings.scale)
+    for name, nuisance in NUISANCES.items():
+        if name in settings.nuisances:
+            session = nuisance.change(session, stream(name, *seeds))
+    return session
+
+
+def card_size(session: Session) -> Size:
+    """Size of the card in card px, 1.5 a side for each HR px of the default framing; a multiple of 24."""
+    long_side = _CARD_PX_PER_HR_PX * 1.1 * max(session.size)
+    width, height = (24 * round(long_side * mm / 150 / 24) for mm in session.card_mm)
+    return Size(width, height)
+
+
+def shoot(
+    recipe: Recipe,
+    settings: SimulateSettings,
+    *,
+    library: Library | None = None,
+    session: Session | None = None,
+    artwork: NDArray[np.uint8] | None = None,
+) -> Scene:
+    """Make one scene in memory. The same recipe and settings give the same pixels, whatever else is made.
+
+    Parameters
+    ----------
+    recipe : Recipe
+        What is on the card and the seeds.
+    settings : SimulateSettings
+        Size, scale, seed and nuisances.
+    library : Library, optional
+        Photographs; those of the scikit-image wheel by default.
+    session : Session, optional
+        Numbers to use in place of those drawn from recipe and settings.
+    artwork : (H, W, 3) ndarray of uint8, optional
+        A picture to print in place of the recipe's, sides multiples of 24; it is printed without grain.
+    """
+    session = session or session_for(recipe, settings)
+    library = library or wheel_library()
+    seeds = (recipe.capture_seed, settings.seed)
+    truth = truth_of(session)
+    card = _printed(recipe, session, library, artwork)
+    table = Tabletop(card, lay_desk(_wide_frame_mm(session), session.size, stream("desk", *seeds)))
+    reference = _reference(session, table, truth)
+    hr = _tele_shot(session, table, stream("noise-hr", *seeds))
+    if not session.same_scene:
+        del card, table
+        table = Tabletop(
+            _printed(_another(recipe, library), session, library, None),
+            lay_desk(_wide_frame_mm(session), session.size, stream("desk", *seeds)),
+        )
+    lr = _wide_shot(session, table, stream("noise-lr", *seeds))
+    return Scene(hr=hr, lr=lr, reference=reference, truth=truth)
+
+
+def _another(recipe: Recipe, library: Library) -> Recipe:
+    """A card that shares nothing with the recipe's: other photographs, other texture."""
+    return Recipe(
+        scene=recipe.scene,
+        group=recipe.group,
+        generator=recipe.generator,
+        source=library.others(recipe.group) if recipe.source else (),
+        texture_seed=recipe.texture_seed + 1_000_003,
+    )
+
+
+def _printed(recipe: Recipe, session: Session, library: Library, artwork: NDArray[np.uint8] | None) -> PrintedCard:
+    size = card_size(session)
+    kind = session.card_kind or recipe.generator
+    own = artwork is not None
+    if artwork is None:
+        photographs = [library.read(name) for name in recipe.source]
+        px_per_mm = size.width / session.card_mm[0]
+        artwork = draw_artwork(kind, size, px_per_mm, photographs, stream("card", recipe.texture_seed))
+    return print_card(
+        artwork,
+        session.card_mm,
+        screen=session.screen,
+        grain=not own and kind not in ("smooth", "plain"),
+        rng=stream("print", recipe.texture_seed),
+    )
+
+
+def _wide_frame_mm(session: Session) -> tuple[float, float]:
+    px_mm = session.hr_px_mm * session.zoom
+    return session.size.width * px_mm, session.size.height * px_mm
+
+
+def _card_px_per_hr_px(session: Session, table: Tabletop) -> float:
+    return float(session.hr_px_mm * table.card.light.shape[1] / table.card.width_mm)
+
+
+def _whole(size: Size) -> Grid:
+    return Grid(left=-0.5, top=-0.5, pitch=1.0, width=size.width, height=size.height)
+
+
+def _tele_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint8]:
+    camera, shot, size = session.cameras[0], session.hr, session.size
+    sampling = sampling_for(_card_px_per_hr_px(session, table))
+    raw = np.empty((size.height, size.width), np.uint16)
+    for first in range(0, size.height, _STRIP):
+        count = min(_STRIP, size.height - first)
+        light = light_on(_whole(size).strip(first, count), table, camera, shot.psf_sigma, shot.overlay, sampling)
+        raw[first : first + count] = expose(light, first, size, shot, rng)
+    return develop(raw, shot)
+
+
+def _wide_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The whole frame with one sample a pixel, which is enough for the desk, and the card's part finely sampled."""
+    camera, shot, size = session.cameras[1], session.lr, session.size
+    fine = sampling_for(_card_px_per_hr_px(session, table) * session.zoom)
+    coarse = Sampling(1, fine.card_reduction)
+    left, top, right, bottom = _card_window(session)
+    raw = np.empty((size.height, size.width), np.uint16)
+    for first in range(0, size.height, _STRIP):
+        count = min(_STRIP, size.height - first)
+        light = light_on(_whole(size).strip(first, count), table, camera, shot.psf_sigma, shot.overlay, coarse)
+        above, below = max(top, first), min(bottom, first + count)
+        if above < below and left < right:
+            part = Grid(left=left - 0.5, top=above - 0.5, pitch=1.0, width=right - left, height=below - above)
+            light[above - first : below - first, left:right] = light_on(
+                part, table, camera, shot.psf_sigma, shot.overlay, fine
+            )
+        raw[first : first + count] = expose(light, first, size, shot, rng)
+    return develop(raw, shot)
+
+
+def _card_window(session: Session) -> tuple[int, int, int, int]:
+    """First and last-plus-one column and row of the LR frame that the card, with room for blur, can touch."""
+    camera, size = session.cameras[1], session.size
+    half_w, half_h = (side / 2 for side in session.card_mm)
+    corners = np.array([[x, y, 1.0] for x in (-half_w, half_w) for y in (-half_h, half_h)]) @ camera.card_to_image.T
+    seen = distort(corners[:, :2] / corners[:, 2:], size, camera.k1)
+    margin = 6 + 4 * session.lr.psf_sigma
+    left, top = np.floor(np.maximum(seen.min(axis=0) - margin, 0)).astype(int)
+    right, bottom = np.ceil(np.minimum(seen.max(axis=0) + margin, [size.width, size.height])).astype(int)
+    return int(left), int(top), int(right), int(bottom)
+
+
+def _reference(session: Session, table: Tabletop, truth: Truth) -> NDArray[np.uint8]:
+    """The card from the true LR pose on the ×scale grid, blurred by the tele PSF; no noise, filter or vignetting."""
+    grid = reference_grid(default_crop(session, truth.H_hr_to_lr), session.scale)
+    per_grid_px = session.zoom / session.scale  # HR px per px of this grid
+    sampling = sampling_for(_card_px_per_hr_px(session, table) * per_grid_px)
+    out = np.empty((grid.height, grid.width, 3), np.uint8)
+    for first in range(0, grid.height, _STRIP):
+        strip = grid.strip(first, min(_STRIP, grid.height - first))
+        light = light_on(strip, table, session.cameras[1], session.hr.psf_sigma / per_grid_px, None, sampling)
+        out[first : first + strip.height] = reference_tones(light)
+    return out
