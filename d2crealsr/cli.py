@@ -1,0 +1,213 @@
+"""The command ``d2crealsr``: parse, call, print, exit code. What is called is imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import click
+
+from d2crealsr.errors import D2CRealSRError
+from d2crealsr.options import SettingsCommand
+
+__all__ = ["main"]
+
+NOTHING_ACCEPTED = 3
+FINDINGS = 4
+INTERRUPTED = 130
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class _Main(click.Group):
+    """Commands return their exit code; every error is one line on standard error."""
+
+    def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Run, and leave with the command's exit code."""
+        debug = "--debug" in (sys.argv[1:] if args is None else args)
+        kwargs["standalone_mode"] = False
+        try:
+            code = super().main(args, **kwargs)
+        except (KeyboardInterrupt, click.Abort):
+            click.echo("Interrupted; what is done is saved. Run the same command again to go on.", err=True)
+            code = INTERRUPTED
+        except Exception as error:
+            if debug:
+                traceback.print_exc()
+            code = _tell(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _tell(error: Exception) -> int:
+    """Say in one line what went wrong; returns the exit code."""
+    if isinstance(error, D2CRealSRError):
+        text, code = str(error), error.exit_code
+    elif isinstance(error, click.ClickException):
+        text, code = error.format_message(), error.exit_code
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            text += f" (see {error.ctx.command_path} --help)"
+    else:
+        text = f"{type(error).__name__}: {error}; unexpected, please report it with the output of --debug"
+        code = 1
+    click.echo("Error: " + " ".join(text.split()), err=True)
+    return code
+
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+_PATH = click.Path(path_type=Path)
+_JOBS = click.option(
+    "--jobs", type=click.IntRange(min=0), default=1, show_default=True, help="Scenes at a time; 0: one a core."
+)
+_DEBUG = click.option("--debug", is_flag=True, help="Show tracebacks.")
+
+
+@click.group(cls=_Main, invoke_without_command=True, context_settings=_CONTEXT)
+@click.version_option(package_name="d2crealsr")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Build a real-world super-resolution dataset from raw captures.
+
+    \b
+    d2crealsr align captures/ --out pairs/     raw captures to aligned pairs
+    d2crealsr split pairs/ --test 15           training and test scenes
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@main.command(
+    cls=SettingsCommand,
+    settings="d2crealsr.settings:AlignSettings",
+    epilog="Exit code: 0 something is accepted, 3 nothing is, 2 wrong use, 1 the machine failed, 130 interrupted.",
+)
+@click.argument("raw", type=_PATH)
+@click.option("--out", type=_PATH, required=True, metavar="PAIRS", help="Folder of the pairs; it is made if need be.")
+@_JOBS
+@click.option(
+    "--backend", type=click.Choice(["loky", "dask"]), default="loky", show_default=True, help="What runs the jobs."
+)
+@click.option("--scheduler", metavar="ADDR", help="dask scheduler, as tcp://host:8786; else one is started here.")
+@click.option("--force", is_flag=True, help="Do every scene again.")
+@click.option("--prune", is_flag=True, help="Remove scenes from PAIRS that RAW no longer has.")
+@click.option("--licence", metavar="TEXT", help="For dataset.json: under what terms the pictures may be used.")
+@click.option("--citation", metavar="TEXT", help="For dataset.json: how the dataset wants to be cited.")
+@_DEBUG
+def align(
+    raw: Path,
+    out: Path,
+    jobs: int,
+    backend: Literal["loky", "dask"],
+    scheduler: str | None,
+    force: bool,
+    prune: bool,
+    licence: str | None,
+    citation: str | None,
+    debug: bool,
+    **settings: Any,
+) -> int:
+    """Align raw captures, publish the good pairs.
+
+    RAW is a folder with hr/NAME.* and lr/NAME.*, or NAME_HR.* and NAME_LR8.*, or 001H.* and 001L.*, or a CSV with the
+    columns scene,hr,lr,group. A second run does only what is missing or whose captures, settings or version changed.
+
+    \b
+    d2crealsr align captures/ --out pairs/ --jobs 0
+    d2crealsr align captures/ --out pairs/ --scale 4 --crop max
+    d2crealsr align captures/ --out pairs/ --backend dask --scheduler tcp://host:8786
+    """
+    from d2crealsr import console
+    from d2crealsr.build import build
+    from d2crealsr.settings import AlignSettings
+
+    with console.build_progress(debug=debug) as listener:
+        result = build(
+            raw,
+            out,
+            settings=AlignSettings(**settings),
+            jobs=jobs,
+            backend=backend,
+            scheduler=scheduler,
+            force=force,
+            prune=prune,
+            licence=licence,
+            citation=citation,
+            on_event=listener,
+        )
+    click.echo(console.build_summary(result, str(out)))
+    return 0 if result.accepted else NOTHING_ACCEPTED
+
+
+@main.command()
+@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@click.option("--test", type=click.IntRange(min=0), default=15, show_default=True, help="Test scenes there shall be.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Which scenes are drawn.")
+@click.option("--resplit", is_flag=True, help="Forget earlier splits and start over.")
+@_DEBUG
+def split(pairs: Path, test: int, seed: int, resplit: bool, debug: bool) -> None:
+    """Assign accepted scenes to training and test.
+
+    PAIRS is pairs/ by default. Scenes of one group are never torn apart, and splits made earlier stay.
+
+    \b
+    d2crealsr split pairs/ --test 15 --seed 1
+    """
+    from d2crealsr import console
+    from d2crealsr import split as splitting
+
+    click.echo(console.split_summary(splitting.split(pairs, test=test, seed=seed, resplit=resplit)))
+
+
+@main.command(
+    cls=SettingsCommand,
+    settings="d2crealsr.simulate.settings:SimulateSettings",
+    names={"nuisances": "--nuisance", "image_format": "--format"},
+)
+@click.option("--out", type=_PATH, required=True, metavar="RAW", help="Folder of the captures; it is made if need be.")
+@click.option("--manifest", type=_PATH, metavar="CSV", help="Recipe of the scenes, as data_manifest.csv.")
+@click.option("--photos", type=_PATH, metavar="DIR", help="Your own photographs to print on the cards.")
+@_JOBS
+@_DEBUG
+def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, debug: bool, **settings: Any) -> None:
+    """Render captures whose alignment is known.
+
+    \b
+    d2crealsr simulate --out raw/ --size mini --scenes 8
+    d2crealsr simulate --out raw/ --manifest data_manifest.csv
+    """
+    from d2crealsr import console
+    from d2crealsr.simulate import SimulateSettings
+    from d2crealsr.simulate import simulate as run
+
+    chosen = SimulateSettings(**settings)
+    with console.counter("simulating", None if manifest else chosen.scenes) as listener:
+        truth = run(out, settings=chosen, manifest=manifest, photos=photos, jobs=jobs or -1, on_scene=listener)
+    click.echo(f"{len(truth)} scenes in {out}, their truth in {out / 'truth.csv'}")
+    click.echo(f"next:   d2crealsr align {out} --out pairs/ --scale {chosen.scale}")
+
+
+@main.command(epilog="Exit code: 0 clean, 4 findings.")
+@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@click.option("--truth", type=_PATH, required=True, metavar="CSV", help="truth.csv of the simulated captures.")
+@click.option("--csv", type=_PATH, metavar="FILE", help="Write the table to this file as well.")
+@_JOBS
+@_DEBUG
+def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int, debug: bool) -> int:
+    """Measure the pairs' true error, in HR px.
+
+    PAIRS is pairs/ by default; it must have been made from simulated captures.
+
+    \b
+    d2crealsr validate pairs/ --truth raw/truth.csv
+    """
+    from d2crealsr import console
+    from d2crealsr.quality.validate import validate as run
+    from d2crealsr.store.files import write_text
+
+    result = run(pairs, truth, jobs=jobs or -1)
+    if csv is not None:
+        write_text(csv, result.table.to_csv(index=False))
+    click.echo(console.validation_summary(result))
+    return FINDINGS if result.findings else 0

@@ -1,0 +1,179 @@
+"""What a person sees of a run: a bar on a terminal, plain lines elsewhere, and a summary."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import shlex
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from d2crealsr.build import RunStarted, SceneDone
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from d2crealsr.build import BuildResult, Event
+    from d2crealsr.quality.validate import ValidationResult
+    from d2crealsr.split import SplitResult
+
+__all__ = ["build_progress", "build_summary", "counter", "scene_line", "split_summary", "validation_summary"]
+
+_COLOURS = {"rejected": "yellow", "failed": "red"}
+
+
+def scene_line(event: SceneDone) -> str:
+    """One finished scene in one line: ``[12/115] card_007 accepted  residual 0.08 HR px  3.1 s``."""
+    text = f"[{event.number}/{event.total}] {event.scene} {event.status}"
+    if event.reasons:
+        text += f" {event.reasons}"
+    if not math.isnan(event.residual_hr_px):
+        text += f"  residual {event.residual_hr_px:.2f} HR px"
+    text += "  unchanged" if event.unchanged else f"  {event.seconds:.1f} s"
+    return f"{text}  ({event.message})" if event.message and not event.unchanged else text
+
+
+@contextlib.contextmanager
+def build_progress(*, debug: bool = False) -> Iterator[Callable[[Event], None]]:
+    """A listener for :func:`d2crealsr.build.build`, to standard error."""
+    with _shown("aligning") as shown:
+
+        def listen(event: Event) -> None:
+            if isinstance(event, RunStarted):
+                shown.start(event.total)
+                return
+            shown.advance(scene_line(event), noteworthy=event.status != "accepted" and not event.unchanged)
+            if debug and event.traceback:
+                shown.say(event.traceback)
+
+        yield listen
+
+
+@contextlib.contextmanager
+def counter(what: str, total: int | None) -> Iterator[Callable[[str], None]]:
+    """A listener for other long work, told the name of every piece that is done; shown in the same way."""
+    with _shown(what) as shown:
+        done = 0
+        shown.start(total)
+
+        def listen(name: str) -> None:
+            nonlocal done
+            done += 1
+            shown.advance(f"[{done}{f'/{total}' if total else ''}] {name}", noteworthy=False)
+
+        yield listen
+
+
+class _Lines:
+    """Plain lines, for logs and pipes."""
+
+    def start(self, total: int | None) -> None:
+        pass
+
+    def advance(self, line: str, *, noteworthy: bool) -> None:
+        self.say(line)
+
+    def say(self, line: str) -> None:
+        click.echo(line, err=True)
+
+
+class _Bar(_Lines):
+    """A bar with rate and time left; lines that matter scroll by above it."""
+
+    def __init__(self, what: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn as TimeLeft
+
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeLeft(),
+            console=Console(stderr=True),
+        )
+        self._task = self.progress.add_task(what, total=None, rate="")
+
+    def start(self, total: int | None) -> None:
+        self.progress.update(self._task, total=total)
+
+    def advance(self, line: str, *, noteworthy: bool) -> None:
+        self.progress.advance(self._task)
+        speed = self.progress.tasks[0].finished_speed or self.progress.tasks[0].speed
+        if speed:
+            self.progress.update(self._task, rate=f"{60 * speed:.3g} scenes/min")
+        if noteworthy:
+            self.say(line)
+
+    def say(self, line: str) -> None:
+        self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _shown(what: str) -> Iterator[_Lines]:
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    bar = _Bar(what)
+    with bar.progress:
+        yield bar
+
+
+def build_summary(result: BuildResult, shown_out: str) -> str:
+    """What a finished run leaves, and what to type next."""
+    total = sum(result.status.values())
+    work = f"{result.done} done now, {result.unchanged} unchanged"
+    lines = [click.style(f"{result.accepted} of {total} scenes accepted", bold=True) + f" ({work})"]
+    others = [(status, result.status[status]) for status in _COLOURS if status in result.status]
+    lines += [click.style(f"  {count} {status}", fg=_COLOURS[status]) for status, count in others]
+    lines += [f"    {code}: {count}" for code, count in sorted(result.reasons.items(), key=lambda item: -item[1])]
+    if not math.isnan(result.residual_median_hr_px):
+        lines.append(f"residual: median {result.residual_median_hr_px:.2f} HR px over the accepted scenes")
+    if result.kept:
+        lines.append(f"kept: {len(result.kept)} scenes that RAW no longer has (--prune removes them)")
+    lines.append(f"tables: {shown_out}/manifest.csv, alignment.csv, residuals.csv")
+    quoted = shlex.quote(shown_out)
+    lines.append(
+        f"next:   d2crealsr split {quoted} --test 15"
+        if result.accepted
+        else "next:   read the reasons in manifest.csv; docs/reason-codes.md says what helps"
+    )
+    return "\n".join(lines)
+
+
+def split_summary(result: SplitResult) -> str:
+    """Sizes of the splits, and the test scenes where they are few."""
+    text = f"{len(result.train)} train, {len(result.test)} test ({result.new} assigned now)"
+    return f"{text}\ntest: {', '.join(result.test)}" if 0 < len(result.test) <= 30 else text
+
+
+_SHOWN = (
+    "scene",
+    "status",
+    "true_error_mean_hr_px",
+    "true_error_p95_hr_px",
+    "true_error_max_hr_px",
+    "pixel_shift_hr_px",
+)
+
+
+def validation_summary(result: ValidationResult) -> str:
+    """The error table, its figures over the accepted pairs, and what is not as it should be."""
+    table = result.table[list(_SHOWN)].rename(columns=lambda name: name.removesuffix("_hr_px"))
+    lines = [
+        table.to_string(index=False, float_format="{:.3f}".format, na_rep=""),
+        "",
+        "Over the accepted pairs, in HR px:",
+    ]
+    lines += [f"  {name.removesuffix('_hr_px')}: {value:.4g}" for name, value in result.summary.items()]
+    if result.findings:
+        lines += ["", click.style(f"{len(result.findings)} findings", fg="red", bold=True)]
+        lines += [f"  {finding}" for finding in result.findings]
+    else:
+        lines += ["", click.style("no findings", fg="green")]
+    return "\n".join(lines)
