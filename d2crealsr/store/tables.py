@@ -165,6 +165,7 @@ def check_table(frame: pd.DataFrame, columns: Sequence[Column], path: Path) -> N
     except pandera.errors.SchemaErrors as errors:
         first = errors.failure_cases.iloc[0]
         name, index, got = str(first["column"]), first["index"], first["failure_case"]
+        got = got.item() if hasattr(got, "item") else got
         by_name = {column.name: column for column in columns}
         if name not in frame:
             name = str(got)

@@ -1,0 +1,126 @@
+"""Raw layouts: which captures belong together, and what is refused."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from d2crealsr.errors import LayoutError
+from d2crealsr.store.captures import Capture, captures_root, find_captures
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def touch(root: Path, *names: str) -> Path:
+    for name in names:
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"")
+    return root
+
+
+def found(raw: Path, scale: int = 8) -> list[tuple[str, str | None, str | None, str]]:
+    def name(path: Path | None) -> str | None:
+        return None if path is None else path.relative_to(captures_root(raw)).as_posix()
+
+    return [(c.scene, name(c.hr), name(c.lr), c.group) for c in find_captures(raw, scale=scale)]
+
+
+def test_folders_with_equal_stems(tmp_path: Path) -> None:
+    touch(tmp_path, "hr/b.JPG", "lr/b.png", "hr/a.tif", "hr/.DS_Store", "hr/._b.jpg", "hr/notes.txt", "lr/c.png")
+    assert found(tmp_path) == [
+        ("a", "hr/a.tif", None, "a"),
+        ("b", "hr/b.JPG", "lr/b.png", "b"),
+        ("c", None, "lr/c.png", "c"),
+    ]
+
+
+def test_suffixes_with_scale(tmp_path: Path) -> None:
+    touch(tmp_path, "Canon_001_HR.png", "Canon_001_LR4.png", "Canon_001_LR2.png", "Canon_002_LR4.png")
+    assert found(tmp_path, 4) == [
+        ("Canon_001", "Canon_001_HR.png", "Canon_001_LR4.png", "Canon_001"),
+        ("Canon_002", None, "Canon_002_LR4.png", "Canon_002"),
+    ]
+    with pytest.raises(LayoutError, match="only _LR2, _LR4; give --scale 2"):
+        find_captures(tmp_path, scale=8)
+
+
+def test_letters(tmp_path: Path) -> None:
+    touch(tmp_path, "001H.PNG", "001L.PNG", "016H.PNG", "BEACH.png", "readme.md")
+    assert found(tmp_path, 1) == [("001", "001H.PNG", "001L.PNG", "001"), ("016", "016H.PNG", None, "016")]
+
+
+@pytest.mark.parametrize("given_as", ["folder", "file"])
+def test_manifest(given_as: str, tmp_path: Path) -> None:
+    touch(tmp_path, "x/a.png", "x/b.png", "hr/other.png", "lr/other.png")
+    text = "\ufeffscene,hr,lr,group,source\n2,x/a.png,x/b.png,card,me\n1,x/a.png,x/gone.png,,\n3,,x/../x/b.png,g,\n"
+    (tmp_path / "manifest.csv").write_text(text, encoding="utf-8")
+    assert found(tmp_path if given_as == "folder" else tmp_path / "manifest.csv") == [
+        ("1", "x/a.png", None, "1"),
+        ("2", "x/a.png", "x/b.png", "card"),
+        ("3", None, "x/b.png", "g"),
+    ]
+
+
+def test_a_manifest_without_groups(tmp_path: Path) -> None:
+    touch(tmp_path, "a.png")
+    (tmp_path / "list.csv").write_text("scene,hr,lr\n01,a.png,a.png\n")
+    file = tmp_path / "a.png"
+    assert find_captures(tmp_path / "list.csv") == [Capture(scene="01", hr=file, lr=file, group="01")]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("a,../b.png,c.png,", r"manifest\.csv, row 3, column hr: got '\.\./b\.png', expected a relative path inside"),
+        ("a,b.png,x/../../c.png,", r"row 3, column lr"),
+        ("a,/b.png,c.png,", r"row 3, column hr"),
+        ("a/b,b.png,c.png,", r"row 3: scene 'a/b' contains '/'"),
+        (",b.png,c.png,", r"row 3: scene '' is empty"),
+        (".a,b.png,c.png,", r"row 3: scene '\.a' begins with a dot"),
+        ("a" * 201 + ",b.png,c.png,", r"row 3: scene 'a+' is 201 bytes"),
+        ("ok,b.png,c.png,", r"rows 2 and 3: scenes 'ok' and 'ok'"),
+        ("OK,b.png,c.png,", r"rows 2 and 3: scenes 'ok' and 'OK'"),
+        ("a,b.png", r"row 3: got 2 cells, expected 4"),
+    ],
+)
+def test_what_a_manifest_may_not_say(line: str, message: str, tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text(f"scene,hr,lr,group\nok,b.png,c.png,\n{line}\n")
+    with pytest.raises((LayoutError, Exception), match=message) as caught:
+        find_captures(tmp_path)
+    assert getattr(caught.value, "exit_code", None) == 2
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        ([], "no captures found; expected a manifest.csv"),
+        (["holiday.jpg", "notes.txt"], "no captures found"),
+        (["hr/a.png"], "no captures found"),
+        (["hr/.x", "lr/.x"], "no captures found"),
+        (["hr/a.png", "hr/a.jpg", "lr/a.png"], r"a\.jpg and a\.png are both scene 'a'"),
+        (["hr/a.png", "hr/A.png", "lr/a.png"], "scenes 'A' and 'a' would share files"),
+        (["hr/caf\u00e9.png", "lr/cafe\u0301.png"], "would share files"),
+        (["hr/a\nb.png", "lr/x.png"], "control characters"),
+    ],
+)
+def test_layouts_that_are_refused(names: list[str], message: str, tmp_path: Path) -> None:
+    touch(tmp_path, *names)
+    with pytest.raises(LayoutError, match=message):
+        find_captures(tmp_path)
+
+
+def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
+    with pytest.raises(LayoutError, match="is not there"):
+        find_captures(tmp_path / "nowhere")
+
+
+def test_a_manifest_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(LayoutError, match="columns missing: scene, hr, lr"):
+        find_captures(tmp_path)
+    (tmp_path / "manifest.csv").write_text("scene,hr,lr,group\n")
+    with pytest.raises(LayoutError, match="no captures found"):
+        find_captures(tmp_path)
