@@ -1,0 +1,65 @@
+"""``truth.csv``: what the simulator knows about its captures, and where the true pictures lie."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from d2crealsr.store.columns import HOMOGRAPHY, ONE_SCENE, Column
+from d2crealsr.store.tables import read_table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import pandas as pd
+
+__all__ = ["TRUTH", "read_truth", "reference_path"]
+
+_YES = ("True", "true", "1")
+_NO = ("False", "false", "0")
+
+
+def _side(name: str, meaning: str, unit: str) -> Column:
+    return Column(name=name, kind="int", meaning=meaning, unit=unit, required=True, at_least=1)
+
+
+TRUTH: tuple[Column, ...] = (
+    ONE_SCENE,
+    *HOMOGRAPHY,
+    Column(name="k1_hr", kind="float", meaning="radial distortion of the HR capture", required=True),
+    Column(name="k1_lr", kind="float", meaning="radial distortion of the LR capture", required=True),
+    _side("hr_width", "width of the upright HR capture", "HR px"),
+    _side("hr_height", "its height", "HR px"),
+    _side("lr_width", "width of the upright LR capture", "LR px"),
+    _side("lr_height", "its height", "LR px"),
+    Column(name="ref_x", kind="float", meaning="first column of the reference in the LR capture", unit="LR px"),
+    Column(name="ref_y", kind="float", meaning="first row of the reference in the LR capture", unit="LR px"),
+    Column(name="same_scene", kind="text", meaning="whether both captures show one card", one_of=_YES + _NO),
+    Column(
+        name="content_differs_fraction",
+        kind="float",
+        meaning="share of the crop whose content differs between the captures (occlusion, glare)",
+        at_least=0,
+        at_most=1,
+    ),
+)
+"""The fixed columns; the simulation's parameters follow as text."""
+
+
+def read_truth(path: Path) -> pd.DataFrame:
+    """Read ``truth.csv``, indexed by scene, with ``same_scene`` as bool.
+
+    Raises
+    ------
+    LayoutError
+        When there is no such file.
+    TableError
+        When a column is missing, a value is not what its column may hold, or a scene stands there twice.
+    """
+    frame = read_table(path, TRUTH)
+    frame["same_scene"] = frame["same_scene"].isin(_YES)
+    return frame.set_index("scene")
+
+
+def reference_path(truth: Path, scene: str) -> Path:
+    """Where the true picture of a scene lies: beside ``truth.csv``."""
+    return truth.parent / "reference" / f"{scene}.png"
