@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["FORMAT", "checkpoint_path", "load", "provenance", "read", "save", "save_weights"]
+__all__ = ["FORMAT", "checkpoint_path", "digest", "load", "provenance", "read", "save", "save_weights"]
 
 FORMAT = "d2c-checkpoint-1"
 """Value of ``format`` in the metadata of every file written here."""
@@ -74,6 +74,11 @@ def load(path: str | PathLike[str], *, device: str | torch.device = "cpu") -> D2
     except RuntimeError as error:
         raise CheckpointError(f"{file.name}: its weights do not fit its configuration: {_one_line(error)}") from error
     return model.to(device).eval()
+
+
+def digest(path: str | PathLike[str]) -> str:
+    """SHA-256 of a checkpoint's file."""
+    return files.sha256_of(checkpoint_path(path))
 
 
 def provenance(path: str | PathLike[str]) -> dict[str, Any]:

@@ -1,0 +1,40 @@
+"""How long a run will take, from its first steps."""
+
+from __future__ import annotations
+
+import time
+
+__all__ = ["Pace", "duration"]
+
+_STEPS = 20
+_WARM_UP = 5
+_DAY = 86_400
+
+
+class Pace:
+    """Measures the first steps of a process and says how long the whole will take."""
+
+    def __init__(self, first: int) -> None:
+        self.first, self.began = first, 0.0
+
+    def note(self, done: int, total: int) -> str | None:
+        """The projection, once, when enough steps were seen; the first few warm up and do not count."""
+        seen = done - self.first
+        if seen == _WARM_UP:
+            self.began = time.perf_counter()
+        return projection((time.perf_counter() - self.began) / (_STEPS - _WARM_UP), total) if seen == _STEPS else None
+
+
+def projection(seconds_a_step: float, steps: int) -> str:
+    """How long so many steps take; above a day it names the smaller presets."""
+    seconds = seconds_a_step * steps
+    text = f"{seconds_a_step:.2f} s a step: about {duration(seconds)} for all {steps:,} steps at this pace"
+    return text + "; smaller presets: small, tiny" if seconds > _DAY else text
+
+
+def duration(seconds: float) -> str:
+    """A time span for people."""
+    if seconds > 2 * _DAY:
+        return f"{seconds / _DAY:.0f} days"
+    minutes = round(seconds / 60)
+    return f"{minutes // 60} h {minutes % 60} min" if minutes >= 60 else f"{minutes} min"

@@ -1,0 +1,100 @@
+"""A run's folder: its settings, its lock, its training state. All files in it are complete or absent."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import pickle
+from typing import TYPE_CHECKING, Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from d2c import toml
+from d2c.config import D2CConfig, TrainConfig
+from d2c.errors import CheckpointError, ConfigError, D2CError
+from d2crealsr.store import files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["RunFolder"]
+
+_STATE_FORMAT = 1
+
+
+class RunFolder:
+    """``config.toml, log.csv, last.safetensors, best.safetensors, state/, figures/, cache/`` in one place."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.toml"
+        self.log = path / "log.csv"
+        self.last = path / "last.safetensors"
+        self.best = path / "best.safetensors"
+        self.state = path / "state" / "state.pt"
+        self.figures = path / "figures"
+        self.cache = path / "cache"
+        self.tensorboard = path / "tensorboard"
+
+    def lock(self) -> FileLock:
+        """Hold the folder; another run that holds it is an error."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self.path / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise D2CError(
+                f"{self.path}: another d2c train is at work there; wait for it, or use another --out"
+            ) from error
+        return lock
+
+    def settle(self, model: D2CConfig, train: TrainConfig, facts: Mapping[str, str], *, write: bool) -> None:
+        """Record the settings in a new folder; in an old one, make sure that they are the same.
+
+        ``facts`` are what else decides the weights (the data's fingerprint); compared like the settings.
+
+        Raises
+        ------
+        ConfigError
+            Naming the first setting that differs.
+        """
+        wanted = {"model": dataclasses.asdict(model), "train": dataclasses.asdict(train), "data": dict(facts)}
+        if not self.config.exists():
+            if write:
+                files.write_text(self.config, toml.to_text(wanted))
+            return
+        tables = toml.read(self.config)
+        where = str(self.config)
+        old = {
+            "model": dataclasses.asdict(toml.from_table(D2CConfig, tables.get("model", {}), D2CConfig(), where)),
+            "train": dataclasses.asdict(toml.from_table(TrainConfig, tables.get("train", {}), TrainConfig(), where)),
+            "data": tables.get("data", {}),
+        }
+        for table, values in wanted.items():
+            for name, value in values.items():
+                before = old[table].get(name)
+                if before != value:
+                    raise ConfigError(
+                        f"{self.path}: its run has {table}.{name} = {before}, now it is {value}; "
+                        "use the same settings to go on, or another --out"
+                    )
+
+    def save_state(self, state: Mapping[str, Any]) -> None:
+        """Write the training state: numbers, tensors, lists and dictionaries of them."""
+        buffer = io.BytesIO()
+        torch.save({"format": _STATE_FORMAT, **state}, buffer)
+        files.write_bytes(self.state, buffer.getvalue())
+
+    def load_state(self) -> dict[str, Any] | None:
+        """The training state, on the CPU; None in a new folder. Nothing in the file is run."""
+        if not self.state.exists():
+            return None
+        try:
+            state: dict[str, Any] = torch.load(self.state, map_location="cpu", weights_only=True)
+        except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+            raise CheckpointError(f"{self.state}: is damaged; delete it to start over") from error
+        if not isinstance(state, dict) or state.get("format") != _STATE_FORMAT:
+            raise CheckpointError(f"{self.state}: is of another version; delete it to start over")
+        return state
