@@ -1,6 +1,7 @@
 # The few entry points, for people and CI alike. Each makes the environment it needs in .venv and is quick the next time.
 #   PYTHON=/path/to/python   the interpreter (3.11 or newer)
-#   JOBS=N                   scenes at once in `demo`, test workers in `test` (default: one a core)
+#   JOBS=N                   test workers (default: one a core)
+#   PYTEST='-k name'         more for pytest
 
 PYTHON ?= python3
 VENV := .venv
@@ -36,8 +37,11 @@ install: $(BASE)
 
 install-train: $(TRAIN)
 
+# Nine scenes; one capture is cut short on purpose, to show what becomes of it.
 demo: $(BASE)
-	$(BIN)/python pipelines/rebuild_dataset.py --demo --out demo
+	$(BIN)/d2crealsr simulate --out demo/raw --size mini --scenes 9 --jobs 0
+	truncate --size=40000 demo/raw/hr/009.jpg
+	$(BIN)/python pipelines/rebuild_dataset.py --captures demo/raw --out demo --test 2 --jobs 0
 
 test: $(BASE)
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST)

@@ -41,8 +41,16 @@ TRUTH: tuple[Column, ...] = (
         at_least=0,
         at_most=1,
     ),
+    Column(
+        name="bow_shift_max_hr_px",
+        kind="float",
+        meaning="how far a bowed card departs from the plane that h00 … h22 stand for, at most",
+        unit="HR px",
+        at_least=0,
+        fixed=False,
+    ),
 )
-"""The fixed columns; the simulation's parameters follow as text."""
+"""The columns that others rely on; the simulation's parameters follow as text."""
 
 
 def read_truth(path: Path) -> pd.DataFrame:

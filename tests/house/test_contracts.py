@@ -34,6 +34,9 @@ def test_contracts_hold() -> None:
 ILLEGAL = {
     "floors": ("d2crealsr/settings.py", "import d2crealsr.imaging.geometry"),
     "numbers": ("d2crealsr/imaging/geometry.py", "import pandas"),
+    "no-inverse-crime": ("d2crealsr/registration/iterate.py", "import d2crealsr.simulate.camera"),
+    "no-inverse-crime-back": ("d2crealsr/simulate/camera.py", "import d2crealsr.imaging.geometry"),
+    "independent-judge": ("d2crealsr/quality/shift.py", "import d2crealsr.imaging.warp"),
     "toolkit-without-model": ("d2crealsr/imaging/warp.py", "import torch"),
     "file-layer-only": ("d2c/__init__.py", "import d2crealsr.registration"),
 }
@@ -55,6 +58,14 @@ def test_contract_breaks_on_an_illegal_import(contract: str, tmp_path: Path) -> 
     title = next(str(c["name"]) for c in contracts() if c["id"] == contract)
     assert result.returncode == 1
     assert f"{title} BROKEN" in result.stdout
+
+
+def test_numeric_modules_of_quality_are_all_listed() -> None:
+    listed = next(c["source_modules"] for c in contracts() if c["id"] == "numbers")
+    assert isinstance(listed, list)
+    with_tables = {"__init__", "validate"}
+    modules = {path.stem for path in (ROOT / "d2crealsr/quality").glob("*.py")} - with_tables
+    assert {f"d2crealsr.quality.{name}" for name in modules} <= set(listed)
 
 
 def test_d2c_is_kept_from_every_room_but_the_file_layer() -> None:

@@ -119,6 +119,13 @@ def test_what_is_wrong_is_found(scene: Scene, finding: str, tmp_path: Path) -> N
     assert finding in line
 
 
+def test_a_bowed_card_may_depart_from_its_plane(tmp_path: Path) -> None:
+    pairs, truth = make(tmp_path, {"a": Scene(pixels=(0.1, 0.0))})
+    table = pd.read_csv(truth, dtype={"scene": str})
+    table.assign(bow_shift_max_hr_px=0.15).to_csv(truth, index=False)
+    assert validate(pairs, truth).findings == []
+
+
 def test_rejected_scenes_keep_their_mapping_error_and_failed_ones_their_row(tmp_path: Path) -> None:
     scenes = {"a": Scene(), "b": Scene(status="rejected", mapping=(3, 4)), "c": Scene(status="failed")}
     result = validate(*make(tmp_path, scenes))
