@@ -67,7 +67,7 @@ def _filled(size: Size, photograph: Pixels) -> Pixels:
         photograph, width, height = np.ascontiguousarray(np.rot90(photograph)), height, width
     grow = max(size.width / width, size.height / height)
     keep_w, keep_h = min(width, round(size.width / grow)), min(height, round(size.height / grow))
-    top, left = (height - keep_h) // 2, (width - keep_w) // 2
+    top, left = (height - keep_h) // 3, (width - keep_w) // 2  # heads are in the upper part
     cut = np.ascontiguousarray(photograph[top : top + keep_h, left : left + keep_w])
     return np.asarray(opencv.resize(cut, size, "cubic"), np.uint8)
 

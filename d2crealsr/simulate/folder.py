@@ -7,20 +7,21 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-import joblib
-import pandas as pd
-
-from d2crealsr import opencv
+from d2crealsr import threads
+from d2crealsr.errors import MachineError
 from d2crealsr.simulate.photographs import Library, folder_library, wheel_library
 from d2crealsr.simulate.recipe import Recipe, default_recipes
 from d2crealsr.simulate.shoot import shoot
 from d2crealsr.simulate.storage import encode_capture
 from d2crealsr.simulate.tables import read_recipes, recipe_row
 from d2crealsr.store import files, images
+from d2crealsr.store.locks import lock_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+    import pandas as pd
 
     from d2crealsr.simulate.settings import SimulateSettings
 
@@ -69,49 +70,60 @@ def simulate(
 
     Raises
     ------
-    TableError, LayoutError, MachineError
-        A broken recipe; missing photographs.
+    TableError, LayoutError
+        A broken recipe; photographs that are not there.
+    LockError, MachineError
+        Another run holds the folder; the disk does not take the files.
     """
+    import joblib
+
     library = folder_library(photos) if photos else wheel_library()
     recipes = read_recipes(manifest, library) if manifest else default_recipes(settings.scenes, settings.seed, library)
-    out.mkdir(parents=True, exist_ok=True)
-    todo = []
-    for recipe in recipes:
-        if _record(out, recipe, _fingerprint(recipe, settings, library), settings) is None:
-            todo.append(recipe)
-        elif on_scene:
-            on_scene(recipe.scene)
-    work = (joblib.delayed(_make)(out, recipe, settings, library) for recipe in todo)
-    for scene in joblib.Parallel(n_jobs=jobs, return_as="generator_unordered")(work):
-        if on_scene:
-            on_scene(scene)
-    return _write_tables(out, recipes, settings, library)
+    told = on_scene or (lambda scene: None)
+    try:
+        with lock_folder(out), threads.threads_restored():
+            _remove_leftovers(out)
+            todo = [recipe for recipe in recipes if _finished(out, recipe, settings, library) is None]
+            for recipe in recipes:
+                if recipe not in todo:
+                    told(recipe.scene)
+            work = (joblib.delayed(_make)(out, recipe, settings, library) for recipe in todo)
+            for scene in joblib.Parallel(n_jobs=min(jobs, max(1, len(todo))), return_as="generator_unordered")(work):
+                told(scene)
+            return _write_tables(out, recipes, settings, library)
+    except OSError as error:
+        raise MachineError(f"{out}: cannot be written ({error.strerror}); make room or check permissions") from error
 
 
 def _make(out: Path, recipe: Recipe, settings: SimulateSettings, library: Library) -> str:
     """Make one scene's files; its record last, so that a scene with a record is complete."""
-    opencv.use_one_thread()
+    threads.use_one_thread()
     scene = shoot(recipe, settings, library=library)
+    session = scene.truth.session
     record = out / _RECORDS / f"{recipe.scene}.json"
     record.unlink(missing_ok=True)
     for other in _captures(out, recipe, "png" if settings.image_format == "jpg" else "jpg"):
         other.unlink(missing_ok=True)  # of an earlier run in the other format: two files of one scene would clash
-    session = scene.truth.session
     for path, pixels, shot in zip(
         _captures(out, recipe, settings.image_format), (scene.hr, scene.lr), (session.hr, session.lr), strict=True
     ):
         files.write_bytes(path, encode_capture(pixels, settings.image_format, shot.orientation))
-    images.write_image(_reference_path(out, recipe), scene.reference)
+    images.write_image(_reference(out, recipe), scene.reference)
     row = scene.truth.row(recipe.scene) | {
         "generator": session.card_kind or recipe.generator,
         "texture_seed": recipe.texture_seed,
         "capture_seed": recipe.capture_seed,
         "seed": settings.seed,
-        "nuisances": ";".join(settings.nuisances),
+        "nuisances": ";".join(_named(settings)),
     }
-    fingerprint = _fingerprint(recipe, settings, library)
-    files.write_text(record, json.dumps({"fingerprint": fingerprint, "truth": row}, indent=1) + "\n")
+    done = {"fingerprint": _fingerprint(recipe, settings, library), "truth": row}
+    files.write_text(record, json.dumps(done, indent=1) + "\n")
     return recipe.scene
+
+
+def _named(settings: SimulateSettings) -> list[str]:
+    """The nuisances of a run, each once; their order decides nothing."""
+    return sorted(set(settings.nuisances))
 
 
 def _captures(out: Path, recipe: Recipe, image_format: str) -> tuple[Path, Path]:
@@ -119,37 +131,48 @@ def _captures(out: Path, recipe: Recipe, image_format: str) -> tuple[Path, Path]
     return out / "hr" / name, out / "lr" / name
 
 
-def _reference_path(out: Path, recipe: Recipe) -> Path:
+def _reference(out: Path, recipe: Recipe) -> Path:
     return out / "reference" / f"{recipe.scene}.png"
 
 
 def _fingerprint(recipe: Recipe, settings: SimulateSettings, library: Library) -> str:
     """Hash of everything a scene's pixels depend on."""
+    photographs = (*recipe.source, *(library.others(recipe.group) if "wrong-scene" in settings.nuisances else ()))
     decides = {
         "version": _VERSION,
-        "recipe": dataclasses.asdict(recipe) | {"scene": "", "group": "", "source_licence": ""},
-        "settings": dataclasses.asdict(settings) | {"scenes": 0, "nuisances": sorted(set(settings.nuisances))},
-        "photographs": [files.sha256_of(library.paths[name]) for name in recipe.source],
+        "recipe": dataclasses.asdict(recipe) | {"source_licence": ""},
+        "settings": dataclasses.asdict(settings) | {"scenes": 0, "nuisances": _named(settings)},
+        "photographs": [files.sha256_of(library.paths[name]) for name in photographs],
     }
     return hashlib.sha256(json.dumps(decides, sort_keys=True).encode()).hexdigest()
 
 
-def _record(out: Path, recipe: Recipe, fingerprint: str, settings: SimulateSettings) -> dict[str, Any] | None:
+def _finished(out: Path, recipe: Recipe, settings: SimulateSettings, library: Library) -> dict[str, Any] | None:
     """A finished scene's row of truth; None when it must be made (again)."""
-    needed = (*_captures(out, recipe, settings.image_format), _reference_path(out, recipe))
+    needed = (*_captures(out, recipe, settings.image_format), _reference(out, recipe))
+    if not all(path.is_file() for path in needed):
+        return None
     try:
         record = json.loads((out / _RECORDS / f"{recipe.scene}.json").read_text(encoding="utf-8"))
-        current = record["fingerprint"] == fingerprint and all(path.is_file() for path in needed)
-        return dict(record["truth"]) if current else None
-    except (OSError, ValueError, KeyError, TypeError):
+        return dict(record["truth"]) if record["fingerprint"] == _fingerprint(recipe, settings, library) else None
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
 
 
+def _remove_leftovers(out: Path) -> None:
+    """Files that a killed run was writing."""
+    for folder in ("hr", "lr", "reference", _RECORDS):
+        for path in (out / folder).glob(f"{files.TEMPORARY_PREFIX}*"):
+            path.unlink(missing_ok=True)
+
+
 def _write_tables(out: Path, recipes: list[Recipe], settings: SimulateSettings, library: Library) -> pd.DataFrame:
+    import pandas as pd
+
     recipes = sorted(recipes, key=lambda recipe: recipe.scene)
-    rows = [_record(out, recipe, _fingerprint(recipe, settings, library), settings) for recipe in recipes]
+    rows = [_finished(out, recipe, settings, library) for recipe in recipes]
     truth = pd.DataFrame([row for row in rows if row is not None])
     manifest = pd.DataFrame([recipe_row(recipe, settings.image_format) for recipe in recipes])
-    files.write_text(out / "truth.csv", truth.to_csv(index=False, float_format="%.17g", lineterminator="\n"))
-    files.write_text(out / "manifest.csv", manifest.to_csv(index=False, lineterminator="\n"))
+    for name, table in (("truth.csv", truth), ("manifest.csv", manifest)):
+        files.write_text(out / name, table.to_csv(index=False, lineterminator="\n"))
     return truth

@@ -126,6 +126,10 @@ def _flags(session: Session, rng: np.random.Generator) -> Session:
     return _lr(_hr(session, orientation=hr), orientation=lr)
 
 
+def _turned(session: Session, rng: np.random.Generator) -> Session:
+    return _lr(session, roll=session.lr.roll + float(rng.choice([90.0, 180.0, 270.0])))
+
+
 NUISANCES: dict[str, Nuisance] = {
     "lr-exposure-x4": Nuisance("the LR shot is exposed two stops longer and clips", _exposure),
     "occlusion": Nuisance("a sheet hides 30 % of the card in one of the shots", _occlusion),
@@ -146,5 +150,6 @@ NUISANCES: dict[str, Nuisance] = {
     "wrong-scene": Nuisance("the LR shot is of another card", lambda s, rng: replace(s, same_scene=False)),
     "portrait": Nuisance("both cameras and the card are turned upright", _portrait),
     "orientation-flags": Nuisance("the files lie turned, with EXIF flags that differ between HR and LR", _flags),
+    "turned-camera": Nuisance("the LR camera is turned by 90, 180 or 270 degrees and no flag says so", _turned),
 }
 """Every nuisance by the name that ``--nuisance`` takes."""

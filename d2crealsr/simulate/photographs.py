@@ -42,7 +42,7 @@ _WHEEL: dict[str, Photograph] = {
     "chelsea": Photograph("chelsea.png", "portrait", f"{_CC0} (Stefan van der Walt)", True),
     "retina": Photograph("retina.jpg", "clinic", f"{_CC0} (Mikael Häggström)", True),
     "ihc": Photograph("ihc.png", "clinic", "no known copyright restrictions (CMMI)", False),
-    "cell": Photograph("cell.png", "clinic", f"{_CC0} (Paul Müller)", True),
+    "cell": Photograph("cell.png", "clinic", _CC0, True),
     "grass": Photograph("grass.png", "ground", f"{_CC0} (linolafett)", False),
     "gravel": Photograph("gravel.png", "ground", f"{_CC0} (CC0Textures)", False),
     "brick": Photograph("brick.png", "stone", f"{_CC0} (CC0Textures)", False),

@@ -65,7 +65,7 @@ def _recipe(index: int, seed: int, library: Library) -> Recipe:
     kind = KINDS[index % len(KINDS)]
     rng = stream("recipe", seed, index)
     texture_seed, capture_seed = (int(n) for n in rng.integers(1, 10**6, 2))
-    source = _photographs(kind, index // len(KINDS), rng, library)
+    source = _photographs(kind, seed + index // len(KINDS), rng, library)
     group = library.groups_of[source[0]] if source else f"{kind}-{texture_seed:06d}"
     return Recipe(
         scene=f"{index + 1:03d}",
@@ -78,15 +78,15 @@ def _recipe(index: int, seed: int, library: Library) -> Recipe:
     )
 
 
-def _photographs(kind: str, round_number: int, rng: np.random.Generator, library: Library) -> tuple[str, ...]:
+def _photographs(kind: str, turn: int, rng: np.random.Generator, library: Library) -> tuple[str, ...]:
     """Photographs of a card: the groups take turns, so that they are used equally often."""
     if kind in ("leaves", "text"):
         return ()
     if kind == "smooth":
         names: Sequence[str] = library.smooth
-        return (names[round_number % len(names)],)
+        return (names[turn % len(names)],)
     groups = list(dict.fromkeys(library.groups_of.values()))
     shift = 0 if kind == "photos" else len(groups) // 2
-    group = groups[(round_number + shift) % len(groups)]
+    group = groups[(turn + shift) % len(groups)]
     names = [name for name, of in library.groups_of.items() if of == group]
     return tuple(str(name) for name in rng.permutation(names)[:4])
