@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import socket
 import time
 import traceback
@@ -106,7 +107,7 @@ def run_scene(task: SceneTask) -> SceneResult:
     except Exception as error:
         # A scene must never end the run, whatever is wrong with it or with the code that met it.
         details = f"scene {task.capture.scene}\n{traceback.format_exc()}"
-        text = " ".join(str(error).split()) or "no message"
+        text = re.sub(r" at 0x[0-9a-f]+", "", " ".join(str(error).split())) or "no message"
         message = f"{type(error).__name__}: {text}; errors.log has the details, please report them"
         outcome = AlignmentFailure(reason="internal_error", message=message)
         rows = _rows(task, row, outcome)

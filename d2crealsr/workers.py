@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures.process
 import contextlib
+import warnings
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import joblib
@@ -53,9 +54,21 @@ def run_tasks(
     try:
         with threads_restored(), _backend(jobs, backend, scheduler) as n_jobs:
             parallel = joblib.Parallel(n_jobs=n_jobs, batch_size=1, return_as="generator_unordered")
-            yield from parallel(joblib.delayed(function)(task) for task in tasks)
+            results = parallel(joblib.delayed(function)(task) for task in tasks)
+            try:
+                for result in results:  # noqa: UP028, `yield from` would hand an early close on past the next lines
+                    yield result
+            finally:
+                _close(results)
     except concurrent.futures.process.BrokenProcessPool as error:
         raise MachineError("a worker died, perhaps for lack of memory; run the same again with fewer --jobs") from error
+
+
+def _close(results: Any) -> None:
+    """End a run early without joblib's advice to ask for less: the run was interrupted, not planned badly."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, message=r".*tasks (have been|which were)")
+        results.close()
 
 
 @contextlib.contextmanager

@@ -197,4 +197,6 @@ def _without_tiff_orientation(data: bytes) -> bytes:
 
 
 def _one_line(error: Exception) -> str:
+    if isinstance(error, PIL.UnidentifiedImageError):  # Pillow's text has a memory address, another one in every run
+        return "of no image format that is known"
     return (str(error).strip() or type(error).__name__).splitlines()[-1]

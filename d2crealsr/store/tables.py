@@ -6,6 +6,7 @@ A row number in an error is the row of the file as a spreadsheet shows it: the h
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import math
 from typing import TYPE_CHECKING, Any
@@ -161,7 +162,7 @@ def check_table(frame: pd.DataFrame, columns: Sequence[Column], path: Path) -> N
     import pandera.errors
 
     try:
-        _schema(columns).validate(frame, lazy=True)
+        _schema(tuple(columns)).validate(frame, lazy=True)
     except pandera.errors.SchemaErrors as errors:
         first = errors.failure_cases.iloc[0]
         name, index, got = str(first["column"]), first["index"], first["failure_case"]
@@ -178,7 +179,8 @@ def check_table(frame: pd.DataFrame, columns: Sequence[Column], path: Path) -> N
         raise TableError(f"{path}{where}, column {name}: got {got!r}, expected {expected}; correct it") from errors
 
 
-def _schema(columns: Sequence[Column]) -> Any:
+@functools.cache
+def _schema(columns: tuple[Column, ...]) -> Any:
     import pandera.pandas as pa
 
     dtypes: dict[str, Any] = {"text": str, "int": "Int64", "float": "float64"}

@@ -25,7 +25,8 @@ AWKWARD = ["001", "1", "1e5", "NA", "NaN", "None", "TRUE", "a,b", 'say "x"', "nu
 
 MANIFEST_1 = re.findall(
     r"\w+",
-    """scene, status, reasons, split, group, scale, hr_path, lr_path, hr_source, lr_source, lr_x, lr_y, lr_width, lr_height,
+    """scene, status, reasons, split, group, scale, hr_path, lr_path, hr_source, lr_source, lr_x, lr_y, lr_width,
+    lr_height,
     h00, h01, h02, h10, h11, h12, h20, h21, h22, k1_hr, k1_lr, scale_effective, rotation_deg, card_offset,
     n_keypoints_hr, n_keypoints_lr, n_matches, n_inliers, reprojection_rmse_lr_px, residual_p50_hr_px,
     residual_p95_hr_px, sigma_hr_px, zncc, tone, gain_r, gain_g, gain_b, offset_r, offset_g, offset_b,
