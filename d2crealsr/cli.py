@@ -65,7 +65,7 @@ _DEBUG = click.option("--debug", is_flag=True, help="Show tracebacks.")
 
 
 @click.group(cls=_Main, invoke_without_command=True, context_settings=_CONTEXT)
-@click.version_option(package_name="d2crealsr")
+@click.version_option(package_name="d2crealsr", prog_name="d2crealsr")
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Build a real-world super-resolution dataset from raw captures.

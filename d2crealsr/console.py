@@ -137,13 +137,15 @@ def build_summary(result: BuildResult, shown_out: str) -> str:
     if result.kept:
         lines.append(f"kept: {len(result.kept)} scenes that RAW no longer has (--prune removes them)")
     lines.append(f"tables: {shown_out}/manifest.csv, alignment.csv, residuals.csv")
-    quoted = shlex.quote(shown_out)
-    lines.append(
-        f"next:   d2crealsr split {quoted} --test 15"
-        if result.accepted
-        else "next:   read the reasons in manifest.csv; docs/reason-codes.md says what helps"
-    )
+    lines.append("next:   " + _next(result.accepted, shlex.quote(shown_out)))
     return "\n".join(lines)
+
+
+def _next(accepted: int, out: str) -> str:
+    """What to type after `align`: a split of the usual size, or of a fifth where that would leave too little."""
+    if accepted == 0:
+        return "read the reasons in manifest.csv; docs/reason-codes.md says what helps"
+    return f"d2crealsr split {out} --test {15 if accepted >= 45 else min(max(accepted // 5, 1), accepted - 1)}"
 
 
 def split_summary(result: SplitResult) -> str:
