@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from d2crealsr.imaging import degrade, geometry, warp
 from d2crealsr.quality import residuals, sharpness, verdict
 from d2crealsr.quality.comparison import LrCrop
 from d2crealsr.registration import iterate
+from d2crealsr.registration.refine import Refinement, refine
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.images import read_image
 from d2crealsr.types import Alignment, AlignmentFailure, Crop, Photometry, ResidualField, Size, Stage
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 __all__ = ["align_pair"]
 
 _TONE = "srgb"
+
+_MAX_REFINEMENT_LR_PX = 3.0
+"""Direct refinement that moves an estimate further than this has gone to another optimum and is not believed."""
 
 
 def align_pair(
@@ -69,42 +73,81 @@ def align_pair(
     registered = iterate.register(source, lr_image, scale=settings.scale, iters=settings.iters, tone=_TONE)
     if isinstance(registered, AlignmentFailure):
         return registered
-    mapping = geometry.CaptureMapping(
+    start = geometry.CaptureMapping(
         H_hr_to_lr=registered.H_hr_to_lr, hr_size=_size_of(hr_image), lr_size=_size_of(lr_image)
     )
-    crop = cropping.choose_crop(mapping, settings.scale, settings.crop)
+    estimate = _refined(source, lr_image, _Estimate(start, registered.stages), settings)
+    crop = cropping.choose_crop(estimate.mapping, settings.scale, settings.crop)
     if min(crop.width, crop.height) < cropping.MIN_SIDE:
-        return _unpublishable(hr_image, mapping, crop, registered.stages, settings)
-    return _published(hr_image, lr_image, source, mapping, crop, registered.stages, settings)
+        return _unpublishable(hr_image, estimate, crop, settings)
+    return _published(hr_image, lr_image, source, estimate, crop, settings)
+
+
+class _Estimate(NamedTuple):
+    """Where HR lies in LR, how that was found, and, after direct refinement, how sure it is."""
+
+    mapping: CaptureMapping
+    stages: tuple[Stage, ...]
+    refinement: Refinement | None = None
+
+
+def _refined(source: LinearReduced, lr: Image, sift: _Estimate, settings: AlignSettings) -> _Estimate:
+    """The SIFT estimate refined directly; as it was, with a failed stage, where refinement does not hold."""
+    if settings.refine == "none":
+        return sift
+    last = next(stage for stage in reversed(sift.stages) if stage.stopped != "failed")
+    found = refine(source, lr, sift.mapping, sigma_hr_px=last.sigma_blur_hr_px, model=settings.refine, tone=_TONE)
+    stage = Stage(iteration=len(sift.stages) + 1, stage="direct", H_hr_to_lr=sift.mapping.H_hr_to_lr, stopped="failed")
+    if found is None:
+        return sift._replace(stages=(*sift.stages, stage))
+    centre, central = geometry.frame_centre(source.full_size), geometry.central_grid(source.full_size)
+    moved = settings.scale * np.linalg.norm(found.mapping.hr_to_lr(central) - sift.mapping.hr_to_lr(central), axis=-1)
+    if moved.max() > _MAX_REFINEMENT_LR_PX * settings.scale:
+        return sift._replace(stages=(*sift.stages, stage))
+    stage = Stage(
+        iteration=stage.iteration,
+        stage="direct",
+        H_hr_to_lr=found.mapping.H_hr_to_lr,
+        scale_effective=geometry.scale_effective(found.mapping.H_hr_to_lr, centre),
+        sigma_blur_hr_px=found.sigma_blur_hr_px,
+        update_mean_hr_px=float(moved.mean()),
+        update_max_hr_px=float(moved.max()),
+        k1_hr=found.mapping.k1_hr,
+        stopped="converged" if found.converged else "",
+    )
+    return _Estimate(found.mapping, (*sift.stages, stage), found)
 
 
 def _published(
     hr: Image,
     lr: Image,
     source: LinearReduced,
-    mapping: CaptureMapping,
+    estimate: _Estimate,
     crop: Crop,
-    stages: tuple[Stage, ...],
     settings: AlignSettings,
 ) -> Alignment:
     """Photometry, the one warp, and the evidence, for an estimate whose crop is worth publishing."""
+    mapping = estimate.mapping
     lr_part = np.ascontiguousarray(lr[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width])
     lr_crop = LrCrop.of(opencv.as_image(lr_part), crop, settings.scale, _TONE)
-    sigma = lr_crop.blur(source, mapping.H_hr_to_lr)
-    before = lr_crop.seen(source, mapping.H_hr_to_lr, sigma)
+    sigma = lr_crop.blur(source, mapping)
+    before = lr_crop.seen(source, mapping, sigma)
     light = Photometry(tone=_TONE)
     if settings.brightness:
-        fitted = lr_crop.brightness(before)
-        light = Photometry(tone=_TONE, gain=fitted.gain, offset=fitted.offset)
+        gain, offset, (field_x, field_y, field_r2) = lr_crop.brightness(before, mapping)
+        light = Photometry(tone=_TONE, gain=gain, offset=offset, field_x=field_x, field_y=field_y, field_r2=field_r2)
     published = warp.warp_hr(hr, mapping, crop, settings.scale, light)
 
     looked_at = degrade.reduced(published, settings.scale, _TONE)
-    H_published_to_lr = warp.grid_to_lr(crop, settings.scale)
-    after = lr_crop.seen(looked_at, H_published_to_lr, sigma)
-    field = lr_crop.residuals(looked_at, H_published_to_lr, sigma)
+    grid = geometry.CaptureMapping(
+        H_hr_to_lr=warp.grid_to_lr(crop, settings.scale), hr_size=_size_of(published), lr_size=mapping.lr_size
+    )
+    after = lr_crop.seen(looked_at, grid, sigma)
+    field = lr_crop.residuals(looked_at, grid, sigma)
     statistics = {
         **_plausibility(mapping, crop, settings.scale),
-        **_matching(stages),
+        **_matching(estimate.stages),
+        **_uncertainty(estimate, crop, settings.scale),
         "residual_p50_hr_px": residuals.percentile(field, 50),
         "residual_p95_hr_px": residuals.percentile(field, 95),
         "zncc": lr_crop.zncc(after),
@@ -125,17 +168,16 @@ def _published(
         hr=published,
         lr=opencv.as_image(lr_part),
         residuals=field,
-        stages=tuple(_with_evidence(stage, lr_crop, source) for stage in stages),
+        stages=tuple(_with_evidence(stage, lr_crop, source, mapping) for stage in estimate.stages),
         statistics=statistics,
         reasons=verdict.judge(statistics, settings),
     )
 
 
-def _unpublishable(
-    hr: Image, mapping: CaptureMapping, crop: Crop, stages: tuple[Stage, ...], settings: AlignSettings
-) -> Alignment:
+def _unpublishable(hr: Image, estimate: _Estimate, crop: Crop, settings: AlignSettings) -> Alignment:
     """An estimate whose crop is too small to publish or to measure anything in."""
-    statistics = {**_plausibility(mapping, crop, settings.scale), **_matching(stages)}
+    mapping = estimate.mapping
+    statistics = {**_plausibility(mapping, crop, settings.scale), **_matching(estimate.stages)}
     nothing = opencv.as_image(np.empty((0, 0, 3), dtype=hr.dtype))
     empty = np.empty(0)
     return Alignment(
@@ -150,7 +192,7 @@ def _unpublishable(
         residuals=ResidualField(
             points_lr=empty.reshape(0, 2), shifts_hr_px=empty.reshape(0, 2), weights=empty, zncc=empty
         ),
-        stages=stages,
+        stages=estimate.stages,
         statistics=statistics,
         reasons=verdict.judge(statistics, settings),
     )
@@ -173,8 +215,8 @@ def _plausibility(mapping: CaptureMapping, crop: Crop, scale: int) -> dict[str, 
 
 
 def _matching(stages: tuple[Stage, ...]) -> dict[str, float]:
-    """Counts of the last registration that found something."""
-    last = next(stage for stage in reversed(stages) if stage.stopped != "failed")
+    """Counts of the last SIFT registration that found something."""
+    last = next(stage for stage in reversed(stages) if stage.n_inliers and stage.stopped != "failed")
     return {
         "n_keypoints_hr": last.n_keypoints_hr,
         "n_keypoints_lr": last.n_keypoints_lr,
@@ -184,17 +226,27 @@ def _matching(stages: tuple[Stage, ...]) -> dict[str, float]:
     }
 
 
-def _with_evidence(stage: Stage, lr_crop: LrCrop, source: LinearReduced) -> Stage:
+def _uncertainty(estimate: _Estimate, crop: Crop, scale: int) -> dict[str, float]:
+    """Predicted standard error over the crop, where direct refinement has given one."""
+    if estimate.refinement is None:
+        return {}
+    grid = geometry.central_grid(Size(crop.width * scale, crop.height * scale), share=1.0).reshape(-1, 2)
+    p_hr = warp.published_positions(grid, estimate.mapping, crop, scale)
+    return {"sigma_hr_px": estimate.refinement.standard_error(p_hr)}
+
+
+def _with_evidence(stage: Stage, lr_crop: LrCrop, source: LinearReduced, mapping: CaptureMapping) -> Stage:
     """The stage with what its estimate would have left between HR and the published LR crop."""
-    if stage.H_hr_to_lr is None:
+    if stage.H_hr_to_lr is None or stage.stopped == "failed":
         return stage
-    seen = lr_crop.seen(source, stage.H_hr_to_lr, stage.sigma_blur_hr_px)
-    field = lr_crop.residuals(source, stage.H_hr_to_lr, stage.sigma_blur_hr_px)
+    of_stage = dataclasses.replace(mapping, H_hr_to_lr=stage.H_hr_to_lr, k1_hr=stage.k1_hr)
+    sigma = lr_crop.blur(source, of_stage)
+    seen = lr_crop.seen(source, of_stage, sigma)
     return dataclasses.replace(
         stage,
-        residual_p50_hr_px=residuals.percentile(field, 50),
+        residual_p50_hr_px=residuals.percentile(lr_crop.residuals(source, of_stage, sigma), 50),
         zncc=lr_crop.zncc(seen),
-        gain_g=lr_crop.brightness(seen).gain[1],
+        gain_g=lr_crop.brightness(seen, of_stage).gain[1],
     )
 
 

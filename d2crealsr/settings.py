@@ -5,15 +5,18 @@ from __future__ import annotations
 import dataclasses
 import re
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from d2crealsr.errors import SettingsError
 from d2crealsr.types import Size
 
-__all__ = ["AlignSettings", "CropRequest", "crop_request", "setting"]
+__all__ = ["AlignSettings", "CropRequest", "RefineModel", "check_ranges", "crop_request", "setting"]
 
 CropRequest: TypeAlias = str
 """``"default"``, ``"max"`` or ``"WxH"`` in LR px."""
+
+RefineModel: TypeAlias = Literal["none", "homography", "radial"]
+"""What direct refinement fits: nothing, a homography, or a homography and the radial distortion of the HR lens."""
 
 
 def setting(
@@ -41,6 +44,7 @@ class AlignSettings:
 
     scale: int = setting(8, "HR pixels per LR pixel of the published pairs", at_least=1, at_most=16)
     iters: int = setting(3, "SIFT registrations, the rough one included", at_least=1, at_most=20)
+    refine: RefineModel = setting("radial", "direct refinement after SIFT; radial fits the HR lens' distortion too")
     crop: CropRequest = setting("default", "LR crop: WxH, 'max' or 'default' (57.6 % of the HR frame)", unit="LR px")
     brightness: bool = setting(True, "bring the published HR to LR's brightness")
     max_residual_p50: float = setting(0.75, "median residual above which a pair is rejected", unit="HR px", at_least=0)
@@ -58,9 +62,13 @@ class AlignSettings:
 
 
 def check_ranges(settings: Any) -> None:
-    """Raise :class:`SettingsError` for the first field outside the range its metadata documents."""
+    """Raise :class:`SettingsError` for the first field outside its range or choices."""
+    hints = get_type_hints(type(settings))
     for f in dataclasses.fields(settings):
         value, low, high = getattr(settings, f.name), f.metadata.get("at_least"), f.metadata.get("at_most")
+        choices = get_args(hints[f.name]) if get_origin(hints[f.name]) is Literal else ()
+        if choices and value not in choices:
+            raise SettingsError(f"{f.name}: got {value!r}, expected one of {', '.join(choices)}")
         if (low is not None and value < low) or (high is not None and value > high):
             wanted = f"{low} to {high}" if high is not None else f"at least {low}"
             option = "--" + f.name.replace("_", "-")

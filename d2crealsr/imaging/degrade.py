@@ -17,7 +17,7 @@ from d2crealsr.imaging import geometry, photometry
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
-    from d2crealsr.types import Image, Matrix
+    from d2crealsr.types import Array, Image, Matrix
 
 __all__ = ["LinearReduced", "estimate_blur", "reduced", "zncc"]
 
@@ -55,17 +55,24 @@ class LinearReduced:
         sampled: Float32 = opencv.warp(blurred, H_grid_to_reduced, size, "linear")
         return sampled
 
+    def at(self, blurred: Float32, p_hr: Array) -> Float32:
+        """Sample a (blurred) channel at positions in full-resolution HR, (h, w, 2), linearly."""
+        grid = ((p_hr - (self.factor - 1) / 2) / self.factor).astype(np.float32)
+        sampled: Float32 = opencv.remap(
+            blurred, np.ascontiguousarray(grid[..., 0]), np.ascontiguousarray(grid[..., 1]), "linear"
+        )
+        return sampled
+
+    def holds(self, p_hr: Array, *, margin_hr_px: float) -> NDArray[np.bool_]:
+        """Which positions (..., 2) lie inside HR by a margin."""
+        high = np.array(self.full_size) - 1 - margin_hr_px
+        inside: NDArray[np.bool_] = np.all((p_hr >= margin_hr_px) & (p_hr <= high), axis=-1)
+        return inside
+
     @property
     def full_size(self) -> Size:
         """Size of the full-resolution image that the reduced one covers."""
         return Size(self.luma.shape[1] * self.factor, self.luma.shape[0] * self.factor)
-
-    def covers(self, H_hr_to_grid: Matrix, size: Size, *, margin_hr_px: float) -> NDArray[np.bool_]:
-        """Pixels of a grid that lie inside HR by a margin, (height, width)."""
-        p_hr = geometry.project(geometry.inverse(H_hr_to_grid), geometry.pixel_centres(size))
-        low, high = margin_hr_px, np.array(self.full_size) - 1 - margin_hr_px
-        inside: NDArray[np.bool_] = np.all((p_hr >= low) & (p_hr <= high), axis=-1)
-        return inside
 
 
 def reduced(hr: Image, scale: int, tone: str) -> LinearReduced:
@@ -82,7 +89,7 @@ def zncc(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     return float(np.sum(a * b)) / norm if norm > 0 else 0.0
 
 
-def estimate_blur(hr: LinearReduced, lr_luma: Float32, H_hr_to_lr: Matrix, scale: int) -> float:
+def estimate_blur(hr: LinearReduced, lr_luma: Float32, p_hr: Array, scale: int) -> float:
     """σ of the Gaussian, in HR px, that makes HR look most like LR: the highest zncc in linear light.
 
     Parameters
@@ -90,18 +97,17 @@ def estimate_blur(hr: LinearReduced, lr_luma: Float32, H_hr_to_lr: Matrix, scale
     hr : LinearReduced
     lr_luma : (h, w) ndarray
         A part of LR in linear light.
-    H_hr_to_lr : (3, 3) ndarray
-        HR capture to the pixels of ``lr_luma``.
+    p_hr : (h, w, 2) ndarray
+        Where its pixels lie in HR.
     scale : int
         HR px per LR px; σ is searched up to four LR px.
     """
-    size = Size(lr_luma.shape[1], lr_luma.shape[0])
-    inside = hr.covers(H_hr_to_lr, size, margin_hr_px=2 * scale)
+    inside = hr.holds(p_hr, margin_hr_px=2 * scale)
     if inside.sum() < _MIN_PIXELS:
         return float(scale)
 
     def unlikeness(sigma: float) -> float:
-        return -zncc(hr.on_grid(hr.blurred(hr.luma, sigma), H_hr_to_lr, size)[inside], lr_luma[inside])
+        return -zncc(hr.at(hr.blurred(hr.luma, sigma), p_hr)[inside], lr_luma[inside])
 
     bounds = (0.0, _MAX_BLUR_LR_PX * scale)
     found = minimize_scalar(unlikeness, bounds=bounds, method="bounded", options={"xatol": 0.01 * scale})

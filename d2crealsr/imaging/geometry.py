@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = [
     "CaptureMapping",
     "Lens",
+    "UnitFrame",
     "anisotropy",
+    "central_grid",
     "compose",
     "corners",
     "frame_centre",
@@ -96,6 +98,13 @@ def pixel_centres(size: Size) -> Array:
     return np.stack([x, y], axis=-1)
 
 
+def central_grid(size: Size, *, share: float = 0.576) -> Array:
+    """A grid of 19 × 13 points over the central part of an image, (13, 19, 2); by default what is published of it."""
+    centre = frame_centre(size)
+    x, y = np.meshgrid(np.linspace(-share, share, 19) * centre[0], np.linspace(-share, share, 13) * centre[1])
+    return np.stack([x, y], axis=-1) + centre
+
+
 def jacobian(H: Matrix, point: Array) -> Matrix:
     """Derivative of the mapping at one point, (2, 2): how a small step there is magnified, turned and sheared."""
     depth = H[2, :2] @ point + H[2, 2]
@@ -127,6 +136,30 @@ def perspective_ratio(H_hr_to_lr: Matrix, size: Size) -> float:
     if min(determinants) <= 0:
         return float("inf")
     return float(np.sqrt(max(determinants) / min(determinants)))
+
+
+@dataclass(frozen=True)
+class UnitFrame:
+    """Coordinates of a capture from its centre, in half-diagonals: the unit of k1 and of the illumination field.
+
+    ``matrix`` leads from pixels to them, ``inverse`` back, ``length`` is the half-diagonal in px.
+    """
+
+    matrix: Matrix
+    inverse: Matrix
+    length: float
+
+    @classmethod
+    def of(cls, size: Size) -> UnitFrame:
+        """The unit frame of a capture of ``size``."""
+        x, y = frame_centre(size)
+        length = float(np.hypot(*size)) / 2
+        back = np.array([[length, 0, x], [0, length, y], [0, 0, 1.0]])
+        return cls(np.linalg.inv(back), back, length)
+
+    def of_points(self, points: Array) -> Array:
+        """Pixel positions (..., 2) in this frame."""
+        return project(self.matrix, points)
 
 
 class Lens:

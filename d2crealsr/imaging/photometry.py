@@ -22,6 +22,7 @@ __all__ = [
     "Brightness",
     "as_8bit",
     "decode_tone",
+    "encode_slope",
     "encode_tone",
     "fit_brightness",
     "luma",
@@ -52,6 +53,14 @@ def encode_tone(linear: NDArray[Any], tone: str) -> NDArray[Any]:
     if tone == "srgb":
         return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
     return cast("NDArray[Any]", linear ** (1 / _exponent(tone)))
+
+
+def encode_slope(linear: NDArray[Any], tone: str) -> NDArray[Any]:
+    """Derivative of :func:`encode_tone` at positive linear light."""
+    if tone == "srgb":
+        return np.where(linear <= 0.0031308, 12.92, 1.055 / 2.4 * np.maximum(linear, 1e-9) ** (1 / 2.4 - 1))
+    exponent = _exponent(tone)
+    return cast("NDArray[Any]", linear ** (1 / exponent - 1) / exponent)
 
 
 def _exponent(tone: str) -> float:
@@ -126,47 +135,75 @@ def as_8bit(linear: Float32) -> NDArray[np.uint8]:
 
 
 class Brightness(NamedTuple):
-    """``lr ≈ gain·hr + offset`` per channel in linear light."""
+    """``lr ≈ gain·(1 + field_x·x + field_y·y + field_r2·r²)·hr + offset`` per channel in linear light."""
 
     gain: tuple[float, float, float]
     offset: tuple[float, float, float]
+    field: tuple[float, float, float] = (0.0, 0.0, 0.0)
 
 
-def fit_brightness(hr: Float32, lr: Float32, valid: NDArray[np.bool_]) -> Brightness:
-    """Gain and offset per channel that bring HR, degraded to LR's grid, to LR's brightness.
+_TUKEY = 4.685
+_ROUNDS = 8
+
+
+def fit_brightness(hr: Float32, lr: Float32, valid: NDArray[np.bool_], frame: Array | None = None) -> Brightness:
+    """Gain and offset per channel, and one illumination field, that bring HR on LR's grid to LR's brightness.
 
     Parameters
     ----------
     hr, lr : (H, W, 3) ndarray
         Linear light on one grid.
     valid : (H, W) ndarray
-        Pixels to trust: textured by both shots, not clipped in either.
+        Pixels to trust: not clipped in either shot.
+    frame : (H, W, 2) ndarray, optional
+        Where each pixel lies on the HR capture, in half-diagonals from its centre. Without it the field is flat.
 
     Notes
     -----
     Iteratively reweighted least squares with Tukey's biweight (c = 4.685 robust σ), so that highlights, dust and
-    occlusions do not pull. The offset is dropped where a channel's range is too small to tell it from the gain.
+    occlusions do not pull. The field is fitted to luma, then gain and offset channel by channel. Where a channel hardly
+    varies, its offset cannot be told from its gain and is left at 0.
     """
-    fits = [_robust_line(hr[..., c][valid], lr[..., c][valid]) for c in range(3)]
-    gains, offsets = zip(*fits, strict=True)
-    return Brightness(gains, offsets)
+    field = (0.0, 0.0, 0.0)
+    if frame is not None:
+        field = _illumination(luma(hr)[valid], luma(lr)[valid], frame[valid])
+        x, y = np.moveaxis(frame, -1, 0)
+        hr = hr * (1 + field[0] * x + field[1] * y + field[2] * (x**2 + y**2))[..., None].astype(np.float32)
+    lines = [_line(hr[..., c][valid], lr[..., c][valid]) for c in range(3)]
+    gain, offset = zip(*lines, strict=True)
+    return Brightness(gain, offset, field)
 
 
-def _robust_line(x: Array | Float32, y: Array | Float32) -> tuple[float, float]:
-    """Slope and intercept of y on x, robust to outliers; (1, 0) without enough points."""
-    x, y = x.astype(np.float64), y.astype(np.float64)
-    if len(x) < 16 or x.mean() <= 0:
-        return 1.0, 0.0
-    if x.std() < 0.02 * x.mean():
-        return float(np.median(y) / np.median(x)), 0.0
-    weights = np.ones_like(x)
-    gain, offset = 1.0, 0.0
-    for _ in range(8):
-        total = weights.sum()
-        mean_x, mean_y = (weights @ x) / total, (weights @ y) / total
-        gain = float((weights * (x - mean_x)) @ (y - mean_y) / ((weights * (x - mean_x)) @ (x - mean_x)))
-        offset = float(mean_y - gain * mean_x)
-        residual = y - gain * x - offset
-        scale = 4.685 * 1.4826 * float(np.median(np.abs(residual))) + 1e-9
+def _illumination(hr: Float32, lr: Float32, frame: Array) -> tuple[float, float, float]:
+    """field_x, field_y, field_r2 of luma; flat where there are too few pixels or no light."""
+    x, y = frame.T
+    solution = _robust(np.stack([hr, hr * x, hr * y, hr * (x**2 + y**2), np.ones_like(x)], axis=1), lr)
+    if solution is None or solution[0] <= 0:
+        return 0.0, 0.0, 0.0
+    field_x, field_y, field_r2 = (float(v) for v in solution[1:4] / solution[0])
+    return field_x, field_y, field_r2
+
+
+def _line(hr: Float32, lr: Float32) -> tuple[float, float]:
+    """Gain and offset of one channel; (1, 0) without enough pixels or light."""
+    if len(hr) and hr.std() < 0.02 * hr.mean():
+        return float(np.median(lr) / np.median(hr)), 0.0
+    solution = _robust(np.stack([hr, np.ones_like(hr)], axis=1), lr)
+    return (1.0, 0.0) if solution is None else (float(solution[0]), float(solution[1]))
+
+
+def _robust(design: NDArray[Any], target: Float32) -> Array | None:
+    """Robust least squares; None when the design does not fix a solution."""
+    design, target = design.astype(np.float64), target.astype(np.float64)
+    weights = np.ones(len(target))
+    solution: Array | None = None
+    for _ in range(_ROUNDS):
+        weighted = design * weights[:, None]
+        normal = weighted.T @ design
+        if len(target) < 16 or np.linalg.cond(normal) > 1e12:
+            return None
+        solution = np.linalg.solve(normal, weighted.T @ target)
+        residual = target - design @ solution
+        scale = _TUKEY * 1.4826 * float(np.median(np.abs(residual))) + 1e-9
         weights = np.clip(1 - (residual / scale) ** 2, 0, None) ** 2
-    return gain, offset
+    return solution

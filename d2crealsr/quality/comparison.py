@@ -16,8 +16,9 @@ from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.degrade import LinearReduced
+    from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.imaging.photometry import Brightness
-    from d2crealsr.types import Image, Matrix, ResidualField
+    from d2crealsr.types import Array, Image, ResidualField
 
 __all__ = ["LrCrop"]
 
@@ -58,21 +59,25 @@ class LrCrop:
         """Luminance, (crop.height, crop.width)."""
         return photometry.luma(self.rgb)
 
-    def _H_hr_to_crop(self, H_hr_to_lr: Matrix) -> Matrix:
-        return geometry.compose(geometry.translation(-self.crop.x, -self.crop.y), H_hr_to_lr)
-
-    def blur(self, hr: LinearReduced, H_hr_to_lr: Matrix) -> float:
-        """σ in HR px that makes HR look most like this crop."""
-        return degrade.estimate_blur(hr, self.luma, self._H_hr_to_crop(H_hr_to_lr), self.scale)
-
-    def seen(self, hr: LinearReduced, H_hr_to_lr: Matrix, sigma_hr_px: float) -> Float32:
-        """HR as this crop would have seen it, linear RGB on the crop's pixels."""
+    @cached_property
+    def positions(self) -> Array:
+        """Positions of the crop's pixels in the LR capture, (crop.height, crop.width, 2)."""
         size = Size(self.crop.width, self.crop.height)
-        return hr.on_grid(hr.blurred(hr.rgb, sigma_hr_px), self._H_hr_to_crop(H_hr_to_lr), size)
+        positions: Array = geometry.pixel_centres(size) + np.array([self.crop.x, self.crop.y])
+        return positions
 
-    def brightness(self, seen: Float32) -> Brightness:
-        """Gain and offset per channel that bring HR to this crop's brightness."""
-        return photometry.fit_brightness(seen, self.rgb, self.valid)
+    def blur(self, hr: LinearReduced, mapping: CaptureMapping) -> float:
+        """σ in HR px that makes HR look most like this crop."""
+        return degrade.estimate_blur(hr, self.luma, mapping.lr_to_hr(self.positions), self.scale)
+
+    def seen(self, hr: LinearReduced, mapping: CaptureMapping, sigma_hr_px: float) -> Float32:
+        """HR as this crop would have seen it, linear RGB on the crop's pixels."""
+        return hr.at(hr.blurred(hr.rgb, sigma_hr_px), mapping.lr_to_hr(self.positions))
+
+    def brightness(self, seen: Float32, mapping: CaptureMapping) -> Brightness:
+        """Gain, offset and illumination field that bring HR to this crop's brightness."""
+        frame = geometry.UnitFrame.of(mapping.hr_size).of_points(mapping.lr_to_hr(self.positions))
+        return photometry.fit_brightness(seen, self.rgb, self.valid, frame)
 
     def brightness_error(self, seen: Float32) -> float:
         """How much brightness differs: |mean difference| of blocks, averaged over blocks and channels, linear [0, 1].
@@ -90,6 +95,6 @@ class LrCrop:
         """Correlation of luma over the crop's unclipped pixels, −1 … 1."""
         return degrade.zncc(photometry.luma(seen)[self.valid], self.luma[self.valid])
 
-    def residuals(self, hr: LinearReduced, H_hr_to_lr: Matrix, sigma_hr_px: float) -> ResidualField:
+    def residuals(self, hr: LinearReduced, mapping: CaptureMapping, sigma_hr_px: float) -> ResidualField:
         """The residual field of HR against this crop."""
-        return residuals.measure(hr, H_hr_to_lr, self.luma, self.crop, sigma_hr_px, self.scale)
+        return residuals.measure(hr, mapping, self.luma, self.crop, sigma_hr_px, self.scale)

@@ -15,8 +15,11 @@ from d2crealsr.imaging import geometry
 from d2crealsr.types import ResidualField, Size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from d2crealsr.imaging.degrade import LinearReduced
-    from d2crealsr.types import Array, Crop, Matrix
+    from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.types import Array, Crop
 
 __all__ = ["measure", "percentile"]
 
@@ -40,7 +43,7 @@ class _Block(NamedTuple):
 
 
 def measure(
-    hr: LinearReduced, H_hr_to_lr: Matrix, lr_luma: Float32, crop: Crop, sigma_hr_px: float, scale: int
+    hr: LinearReduced, mapping: CaptureMapping, lr_luma: Float32, crop: Crop, sigma_hr_px: float, scale: int
 ) -> ResidualField:
     """Measure the shift left in each block of a crop, by least squares on shift, gain and offset (Lucas & Kanade 1981).
 
@@ -48,8 +51,8 @@ def measure(
     ----------
     hr : LinearReduced
         The published HR, or any HR of which the mapping is to be judged.
-    H_hr_to_lr : (3, 3) ndarray
-        Its pixels to those of the LR capture.
+    mapping : CaptureMapping
+        How it lies on the LR capture.
     lr_luma : (crop.height, crop.width) ndarray
         LR in linear light over the crop.
     crop : Crop
@@ -63,14 +66,14 @@ def measure(
     ResidualField
         Shifts are positive where HR has the content further right or down than LR.
     """
-    H_hr_to_crop = geometry.compose(geometry.translation(-crop.x, -crop.y), H_hr_to_lr)
     blurred = hr.blurred(hr.luma, sigma_hr_px)
     margin = int(np.ceil(2 * sigma_hr_px / scale)) + 1
     points, shifts, errors, correlations = [], [], [], []
     for left, top, size in _blocks(Size(crop.width, crop.height), margin):
+        p_lr = geometry.pixel_centres(size) + np.array([crop.x + left, crop.y + top])
         patch = lr_luma[top : top + size.height, left : left + size.width]
-        block = _measure_block(hr, blurred, geometry.compose(geometry.translation(-left, -top), H_hr_to_crop), patch)
-        points.append((crop.x + left + (size.width - 1) / 2, crop.y + top + (size.height - 1) / 2))
+        block = _measure_block(lambda p: hr.at(blurred, mapping.lr_to_hr(p)), p_lr, patch)
+        points.append(p_lr.mean(axis=(0, 1)))
         shifts.append(block.shift * scale)
         errors.append(block.error * scale)
         correlations.append(block.zncc)
@@ -85,9 +88,13 @@ def measure(
 
 
 def percentile(field: ResidualField, q: float) -> float:
-    """The q-th percentile (0 … 100) of the residual's length over blocks with texture, in HR px; nan without any."""
-    lengths = np.linalg.norm(field.shifts_hr_px, axis=1)[field.weights > 0]
-    return float(np.percentile(lengths, q)) if len(lengths) else float("nan")
+    """The q-th percentile (0 … 100) of the residual's length in HR px, blocks counted by weight; nan without any."""
+    if not field.weights.any():
+        return float("nan")
+    lengths = np.linalg.norm(field.shifts_hr_px, axis=1)
+    order = np.argsort(lengths)
+    share = (np.cumsum(field.weights[order]) - field.weights[order] / 2) / field.weights.sum()
+    return float(np.interp(q / 100, share, lengths[order]))
 
 
 def _blocks(size: Size, margin: int) -> list[tuple[int, int, Size]]:
@@ -107,17 +114,15 @@ def _edges(length: int, margin: int, side: int) -> NDArray[np.intp]:
     return np.rint(np.linspace(margin, margin + inner, max(1, round(inner / side)) + 1)).astype(np.intp)
 
 
-def _measure_block(hr: LinearReduced, blurred: Float32, H_hr_to_block: Matrix, lr: Float32) -> _Block:
+def _measure_block(hr_at: Callable[[Array], Float32], p_lr: Array, lr: Float32) -> _Block:
     """Shift of HR against one LR block: ``lr(x) ≈ gain·hr(x + shift) + offset``, refined until it settles."""
     target = lr.ravel().astype(np.float64)
-    size = Size(lr.shape[1], lr.shape[0])
     shift = np.zeros(2)
     spread = float(np.sum((target - target.mean()) ** 2))
     nothing = _Block(np.zeros(2), float("inf"), 0.0)
 
     def sampled(offset: Array) -> Array:
-        H = geometry.compose(geometry.translation(-offset[0], -offset[1]), H_hr_to_block)
-        return hr.on_grid(blurred, H, size).ravel().astype(np.float64)
+        return hr_at(p_lr + offset).ravel().astype(np.float64)
 
     for _ in range(_ROUNDS):
         value = sampled(shift)

@@ -50,8 +50,6 @@ Stopped: TypeAlias = Literal["", "converged", "failed"]
 _ROUGH_THRESHOLD_LR_PX = 1.5
 _FINE_THRESHOLD_LR_PX = 0.5
 _SEARCH_RADIUS_LR_PX = 2.5
-_CENTRAL = 0.576
-"""Share of the HR frame, around its centre, over which updates are measured: the default crop."""
 
 
 @dataclass(frozen=True)
@@ -155,14 +153,17 @@ def _again(hr: LinearReduced, view: _View, H_hr_to_lr: Matrix, iteration: int, s
     """Register HR once more, brought onto LR's grid and to LR's blur by the estimate so far."""
     size = Size(view.luma.shape[1], view.luma.shape[0])
     H_hr_to_view = geometry.compose(view.H_lr_to_view, H_hr_to_lr)
-    sigma = degrade.estimate_blur(hr, view.luma, H_hr_to_view, scale)
+    p_hr = geometry.project(geometry.inverse(H_hr_to_view), geometry.pixel_centres(size))
+    sigma = degrade.estimate_blur(hr, view.luma, p_hr, scale)
     warped = hr.on_grid(hr.blurred(hr.luma, sigma), H_hr_to_view, size)
-    keypoints = _inside(features.detect(warped), hr.covers(H_hr_to_view, size, margin_hr_px=scale))
+    keypoints = _inside(features.detect(warped), hr.holds(p_hr, margin_hr_px=scale))
     matches = features.match_nearby(keypoints, view.keypoints, _SEARCH_RADIUS_LR_PX * view.zoom)
     fit = _fit(keypoints, view, matches, H_hr_to_view, _FINE_THRESHOLD_LR_PX)
     if fit.H_hr_to_lr is None:
         return H_hr_to_lr, _stage(iteration, "sift", fit, hr, sigma, stopped="failed")
-    update = scale * np.linalg.norm(_central_in_lr(fit.H_hr_to_lr, hr) - _central_in_lr(H_hr_to_lr, hr), axis=-1)
+    central = geometry.central_grid(hr.full_size)
+    moved = geometry.project(fit.H_hr_to_lr, central) - geometry.project(H_hr_to_lr, central)
+    update = scale * np.linalg.norm(moved, axis=-1)
     stopped: Stopped = "converged" if update.mean() < CONVERGED_HR_PX else ""
     return fit.H_hr_to_lr, _stage(iteration, "sift", fit, hr, sigma, update, stopped)
 
@@ -251,13 +252,6 @@ def _inside(keypoints: Keypoints, mask: NDArray[np.bool_]) -> Keypoints:
     height, width = mask.shape
     keep = mask[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
     return Keypoints(keypoints.points[keep], keypoints.sizes[keep], keypoints.descriptors[keep])
-
-
-def _central_in_lr(H_hr_to_lr: Matrix, hr: LinearReduced) -> Array:
-    """Where a grid over the HR frame's central part lies in LR, (13, 19, 2)."""
-    half = np.array(hr.full_size) / 2 * _CENTRAL
-    x, y = np.meshgrid(np.linspace(-half[0], half[0], 19), np.linspace(-half[1], half[1], 13))
-    return geometry.project(H_hr_to_lr, geometry.frame_centre(hr.full_size) + np.stack([x, y], axis=-1))
 
 
 def _is_plausible(H_hr_to_lr: Matrix, hr_size: Size, scale: int) -> bool:

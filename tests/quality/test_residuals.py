@@ -12,6 +12,11 @@ from d2crealsr.types import Crop, Size
 SCALE = 8
 SIGMA = 7.0
 CROP = Crop(40, 30, 96, 72)
+GRID = geometry.CaptureMapping(
+    H_hr_to_lr=warp.grid_to_lr(CROP, SCALE),
+    hr_size=Size(CROP.width * SCALE, CROP.height * SCALE),
+    lr_size=Size(200, 150),
+)
 
 
 def texture(seed: int = 0) -> np.ndarray:
@@ -44,7 +49,7 @@ def test_a_uniform_shift_is_measured_with_its_sign(shift: tuple[float, float]) -
     hr = published(texture())
     H_true = geometry.compose(geometry.inverse(geometry.scaling(SCALE)), geometry.translation(-shift[0], -shift[1]))
     crop = lr_crop(lr_seeing(hr, H_true) * np.float32(0.7) + np.float32(0.01))
-    field = crop.residuals(hr, warp.grid_to_lr(CROP, SCALE), SIGMA)
+    field = crop.residuals(hr, GRID, SIGMA)
     trusted = field.weights > 0.5
     assert trusted.mean() > 0.9
     np.testing.assert_allclose(np.median(field.shifts_hr_px[trusted], axis=0), shift, atol=0.03)
@@ -58,7 +63,7 @@ def test_a_turn_shows_as_a_turning_field() -> None:
     turn = np.array([[1, -angle, 0], [angle, 1, 0], [0, 0, 1]])
     about = geometry.translation(*(np.array([CROP.width, CROP.height]) * SCALE / 2))
     H_true = geometry.compose(geometry.inverse(geometry.scaling(SCALE)), about, turn, geometry.inverse(about))
-    field = lr_crop(lr_seeing(hr, H_true)).residuals(hr, warp.grid_to_lr(CROP, SCALE), SIGMA)
+    field = lr_crop(lr_seeing(hr, H_true)).residuals(hr, GRID, SIGMA)
     offset = (field.points_lr - [CROP.x + CROP.width / 2, CROP.y + CROP.height / 2]) * SCALE
     expected = -angle * np.stack([-offset[:, 1], offset[:, 0]], axis=1)
     np.testing.assert_allclose(field.shifts_hr_px, expected, atol=0.12)
@@ -67,7 +72,7 @@ def test_a_turn_shows_as_a_turning_field() -> None:
 def test_blocks_without_texture_have_no_weight() -> None:
     hr = published(np.full((CROP.height * SCALE, CROP.width * SCALE, 3), 0.5, np.float32))
     flat = lr_crop(np.full((CROP.height, CROP.width, 3), 0.5, np.float32))
-    field = flat.residuals(hr, warp.grid_to_lr(CROP, SCALE), SIGMA)
+    field = flat.residuals(hr, GRID, SIGMA)
     assert not field.weights.any()
     assert np.isnan(residuals.percentile(field, 50))
 
@@ -75,7 +80,7 @@ def test_blocks_without_texture_have_no_weight() -> None:
 def test_another_scene_does_not_correlate() -> None:
     hr, other = published(texture(0)), published(texture(1))
     crop = lr_crop(lr_seeing(other, geometry.inverse(geometry.scaling(SCALE))))
-    assert np.median(crop.residuals(hr, warp.grid_to_lr(CROP, SCALE), SIGMA).zncc) < 0.8
+    assert np.median(crop.residuals(hr, GRID, SIGMA).zncc) < 0.8
 
 
 @pytest.mark.parametrize("sigma", [5.0, 8.0, 12.0])
@@ -83,7 +88,7 @@ def test_the_blur_is_found(sigma: float) -> None:
     hr = published(texture())
     H = geometry.inverse(geometry.scaling(SCALE))
     seen = hr.on_grid(hr.blurred(hr.rgb, sigma), H, Size(CROP.width, CROP.height))
-    assert lr_crop(seen).blur(hr, warp.grid_to_lr(CROP, SCALE)) == pytest.approx(sigma, rel=0.05)
+    assert lr_crop(seen).blur(hr, GRID) == pytest.approx(sigma, rel=0.05)
 
 
 def test_brightness_error_is_the_mean_difference_of_blocks() -> None:

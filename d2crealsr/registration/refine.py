@@ -1,0 +1,260 @@
+"""Direct refinement: the mapping under which HR predicts LR's pixels best, by robust Gauss–Newton.
+
+All parameters of :mod:`.prediction` are estimated together (Lucas & Kanade 1981; Baker & Matthews 2004,
+doi:10.1023/B:VISI.0000011205.11775.fd) with Tukey's biweight on the residuals. Once that has settled, what the LR
+camera's demosaic adds to the prediction is subtracted from the observation and the fit is made again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d2crealsr.imaging import geometry, photometry
+from d2crealsr.registration.demosaic import PHASES, Phase, find_phase, through_mosaic
+from d2crealsr.registration.prediction import GEOMETRY, JPEG_LUMA, Observation, Parameters, Prediction, Predictor
+from d2crealsr.types import Crop
+
+if TYPE_CHECKING:
+    from d2crealsr.imaging.degrade import LinearReduced
+    from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.types import Array, Image
+
+__all__ = ["LensModel", "Refinement", "refine"]
+
+LensModel: TypeAlias = Literal["homography", "radial"]
+
+_MAX_STEPS = 15
+_SETTLED_HR_PX = 0.002
+_DIVERGED = 0.1
+"""A step beyond this share of the HR half-diagonal: the fit has run away."""
+
+_TUKEY = 4.685
+"""Residuals beyond this many robust σ are ignored: Tukey's biweight at 95 % efficiency."""
+
+_INSET = 2.5
+"""Blur widths that the fit keeps from the HR frame's border, where blurring has nothing to blur with."""
+
+_DEMOSAIC_ROUNDS = 2
+
+_GAIN_PRIOR = 0.03
+"""Relative standard deviation with which the channels' gains are held to those fitted channel by channel: in a picture
+of few colours, luma alone cannot tell them apart."""
+
+_LENS_PRIOR = 0.01
+"""Standard deviation of the HR lens' k1 before the fit: without texture the lens is taken for a good one."""
+
+_CORRELATION = 16.0
+"""LR pixels that together weigh as one independent observation against a prior: residuals of neighbours are alike."""
+
+_CLUSTER_LR_PX = 16
+"""Side of the blocks whose residuals are taken as correlated when the error is predicted."""
+
+_ERROR_CALIBRATION = 1.0
+"""Factor on predicted errors, from the tuning seeds of ``benchmarks/alignment.py``."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Refinement:
+    """A refined mapping.
+
+    Attributes
+    ----------
+    mapping : CaptureMapping
+    sigma_blur_hr_px : float
+        The fitted blur; without what the demosaic adds where a phase was found.
+    phase : str or None
+        Colour filter phase of the LR sensor with which the demosaic was modelled.
+    converged : bool
+        Whether the last step was below the threshold.
+    covariance : (9, 9) ndarray
+        Of the geometric parameters, in the HR capture's unit frame.
+    """
+
+    mapping: CaptureMapping
+    sigma_blur_hr_px: float
+    phase: Phase | None
+    converged: bool
+    covariance: Array
+
+    def standard_error(self, points_hr: Array) -> float:
+        """Predicted standard error at positions in the HR capture, (N, 2): root of the mean trace, in HR px."""
+        unit = geometry.UnitFrame.of(self.mapping.hr_size)
+        variance = [np.trace(g @ self.covariance @ g.T) for g in _displacements(unit.of_points(points_hr))]
+        return _ERROR_CALIBRATION * unit.length * float(np.sqrt(np.mean(variance)))
+
+
+class _Fit(NamedTuple):
+    """Parameters, whether they have settled, and what they were fitted to."""
+
+    parameters: Parameters
+    converged: bool
+    luma: Array
+
+
+def refine(
+    hr: LinearReduced, lr: Image, start: CaptureMapping, *, sigma_hr_px: float, model: LensModel, tone: str
+) -> Refinement | None:
+    """Refine a mapping that is right to a few LR px over all of LR that HR covers.
+
+    Parameters
+    ----------
+    hr : LinearReduced
+        The HR capture, reduced, in linear light.
+    lr : (h, w, 3) ndarray
+        The LR capture.
+    start : CaptureMapping
+        Where to begin.
+    sigma_hr_px : float
+        Blur to begin with.
+    model : {"homography", "radial"}
+        Whether the radial distortion of the HR lens is fitted too.
+    tone : str
+        Tone curve of both captures.
+
+    Returns
+    -------
+    Refinement or None
+        None when the fit diverges or too few pixels are there to fit.
+    """
+    region = _covered(start, sigma_hr_px)
+    if min(region.width, region.height) < _CLUSTER_LR_PX:
+        return None
+    observation = Observation.of(lr, region, tone)
+    predictor = Predictor(hr, observation, tone)
+    begin = _with_brightness(Parameters(start, sigma_hr_px, np.ones(3), np.zeros(5), 0.0), predictor, observation)
+    fit = _gauss_newton(predictor, observation, observation.luma, begin, model)
+    if fit is None:
+        return None
+    phase = _phase_of(predictor.predict(fit.parameters), observation, tone)
+    for _ in range(_DEMOSAIC_ROUNDS):
+        if phase is None:
+            break
+        added = _added_by_demosaic(predictor.predict(fit.parameters), observation, phase, tone)
+        fit = _gauss_newton(predictor, observation, observation.luma - added, fit.parameters, model)
+        if fit is None:
+            return None
+    return Refinement(
+        mapping=fit.parameters.mapping,
+        sigma_blur_hr_px=fit.parameters.sigma,
+        phase=phase,
+        converged=fit.converged,
+        covariance=_covariance(predictor.predict(fit.parameters), fit.luma, observation, model),
+    )
+
+
+def _covered(mapping: CaptureMapping, sigma_hr_px: float) -> Crop:
+    """The upright rectangle of LR inside what HR covers, less a margin for the blur."""
+    outline = np.sort(mapping.hr_to_lr(geometry.corners(mapping.hr_size, inset=_INSET * sigma_hr_px)), axis=0)
+    left, top = np.ceil(np.maximum(outline[1], 0)).astype(int)
+    right, bottom = np.floor(np.minimum(outline[2], np.array(mapping.lr_size) - 1)).astype(int) + 1
+    return Crop(int(left), int(top), int(right - left), int(bottom - top))
+
+
+def _with_brightness(parameters: Parameters, predictor: Predictor, observation: Observation) -> Parameters:
+    """The parameters with gains fitted channel by channel."""
+    _, (value, *_) = predictor.sampled(parameters)
+    shape = observation.rgb.shape
+    seen = value.reshape(shape).astype(np.float32)
+    light = photometry.fit_brightness(seen, observation.rgb, observation.trusted.reshape(shape[:2]))
+    return replace(parameters, gain=np.array(light.gain))
+
+
+def _gauss_newton(
+    predictor: Predictor, observation: Observation, luma: Array, start: Parameters, model: LensModel
+) -> _Fit | None:
+    """Iterate to the parameters that predict ``luma``; None when they run away."""
+    now, where = start, start.mapping.lr_to_hr(observation.positions)
+    for _ in range(_MAX_STEPS):
+        system = _normal_equations(predictor.predict(now), luma, observation.trusted)
+        now = now.moved(_step(system, now, start, model), predictor.unit, predictor.smallest_blur)
+        before, where = where, now.mapping.lr_to_hr(observation.positions)
+        moved = float(np.linalg.norm(where - before, axis=1).max())
+        if not moved < _DIVERGED * predictor.unit.length:
+            return None
+        if moved < _SETTLED_HR_PX:
+            return _Fit(now, True, luma)
+    return _Fit(now, False, luma)
+
+
+class _System(NamedTuple):
+    """Normal equations ``matrix · step = vector``, each pixel's share of the vector (N, SIZE), and robust σ."""
+
+    matrix: Array
+    vector: Array
+    scores: Array
+    spread: float
+
+
+def _normal_equations(prediction: Prediction, luma: Array, trusted: NDArray[np.bool_]) -> _System:
+    residual = luma - prediction.luma
+    spread = 1.4826 * float(np.median(np.abs(residual[trusted]))) + 1e-9
+    weight = np.where(trusted, np.clip(1 - (residual / (_TUKEY * spread)) ** 2, 0, None) ** 2, 0)
+    weighted = prediction.jacobian * weight[:, None]
+    scores = weighted * residual[:, None]
+    return _System(weighted.T @ prediction.jacobian, scores.sum(axis=0), scores, spread)
+
+
+def _step(system: _System, now: Parameters, start: Parameters, model: LensModel) -> Array:
+    """Solve the normal equations, with gains held to where they began and the lens to a good one."""
+    matrix, vector = system.matrix.copy(), system.vector.copy()
+    held = np.array([GEOMETRY - 1, GEOMETRY + 1, GEOMETRY + 2, GEOMETRY + 3])
+    precision = _CORRELATION * system.spread**2 / np.array([_LENS_PRIOR, *(_GAIN_PRIOR * start.gain)]) ** 2
+    matrix[held, held] += precision
+    vector[held] += precision * np.array([-now.mapping.k1_hr, *(start.gain - now.gain)])
+    return _solved(matrix, vector, model)
+
+
+def _solved(matrix: Array, right: Array, model: LensModel) -> Array:
+    """``matrix⁻¹ · right`` with columns brought to one size; rows and columns of what is not fitted are left out."""
+    free = np.array([model == "radial" or i != GEOMETRY - 1 for i in range(len(matrix))])
+    inner = matrix[np.ix_(free, free)]
+    size = np.sqrt(np.diag(inner)) + 1e-12
+    scaled = inner / size[:, None] / size + 1e-9 * np.eye(len(size))
+    solution: Array = np.zeros_like(right)
+    solution[free] = (np.linalg.solve(scaled, (right[free].T / size).T).T / size).T
+    return solution
+
+
+def _phase_of(prediction: Prediction, observation: Observation, tone: str) -> Phase | None:
+    """The colour filter phase under which the demosaic explains most of what the prediction leaves."""
+    trusted = observation.trusted
+    added = {phase: _added_by_demosaic(prediction, observation, phase, tone)[trusted] for phase in PHASES}
+    return find_phase(added, (observation.luma - prediction.luma)[trusted])
+
+
+def _added_by_demosaic(prediction: Prediction, observation: Observation, phase: Phase, tone: str) -> Array:
+    """What the demosaic adds to the predicted luma, (N,)."""
+    linear = prediction.linear.reshape(observation.rgb.shape).astype(np.float32)
+    seen = through_mosaic(linear, phase, (observation.region.x, observation.region.y))
+    return photometry.encode_tone(seen.reshape(-1, 3), tone) @ JPEG_LUMA - prediction.luma
+
+
+def _covariance(prediction: Prediction, luma: Array, observation: Observation, model: LensModel) -> Array:
+    """Covariance of the geometric parameters, (9, 9), by the cluster-robust sandwich.
+
+    Residuals are alike within a block and unlike between blocks (Liang & Zeger 1986, doi:10.1093/biomet/73.1.13); what
+    the textbook formula takes for independent is measured instead.
+    """
+    system = _normal_equations(prediction, luma, observation.trusted)
+    column, row = (observation.positions // _CLUSTER_LR_PX).astype(int).T
+    cluster = np.unique(row * (column.max() + 1) + column, return_inverse=True)[1]
+    sums = np.zeros((cluster.max() + 1, system.matrix.shape[0]))
+    np.add.at(sums, cluster, system.scores)
+    bread_sums = _solved(system.matrix, sums.T, model)
+    covariance: Array = (bread_sums @ bread_sums.T)[:GEOMETRY, :GEOMETRY]
+    return covariance
+
+
+def _displacements(points: Array) -> list[Array]:
+    """How the geometric parameters move unit-frame points (N, 2): N matrices (2, 9)."""
+    matrices = []
+    for x, y in points:
+        r2 = x * x + y * y
+        matrices.append(
+            np.array([[x, y, 1, 0, 0, 0, -x * x, -x * y, -x * r2], [0, 0, 0, x, y, 1, -x * y, -y * y, -y * r2]])
+        )
+    return matrices
