@@ -28,6 +28,8 @@ __all__ = ["FORMAT", "checkpoint_path", "digest", "load", "provenance", "read", 
 FORMAT = "d2c-checkpoint-1"
 """Value of ``format`` in the metadata of every file written here."""
 
+_KEY = "d2c"
+
 
 def save(path: Path, model: D2CSR, **notes: Any) -> None:
     """Write a model, complete or not at all. ``notes`` (plain values) are kept in the metadata beside the structure."""
@@ -36,7 +38,8 @@ def save(path: Path, model: D2CSR, **notes: Any) -> None:
 
 def save_weights(path: Path, config: D2CConfig, weights: Mapping[str, Tensor], **notes: Any) -> None:
     """Write weights of a model of that configuration; see :func:`save`."""
-    metadata = {"format": FORMAT, "config": json.dumps(dataclasses.asdict(config)), "notes": json.dumps(notes)}
+    described = {"format": FORMAT, "config": dataclasses.asdict(config), "notes": notes}
+    metadata = {_KEY: json.dumps(described)}  # a single key: the library writes several in random order
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in weights.items()}
     files.write_bytes(path, to_safetensors(tensors, metadata=metadata))
 
@@ -90,15 +93,15 @@ def read(file: Path) -> tuple[D2CConfig, dict[str, Tensor], dict[str, Any]]:
     """Configuration, weights and notes of a checkpoint file."""
     try:
         with safe_open(file, framework="pt") as opened:
-            metadata = opened.metadata() or {}
-            if metadata.get("format") != FORMAT:
+            described = json.loads((opened.metadata() or {}).get(_KEY, "{}"))
+            if described.get("format") != FORMAT:
                 raise CheckpointError(
-                    f"{file.name}: metadata says format {metadata.get('format')!r}, expected {FORMAT!r}; "
+                    f"{file.name}: metadata says format {described.get('format')!r}, expected {FORMAT!r}; "
                     "it was not written by d2c (released weights: use d2c convert)"
                 )
-            config = from_table(D2CConfig, json.loads(metadata["config"]), D2CConfig(), file.name)
-            notes = json.loads(metadata.get("notes", "{}"))
-            return config, {name: opened.get_tensor(name) for name in opened.keys()}, notes  # noqa: SIM118
+            config = from_table(D2CConfig, described["config"], D2CConfig(), file.name)
+            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+            return config, weights, described["notes"]
     except (SafetensorError, KeyError, ValueError) as error:
         raise CheckpointError(f"{file.name}: is no whole safetensors checkpoint: {_one_line(error)}") from error
     except ConfigError as error:

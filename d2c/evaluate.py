@@ -5,27 +5,33 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from d2c.bicubic import bicubic
+from d2c.crops import PixelPair
+from d2c.errors import DataError
 from d2c.infer import upscale
+from d2c.layouts import find_pairs, size_of, with_split
+from d2c.memory import check_fits
 from d2c.metrics import PROTOCOLS, quality, to_uint8, y_basicsr
-from d2crealsr.store import files
+from d2c.reporter import Reporter
+from d2crealsr.store import ImageError, files, images
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable
     from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
 
-    from d2c.crops import PixelPair
+    from d2c.layouts import Pair
     from d2c.metrics import Protocol
     from d2c.model import D2CSR
 
-__all__ = ["Row", "evaluate", "means", "method_images", "methods", "oracle", "write_csv"]
+__all__ = ["FilePairs", "Row", "evaluate", "evaluate_files", "means", "method_images", "methods", "oracle", "write_csv"]
 
 
 class Row(NamedTuple):
@@ -88,6 +94,37 @@ def evaluate(
         if progress is not None:
             progress(done, len(pairs))
     return rows
+
+
+def evaluate_files(
+    model: D2CSR, data: Path, split: str, protocols: Sequence[Protocol], reporter: Reporter | None = None
+) -> list[Row]:
+    """Measure on a dataset of any known layout; ``split`` is ``test``, ``train`` or ``all``."""
+    reporter = reporter or Reporter()
+    pairs = find_pairs(data, scale=model.config.scale)
+    if split != "all":
+        pairs = with_split(pairs, "train" if split == "train" else "test", data)
+    device = next(model.parameters()).device
+    for pair in pairs:
+        check_fits(model.config, *size_of(pair.lr), device, str(pair.lr))
+    return evaluate(model, FilePairs(pairs), protocols, reporter.images("evaluating"))
+
+
+class FilePairs(Sequence[PixelPair]):
+    """Pairs of files as pixels, read when they are asked for and not kept."""
+
+    def __init__(self, pairs: Sequence[Pair]) -> None:
+        self.pairs = pairs
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: Any) -> Any:
+        pair = self.pairs[index]
+        try:
+            return PixelPair(pair.name, images.read_image(pair.lr), images.read_image(pair.hr))
+        except ImageError as error:
+            raise DataError(f"{pair.lr} or {pair.hr}: {error}") from error
 
 
 def means(rows: Iterable[Row]) -> list[Row]:

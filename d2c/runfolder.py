@@ -45,9 +45,7 @@ class RunFolder:
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise D2CError(
-                f"{self.path}: another d2c train is at work there; wait for it, or use another --out"
-            ) from error
+            raise D2CError(f"{self.path}: another d2c train works there; wait for it, or use another --out") from error
         return lock
 
     def settle(self, model: D2CConfig, train: TrainConfig, facts: Mapping[str, str], *, write: bool) -> None:

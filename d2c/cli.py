@@ -1,0 +1,237 @@
+"""The command ``d2c``: it parses, calls and prints; the work is done by functions anyone can call."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import importlib.util
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from d2c.config import D2CConfig, TrainConfig
+from d2c.errors import ConfigError
+from d2c.presets import PRESETS, preset
+from d2crealsr.store import D2CRealSRError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from d2c.presets import Preset
+
+__all__ = ["cli", "main"]
+
+F = TypeVar("F", bound="Callable[..., Any]")
+FILE = click.Path(path_type=Path)
+
+_LAYOUTS = """\b
+Layouts of --data:
+  a pairs folder made by d2crealsr (manifest.csv)
+  RealSR: Canon_001_HR.png, Canon_001_LR4.png at any depth
+  DRealSR: Canon_10_x1.png, Canon_10_x4.png at any depth
+  two folders as HR and LR, gt and lq, equal names or 0001x4.png
+  a text file, one pair a line: LR path, a tab, HR path
+"""
+
+
+def main() -> None:
+    """Entry point of the script; without torch it says so in one line."""
+    if importlib.util.find_spec("torch") is None:
+        click.echo("d2c needs PyTorch, which is not installed; run: pip install 'd2crealsr[train]'", err=True)
+        sys.exit(1)
+    cli()
+
+
+def _settings_options(kind: type[D2CConfig] | type[TrainConfig]) -> Callable[[F], F]:
+    """Options for every field of a settings class; an option left out keeps the preset's or the file's value."""
+
+    def decorate(function: F) -> F:
+        for f in reversed(dataclasses.fields(kind)):
+            name, kinds = f.name.replace("_", "-"), {"int": int, "float": float, "float | None": float}
+            unit = f", in {f.metadata['unit']}" if f.metadata["unit"] else ""
+            text = f"{f.metadata['doc']}{unit}" + ("" if f.default is None else f"  [paper: {f.default}]")
+            if f.type == "bool":
+                option = click.option(f"--{name}/--no-{name}", f.name, default=None, help=text)
+            else:
+                choices = f.metadata["choices"]
+                value: Any = click.Choice(choices) if choices else kinds[str(f.type)]
+                option = click.option(f"--{name}", f.name, type=value, default=None, help=text)
+            function = option(function)
+        return function
+
+    return decorate
+
+
+def _one_line_errors(function: F) -> F:
+    """Errors made for people end the command with their line and exit code; others are bugs and show their trace."""
+
+    @functools.wraps(function)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except D2CRealSRError as error:
+            click.echo(f"d2c: {error}", err=True)
+            sys.exit(error.exit_code)
+        except KeyboardInterrupt:
+            click.echo("d2c: interrupted; the same command goes on where the last state was saved", err=True)
+            sys.exit(130)
+
+    return wrapped  # type: ignore[return-value]
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(package_name="d2crealsr")
+def cli() -> None:
+    """Train D2C-SR on pairs, measure it, and upscale images with it."""
+
+
+@cli.command(epilog=_LAYOUTS)
+@click.option("--data", type=FILE, required=True, help="The pairs; their training split is used.")
+@click.option("--out", type=FILE, help="The run's folder; a run in it goes on.  [default: runs/PRESET]")
+@click.option("--preset", "preset_name", type=click.Choice(list(PRESETS)), help="Named settings.  [default: paper]")
+@click.option("--config", "config_file", type=FILE, help="Settings from a TOML file, as a run's config.toml.")
+@click.option("--stage", type=click.Choice(["1", "2", "both"]), default="both", show_default=True, help="Which to do.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--cache", type=FILE, help="Where decoded images are kept.  [default: in the run's folder]")
+@click.option("--weights", type=FILE, help="A checkpoint to start from.")
+@click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too.")
+@_settings_options(D2CConfig)
+@_settings_options(TrainConfig)
+@_one_line_errors
+def train(data: Path, out: Path | None, preset_name: str | None, config_file: Path | None, **options: Any) -> None:
+    """Train on pairs: stage 1 divergence, then stage 2 convergence.
+
+    Settings come from the preset, then the TOML file, then the options. Several GPUs or nodes:
+    torchrun --nproc-per-node N -m d2c train …
+    """
+    from d2c.console import ConsoleReporter
+    from d2c.train import Request
+    from d2c.train import train as run
+
+    out = out or Path("runs") / (preset_name or "paper")
+    run_options = {name: options.pop(name) for name in ("stage", "device", "cache", "weights", "tensorboard")}
+    model, settings = _resolve(data, out, preset_name, config_file, options)
+    run(Request(data=data, out=out, model=model, train=settings, **run_options), ConsoleReporter())
+    click.echo(f"{out / 'last.safetensors'}")
+
+
+def _resolve(
+    data: Path, out: Path, preset_name: str | None, config_file: Path | None, options: dict[str, Any]
+) -> tuple[D2CConfig, TrainConfig]:
+    """Settings of a run: preset, file, options, each over the one before; a run's own ones where it is gone on with."""
+    from d2c import toml
+    from d2c.layouts import find_pairs
+
+    base: Preset = preset(preset_name or "paper")
+    if config_file is None and preset_name is None and (out / "config.toml").exists():
+        config_file = out / "config.toml"
+    tables = toml.read(config_file) if config_file else {}
+    if unknown := sorted(set(tables) - {"model", "train", "data"}):
+        raise ConfigError(f"{config_file}: unknown table [{unknown[0]}], expected [model] and [train]")
+    model = toml.from_table(D2CConfig, tables.get("model", {}), base.model, str(config_file))
+    settings = toml.from_table(TrainConfig, tables.get("train", {}), base.train, str(config_file))
+    model = dataclasses.replace(model, **_given(D2CConfig, options))
+    settings = dataclasses.replace(settings, **_given(TrainConfig, options))
+    if options["scale"] is None and "scale" not in tables.get("model", {}):
+        model = dataclasses.replace(model, scale=find_pairs(data)[0].scale)
+    return model, settings
+
+
+def _given(kind: type[D2CConfig] | type[TrainConfig], options: dict[str, Any]) -> dict[str, Any]:
+    return {f.name: options[f.name] for f in dataclasses.fields(kind) if options[f.name] is not None}
+
+
+@cli.command("eval", epilog=_LAYOUTS)
+@click.argument("checkpoint", type=FILE)
+@click.option("--data", type=FILE, required=True, help="The pairs.")
+@click.option("--split", type=click.Choice(["test", "train", "all"]), default="test", show_default=True)
+@click.option(
+    "--protocol",
+    "protocols",
+    type=click.Choice(["basicsr-y", "d2c-released"]),
+    multiple=True,
+    default=["basicsr-y"],
+    show_default=True,
+    help="How quality is measured; may be given twice.",
+)
+@click.option("--csv", "csv_file", type=FILE, help="Write the table there too.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@_one_line_errors
+def evaluate(
+    checkpoint: Path, data: Path, split: str, protocols: tuple[Any, ...], csv_file: Path | None, device: str
+) -> None:
+    """Measure CHECKPOINT (a file, or a run's folder) on pairs: bicubic, each branch, their mean, fused, oracle."""
+    from rich.console import Console
+
+    from d2c.checkpoint import load
+    from d2c.console import ConsoleReporter, quality_table
+    from d2c.evaluate import evaluate_files, means, write_csv
+    from d2c.infer import pick_device
+
+    model = load(checkpoint, device=pick_device(device))
+    rows = evaluate_files(model, data, split, protocols, ConsoleReporter())
+    rows += means(rows)
+    if csv_file is not None:
+        write_csv(csv_file, rows)
+    Console(highlight=False).print(quality_table(rows, model.config.predictions))
+
+
+@cli.command()
+@click.argument("files", type=FILE, nargs=-1, required=True)
+@click.option("--checkpoint", type=FILE, required=True, help="A checkpoint, or a run's folder.")
+@click.option("--out", type=FILE, required=True, help="Folder of the results, NAME_xSCALE.png.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option("--save-branches", is_flag=True, help="Draw the predictions side by side.")
+@click.option("--save-weights", is_flag=True, help="Draw the weight maps.")
+@click.option("--box", metavar="X,Y,W,H", help="Draw this patch (LR px): LR, bicubic, branches, fused, HR.")
+@click.option("--hr", type=FILE, help="HR image of the patch figure; with one file only.")
+@_one_line_errors
+def upscale(
+    files: tuple[Path, ...],
+    checkpoint: Path,
+    out: Path,
+    device: str,
+    save_branches: bool,
+    save_weights: bool,
+    box: str | None,
+    hr: Path | None,
+) -> None:
+    """Upscale image FILES whole; depth, transparency and orientation are kept."""
+    from d2c.checkpoint import load
+    from d2c.console import ConsoleReporter
+    from d2c.infer import pick_device
+    from d2c.upscale import Figures, upscale_files
+
+    if hr is not None and (len(files) != 1 or box is None):
+        raise ConfigError(f"hr: got {len(files)} files, expected one and a --box to draw")
+    wanted = Figures(branches=save_branches, weights=save_weights, box=_box(box), hr=hr)
+    model = load(checkpoint, device=pick_device(device))
+    for path in upscale_files(model, files, out, wanted, ConsoleReporter()):
+        click.echo(str(path))
+
+
+def _box(text: str | None) -> Any:
+    from d2c.figures import Box
+
+    if text is None:
+        return None
+    try:
+        return Box(*(int(part) for part in text.split(",")))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"box: got {text!r}, expected four whole numbers x,y,width,height in LR px") from error
+
+
+@cli.command()
+@click.argument("source", type=FILE)
+@click.argument("target", type=FILE)
+@_one_line_errors
+def convert(source: Path, target: Path) -> None:
+    """Read the released checkpoint SOURCE (MegEngine) and write TARGET (.safetensors). Nothing in SOURCE is run."""
+    from d2c.convert import convert as run
+
+    config = run(source, target)
+    click.echo(
+        f"{target}: x{config.scale}, {config.groups} groups of {config.blocks} blocks, {config.features} features"
+    )

@@ -1,0 +1,88 @@
+"""What the command line shows: a bar with rate and time left on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+from rich.text import Text
+
+from d2c.reporter import Reporter
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.progress import Task, TaskID
+
+    from d2c.evaluate import Row
+
+__all__ = ["ConsoleReporter", "quality_table"]
+
+_LINE_SECONDS = 30.0
+
+
+class _Rate(ProgressColumn):
+    """Parts a second, or seconds a part where they are slow."""
+
+    def render(self, task: Task) -> Text:
+        speed = task.finished_speed or task.speed
+        if not speed:
+            return Text("")
+        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each")
+
+
+class ConsoleReporter(Reporter):
+    """Speaks on standard error, so that what a command prints can be piped."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)
+        self.progress: Progress | None = None
+        self.task: TaskID | None = None
+        self.what, self.total, self.first = "", 0, 0
+        self.began = self.said = 0.0
+
+    def note(self, text: str) -> None:
+        self.console.print(text, markup=False)
+
+    def start(self, what: str, total: int, done: int = 0) -> None:
+        self.what, self.total, self.first = what, total, done
+        self.began = self.said = time.monotonic()
+        if self.console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate())
+            self.progress = Progress(
+                *columns, TimeRemainingColumn(), TextColumn("{task.fields[info]}"), console=self.console
+            )
+            self.progress.start()
+            self.task = self.progress.add_task(what, total=total, completed=done, info="")
+
+    def step(self, done: int, info: str = "") -> None:
+        if self.progress is not None and self.task is not None:
+            self.progress.update(self.task, completed=done)
+            if info:
+                self.progress.update(self.task, info=info)
+        elif time.monotonic() - self.said > _LINE_SECONDS:
+            self.said = time.monotonic()
+            left = (self.said - self.began) / max(1, done - self.first) * (self.total - done)
+            self.note(f"{self.what}: {done} of {self.total}, {left:.0f} s left {info}".rstrip())
+
+    def finish(self) -> None:
+        if self.progress is not None:
+            self.progress.stop()
+            self.progress = self.task = None
+
+
+def quality_table(rows: Sequence[Row], predictions: int) -> Table:
+    """Rows of an evaluation as a table, a line for each image and protocol, PSNR in dB / SSIM."""
+    from d2c.evaluate import methods
+
+    names = methods(predictions)
+    table = Table("image", "protocol", *names, title="PSNR in dB / SSIM")
+    lines: dict[tuple[str, str], dict[str, str]] = {}
+    for row in rows:
+        lines.setdefault((row.image, row.protocol), {})[row.method] = f"{row.psnr_db:.2f} / {row.ssim:.4f}"
+    for (image, protocol), cells in lines.items():
+        table.add_row(image, protocol, *(cells[name] for name in names))
+    return table

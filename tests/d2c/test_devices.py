@@ -1,0 +1,67 @@
+"""A training step on device ``meta``: a tensor made on the wrong device would fail, without any GPU."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+
+from d2c import D2CSR, D2CConfig
+from d2c.config import TrainConfig
+from d2c.crops import Batch
+from d2c.engine import Engine, set_tf32, world
+from d2c.infer import pick_device
+from d2c.losses import triplet_loss
+from d2c.stages import make_stage
+
+MODEL = D2CConfig(scale=8, features=6, groups=1, blocks=1, reduction=3, convergence_features=5, convergence_gain=20.0)
+TRAIN = TrainConfig(batch=2, patch=8, ema=0.9, margin_siblings=0.2, accumulate=2)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+@pytest.mark.parametrize("scale", [1, 3, 8])
+@pytest.mark.parametrize(("stage", "joint"), [(1, False), (2, False), (1, True)])
+def test_a_whole_training_step_stays_on_its_device(stage, joint, scale, precision):
+    config = dataclasses.replace(TRAIN, joint=joint, precision=precision)
+    model = D2CSR(dataclasses.replace(MODEL, scale=scale)).to("meta")
+    engine = Engine(make_stage(stage, model, config), config)
+    batch = Batch(*(torch.rand(2, 3, 8 * s, 8 * s, device="meta") for s in (1, scale)))
+    if precision == "bf16":  # autocast knows no meta device: cast as it would
+        model.to(torch.bfloat16)
+        batch = Batch(*(t.to(torch.bfloat16) for t in batch))
+        engine._autocast = torch.no_grad if False else __import__("contextlib").nullcontext
+    terms = engine.update(batch, 1e-3, 0.01)
+    assert {term.device.type for term in terms.values()} == {"meta"}
+    assert {p.grad.device.type for p in engine.parameters} == {"meta"}
+    with engine.averaged_weights():
+        assert next(model.parameters()).device.type == "meta"
+
+
+def test_the_step_would_notice_a_tensor_of_another_device(monkeypatch):
+    import d2c.losses
+
+    wrong = d2c.losses.attenuation
+    monkeypatch.setattr(
+        d2c.losses, "attenuation", lambda depth, width, theta, device: wrong(depth, width, theta, "cpu")
+    )
+    with pytest.raises(RuntimeError, match="meta"):
+        triplet_loss(
+            torch.rand(1, 4, 3, 8, 8, device="meta"),
+            torch.rand(1, 3, 8, 8, device="meta"),
+            tree=(2, 2),
+            theta=0.8,
+            margin=0.1,
+        )
+
+
+def test_devices_by_name():
+    assert pick_device("cpu") == torch.device("cpu")
+    assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    with world("cpu") as here:
+        assert (here.rank, here.size, here.leads) == (0, 1, True)
+
+
+def test_tf32_can_be_set_without_a_warning():
+    for allowed in (True, False):
+        set_tf32(allowed)
