@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
 __all__ = ["grid_to_lr", "published_positions", "warp_hr"]
 
+_NODE_SPACING = 8
+"""Published px between positions that are computed exactly; between them lens and field are linear to .001 px."""
+
 _KERNEL_MARGIN = 4
 """HR px kept around the part that is warped, for the interpolation kernel."""
 
@@ -62,7 +65,8 @@ def warp_hr(hr: Image, mapping: CaptureMapping, crop: Crop, scale: int, light: P
     (scale·height, scale·width, 3) ndarray of ``hr``'s dtype.
     """
     size = Size(crop.width * scale, crop.height * scale)
-    part, origin = _needed_part(hr, mapping, crop, scale)
+    nodes = _nodes(size, mapping, crop, scale)
+    part, origin = _needed_part(hr, nodes)
     linear = photometry.to_linear(part, light.tone)
     if mapping.is_planar:
         H_grid_to_part = geometry.compose(
@@ -72,33 +76,38 @@ def warp_hr(hr: Image, mapping: CaptureMapping, crop: Crop, scale: int, light: P
         )
         warped = opencv.warp(linear, H_grid_to_part, size, "cubic")
     else:
-        p = (published_positions(geometry.pixel_centres(size), mapping, crop, scale) - origin).astype(np.float32)
+        p = _between_nodes(nodes - origin, size)
         warped = opencv.remap(linear, p[..., 0], p[..., 1], "cubic")
-    return photometry.quantised(_brightened(warped, light, mapping, crop, scale), light.tone, hr.dtype)
+    bright = warped * np.array(light.gain, np.float32)
+    if light.field_x or light.field_y or light.field_r2:
+        bright *= _between_nodes(_field_at(nodes, light, mapping), size)[..., None]
+    return photometry.quantised(bright + np.array(light.offset, np.float32), light.tone, hr.dtype)
 
 
-def _needed_part(hr: Image, mapping: CaptureMapping, crop: Crop, scale: int) -> tuple[Image, Array]:
-    """The part of HR that the crop is made from, and its origin (x, y) in the capture."""
-    u, v = np.meshgrid(
-        np.linspace(0, crop.width * scale - 1, 33),
-        np.linspace(0, crop.height * scale - 1, 33),
-    )
-    p = published_positions(np.stack([u, v], axis=-1), mapping, crop, scale).reshape(-1, 2)
+def _nodes(size: Size, mapping: CaptureMapping, crop: Crop, scale: int) -> Array:
+    """Positions in HR of every eighth published pixel, (rows, columns, 2), up to the last pixel and beyond."""
+    columns, rows = (side // _NODE_SPACING + 2 for side in size)
+    grid = geometry.pixel_centres(Size(columns, rows)) * _NODE_SPACING
+    return published_positions(grid, mapping, crop, scale)
+
+
+def _between_nodes(values: Array, size: Size) -> NDArray[np.float32]:
+    """Values at every pixel from those at the nodes, linearly."""
+    H_pixel_to_node = np.diag([1 / _NODE_SPACING, 1 / _NODE_SPACING, 1.0])
+    dense: NDArray[np.float32] = opencv.warp(values.astype(np.float32), H_pixel_to_node, size, "linear")
+    return dense
+
+
+def _needed_part(hr: Image, nodes: Array) -> tuple[Image, Array]:
+    """The part of HR that nodes lie in, with room for the kernel, and its origin (x, y) in the capture."""
+    p = nodes.reshape(-1, 2)
     left, top = np.maximum(np.floor(p.min(axis=0)).astype(int) - _KERNEL_MARGIN, 0)
     right, bottom = np.ceil(p.max(axis=0)).astype(int) + _KERNEL_MARGIN + 1
     return opencv.as_image(hr[top:bottom, left:right]), np.array([left, top], dtype=np.float64)
 
 
-def _brightened(
-    linear: NDArray[np.float32], light: Photometry, mapping: CaptureMapping, crop: Crop, scale: int
-) -> NDArray[np.float32]:
-    """``gain·field(x, y)·linear + offset`` with the field at each pixel's place in the HR capture."""
-    gain, offset = np.array(light.gain, np.float32), np.array(light.offset, np.float32)
-    if light.field_x or light.field_y or light.field_r2:
-        centres = geometry.pixel_centres(Size(linear.shape[1], linear.shape[0]))
-        p = published_positions(centres, mapping, crop, scale) - geometry.frame_centre(mapping.hr_size)
-        x, y = np.moveaxis(p / (np.hypot(*mapping.hr_size) / 2), -1, 0)
-        field = 1 + light.field_x * x + light.field_y * y + light.field_r2 * (x**2 + y**2)
-        linear = linear * field[..., None].astype(np.float32)
-    bright: NDArray[np.float32] = linear * gain + offset
-    return bright
+def _field_at(p_hr: Array, light: Photometry, mapping: CaptureMapping) -> Array:
+    """The illumination field at positions in the HR capture, (..., 2)."""
+    x, y = np.moveaxis(geometry.UnitFrame.of(mapping.hr_size).of_points(p_hr), -1, 0)
+    field: Array = 1 + light.field_x * x + light.field_y * y + light.field_r2 * (x**2 + y**2)
+    return field

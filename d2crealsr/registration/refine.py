@@ -83,7 +83,8 @@ class Refinement:
     def standard_error(self, points_hr: Array) -> float:
         """Predicted standard error at positions in the HR capture, (N, 2): root of the mean trace, in HR px."""
         unit = geometry.UnitFrame.of(self.mapping.hr_size)
-        variance = [np.trace(g @ self.covariance @ g.T) for g in _displacements(unit.of_points(points_hr))]
+        moves = _displacements(unit.of_points(points_hr))
+        variance = np.einsum("nij,jk,nik->n", moves, self.covariance, moves)
         return _ERROR_CALIBRATION * unit.length * float(np.sqrt(np.mean(variance)))
 
 
@@ -209,11 +210,14 @@ def _step(system: _System, now: Parameters, start: Parameters, model: LensModel)
 
 
 def _solved(matrix: Array, right: Array, model: LensModel) -> Array:
-    """``matrix⁻¹ · right`` with columns brought to one size; rows and columns of what is not fitted are left out."""
+    """``matrix⁻¹ · right``, right being (SIZE,) or (SIZE, K); what is not fitted is left out and stays 0.
+
+    Parameters are brought to one size first, so that none drowns in rounding.
+    """
     free = np.array([model == "radial" or i != GEOMETRY - 1 for i in range(len(matrix))])
     inner = matrix[np.ix_(free, free)]
     size = np.sqrt(np.diag(inner)) + 1e-12
-    scaled = inner / size[:, None] / size + 1e-9 * np.eye(len(size))
+    scaled = inner / np.outer(size, size) + 1e-9 * np.eye(len(size))
     solution: Array = np.zeros_like(right)
     solution[free] = (np.linalg.solve(scaled, (right[free].T / size).T).T / size).T
     return solution
@@ -230,7 +234,8 @@ def _added_by_demosaic(prediction: Prediction, observation: Observation, phase: 
     """What the demosaic adds to the predicted luma, (N,)."""
     linear = prediction.linear.reshape(observation.rgb.shape).astype(np.float32)
     seen = through_mosaic(linear, phase, (observation.region.x, observation.region.y))
-    return photometry.encode_tone(seen.reshape(-1, 3), tone) @ JPEG_LUMA - prediction.luma
+    added: Array = photometry.encode_tone(seen.reshape(-1, 3), tone) @ JPEG_LUMA - prediction.luma
+    return added
 
 
 def _covariance(prediction: Prediction, luma: Array, observation: Observation, model: LensModel) -> Array:
@@ -249,12 +254,10 @@ def _covariance(prediction: Prediction, luma: Array, observation: Observation, m
     return covariance
 
 
-def _displacements(points: Array) -> list[Array]:
-    """How the geometric parameters move unit-frame points (N, 2): N matrices (2, 9)."""
-    matrices = []
-    for x, y in points:
-        r2 = x * x + y * y
-        matrices.append(
-            np.array([[x, y, 1, 0, 0, 0, -x * x, -x * y, -x * r2], [0, 0, 0, x, y, 1, -x * y, -y * y, -y * r2]])
-        )
-    return matrices
+def _displacements(points: Array) -> Array:
+    """How the geometric parameters move unit-frame points (N, 2): (N, 2, 9)."""
+    x, y = points.T
+    nought, one, r2 = np.zeros_like(x), np.ones_like(x), x**2 + y**2
+    dx = np.stack([x, y, one, nought, nought, nought, -x * x, -x * y, -x * r2], axis=1)
+    dy = np.stack([nought, nought, nought, x, y, one, -x * y, -y * y, -y * r2], axis=1)
+    return np.stack([dx, dy], axis=1)
