@@ -4,8 +4,8 @@
     d2crealsr align raw --out pairs
     python tools/before_after.py raw pairs 002 docs/images/before-after.jpg
 
-Each of the lower panels is a checkerboard of the enlarged LR and of HR: edges go on across the squares where the two lie on
-each other. "Before" is the HR capture as it was shot, its middle on the middle of LR, at the nominal scale.
+Each of the lower panels is a checkerboard of the enlarged LR and of HR: edges go on across the squares where the two
+lie on each other. "Before" is the HR capture as it was shot, its middle on the middle of LR, at the nominal scale.
 """
 
 from __future__ import annotations
