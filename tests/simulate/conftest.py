@@ -28,7 +28,7 @@ class DotCard:
 
 
 def draw_dots(session: Session) -> DotCard:
-    """Dots on a jittered grid clear of the card's edge, drawn analytically: pixel (i, j) of W×H lies at ((i + .5)/W − .5)·150 mm."""
+    """Dots on a jittered grid clear of the card's edge: pixel (i, j) of W×H lies at ((i + .5)/W − .5)·150 mm."""
     size, (width_mm, height_mm) = card_size(session), session.card_mm
     rng = np.random.default_rng(5)
     columns, rows = (12, 8) if width_mm > height_mm else (8, 12)

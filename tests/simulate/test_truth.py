@@ -95,9 +95,7 @@ def test_reference_grid_is_the_published_one(seen, dots):
     in_reference = (in_lr - np.array(truth.reference_origin) + 0.5) * session.scale - 0.5
     radius = 4.5 * dots.sigma_mm / session.hr_px_mm
     errors = [
-        found - place
-        for place in in_reference
-        if (found := dots.find(reference[..., 1], place, radius)) is not None
+        found - place for place in in_reference if (found := dots.find(reference[..., 1], place, radius)) is not None
     ]
     assert len(errors) > 15
     assert np.abs(np.mean(errors, axis=0)).max() < 0.01
