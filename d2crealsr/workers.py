@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import concurrent.futures.process
 import contextlib
+import logging
+import signal
+import threading
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
@@ -92,8 +95,24 @@ def _backend(jobs: int, backend: Backend, scheduler: str | None) -> Iterator[int
 def _client(distributed: Any, jobs: int, scheduler: str | None) -> Any:
     try:
         if scheduler is None:
-            return distributed.Client(n_workers=jobs, threads_per_worker=1, dashboard_address=None)
+            with _interrupts_stay_here():
+                return distributed.Client(
+                    n_workers=jobs, threads_per_worker=1, dashboard_address=None, silence_logs=logging.ERROR
+                )
         return distributed.Client(scheduler)
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
         where = "dask workers on this machine" if scheduler is None else f"scheduler {scheduler}"
         raise MachineError(f"{where}: no answer ({error}); start it, or correct --scheduler") from error
+
+
+@contextlib.contextmanager
+def _interrupts_stay_here() -> Iterator[None]:
+    """Processes started in this block ignore Ctrl-C: this one ends them, without a traceback from each of them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

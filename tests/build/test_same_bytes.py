@@ -160,7 +160,9 @@ def test_killed_and_resumed(
     assert content(out) == expected
 
 
-@pytest.mark.parametrize("options", [(), ("--jobs", "2")], ids=["sequential", "loky"])
+@pytest.mark.parametrize(
+    "options", [(), ("--jobs", "2"), ("--jobs", "2", "--backend", "dask")], ids=["sequential", "loky", "dask"]
+)
 def test_interrupted_process_says_so_and_leaves_with_130(
     options: tuple[str, ...], mixed: Path, expected: dict[str, bytes], tmp_path: Path, aligner: Aligner
 ) -> None:
