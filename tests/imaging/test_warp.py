@@ -53,7 +53,7 @@ def test_brightness_and_field_are_applied_in_linear_light() -> None:
     x, y = (np.array([20 * 4 + u, 20 * 4 + v]) - [199.5, 149.5]) / 250
     field = 1 + 0.1 * x - 0.2 * (x**2 + y**2)
     expected = 20_000 * field * np.array([1.0, 1.5, 2.0]) + np.array([0, 0, 655.35])
-    np.testing.assert_allclose(published[v, u], expected, atol=1.5)
+    np.testing.assert_allclose(published[v, u], expected, rtol=2e-4)  # linear between nodes of a very small capture
 
 
 def test_depth_is_kept() -> None:
