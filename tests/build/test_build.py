@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -327,6 +328,12 @@ def test_one_run_at_a_time(raw: Path, out: Path, aligner: Aligner) -> None:
 def test_settings_that_contradict_each_other(raw: Path, out: Path, aligner: Aligner) -> None:
     with pytest.raises(SettingsError, match="add --backend dask"):
         build(raw, out, align=aligner, scheduler="tcp://nowhere:1")
+
+
+def test_dask_that_is_not_installed(raw: Path, out: Path, aligner: Aligner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    with pytest.raises(SettingsError, match=r"pip install 'd2crealsr\[dask\]'"):
+        build(raw, out, align=aligner, backend="dask")
 
 
 def test_threads_are_given_back(raw: Path, out: Path, aligner: Aligner) -> None:
