@@ -6,13 +6,13 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-import numpy as np
-
 from d2crealsr.simulate.camera import Camera, look_at
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from d2crealsr.simulate.overlay import Overlay
-    from d2crealsr.types import Size
+    from d2crealsr.types import Array, Size
 
 __all__ = ["CARD_MM", "Screen", "Session", "Shot", "draw_session"]
 
@@ -117,10 +117,7 @@ def draw_session(rng: np.random.Generator, size: Size, scale: int) -> Session:
     )
 
 
-def _draw_shot(
-    rng: np.random.Generator, tilt: np.ndarray[tuple[int], np.dtype[np.float64]], exposure: float,
-    vignetting: tuple[float, float]
-) -> Shot:  # fmt: skip
+def _draw_shot(rng: np.random.Generator, tilt: Array, exposure: float, vignetting: tuple[float, float]) -> Shot:
     psf, roll = rng.uniform(0.6, 1.2), rng.uniform(-1.5, 1.5)
     shift = rng.uniform(-0.03, 0.03, 2)
     red, green, blue = (float(gain) for gain in rng.uniform(0.96, 1.04, 3))

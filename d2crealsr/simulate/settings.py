@@ -32,10 +32,6 @@ class SimulateSettings:
 
     def __post_init__(self) -> None:
         check_ranges(self)
-        if self.size not in SIZES:
-            raise SettingsError(f"size: got {self.size!r}, expected one of {', '.join(SIZES)}; change --size")
-        if self.image_format not in ("jpg", "png"):
-            raise SettingsError(f"image_format: got {self.image_format!r}, expected jpg or png; change --format")
         unknown = [name for name in self.nuisances if name not in NUISANCES]
         if unknown:
             raise SettingsError(

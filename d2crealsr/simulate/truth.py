@@ -16,18 +16,10 @@ if TYPE_CHECKING:
     from d2crealsr.simulate.session import Session, Shot
     from d2crealsr.types import Matrix
 
-__all__ = ["FIXED_COLUMNS", "REFERENCE_MARGIN", "Truth", "default_crop", "reference_grid", "truth_of"]
+__all__ = ["REFERENCE_MARGIN", "Truth", "default_crop", "reference_grid", "truth_of"]
 
 REFERENCE_MARGIN = 8
 """LR px that the reference picture reaches beyond the default crop on every side."""
-
-FIXED_COLUMNS = (
-    "scene",
-    *(f"h{row}{column}" for row in range(3) for column in range(3)),
-    *("k1_hr", "k1_lr", "hr_width", "hr_height", "lr_width", "lr_height"),
-    *("ref_x", "ref_y", "same_scene", "content_differs_fraction"),
-)
-"""Columns of ``truth.csv`` that others rely on; the drawn parameters follow."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,8 +55,9 @@ class Truth:
         row |= {"hr_width": width, "hr_height": height, "lr_width": width, "lr_height": height}
         row |= {"ref_x": self.reference_origin[0], "ref_y": self.reference_origin[1]}
         row |= {"same_scene": session.same_scene, "content_differs_fraction": self.content_differs_fraction}
+        row |= {"bow_shift_max_hr_px": self.bow_shift_max_hr_px, "bow_mm": session.bow_mm}
         row |= {"scale": session.scale, "zoom": session.zoom, "card_fraction": session.card_fraction}
-        row |= {"bow_mm": session.bow_mm, "bow_shift_max_hr_px": self.bow_shift_max_hr_px, "screen": session.screen}
+        row |= {"screen": session.screen}
         return row | _drawn("hr", session.hr) | _drawn("lr", session.lr)
 
 

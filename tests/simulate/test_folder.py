@@ -9,7 +9,7 @@ import pytest
 from d2crealsr.errors import MachineError
 from d2crealsr.simulate import Recipe, SimulateSettings, shoot, simulate
 from d2crealsr.store import lock_folder, read_image
-from d2crealsr.store.truth import read_truth
+from d2crealsr.store.truth import TRUTH, read_truth
 
 
 def settings(**changes):
@@ -39,6 +39,7 @@ def test_files_and_tables(made):
     assert all((folder / path).is_file() for path in [*manifest["hr"], *manifest["lr"]])
     read = read_truth(folder / "truth.csv")
     assert list(read.index) == list(truth["scene"])
+    assert list(truth.columns[: len(TRUTH)]) == [column.name for column in TRUTH]
     columns = [f"h{i}{j}" for i in range(3) for j in range(3)]
     np.testing.assert_array_equal(read[columns].to_numpy(float), truth[columns].to_numpy(float))  # every digit
     assert read_image(folder / "reference" / "001.png").shape == ((56 + 16) * 8, (86 + 16) * 8, 3)
