@@ -163,10 +163,8 @@ def evaluate(
     checkpoint: Path, data: Path, split: str, protocols: tuple[Any, ...], csv_file: Path | None, device: str
 ) -> None:
     """Measure CHECKPOINT (a file, or a run's folder) on pairs: bicubic, each branch, their mean, fused, oracle."""
-    from rich.console import Console
-
     from d2c.checkpoint import load
-    from d2c.console import ConsoleReporter, quality_table
+    from d2c.console import ConsoleReporter, quality_tables
     from d2c.evaluate import evaluate_files, means, write_csv
     from d2c.infer import pick_device
 
@@ -175,7 +173,7 @@ def evaluate(
     rows += means(rows)
     if csv_file is not None:
         write_csv(csv_file, rows)
-    Console(highlight=False).print(quality_table(rows, model.config.predictions))
+    click.echo("\n\n".join(quality_tables(rows)))
 
 
 @cli.command()

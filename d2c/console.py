@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-from rich.table import Table
 from rich.text import Text
 
 from d2c.reporter import Reporter
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
     from d2c.evaluate import Row
 
-__all__ = ["ConsoleReporter", "quality_table"]
+__all__ = ["ConsoleReporter", "quality_tables"]
 
 _LINE_SECONDS = 30.0
 
@@ -74,15 +73,23 @@ class ConsoleReporter(Reporter):
             self.progress = self.task = None
 
 
-def quality_table(rows: Sequence[Row], predictions: int) -> Table:
-    """Rows of an evaluation as a table, a line for each image and protocol, PSNR in dB / SSIM."""
-    from d2c.evaluate import methods
+def quality_tables(rows: Sequence[Row]) -> list[str]:
+    """Rows of an evaluation as text, for each protocol two tables: PSNR in dB and SSIM, a line for each image."""
+    texts = []
+    for protocol in dict.fromkeys(row.protocol for row in rows):
+        chosen = [row for row in rows if row.protocol == protocol]
+        texts.append(_table(f"PSNR in dB, {protocol}", [(r.image, r.method, f"{r.psnr_db:.3f}") for r in chosen]))
+        texts.append(_table(f"SSIM, {protocol}", [(r.image, r.method, f"{r.ssim:.4f}") for r in chosen]))
+    return texts
 
-    names = methods(predictions)
-    table = Table("image", "protocol", *names, title="PSNR in dB / SSIM")
-    lines: dict[tuple[str, str], dict[str, str]] = {}
-    for row in rows:
-        lines.setdefault((row.image, row.protocol), {})[row.method] = f"{row.psnr_db:.2f} / {row.ssim:.4f}"
-    for (image, protocol), cells in lines.items():
-        table.add_row(image, protocol, *(cells[name] for name in names))
-    return table
+
+def _table(title: str, cells: Sequence[tuple[str, str, str]]) -> str:
+    """Cells (line, column, text) under their columns' names; plain text, so that no width cuts a number."""
+    columns = list(dict.fromkeys(column for _, column, _ in cells))
+    lines: dict[str, dict[str, str]] = {}
+    for line, column, text in cells:
+        lines.setdefault(line, {})[column] = text
+    first = max(len(line) for line in lines)
+    rows = [" " * first + "".join(f"{column:>10}" for column in columns)]
+    rows += [f"{line:<{first}}" + "".join(f"{found[c]:>10}" for c in columns) for line, found in lines.items()]
+    return "\n".join([title, *rows])

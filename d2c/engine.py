@@ -59,6 +59,9 @@ def world(device: str = "auto") -> Iterator[World]:
     if chosen.type == "cuda":
         chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
         torch.cuda.set_device(chosen)
+    if dist.is_initialized():  # the caller's own group: used, and left to the caller
+        yield World(rank=dist.get_rank(), size=dist.get_world_size(), device=chosen)
+        return
     # others wait while the first one validates, so the patience is long
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=timedelta(hours=6))
     try:
@@ -110,7 +113,7 @@ class Engine:
 
     def _distributed(self) -> DistributedDataParallel:
         ids = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(self.stage, device_ids=ids, broadcast_buffers=False)
+        return DistributedDataParallel(self.stage, device_ids=ids)
 
     def update(self, batch: Batch, lr: float, alpha: float) -> dict[str, Tensor]:
         """One optimiser step on this process's share of a batch; returns the terms, means over the parts."""

@@ -6,7 +6,8 @@ it is computed in float32 at least, whatever autocast does around it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+import contextlib
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -81,7 +82,7 @@ def triplet_loss(
     tree: tuple[int, int],
     theta: float,
     margin: float,
-    margin_siblings: float | None,
+    margin_siblings: float | None = None,
 ) -> Tensor:
     """Eq. 5, a scalar: mean over the batch of β-weighted hinges over all ordered pairs of predictions.
 
@@ -147,7 +148,7 @@ def divergence_loss(
         )
     if hr.shape != predictions[:, 0].shape:
         raise ValueError(f"hr: got shape {tuple(hr.shape)}, expected {tuple(predictions[:, 0].shape)}")
-    with torch.autocast(predictions.device.type, enabled=False):
+    with _no_autocast(predictions.device):
         predictions, hr = _at_least_fp32(predictions), _at_least_fp32(hr)
         reconstruction = (predictions - hr[:, None]).square().mean(dim=(0, 2, 3, 4)).sum()
         if alpha == 0:
@@ -158,8 +159,14 @@ def divergence_loss(
 
 def convergence_loss(sr: Tensor, hr: Tensor) -> Tensor:
     """Eq. 9 as a mean squared error: a scalar of two ``(N, 3, H, W)`` tensors."""
-    with torch.autocast(sr.device.type, enabled=False):
+    with _no_autocast(sr.device):
         return F.mse_loss(_at_least_fp32(sr), _at_least_fp32(hr))
+
+
+def _no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    if not torch.amp.is_autocast_available(device.type):  # as on meta
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 def _at_least_fp32(x: Tensor) -> Tensor:

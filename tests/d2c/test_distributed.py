@@ -42,7 +42,7 @@ with world("cpu") as here:
     engine.update(Batch(whole.lr[share], whole.hr[share]), 1e-3, 0.5)
     if here.leads:
         torch.save([p.grad for p in engine.parameters], sys.argv[3])
-train(Request(data=Path(sys.argv[2]), out=Path(sys.argv[4]), model=MODEL, train=TRAIN, device="cpu"))
+    train(Request(data=Path(sys.argv[2]), out=Path(sys.argv[4]), model=MODEL, train=TRAIN, device="cpu"))
 """
 
 
@@ -76,7 +76,7 @@ def two(pairs, tmp_path_factory):
         )
         for rank in range(2)
     ]
-    said = [process.communicate(timeout=300)[1].decode() for process in processes]
+    said = [process.communicate(timeout=100)[1].decode() for process in processes]
     assert [process.returncode for process in processes] == [0, 0], said
     return folder
 
