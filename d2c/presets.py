@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+import dataclasses
+import math
+from typing import Any, NamedTuple
 
 from d2c.config import D2CConfig, TrainConfig
 from d2c.errors import ConfigError
 
-__all__ = ["PRESETS", "Preset", "preset"]
+__all__ = ["PRESETS", "Preset", "preset", "scaled_down"]
 
 
 class Preset(NamedTuple):
@@ -57,3 +59,20 @@ def preset(name: str) -> Preset:
     if name not in PRESETS:
         raise ConfigError(f"preset: got {name!r}, expected one of {', '.join(PRESETS)}; change --preset")
     return PRESETS[name]
+
+
+def scaled_down(chosen: Preset, factor: int) -> Preset:
+    """The preset for a smaller machine: steps or epochs, and the area of a patch, divided by ``factor``.
+
+    The learning rate's and the triplet's periods shrink with the epochs; the model stays what it is.
+    """
+    if factor < 1:
+        raise ConfigError(f"scale-down: got {factor}, expected at least 1")
+    train = chosen.train
+    counts = ("epochs", "epochs_convergence", "steps", "steps_convergence", "lr_halve_epochs", "alpha_halve_epochs")
+    changes: dict[str, Any] = {name: max(1, getattr(train, name) // factor) for name in counts if getattr(train, name)}
+    changes |= {name: max(1, getattr(train, name) // factor) for name in ("validate_every", "save_every", "log_every")}
+    changes |= {name: getattr(train, name) // factor for name in ("triplet_after", "triplet_period")}
+    changes["triplet_length"] = -(-train.triplet_length // factor)
+    changes["patch"] = max(8, round(train.patch / math.sqrt(factor)))
+    return chosen._replace(train=dataclasses.replace(train, **(changes if factor > 1 else {})))
