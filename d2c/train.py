@@ -111,22 +111,29 @@ class _Training:
         reporter.note(f"{len(chosen)} pairs to train on, {len(held_out)} to validate on; {here.device}")
 
     def _initial_model(self) -> D2CSR:
-        if self.request.weights is not None:
-            model = checkpoint.load(self.request.weights)
-            differs = [
-                f.name
-                for f in dataclasses.fields(model.config)
-                if getattr(model.config, f.name) != getattr(self.request.model, f.name)
-            ]
-            if differs:
-                raise ConfigError(
-                    f"{self.request.weights}: has {differs[0]} = {getattr(model.config, differs[0])}, expected "
-                    f"{getattr(self.request.model, differs[0])}; change --{differs[0].replace('_', '-')}"
-                )
-            return model.train()
+        """Random weights, or those of a checkpoint; its convergence net only where that has the same structure."""
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.config.seed)
-            return D2CSR(self.request.model)
+            model = D2CSR(self.request.model)
+        if self.request.weights is None:
+            return model
+        start = checkpoint.load(self.request.weights)
+        differs = [
+            f.name
+            for f in dataclasses.fields(model.config)
+            if getattr(start.config, f.name) != getattr(model.config, f.name)
+        ]
+        for name in differs:
+            if not name.startswith("convergence_"):
+                got, expected = getattr(start.config, name), getattr(model.config, name)
+                option = "--" + name.replace("_", "-")
+                raise ConfigError(f"{self.request.weights}: has {name} = {got}, expected {expected}; change {option}")
+        weights = start.state_dict()
+        if differs:
+            self.reporter.note(f"weights: {differs[0]} differs, so the convergence net starts at random")
+            weights |= {k: v for k, v in model.state_dict().items() if k.startswith("convergence.")}
+        model.load_state_dict(weights, strict=True)
+        return model
 
     def run(self) -> D2CSR:
         """All stages asked for, from where the folder's state stands."""

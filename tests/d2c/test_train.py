@@ -212,6 +212,9 @@ def test_starting_from_weights(whole, pairs, tmp_path):
     first = d2c.load(whole[0])
     assert torch.equal(tuned.head.weight, first.head.weight)
     assert not torch.equal(tuned.convergence.conv1.weight, first.convergence.conv1.weight)
+    other = run(pairs, tmp_path / "gain", stage="2", weights=whole[0], convergence_gain=20.0, steps_convergence=1)
+    assert torch.equal(other.head.weight, first.head.weight)
+    assert not torch.equal(other.convergence.conv1.weight, first.convergence.conv1.weight)
     with pytest.raises(ConfigError, match="has features = 6, expected 7; change --features"):
         run(pairs, tmp_path / "other", weights=whole[0], features=7)
 
