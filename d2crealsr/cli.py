@@ -89,7 +89,11 @@ def main(ctx: click.Context) -> None:
 @click.option(
     "--backend", type=click.Choice(["loky", "dask"]), default="loky", show_default=True, help="What runs the jobs."
 )
-@click.option("--scheduler", metavar="ADDR", help="dask scheduler, as tcp://host:8786; else one is started here.")
+@click.option(
+    "--scheduler",
+    metavar="ADDR",
+    help="dask scheduler, as tcp://host:8786, whose workers see the same folders; else one is started here.",
+)
 @click.option("--force", is_flag=True, help="Do every scene again.")
 @click.option("--prune", is_flag=True, help="Remove scenes from PAIRS that RAW no longer has.")
 @click.option("--licence", metavar="TEXT", help="For dataset.json: under what terms the pictures may be used.")

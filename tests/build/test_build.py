@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import sys
@@ -265,23 +266,38 @@ def test_a_strange_manifest_in_out_is_not_overwritten(raw: Path, out: Path, alig
     assert (out / "manifest.csv").read_text() == "scene,hr,lr,group\n"
 
 
-def test_rows_that_break_the_format_are_that_scenes_failure(raw: Path, out: Path, aligner: Aligner) -> None:
-    import dataclasses
-
+@pytest.mark.parametrize(
+    ("breaking", "message"),
+    [
+        ({"statistics": {"n_inliers": -5}}, "column n_inliers: got -5"),
+        ({"statistics": {"unknown": 1.0}}, "no manifest columns: unknown"),
+        ({"hr": np.zeros((31, 48, 3), dtype=np.uint8)}, r"got HR (31, 48, 3) and LR (4, 6, 3), expected (32, 48, 3)"),
+        ({"lr": np.zeros((4, 5, 3), dtype=np.uint8)}, r"and LR (4, 5, 3)"),
+    ],
+)
+def test_what_breaks_the_format_is_that_scenes_failure(
+    breaking: dict[str, Any], message: str, raw: Path, out: Path, aligner: Aligner
+) -> None:
     def broken(hr: Any, lr: Any, *, settings: Any) -> Any:
         alignment = aligner(hr, lr, settings=settings)
-        kind = int(lr[0, 0, 0]) % 3
-        if kind == 0:
-            return dataclasses.replace(alignment, statistics={"n_inliers": -5})
-        if kind == 1:
-            return dataclasses.replace(alignment, statistics={"unknown": 1.0})
-        return dataclasses.replace(alignment, hr=alignment.hr[1:])
+        broken = np.array_equal(lr, read_image(raw / "lr" / "NA.png"))
+        return dataclasses.replace(alignment, **breaking) if broken else alignment
 
-    result = build(raw, out, align=broken)
-    assert result.reasons == {"internal_error": 5}
-    messages = " ".join(manifest(out)["message"])
-    assert "n_inliers" in messages or "unknown" in messages or "expected" in messages
-    assert not list((out / "hr").glob("*")) if (out / "hr").exists() else True
+    assert build(raw, out, align=broken).status == {"accepted": 4, "failed": 1}
+    row = manifest(out).loc["NA"]
+    assert (row["reasons"], row["hr_path"]) == ("internal_error", "")
+    assert message in row["message"]
+    assert not (out / "hr" / "NA.png").exists()
+
+
+def test_a_message_holds_nothing_that_differs_from_run_to_run(raw: Path, out: Path) -> None:
+    def broken(hr: Any, lr: Any, *, settings: Any) -> Any:
+        raise ValueError(f"cannot use {object()}")
+
+    build(raw, out, align=broken)
+    assert manifest(out)["message"].unique().tolist() == [
+        "ValueError: cannot use <object object>; errors.log has the details, please report them"
+    ]
 
 
 def test_leftovers_of_a_killed_run_go(raw: Path, out: Path, aligner: Aligner) -> None:
