@@ -1,0 +1,168 @@
+"""Simulated scenes for the benchmarks: made in memory from a seed, kept in a folder if asked, with exact truth.
+
+A seed is one scene: its kind of card is the seed modulo five, so that any run of seeds goes round the kinds.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from functools import cache, cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+import d2crealsr.simulate
+from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.quality.mapping_error import MappingError, crop_grid, mapping_error
+from d2crealsr.simulate import Recipe, SimulateSettings, Truth, default_recipes, encode_capture, session_for, shoot
+from d2crealsr.simulate.camera import cast_rays, project, surface
+from d2crealsr.simulate.photographs import wheel_library
+from d2crealsr.simulate.recipe import KINDS
+from d2crealsr.simulate.truth import default_crop, truth_of
+from d2crealsr.store.files import write_bytes
+from d2crealsr.store.images import read_image
+from d2crealsr.types import Crop
+
+if TYPE_CHECKING:
+    from d2crealsr.simulate.settings import SizeName
+    from d2crealsr.types import Image
+
+__all__ = ["PLAIN", "BenchScene", "SceneFiles", "captures_of", "make_files"]
+
+PLAIN = "plain"
+"""Name of the class of scenes without a nuisance."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class BenchScene:
+    """What decides a benchmark scene; everything else about it follows.
+
+    Attributes
+    ----------
+    nuisance : str
+        One name of :data:`d2crealsr.simulate.NUISANCES`, or :data:`PLAIN`.
+    """
+
+    seed: int
+    size: SizeName = "half"
+    nuisance: str = PLAIN
+    scale: int = 8
+
+    @property
+    def name(self) -> str:
+        """Unique among the scenes of one size, as in ``occlusion-0012``."""
+        return f"{self.nuisance}-{self.seed:04d}"
+
+    @property
+    def settings(self) -> SimulateSettings:
+        """The simulator's settings for this scene."""
+        nuisances = () if self.nuisance == PLAIN else (self.nuisance,)
+        return SimulateSettings(size=self.size, seed=self.seed, scale=self.scale, nuisances=nuisances)
+
+    @property
+    def recipe(self) -> Recipe:
+        """What is on its card."""
+        kind = self.seed % len(KINDS)
+        return default_recipes(kind + 1, self.seed, wheel_library())[kind]
+
+    @property
+    def kind(self) -> str:
+        """Kind of card, as photographed."""
+        return self.truth.session.card_kind or self.recipe.generator
+
+    @cached_property
+    def truth(self) -> Truth:
+        """Its exactly known facts, from the drawn numbers alone."""
+        return truth_of(session_for(self.recipe, self.settings))
+
+    @property
+    def true_mapping(self) -> CaptureMapping:
+        """Where HR truly lies in LR."""
+        session = self.truth.session
+        return CaptureMapping(
+            H_hr_to_lr=self.truth.H_hr_to_lr,
+            hr_size=session.size,
+            lr_size=session.size,
+            k1_hr=session.hr.k1,
+            k1_lr=session.lr.k1,
+        )
+
+    @property
+    def true_crop(self) -> Crop:
+        """The default crop, placed by the truth."""
+        return default_crop(self.truth.session, self.truth.H_hr_to_lr)
+
+    def error_of(self, mapping: CaptureMapping, crop: Crop) -> MappingError:
+        """True error of a mapping over a crop (design: 19×13 points); exact also where the card is bowed."""
+        if self.truth.session.bow_mm:
+            return self._error_on_bowed_card(mapping, crop)
+        return mapping_error(mapping, self.true_mapping, crop, self.scale)
+
+    def _error_on_bowed_card(self, mapping: CaptureMapping, crop: Crop) -> MappingError:
+        """The same by rays: p_lr sees a place on the surface, and the HR camera sees that place at p_hr.
+
+        What is published at p_lr comes from another p_hr; the true mapping's slope turns the difference into LR px.
+        """
+        hr, lr = self.truth.session.cameras
+        p_lr = crop_grid(crop)
+        hit = [cast_rays(lr, np.array([x]), np.array([y])) for x, y in p_lr]
+        x_mm, y_mm = (np.array([float(both[axis].item()) for both in hit]) for axis in (0, 1))
+        seen_at = project(hr, np.column_stack([x_mm, y_mm, surface(hr, x_mm)]))
+        off_hr = mapping.lr_to_hr(p_lr) - seen_at
+        plane = self.true_mapping
+        anchor = plane.lr_to_hr(p_lr)
+        displaced = -self.scale * (plane.hr_to_lr(anchor + off_hr) - plane.hr_to_lr(anchor))
+        length = np.linalg.norm(displaced, axis=1)
+        return MappingError(
+            mean=float(length.mean()),
+            p95=float(np.percentile(length, 95)),
+            maximum=float(length.max()),
+            signed=displaced.mean(axis=0),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class SceneFiles:
+    """The two captures as files, JPEG of quality 95."""
+
+    hr: Path
+    lr: Path
+
+    def read(self) -> tuple[Image, Image]:
+        """Both captures, oriented."""
+        return read_image(self.hr), read_image(self.lr)
+
+
+def make_files(scene: BenchScene, folder: Path) -> SceneFiles:
+    """The captures of a scene as files in ``folder``; made unless the same simulator has left them there.
+
+    The files' folder is named by a fingerprint of the simulator's code, so that changed code never meets old pixels.
+    """
+    place = folder / _simulator_fingerprint() / f"{scene.size}-x{scene.scale}"
+    found = SceneFiles(hr=place / f"{scene.name}-hr.jpg", lr=place / f"{scene.name}-lr.jpg")
+    if not (found.hr.exists() and found.lr.exists()):
+        made = shoot(scene.recipe, scene.settings)
+        session = made.truth.session
+        write_bytes(found.hr, encode_capture(made.hr, "jpg", session.hr.orientation))
+        write_bytes(found.lr, encode_capture(made.lr, "jpg", session.lr.orientation))
+    return found
+
+
+def captures_of(scene: BenchScene, folder: Path | None) -> tuple[Image, Image]:
+    """Both captures of a scene as a reader finds them; kept in ``folder`` if given."""
+    if folder is not None:
+        return make_files(scene, folder).read()
+    with tempfile.TemporaryDirectory() as temporary:
+        return make_files(scene, Path(temporary)).read()
+
+
+@cache
+def _simulator_fingerprint() -> str:
+    """Hash of the simulator's code, comments and layout aside."""
+    folder = Path(d2crealsr.simulate.__file__).parent
+    trees = (ast.dump(ast.parse(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.py")))
+    return hashlib.sha256("\n".join(trees).encode()).hexdigest()[:12]
