@@ -194,7 +194,10 @@ class Lens:
         ideal = np.sqrt(np.sum(offset**2, axis=-1, keepdims=True)) / self._unit
         captured = ideal.copy()
         for _ in range(12):
-            captured -= (captured * (1 + self.k1 * captured**2) - ideal) / (1 + 3 * self.k1 * captured**2)
+            step = (captured * (1 + self.k1 * captured**2) - ideal) / (1 + 3 * self.k1 * captured**2)
+            captured -= step
+            if not np.abs(step).max(initial=0) > 1e-13:
+                break
         ratio = np.divide(captured, ideal, out=np.ones_like(ideal), where=ideal > 0)
         return cast("Array", self._centre + offset * ratio)
 

@@ -5,7 +5,6 @@ No estimate optimises these numbers: they are measured on the published pixels, 
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -27,6 +26,8 @@ Float32 = NDArray[np.float32]
 
 _ROUNDS = 4
 _SETTLED_LR_PX = 0.001
+_SINGULAR = 1e12
+"""Condition number beyond which a block's texture fixes no shift."""
 _HALF_X, _HALF_Y = np.array([0.5, 0.0]), np.array([0.0, 0.5])
 _TRUSTED_HR_PX = 0.2
 """Standard error of a block's shift at which its weight is one half, in HR px."""
@@ -34,12 +35,27 @@ _USELESS_HR_PX = 2.0
 """Standard error above which a block says nothing."""
 
 
-class _Block(NamedTuple):
-    """One measurement: shift in LR px, its standard error in LR px, and the correlation once it is taken out."""
+class _Blocks(NamedTuple):
+    """Equal blocks of a crop: ``rows`` × ``columns`` of them, each ``height`` × ``width`` LR px, from (left, top)."""
 
-    shift: Array
-    error: float
-    zncc: float
+    left: int
+    top: int
+    rows: int
+    columns: int
+    height: int
+    width: int
+
+    @property
+    def positions(self) -> Array:
+        """Pixel centres in the crop, (rows·columns, height·width, 2)."""
+        dense = geometry.pixel_centres(Size(self.columns * self.width, self.rows * self.height))
+        return self.split(dense + np.array([self.left, self.top]))
+
+    def split(self, image: Array) -> Array:
+        """An image over the blocks' pixels, (rows·height, columns·width, …) → (rows·columns, height·width, …)."""
+        rest = image.shape[2:]
+        parts = image.reshape(self.rows, self.height, self.columns, self.width, *rest).swapaxes(1, 2)
+        return parts.reshape(self.rows * self.columns, self.height * self.width, *rest)
 
 
 def measure(
@@ -66,25 +82,14 @@ def measure(
     ResidualField
         Shifts are positive where HR has the content further right or down than LR.
     """
+    blocks = _blocks(Size(crop.width, crop.height), margin=int(np.ceil(2 * sigma_hr_px / scale)) + 1)
+    bottom, right = blocks.top + blocks.rows * blocks.height, blocks.left + blocks.columns * blocks.width
+    target = blocks.split(lr_luma[blocks.top : bottom, blocks.left : right].astype(np.float64))
+    p_lr = blocks.positions + np.array([crop.x, crop.y])
     blurred = hr.blurred(hr.luma, sigma_hr_px)
-    margin = int(np.ceil(2 * sigma_hr_px / scale)) + 1
-    points, shifts, errors, correlations = [], [], [], []
-    for left, top, size in _blocks(Size(crop.width, crop.height), margin):
-        p_lr = geometry.pixel_centres(size) + np.array([crop.x + left, crop.y + top])
-        patch = lr_luma[top : top + size.height, left : left + size.width]
-        block = _measure_block(lambda p: hr.at(blurred, mapping.lr_to_hr(p)), p_lr, patch)
-        points.append(p_lr.mean(axis=(0, 1)))
-        shifts.append(block.shift * scale)
-        errors.append(block.error * scale)
-        correlations.append(block.zncc)
-    error = np.array(errors, dtype=np.float64)
-    weights = np.where(error < _USELESS_HR_PX, 1 / (1 + (error / _TRUSTED_HR_PX) ** 2), 0.0)
-    return ResidualField(
-        points_lr=np.array(points, dtype=np.float64).reshape(-1, 2),
-        shifts_hr_px=np.array(shifts, dtype=np.float64).reshape(-1, 2),
-        weights=weights,
-        zncc=np.array(correlations, dtype=np.float64),
-    )
+    shift, error, zncc = _fit_blocks(lambda p: hr.at(blurred, mapping.lr_to_hr(p)).astype(np.float64), p_lr, target)
+    weights = np.where(error * scale < _USELESS_HR_PX, 1 / (1 + (error * scale / _TRUSTED_HR_PX) ** 2), 0.0)
+    return ResidualField(points_lr=p_lr.mean(axis=1), shifts_hr_px=shift * scale, weights=weights, zncc=zncc)
 
 
 def percentile(field: ResidualField, q: float) -> float:
@@ -97,49 +102,41 @@ def percentile(field: ResidualField, q: float) -> float:
     return float(np.interp(q / 100, share, lengths[order]))
 
 
-def _blocks(size: Size, margin: int) -> list[tuple[int, int, Size]]:
-    """Blocks of about 24 LR px (less in small crops) that cover a crop within a margin: left, top, size."""
+def _blocks(size: Size, margin: int) -> _Blocks:
+    """Equal blocks of about 24 LR px (less in small crops) that cover a crop but for a margin and less than a block."""
     side = int(np.clip(min(size) // 5, 12, 24))
-    columns = _edges(size.width, margin, side)
-    rows = _edges(size.height, margin, side)
-    return [
-        (int(x0), int(y0), Size(int(x1 - x0), int(y1 - y0)))
-        for y0, y1 in itertools.pairwise(rows)
-        for x0, x1 in itertools.pairwise(columns)
-    ]
+    columns, rows = (max(1, round((length - 2 * margin) / side)) for length in size)
+    width, height = (max(1, length - 2 * margin) // n for length, n in zip(size, (columns, rows), strict=True))
+    left, top = (size.width - columns * width) // 2, (size.height - rows * height) // 2
+    return _Blocks(left, top, rows, columns, height, width)
 
 
-def _edges(length: int, margin: int, side: int) -> NDArray[np.intp]:
-    inner = max(length - 2 * margin, 1)
-    return np.rint(np.linspace(margin, margin + inner, max(1, round(inner / side)) + 1)).astype(np.intp)
+def _fit_blocks(hr_at: Callable[[Array], Array], p_lr: Array, target: Array) -> tuple[Array, Array, Array]:
+    """Shift (B, 2) of HR against each LR block, its standard error (B,), both in LR px, and the correlation left (B,).
 
-
-def _measure_block(hr_at: Callable[[Array], Float32], p_lr: Array, lr: Float32) -> _Block:
-    """Shift of HR against one LR block: ``lr(x) ≈ gain·hr(x + shift) + offset``, refined until it settles."""
-    target = lr.ravel().astype(np.float64)
-    shift = np.zeros(2)
-    spread = float(np.sum((target - target.mean()) ** 2))
-    nothing = _Block(np.zeros(2), float("inf"), 0.0)
-
-    def sampled(offset: Array) -> Array:
-        return hr_at(p_lr + offset).ravel().astype(np.float64)
-
+    ``lr(x) ≈ gain·hr(x + shift) + offset``, refined until every block has settled; a block that fixes no shift has an
+    infinite error and a correlation of 0.
+    """
+    shift = np.zeros((len(target), 2))
+    spread = np.sum((target - target.mean(axis=1, keepdims=True)) ** 2, axis=1)
     for _ in range(_ROUNDS):
-        value = sampled(shift)
-        slope_x = sampled(shift + _HALF_X) - sampled(shift - _HALF_X)
-        slope_y = sampled(shift + _HALF_Y) - sampled(shift - _HALF_Y)
-        design = np.stack([slope_x, slope_y, value, np.ones_like(value)], axis=1)
-        normal = design.T @ design
-        if spread <= 0 or np.linalg.cond(normal) > 1e12:
-            return nothing
-        solution = np.linalg.solve(normal, design.T @ target)
-        if solution[2] <= 0:
-            return nothing
-        step = solution[:2] / solution[2]
-        shift = shift + np.clip(step, -1, 1)
-        if np.linalg.norm(step) < _SETTLED_LR_PX:
+        p = p_lr + shift[:, None]
+        slopes = [hr_at(p + half) - hr_at(p - half) for half in (_HALF_X, _HALF_Y)]
+        value = hr_at(p)
+        design = np.stack([*slopes, value, np.ones_like(value)], axis=2)
+        normal = design.swapaxes(1, 2) @ design
+        solvable = np.linalg.cond(normal) < _SINGULAR
+        normal[~solvable] = np.eye(4)
+        solution = np.linalg.solve(normal, np.einsum("bni,bn->bi", design, target)[..., None])[..., 0]
+        solvable &= (solution[:, 2] > 0) & (spread > 0)
+        gain = np.where(solvable, solution[:, 2], 1.0)
+        step = np.where(solvable[:, None], solution[:, :2] / gain[:, None], 0.0)
+        shift += np.clip(step, -1, 1)
+        if np.abs(step).max() < _SETTLED_LR_PX:
             break
-    unexplained = float(np.sum((target - design @ solution) ** 2))
-    variance = unexplained / max(len(target) - 4, 1) * np.linalg.inv(normal)
-    error = float(np.sqrt(max(variance[0, 0] + variance[1, 1], 0))) / solution[2]
-    return _Block(shift, error, float(np.sqrt(max(0.0, 1 - unexplained / spread))))
+    unexplained = np.sum((target - np.einsum("bni,bi->bn", design, solution)) ** 2, axis=1)
+    inverse = np.linalg.inv(normal)
+    variance = unexplained / max(target.shape[1] - 4, 1) * (inverse[:, 0, 0] + inverse[:, 1, 1])
+    error = np.where(solvable, np.sqrt(np.maximum(variance, 0)) / gain, np.inf)
+    zncc = np.sqrt(np.clip(1 - unexplained / np.maximum(spread, 1e-30), 0, 1))
+    return np.where(solvable[:, None], shift, 0.0), error, np.where(solvable, zncc, 0.0)
