@@ -168,7 +168,7 @@ def _published(
         hr=published,
         lr=opencv.as_image(lr_part),
         residuals=field,
-        stages=tuple(_with_evidence(stage, lr_crop, source, mapping) for stage in estimate.stages),
+        stages=tuple(_with_evidence(stage, lr_crop, source, mapping, sigma) for stage in estimate.stages),
         statistics=statistics,
         reasons=verdict.judge(statistics, settings),
     )
@@ -235,16 +235,17 @@ def _uncertainty(estimate: _Estimate, crop: Crop, scale: int) -> dict[str, float
     return {"sigma_hr_px": estimate.refinement.standard_error(p_hr)}
 
 
-def _with_evidence(stage: Stage, lr_crop: LrCrop, source: LinearReduced, mapping: CaptureMapping) -> Stage:
+def _with_evidence(
+    stage: Stage, lr_crop: LrCrop, source: LinearReduced, mapping: CaptureMapping, sigma_hr_px: float
+) -> Stage:
     """The stage with what its estimate would have left between HR and the published LR crop."""
     if stage.H_hr_to_lr is None or stage.stopped == "failed":
         return stage
     of_stage = dataclasses.replace(mapping, H_hr_to_lr=stage.H_hr_to_lr, k1_hr=stage.k1_hr)
-    sigma = lr_crop.blur(source, of_stage)
-    seen = lr_crop.seen(source, of_stage, sigma)
+    seen = lr_crop.seen(source, of_stage, sigma_hr_px)
     return dataclasses.replace(
         stage,
-        residual_p50_hr_px=residuals.percentile(lr_crop.residuals(source, of_stage, sigma), 50),
+        residual_p50_hr_px=residuals.percentile(lr_crop.residuals(source, of_stage, sigma_hr_px), 50),
         zncc=lr_crop.zncc(seen),
         gain_g=lr_crop.brightness(seen, of_stage).gain[1],
     )

@@ -84,21 +84,22 @@ _ENCODER_BITS = 20
 
 
 @cache
-def _encoding_table(levels: int, tone: str) -> NDArray[np.uint16]:
-    """Linear light in steps of 2^−20 → stored value. The steepest curve moves by .0032 of an 8-bit step in one."""
+def _encoding_table(tone: str) -> NDArray[np.uint8]:
+    """Linear light in steps of 2^−20 → stored value. sRGB moves by .0032 of an 8-bit step in one at most."""
     linear = np.arange((1 << _ENCODER_BITS) + 1) / (1 << _ENCODER_BITS)
-    stored: NDArray[np.uint16] = np.rint(encode_tone(linear, tone) * (levels - 1)).astype(np.uint16)
+    stored: NDArray[np.uint8] = np.rint(encode_tone(linear, tone) * 255).astype(np.uint8)
     return stored
 
 
 def quantised(linear: Float32, tone: str, dtype: np.dtype[Any]) -> Image:
     """Linear light → stored values of ``dtype``, clipped to its range and rounded once."""
-    levels = np.iinfo(dtype).max + 1
     if dtype == np.uint8:
-        index = np.clip(linear, 0, 1) * np.float32(1 << _ENCODER_BITS) + np.float32(0.5)
-        return opencv.as_image(_encoding_table(levels, tone).astype(np.uint8)[index.astype(np.int32)])
+        index = np.clip(linear, 0, 1)
+        index *= np.float32(1 << _ENCODER_BITS)
+        index += np.float32(0.5)
+        return opencv.as_image(_encoding_table(tone).take(index.astype(np.int32)))
     encoded = encode_tone(np.clip(linear.astype(np.float64), 0, 1), tone)
-    return opencv.as_image(np.rint(encoded * (levels - 1)).astype(dtype))
+    return opencv.as_image(np.rint(encoded * np.iinfo(dtype).max).astype(dtype))
 
 
 def luma(linear: Float32) -> Float32:
@@ -144,6 +145,8 @@ class Brightness(NamedTuple):
 
 _TUKEY = 4.685
 _ROUNDS = 8
+_ENOUGH_PIXELS = 30_000
+"""Pixels, spread evenly, that a handful of numbers is fitted to."""
 
 
 def fit_brightness(hr: Float32, lr: Float32, valid: NDArray[np.bool_], frame: Array | None = None) -> Brightness:
@@ -164,8 +167,11 @@ def fit_brightness(hr: Float32, lr: Float32, valid: NDArray[np.bool_], frame: Ar
     occlusions do not pull. The field is fitted to luma, then gain and offset channel by channel. Where a channel hardly
     varies, its offset cannot be told from its gain and is left at 0.
     """
+    every = max(1, int(np.sqrt(valid.size / _ENOUGH_PIXELS)))
+    hr, lr, valid = hr[::every, ::every], lr[::every, ::every], valid[::every, ::every]
     field = (0.0, 0.0, 0.0)
     if frame is not None:
+        frame = frame[::every, ::every]
         field = _illumination(luma(hr)[valid], luma(lr)[valid], frame[valid])
         x, y = np.moveaxis(frame, -1, 0)
         hr = hr * (1 + field[0] * x + field[1] * y + field[2] * (x**2 + y**2))[..., None].astype(np.float32)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -21,6 +21,7 @@ __all__ = ["grid_to_lr", "published_positions", "warp_hr"]
 _NODE_SPACING = 8
 """Published px between positions that are computed exactly; between them lens and field are linear to .001 px."""
 
+_STRIP_ROWS = 32
 _KERNEL_MARGIN = 4
 """HR px kept around the part that is warped, for the interpolation kernel."""
 
@@ -78,10 +79,25 @@ def warp_hr(hr: Image, mapping: CaptureMapping, crop: Crop, scale: int, light: P
     else:
         p = _between_nodes(nodes - origin, size)
         warped = opencv.remap(linear, p[..., 0], p[..., 1], "cubic")
-    bright = warped * np.array(light.gain, np.float32)
+    illumination = None
     if light.field_x or light.field_y or light.field_r2:
-        bright *= _between_nodes(_field_at(nodes, light, mapping), size)[..., None]
-    return photometry.quantised(bright + np.array(light.offset, np.float32), light.tone, hr.dtype)
+        illumination = _between_nodes(_field_at(nodes, light, mapping), size)
+    return _encoded(warped, light, illumination, hr.dtype)
+
+
+def _encoded(
+    linear: NDArray[np.float32], light: Photometry, illumination: NDArray[np.float32] | None, dtype: np.dtype[Any]
+) -> Image:
+    """``gain·field·linear + offset``, encoded and rounded; in strips that stay in the processor's cache."""
+    out = np.empty(linear.shape, dtype)
+    for top in range(0, len(linear), _STRIP_ROWS):
+        strip = np.s_[top : top + _STRIP_ROWS]
+        bright = linear[strip] * np.array(light.gain, np.float32)
+        if illumination is not None:
+            bright *= illumination[strip, :, None]
+        bright += np.array(light.offset, np.float32)
+        out[strip] = photometry.quantised(bright, light.tone, dtype)
+    return opencv.as_image(out)
 
 
 def _nodes(size: Size, mapping: CaptureMapping, crop: Crop, scale: int) -> Array:

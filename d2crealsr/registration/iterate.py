@@ -36,8 +36,9 @@ MIN_INLIERS = 12
 CONVERGED_HR_PX = 0.02
 """Iterations stop when the estimate moves by less than this on average over the HR frame's centre, in HR px."""
 
-_MAX_PIXELS = 2_500_000
-"""Pixels of an image that keypoints are looked for in; bounds time and memory (24 MP whole would take 5.9 GB)."""
+_MAX_ROUGH_PIXELS = 600_000
+_MAX_FINE_PIXELS = 1_000_000
+"""Pixels of an LR image that keypoints are looked for in; bounds time and memory (24 MP whole would take 5.9 GB)."""
 
 _DETECTION_ZOOM = 2.0
 """LR is enlarged by this for detection: its finest keypoints, the best placed ones, lie below SIFT's first octave."""
@@ -104,7 +105,8 @@ def register(hr: LinearReduced, lr: Image, *, scale: int, iters: int, tone: str)
     H, first = rough
     stages = [first]
     if iters > 1:
-        view = _view(lr, _footprint(H, hr.full_size, _size_of(lr)), scale, tone)
+        footprint = _footprint(H, hr.full_size, _size_of(lr))
+        view = _view(lr, footprint, scale, tone, _MAX_FINE_PIXELS)
         while len(stages) < iters and not stages[-1].stopped:
             H, stage = _again(hr, view, H, len(stages) + 1, scale)
             stages.append(stage)
@@ -127,7 +129,7 @@ def _rough(hr: LinearReduced, lr: Image, scale: int, tone: str) -> tuple[Matrix,
 
 def _locate(hr: LinearReduced, lr: Image, part: Crop, scale: int, tone: str) -> tuple[Matrix, Stage] | AlignmentFailure:
     """One rough registration: HR as a whole against a part of LR, matched without knowing where."""
-    view = _view(lr, part, scale, tone)
+    view = _view(lr, part, scale, tone, _MAX_ROUGH_PIXELS)
     sigma = scale * max(1.0, 1 / view.zoom)
     H_hr_to_small = geometry.scaling(view.zoom / scale)
     small_size = Size(*(max(8, round(side * view.zoom / scale)) for side in hr.full_size))
@@ -213,12 +215,12 @@ def _stage(
     )
 
 
-def _view(lr: Image, part: Crop, scale: int, tone: str) -> _View:
+def _view(lr: Image, part: Crop, scale: int, tone: str, max_pixels: int) -> _View:
     """Cut a part out of LR, enlarge it for detection (or reduce it to stay in bounds) and look for keypoints."""
     zoom = 1.0 if scale == 1 else _DETECTION_ZOOM
     pixels = part.width * part.height
-    if pixels * zoom**2 > _MAX_PIXELS:
-        zoom = min(1.0, float(np.sqrt(_MAX_PIXELS / pixels)))
+    if pixels * zoom**2 > max_pixels:
+        zoom = min(1.0, float(np.sqrt(max_pixels / pixels)))
     window = opencv.as_image(lr[part.y : part.y + part.height, part.x : part.x + part.width])
     luma = photometry.luma(photometry.to_linear(window, tone))
     if zoom != 1:

@@ -37,25 +37,28 @@ _FIELD = 5
 SIZE = GEOMETRY + 1 + 3 + _FIELD + 1
 """Number of parameters: geometry, blur, gains, field, offset."""
 
+_SAME_BLUR_HR_PX = 1e-3
+"""A change of σ that is too small to blur HR anew."""
+
 _DARKEST = 1e-4
 """Linear light below which the slope of the tone curve is not followed further."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """The LR pixels a fit looks at, flattened.
+    """The LR pixels a fit looks at.
 
     Attributes
     ----------
     region : Crop
         Where they lie in the LR capture.
-    luma : (N,) ndarray
+    luma : (h, w) ndarray
         Encoded luma on [0, 1].
     rgb : (h, w, 3) ndarray
         The same pixels in linear light.
-    trusted : (N,) ndarray
+    trusted : (h, w) ndarray
         False for clipped pixels and their neighbours.
-    positions : (N, 2) ndarray
+    positions : (h, w, 2) ndarray
         Positions in the LR capture.
     """
 
@@ -69,14 +72,25 @@ class Observation:
     def of(cls, lr: Image, region: Crop, tone: str) -> Observation:
         """Cut a region out of an LR capture."""
         part = opencv.as_image(lr[region.y : region.y + region.height, region.x : region.x + region.width])
-        encoded = part.reshape(-1, 3) / np.float64(np.iinfo(part.dtype).max)
+        encoded = part / np.float64(np.iinfo(part.dtype).max)
         centres = geometry.pixel_centres(Size(region.width, region.height)) + np.array([region.x, region.y])
         return cls(
             region=region,
             luma=encoded @ JPEG_LUMA,
             rgb=photometry.to_linear(part, tone),
-            trusted=~photometry.saturated(part).ravel(),
-            positions=centres.reshape(-1, 2),
+            trusted=~photometry.saturated(part),
+            positions=centres,
+        )
+
+    def thinned(self, stride: int) -> Observation:
+        """Every ``stride``-th pixel in both directions; an odd stride meets all colours of the sensor's filter."""
+        every = np.s_[::stride, ::stride]
+        return replace(
+            self,
+            luma=self.luma[every],
+            rgb=self.rgb[every],
+            trusted=self.trusted[every],
+            positions=self.positions[every],
         )
 
 
@@ -121,9 +135,8 @@ class Parameters:
 
 
 class Prediction(NamedTuple):
-    """Predicted linear RGB (N, 3), its encoded luma (N,), and the luma's derivatives by all parameters (N, SIZE)."""
+    """Predicted encoded luma (N,) of an observation's pixels and its derivatives by all parameters (N, SIZE)."""
 
-    linear: Array
     luma: Array
     jacobian: Array
 
@@ -131,29 +144,39 @@ class Prediction(NamedTuple):
 class Predictor:
     """Predicts an observation from HR; keeps the blurred HR of the last σ."""
 
-    def __init__(self, hr: LinearReduced, observation: Observation, tone: str) -> None:
-        self._hr, self._observation, self._tone = hr, observation, tone
+    def __init__(self, hr: LinearReduced, tone: str) -> None:
+        self._hr, self._tone = hr, tone
         self.unit = geometry.UnitFrame.of(hr.full_size)
         self.smallest_blur = float(np.sqrt((hr.factor**2 - 1) / 12 + 0.1))
         self._sigma = -1.0
         self._maps: tuple[Float32, ...] = ()
 
-    def sampled(self, parameters: Parameters) -> tuple[Array, tuple[Array, Array, Array, Array]]:
-        """HR positions (N, 2), and there: blurred channels, their slopes in x and y and Laplacians, each (N, 3)."""
-        if abs(self._sigma - parameters.sigma) > 1e-3:
-            self._maps, self._sigma = _derivative_maps(self._hr, parameters.sigma), parameters.sigma
-        p_hr = parameters.mapping.lr_to_hr(self._observation.positions)
-        shape = self._observation.rgb.shape[:2]
-        grid = ((p_hr - (self._hr.factor - 1) / 2) / self._hr.factor).astype(np.float32).reshape(*shape, 2)
-        x, y = np.ascontiguousarray(grid[..., 0]), np.ascontiguousarray(grid[..., 1])
-        value, dx, dy, laplacian = (opencv.remap(m, x, y).reshape(-1, 3).astype(np.float64) for m in self._maps)
-        return p_hr, (value, dx, dy, laplacian)
+    def linear(self, parameters: Parameters, observation: Observation) -> Float32:
+        """Predicted linear RGB of an observation's pixels, (h, w, 3)."""
+        p_hr = parameters.mapping.lr_to_hr(observation.positions)
+        value = self._hr.at(self._blurred(parameters.sigma)[0], p_hr)
+        field = 1 + self._basis(p_hr) @ parameters.field
+        linear = value * (parameters.gain * field[..., None]) + parameters.offset
+        return linear.astype(np.float32)
 
-    def predict(self, parameters: Parameters) -> Prediction:
-        """Predict the observation and how each parameter would change it."""
-        p_hr, (value, dx, dy, laplacian) = self.sampled(parameters)
-        x, y = self.unit.of_points(p_hr).T
-        basis = np.stack([x, y, x**2, x * y, y**2], axis=1)
+    def encoded_luma(self, linear: Float32) -> Array:
+        """Encoded luma of linear RGB, (h, w)."""
+        encoded: Array = photometry.encode_tone(linear, self._tone) @ JPEG_LUMA
+        return encoded
+
+    def unlit(self, parameters: Parameters, observation: Observation) -> Float32:
+        """What :meth:`linear` starts from: HR as LR's lens shows it, before gain, field and offset."""
+        blurred = self._blurred(parameters.sigma)[0]
+        return self._hr.at(blurred, parameters.mapping.lr_to_hr(observation.positions))
+
+    def predict(self, parameters: Parameters, observation: Observation) -> Prediction:
+        """Predict an observation's luma and how each parameter would change it."""
+        p_hr = parameters.mapping.lr_to_hr(observation.positions)
+        value, dx, dy, laplacian = (
+            self._hr.at(image, p_hr).reshape(-1, 3).astype(np.float64) for image in self._blurred(parameters.sigma)
+        )
+        x, y = self.unit.of_points(p_hr).reshape(-1, 2).T
+        basis = self._basis(p_hr).reshape(-1, _FIELD)
         field = (1 + basis @ parameters.field)[:, None]
         linear = parameters.gain * field * value + parameters.offset
         slope = photometry.encode_slope(np.maximum(linear, _DARKEST), self._tone) * JPEG_LUMA
@@ -166,12 +189,18 @@ class Predictor:
         gains = slope * field * value
         fields = np.sum(slope * parameters.gain * value, axis=1)[:, None] * basis
         jacobian = np.column_stack([*columns, gains, fields, slope.sum(axis=1)])
-        return Prediction(linear, photometry.encode_tone(linear, self._tone) @ JPEG_LUMA, jacobian)
+        return Prediction(photometry.encode_tone(linear, self._tone) @ JPEG_LUMA, jacobian)
 
+    def _basis(self, p_hr: Array) -> Array:
+        """x, y, x², xy, y² of positions in the unit frame, (..., 5)."""
+        x, y = np.moveaxis(self.unit.of_points(p_hr), -1, 0)
+        return np.stack([x, y, x**2, x * y, y**2], axis=-1)
 
-def _derivative_maps(hr: LinearReduced, sigma: float) -> tuple[Float32, ...]:
-    """Blurred HR with its slopes and Laplacian per full-resolution HR px."""
-    blurred = hr.blurred(hr.rgb, sigma)
-    dx, dy, laplacian = opencv.derivatives(blurred)
-    f = np.float32(hr.factor)
-    return blurred, dx / f, dy / f, laplacian / f**2
+    def _blurred(self, sigma: float) -> tuple[Float32, ...]:
+        """HR blurred by σ, with its slopes and Laplacian per full-resolution HR px."""
+        if abs(self._sigma - sigma) > _SAME_BLUR_HR_PX:
+            blurred = self._hr.blurred(self._hr.rgb, sigma)
+            dx, dy, laplacian = opencv.derivatives(blurred)
+            f = np.float32(self._hr.factor)
+            self._maps, self._sigma = (blurred, dx / f, dy / f, laplacian / f**2), sigma
+        return self._maps
