@@ -115,14 +115,7 @@ class BenchScene:
         off_hr = mapping.lr_to_hr(p_lr) - seen_at
         plane = self.true_mapping
         anchor = plane.lr_to_hr(p_lr)
-        displaced = -self.scale * (plane.hr_to_lr(anchor + off_hr) - plane.hr_to_lr(anchor))
-        length = np.linalg.norm(displaced, axis=1)
-        return MappingError(
-            mean=float(length.mean()),
-            p95=float(np.percentile(length, 95)),
-            maximum=float(length.max()),
-            signed=displaced.mean(axis=0),
-        )
+        return MappingError.of(-self.scale * (plane.hr_to_lr(anchor + off_hr) - plane.hr_to_lr(anchor)))
 
 
 @dataclass(frozen=True, kw_only=True)

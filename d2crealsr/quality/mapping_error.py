@@ -22,7 +22,7 @@ class MappingError:
 
     Attributes
     ----------
-    mean, p95, maximum : float
+    mean, p95, maximum, rms : float
         Of the error's length over the grid.
     signed : (2,) ndarray
         Mean error (x, y), where the published HR has the content minus where it belongs: the sign of a pixel shift.
@@ -31,7 +31,20 @@ class MappingError:
     mean: float
     p95: float
     maximum: float
+    rms: float
     signed: Array
+
+    @classmethod
+    def of(cls, displaced: Array) -> MappingError:
+        """The error of displacements (N, 2) over the grid, in HR px."""
+        length = np.linalg.norm(displaced, axis=1)
+        return cls(
+            mean=float(length.mean()),
+            p95=float(np.percentile(length, 95)),
+            maximum=float(length.max()),
+            rms=float(np.sqrt(np.mean(length**2))),
+            signed=displaced.mean(axis=0),
+        )
 
 
 def crop_grid(crop: Crop) -> Array:
@@ -48,11 +61,4 @@ def mapping_error(published: CaptureMapping, true: CaptureMapping, crop: Crop, s
     Published HR shows at ``p_lr`` what belongs at ``p_lr'``, so its content is displaced by ``p_lr − p_lr'``.
     """
     p_lr = crop_grid(crop)
-    displaced = scale * (p_lr - true.hr_to_lr(published.lr_to_hr(p_lr)))
-    length = np.linalg.norm(displaced, axis=1)
-    return MappingError(
-        mean=float(length.mean()),
-        p95=float(np.percentile(length, 95)),
-        maximum=float(length.max()),
-        signed=displaced.mean(axis=0),
-    )
+    return MappingError.of(scale * (p_lr - true.hr_to_lr(published.lr_to_hr(p_lr))))
