@@ -86,7 +86,7 @@ def _sift_blurred(hr: Image, lr: Image, scale: int) -> Matrix | None:
 
 
 def _luma(image: Image, *, linear: bool) -> NDArray[np.float32]:
-    light: NDArray[np.float32] = photometry.to_linear(image, "srgb") if linear else image.astype(np.float32) / 255
+    light = photometry.to_linear(image, "srgb") if linear else (image / 255).astype(np.float32)
     return photometry.luma(light)
 
 
