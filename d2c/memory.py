@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 __all__ = ["available_bytes", "check_fits", "upscale_bytes"]
 
 _FLOAT = 4
-_SLACK = 1.1  # the allocator's rounding and the convolutions' own work space
 
 
 def upscale_bytes(config: D2CConfig, width: int, height: int) -> int:
@@ -23,7 +22,7 @@ def upscale_bytes(config: D2CConfig, width: int, height: int) -> int:
 
     The two candidates for the peak stand at HR size: a tail's last upscaling step (its convolution's output, the
     shuffled copy and the copy that the next convolution makes), and the convergence net's hidden layers beside all
-    predictions.
+    predictions. On a CPU, small structures at ×2 to ×8 measured 5 to 20 % less than this says.
     """
     lr, hr = width * height, width * height * config.scale**2
     branches = sum(config.width**layer for layer in range(config.depth + 1)) + 4
@@ -31,7 +30,7 @@ def upscale_bytes(config: D2CConfig, width: int, height: int) -> int:
     predictions = 3 * config.predictions * hr
     tail = (3 * config.features if config.scale > 1 else config.features) * hr + predictions
     hidden = 3 * config.convergence_features * hr + 3 * predictions
-    return int(_SLACK * _FLOAT * (features + max(tail, hidden)))
+    return _FLOAT * (features + max(tail, hidden))
 
 
 def available_bytes(device: torch.device) -> int | None:
