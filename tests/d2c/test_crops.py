@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -71,26 +73,29 @@ def test_cache_errors_are_said(tmp_path):
         ImageCache(tmp_path / "cache").images([tmp_path / "b.png"])
 
 
-def _fill(folder, paths, start, results):
-    start.wait()
-    found = ImageCache(folder).images(paths)
-    results.put({path.name: int(pixels.astype(np.int64).sum()) for path, (_, pixels) in found.items()})
+FILL = """
+import json, sys
+from pathlib import Path
+import numpy as np
+from d2c.cache import ImageCache
+paths = [Path(p) for p in sys.argv[2:]]
+sys.stdin.readline()  # both start together
+found = ImageCache(Path(sys.argv[1])).images(paths)
+print(json.dumps({path.name: int(pixels.astype(np.int64).sum()) for path, (_, pixels) in found.items()}))
+"""
 
 
 def test_two_processes_that_start_together_share_the_work(tmp_path):
     paths = [tmp_path / f"{k}.png" for k in range(6)]
-    sums = {
-        path.name: int(picture(path, seed=k, shape=(60, 50, 3)).astype(np.int64).sum()) for k, path in enumerate(paths)
-    }
-    context = multiprocessing.get_context("spawn")
-    start, results = context.Event(), context.Queue()
-    workers = [context.Process(target=_fill, args=(tmp_path / "cache", paths, start, results)) for _ in range(2)]
+    sums = {p.name: int(picture(p, seed=k, shape=(60, 50, 3)).astype(np.int64).sum()) for k, p in enumerate(paths)}
+    command = [sys.executable, "-W", "error", "-c", FILL, str(tmp_path / "cache"), *map(str, paths)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    workers = [subprocess.Popen(command, **pipes) for _ in range(2)]
     for worker in workers:
-        worker.start()
-    start.set()
-    assert [results.get(timeout=60) for _ in workers] == [sums, sums]
-    for worker in workers:
-        worker.join()
+        worker.stdin.write("\n")
+        worker.stdin.flush()
+    assert [json.loads(worker.communicate(timeout=60)[0]) for worker in workers] == [sums, sums]
+    assert len(list((tmp_path / "cache").glob("*.npy"))) == 6
     assert not list((tmp_path / "cache").glob(".tmp-*"))
 
 
