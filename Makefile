@@ -65,10 +65,15 @@ format: $(BASE)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# Small: to see that they work. Figures are taken by hand, with the options that each program's --help names.
 bench: $(BASE)
 	$(BIN)/python benchmarks/alignment.py --small
+	$(BIN)/python benchmarks/qa.py --small
+	$(BIN)/python benchmarks/align_speed.py --small
 
+# The peers' environments are their own, under .peers; one that cannot be made is a row that says why.
 bench-peers: $(BASE)
+	PYTHON="$(PYTHON)" benchmarks/make_peers.sh
 	$(BIN)/python benchmarks/alignment.py --small --peers
 
 clean:

@@ -1,0 +1,20 @@
+"""benchmarks/align_speed.py measures whole pairs, each part in a process of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import align_speed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from scenes import BenchScene
+
+
+def test_one_mini_pair(mini: BenchScene, cache: Path) -> None:
+    row, where = align_speed.measure([mini], cache)
+    assert row["pairs"] == 1
+    assert row["CPU, times the floor"] > 1
+    assert row["peak RSS MB"] > row["of which imports"] > 10
+    assert any(line["function"] == "align:align_pair" for line in where)
