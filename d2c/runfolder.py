@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import pickle
@@ -16,7 +17,7 @@ from d2c.errors import CheckpointError, ConfigError, D2CError
 from d2crealsr.store import files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["RunFolder"]
@@ -38,15 +39,19 @@ class RunFolder:
         self.cache = path / "cache"
         self.tensorboard = path / "tensorboard"
 
-    def lock(self) -> FileLock:
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
         """Hold the folder; another run that holds it is an error."""
         self.path.mkdir(parents=True, exist_ok=True)
         lock = FileLock(self.path / ".lock")
         try:
             lock.acquire(timeout=0)
         except Timeout as error:
-            raise D2CError(f"{self.path}: another d2c train works there; wait for it, or use another --out") from error
-        return lock
+            raise D2CError(f"{self.path}: another d2c train works there; wait for it, or change --out") from error
+        try:
+            yield
+        finally:
+            lock.release()
 
     def settle(self, model: D2CConfig, train: TrainConfig, facts: Mapping[str, str], *, write: bool) -> None:
         """Record the settings in a new folder; in an old one, make sure that they are the same.
