@@ -13,7 +13,7 @@ from d2crealsr.errors import ImageError
 from d2crealsr.imaging import crop as cropping
 from d2crealsr.imaging import degrade, geometry, warp
 from d2crealsr.quality import residuals, sharpness, verdict
-from d2crealsr.quality.comparison import LrCrop
+from d2crealsr.quality.comparison import Look, LrCrop
 from d2crealsr.registration import iterate
 from d2crealsr.registration.refine import Refinement, refine
 from d2crealsr.settings import AlignSettings
@@ -23,6 +23,7 @@ from d2crealsr.types import Alignment, AlignmentFailure, Crop, Photometry, Resid
 if TYPE_CHECKING:
     from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.imaging.photometry import Brightness
     from d2crealsr.types import Image
 
 __all__ = ["align_pair"]
@@ -132,29 +133,27 @@ def _published(
     lr_crop = LrCrop.of(opencv.as_image(lr_part), crop, settings.scale, _TONE)
     sigma = lr_crop.blur(source, mapping)
     before = lr_crop.seen(source, mapping, sigma)
-    light = Photometry(tone=_TONE)
-    if settings.brightness:
-        gain, offset, (field_x, field_y, field_r2) = lr_crop.brightness(before, mapping)
-        light = Photometry(tone=_TONE, gain=gain, offset=offset, field_x=field_x, field_y=field_y, field_r2=field_r2)
+    fitted = lr_crop.brightness(before, mapping)
+    light = _photometry(fitted) if settings.brightness else Photometry(tone=_TONE)
     published = warp.warp_hr(hr, mapping, crop, settings.scale, light)
 
+    look = Look.of(source, sigma, fitted, _TONE)
+    field = lr_crop.residuals(look, mapping)
     looked_at = degrade.reduced(published, settings.scale, _TONE)
-    grid = geometry.CaptureMapping(
-        H_hr_to_lr=warp.grid_to_lr(crop, settings.scale), hr_size=_size_of(published), lr_size=mapping.lr_size
-    )
-    after = lr_crop.seen(looked_at, grid, sigma)
-    field = lr_crop.residuals(looked_at, grid, sigma)
+    H_published_to_lr = warp.grid_to_lr(crop, settings.scale)
+    grid = geometry.CaptureMapping(H_hr_to_lr=H_published_to_lr, hr_size=_size_of(published), lr_size=mapping.lr_size)
     statistics = {
         **_plausibility(mapping, crop, settings.scale),
         **_matching(estimate.stages),
         **_uncertainty(estimate, crop, settings.scale),
         "residual_p50_hr_px": residuals.percentile(field, 50),
         "residual_p95_hr_px": residuals.percentile(field, 95),
-        "zncc": lr_crop.zncc(after),
+        "zncc": lr_crop.zncc(look, mapping),
         "zncc_block_p50": float(np.median(field.zncc)),
         "textured_fraction": float(np.mean(field.weights > 0)),
+        "content_differs_fraction": lr_crop.differing(look, mapping),
         "brightness_error_before": lr_crop.brightness_error(before),
-        "brightness_error_after": lr_crop.brightness_error(after),
+        "brightness_error_after": lr_crop.brightness_error(lr_crop.seen(looked_at, grid, sigma)),
         "sharpness_ratio": sharpness.ratio(looked_at, lr_crop.luma),
         "clipped_fraction": 1 - float(lr_crop.valid.mean()),
     }
@@ -168,7 +167,7 @@ def _published(
         hr=published,
         lr=opencv.as_image(lr_part),
         residuals=field,
-        stages=tuple(_with_evidence(stage, lr_crop, source, mapping, sigma) for stage in estimate.stages),
+        stages=tuple(_with_evidence(stage, lr_crop, source, look, mapping) for stage in estimate.stages),
         statistics=statistics,
         reasons=verdict.judge(statistics, settings),
     )
@@ -227,27 +226,31 @@ def _matching(stages: tuple[Stage, ...]) -> dict[str, float]:
 
 
 def _uncertainty(estimate: _Estimate, crop: Crop, scale: int) -> dict[str, float]:
-    """Predicted standard error over the crop, where direct refinement has given one."""
+    """Predicted standard error over the crop: nan where refinement failed, nothing where none was asked for."""
     if estimate.refinement is None:
-        return {}
+        return {"sigma_hr_px": float("nan")} if estimate.stages[-1].stage == "direct" else {}
     grid = geometry.central_grid(Size(crop.width * scale, crop.height * scale), share=1.0).reshape(-1, 2)
     p_hr = warp.published_positions(grid, estimate.mapping, crop, scale)
     return {"sigma_hr_px": estimate.refinement.standard_error(p_hr)}
 
 
-def _with_evidence(
-    stage: Stage, lr_crop: LrCrop, source: LinearReduced, mapping: CaptureMapping, sigma_hr_px: float
-) -> Stage:
+def _photometry(fitted: Brightness) -> Photometry:
+    field_x, field_y, field_r2 = fitted.field
+    return Photometry(
+        tone=_TONE, gain=fitted.gain, offset=fitted.offset, field_x=field_x, field_y=field_y, field_r2=field_r2
+    )
+
+
+def _with_evidence(stage: Stage, lr_crop: LrCrop, source: LinearReduced, look: Look, mapping: CaptureMapping) -> Stage:
     """The stage with what its estimate would have left between HR and the published LR crop."""
     if stage.H_hr_to_lr is None or stage.stopped == "failed":
         return stage
     of_stage = dataclasses.replace(mapping, H_hr_to_lr=stage.H_hr_to_lr, k1_hr=stage.k1_hr)
-    seen = lr_crop.seen(source, of_stage, sigma_hr_px)
     return dataclasses.replace(
         stage,
-        residual_p50_hr_px=residuals.percentile(lr_crop.residuals(source, of_stage, sigma_hr_px), 50),
-        zncc=lr_crop.zncc(seen),
-        gain_g=lr_crop.brightness(seen, of_stage).gain[1],
+        residual_p50_hr_px=residuals.percentile(lr_crop.residuals(look, of_stage), 50),
+        zncc=lr_crop.zncc(look, of_stage),
+        gain_g=lr_crop.brightness(lr_crop.seen(source, of_stage, look.sigma_hr_px), of_stage).gain[1],
     )
 
 

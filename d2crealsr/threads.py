@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING, Any
 
+import threadpoolctl
+
 from d2crealsr import opencv
 
 if TYPE_CHECKING:
@@ -32,14 +34,9 @@ def threads_restored() -> Iterator[None]:
         yield
     finally:
         opencv.set_thread_count(count)
-        if blas is not None:
-            blas.restore_original_limits()
+        blas.restore_original_limits()
 
 
 def _limit_blas(count: int | None) -> Any:
     """Set the threads of every loaded BLAS and OpenMP library; the returned limits remember what was before."""
-    try:
-        import threadpoolctl
-    except ImportError:  # an environment older than this dependency: the libraries' own environment variables rule
-        return None
     return threadpoolctl.threadpool_limits(limits=count)

@@ -19,7 +19,7 @@ from d2crealsr.types import Size
 if TYPE_CHECKING:
     from d2crealsr.types import Array, Image, Matrix
 
-__all__ = ["LinearReduced", "estimate_blur", "reduced", "zncc"]
+__all__ = ["LinearReduced", "estimate_blur", "reduced", "sample", "zncc"]
 
 Float32 = NDArray[np.float32]
 
@@ -57,11 +57,7 @@ class LinearReduced:
 
     def at(self, blurred: Float32, p_hr: Array) -> Float32:
         """Sample a (blurred) channel at positions in full-resolution HR, (h, w, 2), linearly."""
-        grid = ((p_hr - (self.factor - 1) / 2) / self.factor).astype(np.float32)
-        sampled: Float32 = opencv.remap(
-            blurred, np.ascontiguousarray(grid[..., 0]), np.ascontiguousarray(grid[..., 1]), "linear"
-        )
-        return sampled
+        return sample(blurred, self.factor, p_hr)
 
     def holds(self, p_hr: Array, *, margin_hr_px: float) -> NDArray[np.bool_]:
         """Which positions (..., 2) lie inside HR by a margin."""
@@ -73,6 +69,13 @@ class LinearReduced:
     def full_size(self) -> Size:
         """Size of the full-resolution image that the reduced one covers."""
         return Size(self.luma.shape[1] * self.factor, self.luma.shape[0] * self.factor)
+
+
+def sample(image: Float32, factor: int, p_hr: Array) -> Float32:
+    """A reduced image at positions in the full-resolution one, (h, w, 2), linearly."""
+    grid = ((p_hr - (factor - 1) / 2) / factor).astype(np.float32)
+    sampled: Float32 = opencv.remap(image, np.ascontiguousarray(grid[..., 0]), np.ascontiguousarray(grid[..., 1]))
+    return sampled
 
 
 def reduced(hr: Image, scale: int, tone: str) -> LinearReduced:

@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from d2crealsr.types import Array, Image
 
 __all__ = [
+    "JPEG_LUMA",
     "LUMA",
     "Brightness",
     "as_8bit",
     "decode_tone",
+    "encode_clipped",
     "encode_slope",
     "encode_tone",
     "fit_brightness",
@@ -36,6 +38,9 @@ Float32 = NDArray[np.float32]
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 """Luminance weights of linear RGB (ITU-R BT.709)."""
+
+JPEG_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+"""Weights of *encoded* RGB in JPEG's luma (ITU-T T.871), which JPEG stores at full resolution."""
 
 _STRIP_ROWS = 512
 
@@ -84,6 +89,23 @@ _ENCODER_BITS = 20
 
 
 @cache
+def _encoded_values(tone: str) -> Float32:
+    return encode_tone(np.arange((1 << _ENCODER_BITS) + 1) / (1 << _ENCODER_BITS), tone).astype(np.float32)
+
+
+def encode_clipped(linear: Float32, tone: str) -> Float32:
+    """:func:`encode_tone` of linear light clipped to [0, 1], by a table that is right to 2·10⁻⁵."""
+    return _encoded_values(tone)[_table_index(linear)]
+
+
+def _table_index(linear: Float32) -> NDArray[np.int32]:
+    index = np.clip(linear, 0, 1)
+    index *= np.float32(1 << _ENCODER_BITS)
+    index += np.float32(0.5)
+    return index.astype(np.int32)
+
+
+@cache
 def _encoding_table(tone: str) -> NDArray[np.uint8]:
     """Linear light in steps of 2^−20 → stored value. sRGB moves by .0032 of an 8-bit step in one at most."""
     linear = np.arange((1 << _ENCODER_BITS) + 1) / (1 << _ENCODER_BITS)
@@ -94,10 +116,7 @@ def _encoding_table(tone: str) -> NDArray[np.uint8]:
 def quantised(linear: Float32, tone: str, dtype: np.dtype[Any]) -> Image:
     """Linear light → stored values of ``dtype``, clipped to its range and rounded once."""
     if dtype == np.uint8:
-        index = np.clip(linear, 0, 1)
-        index *= np.float32(1 << _ENCODER_BITS)
-        index += np.float32(0.5)
-        return opencv.as_image(_encoding_table(tone).take(index.astype(np.int32)))
+        return opencv.as_image(_encoding_table(tone)[_table_index(linear)])
     encoded = encode_tone(np.clip(linear.astype(np.float64), 0, 1), tone)
     return opencv.as_image(np.rint(encoded * np.iinfo(dtype).max).astype(dtype))
 

@@ -1,4 +1,4 @@
-"""An LR crop that an HR image is held against, in linear light: blur, brightness, likeness and residuals."""
+"""An LR crop that an HR image is held against: blur, brightness, likeness, residuals and differing content."""
 
 from __future__ import annotations
 
@@ -20,12 +20,51 @@ if TYPE_CHECKING:
     from d2crealsr.imaging.photometry import Brightness
     from d2crealsr.types import Array, Image, ResidualField
 
-__all__ = ["LrCrop"]
+__all__ = ["Look", "LrCrop"]
 
 Float32 = NDArray[np.float32]
 
 _BRIGHTNESS_BLOCKS = 6
 """The brightness error averages over about this many blocks along each side."""
+
+_DIFFERENCE_BLUR_LR_PX = 1.5
+_DIFFERENCE = 0.03
+"""Content differs where encoded luma, blurred by the first, is further apart than the second: 8 of 255 levels. Aligned
+pairs stay below it but for a few pixels at the sharpest edges; an occluder or a reflection does not."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """HR as LR's camera would have developed it, on HR's own (reduced) grid.
+
+    Attributes
+    ----------
+    luma : (H // factor, W // factor) ndarray
+        Encoded luma, at LR's blur and brightness.
+    factor : int
+    sigma_hr_px : float
+        The blur.
+    """
+
+    luma: Float32
+    factor: int
+    sigma_hr_px: float
+
+    @classmethod
+    def of(cls, hr: LinearReduced, sigma_hr_px: float, light: Brightness, tone: str) -> Look:
+        """Blur HR in linear light, bring it to LR's brightness, encode it."""
+        linear = hr.blurred(hr.rgb, sigma_hr_px) * np.array(light.gain, np.float32)
+        if any(light.field):
+            size = Size(hr.luma.shape[1], hr.luma.shape[0])
+            x, y = np.moveaxis(geometry.UnitFrame.of(size).of_points(geometry.pixel_centres(size)), -1, 0)
+            field = 1 + light.field[0] * x + light.field[1] * y + light.field[2] * (x**2 + y**2)
+            linear *= field.astype(np.float32)[..., None]
+        linear += np.array(light.offset, np.float32)
+        return cls(photometry.encode_clipped(linear, tone) @ photometry.JPEG_LUMA, hr.factor, sigma_hr_px)
+
+    def through(self, mapping: CaptureMapping, p_lr: Array) -> Float32:
+        """What LR should show at positions (..., 2) if the mapping is right."""
+        return degrade.sample(self.luma, self.factor, mapping.lr_to_hr(p_lr))
 
 
 @dataclass(frozen=True)
@@ -36,6 +75,8 @@ class LrCrop:
     ----------
     rgb : (crop.height, crop.width, 3) ndarray
         Linear light.
+    encoded : (crop.height, crop.width) ndarray
+        Encoded luma.
     valid : (crop.height, crop.width) ndarray
         False where a channel is clipped, or next to such a pixel.
     crop : Crop
@@ -45,6 +86,7 @@ class LrCrop:
     """
 
     rgb: Float32
+    encoded: Float32
     valid: NDArray[np.bool_]
     crop: Crop
     scale: int
@@ -52,7 +94,8 @@ class LrCrop:
     @classmethod
     def of(cls, lr_crop: Image, crop: Crop, scale: int, tone: str) -> LrCrop:
         """The crop's stored pixels in linear light."""
-        return cls(photometry.to_linear(lr_crop, tone), ~photometry.saturated(lr_crop), crop, scale)
+        encoded = (lr_crop / np.float32(np.iinfo(lr_crop.dtype).max)).astype(np.float32) @ photometry.JPEG_LUMA
+        return cls(photometry.to_linear(lr_crop, tone), encoded, ~photometry.saturated(lr_crop), crop, scale)
 
     @cached_property
     def luma(self) -> Float32:
@@ -91,10 +134,24 @@ class LrCrop:
             return float("nan")
         return float(np.abs(difference).sum() / (3 * trusted.sum()))
 
-    def zncc(self, seen: Float32) -> float:
-        """Correlation of luma over the crop's unclipped pixels, −1 … 1."""
-        return degrade.zncc(photometry.luma(seen)[self.valid], self.luma[self.valid])
+    def zncc(self, look: Look, mapping: CaptureMapping) -> float:
+        """Correlation with a look over the crop's unclipped pixels, −1 … 1; 0 without any."""
+        predicted = look.through(mapping, self.positions)
+        return degrade.zncc(predicted[self.valid], self.encoded[self.valid]) if self.valid.any() else 0.0
 
-    def residuals(self, hr: LinearReduced, mapping: CaptureMapping, sigma_hr_px: float) -> ResidualField:
-        """The residual field of HR against this crop."""
-        return residuals.measure(hr, mapping, self.luma, self.crop, sigma_hr_px, self.scale)
+    def differing(self, look: Look, mapping: CaptureMapping) -> float:
+        """Share of the crop, 0 … 1, where LR shows something else than HR; clipped pixels count as alike."""
+        apart = np.where(self.valid, look.through(mapping, self.positions) - self.encoded, 0)
+        smooth = opencv.blur(apart.astype(np.float32), _DIFFERENCE_BLUR_LR_PX)
+        return float(np.mean(np.abs(smooth) > _DIFFERENCE))
+
+    def residuals(self, look: Look, mapping: CaptureMapping) -> ResidualField:
+        """The residual field of a look against this crop."""
+        return residuals.measure(
+            lambda p_lr: look.through(mapping, p_lr),
+            self.encoded,
+            self.valid,
+            self.crop,
+            margin_lr_px=int(np.ceil(2 * look.sigma_hr_px / self.scale)) + 1,
+            scale=self.scale,
+        )

@@ -1,6 +1,7 @@
-"""The residual field: how far HR, degraded to LR's resolution, still lies from LR, block by block.
+"""The residual field: how far HR, seen as LR would see it, still lies from LR, block by block.
 
-No estimate optimises these numbers: they are measured on the published pixels, against the LR pixels as they are.
+Each block has a shift, a gain and an offset of its own, so that what the estimate has assumed of the whole, a
+homography and a smooth illumination, is not assumed again.
 """
 
 from __future__ import annotations
@@ -16,8 +17,6 @@ from d2crealsr.types import ResidualField, Size
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from d2crealsr.imaging.degrade import LinearReduced
-    from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.types import Array, Crop
 
 __all__ = ["measure", "percentile"]
@@ -28,6 +27,8 @@ _ROUNDS = 4
 _SETTLED_LR_PX = 0.001
 _SINGULAR = 1e12
 """Condition number beyond which a block's texture fixes no shift."""
+_TRUSTED_SHARE = 0.25
+"""A block with fewer of its pixels trusted says nothing."""
 _HALF_X, _HALF_Y = np.array([0.5, 0.0]), np.array([0.0, 0.5])
 _TRUSTED_HR_PX = 0.2
 """Standard error of a block's shift at which its weight is one half, in HR px."""
@@ -48,33 +49,40 @@ class _Blocks(NamedTuple):
     @property
     def positions(self) -> Array:
         """Pixel centres in the crop, (rows·columns, height·width, 2)."""
-        dense = geometry.pixel_centres(Size(self.columns * self.width, self.rows * self.height))
-        return self.split(dense + np.array([self.left, self.top]))
+        right, bottom = self.left + self.columns * self.width, self.top + self.rows * self.height
+        return self.of(geometry.pixel_centres(Size(right, bottom)))
 
-    def split(self, image: Array) -> Array:
-        """An image over the blocks' pixels, (rows·height, columns·width, …) → (rows·columns, height·width, …)."""
-        rest = image.shape[2:]
-        parts = image.reshape(self.rows, self.height, self.columns, self.width, *rest).swapaxes(1, 2)
+    def of(self, image: Array) -> Array:
+        """The blocks' pixels of an image of the crop, (rows·columns, height·width, …)."""
+        right, bottom = self.left + self.columns * self.width, self.top + self.rows * self.height
+        inner, rest = image[self.top : bottom, self.left : right], image.shape[2:]
+        parts = inner.reshape(self.rows, self.height, self.columns, self.width, *rest).swapaxes(1, 2)
         return parts.reshape(self.rows * self.columns, self.height * self.width, *rest)
 
 
 def measure(
-    hr: LinearReduced, mapping: CaptureMapping, lr_luma: Float32, crop: Crop, sigma_hr_px: float, scale: int
+    predicted_at: Callable[[Array], Float32],
+    observed: Float32,
+    valid: NDArray[np.bool_],
+    crop: Crop,
+    *,
+    margin_lr_px: int,
+    scale: int,
 ) -> ResidualField:
     """Measure the shift left in each block of a crop, by least squares on shift, gain and offset (Lucas & Kanade 1981).
 
     Parameters
     ----------
-    hr : LinearReduced
-        The published HR, or any HR of which the mapping is to be judged.
-    mapping : CaptureMapping
-        How it lies on the LR capture.
-    lr_luma : (crop.height, crop.width) ndarray
-        LR in linear light over the crop.
+    predicted_at : callable
+        What HR predicts at positions (..., 2) of the LR capture.
+    observed : (crop.height, crop.width) ndarray
+        What LR shows there.
+    valid : (crop.height, crop.width) ndarray
+        False where LR is not to be trusted.
     crop : Crop
         The part of the LR capture that is looked at.
-    sigma_hr_px : float
-        Blur that makes HR look like LR.
+    margin_lr_px : int
+        Width of the border that is left out.
     scale : int
 
     Returns
@@ -82,12 +90,10 @@ def measure(
     ResidualField
         Shifts are positive where HR has the content further right or down than LR.
     """
-    blocks = _blocks(Size(crop.width, crop.height), margin=int(np.ceil(2 * sigma_hr_px / scale)) + 1)
-    bottom, right = blocks.top + blocks.rows * blocks.height, blocks.left + blocks.columns * blocks.width
-    target = blocks.split(lr_luma[blocks.top : bottom, blocks.left : right].astype(np.float64))
+    blocks = _blocks(Size(crop.width, crop.height), margin_lr_px)
     p_lr = blocks.positions + np.array([crop.x, crop.y])
-    blurred = hr.blurred(hr.luma, sigma_hr_px)
-    shift, error, zncc = _fit_blocks(lambda p: hr.at(blurred, mapping.lr_to_hr(p)).astype(np.float64), p_lr, target)
+    target, trusted = blocks.of(observed.astype(np.float64)), blocks.of(valid.astype(np.float64))
+    shift, error, zncc = _fit_blocks(predicted_at, p_lr, target, trusted)
     weights = np.where(error * scale < _USELESS_HR_PX, 1 / (1 + (error * scale / _TRUSTED_HR_PX) ** 2), 0.0)
     return ResidualField(points_lr=p_lr.mean(axis=1), shifts_hr_px=shift * scale, weights=weights, zncc=zncc)
 
@@ -111,32 +117,39 @@ def _blocks(size: Size, margin: int) -> _Blocks:
     return _Blocks(left, top, rows, columns, height, width)
 
 
-def _fit_blocks(hr_at: Callable[[Array], Array], p_lr: Array, target: Array) -> tuple[Array, Array, Array]:
+def _fit_blocks(
+    predicted_at: Callable[[Array], Float32], p_lr: Array, target: Array, trusted: Array
+) -> tuple[Array, Array, Array]:
     """Shift (B, 2) of HR against each LR block, its standard error (B,), both in LR px, and the correlation left (B,).
 
-    ``lr(x) ≈ gain·hr(x + shift) + offset``, refined until every block has settled; a block that fixes no shift has an
-    infinite error and a correlation of 0.
+    ``lr(x) ≈ gain·hr(x + shift) + offset`` over the pixels trusted (1; others 0), until every block has settled. A
+    block that fixes no shift has an infinite error and a correlation of 0.
     """
+    count = trusted.sum(axis=1)
+    mean = np.sum(trusted * target, axis=1) / np.maximum(count, 1)
+    spread = np.sum(trusted * (target - mean[:, None]) ** 2, axis=1)
+    enough = (count >= _TRUSTED_SHARE * target.shape[1]) & (spread > 0)
     shift = np.zeros((len(target), 2))
-    spread = np.sum((target - target.mean(axis=1, keepdims=True)) ** 2, axis=1)
     for _ in range(_ROUNDS):
         p = p_lr + shift[:, None]
-        slopes = [hr_at(p + half) - hr_at(p - half) for half in (_HALF_X, _HALF_Y)]
-        value = hr_at(p)
-        design = np.stack([*slopes, value, np.ones_like(value)], axis=2)
-        normal = design.swapaxes(1, 2) @ design
-        solvable = np.linalg.cond(normal) < _SINGULAR
+        slopes = [predicted_at(p + half) - predicted_at(p - half) for half in (_HALF_X, _HALF_Y)]
+        value = predicted_at(p)
+        design = np.stack([*slopes, value, np.ones_like(value)], axis=2).astype(np.float64)
+        weighted = design * trusted[..., None]
+        normal = weighted.swapaxes(1, 2) @ design
+        normal[~enough] = np.eye(4)
+        solvable = enough & (np.linalg.cond(normal) < _SINGULAR)
         normal[~solvable] = np.eye(4)
-        solution = np.linalg.solve(normal, np.einsum("bni,bn->bi", design, target)[..., None])[..., 0]
-        solvable &= (solution[:, 2] > 0) & (spread > 0)
+        solution = np.linalg.solve(normal, np.einsum("bni,bn->bi", weighted, target)[..., None])[..., 0]
+        solvable &= solution[:, 2] > 0
         gain = np.where(solvable, solution[:, 2], 1.0)
         step = np.where(solvable[:, None], solution[:, :2] / gain[:, None], 0.0)
         shift += np.clip(step, -1, 1)
         if np.abs(step).max() < _SETTLED_LR_PX:
             break
-    unexplained = np.sum((target - np.einsum("bni,bi->bn", design, solution)) ** 2, axis=1)
+    unexplained = np.sum(trusted * (target - np.einsum("bni,bi->bn", design, solution)) ** 2, axis=1)
     inverse = np.linalg.inv(normal)
-    variance = unexplained / max(target.shape[1] - 4, 1) * (inverse[:, 0, 0] + inverse[:, 1, 1])
+    variance = unexplained / np.maximum(count - 4, 1) * (inverse[:, 0, 0] + inverse[:, 1, 1])
     error = np.where(solvable, np.sqrt(np.maximum(variance, 0)) / gain, np.inf)
     zncc = np.sqrt(np.clip(1 - unexplained / np.maximum(spread, 1e-30), 0, 1))
     return np.where(solvable[:, None], shift, 0.0), error, np.where(solvable, zncc, 0.0)

@@ -41,8 +41,11 @@ RULES = (
     Rule("scale_mismatch", "scale_ratio", "below", "min_scale_ratio"),
     Rule("scale_mismatch", "scale_ratio", "above", "max_scale_ratio"),
     Rule("crop_too_small", "crop_side_lr_px", "below", MIN_SIDE),
+    Rule("clipped", "clipped_fraction", "above", "max_clipped"),
     Rule("low_texture", "textured_fraction", "below", "min_textured"),
     Rule("not_same_scene", "zncc_block_p50", "below", "min_zncc"),
+    Rule("content_mismatch", "content_differs_fraction", "above", "max_differing"),
+    Rule("position_uncertain", "sigma_hr_px", "above", "max_sigma"),
     Rule("residual_too_large", "residual_p50_hr_px", "above", "max_residual_p50"),
     Rule("residual_too_large", "residual_p95_hr_px", "above", "max_residual_p95"),
 )

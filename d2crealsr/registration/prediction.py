@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from d2crealsr import opencv
 from d2crealsr.imaging import geometry, photometry
+from d2crealsr.imaging.photometry import JPEG_LUMA
 from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
@@ -26,9 +27,6 @@ if TYPE_CHECKING:
 __all__ = ["GEOMETRY", "Observation", "Parameters", "Prediction", "Predictor"]
 
 Float32 = NDArray[np.float32]
-
-JPEG_LUMA = np.array([0.299, 0.587, 0.114])
-"""Weights of encoded RGB in JPEG's luma (ITU-T T.871)."""
 
 GEOMETRY = 9
 """Number of geometric parameters: eight of the homography, one of the HR lens; they come first."""

@@ -156,6 +156,7 @@ MANIFEST: tuple[Column, ...] = (
     _added("anisotropy", "largest over smallest magnification at the frame's centre"),
     _added("perspective_ratio", "largest over smallest magnification among the frame's corners"),
     _added("crop_side_lr_px", "shorter side of the crop that both captures allow", "LR px"),
+    _added("content_differs_fraction", "share of the crop where LR shows something else than HR"),
     _added("zncc_block_p50", "median correlation of the blocks once each one's shift is taken out"),
     _added("textured_fraction", "share of the crop's blocks with enough texture to measure a shift"),
     _text("message", "one line for a person, where a scene was not accepted", fixed=False),

@@ -1,12 +1,14 @@
 """The residual field on images displaced by known amounts."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from d2crealsr import opencv
-from d2crealsr.imaging import degrade, geometry, warp
+from d2crealsr.imaging import degrade, geometry, photometry, warp
 from d2crealsr.quality import residuals
-from d2crealsr.quality.comparison import LrCrop
+from d2crealsr.quality.comparison import Look, LrCrop
 from d2crealsr.types import Crop, Size
 
 SCALE = 8
@@ -40,7 +42,12 @@ def lr_seeing(hr: degrade.LinearReduced, H_hr_to_crop: np.ndarray, noise: float 
 
 
 def lr_crop(rgb: np.ndarray) -> LrCrop:
-    return LrCrop(rgb, np.ones(rgb.shape[:2], bool), CROP, SCALE)
+    encoded = photometry.encode_tone(rgb, "srgb") @ photometry.JPEG_LUMA
+    return LrCrop(rgb, encoded.astype(np.float32), np.ones(rgb.shape[:2], bool), CROP, SCALE)
+
+
+def look(hr: degrade.LinearReduced) -> Look:
+    return Look.of(hr, SIGMA, photometry.Brightness((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)), "srgb")
 
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (0.31, -0.17), (-1.4, 0.9), (3.0, 3.0)])
@@ -49,7 +56,7 @@ def test_a_uniform_shift_is_measured_with_its_sign(shift: tuple[float, float]) -
     hr = published(texture())
     H_true = geometry.compose(geometry.inverse(geometry.scaling(SCALE)), geometry.translation(-shift[0], -shift[1]))
     crop = lr_crop(lr_seeing(hr, H_true) * np.float32(0.7) + np.float32(0.01))
-    field = crop.residuals(hr, GRID, SIGMA)
+    field = crop.residuals(look(hr), GRID)
     trusted = field.weights > 0.5
     assert trusted.mean() > 0.9
     np.testing.assert_allclose(np.median(field.shifts_hr_px[trusted], axis=0), shift, atol=0.03)
@@ -63,7 +70,7 @@ def test_a_turn_shows_as_a_turning_field() -> None:
     turn = np.array([[1, -angle, 0], [angle, 1, 0], [0, 0, 1]])
     about = geometry.translation(*(np.array([CROP.width, CROP.height]) * SCALE / 2))
     H_true = geometry.compose(geometry.inverse(geometry.scaling(SCALE)), about, turn, geometry.inverse(about))
-    field = lr_crop(lr_seeing(hr, H_true)).residuals(hr, GRID, SIGMA)
+    field = lr_crop(lr_seeing(hr, H_true)).residuals(look(hr), GRID)
     offset = (field.points_lr - [CROP.x + CROP.width / 2, CROP.y + CROP.height / 2]) * SCALE
     expected = -angle * np.stack([-offset[:, 1], offset[:, 0]], axis=1)
     np.testing.assert_allclose(field.shifts_hr_px, expected, atol=0.12)
@@ -72,7 +79,7 @@ def test_a_turn_shows_as_a_turning_field() -> None:
 def test_blocks_without_texture_have_no_weight() -> None:
     hr = published(np.full((CROP.height * SCALE, CROP.width * SCALE, 3), 0.5, np.float32))
     flat = lr_crop(np.full((CROP.height, CROP.width, 3), 0.5, np.float32))
-    field = flat.residuals(hr, GRID, SIGMA)
+    field = flat.residuals(look(hr), GRID)
     assert not field.weights.any()
     assert np.isnan(residuals.percentile(field, 50))
 
@@ -80,7 +87,7 @@ def test_blocks_without_texture_have_no_weight() -> None:
 def test_another_scene_does_not_correlate() -> None:
     hr, other = published(texture(0)), published(texture(1))
     crop = lr_crop(lr_seeing(other, geometry.inverse(geometry.scaling(SCALE))))
-    assert np.median(crop.residuals(hr, GRID, SIGMA).zncc) < 0.8
+    assert np.median(crop.residuals(look(hr), GRID).zncc) < 0.8
 
 
 @pytest.mark.parametrize("sigma", [5.0, 8.0, 12.0])
@@ -97,3 +104,27 @@ def test_brightness_error_is_the_mean_difference_of_blocks() -> None:
     crop = lr_crop(seen)
     assert crop.brightness_error(seen) == pytest.approx(0, abs=1e-6)
     assert crop.brightness_error(seen + np.float32(0.05)) == pytest.approx(0.05, rel=1e-3)
+
+
+def test_differing_content_is_counted_and_the_rest_is_not() -> None:
+    hr = published(texture())
+    seen = lr_seeing(hr, geometry.inverse(geometry.scaling(SCALE)))
+    assert lr_crop(seen).differing(look(hr), GRID) < 0.001
+    seen[20:40, 30:60] = 0.9
+    share = 20 * 30 / (CROP.width * CROP.height)
+    assert lr_crop(seen).differing(look(hr), GRID) == pytest.approx(share, rel=0.4)  # its blurred rim counts
+
+
+def test_clipped_pixels_neither_differ_nor_pull() -> None:
+    """Half of LR is clipped: its blocks say nothing, the others still find the shift."""
+    hr = published(texture())
+    H_true = geometry.compose(geometry.inverse(geometry.scaling(SCALE)), geometry.translation(-0.5, 0))
+    seen = lr_seeing(hr, H_true)
+    seen[:, :48] = 1.0
+    clipped = dataclasses.replace(lr_crop(seen), valid=np.arange(CROP.width) >= 50)
+    clipped = dataclasses.replace(clipped, valid=np.broadcast_to(clipped.valid, (CROP.height, CROP.width)))
+    assert clipped.differing(look(hr), GRID) < 0.002
+    field = clipped.residuals(look(hr), GRID)
+    left = field.points_lr[:, 0] < CROP.x + 36
+    assert not field.weights[left].any()
+    np.testing.assert_allclose(np.median(field.shifts_hr_px[field.weights > 0.5], axis=0), (0.5, 0), atol=0.04)

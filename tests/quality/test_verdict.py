@@ -14,6 +14,9 @@ GOOD = {
     "crop_side_lr_px": 144.0,
     "textured_fraction": 1.0,
     "zncc_block_p50": 0.98,
+    "clipped_fraction": 0.01,
+    "content_differs_fraction": 0.001,
+    "sigma_hr_px": 0.02,
     "residual_p50_hr_px": 0.1,
     "residual_p95_hr_px": 0.3,
 }
