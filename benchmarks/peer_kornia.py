@@ -27,14 +27,14 @@ def main(job: Path, answer: Path) -> None:
     rows, columns = (np.flatnonzero(covered.mean(axis=a) > 0.95 * covered.mean(axis=a).max()) for a in (1, 0))
     top, bottom, left, right = rows[0] + 8, rows[-1] - 8, columns[0] + 8, columns[-1] - 8
     source, target = (torch.from_numpy(i[top:bottom, left:right]).float()[None, None] / 255 for i in (warped, lr))
+    source *= target.mean() / source.mean()  # it knows no difference in brightness
     registrator = ImageRegistrator("homography", num_iterations=200, lr=1e-4, pyramid_levels=3, tolerance=1e-6)
     source_of_target = registrator.register(source, target)[0].detach().double().numpy()
-    # Its grid counts -1 .. 1 between pixel centres, its sampling between outer edges: both as they are.
+    # its coordinates: -1 and 1 are the outer edges of the first and the last pixel
     h, w = source.shape[-2:]
-    unit_of_px = np.array([[2 / (w - 1), 0, -1], [0, 2 / (h - 1), -1], [0, 0, 1]])
-    px_of_unit = np.array([[w / 2, 0, (w - 1) / 2], [0, h / 2, (h - 1) / 2], [0, 0, 1]])
+    unit_of_px = np.array([[2 / w, 0, 1 / w - 1], [0, 2 / h, 1 / h - 1], [0, 0, 1]])
     moved = np.array([[1, 0, left], [0, 1, top], [0, 0, 1.0]])
-    warped_of_lr = moved @ px_of_unit @ source_of_target @ unit_of_px @ np.linalg.inv(moved)
+    warped_of_lr = moved @ np.linalg.inv(unit_of_px) @ source_of_target @ unit_of_px @ np.linalg.inv(moved)
     H = np.linalg.inv(warped_of_lr) @ start
     answer.write_text(json.dumps((H / H[2, 2]).tolist()))
 

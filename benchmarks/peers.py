@@ -162,11 +162,15 @@ def _hugin_stack(bridge: Bridge) -> Matrix | None:
 
 
 def _hugin(bridge: Bridge, commands: list[list[str]]) -> Matrix | None:
-    """Run Hugin's programs in a folder of their own and read the control points they leave."""
+    """Run Hugin's programs in a folder of their own and read the control points they leave.
+
+    They expect images of one size that nearly lie on each other: the middle of the LR window has HR's field of view.
+    """
     size = Size(bridge.hr.shape[1], bridge.hr.shape[0])
-    lr = opencv.warp(bridge.lr, np.eye(3), size, "linear", outside="zero")  # it wants images of one size
+    left, top = (bridge.lr.shape[1] - size.width) // 2, (bridge.lr.shape[0] - size.height) // 2
+    middle = bridge.lr[top : top + size.height, left : left + size.width]
     with tempfile.TemporaryDirectory() as folder:
-        for name, grey in (("hr", bridge.hr), ("lr", lr)):
+        for name, grey in (("hr", bridge.hr), ("lr", middle)):
             (Path(folder) / f"{name}.png").write_bytes(opencv.encode_png(np.repeat(grey[..., None], 3, axis=2)))
         try:
             for command in commands:
@@ -176,7 +180,7 @@ def _hugin(bridge: Bridge, commands: list[list[str]]) -> Matrix | None:
         source, target = control_points((Path(folder) / "found.pto").read_text(encoding="utf-8"))
     if len(source) < 8:
         return None
-    return opencv.find_homography(source, target, threshold=_RANSAC_PX)[0]
+    return opencv.find_homography(source, target + np.array([left, top]), threshold=_RANSAC_PX)[0]
 
 
 def control_points(project: str) -> tuple[Array, Array]:
