@@ -135,7 +135,7 @@ def _published(
     before = lr_crop.seen(source, mapping, sigma)
     fitted = lr_crop.brightness(before, mapping)
     light = _photometry(fitted) if settings.brightness else Photometry(tone=_TONE)
-    published = warp.warp_hr(hr, mapping, crop, settings.scale, light)
+    published = warp.warp_hr(hr, mapping, crop, settings.scale, light, settings.interpolation)
 
     look = Look.of(source, sigma, fitted, _TONE)
     field = lr_crop.residuals(look, mapping)

@@ -15,6 +15,8 @@ __all__ = ["AlignSettings", "CropRequest", "RefineModel", "check_ranges", "crop_
 CropRequest: TypeAlias = str
 """``"default"``, ``"max"`` or ``"WxH"`` in LR px."""
 
+Interpolation: TypeAlias = Literal["cubic", "lanczos4"]
+
 RefineModel: TypeAlias = Literal["none", "homography", "radial"]
 """What direct refinement fits: nothing, a homography, or a homography and the radial distortion of the HR lens."""
 
@@ -45,6 +47,9 @@ class AlignSettings:
     scale: int = setting(8, "HR pixels per LR pixel of the published pairs", at_least=1, at_most=16)
     iters: int = setting(3, "SIFT registrations, the rough one included", at_least=1, at_most=20)
     refine: RefineModel = setting("radial", "direct refinement after SIFT; radial fits the HR lens' distortion too")
+    interpolation: Interpolation = setting(
+        "cubic", "kernel that warps the published HR; lanczos4 is sharper and slower"
+    )
     crop: CropRequest = setting("default", "LR crop: WxH, 'max' or 'default' (57.6 % of the HR frame)", unit="LR px")
     brightness: bool = setting(True, "bring the published HR to LR's brightness")
     max_residual_p50: float = setting(0.75, "median residual above which a pair is rejected", unit="HR px", at_least=0)

@@ -24,7 +24,7 @@ _PER_MILLE = 288
 """Half the share of the HR frame that is published, in ‰: 3456×2304 of 6000×4000, as in the paper. A whole number,
 because .288·6000/8 in floating point falls just short of 216."""
 
-_HR_MARGIN = 2.0
+_HR_MARGIN = 4.0
 """HR px that a published pixel keeps from the capture's border, so that the interpolation never reaches beyond it."""
 
 

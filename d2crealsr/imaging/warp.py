@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.settings import Interpolation
     from d2crealsr.types import Array, Crop, Image, Matrix, Photometry
 
 __all__ = ["grid_to_lr", "published_positions", "warp_hr"]
@@ -45,7 +46,14 @@ def published_positions(points: Array, mapping: CaptureMapping, crop: Crop, scal
     return mapping.lr_to_hr(geometry.project(grid_to_lr(crop, scale), points))
 
 
-def warp_hr(hr: Image, mapping: CaptureMapping, crop: Crop, scale: int, light: Photometry) -> Image:
+def warp_hr(
+    hr: Image,
+    mapping: CaptureMapping,
+    crop: Crop,
+    scale: int,
+    light: Photometry,
+    interpolation: Interpolation = "cubic",
+) -> Image:
     """The published HR: linearised, warped once in float, brought to LR's brightness, encoded and rounded once.
 
     Parameters
@@ -60,6 +68,8 @@ def warp_hr(hr: Image, mapping: CaptureMapping, crop: Crop, scale: int, light: P
         HR px per LR px of the published pair.
     light : Photometry
         Tone curve, gain, offset and illumination field.
+    interpolation : {"cubic", "lanczos4"}
+        Kernel; ADR 0005 has what each costs and keeps.
 
     Returns
     -------
@@ -75,10 +85,10 @@ def warp_hr(hr: Image, mapping: CaptureMapping, crop: Crop, scale: int, light: P
             geometry.inverse(mapping.H_hr_to_lr),
             grid_to_lr(crop, scale),
         )
-        warped = opencv.warp(linear, H_grid_to_part, size, "cubic")
+        warped = opencv.warp(linear, H_grid_to_part, size, interpolation)
     else:
         p = _between_nodes(nodes - origin, size)
-        warped = opencv.remap(linear, p[..., 0], p[..., 1], "cubic")
+        warped = opencv.remap(linear, p[..., 0], p[..., 1], interpolation)
     illumination = None
     if light.field_x or light.field_y or light.field_r2:
         illumination = _between_nodes(_field_at(nodes, light, mapping), size)
