@@ -11,6 +11,10 @@ from click.testing import CliRunner
 import alignment
 import opencv_recipes
 import peers
+from d2crealsr import opencv
+from d2crealsr.imaging import geometry
+from d2crealsr.imaging.degrade import zncc
+from d2crealsr.types import Size
 from scenes import captures_of
 from tables import read_csv
 
@@ -90,6 +94,22 @@ def test_skimage_peers_align(mini: BenchScene, cache: Path) -> None:
         H = peer.align(hr, lr, 8)
         assert H is not None, peer.name
         assert mini.error_of(alignment._mapping(mini, H), mini.true_crop).mean < 8
+
+
+def test_what_peers_get_lies_where_it_is_said_to(mini: BenchScene, cache: Path) -> None:
+    bridge = peers.Bridge.of(*captures_of(mini, cache), 8)
+    H = geometry.compose(bridge.H_lr_to_lr2, mini.truth.H_hr_to_lr, geometry.inverse(bridge.H_hr_to_hr4))
+    inner = np.s_[150:250, 100:200] if bridge.lr.shape[0] > bridge.lr.shape[1] else np.s_[150:250, 225:375]
+
+    def likeness(x: float, y: float) -> float:
+        moved = geometry.inverse(geometry.compose(geometry.translation(x, y), H))
+        size = Size(bridge.lr.shape[1], bridge.lr.shape[0])
+        return zncc(opencv.warp(bridge.hr, moved, size, "cubic")[inner], bridge.lr[inner])
+
+    for axis in ((1.0, 0.0), (0.0, 1.0)):
+        below, at, above = (likeness(step * axis[0], step * axis[1]) for step in (-1, 0, 1))
+        peak = (below - above) / (2 * (below - 2 * at + above))
+        assert abs(peak) < 0.12  # a forgotten half pixel is .375 of these pixels
 
 
 def test_control_points_of_the_first_two_images() -> None:
