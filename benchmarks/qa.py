@@ -169,7 +169,8 @@ def _changed(settings: AlignSettings, changes: Sequence[str]) -> AlignSettings:
         name, _, text = change.partition("=")
         if not hasattr(settings, name) or not text:
             raise SettingsError(f"set: got {change!r}, expected NAME=VALUE with NAME a setting of align; change --set")
-        values[name] = type(getattr(settings, name))(text)
+        kind = type(getattr(settings, name))
+        values[name] = text.lower() == "true" if kind is bool else kind(text)
     return AlignSettings(**values)
 
 

@@ -8,6 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 import qa
+from d2crealsr.errors import SettingsError
 from d2crealsr.settings import AlignSettings
 from tables import read_csv
 
@@ -60,6 +61,13 @@ def test_wrong_verdicts_are_told_with_their_statistics() -> None:
     lines = qa.wrong_verdicts(ROWS)
     assert [line.split(":")[0] for line in lines] == ["accepted bad", "rejected good"]
     assert all("zncc=0.97" in line for line in lines)
+
+
+def test_settings_are_read_as_what_they_are() -> None:
+    changed = qa._changed(AlignSettings(), ["iters=2", "brightness=False", "min_zncc=0.5", "refine=none"])
+    assert (changed.iters, changed.brightness, changed.min_zncc, changed.refine) == (2, False, 0.5, "none")
+    with pytest.raises(SettingsError, match="expected NAME=VALUE"):
+        qa._changed(AlignSettings(), ["min_znc=0.5"])
 
 
 def test_small_run_and_judging_it_again(cache: Path, tmp_path: Path) -> None:
