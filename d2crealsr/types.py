@@ -99,7 +99,8 @@ class ResidualField:
     weights : (N,) ndarray
         Confidence in [0, 1]; 0 where a block has no texture to measure with.
     zncc : (N,) ndarray
-        Zero-mean normalised cross-correlation of the block once its shift is taken out, 0 … 1.
+        Zero-mean normalised cross-correlation of the block once its shift is taken out, 0 … 1; nan where LR is clipped
+        or flat.
     """
 
     points_lr: Array

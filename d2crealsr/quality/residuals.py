@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.types import Array, Crop
 
-__all__ = ["measure", "percentile"]
+__all__ = ["measure", "measured_share", "percentile", "typical_zncc"]
 
 Float32 = NDArray[np.float32]
 
@@ -108,6 +108,18 @@ def percentile(field: ResidualField, q: float) -> float:
     return float(np.interp(q / 100, share, lengths[order]))
 
 
+def typical_zncc(field: ResidualField) -> float:
+    """Median correlation over the blocks in which LR shows anything; nan without any."""
+    shown = np.isfinite(field.zncc)
+    return float(np.median(field.zncc[shown])) if shown.any() else float("nan")
+
+
+def measured_share(field: ResidualField) -> float:
+    """Of the blocks that are not clipped, the share with enough texture to measure a shift, 0 … 1."""
+    shown = np.isfinite(field.zncc)
+    return float(np.mean(field.weights[shown] > 0)) if shown.any() else 0.0
+
+
 def _blocks(size: Size, margin: int) -> _Blocks:
     """Equal blocks of about 24 LR px (less in small crops) that cover a crop but for a margin and less than a block."""
     side = int(np.clip(min(size) // 5, 12, 24))
@@ -152,4 +164,5 @@ def _fit_blocks(
     variance = unexplained / np.maximum(count - 4, 1) * (inverse[:, 0, 0] + inverse[:, 1, 1])
     error = np.where(solvable, np.sqrt(np.maximum(variance, 0)) / gain, np.inf)
     zncc = np.sqrt(np.clip(1 - unexplained / np.maximum(spread, 1e-30), 0, 1))
-    return np.where(solvable[:, None], shift, 0.0), error, np.where(solvable, zncc, 0.0)
+    zncc = np.where(solvable, zncc, np.where(enough, 0.0, np.nan))
+    return np.where(solvable[:, None], shift, 0.0), error, zncc

@@ -1,0 +1,152 @@
+"""Direct refinement on captures made by the forward model itself, with every nuisance it claims to fit."""
+
+import numpy as np
+import pytest
+
+from d2crealsr import opencv
+from d2crealsr.imaging import degrade, geometry, photometry
+from d2crealsr.registration import demosaic
+from d2crealsr.registration.refine import refine
+from d2crealsr.types import Size
+
+SCALE = 8
+HR = Size(1200, 800)
+LR = Size(220, 180)
+SIGMA = 7.5
+TONE = "srgb"
+
+
+def hr_capture(seed: int = 0) -> np.ndarray:
+    """A colourful texture with detail at several scales, 8 bit."""
+    rng = np.random.default_rng(seed)
+    light = np.full((HR.height, HR.width, 3), 0.35, np.float32)
+    for cells in (10, 36, 110):
+        for colour in ((1, 1, 1), (1, 0.2, -0.4)):
+            noise = rng.normal(0, 0.05, (cells * 2 // 3, cells)).astype(np.float32)
+            light += opencv.resize(noise, HR, "cubic")[..., None] * np.array(colour, np.float32)
+    return photometry.quantised(np.clip(light, 0.01, 0.9), TONE, np.dtype(np.uint8))
+
+
+def true_mapping(k1_hr: float = 0.0) -> geometry.CaptureMapping:
+    angle = np.radians(0.8)
+    turn = np.array([[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]])
+    about = geometry.translation(*geometry.frame_centre(HR))
+    tilt = np.array([[1, 0, 0], [0, 1, 0], [2e-6, -1e-6, 1]])
+    H = geometry.compose(
+        geometry.translation(33.4, 38.7),
+        geometry.inverse(geometry.scaling(7.9)),
+        about,
+        turn,
+        tilt,
+        geometry.inverse(about),
+    )
+    return geometry.CaptureMapping(H_hr_to_lr=H, hr_size=HR, lr_size=LR, k1_hr=k1_hr)
+
+
+def lr_capture(
+    hr: np.ndarray, mapping: geometry.CaptureMapping, *, phase: demosaic.Phase | None = None, noise: float = 0.003
+) -> np.ndarray:
+    """What LR would show: blurred, darker, of another white balance, vignetted, noisy, 8 bit."""
+    linear = photometry.to_linear(hr, TONE)
+    p_hr = mapping.lr_to_hr(geometry.pixel_centres(LR))
+    blurred = degrade.LinearReduced(linear, linear[..., 0], 1).blurred(linear, SIGMA)
+    seen = degrade.sample(blurred, 1, p_hr)
+    x, y = np.moveaxis(geometry.UnitFrame.of(HR).of_points(p_hr), -1, 0)
+    field = 1 + 0.05 * x - 0.03 * y - 0.15 * (x**2 + y**2)
+    lit = (seen * (field[..., None] * np.array([0.75, 0.8, 0.85])) + 0.004).astype(np.float32)
+    if phase is not None:
+        lit = demosaic.through_mosaic(lit, phase, (0, 0))
+    lit = lit + np.random.default_rng(3).normal(0, noise, lit.shape).astype(np.float32) * np.sqrt(np.maximum(lit, 0.01))
+    return photometry.quantised(lit.astype(np.float32), TONE, np.dtype(np.uint8))
+
+
+def started_off(mapping: geometry.CaptureMapping, hr_px: float) -> geometry.CaptureMapping:
+    """The homography alone, displaced and turned a little."""
+    off = np.array([[1.0004, 0.0003, hr_px], [-0.0002, 0.9998, -hr_px], [0, 0, 1]])
+    H = geometry.compose(mapping.H_hr_to_lr, off)
+    return geometry.CaptureMapping(H_hr_to_lr=H, hr_size=HR, lr_size=LR)
+
+
+def error_hr_px(found: geometry.CaptureMapping, true: geometry.CaptureMapping) -> np.ndarray:
+    p_hr = geometry.central_grid(HR)
+    return SCALE * np.linalg.norm(found.hr_to_lr(p_hr) - true.hr_to_lr(p_hr), axis=-1)
+
+
+def refined(hr: np.ndarray, lr: np.ndarray, start: geometry.CaptureMapping, model: str = "homography"):
+    source = degrade.reduced(hr, SCALE, TONE)
+    return refine(source, lr, start, sigma_hr_px=9.0, model=model, tone=TONE)
+
+
+@pytest.mark.parametrize("start_hr_px", [0.5, 4.0, 12.0])
+def test_the_optimum_does_not_depend_on_the_start(start_hr_px: float) -> None:
+    hr, true = hr_capture(), true_mapping()
+    found = refined(hr, lr_capture(hr, true), started_off(true, start_hr_px))
+    assert found is not None
+    assert found.converged
+    assert error_hr_px(found.mapping, true).max() < 0.06
+    assert found.sigma_blur_hr_px == pytest.approx(SIGMA, rel=0.05)
+
+
+@pytest.mark.parametrize("k1", [0.0, 0.005, -0.02])
+def test_the_lens_is_fitted_with_the_homography(k1: float) -> None:
+    hr, true = hr_capture(), true_mapping(k1_hr=k1)
+    found = refined(hr, lr_capture(hr, true), started_off(true, 2.0), "radial")
+    assert found is not None
+    assert found.mapping.k1_hr == pytest.approx(k1, abs=2e-4)
+    assert error_hr_px(found.mapping, true).max() < 0.08
+
+
+def test_without_a_lens_there_is_none() -> None:
+    hr, true = hr_capture(), true_mapping(k1_hr=0.01)
+    found = refined(hr, lr_capture(hr, true), started_off(true, 2.0), "homography")
+    assert found is not None
+    assert found.mapping.k1_hr == 0
+    assert error_hr_px(found.mapping, true).max() > 0.1
+
+
+@pytest.mark.parametrize("phase", list(demosaic.PHASES))
+def test_the_colour_filter_is_recognised_and_left_out(phase: demosaic.Phase) -> None:
+    hr, true = hr_capture(), true_mapping()
+    found = refined(hr, lr_capture(hr, true, phase=phase, noise=0.001), started_off(true, 2.0))
+    assert found is not None
+    assert found.phase == phase
+    assert found.sigma_blur_hr_px == pytest.approx(SIGMA, rel=0.05)
+    assert error_hr_px(found.mapping, true).max() < 0.06
+
+
+def test_no_filter_is_seen_where_there_is_none() -> None:
+    hr, true = hr_capture(), true_mapping()
+    found = refined(hr, lr_capture(hr, true, noise=0.001), started_off(true, 2.0))
+    assert found is not None
+    assert found.phase is None
+
+
+def test_clipped_and_covered_pixels_do_not_pull() -> None:
+    hr, true = hr_capture(), true_mapping()
+    lr = lr_capture(hr, true)
+    lr[60:90, 80:120] = 255
+    lr[100:120, 60:90] = np.random.default_rng(0).integers(0, 256, (20, 30, 3))
+    found = refined(hr, lr, started_off(true, 2.0))
+    assert found is not None
+    assert error_hr_px(found.mapping, true).max() < 0.15
+
+
+def test_the_predicted_error_covers_the_true_one() -> None:
+    """Over noise draws, rms true over rms predicted error lies within a factor of two: the order is right."""
+    hr, true = hr_capture(), true_mapping()
+    clean = lr_capture(hr, true, noise=0.0).astype(np.float64)
+    squares, predicted = [], []
+    for seed in range(6):
+        noisy = clean + np.random.default_rng(seed).normal(0, 4, clean.shape)
+        found = refined(hr, np.clip(np.rint(noisy), 0, 255).astype(np.uint8), started_off(true, 1.0))
+        assert found is not None
+        squares.append(np.mean(error_hr_px(found.mapping, true) ** 2))
+        predicted.append(found.standard_error(geometry.central_grid(HR).reshape(-1, 2)) ** 2)
+    assert 0.5 < np.sqrt(np.mean(squares) / np.mean(predicted)) < 2
+
+
+def test_nothing_to_hold_on_to_gives_no_false_certainty() -> None:
+    hr, true = hr_capture(), true_mapping()
+    grey = np.random.default_rng(0).integers(118, 122, (LR.height, LR.width, 3)).astype(np.uint8)
+    found = refined(hr, grey, started_off(true, 2.0))
+    assert found is None or found.standard_error(geometry.central_grid(HR).reshape(-1, 2)) > 0.5
