@@ -96,8 +96,9 @@ def measure(scene: BenchScene, cache: Path | None, only: str, with_peers: bool) 
     hr, lr = captures_of(scene, cache)
     methods: dict[str, Callable[[], Estimate | None]] = {}
     if only != "opencv":
-        methods |= {n: lambda s=s: _ours(scene, hr, lr, s) for n, s in OURS.items()}  # type: ignore[misc]
-    if only != "ours":
+        ours = {DEFAULT: OURS[DEFAULT]} if only == "default" else OURS
+        methods |= {n: lambda s=s: _ours(scene, hr, lr, s) for n, s in ours.items()}  # type: ignore[misc]
+    if only in ("all", "opencv"):
         recipes = opencv_recipes.RECIPES
         methods |= {n: lambda f=f: _of_homography(scene, f(hr, lr, scene.scale)) for n, f in recipes.items()}  # type: ignore[misc]
     rows = [_row(scene, name, method) for name, method in methods.items()]
@@ -226,7 +227,7 @@ def run(scenes: Sequence[BenchScene], *, cache: Path | None, only: str, with_pee
 @click.option("--seed", type=int, default=100, show_default=True, help="First seed of --scenes.")
 @click.option("--size", type=click.Choice(list(SIZES)), default="half", show_default=True, help="Capture size.")
 @click.option("--nuisance", type=click.Choice([PLAIN, *NUISANCES]), default=PLAIN, show_default=True)
-@click.option("--only", type=click.Choice(["all", "ours", "opencv"]), default="all", show_default=True)
+@click.option("--only", type=click.Choice(["all", "ours", "default", "opencv"]), default="all", show_default=True)
 @click.option("--peers", "with_peers", is_flag=True, help="Also other tools, each in its environment under .peers/.")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Scenes at a time; 0: one a core.")
 @click.option("--cache", type=click.Path(path_type=Path), help="Keep the simulated captures here.")
