@@ -99,6 +99,7 @@ def released_config(divergence: Arrays, convergence: Arrays, name: str = "checkp
         convergence_features=width,
         convergence_bias="fusion_final.0.conv.bias" in convergence,
         convergence_relu=True,
+        convergence_gain=1.0,
     )
 
 

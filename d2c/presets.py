@@ -27,7 +27,7 @@ PRESETS: dict[str, Preset] = {
         "the paper's structure and schedule; for GPUs",
     ),
     "released": Preset(
-        D2CConfig(convergence_bias=False, convergence_relu=True),
+        D2CConfig(convergence_bias=False, convergence_relu=True, convergence_gain=1.0),
         TrainConfig(
             joint=True,
             weight_decay=1e-8,

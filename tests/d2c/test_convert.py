@@ -116,7 +116,7 @@ def test_the_full_structure_has_all_its_keys(tmp_path):
     D, C = released(8, n=64, groups=2, blocks=4, narrow=4, width=64)
     (tmp_path / "released.pkl").write_bytes(pickle.dumps({"state_dict_D": D, "state_dict_C": C}))
     config = convert(tmp_path / "released.pkl", tmp_path / "ours.safetensors")
-    assert config == d2c.D2CConfig(convergence_bias=False, convergence_relu=True)
+    assert config == d2c.D2CConfig(convergence_bias=False, convergence_relu=True, convergence_gain=1.0)
 
 
 def test_fortran_order_big_endian_and_half_precision():

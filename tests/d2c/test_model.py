@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from d2c import D2CSR, D2CConfig
 from d2c.errors import ConfigError
 
-SMALL = D2CConfig(scale=2, features=6, groups=1, blocks=1, reduction=3, convergence_features=5)
+SMALL = D2CConfig(scale=2, features=6, groups=1, blocks=1, reduction=3, convergence_features=5, convergence_gain=1.0)
 
 
 def count(parameters):

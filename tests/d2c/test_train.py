@@ -143,7 +143,7 @@ def test_resume_is_bit_for_bit(pairs, tmp_path, changes):
     assert (tmp_path / "broken/log.csv").read_text() == (tmp_path / "whole/log.csv").read_text()
 
 
-LONG = {"steps": 100, "steps_convergence": 100, "log_every": 3, "save_every": 7, "validate_every": 50}
+LONG = {"steps": 60, "steps_convergence": 60, "log_every": 3, "save_every": 7, "validate_every": 50}
 
 
 def start(pairs, out):
