@@ -215,3 +215,40 @@ def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int, debug: bool)
         write_text(csv, result.table.to_csv(index=False))
     click.echo(console.validation_summary(result))
     return FINDINGS if result.findings else 0
+
+
+@main.command(
+    cls=SettingsCommand,
+    settings="d2crealsr.quality.existing:AuditSettings",
+    epilog="Exit code: 0 clean, 4 findings, 2 wrong use or no known layout.",
+)
+@click.argument("folder", type=_PATH, metavar="DIR")
+@click.option("--scale", type=click.IntRange(1, 16), help="Only pairs of this scale.")
+@click.option("--out", type=_PATH, metavar="CSV", help="Write the table to this file as well.")
+@click.option("--fields", type=_PATH, metavar="CSV", help="Write the residual fields, block by block, to this file.")
+@_JOBS
+@_DEBUG
+def audit(
+    folder: Path, scale: int | None, out: Path | None, fields: Path | None, jobs: int, debug: bool, **settings: Any
+) -> int:
+    """Measure how well existing pairs are aligned.
+
+    DIR is a folder of pairs, of one size or HR a whole number of times larger: a pairs folder, RealSR, DRealSR,
+    City100, or two folders HR and LR. Nothing in it is modified.
+
+    \b
+    d2crealsr audit RealSR/Canon/Test/4
+    d2crealsr audit pairs/ --out audit.csv --jobs 0
+    """
+    from d2crealsr import console
+    from d2crealsr.quality.audit import audit as run
+    from d2crealsr.quality.existing import AuditSettings
+    from d2crealsr.store.files import write_text
+
+    with console.audit_progress() as listener:
+        result = run(folder, scale=scale, settings=AuditSettings(**settings), jobs=jobs or -1, on_pair=listener)
+    for path, table in ((out, result.table), (fields, result.fields)):
+        if path is not None:
+            write_text(path, table.to_csv(index=False, float_format="%.6g"))
+    click.echo(console.audit_summary(result))
+    return FINDINGS if result.findings else 0

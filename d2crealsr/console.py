@@ -16,10 +16,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from d2crealsr.build import BuildResult, Event
+    from d2crealsr.quality.audit import AuditResult, PairDone
     from d2crealsr.quality.validate import ValidationResult
     from d2crealsr.split import SplitResult
 
-__all__ = ["build_progress", "build_summary", "counter", "scene_line", "split_summary", "validation_summary"]
+__all__ = [
+    "audit_progress",
+    "audit_summary",
+    "build_progress",
+    "build_summary",
+    "counter",
+    "scene_line",
+    "split_summary",
+    "validation_summary",
+]
 
 _COLOURS = {"rejected": "yellow", "failed": "red"}
 
@@ -62,6 +72,21 @@ def counter(what: str, total: int | None) -> Iterator[Callable[[str], None]]:
             nonlocal done
             done += 1
             shown.advance(f"[{done}{f'/{total}' if total else ''}] {name}", noteworthy=False)
+
+        yield listen
+
+
+@contextlib.contextmanager
+def audit_progress() -> Iterator[Callable[[PairDone], None]]:
+    """A listener for :func:`d2crealsr.quality.audit.audit`, to standard error."""
+    with _shown("measuring") as shown:
+        shown.start(None)
+
+        def listen(pair: PairDone) -> None:
+            if pair.number == 1:
+                shown.start(pair.total)
+            line = f"[{pair.number}/{pair.total}] {pair.scene} {pair.verdict}"
+            shown.advance(f"{line}  ({pair.reason})" if pair.reason else line, noteworthy=bool(pair.reason))
 
         yield listen
 
@@ -173,9 +198,37 @@ def validation_summary(result: ValidationResult) -> str:
         "Over the accepted pairs, in HR px:",
     ]
     lines += [f"  {name.removesuffix('_hr_px')}: {value:.4g}" for name, value in result.summary.items()]
-    if result.findings:
-        lines += ["", click.style(f"{len(result.findings)} findings", fg="red", bold=True)]
-        lines += [f"  {finding}" for finding in result.findings]
-    else:
-        lines += ["", click.style("no findings", fg="green")]
-    return "\n".join(lines)
+    return "\n".join([*lines, *_findings(result.findings)])
+
+
+_AUDITED = (
+    "scene",
+    "scale",
+    "verdict",
+    "residual_p50_hr_px",
+    "residual_p95_hr_px",
+    "constant_hr_px",
+    "affine_hr_px",
+    "smooth_hr_px",
+    "rest_p50_hr_px",
+    "floor_p50_hr_px",
+    "floor_p95_hr_px",
+    "floor_smooth_hr_px",
+    "zncc",
+)
+
+
+def audit_summary(result: AuditResult) -> str:
+    """The table of pairs in HR px, how many have which verdict, and what is not as it should be."""
+    table = result.table[list(_AUDITED)].rename(columns=lambda name: name.removesuffix("_hr_px"))
+    lines = [table.to_string(index=False, float_format="{:.3f}".format, na_rep=""), ""]
+    lines.append(f"{len(table)} pairs, layout {result.layout}; in HR px, medians over the measured pairs:")
+    lines += [f"  {name.removesuffix('_hr_px')}: {v:.4g}" for name, v in result.summary.items() if name != "pairs"]
+    return "\n".join([*lines, *_findings(result.findings)])
+
+
+def _findings(findings: list[str]) -> list[str]:
+    if not findings:
+        return ["", click.style("no findings", fg="green")]
+    head = click.style(f"{len(findings)} findings", fg="red", bold=True)
+    return ["", head, *(f"  {finding}" for finding in findings)]

@@ -1,0 +1,99 @@
+"""The smooth part of a residual field: what one more affine correction could still take out, and what is left then.
+
+A field that is constant is a bias, one that is affine is an estimate that has not converged; what remains after both is
+lens, bend, parallax or the measurement's own noise.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from d2crealsr.quality import residuals
+
+if TYPE_CHECKING:
+    from d2crealsr.types import Array, Crop, Matrix, ResidualField
+
+__all__ = ["SmoothPart", "fit_smooth"]
+
+_TERMS = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SmoothPart:
+    """Constant and affine part of a residual field.
+
+    Attributes
+    ----------
+    constant : (2,) ndarray
+        The field's value at the crop's centre, which is its mean over the crop, (x, y) in HR px.
+    affine : (2, 2) ndarray
+        Its derivative: ``shift = constant + affine @ (point_lr − centre)``, HR px per LR px.
+    affine_hr_px : float
+        Root mean square length of the affine part over the crop.
+    rest : ResidualField
+        The field with both taken out.
+    """
+
+    constant: Array
+    affine: Matrix
+    affine_hr_px: float
+    rest: ResidualField
+
+    @property
+    def constant_hr_px(self) -> float:
+        """Length of the constant part."""
+        return float(np.hypot(*self.constant))
+
+    @property
+    def hr_px(self) -> float:
+        """Root mean square length of constant and affine part together, over the crop."""
+        return float(np.hypot(self.constant_hr_px, self.affine_hr_px))
+
+    def percentile_of_rest(self, q: float) -> float:
+        """The q-th percentile of what remains in HR px, blocks counted by weight."""
+        return residuals.percentile(self.rest, q)
+
+
+def fit_smooth(field: ResidualField, crop: Crop) -> SmoothPart:
+    """Fit a constant and an affine part to a residual field by least squares, blocks weighted by their confidence.
+
+    Parameters
+    ----------
+    field : ResidualField
+    crop : Crop
+        The part of the LR image that the field covers; sizes are root mean squares over it.
+
+    Returns
+    -------
+    SmoothPart
+        nan throughout where too few blocks have texture to fix an affine field.
+
+    Examples
+    --------
+    >>> from d2crealsr.types import Crop, ResidualField
+    >>> points = np.array([[0, 0], [8, 0], [0, 8], [8, 8.0]])
+    >>> shifts = 0.3 + 0.01 * (points - 4)
+    >>> field = ResidualField(points_lr=points, shifts_hr_px=shifts, weights=np.ones(4), zncc=np.ones(4))
+    >>> fit_smooth(field, Crop(0, 0, 9, 9)).constant.round(3)
+    array([0.3, 0.3])
+    """
+    centre = np.array([crop.x + (crop.width - 1) / 2, crop.y + (crop.height - 1) / 2])
+    half = np.array([max(crop.width, 2), max(crop.height, 2)]) / 2
+    design = np.concatenate([np.ones((len(field.points_lr), 1)), (field.points_lr - centre) / half], axis=1)
+    root = np.sqrt(field.weights)[:, None]
+    solution, _, rank, _ = np.linalg.lstsq(design * root, field.shifts_hr_px * root, rcond=1e-6)
+    if rank < _TERMS:
+        solution = np.full((_TERMS, 2), np.nan)
+    affine = (solution[1:] / half[:, None]).T
+    # x and y are independent and even over the crop, whose variance is (side² − 1)/12 pixel by pixel.
+    variance = (np.array([crop.width, crop.height], dtype=np.float64) ** 2 - 1) / 12
+    return SmoothPart(
+        constant=solution[0],
+        affine=affine,
+        affine_hr_px=float(np.sqrt(np.sum(affine**2 * variance))),
+        rest=dataclasses.replace(field, shifts_hr_px=field.shifts_hr_px - design @ solution),
+    )
