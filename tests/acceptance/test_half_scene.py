@@ -1,0 +1,62 @@
+"""One scene of half size from capture to table, its error asserted loosely against what the method measures."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from d2crealsr.build import build
+from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.quality.mapping_error import mapping_error
+from d2crealsr.quality.validate import AGREEMENT_HR_PX, validate
+from d2crealsr.simulate import SimulateSettings, simulate
+from d2crealsr.store.pairs import read_alignment, read_manifest
+from d2crealsr.types import Crop, Size
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.mark.slow
+def test_matrix_and_pixels_of_a_half_scene(tmp_path: Path) -> None:
+    raw, pairs = tmp_path / "raw", tmp_path / "pairs"
+    truth = simulate(raw, settings=SimulateSettings(size="half", scenes=1)).iloc[0]
+    build(raw, pairs)
+    row = read_manifest(pairs).iloc[0]
+    assert (row["lr_width"], row["lr_height"]) == (216, 144)
+
+    def error_of(estimate: object) -> float:
+        """Mean error, in HR px, of a row with h00 … h22 and k1."""
+        mappings = (
+            CaptureMapping(
+                H_hr_to_lr=np.array([[of[f"h{i}{j}"] for j in range(3)] for i in range(3)], dtype=float),
+                hr_size=Size(truth["hr_width"], truth["hr_height"]),
+                lr_size=Size(truth["lr_width"], truth["lr_height"]),
+                k1_hr=of["k1_hr"],
+            )
+            for of in (estimate, truth)
+        )
+        crop = Crop(*(int(row[name]) for name in ("lr_x", "lr_y", "lr_width", "lr_height")))
+        return mapping_error(*mappings, crop, 8).mean
+
+    stages = read_alignment(pairs)
+    assert stages["stage"].tolist()[:2] == ["rough", "sift"]
+    assert stages["stage"].tolist()[-1] == "direct"
+    assert error_of(stages[stages["stage"] == "sift"].iloc[-1]) < 0.25
+    assert error_of(stages.iloc[-1]) < 0.06
+
+    result = validate(pairs, raw / "truth.csv", jobs=1)
+    assert result.findings == []
+    scene = result.table.iloc[0]
+    assert scene["status"] == "accepted"
+    assert scene["true_error_mean_hr_px"] == pytest.approx(error_of(row), abs=1e-6)
+    assert scene["true_error_mean_hr_px"] < 0.06
+    assert scene["true_error_max_hr_px"] < 0.2
+    assert result.floor_hr_px < 0.01
+    signed = np.hypot(
+        scene["pixel_shift_x_hr_px"] - scene["true_error_x_hr_px"],
+        scene["pixel_shift_y_hr_px"] - scene["true_error_y_hr_px"],
+    )
+    assert signed < AGREEMENT_HR_PX == 0.03
