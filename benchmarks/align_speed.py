@@ -194,8 +194,7 @@ def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None, small
     print(text)
     if out:
         write_csv(out.with_name(out.name + ".csv"), [row])
-        command = " ".join(["python", *sys.argv])
-        write_text(out.with_name(out.name + ".txt"), f"{text}\n\n{provenance(command)}\n")
+        write_text(out.with_name(out.name + ".txt"), f"{text}\n\n{provenance(sys.argv)}\n")
 
 
 if __name__ == "__main__":

@@ -257,8 +257,7 @@ def main(
     print(tables)
     if out:
         write_csv(out.with_name(out.name + "-scenes.csv"), rows)
-        command = " ".join(["python", *sys.argv])
-        write_text(out.with_name(out.name + ".txt"), f"{tables}\n\n{provenance(command)}\n")
+        write_text(out.with_name(out.name + ".txt"), f"{tables}\n\n{provenance(sys.argv)}\n")
 
 
 if __name__ == "__main__":

@@ -211,8 +211,7 @@ def main(
     print("\n" + "\n".join(wrong_verdicts(rows) or ["no bad pair accepted, no good pair rejected"]))
     if out:
         write_csv(out.with_name(out.name + "-scenes.csv"), rows)
-        command = " ".join(["python", *sys.argv])
-        write_text(out.with_name(out.name + ".txt"), f"{text}\n\n{provenance(command)}\n")
+        write_text(out.with_name(out.name + ".txt"), f"{text}\n\n{provenance(sys.argv)}\n")
 
 
 if __name__ == "__main__":

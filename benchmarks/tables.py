@@ -5,19 +5,22 @@ from __future__ import annotations
 import csv
 import io
 import platform
+import shlex
 from datetime import UTC, datetime
 from importlib import metadata
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from d2crealsr.store.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
-__all__ = ["Row", "cell", "provenance", "read_csv", "text_table", "write_csv"]
+__all__ = ["Row", "cell", "command_line", "provenance", "read_csv", "text_table", "write_csv"]
 
 Row: TypeAlias = "dict[str, Any]"
+
+_LOCAL = ("--cache", "--out")
 
 _PACKAGES = ("d2crealsr", "numpy", "scipy", "opencv-contrib-python", "scikit-image")
 
@@ -61,8 +64,27 @@ def read_csv(path: Path) -> list[dict[str, str]]:
         return [{name: value for name, value in row.items() if value != ""} for row in csv.DictReader(file)]
 
 
-def provenance(command: str) -> str:
+def command_line(arguments: Sequence[str]) -> str:
+    """A program's command as anybody can repeat it: without the folders of this machine, which change no figure.
+
+    Examples
+    --------
+    >>> command_line(["/here/benchmarks/qa.py", "--seeds", "0..7", "--cache", "/there", "--jobs", "2"])
+    'python benchmarks/qa.py --seeds 0..7 --jobs 2'
+    """
+    kept, rest = ["python", f"benchmarks/{Path(arguments[0]).name}"], list(arguments[1:])
+    while rest:
+        argument = rest.pop(0)
+        if argument in _LOCAL:
+            rest = rest[1:]
+        elif not argument.startswith(tuple(f"{option}=" for option in _LOCAL)):
+            kept.append(argument)
+    return shlex.join(kept)
+
+
+def provenance(arguments: Sequence[str]) -> str:
     """Command, date, machine and versions: what a stored figure must stand beside."""
+    command = command_line(arguments)
     versions = [f"python {platform.python_version()}"]
     for name in _PACKAGES:
         try:
