@@ -18,6 +18,7 @@ from d2crealsr.types import Crop, Size
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.types import Array, Image, ResidualField
 
 __all__ = ["MEASURED", "AuditSettings", "PairEvidence", "Verdict", "judge", "measure_pair"]
@@ -52,6 +53,8 @@ MEASURED = (
 _TONE = "srgb"
 _MIN_WEIGHT = 8.0
 """Blocks, counted by weight, that an affine field of six numbers must rest on."""
+_HARMLESS_LR_PX = 0.1
+"""Smooth part up to which blur and brightness are found well enough without taking it out first."""
 _REACH_LR_PX = 3.0
 """Shift up to which blocks are measured well; beyond it the coarse shift of the whole image tells more."""
 
@@ -111,11 +114,14 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
     """
     crop, mapping = Crop(0, 0, lr.shape[1], lr.shape[0]), _as_published(lr, scale)
     source, lr_crop = degrade.reduced(hr, scale, _TONE), LrCrop.of(lr, crop, scale, _TONE)
-    sigma = lr_crop.blur(source, mapping)
-    seen = lr_crop.seen(source, mapping, sigma)
-    look = Look.of(source, sigma, lr_crop.brightness(seen, mapping), _TONE)
+    look = _look(source, lr_crop, mapping)
     field = lr_crop.residuals(look, mapping)
     smooth = fit_smooth(field, crop)
+    if field.weights.sum() >= _MIN_WEIGHT and smooth.hr_px > _HARMLESS_LR_PX * scale:
+        # What is displaced looks blurred: find blur and brightness where HR really lies, then measure where it is put.
+        look = _look(source, lr_crop, smooth.taken_out(mapping))
+        field = lr_crop.residuals(look, mapping)
+        smooth = fit_smooth(field, crop)
     control = zero_shift_control(lr_crop, look, mapping, field).residuals(look, mapping)
     alike = likeness.compare(look.through(mapping, lr_crop.positions), lr_crop.encoded, lr_crop.valid, field, crop)
     values = (
@@ -136,10 +142,17 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
         alike.unlike,
         *(scale * alike.shift_lr_px),
         alike.contrast,
-        sigma,
-        lr_crop.brightness_error(seen),
+        look.sigma_hr_px,
+        lr_crop.brightness_error(lr_crop.seen(source, mapping, look.sigma_hr_px)),
     )
     return PairEvidence(statistics=dict(zip(MEASURED, map(float, values), strict=True)), field=field)
+
+
+def _look(source: LinearReduced, lr_crop: LrCrop, mapping: geometry.CaptureMapping) -> Look:
+    """HR as LR's camera would have developed it, blur and brightness found under a mapping."""
+    sigma = lr_crop.blur(source, mapping)
+    light = lr_crop.brightness(lr_crop.seen(source, mapping, sigma), mapping)
+    return Look.of(source, sigma, light, _TONE)
 
 
 def _as_published(lr: Image, scale: int) -> geometry.CaptureMapping:

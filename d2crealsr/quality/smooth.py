@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from d2crealsr.quality import residuals
+from d2crealsr.imaging import geometry
 
 if TYPE_CHECKING:
+    from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.types import Array, Crop, Matrix, ResidualField
 
 __all__ = ["SmoothPart", "fit_smooth"]
@@ -34,6 +35,8 @@ class SmoothPart:
         Its derivative: ``shift = constant + affine @ (point_lr − centre)``, HR px per LR px.
     affine_hr_px : float
         Root mean square length of the affine part over the crop.
+    centre : (2,) ndarray
+        Of the crop, in LR px.
     rest : ResidualField
         The field with both taken out.
     """
@@ -41,6 +44,7 @@ class SmoothPart:
     constant: Array
     affine: Matrix
     affine_hr_px: float
+    centre: Array
     rest: ResidualField
 
     @property
@@ -53,9 +57,13 @@ class SmoothPart:
         """Root mean square length of constant and affine part together, over the crop."""
         return float(np.hypot(self.constant_hr_px, self.affine_hr_px))
 
-    def percentile_of_rest(self, q: float) -> float:
-        """The q-th percentile of what remains in HR px, blocks counted by weight."""
-        return residuals.percentile(self.rest, q)
+    def taken_out(self, mapping: CaptureMapping) -> CaptureMapping:
+        """The affine mapping under which this field would not be left, from the one under which it was."""
+        displacement = np.zeros((3, 3))
+        displacement[:2, :2] = self.affine
+        displacement[:2, 2] = self.constant - self.affine @ self.centre
+        H_lr_to_hr = geometry.inverse(mapping.H_hr_to_lr) + displacement
+        return dataclasses.replace(mapping, H_hr_to_lr=geometry.inverse(H_lr_to_hr))
 
 
 def fit_smooth(field: ResidualField, crop: Crop) -> SmoothPart:
@@ -95,5 +103,6 @@ def fit_smooth(field: ResidualField, crop: Crop) -> SmoothPart:
         constant=solution[0],
         affine=affine,
         affine_hr_px=float(np.sqrt(np.sum(affine**2 * variance))),
+        centre=centre,
         rest=dataclasses.replace(field, shifts_hr_px=field.shifts_hr_px - design @ solution),
     )

@@ -1,0 +1,153 @@
+"""Which files of a folder are a pair, in every layout, and what is said when it is none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+from d2crealsr.errors import LayoutError
+from d2crealsr.store.images import write_image
+from d2crealsr.store.layouts import find_pairs, size_ratio
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+def touch(root: Path, names: Iterable[str]) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).touch()
+
+
+def picture(path: Path, width: int, height: int) -> None:
+    write_image(path, np.zeros((height, width, 3), np.uint8))
+
+
+def found(root: Path, scale: int | None = None) -> dict[str, tuple[str, str, int | None]]:
+    return {
+        pair.scene: (pair.hr.relative_to(root).as_posix(), pair.lr.relative_to(root).as_posix(), pair.nominal)
+        for pair in find_pairs(root, scale=scale).pairs
+    }
+
+
+def manifest(root: Path, rows: str) -> None:
+    (root / "manifest.csv").write_text("scene,status,split,group,scale,hr_path,lr_path\n" + rows, encoding="utf-8")
+
+
+def test_pairs_format(tmp_path: Path) -> None:
+    manifest(tmp_path, "0042,accepted,train,card,8,hr/0042.png,lr/0042.png\nbad,rejected,,card,8,,\n")
+    (pair,) = find_pairs(tmp_path).pairs
+    assert (pair.scene, pair.group, pair.split, pair.nominal) == ("0042", "card", "train", 8)
+    assert (pair.hr, pair.lr) == (tmp_path / "hr/0042.png", tmp_path / "lr/0042.png")
+    with pytest.raises(LayoutError, match="no pairs of scale 4, only of 8; give --scale 8"):
+        find_pairs(tmp_path, scale=4)
+    manifest(tmp_path, "bad,rejected,,card,8,,\n")
+    with pytest.raises(LayoutError, match="none of the manifest's 1 scenes is accepted"):
+        find_pairs(tmp_path)
+
+
+def test_realsr(tmp_path: Path) -> None:
+    touch(tmp_path, ["Canon_001_HR.png", "Canon_001_LR4.png", "Canon_002_HR.png", "Nikon_002_LR4.png", "notes.txt"])
+    assert found(tmp_path) == {"Canon_001": ("Canon_001_HR.png", "Canon_001_LR4.png", 4)}
+    result = find_pairs(tmp_path)
+    assert result.layout == "RealSR"
+    assert [path.name for path in result.unpaired] == ["Canon_002_HR.png", "Nikon_002_LR4.png"]
+
+
+def test_realsr_with_several_scales_and_folders(tmp_path: Path) -> None:
+    for folder in ("Canon/Train", "Canon/Test"):
+        touch(tmp_path / folder, ["Canon_001_HR.png", "Canon_001_LR2.png", "Canon_001_LR4.png"])
+    assert sorted(found(tmp_path)) == [
+        "Canon/Test/Canon_001_x2",
+        "Canon/Test/Canon_001_x4",
+        "Canon/Train/Canon_001_x2",
+        "Canon/Train/Canon_001_x4",
+    ]
+    assert sorted(found(tmp_path, scale=4)) == ["Canon/Test/Canon_001", "Canon/Train/Canon_001"]
+
+
+@pytest.mark.parametrize(("hr", "lr"), [("x4", "x1"), ("x1", "x4")])
+def test_drealsr_takes_the_larger_image_for_hr(tmp_path: Path, hr: str, lr: str) -> None:
+    picture(tmp_path / f"Canon_10_{hr}.png", 40, 32)
+    picture(tmp_path / f"Canon_10_{lr}.png", 10, 8)
+    assert found(tmp_path) == {"Canon_10": (f"Canon_10_{hr}.png", f"Canon_10_{lr}.png", 4)}
+    assert find_pairs(tmp_path).layout == "DRealSR"
+
+
+def test_drealsr_in_folders_and_of_one_size(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        picture(tmp_path / f"{split}_HR" / "sony_1_x4.png", 20, 16)
+        picture(tmp_path / f"{split}_LR" / "sony_1_x1.png", 20, 16)
+    assert found(tmp_path) == {
+        "test_LR/sony_1": ("test_HR/sony_1_x4.png", "test_LR/sony_1_x1.png", 4),
+        "train_LR/sony_1": ("train_HR/sony_1_x4.png", "train_LR/sony_1_x1.png", 4),
+    }
+
+
+def test_city100(tmp_path: Path) -> None:
+    touch(tmp_path, ["001H.PNG", "001L.PNG", "002H.PNG", "LICENSE", ".003H.PNG", ".003L.PNG"])
+    result = find_pairs(tmp_path)
+    assert found(tmp_path) == {"001": ("001H.PNG", "001L.PNG", None)}
+    assert (result.layout, [path.name for path in result.unpaired]) == ("City100", ["002H.PNG"])
+
+
+@pytest.mark.parametrize(("hr", "lr"), [("HR", "LR"), ("gt", "lq"), ("train_HR", "train_LRx4"), ("hr_sub", "lr_sub")])
+def test_two_folders(tmp_path: Path, hr: str, lr: str) -> None:
+    touch(tmp_path, [f"{hr}/a.png", f"{hr}/b.png", f"{lr}/a.png", f"{lr}/b.jpg", f"{lr}/c.png"])
+    result = find_pairs(tmp_path)
+    nominal = 4 if lr.endswith("x4") else None
+    assert found(tmp_path) == {
+        "a": (f"{hr}/a.png", f"{lr}/a.png", nominal),
+        "b": (f"{hr}/b.png", f"{lr}/b.jpg", nominal),
+    }
+    assert (result.layout, [path.name for path in result.unpaired]) == ("folders", ["c.png"])
+
+
+def test_meta_info_names_the_pairs_that_count(tmp_path: Path) -> None:
+    touch(tmp_path, [f"{folder}/{name}.png" for folder in ("gt", "lq") for name in ("0001", "0002")])
+    listing = tmp_path / "meta_info_Own.txt"
+    listing.write_text("0002.png (480,480,3) 1\n\n", encoding="utf-8")
+    assert list(found(tmp_path)) == ["0002"]
+    assert find_pairs(tmp_path).unpaired == ()
+    listing.write_text("0003.png (480,480,3) 1\n", encoding="utf-8")
+    with pytest.raises(LayoutError, match=r"0003\.png is not there, but meta_info names it"):
+        find_pairs(tmp_path)
+
+
+def test_div2k(tmp_path: Path) -> None:
+    for split, number in (("train", "0001"), ("valid", "0801")):
+        touch(tmp_path, [f"DIV2K_{split}_HR/{number}.png"])
+        touch(tmp_path, [f"DIV2K_{split}_LR_bicubic/X{s}/{number}x{s}.png" for s in (2, 4)])
+    assert sorted(found(tmp_path)) == ["0001_x2", "0001_x4", "0801_x2", "0801_x4"]
+    assert found(tmp_path, scale=2)["0801"] == ("DIV2K_valid_HR/0801.png", "DIV2K_valid_LR_bicubic/X2/0801x2.png", 2)
+
+
+def test_two_files_of_one_scene(tmp_path: Path) -> None:
+    touch(tmp_path, ["1_HR.png", "1_HR.jpg", "1_LR4.png"])
+    with pytest.raises(LayoutError, match=r"1_HR\.jpg and .*1_HR\.png are both scene '1'"):
+        find_pairs(tmp_path)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    touch(tmp_path, ["holiday.png", "HR/a.png", "LR/b.png"])
+    for folder in (tmp_path, tmp_path / "absent", tmp_path / "holiday.png"):
+        with pytest.raises(LayoutError, match=r"manifest\.csv; folders HR and LR"):
+            find_pairs(folder)
+
+
+@pytest.mark.parametrize(
+    ("hr", "lr", "ratio"),
+    [
+        ((10, 8), (10, 8), 1),
+        ((160, 128), (10, 8), 16),
+        ((170, 136), (10, 8), None),
+        ((20, 24), (10, 8), None),
+        ((21, 16), (10, 8), None),
+        ((5, 4), (10, 8), None),
+    ],
+)
+def test_size_ratio(hr: tuple[int, int], lr: tuple[int, int], ratio: int | None) -> None:
+    assert size_ratio(hr, lr) == ratio
