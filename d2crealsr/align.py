@@ -12,7 +12,7 @@ from d2crealsr import opencv
 from d2crealsr.errors import ImageError
 from d2crealsr.imaging import crop as cropping
 from d2crealsr.imaging import degrade, geometry, warp
-from d2crealsr.quality import residuals, sharpness, verdict
+from d2crealsr.quality import residuals, sharpness, tones, verdict
 from d2crealsr.quality.comparison import Look, LrCrop
 from d2crealsr.registration import iterate
 from d2crealsr.registration.refine import Refinement, refine
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["align_pair"]
 
-_TONE = "srgb"
+_FIRST_TONE = "srgb"
+"""Tone curve that features are looked for with while the camera's is not known; they hardly depend on it."""
 
 _MAX_REFINEMENT_LR_PX = 3.0
 """Direct refinement that moves an estimate further than this has gone to another optimum and is not believed."""
@@ -70,18 +71,36 @@ def align_pair(
         hr_image, lr_image = _loaded(hr), _loaded(lr)
     except ImageError as error:
         return AlignmentFailure(reason=error.reason, message=str(error))
-    source = degrade.reduced(hr_image, settings.scale, _TONE)
-    registered = iterate.register(source, lr_image, scale=settings.scale, iters=settings.iters, tone=_TONE)
+    tone = _FIRST_TONE if settings.tone == "auto" else settings.tone
+    source = degrade.reduced(hr_image, settings.scale, tone)
+    registered = iterate.register(source, lr_image, scale=settings.scale, iters=settings.iters, tone=tone)
     if isinstance(registered, AlignmentFailure):
         return registered
     start = geometry.CaptureMapping(
-        H_hr_to_lr=registered.H_hr_to_lr, hr_size=_size_of(hr_image), lr_size=_size_of(lr_image)
+        H_hr_to_lr=registered.H_hr_to_lr,
+        hr_size=_size_of(hr_image),
+        lr_size=_size_of(lr_image),
+        k1_hr=settings.undistort_hr,
+        k1_lr=settings.undistort_lr,
     )
+    settings = dataclasses.replace(settings, tone=_tone(hr_image, lr_image, start, settings))
+    if settings.tone != tone:
+        source = degrade.reduced(hr_image, settings.scale, settings.tone)
     estimate = _refined(source, lr_image, _Estimate(start, registered.stages), settings)
     crop = cropping.choose_crop(estimate.mapping, settings.scale, settings.crop)
     if min(crop.width, crop.height) < cropping.MIN_SIDE:
         return _unpublishable(hr_image, estimate, crop, settings)
     return _published(hr_image, lr_image, source, estimate, crop, settings)
+
+
+def _tone(hr: Image, lr: Image, mapping: CaptureMapping, settings: AlignSettings) -> str:
+    """The tone curve asked for, or the likeliest."""
+    crop = cropping.choose_crop(mapping, settings.scale, settings.crop)
+    if settings.tone != "auto":
+        return settings.tone
+    if min(crop.width, crop.height) < cropping.MIN_SIDE:
+        return _FIRST_TONE
+    return tones.likeliest_tone(hr, _cut(lr, crop), mapping, crop, settings.scale)
 
 
 class _Estimate(NamedTuple):
@@ -97,7 +116,9 @@ def _refined(source: LinearReduced, lr: Image, sift: _Estimate, settings: AlignS
     if settings.refine == "none":
         return sift
     last = next(stage for stage in reversed(sift.stages) if stage.stopped != "failed")
-    found = refine(source, lr, sift.mapping, sigma_hr_px=last.sigma_blur_hr_px, model=settings.refine, tone=_TONE)
+    found = refine(
+        source, lr, sift.mapping, sigma_hr_px=last.sigma_blur_hr_px, model=settings.refine, tone=settings.tone
+    )
     stage = Stage(iteration=len(sift.stages) + 1, stage="direct", H_hr_to_lr=sift.mapping.H_hr_to_lr, stopped="failed")
     if found is None:
         return sift._replace(stages=(*sift.stages, stage))
@@ -129,17 +150,17 @@ def _published(
 ) -> Alignment:
     """Photometry, the one warp, and the evidence, for an estimate whose crop is worth publishing."""
     mapping = estimate.mapping
-    lr_part = np.ascontiguousarray(lr[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width])
-    lr_crop = LrCrop.of(opencv.as_image(lr_part), crop, settings.scale, _TONE)
+    lr_part = _cut(lr, crop)
+    lr_crop = LrCrop.of(lr_part, crop, settings.scale, settings.tone)
     sigma = lr_crop.blur(source, mapping)
     before = lr_crop.seen(source, mapping, sigma)
     fitted = lr_crop.brightness(before, mapping)
-    light = _photometry(fitted) if settings.brightness else Photometry(tone=_TONE)
+    light = _photometry(fitted, settings.tone) if settings.brightness else Photometry(tone=settings.tone)
     published = warp.warp_hr(hr, mapping, crop, settings.scale, light, settings.interpolation)
 
-    look = Look.of(source, sigma, fitted, _TONE)
+    look = Look.of(source, sigma, fitted, settings.tone)
     field = lr_crop.residuals(look, mapping)
-    looked_at = degrade.reduced(published, settings.scale, _TONE)
+    looked_at = degrade.reduced(published, settings.scale, settings.tone)
     H_published_to_lr = warp.grid_to_lr(crop, settings.scale)
     grid = geometry.CaptureMapping(H_hr_to_lr=H_published_to_lr, hr_size=_size_of(published), lr_size=mapping.lr_size)
     statistics = {
@@ -165,7 +186,7 @@ def _published(
         crop=crop,
         photometry=light,
         hr=published,
-        lr=opencv.as_image(lr_part),
+        lr=lr_part,
         residuals=field,
         stages=tuple(_with_evidence(stage, lr_crop, source, look, mapping) for stage in estimate.stages),
         statistics=statistics,
@@ -185,7 +206,7 @@ def _unpublishable(hr: Image, estimate: _Estimate, crop: Crop, settings: AlignSe
         k1_hr=mapping.k1_hr,
         k1_lr=mapping.k1_lr,
         crop=crop,
-        photometry=Photometry(tone=_TONE),
+        photometry=Photometry(tone=settings.tone),
         hr=nothing,
         lr=nothing,
         residuals=ResidualField(
@@ -234,10 +255,10 @@ def _uncertainty(estimate: _Estimate, crop: Crop, scale: int) -> dict[str, float
     return {"sigma_hr_px": estimate.refinement.standard_error(p_hr)}
 
 
-def _photometry(fitted: Brightness) -> Photometry:
+def _photometry(fitted: Brightness, tone: str) -> Photometry:
     field_x, field_y, field_r2 = fitted.field
     return Photometry(
-        tone=_TONE, gain=fitted.gain, offset=fitted.offset, field_x=field_x, field_y=field_y, field_r2=field_r2
+        tone=tone, gain=fitted.gain, offset=fitted.offset, field_x=field_x, field_y=field_y, field_r2=field_r2
     )
 
 
@@ -258,6 +279,10 @@ def _loaded(image: Image | Path | str) -> Image:
     if isinstance(image, (str, Path)):
         return read_image(Path(image))
     return opencv.as_image(image)
+
+
+def _cut(lr: Image, crop: Crop) -> Image:
+    return opencv.as_image(np.ascontiguousarray(lr[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]))
 
 
 def _size_of(image: Image) -> Size:

@@ -47,6 +47,9 @@ class AlignSettings:
     scale: int = setting(8, "HR pixels per LR pixel of the published pairs", at_least=1, at_most=16)
     iters: int = setting(3, "SIFT registrations, the rough one included", at_least=1, at_most=20)
     refine: RefineModel = setting("radial", "direct refinement after SIFT; radial fits the HR lens' distortion too")
+    tone: str = setting("srgb", "tone curve of the captures: srgb, gamma=G (G from 1 to 3.5), or auto, the likeliest")
+    undistort_hr: float = setting(0.0, "radial distortion k1 of the HR lens to begin with", at_least=-0.3, at_most=0.3)
+    undistort_lr: float = setting(0.0, "radial distortion k1 of the LR lens", at_least=-0.3, at_most=0.3)
     interpolation: Interpolation = setting(
         "cubic", "kernel that warps the published HR; lanczos4 is sharper and slower"
     )
@@ -67,6 +70,18 @@ class AlignSettings:
     def __post_init__(self) -> None:
         check_ranges(self)
         crop_request(self.crop)
+        check_tone(self.tone)
+        if self.refine == "none" and (self.undistort_hr or self.undistort_lr):
+            raise SettingsError(
+                "undistort: SIFT alone cannot take a lens into account; use --refine homography or radial"
+            )
+
+
+def check_tone(tone: str) -> None:
+    """Raise :class:`SettingsError` unless ``tone`` is ``"auto"``, ``"srgb"`` or ``"gamma=G"`` with G from 1 to 3.5."""
+    match = re.fullmatch(r"gamma=(\d+(?:\.\d+)?)", tone)
+    if tone not in ("auto", "srgb") and not (match and 1 <= float(match[1]) <= 3.5):
+        raise SettingsError(f"tone: got {tone!r}, expected srgb, auto or gamma=G with G from 1 to 3.5; change --tone")
 
 
 def check_ranges(settings: Any) -> None:

@@ -47,7 +47,7 @@ _GAIN_PRIOR = 0.03
 of few colours, luma alone cannot tell them apart."""
 
 _LENS_PRIOR = 0.01
-"""Standard deviation of the HR lens' k1 before the fit: without texture the lens is taken for a good one."""
+"""Standard deviation of the HR lens' k1 about where it begins: without texture the lens stays what it was taken for."""
 
 _CORRELATION = 16.0
 """LR pixels that together weigh as one independent observation against a prior: residuals of neighbours are alike."""
@@ -130,17 +130,17 @@ def refine(
     some = whole.thinned(_stride(region))
     predictor = Predictor(hr, tone)
     begin = _with_brightness(Parameters(start, sigma_hr_px, np.ones(3), np.zeros(5), 0.0), predictor, some)
-    fit = _gauss_newton(predictor, some, begin, model, _ROUGHLY_HR_PX)
+    fit = _gauss_newton(predictor, some, begin, begin, model, _ROUGHLY_HR_PX)
     if fit is None:
         return None
     phase = _phase_of(predictor, fit.parameters, whole)
     if phase is not None:
         undone = _without_demosaic(predictor, fit.parameters, whole, phase)
-        fit = _gauss_newton(predictor, undone.thinned(_stride(region)), fit.parameters, model, _ROUGHLY_HR_PX)
+        fit = _gauss_newton(predictor, undone.thinned(_stride(region)), fit.parameters, begin, model, _ROUGHLY_HR_PX)
         if fit is None:
             return None
         whole = _without_demosaic(predictor, fit.parameters, whole, phase)
-    fit = _gauss_newton(predictor, whole, fit.parameters, model, _SETTLED_HR_PX)
+    fit = _gauss_newton(predictor, whole, fit.parameters, begin, model, _SETTLED_HR_PX)
     if fit is None:
         return None
     return Refinement(
@@ -172,14 +172,19 @@ def _with_brightness(parameters: Parameters, predictor: Predictor, observation: 
 
 
 def _gauss_newton(
-    predictor: Predictor, observation: Observation, start: Parameters, model: LensModel, settled_hr_px: float
+    predictor: Predictor,
+    observation: Observation,
+    start: Parameters,
+    prior: Parameters,
+    model: LensModel,
+    settled_hr_px: float,
 ) -> _Fit | None:
     """Iterate to the parameters that predict an observation best; None when they run away."""
     outline = observation.positions[[0, 0, -1, -1], [0, -1, 0, -1]]
     now, where = start, start.mapping.lr_to_hr(outline)
     for _ in range(_MAX_STEPS):
         system = _normal_equations(predictor.predict(now, observation), observation)
-        now = now.moved(_step(system, now, start, model), predictor.unit, predictor.smallest_blur)
+        now = now.moved(_step(system, now, prior, model), predictor.unit, predictor.smallest_blur)
         before, where = where, now.mapping.lr_to_hr(outline)
         moved = float(np.linalg.norm(where - before, axis=1).max())
         if not moved < _DIVERGED * predictor.unit.length:
@@ -207,13 +212,13 @@ def _normal_equations(prediction: Prediction, observation: Observation) -> _Syst
     return _System(weighted.T @ prediction.jacobian, weighted.T @ residual, weighted, residual, spread)
 
 
-def _step(system: _System, now: Parameters, start: Parameters, model: LensModel) -> Array:
-    """Solve the normal equations, with gains held to where they began and the lens to a good one."""
+def _step(system: _System, now: Parameters, prior: Parameters, model: LensModel) -> Array:
+    """Solve the normal equations, with gains and lens held to the prior's."""
     matrix, vector = system.matrix.copy(), system.vector.copy()
     held = np.array([GEOMETRY - 1, GEOMETRY + 1, GEOMETRY + 2, GEOMETRY + 3])
-    precision = _CORRELATION * system.spread**2 / np.array([_LENS_PRIOR, *(_GAIN_PRIOR * start.gain)]) ** 2
+    precision = _CORRELATION * system.spread**2 / np.array([_LENS_PRIOR, *(_GAIN_PRIOR * prior.gain)]) ** 2
     matrix[held, held] += precision
-    vector[held] += precision * np.array([-now.mapping.k1_hr, *(start.gain - now.gain)])
+    vector[held] += precision * np.array([prior.mapping.k1_hr - now.mapping.k1_hr, *(prior.gain - now.gain)])
     return _solved(matrix, vector, model)
 
 

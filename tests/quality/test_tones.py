@@ -1,0 +1,76 @@
+"""The tone curve is recognised, and a lens that is known is used."""
+
+import numpy as np
+import pytest
+
+from d2crealsr import align, opencv
+from d2crealsr.errors import SettingsError
+from d2crealsr.imaging import degrade, geometry, photometry
+from d2crealsr.settings import AlignSettings
+from d2crealsr.types import Alignment, Size
+
+HR, LR, SCALE = Size(800, 560), Size(260, 200), 4
+H_TRUE = geometry.compose(geometry.translation(29.6, 28.3), geometry.inverse(geometry.scaling(SCALE)))
+
+
+def light() -> np.ndarray:
+    """Contrasty light: a wrong tone curve then mixes bright and dark wrongly."""
+    rng = np.random.default_rng(4)
+    total = np.zeros((HR.height, HR.width), np.float32)
+    for cells in (12, 40, 120):
+        total += opencv.resize(rng.normal(0, 1, (cells * 2 // 3, cells)).astype(np.float32), HR, "cubic")
+    return np.clip(0.25 * np.exp(0.7 * total), 0.002, 0.95)[..., None].repeat(3, axis=2).astype(np.float32)
+
+
+def captures(tone: str, k1_lr: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
+    linear = light()
+    mapping = geometry.CaptureMapping(H_hr_to_lr=H_TRUE, hr_size=HR, lr_size=LR, k1_lr=k1_lr)
+    blurred = degrade.LinearReduced(linear, linear[..., 0], 1).blurred(linear, 4.0)
+    seen = degrade.sample(blurred, 1, mapping.lr_to_hr(geometry.pixel_centres(LR))) * np.float32(0.9)
+    depth = np.dtype(np.uint16)
+    return photometry.quantised(linear, tone, depth), photometry.quantised(seen, tone, depth)
+
+
+def aligned(hr: np.ndarray, lr: np.ndarray, **changes: object) -> Alignment:
+    result = align.align_pair(hr, lr, scale=SCALE, **changes)
+    assert isinstance(result, Alignment), result
+    return result
+
+
+@pytest.mark.parametrize("tone", ["srgb", "gamma=1", "gamma=1.8", "gamma=3"])
+def test_the_tone_curve_is_recognised(tone: str) -> None:
+    result = aligned(*captures(tone), tone="auto")
+    assert result.photometry.tone == tone
+    assert result.accepted, result.reasons
+
+
+def test_it_can_be_given() -> None:
+    assert aligned(*captures("gamma=1.8"), tone="gamma=1.8").photometry.tone == "gamma=1.8"
+
+
+@pytest.mark.parametrize("tone", ["log", "gamma=0.5", "gamma=9", "gamma="])
+def test_an_unknown_one_is_refused(tone: str) -> None:
+    with pytest.raises(SettingsError, match="expected srgb, auto or gamma=G"):
+        AlignSettings(tone=tone)
+
+
+def test_a_known_lr_lens_is_taken_out() -> None:
+    """A wide lens of 3 % and a picture that fills its frame: without the lens no homography fits."""
+    hr, lr = captures("srgb", k1_lr=-0.03)
+    with_lens, without = aligned(hr, lr, undistort_lr=-0.03), aligned(hr, lr)
+    assert with_lens.k1_lr == -0.03
+    true = geometry.CaptureMapping(H_hr_to_lr=H_TRUE, hr_size=HR, lr_size=LR, k1_lr=-0.03)
+    errors = []
+    for result in (with_lens, without):
+        found = geometry.CaptureMapping(
+            H_hr_to_lr=result.H_hr_to_lr, hr_size=HR, lr_size=LR, k1_hr=result.k1_hr, k1_lr=result.k1_lr
+        )
+        p_hr = geometry.central_grid(HR)
+        errors.append(SCALE * np.linalg.norm(found.hr_to_lr(p_hr) - true.hr_to_lr(p_hr), axis=-1).mean())
+    assert errors[0] < 0.05
+    assert errors[1] > 3 * errors[0]
+
+
+def test_a_lens_needs_direct_refinement() -> None:
+    with pytest.raises(SettingsError, match="use --refine homography or radial"):
+        AlignSettings(refine="none", undistort_hr=0.01)
