@@ -21,7 +21,7 @@ import tempfile
 import time
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 _FLOOR_ROUNDS = 3
-_PROFILE_LINES = 25
+_PROFILE_LINES = 20
 
 
 def peak_rss_mb() -> float:
@@ -113,21 +113,31 @@ def _seconds(work: Callable[[], object]) -> float:
     return time.process_time() - start
 
 
-def profile(raw: Path) -> list[Row]:
-    """Where the time of a run goes: the project's functions by their cumulative time, and OpenCV's by their own."""
-    profiler = cProfile.Profile()
+class Profile(NamedTuple):
+    """Functions with their CPU seconds: the project's with all they call, and any by what they do themselves."""
+
+    with_callees: list[Row]
+    own: list[Row]
+
+
+def profile(raw: Path) -> Profile:
+    """Where the CPU time of a run goes."""
+    profiler = cProfile.Profile(time.process_time)
     with tempfile.TemporaryDirectory() as out:
         profiler.runcall(build, raw, out, jobs=1)
     stats: dict[Any, Any] = vars(pstats.Stats(profiler))["stats"]
-    rows = []
-    for (file, _, function), (_, calls, own, cumulative, _) in stats.items():
+    ours, own = [], []
+    for (file, _, function), (_, calls, alone, cumulative, _) in stats.items():
         package, _, module = file.rpartition("d2crealsr/")
-        if not package and file != "~":
-            continue
         name = f"{module.removesuffix('.py')}:{function}" if package else function.strip("<>")
-        rows.append({"function": name, "calls": calls, "own s": own, "with callees s": cumulative})
-    rows.sort(key=lambda row: -(row["with callees s"] if ":" in str(row["function"]) else row["own s"]))
-    return rows[:_PROFILE_LINES]
+        if package:
+            ours.append({"function": name, "calls": calls, "CPU s with callees": cumulative})
+        own.append({"function": name, "calls": calls, "CPU s of its own": alone})
+    return Profile(_largest(ours, "CPU s with callees"), _largest(own, "CPU s of its own"))
+
+
+def _largest(rows: list[Row], column: str) -> list[Row]:
+    return sorted(rows, key=lambda row: -float(row[column]))[:_PROFILE_LINES]
 
 
 def _alone(function: Callable[..., Any], *arguments: object) -> Any:
@@ -147,7 +157,7 @@ def _folder_of(scenes: Sequence[BenchScene], cache: Path, folder: Path) -> Path:
     return folder
 
 
-def measure(scenes: Sequence[BenchScene], cache: Path) -> tuple[Row, list[Row]]:
+def measure(scenes: Sequence[BenchScene], cache: Path) -> tuple[Row, Profile]:
     """The figures of a run, one row, and the profile."""
     with tempfile.TemporaryDirectory() as temporary:
         raw = _folder_of(scenes, cache, Path(temporary) / "raw")
@@ -190,7 +200,8 @@ def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None, small
     with tempfile.TemporaryDirectory() as temporary:
         row, where = measure(scenes, cache or Path(temporary))
     lines = text_table([{"what": name, "value": value} for name, value in row.items()])
-    text = f"{title}\n\n{lines}\n\nWhere the time of one pair goes (under the profiler)\n\n{text_table(where)}"
+    tables = text_table(where.with_callees), text_table(where.own)
+    text = "\n\n".join([title, lines, "Where the CPU time of one pair goes (the profiler adds its own)", *tables])
     print(text)
     if out:
         write_csv(out.with_name(out.name + ".csv"), [row])

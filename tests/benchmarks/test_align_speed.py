@@ -17,4 +17,5 @@ def test_one_mini_pair(mini: BenchScene, cache: Path) -> None:
     assert row["pairs"] == 1
     assert row["CPU, times the floor"] > 1
     assert row["peak RSS MB"] > row["of which imports"] > 10
-    assert any(line["function"] == "align:align_pair" for line in where)
+    assert any(line["function"] == "align:align_pair" for line in where.with_callees)
+    assert where.own[0]["CPU s of its own"] >= where.own[-1]["CPU s of its own"] > 0
