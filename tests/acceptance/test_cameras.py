@@ -73,7 +73,7 @@ def test_one_camera_upside_down_or_on_its_side(
 
 
 def test_a_full_size_portrait_with_orientation_6(tmp_path: Path) -> None:
-    """4000×6000 held upright lies in its file as 6000×4000 with flag 6; it comes back upright, to be cropped 288×432."""
+    """4000×6000 held upright lies in its file as 6000×4000 with flag 6; it comes back upright, and is cropped so."""
     upright = np.zeros((6000, 4000, 3), dtype=np.uint8)
     upright[:3000, :2000] = (200, 60, 60)
     file = tmp_path / "portrait.jpg"
