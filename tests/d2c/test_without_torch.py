@@ -9,7 +9,7 @@ HIDE = """
 import importlib.abc, importlib.util, sys
 class Hide(importlib.abc.MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name.split(".")[0] in ("torch", "safetensors", "accelerate"):
+        if name.split(".")[0] in ("torch", "safetensors"):
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 find_spec = importlib.util.find_spec
 importlib.util.find_spec = lambda name, *rest: None if name == "torch" else find_spec(name, *rest)
