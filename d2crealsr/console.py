@@ -210,6 +210,7 @@ _AUDITED = (
     "constant_hr_px",
     "affine_hr_px",
     "smooth_hr_px",
+    "smooth_error_hr_px",
     "rest_p50_hr_px",
     "floor_p50_hr_px",
     "floor_p95_hr_px",

@@ -35,6 +35,7 @@ MEASURED = (
     "constant_hr_px",
     "affine_hr_px",
     "smooth_hr_px",
+    "smooth_error_hr_px",
     "rest_p50_hr_px",
     "floor_p50_hr_px",
     "floor_p95_hr_px",
@@ -65,7 +66,7 @@ class AuditSettings:
 
     limit: float = setting(
         0.25,
-        "constant and affine part, above the floor's, from which on a pair is misaligned",
+        "constant and affine part, above its uncertainty, from which on a pair is misaligned",
         unit="HR px",
         at_least=0,
     )
@@ -133,6 +134,7 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
         smooth.constant_hr_px,
         smooth.affine_hr_px,
         smooth.hr_px,
+        smooth.error_hr_px,
         residuals.percentile(smooth.rest, 50),
         residuals.percentile(control, 50),
         residuals.percentile(control, 95),
@@ -188,14 +190,15 @@ def _judge_field(s: Mapping[str, float], settings: AuditSettings) -> tuple[Verdi
     """The verdict on two images that show the same things in about the same place."""
     if not s["weight"] >= _MIN_WEIGHT:
         return "too_little_texture", f"blocks to measure weigh {s['weight']:.1f}, at least {_MIN_WEIGHT:g} needed"
-    if not s["floor_smooth_hr_px"] <= settings.limit:
+    error = float(np.maximum(s["floor_smooth_hr_px"], s["smooth_error_hr_px"]))  # nan where either is
+    if not error <= settings.limit:
         return "too_little_texture", (
-            f"the estimator's own error is {s['floor_smooth_hr_px']:.2f} HR px, at most {settings.limit:g} may be"
+            f"constant and affine part uncertain by {error:.2f} HR px, at most {settings.limit:g} may be"
         )
-    if s["smooth_hr_px"] > settings.limit + s["floor_smooth_hr_px"]:
+    if s["smooth_hr_px"] > settings.limit + error:
         return "misaligned", (
             f"constant and affine part {s['smooth_hr_px']:.2f} HR px, at most {settings.limit:g} "
-            f"and the floor's {s['floor_smooth_hr_px']:.2f}"
+            f"and its uncertainty of {error:.2f}"
         )
     if s["rest_p50_hr_px"] > settings.limit_rest + s["floor_p50_hr_px"]:
         return "misaligned", (

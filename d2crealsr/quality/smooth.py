@@ -35,6 +35,8 @@ class SmoothPart:
         Its derivative: ``shift = constant + affine @ (point_lr − centre)``, HR px per LR px.
     affine_hr_px : float
         Root mean square length of the affine part over the crop.
+    error_hr_px : float
+        Standard error of both parts together over the crop, as the scatter of what remains tells it.
     centre : (2,) ndarray
         Of the crop, in LR px.
     rest : ResidualField
@@ -44,6 +46,7 @@ class SmoothPart:
     constant: Array
     affine: Matrix
     affine_hr_px: float
+    error_hr_px: float
     centre: Array
     rest: ResidualField
 
@@ -99,10 +102,15 @@ def fit_smooth(field: ResidualField, crop: Crop) -> SmoothPart:
     affine = (solution[1:] / half[:, None]).T
     # x and y are independent and even over the crop, whose variance is (side² − 1)/12 pixel by pixel.
     variance = (np.array([crop.width, crop.height], dtype=np.float64) ** 2 - 1) / 12
+    rest = field.shifts_hr_px - design @ solution
+    # Three terms, each known as well as a weighted mean of the blocks, where these lie all over the crop.
+    scatter = np.sum(field.weights**2 * np.sum(rest**2, axis=1))
+    error = float(np.sqrt(_TERMS * scatter) / field.weights.sum()) if rank == _TERMS else float("nan")
     return SmoothPart(
         constant=solution[0],
         affine=affine,
         affine_hr_px=float(np.sqrt(np.sum(affine**2 * variance))),
+        error_hr_px=error,
         centre=centre,
-        rest=dataclasses.replace(field, shifts_hr_px=field.shifts_hr_px - design @ solution),
+        rest=dataclasses.replace(field, shifts_hr_px=rest),
     )

@@ -260,6 +260,8 @@ CLEAN = dict.fromkeys(MEASURED, 0.0) | {"correlation": 0.99, "contrast": 50.0, "
         ({"rest_p50_hr_px": 0.6, "floor_p50_hr_px": 0.2}, "clean"),
         ({"floor_smooth_hr_px": 0.3}, "too_little_texture"),
         ({"floor_smooth_hr_px": float("nan")}, "too_little_texture"),
+        ({"smooth_error_hr_px": float("nan")}, "too_little_texture"),
+        ({"smooth_hr_px": 0.4, "smooth_error_hr_px": 0.2}, "clean"),
         ({"weight": 7.0}, "too_little_texture"),
         ({"contrast": 2.0, "correlation": 0.0}, "too_little_texture"),
         ({"correlation": 0.5}, "different_content"),
