@@ -13,6 +13,7 @@ from d2crealsr.errors import ImageError
 from d2crealsr.imaging import crop as cropping
 from d2crealsr.imaging import degrade, geometry, warp
 from d2crealsr.quality import residuals, sharpness, tones, verdict
+from d2crealsr.quality.chromatic import measure_chromatic_aberration
 from d2crealsr.quality.comparison import Look, LrCrop
 from d2crealsr.registration import iterate
 from d2crealsr.registration.refine import Refinement, refine
@@ -163,6 +164,8 @@ def _published(
     looked_at = degrade.reduced(published, settings.scale, settings.tone)
     H_published_to_lr = warp.grid_to_lr(crop, settings.scale)
     grid = geometry.CaptureMapping(H_hr_to_lr=H_published_to_lr, hr_size=_size_of(published), lr_size=mapping.lr_size)
+    aberration = measure_chromatic_aberration(source, lr_crop, mapping, sigma)
+    ca_r, ca_b = aberration.at(float(np.hypot(crop.width, crop.height)) / 2 * settings.scale)
     statistics = {
         **_plausibility(mapping, crop, settings.scale),
         **_matching(estimate.stages),
@@ -173,6 +176,8 @@ def _published(
         "zncc_block_p50": residuals.typical_zncc(field),
         "textured_fraction": residuals.measured_share(field),
         "content_differs_fraction": lr_crop.differing(look, mapping),
+        "ca_r_hr_px": ca_r,
+        "ca_b_hr_px": ca_b,
         "brightness_error_before": lr_crop.brightness_error(before),
         "brightness_error_after": lr_crop.brightness_error(lr_crop.seen(looked_at, grid, sigma)),
         "sharpness_ratio": sharpness.ratio(looked_at, lr_crop.luma),

@@ -30,6 +30,7 @@ __all__ = [
     "luma",
     "quantised",
     "reduced_linear",
+    "robust_least_squares",
     "saturated",
     "to_linear",
 ]
@@ -202,7 +203,7 @@ def fit_brightness(hr: Float32, lr: Float32, valid: NDArray[np.bool_], frame: Ar
 def _illumination(hr: Float32, lr: Float32, frame: Array) -> tuple[float, float, float]:
     """field_x, field_y, field_r2 of luma; flat where there are too few pixels or no light."""
     x, y = frame.T
-    solution = _robust(np.stack([hr, hr * x, hr * y, hr * (x**2 + y**2), np.ones_like(x)], axis=1), lr)
+    solution = robust_least_squares(np.stack([hr, hr * x, hr * y, hr * (x**2 + y**2), np.ones_like(x)], axis=1), lr)
     if solution is None or solution[0] <= 0:
         return 0.0, 0.0, 0.0
     field_x, field_y, field_r2 = (float(v) for v in solution[1:4] / solution[0])
@@ -213,12 +214,12 @@ def _line(hr: Float32, lr: Float32) -> tuple[float, float]:
     """Gain and offset of one channel; (1, 0) without enough pixels or light."""
     if len(hr) and hr.std() < 0.02 * hr.mean():
         return float(np.median(lr) / np.median(hr)), 0.0
-    solution = _robust(np.stack([hr, np.ones_like(hr)], axis=1), lr)
+    solution = robust_least_squares(np.stack([hr, np.ones_like(hr)], axis=1), lr)
     return (1.0, 0.0) if solution is None else (float(solution[0]), float(solution[1]))
 
 
-def _robust(design: NDArray[Any], target: Float32) -> Array | None:
-    """Robust least squares; None when the design does not fix a solution."""
+def robust_least_squares(design: NDArray[Any], target: Float32) -> Array | None:
+    """Coefficients (K,) of ``target`` (N,) on ``design`` (N, K) by Tukey's biweight; None when nothing fixes them."""
     design, target = design.astype(np.float64), target.astype(np.float64)
     weights = np.ones(len(target))
     solution: Array | None = None

@@ -156,6 +156,12 @@ MANIFEST: tuple[Column, ...] = (
     _added("anisotropy", "largest over smallest magnification at the frame's centre"),
     _added("perspective_ratio", "largest over smallest magnification among the frame's corners"),
     _added("crop_side_lr_px", "shorter side of the crop that both captures allow", "LR px"),
+    _added(
+        "ca_r_hr_px",
+        "how far outwards red lies of green in HR at the crop's corner (lateral chromatic aberration)",
+        "HR px",
+    ),
+    _added("ca_b_hr_px", "the same of blue", "HR px"),
     _added("content_differs_fraction", "share of the crop where LR shows something else than HR"),
     _added("zncc_block_p50", "median correlation of the blocks once each one's shift is taken out"),
     _added("textured_fraction", "share of the crop's blocks with enough texture to measure a shift"),
