@@ -12,7 +12,7 @@ from d2crealsr import opencv
 from d2crealsr.errors import ImageError
 from d2crealsr.imaging import crop as cropping
 from d2crealsr.imaging import degrade, geometry, warp
-from d2crealsr.quality import residuals, sharpness, tones, verdict
+from d2crealsr.quality import evidence, residuals, sharpness, tones, verdict
 from d2crealsr.quality.chromatic import measure_chromatic_aberration
 from d2crealsr.quality.comparison import Look, LrCrop
 from d2crealsr.registration import iterate
@@ -96,9 +96,9 @@ def align_pair(
 
 def _tone(hr: Image, lr: Image, mapping: CaptureMapping, settings: AlignSettings) -> str:
     """The tone curve asked for, or the likeliest."""
-    crop = cropping.choose_crop(mapping, settings.scale, settings.crop)
     if settings.tone != "auto":
         return settings.tone
+    crop = cropping.choose_crop(mapping, settings.scale, settings.crop)
     if min(crop.width, crop.height) < cropping.MIN_SIDE:
         return _FIRST_TONE
     return tones.likeliest_tone(hr, _cut(lr, crop), mapping, crop, settings.scale)
@@ -167,8 +167,8 @@ def _published(
     aberration = measure_chromatic_aberration(source, lr_crop, mapping, sigma)
     ca_r, ca_b = aberration.at(float(np.hypot(crop.width, crop.height)) / 2 * settings.scale)
     statistics = {
-        **_plausibility(mapping, crop, settings.scale),
-        **_matching(estimate.stages),
+        **evidence.plausibility(mapping, crop, settings.scale),
+        **evidence.matching(estimate.stages),
         **_uncertainty(estimate, crop, settings.scale),
         "residual_p50_hr_px": residuals.percentile(field, 50),
         "residual_p95_hr_px": residuals.percentile(field, 95),
@@ -193,7 +193,7 @@ def _published(
         hr=published,
         lr=lr_part,
         residuals=field,
-        stages=tuple(_with_evidence(stage, lr_crop, source, look, mapping) for stage in estimate.stages),
+        stages=tuple(evidence.with_evidence(stage, lr_crop, source, look, mapping) for stage in estimate.stages),
         statistics=statistics,
         reasons=verdict.judge(statistics, settings),
     )
@@ -202,7 +202,7 @@ def _published(
 def _unpublishable(hr: Image, estimate: _Estimate, crop: Crop, settings: AlignSettings) -> Alignment:
     """An estimate whose crop is too small to publish or to measure anything in."""
     mapping = estimate.mapping
-    statistics = {**_plausibility(mapping, crop, settings.scale), **_matching(estimate.stages)}
+    statistics = {**evidence.plausibility(mapping, crop, settings.scale), **evidence.matching(estimate.stages)}
     nothing = opencv.as_image(np.empty((0, 0, 3), dtype=hr.dtype))
     empty = np.empty(0)
     return Alignment(
@@ -223,34 +223,6 @@ def _unpublishable(hr: Image, estimate: _Estimate, crop: Crop, settings: AlignSe
     )
 
 
-def _plausibility(mapping: CaptureMapping, crop: Crop, scale: int) -> dict[str, float]:
-    """What the mapping itself says: could a camera have done this?"""
-    H, centre = mapping.H_hr_to_lr, geometry.frame_centre(mapping.hr_size)
-    effective = geometry.scale_effective(H, centre)
-    offset = mapping.hr_centre_in_lr - geometry.frame_centre(mapping.lr_size)
-    return {
-        "scale_effective": effective,
-        "scale_ratio": effective / scale,
-        "rotation_deg": geometry.rotation_deg(H, centre),
-        "anisotropy": geometry.anisotropy(H, centre),
-        "perspective_ratio": geometry.perspective_ratio(H, mapping.hr_size),
-        "card_offset": float(np.hypot(*offset)),
-        "crop_side_lr_px": float(min(crop.width, crop.height)),
-    }
-
-
-def _matching(stages: tuple[Stage, ...]) -> dict[str, float]:
-    """Counts of the last SIFT registration that found something."""
-    last = next(stage for stage in reversed(stages) if stage.n_inliers and stage.stopped != "failed")
-    return {
-        "n_keypoints_hr": last.n_keypoints_hr,
-        "n_keypoints_lr": last.n_keypoints_lr,
-        "n_matches": last.n_matches,
-        "n_inliers": last.n_inliers,
-        "reprojection_rmse_lr_px": last.reprojection_rmse_lr_px,
-    }
-
-
 def _uncertainty(estimate: _Estimate, crop: Crop, scale: int) -> dict[str, float]:
     """Predicted standard error over the crop: nan where refinement failed, nothing where none was asked for."""
     if estimate.refinement is None:
@@ -264,19 +236,6 @@ def _photometry(fitted: Brightness, tone: str) -> Photometry:
     field_x, field_y, field_r2 = fitted.field
     return Photometry(
         tone=tone, gain=fitted.gain, offset=fitted.offset, field_x=field_x, field_y=field_y, field_r2=field_r2
-    )
-
-
-def _with_evidence(stage: Stage, lr_crop: LrCrop, source: LinearReduced, look: Look, mapping: CaptureMapping) -> Stage:
-    """The stage with what its estimate would have left between HR and the published LR crop."""
-    if stage.H_hr_to_lr is None or stage.stopped == "failed":
-        return stage
-    of_stage = dataclasses.replace(mapping, H_hr_to_lr=stage.H_hr_to_lr, k1_hr=stage.k1_hr)
-    return dataclasses.replace(
-        stage,
-        residual_p50_hr_px=residuals.percentile(lr_crop.residuals(look, of_stage), 50),
-        zncc=lr_crop.zncc(look, of_stage),
-        gain_g=lr_crop.brightness(lr_crop.seen(source, of_stage, look.sigma_hr_px), of_stage).gain[1],
     )
 
 

@@ -1,0 +1,60 @@
+"""What QA goes by besides the residual field: the mapping's own plausibility, the matching, and every stage's remains."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from d2crealsr.imaging import geometry
+from d2crealsr.quality import residuals
+
+if TYPE_CHECKING:
+    from d2crealsr.imaging.degrade import LinearReduced
+    from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.quality.comparison import Look, LrCrop
+    from d2crealsr.types import Crop, Stage
+
+__all__ = ["matching", "plausibility", "with_evidence"]
+
+
+def plausibility(mapping: CaptureMapping, crop: Crop, scale: int) -> dict[str, float]:
+    """What the mapping itself says: could a camera have done this?"""
+    H, centre = mapping.H_hr_to_lr, geometry.frame_centre(mapping.hr_size)
+    effective = geometry.scale_effective(H, centre)
+    offset = mapping.hr_centre_in_lr - geometry.frame_centre(mapping.lr_size)
+    return {
+        "scale_effective": effective,
+        "scale_ratio": effective / scale,
+        "rotation_deg": geometry.rotation_deg(H, centre),
+        "anisotropy": geometry.anisotropy(H, centre),
+        "perspective_ratio": geometry.perspective_ratio(H, mapping.hr_size),
+        "card_offset": float(np.hypot(*offset)),
+        "crop_side_lr_px": float(min(crop.width, crop.height)),
+    }
+
+
+def matching(stages: tuple[Stage, ...]) -> dict[str, float]:
+    """Counts of the last SIFT registration that found something."""
+    last = next(stage for stage in reversed(stages) if stage.n_inliers and stage.stopped != "failed")
+    return {
+        "n_keypoints_hr": last.n_keypoints_hr,
+        "n_keypoints_lr": last.n_keypoints_lr,
+        "n_matches": last.n_matches,
+        "n_inliers": last.n_inliers,
+        "reprojection_rmse_lr_px": last.reprojection_rmse_lr_px,
+    }
+
+
+def with_evidence(stage: Stage, lr_crop: LrCrop, source: LinearReduced, look: Look, mapping: CaptureMapping) -> Stage:
+    """The stage with what its estimate would have left between HR and the published LR crop."""
+    if stage.H_hr_to_lr is None or stage.stopped == "failed":
+        return stage
+    of_stage = dataclasses.replace(mapping, H_hr_to_lr=stage.H_hr_to_lr, k1_hr=stage.k1_hr)
+    return dataclasses.replace(
+        stage,
+        residual_p50_hr_px=residuals.percentile(lr_crop.residuals(look, of_stage), 50),
+        zncc=lr_crop.zncc(look, of_stage),
+        gain_g=lr_crop.brightness(lr_crop.seen(source, of_stage, look.sigma_hr_px), of_stage).gain[1],
+    )
