@@ -1,4 +1,4 @@
-"""What QA goes by besides the residual field: the mapping's own plausibility, the matching, and every stage's remains."""
+"""What QA goes by besides the residual field: the mapping's plausibility, the matching, and what each stage leaves."""
 
 from __future__ import annotations
 
