@@ -10,7 +10,16 @@ from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 from d2crealsr.errors import SettingsError
 from d2crealsr.types import Size
 
-__all__ = ["AlignSettings", "CropRequest", "RefineModel", "check_ranges", "crop_request", "setting"]
+__all__ = [
+    "STRICT_SHARE",
+    "AlignSettings",
+    "CropRequest",
+    "QaProfile",
+    "RefineModel",
+    "check_ranges",
+    "crop_request",
+    "setting",
+]
 
 CropRequest: TypeAlias = str
 """``"default"``, ``"max"`` or ``"WxH"`` in LR px."""
@@ -19,6 +28,12 @@ Interpolation: TypeAlias = Literal["cubic", "lanczos4"]
 
 RefineModel: TypeAlias = Literal["none", "homography", "radial"]
 """What direct refinement fits: nothing, a homography, or a homography and the radial distortion of the HR lens."""
+
+QaProfile: TypeAlias = Literal["strict", "default", "off"]
+"""How QA takes its thresholds: tighter by :data:`STRICT_SHARE`, as they are set, or not at all."""
+
+STRICT_SHARE = 0.5
+"""Share of the way from a perfect value to a threshold that the profile ``strict`` leaves."""
 
 
 def setting(
@@ -55,6 +70,9 @@ class AlignSettings:
     )
     crop: CropRequest = setting("default", "LR crop: WxH, 'max' or 'default' (57.6 % of the HR frame)", unit="LR px")
     brightness: bool = setting(True, "bring the published HR to LR's brightness")
+    qa_profile: QaProfile = setting(
+        "default", "strict halves what every threshold below allows, off rejects nothing that can be published"
+    )
     max_residual_p50: float = setting(0.75, "median residual above which a pair is rejected", unit="HR px", at_least=0)
     max_residual_p95: float = setting(2.5, "95th percentile of residuals, likewise", unit="HR px", at_least=0)
     max_sigma: float = setting(0.25, "predicted standard error, likewise", unit="HR px", at_least=0)

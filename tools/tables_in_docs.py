@@ -19,12 +19,13 @@ MARKED = re.compile(r"(<!-- (?:columns of )?(\S+): written by [^>]*-->\n)(.*?)(<
 
 def rules() -> str:
     """The rules of QA as a Markdown table."""
-    lines = ["| code | number | rejected when | threshold |", "|---|---|---|---|"]
+    lines = ["| code | number | rejected when | threshold | `strict` |", "|---|---|---|---|---|"]
     for rule in RULES:
         limit = f"{rule.limit(AlignSettings()):g}"
         if isinstance(rule.threshold, str):
             limit += f", `{rule.threshold}`"
-        lines.append(f"| `{rule.reason}` | `{rule.statistic}` | {rule.bad_when} | {limit} |")
+        strict = f"{rule.limit(AlignSettings(qa_profile='strict')):g}"
+        lines.append(f"| `{rule.reason}` | `{rule.statistic}` | {rule.bad_when} | {limit} | {strict} |")
     return "\n".join(lines)
 
 

@@ -5,51 +5,63 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from d2crealsr.imaging.crop import MIN_SIDE
+from d2crealsr.settings import STRICT_SHARE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from d2crealsr.settings import AlignSettings
 
-__all__ = ["RULES", "Rule", "explain", "judge"]
+__all__ = ["NOT_PUBLISHABLE", "RULES", "Rule", "explain", "judge"]
 
 
 class Rule(NamedTuple):
     """A pair is rejected for ``reason`` when a statistic is above or below its threshold.
 
-    ``threshold`` is a number, or the name of the setting that holds it.
+    ``threshold`` is the name of the setting that holds it, or a number where nothing can be published beyond it: such
+    a rule holds in every profile, and nobody can overrule it. ``perfect`` is the statistic's best value, which the
+    profile ``strict`` moves the threshold towards.
     """
 
     reason: str
     statistic: str
     bad_when: Literal["above", "below"]
     threshold: float | str
+    perfect: float = 0.0
 
     def limit(self, settings: AlignSettings) -> float:
-        """The threshold's value under the given settings."""
-        return float(getattr(settings, self.threshold)) if isinstance(self.threshold, str) else self.threshold
+        """The threshold's value under the given settings: what is set, tightened in the profile ``strict``."""
+        if not isinstance(self.threshold, str):
+            return self.threshold
+        value = float(getattr(settings, self.threshold))
+        return self.perfect + STRICT_SHARE * (value - self.perfect) if settings.qa_profile == "strict" else value
 
     def rejects(self, value: float, settings: AlignSettings) -> bool:
         """Whether a value breaks the rule. nan, a statistic that could not be measured, breaks it."""
+        if settings.qa_profile == "off" and isinstance(self.threshold, str):
+            return False
         limit = self.limit(settings)
         return not (value <= limit if self.bad_when == "above" else value >= limit)
 
 
 RULES = (
-    Rule("implausible_homography", "anisotropy", "above", "max_anisotropy"),
-    Rule("implausible_homography", "perspective_ratio", "above", "max_perspective"),
-    Rule("scale_mismatch", "scale_ratio", "below", "min_scale_ratio"),
-    Rule("scale_mismatch", "scale_ratio", "above", "max_scale_ratio"),
+    Rule("implausible_homography", "anisotropy", "above", "max_anisotropy", 1.0),
+    Rule("implausible_homography", "perspective_ratio", "above", "max_perspective", 1.0),
+    Rule("scale_mismatch", "scale_ratio", "below", "min_scale_ratio", 1.0),
+    Rule("scale_mismatch", "scale_ratio", "above", "max_scale_ratio", 1.0),
     Rule("crop_too_small", "crop_side_lr_px", "below", MIN_SIDE),
     Rule("clipped", "clipped_fraction", "above", "max_clipped"),
-    Rule("low_texture", "textured_fraction", "below", "min_textured"),
-    Rule("not_same_scene", "zncc_block_p50", "below", "min_zncc"),
+    Rule("low_texture", "textured_fraction", "below", "min_textured", 1.0),
+    Rule("not_same_scene", "zncc_block_p50", "below", "min_zncc", 1.0),
     Rule("content_mismatch", "content_differs_fraction", "above", "max_differing"),
     Rule("position_uncertain", "sigma_hr_px", "above", "max_sigma"),
     Rule("residual_too_large", "residual_p50_hr_px", "above", "max_residual_p50"),
     Rule("residual_too_large", "residual_p95_hr_px", "above", "max_residual_p95"),
 )
 """Every rule QA applies, in the order in which reasons are listed."""
+
+NOT_PUBLISHABLE = frozenset(rule.reason for rule in RULES if not isinstance(rule.threshold, str))
+"""Reasons that leave no images to publish, whatever a person or a profile says."""
 
 
 def judge(statistics: Mapping[str, float], settings: AlignSettings) -> tuple[str, ...]:

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 
+from d2crealsr.errors import SettingsError
 from d2crealsr.quality import verdict
 from d2crealsr.settings import AlignSettings
 
@@ -43,6 +44,45 @@ def test_every_threshold_is_a_setting_that_moves_it() -> None:
         if isinstance(rule.threshold, str):
             moved = dataclasses.replace(AlignSettings(), **{rule.threshold: 1.0})
             assert rule.limit(moved) == 1.0
+
+
+BY_JUDGEMENT = [rule for rule in verdict.RULES if isinstance(rule.threshold, str)]
+
+
+@pytest.mark.parametrize("rule", BY_JUDGEMENT, ids=lambda r: f"{r.statistic}-{r.bad_when}")
+def test_strict_halves_what_a_threshold_allows(rule: verdict.Rule) -> None:
+    strict = AlignSettings(qa_profile="strict")
+    halfway = (rule.limit(AlignSettings()) + rule.perfect) / 2
+    assert rule.limit(strict) == pytest.approx(halfway)
+    between = (rule.limit(AlignSettings()) + halfway) / 2
+    assert rule.reason in verdict.judge(GOOD | {rule.statistic: between}, strict)
+    assert rule.reason not in verdict.judge(GOOD | {rule.statistic: between}, AlignSettings())
+    assert not rule.rejects(rule.perfect, strict)
+
+
+def test_strict_tightens_a_threshold_that_was_given_too() -> None:
+    given = AlignSettings(qa_profile="strict", max_sigma=0.2)
+    assert verdict.judge(GOOD | {"sigma_hr_px": 0.11}, given) == ("position_uncertain",)
+    assert verdict.explain(GOOD | {"sigma_hr_px": 0.11}, given) == "sigma_hr_px 0.11 above 0.1"
+
+
+def test_a_good_pair_is_good_in_every_profile() -> None:
+    assert not any(verdict.judge(GOOD, AlignSettings(qa_profile=p)) for p in ("strict", "default", "off"))
+
+
+@pytest.mark.parametrize("value", [-1e9, 1e9, float("nan")])
+def test_off_rejects_only_what_cannot_be_published(value: float) -> None:
+    off = AlignSettings(qa_profile="off", max_sigma=0.0)
+    bad = dict.fromkeys(GOOD, value) | {"crop_side_lr_px": 32.0}
+    assert verdict.judge(bad, off) == ()
+    assert verdict.explain(bad, off) == ""
+    assert verdict.judge(bad | {"crop_side_lr_px": 31.0}, off) == ("crop_too_small",)
+    assert {"crop_too_small"} == verdict.NOT_PUBLISHABLE
+
+
+def test_a_profile_that_is_none() -> None:
+    with pytest.raises(SettingsError, match="qa_profile: got 'lax', expected one of strict, default, off"):
+        AlignSettings(qa_profile="lax")  # type: ignore[arg-type]
 
 
 def test_reasons_are_listed_once_in_the_order_of_the_rules() -> None:
