@@ -174,14 +174,14 @@ def remap(
     return cast("Pixels", cv2.remap(image, map_x, map_y, _INTERPOLATION[interpolation], borderMode=border))
 
 
-def sift(image: NDArray[np.uint8], *, contrast_threshold: float, mask: NDArray[np.uint8] | None = None) -> Keypoints:
-    """Detect SIFT keypoints and describe them, with unbiased positions.
+def sift(image: NDArray[np.uint8], *, contrast_threshold: float, at_most: int = 0) -> Keypoints:
+    """Detect SIFT keypoints and describe them, with unbiased positions; the ``at_most`` strongest, 0 for all.
 
     ``enable_precise_upscale`` is what keeps positions unbiased; without it every keypoint lies +0.25 px off.
     """
     create: Any = vars(cv2)["SIFT_create"]  # the stubs of OpenCV 5 leave it out
-    detector = create(contrastThreshold=contrast_threshold, enable_precise_upscale=True)
-    found, descriptors = detector.detectAndCompute(image, mask)
+    detector = create(nfeatures=at_most, contrastThreshold=contrast_threshold, enable_precise_upscale=True)
+    found, descriptors = detector.detectAndCompute(image, None)
     if descriptors is None or not found:
         return Keypoints(np.empty((0, 2)), np.empty(0), np.empty((0, 128), np.float32))
     points = np.array([k.pt for k in found], dtype=np.float64)
