@@ -11,12 +11,13 @@ smaller on each side, where HR must not be read beyond its border.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -33,17 +34,23 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _MEASURES = ("smooth", "constant", "affine", "residual_p50", "residual_p95", "rest_p50")
-_FLOORS = {"smooth": "floor_smooth", "residual_p50": "floor_p50", "residual_p95": "floor_p95"}
-_NOTHING_REJECTED = {
-    "max_residual_p50": 1e9,
-    "max_residual_p95": 1e9,
-    "min_zncc": -1.0,
-    "min_textured": 0.0,
-    "max_sigma": 1e9,
-    "max_differing": 1.0,
-    "max_clipped": 1.0,
+_BESIDE = {
+    "smooth": {"floor": "floor_smooth", "error": "smooth_error"},
+    "residual_p50": {"floor": "floor_p50"},
+    "residual_p95": {"floor": "floor_p95"},
 }
-"""Every pair's outcome is wanted, also of those that QA, whose thresholds are meant for ×8, would hold back."""
+"""What stands beside a measure: the same of the zero-shift control, and the error that the field's scatter tells."""
+
+
+def nothing_rejected() -> AlignSettings:
+    """Settings whose thresholds let every estimate through: every pair's outcome is wanted."""
+    limits: dict[str, Any] = {}
+    for field in dataclasses.fields(AlignSettings):
+        if field.name.startswith("max_"):
+            limits[field.name] = field.metadata["at_most"] or 1e9
+        elif field.name.startswith("min_"):
+            limits[field.name] = field.metadata["at_least"] or 0.0
+    return AlignSettings(scale=1, **limits)
 
 
 def first_pairs(source: Path, scenes: int | None, scratch: Path) -> Path:
@@ -67,7 +74,7 @@ def measured(folder: Path) -> pd.DataFrame:
 
 def realigned(captures: Path, pairs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Manifest and audit of the realigned pairs, by scene."""
-    build(captures, pairs, settings=AlignSettings(scale=1, **_NOTHING_REJECTED))  # type: ignore[arg-type]
+    build(captures, pairs, settings=nothing_rejected())
     return read_manifest(pairs).set_index("scene"), measured(pairs)
 
 
@@ -76,8 +83,8 @@ def report(before: pd.DataFrame, after: pd.DataFrame, manifest: pd.DataFrame) ->
     parts = []
     for name in _MEASURES:
         columns = {"before": (before, name), "after": (after, name)}
-        if name in _FLOORS:
-            columns |= {"floor before": (before, _FLOORS[name]), "floor after": (after, _FLOORS[name])}
+        for label, column in _BESIDE.get(name, {}).items():
+            columns |= {f"{label} before": (before, column), f"{label} after": (after, column)}
         table = {label: frame[f"{column}_hr_px"] for label, (frame, column) in columns.items()}
         rows: list[Row] = [
             {"scene": scene, **{label: float(cells.get(scene, float("nan"))) for label, cells in table.items()}}
@@ -109,10 +116,10 @@ def outcomes(before: pd.DataFrame, after: pd.DataFrame, manifest: pd.DataFrame) 
 @click.command(help=(__doc__ or "").split("\n\n", maxsplit=1)[0])
 @click.option("--out", type=click.Path(path_type=Path), help="Store the report in this file.")
 @click.option(
-    "--pairs", type=click.Path(path_type=Path), help="Keep the realigned pairs here, or go on with those there."
+    "--cache", type=click.Path(path_type=Path), help="Keep the realigned pairs here, or go on with those there."
 )
 @click.option("--scenes", type=click.IntRange(1), help="Only the first so many pairs.")
-def main(out: Path | None, pairs: Path | None, scenes: int | None) -> None:
+def main(out: Path | None, cache: Path | None, scenes: int | None) -> None:
     """Measure, realign, measure again, print."""
     source = Path(os.environ.get("D2CREALSR_CITY100", "../shared/data/city100"))
     if not source.is_dir():
@@ -121,11 +128,10 @@ def main(out: Path | None, pairs: Path | None, scenes: int | None) -> None:
         captures = first_pairs(source, scenes, Path(scratch))
         try:
             before = measured(captures)
-            manifest, after = realigned(captures, pairs or Path(scratch) / "pairs")
+            manifest, after = realigned(captures, cache or Path(scratch) / "pairs")
         except D2CRealSRError as error:
             sys.exit(f"Error: {error}")
-    command = "python " + " ".join(["benchmarks/audit_city100.py", *sys.argv[1:]])
-    text = f"{report(before, after, manifest)}\n\n{provenance(command)}\n"
+    text = f"{report(before, after, manifest)}\n\n{provenance(sys.argv)}\n"
     click.echo(text)
     if out is not None:
         about = (__doc__ or "").split("\n\n")[-1].strip()
