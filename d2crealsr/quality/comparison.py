@@ -29,8 +29,13 @@ _BRIGHTNESS_BLOCKS = 6
 
 _DIFFERENCE_BLUR_LR_PX = 1.5
 _DIFFERENCE = 0.03
-"""Content differs where encoded luma, blurred by the first, is further apart than the second: 8 of 255 levels. Aligned
-pairs stay below it but for a few pixels at the sharpest edges; an occluder or a reflection does not."""
+_DIFFERENCE_PER_CONTRAST = 0.5
+"""Content differs where encoded luma, blurred by the first, is further apart than the second (8 of 255 levels) plus a
+share of the contrast around (a standard deviation): how a camera sharpens or blurs edges is not content."""
+
+
+def _around(image: Float32) -> Float32:
+    return opencv.blur(image, _DIFFERENCE_BLUR_LR_PX)
 
 
 @dataclass(frozen=True)
@@ -141,9 +146,10 @@ class LrCrop:
 
     def differing(self, look: Look, mapping: CaptureMapping) -> float:
         """Share of the crop, 0 … 1, where LR shows something else than HR; clipped pixels count as alike."""
-        apart = np.where(self.valid, look.through(mapping, self.positions) - self.encoded, 0)
-        smooth = opencv.blur(apart.astype(np.float32), _DIFFERENCE_BLUR_LR_PX)
-        return float(np.mean(np.abs(smooth) > _DIFFERENCE))
+        predicted = look.through(mapping, self.positions)
+        apart = np.where(self.valid, predicted - self.encoded, 0).astype(np.float32)
+        contrast = np.sqrt(np.maximum(_around(predicted**2) - _around(predicted) ** 2, 0))
+        return float(np.mean(np.abs(_around(apart)) > _DIFFERENCE + _DIFFERENCE_PER_CONTRAST * contrast))
 
     def residuals(self, look: Look, mapping: CaptureMapping) -> ResidualField:
         """The residual field of a look against this crop."""

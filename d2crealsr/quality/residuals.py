@@ -100,18 +100,20 @@ def measure(
 
 def percentile(field: ResidualField, q: float) -> float:
     """The q-th percentile (0 … 100) of the residual's length in HR px, blocks counted by weight; nan without any."""
-    if not field.weights.any():
-        return float("nan")
-    lengths = np.linalg.norm(field.shifts_hr_px, axis=1)
-    order = np.argsort(lengths)
-    share = (np.cumsum(field.weights[order]) - field.weights[order] / 2) / field.weights.sum()
-    return float(np.interp(q / 100, share, lengths[order]))
+    return _weighted_percentile(np.linalg.norm(field.shifts_hr_px, axis=1), field.weights, q)
 
 
 def typical_zncc(field: ResidualField) -> float:
-    """Median correlation over the blocks in which LR shows anything; nan without any."""
-    shown = np.isfinite(field.zncc)
-    return float(np.median(field.zncc[shown])) if shown.any() else float("nan")
+    """Median correlation of the blocks, counted by weight: where there is no texture, noise does not correlate."""
+    return _weighted_percentile(np.nan_to_num(field.zncc), field.weights, 50)
+
+
+def _weighted_percentile(values: Array, weights: Array, q: float) -> float:
+    if not weights.any():
+        return float("nan")
+    order = np.argsort(values)
+    share = (np.cumsum(weights[order]) - weights[order] / 2) / weights.sum()
+    return float(np.interp(q / 100, share, values[order]))
 
 
 def measured_share(field: ResidualField) -> float:
