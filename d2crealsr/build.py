@@ -21,6 +21,7 @@ from d2crealsr.errors import D2CRealSRError, LayoutError, MachineError
 from d2crealsr.scene import Aligner, SceneResult, SceneTask, recipe_of, remove_published, run_scene
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import Capture, captures_root, find_captures
+from d2crealsr.store.decisions import read_decisions
 from d2crealsr.store.files import TEMPORARY_PREFIX
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
@@ -29,6 +30,8 @@ from d2crealsr.workers import Backend, run_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
+
+    from d2crealsr.store.decisions import Decision
 
 __all__ = ["BuildResult", "Event", "RunStarted", "SceneDone", "build"]
 
@@ -56,6 +59,7 @@ class SceneDone:
     seconds: float
     unchanged: bool
     traceback: str
+    accepted_by: str = ""
 
 
 Event: TypeAlias = RunStarted | SceneDone
@@ -68,11 +72,15 @@ class BuildResult:
     Attributes
     ----------
     status, reasons : dict
-        Scenes of RAW by status, and by reason code.
+        Scenes of RAW by status, and those that are not accepted by reason code.
+    reviewed : int
+        Scenes that are accepted because a reviewer overruled QA.
     done, unchanged : int
         Scenes that were worked on, and those that were up to date.
     kept : tuple of str
         Scenes of the pairs folder that RAW does not have; they were left as they were.
+    notes : tuple of str
+        What could not be done of the reviewer's decisions, a line each.
     residual_median_hr_px : float
         Median over accepted scenes of ``residual_p50_hr_px``; NaN where there is none.
     """
@@ -84,6 +92,8 @@ class BuildResult:
     unchanged: int
     kept: tuple[str, ...]
     residual_median_hr_px: float
+    reviewed: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def accepted(self) -> int:
@@ -101,6 +111,7 @@ def build(
     scheduler: str | None = None,
     force: bool = False,
     prune: bool = False,
+    accept: str | os.PathLike[str] | None = None,
     licence: str | None = None,
     citation: str | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
@@ -120,6 +131,9 @@ def build(
         Do every scene, also those that are up to date.
     prune : bool
         Remove scenes from the pairs folder that RAW does not have; otherwise they are kept.
+    accept : path, optional
+        A reviewer's decisions (:func:`d2crealsr.store.decisions.read_decisions`): rejected scenes to publish all the
+        same. They hold for this run; without the file, QA's verdict stands.
     licence, citation : str, optional
         For ``dataset.json``; by default what stands there stays.
     on_event : callable
@@ -130,12 +144,13 @@ def build(
     Raises
     ------
     UsageError
-        When RAW has no captures, OUT is no pairs folder, or the two do not fit together.
+        When RAW has no captures, OUT is no pairs folder, the two do not fit together, or decisions are damaged.
     MachineError
         When the disk, the lock or the workers fail. As after an interruption, the tables say what is done.
     """
     settings = settings or AlignSettings()
     raw, out = Path(os.path.realpath(raw)), Path(os.path.realpath(out))
+    decisions = read_decisions(Path(accept)) if accept is not None else {}
     captures = find_captures(raw, scale=settings.scale)
     root = captures_root(raw)
     _refuse_overlap(captures, root, out)
@@ -167,12 +182,13 @@ def build(
                 recipe=recipe_of(settings, tool_version),
                 known=None if force else ledger.row(capture.scene),
                 align=align,
+                overrule=decisions.get(capture.scene) == "accept",
             )
             for capture in captures
         ]
         results = run_tasks(run_scene, tasks, jobs=jobs, backend=backend, scheduler=scheduler)
         events = _run(tasks, ledger, results, on_event)
-    return _result(out, events, kept)
+    return _result(out, events, kept, decisions)
 
 
 # --- what is there -----------------------------------------------------------------------------------------------
@@ -209,7 +225,7 @@ def _foreign(ledger: Ledger, captures: Sequence[Capture], *, scale: int, moved: 
     foreign = sorted(ledger.scenes - {capture.scene for capture in captures})
     if not foreign:
         return ()
-    some = ", ".join(foreign[:3]) + (", …" if len(foreign) > 3 else "")
+    some = _some(foreign)
     remedy = "give another folder with --out, or remove them with --prune"
     if moved:
         raise LayoutError(f"the pairs folder has {len(foreign)} scenes from other captures ({some}); {remedy}")
@@ -271,17 +287,46 @@ def _scene_done(number: int, total: int, result: SceneResult) -> SceneDone:
         seconds=result.timing.get("seconds", 0.0),
         unchanged=result.unchanged,
         traceback=result.traceback,
+        accepted_by=row.get("accepted_by") or "",
     )
 
 
-def _result(out: Path, events: Sequence[SceneDone], kept: tuple[str, ...]) -> BuildResult:
+def _result(
+    out: Path, events: Sequence[SceneDone], kept: tuple[str, ...], decisions: Mapping[str, Decision]
+) -> BuildResult:
     residuals = [e.residual_hr_px for e in events if e.status == "accepted" and e.residual_hr_px == e.residual_hr_px]
+    bad = [event for event in events if event.status != "accepted"]
     return BuildResult(
         out=out,
         status=dict(collections.Counter(event.status for event in events)),
-        reasons=dict(collections.Counter(code for event in events for code in event.reasons.split(";") if code)),
+        reasons=dict(collections.Counter(code for event in bad for code in event.reasons.split(";"))),
         done=sum(not event.unchanged for event in events),
         unchanged=sum(event.unchanged for event in events),
         kept=kept,
         residual_median_hr_px=statistics.median(residuals) if residuals else float("nan"),
+        reviewed=sum(event.accepted_by == "reviewer" for event in events),
+        notes=_notes(events, decisions),
     )
+
+
+def _notes(events: Sequence[SceneDone], decisions: Mapping[str, Decision]) -> tuple[str, ...]:
+    """What could not be done of the reviewer's decisions, and why."""
+    status = {event.scene: event for event in events}
+    unknown = sorted(decisions.keys() - status.keys())
+    ignored = sorted(scene for scene in decisions.keys() & status.keys() if decisions[scene] == "reject")
+    notes = []
+    if unknown:
+        notes.append(f"decisions for scenes that RAW does not have: {_some(unknown)}; check the names")
+    if ignored:
+        notes.append(f"decisions to reject, which align does not act on: {_some(ignored)}")
+    for scene in sorted(decisions.keys() & status.keys()):
+        event = status[scene]
+        if decisions[scene] == "accept" and event.status != "accepted":
+            why = "has no estimate" if event.status == "failed" else "has no images to publish"
+            notes.append(f"{scene} cannot be accepted: it {why} ({event.reasons})")
+    return tuple(notes)
+
+
+def _some(scenes: Sequence[str]) -> str:
+    """The first few of many names."""
+    return ", ".join(scenes[:3]) + (", …" if len(scenes) > 3 else "")

@@ -96,6 +96,12 @@ def main(ctx: click.Context) -> None:
 )
 @click.option("--force", is_flag=True, help="Do every scene again.")
 @click.option("--prune", is_flag=True, help="Remove scenes from PAIRS that RAW no longer has.")
+@click.option(
+    "--accept",
+    type=_PATH,
+    metavar="FILE",
+    help="CSV scene,decision,note: rejected scenes with the decision accept are published all the same.",
+)
 @click.option("--licence", metavar="TEXT", help="For dataset.json: under what terms the pictures may be used.")
 @click.option("--citation", metavar="TEXT", help="For dataset.json: how the dataset wants to be cited.")
 @_DEBUG
@@ -107,6 +113,7 @@ def align(
     scheduler: str | None,
     force: bool,
     prune: bool,
+    accept: Path | None,
     licence: str | None,
     citation: str | None,
     debug: bool,
@@ -136,10 +143,13 @@ def align(
             scheduler=scheduler,
             force=force,
             prune=prune,
+            accept=accept,
             licence=licence,
             citation=citation,
             on_event=listener,
         )
+    for note in result.notes:
+        click.echo(f"Note: {note}", err=True)
     click.echo(console.build_summary(result, str(out)))
     return 0 if result.accepted else NOTHING_ACCEPTED
 

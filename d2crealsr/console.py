@@ -37,6 +37,8 @@ _COLOURS = {"rejected": "yellow", "failed": "red"}
 def scene_line(event: SceneDone) -> str:
     """One finished scene in one line: ``[12/115] card_007 accepted  residual 0.08 HR px  3.1 s``."""
     text = f"[{event.number}/{event.total}] {event.scene} {event.status}"
+    if event.accepted_by == "reviewer":
+        text += " by reviewer despite"
     if event.reasons:
         text += f" {event.reasons}"
     if not math.isnan(event.residual_hr_px):
@@ -154,6 +156,8 @@ def build_summary(result: BuildResult, shown_out: str) -> str:
     total = sum(result.status.values())
     work = f"{result.done} done now, {result.unchanged} unchanged"
     lines = [click.style(f"{result.accepted} of {total} scenes accepted", bold=True) + f" ({work})"]
+    if result.reviewed:
+        lines.append(f"  {result.reviewed} by reviewer, overruling the checks")
     others = [(status, result.status[status]) for status in _COLOURS if status in result.status]
     lines += [click.style(f"  {count} {status}", fg=_COLOURS[status]) for status, count in others]
     lines += [f"    {code}: {count}" for code, count in sorted(result.reasons.items(), key=lambda item: -item[1])]

@@ -13,11 +13,11 @@ import re
 import socket
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from d2crealsr.errors import ImageError, MachineError
 from d2crealsr.quality import verdict
@@ -53,6 +53,8 @@ class SceneTask:
         Fingerprint of settings and versions (:func:`recipe_of`).
     known : mapping or None
         The scene's manifest row of an earlier run; None to do it in any case.
+    overrule : bool
+        Whether a reviewer accepts the scene should QA reject it.
     """
 
     capture: Capture
@@ -62,6 +64,7 @@ class SceneTask:
     recipe: str
     known: Mapping[str, Any] | None
     align: Aligner
+    overrule: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -83,7 +86,7 @@ def recipe_of(settings: AlignSettings, tool_version: str) -> str:
 
 
 def run_scene(task: SceneTask) -> SceneResult:
-    """Do one scene, unless its files and recipe are what its known row says.
+    """Do one scene, unless its files, its recipe and what the reviewer decided are what its known row says.
 
     Raises
     ------
@@ -160,6 +163,8 @@ def _is_current(task: SceneTask, sources: Row) -> bool:
     known, out = task.known, task.out
     if known is None or known["recipe"] != task.recipe or known["reasons"] == "internal_error":
         return False
+    if known["status"] != "failed" and known["accepted_by"] != _accepted_by(known["reasons"].split(";"), task.overrule):
+        return False
     missing = _missing(task.capture)
     if missing is not None:
         return bool(known["reasons"] == missing.reason)
@@ -194,6 +199,14 @@ def _align(task: SceneTask, clock: _Clock) -> Alignment | AlignmentFailure:
     return outcome
 
 
+def _accepted_by(reasons: Iterable[str], overrule: bool) -> Literal["", "qa", "reviewer"]:
+    """Who lets a scene through that has an estimate and these reasons against it; nobody where it is rejected."""
+    against = {reason for reason in reasons if reason}
+    if not against:
+        return "qa"
+    return "reviewer" if overrule and not against & verdict.NOT_PUBLISHABLE else ""
+
+
 # --- rows --------------------------------------------------------------------------------------------------------
 
 
@@ -203,7 +216,7 @@ def _rows(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure) 
     row = {**sources, "scale": task.settings.scale, "recipe": task.recipe, **_statistics(outcome)}
     residuals: list[Row] = []
     if isinstance(outcome, Alignment):
-        row |= _estimate_cells(outcome)
+        row |= _estimate_cells(outcome, _accepted_by(outcome.reasons, task.overrule))
         row["message"] = verdict.explain(outcome.statistics, task.settings)
         field_ = outcome.residuals
         for (x, y), (dx, dy), weight in zip(field_.points_lr, field_.shifts_hr_px, field_.weights, strict=True):
@@ -223,14 +236,14 @@ def _statistics(outcome: Alignment | AlignmentFailure) -> Row:
     return dict(outcome.statistics)
 
 
-def _estimate_cells(alignment: Alignment) -> Row:
+def _estimate_cells(alignment: Alignment, accepted_by: str) -> Row:
     light, crop = alignment.photometry, alignment.crop
-    if alignment.accepted:
+    if accepted_by:
         _check_sizes(alignment)
     cells: Row = {
-        "status": "accepted" if alignment.accepted else "rejected",
+        "status": "accepted" if accepted_by else "rejected",
         "reasons": ";".join(alignment.reasons),
-        "accepted_by": "qa" if alignment.accepted else "",
+        "accepted_by": accepted_by,
         **({} if min(crop.width, crop.height) < 1 else dict(zip(_CROP_NAMES, crop, strict=True))),
         **_matrix_cells(alignment.H_hr_to_lr),
         **{"k1_hr": alignment.k1_hr, "k1_lr": alignment.k1_lr, "tone": light.tone},
@@ -264,7 +277,7 @@ def _matrix_cells(H: Matrix) -> Row:
 def _publish(task: SceneTask, outcome: Alignment | AlignmentFailure, clock: _Clock) -> Row:
     """Write the accepted pair, or remove what an earlier run published; returns the cells that name the files."""
     scene, out = task.capture.scene, task.out
-    if not isinstance(outcome, Alignment) or not outcome.accepted:
+    if not isinstance(outcome, Alignment) or not _accepted_by(outcome.reasons, task.overrule):
         remove_published(out, scene)
         return {}
     hr_path, lr_path = published_paths(scene)

@@ -99,7 +99,7 @@ MANIFEST: tuple[Column, ...] = (
         required=True,
         one_of=("accepted", "rejected", "failed"),
     ),
-    _text("reasons", "stable reason codes, joined by ;"),
+    _text("reasons", "stable reason codes, joined by ;, also those that a reviewer overruled"),
     _text("split", "train, test or empty", one_of=("", "train", "test")),
     _text("group", "what must not be torn apart by a split: the printed picture", required=True),
     Column(name="scale", kind="int", meaning="HR pixels per LR pixel", required=True, at_least=1, at_most=16),
@@ -141,7 +141,11 @@ MANIFEST: tuple[Column, ...] = (
     _number("ca_k_r", "lateral chromatic aberration of red against green", digits=EXACT),
     _number("ca_k_b", "lateral chromatic aberration of blue against green", digits=EXACT),
     _text("lens_model", "lens correction that was applied, if any"),
-    _text("accepted_by", "qa or reviewer, for accepted scenes", one_of=("", "qa", "reviewer")),
+    _text(
+        "accepted_by",
+        "qa, or reviewer where a person overruled the reasons; accepted scenes only",
+        one_of=("", "qa", "reviewer"),
+    ),
     _number(
         "brightness_error_before", "mean brightness difference of HR and LR before matching", "share of full range"
     ),
@@ -165,7 +169,7 @@ MANIFEST: tuple[Column, ...] = (
     _added("content_differs_fraction", "share of the crop where LR shows something else than HR"),
     _added("zncc_block_p50", "median correlation of the blocks once each one's shift is taken out"),
     _added("textured_fraction", "share of the crop's blocks with enough texture to measure a shift"),
-    _text("message", "one line for a person, where a scene was not accepted", fixed=False),
+    _text("message", "one line for a person, where a scene has reasons", fixed=False),
     _text("recipe", "fingerprint of format version, tool version and settings the row was made with", fixed=False),
 )
 

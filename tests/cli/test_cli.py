@@ -225,6 +225,32 @@ def test_options_reach_the_settings(raw: Path, tmp_path: Path) -> None:
     assert content["licence"] == "CC0"
 
 
+def test_a_reviewer_overrules_and_a_profile_is_chosen(tmp_path: Path) -> None:
+    raw, out, decisions = tmp_path / "raw", tmp_path / "pairs", tmp_path / "decisions.csv"
+    assert run("simulate", "--out", raw, "--size", "mini", "--scenes", "1").exit_code == 0
+    decisions.write_text("scene,decision,note\n001,accept,looked at it\n999,accept,\n")
+    severe = ["align", raw, "--out", out, "--max-residual-p50", "0", "--iters", "1"]
+    rejected = run(*severe)
+    assert rejected.exit_code == 3
+    assert "[1/1] 001 rejected residual_too_large  " in rejected.stderr
+    accepted = run(*severe, "--accept", decisions)
+    assert accepted.exit_code == 0
+    assert "[1/1] 001 accepted by reviewer despite residual_too_large  " in accepted.stderr
+    assert "Note: decisions for scenes that RAW does not have: 999; check the names\n" in accepted.stderr
+    assert "  1 by reviewer, overruling the checks\n" in accepted.stdout
+    row = read_manifest(out).iloc[0]
+    assert (row["status"], row["accepted_by"], row["reasons"]) == ("accepted", "reviewer", "residual_too_large")
+    assert row["message"].startswith("residual_p50_hr_px ")
+    off = run(*severe, "--qa-profile", "off")
+    assert off.exit_code == 0
+    assert read_manifest(out).iloc[0][["accepted_by", "reasons"]].tolist() == ["qa", ""]
+    assert read_dataset(out)["settings"]["qa_profile"] == "off"
+    decisions.write_text("scene,decision\n")
+    wrong = run(*severe, "--accept", decisions)
+    assert (wrong.exit_code, wrong.stderr.count("\n")) == (2, 1)
+    assert "row 1: got columns 'scene,decision', expected scene,decision,note" in wrong.stderr
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_help_with_an_example(command: str) -> None:
     result = run(command, "--help")

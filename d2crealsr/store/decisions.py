@@ -1,0 +1,55 @@
+"""What a person decided about scenes: a CSV ``scene,decision,note``, kept beside the data and given to commands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
+
+from d2crealsr.errors import TableError
+from d2crealsr.store.pairs import scene_problem
+from d2crealsr.store.tables import read_rows
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Decision", "read_decisions"]
+
+Decision: TypeAlias = Literal["accept", "reject"]
+
+_COLUMNS = ("scene", "decision", "note")
+
+
+def read_decisions(path: Path) -> dict[str, Decision]:
+    """Read decisions by scene. Notes and columns that are not known are for people and not looked at.
+
+    Parameters
+    ----------
+    path : Path
+        CSV in UTF-8 with at least the columns ``scene,decision,note``; decisions are ``accept`` or ``reject``.
+
+    Raises
+    ------
+    LayoutError
+        When there is no such file.
+    TableError
+        When a column is missing, a decision is none, a scene cannot be one or stands twice; with the row's number.
+    """
+    header, rows = read_rows(path)
+    missing = [name for name in _COLUMNS if name not in header]
+    if missing:
+        raise TableError(
+            f"{path}, row 1: got columns {','.join(header)!r}, expected {','.join(_COLUMNS)}; add {', '.join(missing)}"
+        )
+    decisions: dict[str, Decision] = {}
+    row_of: dict[str, int] = {}
+    for number, row in enumerate(rows, start=2):
+        cells = dict(zip(header, row, strict=True))
+        scene, decision, where = cells["scene"], cells["decision"], f"{path}, row {number}"
+        if problem := scene_problem(scene):
+            raise TableError(f"{where}: scene {scene[:80]!r} {problem}; give the name that manifest.csv has")
+        if decision not in get_args(Decision):
+            raise TableError(f"{where}, column decision: got {decision!r}, expected accept or reject; correct it")
+        first = row_of.setdefault(scene, number)
+        if first != number:
+            raise TableError(f"{where}: scene {scene!r} stands in row {first} too, expected once; remove one of them")
+        decisions[scene] = cast("Decision", decision)
+    return decisions
