@@ -1,0 +1,178 @@
+"""The shell of every report: one look, one way to render a template, one way to put a page into a folder.
+
+A page is ``index.html`` and, where it needs them, files under ``files/`` that it loads when they are looked at. It
+opens from disk without a server or a network: style and scripts stand in the page, and a content security policy
+forbids it to load anything that does not lie beside it. Text from tables is escaped by the template engine, data for
+scripts by :func:`script_data`.
+
+A report of any package extends ``shell/base.html.j2`` (its blocks are named there), uses the macros of
+``shell/parts.html.j2`` and calls :func:`render` and :func:`publish`.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import shutil
+from importlib import resources
+from typing import TYPE_CHECKING, Any
+
+from d2crealsr.errors import MachineError, SettingsError
+from d2crealsr.store.files import write_text
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+    from pathlib import Path
+
+    import jinja2
+
+__all__ = ["FILES", "PAGE", "environment", "publish", "render", "script_data"]
+
+PAGE = "index.html"
+FILES = "files"
+"""Folder beside the page that belongs to it alone: what :func:`publish` is not told of is removed from there."""
+
+
+def environment(package: str) -> jinja2.Environment:
+    """Templates of ``package`` (its folder ``templates``), and the shell's under ``shell/``. Everything is escaped.
+
+    Raises
+    ------
+    SettingsError
+        When jinja2 is not installed.
+    """
+    try:
+        import jinja2
+    except ImportError as error:
+        raise SettingsError("report: jinja2 is not installed; pip install 'd2crealsr[report]'") from error
+    shell = jinja2.PrefixLoader({"shell": jinja2.PackageLoader(__name__, "templates")})
+    made = jinja2.Environment(
+        loader=jinja2.ChoiceLoader([shell, jinja2.PackageLoader(package, "templates")]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["script_data"] = script_data
+    made.filters["number"] = number
+    return made
+
+
+def render(package: str, template: str, *, scripts: Sequence[str] = (), **context: Any) -> str:
+    """A page as text.
+
+    Parameters
+    ----------
+    package : str
+        Whose ``templates/`` folder holds the template, as ``"d2c.report"``.
+    template : str
+        Its file name; it extends ``shell/base.html.j2``.
+    scripts : sequence of str
+        File names in the same folder, put into the page in this order after the shell's own script.
+    **context
+        What the template shows.
+    """
+    folder = resources.files(package) / "templates"
+    sources = [_shell("shell.js"), *((folder / name).read_text(encoding="utf-8") for name in scripts)]
+    page = environment(package).get_template(template)
+    return page.render(
+        **context,
+        shell_style=_verbatim(_shell("shell.css")),
+        scripts=[_verbatim(s) for s in sources],
+        policy=_policy(sources),
+    )
+
+
+def publish(folder: Path, html: str, files: Collection[str] = ()) -> None:
+    """Make ``folder/index.html`` the page, then remove from ``folder/files/`` what it does not need.
+
+    The page takes the old one's place in one step and after everything it names is there, so whoever opens the folder
+    at any moment finds a whole report, the old one or the new one.
+
+    Parameters
+    ----------
+    files : collection of str
+        First parts under ``files/`` (folders or files) that the page needs; they must be there already.
+
+    Raises
+    ------
+    MachineError
+        When the disk does not take it.
+    """
+    try:
+        write_text(folder / PAGE, html)
+        for entry in (folder / FILES).iterdir() if (folder / FILES).is_dir() else ():
+            if entry.name in files:
+                continue
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
+    except OSError as error:
+        why = error.strerror or error
+        raise MachineError(f"{folder}: cannot be written ({why}); make room or check permissions") from error
+
+
+def script_data(value: Any) -> Any:
+    """``value`` as JSON that can stand inside a ``<script>`` element, whatever text is in it.
+
+    The characters that could end the element or open another are written as escapes; numbers that do not exist (nan,
+    infinity) become null.
+
+    Examples
+    --------
+    >>> print(script_data({"scene": "</script><b>", "zncc": float("nan")}))
+    {"scene":"\\u003c/script\\u003e\\u003cb\\u003e","zncc":null}
+    """
+    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&'\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return _verbatim(text)
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """A number for reading: so many significant digits, an en dash where there is none.
+
+    Examples
+    --------
+    >>> number(0.01234), number(1234.5), number(float("nan"))
+    ('0.0123', '1234', '–')
+    """
+    if value is None or not math.isfinite(value):
+        return "–"
+    if value == 0:
+        return "0"
+    decimals = max(digits - 1 - math.floor(math.log10(abs(value))), 0)
+    return f"{value:.{decimals}f}"
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _shell(name: str) -> str:
+    return (resources.files(__name__) / "templates" / name).read_text(encoding="utf-8")
+
+
+def _verbatim(text: str) -> Any:
+    """Our own text, or text made safe, which the template engine shall not escape (again)."""
+    from markupsafe import Markup
+
+    return Markup(text)
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Content security policy: these scripts and files beside the page, nothing else, from nowhere else."""
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{value}'" for value in hashes)
+    beside = "'self' file:"
+    return (
+        f"default-src 'none'; script-src {allowed} {beside}; style-src 'unsafe-inline'; "
+        f"img-src {beside} data: blob:; base-uri 'none'; form-action 'none'"
+    )
