@@ -8,9 +8,10 @@ from typing import Any, Literal, TypeAlias
 
 from d2c.errors import ConfigError
 
-__all__ = ["D2CConfig", "Precision", "TrainConfig", "setting"]
+__all__ = ["Borders", "D2CConfig", "Precision", "TrainConfig", "setting"]
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+Borders: TypeAlias = Literal["exact", "composed"]
 
 
 def setting(
@@ -54,6 +55,11 @@ class D2CConfig:
     features: int = setting(64, "feature channels, n", unit="channels", at_least=1)
     reduction: int = setting(16, "channel attention narrows n channels to max(1, n // reduction)", at_least=1)
     deep_residual: bool = setting(True, "add every ancestor's feature to a leaf's, each after one convolution")
+    borders: Borders = setting(
+        "exact",
+        "the outermost scale − 1 HR pixels: exact, as a tail's layers make them one by one, or as one convolution does",
+        choices=("exact", "composed"),
+    )
     convergence_features: int = setting(64, "channels of the convergence net", unit="channels", at_least=1)
     convergence_bias: bool = setting(True, "biases in the convergence net (off in released weights)")
     convergence_relu: bool = setting(False, "a ReLU before the softmax too, as in released weights")

@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from d2c.blocks import conv3x3
+from d2c.precision import at_least_fp32
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -47,7 +48,7 @@ class ConvergenceNet(nn.Module):
         x = self.conv3(x)  # (N, P, H, W)
         if self.relu_last:
             x = F.relu(x)
-        return x.to(torch.promote_types(x.dtype, torch.float32)).softmax(dim=1)
+        return at_least_fp32(x).softmax(dim=1)
 
     def forward(self, predictions: Tensor) -> tuple[Tensor, Tensor]:
         weights = self.weights(predictions)

@@ -6,11 +6,12 @@ it is computed in float32 at least, whatever autocast does around it.
 
 from __future__ import annotations
 
-import contextlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
+
+from d2c.precision import at_least_fp32, no_autocast
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -148,8 +149,8 @@ def divergence_loss(
         )
     if hr.shape != predictions[:, 0].shape:
         raise ValueError(f"hr: got shape {tuple(hr.shape)}, expected {tuple(predictions[:, 0].shape)}")
-    with _no_autocast(predictions.device):
-        predictions, hr = _at_least_fp32(predictions), _at_least_fp32(hr)
+    with no_autocast(predictions.device):
+        predictions, hr = at_least_fp32(predictions), at_least_fp32(hr)
         reconstruction = (predictions - hr[:, None]).square().mean(dim=(0, 2, 3, 4)).sum()
         if alpha == 0:
             return DivergenceTerms(reconstruction, torch.zeros_like(reconstruction), reconstruction)
@@ -159,15 +160,5 @@ def divergence_loss(
 
 def convergence_loss(sr: Tensor, hr: Tensor) -> Tensor:
     """Eq. 9 as a mean squared error: a scalar of two ``(N, 3, H, W)`` tensors."""
-    with _no_autocast(sr.device):
-        return F.mse_loss(_at_least_fp32(sr), _at_least_fp32(hr))
-
-
-def _no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    if not torch.amp.is_autocast_available(device.type):  # as on meta
-        return contextlib.nullcontext()
-    return torch.autocast(device.type, enabled=False)
-
-
-def _at_least_fp32(x: Tensor) -> Tensor:
-    return x.to(torch.promote_types(x.dtype, torch.float32))
+    with no_autocast(sr.device):
+        return F.mse_loss(at_least_fp32(sr), at_least_fp32(hr))

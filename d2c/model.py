@@ -93,7 +93,7 @@ class D2CSR(nn.Module):
     def diverge(self, lr: Tensor) -> Tensor:
         """Predictions ``(N, P, 3, s·h, s·w)`` of an image ``(N, 3, h, w)``, RGB in [0, 1] (predictions unclipped)."""
         features = self.leaf_features(lr)
-        predictions = [self.colour_out(tail(x)) for tail, x in zip(self.tails, features, strict=True)]
+        predictions = [tail(x, self.colour_out) for tail, x in zip(self.tails, features, strict=True)]
         return torch.stack(predictions, dim=1)
 
     def converge(self, predictions: Tensor) -> tuple[Tensor, Tensor]:
