@@ -21,7 +21,7 @@ from d2crealsr.errors import D2CRealSRError, LayoutError, MachineError
 from d2crealsr.scene import Aligner, SceneResult, SceneTask, recipe_of, remove_published, run_scene
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import Capture, captures_root, find_captures
-from d2crealsr.store.decisions import read_decisions
+from d2crealsr.store.decisions import few, read_decisions
 from d2crealsr.store.files import TEMPORARY_PREFIX
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
@@ -225,7 +225,7 @@ def _foreign(ledger: Ledger, captures: Sequence[Capture], *, scale: int, moved: 
     foreign = sorted(ledger.scenes - {capture.scene for capture in captures})
     if not foreign:
         return ()
-    some = _some(foreign)
+    some = few(foreign)
     remedy = "give another folder with --out, or remove them with --prune"
     if moved:
         raise LayoutError(f"the pairs folder has {len(foreign)} scenes from other captures ({some}); {remedy}")
@@ -316,17 +316,12 @@ def _notes(events: Sequence[SceneDone], decisions: Mapping[str, Decision]) -> tu
     ignored = sorted(scene for scene in decisions.keys() & status.keys() if decisions[scene] == "reject")
     notes = []
     if unknown:
-        notes.append(f"decisions for scenes that RAW does not have: {_some(unknown)}; check the names")
+        notes.append(f"decisions for scenes that RAW does not have: {few(unknown)}; check the names")
     if ignored:
-        notes.append(f"decisions to reject, which align does not act on: {_some(ignored)}")
+        notes.append(f"decisions to reject, which align does not act on (split --decisions does): {few(ignored)}")
     for scene in sorted(decisions.keys() & status.keys()):
         event = status[scene]
         if decisions[scene] == "accept" and event.status != "accepted":
             why = "has no estimate" if event.status == "failed" else "has no images to publish"
             notes.append(f"{scene} cannot be accepted: it {why} ({event.reasons})")
     return tuple(notes)
-
-
-def _some(scenes: Sequence[str]) -> str:
-    """The first few of many names."""
-    return ", ".join(scenes[:3]) + (", …" if len(scenes) > 3 else "")

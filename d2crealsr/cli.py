@@ -159,19 +159,30 @@ def align(
 @click.option("--test", type=click.IntRange(min=0), default=15, show_default=True, help="Test scenes there shall be.")
 @click.option("--seed", type=int, default=0, show_default=True, help="Which scenes are drawn.")
 @click.option("--resplit", is_flag=True, help="Forget earlier splits and start over.")
+@click.option(
+    "--decisions",
+    type=_PATH,
+    metavar="FILE",
+    help="CSV scene,decision,note, as the report exports it: scenes with the decision reject are left out.",
+)
 @_DEBUG
-def split(pairs: Path, test: int, seed: int, resplit: bool, debug: bool) -> None:
+def split(pairs: Path, test: int, seed: int, resplit: bool, decisions: Path | None, debug: bool) -> None:
     """Assign accepted scenes to training and test.
 
-    PAIRS is pairs/ by default. Scenes of one group are never torn apart, and splits made earlier stay.
+    PAIRS is pairs/ by default. Scenes of one group are never torn apart, and splits made earlier stay. What a reviewer
+    rejected stays left out, also without --decisions, until a file says accept for it.
 
     \b
     d2crealsr split pairs/ --test 15 --seed 1
+    d2crealsr split pairs/ --test 15 --decisions decisions.csv
     """
     from d2crealsr import console
     from d2crealsr import split as splitting
 
-    click.echo(console.split_summary(splitting.split(pairs, test=test, seed=seed, resplit=resplit)))
+    result = splitting.split(pairs, test=test, seed=seed, resplit=resplit, decisions=decisions)
+    for note in result.notes:
+        click.echo(f"Note: {note}", err=True)
+    click.echo(console.split_summary(result))
 
 
 @main.command(

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from d2crealsr.build import RunStarted, SceneDone
+from d2crealsr.store.decisions import few
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -178,9 +179,13 @@ def _next(accepted: int, out: str) -> str:
 
 
 def split_summary(result: SplitResult) -> str:
-    """Sizes of the splits, and the test scenes where they are few."""
-    text = f"{len(result.train)} train, {len(result.test)} test ({result.new} assigned now)"
-    return f"{text}\ntest: {', '.join(result.test)}" if 0 < len(result.test) <= 30 else text
+    """Sizes of the splits, what a reviewer left out, and the test scenes where they are few."""
+    lines = [f"{len(result.train)} train, {len(result.test)} test ({result.new} assigned now)"]
+    if result.left_out:
+        lines.append(f"{len(result.left_out)} accepted by the checks, left out by a reviewer: {few(result.left_out)}")
+    if 0 < len(result.test) <= 30:
+        lines.append(f"test: {', '.join(result.test)}")
+    return "\n".join(lines)
 
 
 _SHOWN = (

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError, UsageError
+from d2crealsr.store.decisions import few, read_decisions
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.pairs import read_manifest, write_pairs_table
 
@@ -22,19 +23,43 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["SplitResult", "choose_splits", "split"]
+    from d2crealsr.store.decisions import Decision
+
+__all__ = ["SplitResult", "choose_splits", "split", "with_decisions"]
+
+_UNSPLIT = "unsplit"
+"""What ``left_out_of`` says of a scene that had no split when it was left out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SplitResult:
-    """Scenes by split, and how many were given theirs only now."""
+    """Accepted scenes by split.
+
+    Attributes
+    ----------
+    new : int
+        How many were given their split only now.
+    left_out : tuple of str
+        Those that a reviewer rejected, now or earlier; they have no split.
+    notes : tuple of str
+        What could not be done of the reviewer's decisions, a line each.
+    """
 
     train: tuple[str, ...]
     test: tuple[str, ...]
     new: int
+    left_out: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
-def split(pairs: str | os.PathLike[str], *, test: int = 15, seed: int = 0, resplit: bool = False) -> SplitResult:
+def split(
+    pairs: str | os.PathLike[str],
+    *,
+    test: int = 15,
+    seed: int = 0,
+    resplit: bool = False,
+    decisions: str | os.PathLike[str] | None = None,
+) -> SplitResult:
     """Give every accepted scene of a pairs folder its split, and write the manifest.
 
     Parameters
@@ -46,52 +71,98 @@ def split(pairs: str | os.PathLike[str], *, test: int = 15, seed: int = 0, respl
     seed : int
         Which of the scenes are drawn.
     resplit : bool
-        Forget splits made earlier.
+        Forget splits made earlier; what a reviewer left out stays out.
+    decisions : path, optional
+        A reviewer's decisions (:func:`d2crealsr.store.decisions.read_decisions`): scenes with ``reject`` are left out,
+        those with ``accept`` are taken back. They are recorded in the manifest and hold until decided otherwise.
 
     Raises
     ------
     UsageError
-        When that number cannot be met; nothing is written then.
+        When that number cannot be met, or decisions are damaged; nothing is written then.
     """
     pairs = Path(pairs)
+    decided = read_decisions(Path(decisions)) if decisions is not None else {}
     if not (pairs / "manifest.csv").is_file():
         raise LayoutError(f"{pairs}: no manifest.csv; give a pairs folder, made by d2crealsr align")
     with lock_folder(pairs):
         manifest = read_manifest(pairs)
-        before = manifest["split"].tolist()
-        after = choose_splits(manifest, test=test, seed=seed, resplit=resplit)
-        if after != before:
-            write_pairs_table(pairs, "manifest.csv", manifest.assign(split=after))
-    accepted = zip(manifest["scene"], manifest["status"], before, after, strict=True)
-    rows = [(scene, old, new) for scene, status, old, new in accepted if status == "accepted"]
+        after = with_decisions(manifest, decided)
+        after = after.assign(split=choose_splits(after, test=test, seed=seed, resplit=resplit))
+        if resplit:
+            after["left_out_of"] = [_UNSPLIT if left_out else "" for left_out in after["left_out_of"]]
+        if any(after[name].tolist() != manifest[name].tolist() for name in ("split", "left_out_of")):
+            write_pairs_table(pairs, "manifest.csv", after)
+    accepted = after[after["status"] == "accepted"]
     return SplitResult(
-        train=tuple(scene for scene, _, new in rows if new == "train"),
-        test=tuple(scene for scene, _, new in rows if new == "test"),
-        new=sum(old != new for _, old, new in rows),
+        train=tuple(accepted.loc[accepted["split"] == "train", "scene"]),
+        test=tuple(accepted.loc[accepted["split"] == "test", "scene"]),
+        new=int(((after["split"] != manifest["split"]) & (after["split"] != "")).sum()),
+        left_out=tuple(accepted.loc[accepted["left_out_of"] != "", "scene"]),
+        notes=_notes(after, decided),
     )
 
 
+def with_decisions(manifest: pd.DataFrame, decisions: Mapping[str, Decision]) -> pd.DataFrame:
+    """The manifest with ``split`` and ``left_out_of`` as a reviewer's decisions by scene leave them.
+
+    A rejected scene has no split afterwards, whatever its status: also one that QA rejects today must not slip in when
+    thresholds change. A scene that is taken back has the split again that it had.
+    """
+
+    def decided(scene: str, label: str, left_out_of: str) -> tuple[str, str]:
+        match decisions.get(scene):
+            case "reject" if not left_out_of:
+                return "", label or _UNSPLIT
+            case "accept" if left_out_of:
+                return left_out_of if left_out_of != _UNSPLIT else "", ""
+            case _:
+                return label, left_out_of
+
+    columns = (manifest[name].tolist() for name in ("scene", "split", "left_out_of"))
+    cells = [decided(*row) for row in zip(*columns, strict=True)]
+    return manifest.assign(split=[label for label, _ in cells], left_out_of=[left_out for _, left_out in cells])
+
+
+def _notes(manifest: pd.DataFrame, decisions: Mapping[str, Decision]) -> tuple[str, ...]:
+    """What could not be done of the reviewer's decisions, and why."""
+    status = dict(zip(manifest["scene"], manifest["status"], strict=True))
+    unknown = sorted(decisions.keys() - status.keys())
+    refused = sorted(
+        scene for scene, said in decisions.items() if said == "accept" and status.get(scene, "accepted") != "accepted"
+    )
+    notes = []
+    if unknown:
+        notes.append(f"decisions for scenes that the manifest does not have: {few(unknown)}; check the names")
+    if refused:
+        notes.append(f"decisions to accept scenes that are not accepted: {few(refused)}; align --accept takes them in")
+    return tuple(notes)
+
+
 def choose_splits(manifest: pd.DataFrame, *, test: int, seed: int = 0, resplit: bool = False) -> list[str]:
-    """The manifest's column ``split`` as it shall be; depends on its ``scene, status, split, group`` in any order.
+    """The manifest's column ``split`` as it shall be, from its ``status, split, group, left_out_of``, in any order.
 
     Groups are drawn in an order that seed and their names alone decide. One that would overshoot, or after which the
-    number could not be met any more, is skipped.
+    number could not be met any more, is skipped. Scenes that a reviewer left out have no split.
     """
-    columns = (manifest[name].tolist() for name in ("scene", "status", "split", "group"))
+    columns = (manifest[name].tolist() for name in ("status", "split", "group", "left_out_of"))
     rows = list(zip(*columns, strict=True))
-    fixed = {} if resplit else _fixed_groups([(group, label) for _, _, label, group in rows if label])
+    earlier = [(group, old or left_out) for _, old, group, left_out in rows if old or left_out not in ("", _UNSPLIT)]
+    fixed = {} if resplit else _fixed_groups(earlier)
     sizes: dict[str, int] = {}
-    for _, status, _, group in rows:
-        if status == "accepted":
+    for status, _, group, left_out in rows:
+        if status == "accepted" and not left_out:
             sizes[group] = sizes.get(group, 0) + 1
     drawn = _draw(sizes, fixed, test, seed)
 
-    def label(status: str, old: str, group: str) -> str:
+    def label(status: str, old: str, group: str, left_out: str) -> str:
+        if left_out:
+            return ""
         if status != "accepted":
             return "" if resplit else old
         return fixed.get(group) or ("test" if group in drawn else "train")
 
-    return [label(status, old, group) for _, status, old, group in rows]
+    return [label(*row) for row in rows]
 
 
 def _fixed_groups(labels: Sequence[tuple[str, str]]) -> dict[str, str]:
@@ -134,7 +205,7 @@ def _subset_sums(sizes: Sequence[int]) -> list[set[int]]:
 
 def _cannot(test: int, total: int, already: int, allowed: set[int]) -> str:
     if not total:
-        return "no scene is accepted, so there is nothing to split; look at the manifest's reasons"
+        return "no scene is accepted and not left out, so there is nothing to split; look at the manifest's reasons"
     text = f"{test} test scenes cannot be drawn from {total} accepted ones (groups stay whole, one scene must train)"
     if already:
         text += f", {already} of them test already (--resplit starts over)"

@@ -169,6 +169,12 @@ MANIFEST: tuple[Column, ...] = (
     _added("content_differs_fraction", "share of the crop where LR shows something else than HR"),
     _added("zncc_block_p50", "median correlation of the blocks once each one's shift is taken out"),
     _added("textured_fraction", "share of the crop's blocks with enough texture to measure a shift"),
+    _text(
+        "left_out_of",
+        "what a reviewer took the scene out of (split --decisions): train, test or unsplit; empty: nothing",
+        fixed=False,
+        one_of=("", "train", "test", "unsplit"),
+    ),
     _text("message", "one line for a person, where a scene has reasons", fixed=False),
     _text("recipe", "fingerprint of format version, tool version and settings the row was made with", fixed=False),
 )

@@ -9,9 +9,10 @@ from d2crealsr.store.pairs import scene_problem
 from d2crealsr.store.tables import read_rows
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["Decision", "read_decisions"]
+__all__ = ["Decision", "few", "read_decisions"]
 
 Decision: TypeAlias = Literal["accept", "reject"]
 
@@ -53,3 +54,8 @@ def read_decisions(path: Path) -> dict[str, Decision]:
             raise TableError(f"{where}: scene {scene!r} stands in row {first} too, expected once; remove one of them")
         decisions[scene] = cast("Decision", decision)
     return decisions
+
+
+def few(scenes: Sequence[str]) -> str:
+    """The first of many names, for a note about decisions."""
+    return ", ".join(scenes[:3]) + (", …" if len(scenes) > 3 else "")

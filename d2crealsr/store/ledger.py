@@ -26,14 +26,15 @@ _SECONDS_BETWEEN_SAVES = 2.0
 _LARGEST_SHARE = 0.05
 """Share of the run that saving may take: large tables are saved less often."""
 
-_FIXED = {column.name for column in MANIFEST}
+_OWN = {column.name for column in MANIFEST} - {"split", "left_out_of"}
+"""Columns of the manifest that `align` writes; the two that it does not are `split`'s."""
 
 
 class Ledger:
     """Rows of the four tables by scene.
 
-    Columns of the manifest that the format does not know, and ``split``, stay with their scene when its row is
-    replaced: others wrote them.
+    Columns of the manifest that the format does not know, ``split`` and ``left_out_of`` stay with their scene when its
+    row is replaced: others wrote them.
     """
 
     def __init__(self, pairs: Path) -> None:
@@ -81,7 +82,7 @@ class Ledger:
         """Replace all of a scene's rows; ``residuals``, ``alignment`` and ``timings`` by keyword."""
         scene = row["scene"]
         old = self._manifest.get(scene, {})
-        kept = {name: cell for name, cell in old.items() if name not in _FIXED or name == "split"}
+        kept = {name: cell for name, cell in old.items() if name not in _OWN}
         self._manifest[scene] = {**row, **kept}
         self._known.add(scene)
         for name in _DETAILS:

@@ -108,7 +108,7 @@ def test_what_cannot_be_done_is_noted(
     accept = decide(s03="accept", s04="accept", s07="accept", s01="reject", s05="reject", s99="accept", s98="reject")
     expected = (
         "decisions for scenes that RAW does not have: 98, 99; check the names",
-        "decisions to reject, which align does not act on: 01, 05",
+        "decisions to reject, which align does not act on (split --decisions does): 01, 05",
         "03 cannot be accepted: it has no estimate (missing_lr)",
         "04 cannot be accepted: it has no estimate (low_texture)",
         "07 cannot be accepted: it has no images to publish (scale_mismatch;crop_too_small)",

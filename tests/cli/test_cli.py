@@ -203,6 +203,20 @@ def test_split(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert sorted(read_manifest("pairs")["split"]) == ["test", "train", "train", "train"]
 
 
+@pytest.mark.usefixtures("aligned")
+def test_split_leaves_out_what_a_reviewer_rejected(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("align", raw, "--out", tmp_path / "pairs")
+    monkeypatch.chdir(tmp_path)
+    Path("decisions.csv").write_text("scene,decision,note\nb,reject,blurred\nzz,accept,\n")
+    result = run("split", "--test", "1", "--decisions", "decisions.csv")
+    assert result.exit_code == 0
+    assert result.stderr == "Note: decisions for scenes that the manifest does not have: zz; check the names\n"
+    assert "1 accepted by the checks, left out by a reviewer: b\n" in result.stdout
+    assert run("align", raw, "--out", "pairs", "--force").exit_code == 0
+    row = read_manifest("pairs").set_index("scene").loc["b"]
+    assert (row["status"], row["split"], row["left_out_of"]) == ("accepted", "", "unsplit")
+
+
 def test_every_setting_is_an_option_with_its_default() -> None:
     command = main.commands["align"]
     options = {param.name: param for param in command.get_params(click.Context(command))}

@@ -22,7 +22,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def table(groups: list[str], status: list[str] | None = None, splits: list[str] | None = None) -> pd.DataFrame:
+def table(
+    groups: list[str],
+    status: list[str] | None = None,
+    splits: list[str] | None = None,
+    left_out_of: list[str] | None = None,
+) -> pd.DataFrame:
     scenes = [f"s{number:03d}" for number in range(len(groups))]
     return pd.DataFrame(
         {
@@ -30,6 +35,7 @@ def table(groups: list[str], status: list[str] | None = None, splits: list[str] 
             "status": status or ["accepted"] * len(groups),
             "split": splits or [""] * len(groups),
             "group": groups,
+            "left_out_of": left_out_of or [""] * len(groups),
         }
     )
 
@@ -150,6 +156,18 @@ def test_a_rejected_scene_keeps_its_split_and_its_group_mates_join_it() -> None:
     assert choose_splits(frame, test=1, resplit=True)[0] == ""
 
 
+def test_scenes_left_out_hold_their_group_and_are_not_drawn() -> None:
+    frame = table(
+        ["a", "a", "b", "c", "d"],
+        splits=["", "", "train", "", ""],
+        left_out_of=["train", "", "", "unsplit", ""],
+    )
+    assert choose_splits(frame, test=1) == ["", "train", "train", "", "test"]
+    with pytest.raises(UsageError, match=r"possible with --test: 0-1$"):
+        choose_splits(frame, test=2)
+    assert choose_splits(frame, test=1, resplit=True)[3] == ""
+
+
 def test_a_split_that_went_stale_can_be_thrown_away() -> None:
     frame = table(["a", "b", "c"], splits=["test", "test", "train"])
     assert choose_splits(frame, test=1, resplit=True).count("test") == 1
@@ -180,6 +198,60 @@ def test_split_writes_the_manifest_and_nothing_when_it_cannot(tmp_path: Path) ->
     assert (tmp_path / "manifest.csv").read_bytes() == after
     assert set(split(tmp_path, test=15, seed=1).test) == set(result.test)
     assert set(split(tmp_path, test=15, seed=1, resplit=True).test) != set(result.test)
+
+
+def decide(folder: Path, **decisions: str) -> Path:
+    path = folder / "decisions.csv"
+    path.write_text("scene,decision,note\n" + "".join(f"{scene},{said},seen\n" for scene, said in decisions.items()))
+    return path
+
+
+def test_what_a_reviewer_rejects_leaves_its_split_until_it_is_taken_back(tmp_path: Path) -> None:
+    write(tmp_path, table([*"abcdef"], status=[*["accepted"] * 5, "rejected"]))
+    test = split(tmp_path, test=2).test
+    before = (tmp_path / "manifest.csv").read_bytes()
+    train = next(f"s00{place}" for place in range(5) if f"s00{place}" not in test)
+    wanted = decide(tmp_path, **{test[0]: "reject", train: "reject", "s005": "reject", "s999": "reject"})
+    with pytest.raises(UsageError, match="1 of them test already"):
+        split(tmp_path, test=2, decisions=wanted)  # every other scene trains
+    assert (tmp_path / "manifest.csv").read_bytes() == before
+    result = split(tmp_path, test=1, decisions=wanted)
+    assert (result.test, result.left_out, result.new) == (test[1:], tuple(sorted([test[0], train])), 0)
+    assert result.notes == ("decisions for scenes that the manifest does not have: s999; check the names",)
+    out = read_manifest(tmp_path).set_index("scene")
+    assert out.loc[[test[0], train, "s005"], "left_out_of"].tolist() == ["test", "train", "unsplit"]
+    assert out.loc[[test[0], train, "s005"], "split"].tolist() == ["", "", ""]
+    assert out["status"].tolist() == [*["accepted"] * 5, "rejected"]
+    assert split(tmp_path, test=1).left_out == result.left_out  # remembered without the file
+    taken_back = split(tmp_path, test=1, decisions=decide(tmp_path, **{train: "accept", "s005": "accept"}))
+    assert taken_back.left_out == (test[0],)
+    assert train in taken_back.train  # where it was, though it could have been drawn
+    assert taken_back.notes == ("decisions to accept scenes that are not accepted: s005; align --accept takes them in",)
+    assert split(tmp_path, test=1, resplit=True).left_out == (test[0],)
+    assert read_manifest(tmp_path).set_index("scene").loc[test[0], "left_out_of"] == "unsplit"
+
+
+def test_the_shortfall_that_a_rejection_leaves_is_drawn_from_unsplit_scenes(tmp_path: Path) -> None:
+    write(tmp_path, table([*"abcd"], splits=["test", "test", "train", ""]))
+    result = split(tmp_path, test=2, decisions=decide(tmp_path, s000="reject"))
+    assert (result.test, result.train) == (("s001", "s003"), ("s002",))
+
+
+def test_d2c_neither_trains_nor_tests_on_what_was_left_out(tmp_path: Path) -> None:
+    pytest.importorskip("torch")
+    import numpy as np
+
+    from d2c.layouts import find_pairs, with_split
+    from d2crealsr.store.images import write_image
+
+    write(tmp_path, table([*"abcd"], splits=["test", "test", "train", "train"]))
+    for scene in ("s000", "s001", "s002", "s003"):
+        write_image(tmp_path / "lr" / f"{scene}.png", np.zeros((2, 2, 3), dtype=np.uint8))
+        write_image(tmp_path / "hr" / f"{scene}.png", np.zeros((16, 16, 3), dtype=np.uint8))
+    split(tmp_path, test=1, decisions=decide(tmp_path, s000="reject", s003="reject"))
+    pairs = find_pairs(tmp_path)
+    assert [pair.name for pair in with_split(pairs, "train", tmp_path)] == ["s002"]
+    assert [pair.name for pair in with_split(pairs, "test", tmp_path)] == ["s001"]
 
 
 def test_split_needs_a_manifest_and_the_lock(tmp_path: Path) -> None:
