@@ -207,7 +207,7 @@ def test_split(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
 def test_split_leaves_out_what_a_reviewer_rejected(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run("align", raw, "--out", tmp_path / "pairs")
     monkeypatch.chdir(tmp_path)
-    Path("decisions.csv").write_text("scene,decision,note\nb,reject,blurred\nzz,accept,\n")
+    (tmp_path / "decisions.csv").write_text("scene,decision,note\nb,reject,blurred\nzz,accept,\n")
     result = run("split", "--test", "1", "--decisions", "decisions.csv")
     assert result.exit_code == 0
     assert result.stderr == "Note: decisions for scenes that the manifest does not have: zz; check the names\n"
