@@ -15,6 +15,7 @@ from d2crealsr.imaging import degrade, geometry, warp
 from d2crealsr.quality import evidence, residuals, sharpness, tones, verdict
 from d2crealsr.quality.chromatic import measure_chromatic_aberration
 from d2crealsr.quality.comparison import Look, LrCrop
+from d2crealsr.quality.shape import name_shape
 from d2crealsr.registration import iterate
 from d2crealsr.registration.refine import Refinement, refine
 from d2crealsr.settings import AlignSettings
@@ -161,6 +162,7 @@ def _published(
 
     look = Look.of(source, sigma, fitted, settings.tone)
     field = lr_crop.residuals(look, mapping)
+    shape = name_shape(field, crop, mapping.hr_centre_in_lr)
     looked_at = degrade.reduced(published, settings.scale, settings.tone)
     H_published_to_lr = warp.grid_to_lr(crop, settings.scale)
     grid = geometry.CaptureMapping(H_hr_to_lr=H_published_to_lr, hr_size=_size_of(published), lr_size=mapping.lr_size)
@@ -172,6 +174,7 @@ def _published(
         **_uncertainty(estimate, crop, settings.scale),
         "residual_p50_hr_px": residuals.percentile(field, 50),
         "residual_p95_hr_px": residuals.percentile(field, 95),
+        "residual_shape_hr_px": shape.hr_px,
         "zncc": lr_crop.zncc(look, mapping),
         "zncc_block_p50": residuals.typical_zncc(field),
         "textured_fraction": residuals.measured_share(field),
@@ -196,6 +199,7 @@ def _published(
         stages=tuple(evidence.with_evidence(stage, lr_crop, source, look, mapping) for stage in estimate.stages),
         statistics=statistics,
         reasons=verdict.judge(statistics, settings),
+        residual_shape=shape.name or "",
     )
 
 

@@ -214,6 +214,7 @@ _AUDITED = (
     "scene",
     "scale",
     "verdict",
+    "residual_shape",
     "residual_p50_hr_px",
     "residual_p95_hr_px",
     "constant_hr_px",

@@ -218,6 +218,8 @@ def _rows(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure) 
     if isinstance(outcome, Alignment):
         row |= _estimate_cells(outcome, _accepted_by(outcome.reasons, task.overrule))
         row["message"] = verdict.explain(outcome.statistics, task.settings)
+        if "residual_too_large" in outcome.reasons and outcome.residual_shape:
+            row["message"] += f"; the residual field is {outcome.residual_shape}"
         field_ = outcome.residuals
         for (x, y), (dx, dy), weight in zip(field_.points_lr, field_.shifts_hr_px, field_.weights, strict=True):
             residuals.append({"scene": scene, "lr_x": x, "lr_y": y, "dx_hr_px": dx, "dy_hr_px": dy, "weight": weight})
@@ -243,6 +245,7 @@ def _estimate_cells(alignment: Alignment, accepted_by: str) -> Row:
     cells: Row = {
         "status": "accepted" if accepted_by else "rejected",
         "reasons": ";".join(alignment.reasons),
+        "residual_shape": alignment.residual_shape,
         "accepted_by": accepted_by,
         **({} if min(crop.width, crop.height) < 1 else dict(zip(_CROP_NAMES, crop, strict=True))),
         **_matrix_cells(alignment.H_hr_to_lr),

@@ -127,6 +127,8 @@ class Alignment:
         Reason codes why QA says no; empty for an accepted pair.
     statistics : mapping
         The manifest's statistics columns by name (``n_inliers``, ``zncc``, ``residual_p95_hr_px``, …).
+    residual_shape : str
+        A name of :data:`d2crealsr.store.shapes.RESIDUAL_SHAPES`; empty where no block says anything.
     """
 
     scale: int
@@ -141,6 +143,7 @@ class Alignment:
     stages: tuple[Stage, ...]
     statistics: Mapping[str, float]
     reasons: tuple[str, ...] = ()
+    residual_shape: str = ""
 
     @property
     def accepted(self) -> bool:

@@ -11,6 +11,7 @@ from pathlib import Path
 from d2crealsr.quality.verdict import RULES
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.columns import TABLES, markdown
+from d2crealsr.store.shapes import shapes_markdown
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = ("pairs-format.md", "reason-codes.md")
@@ -31,7 +32,9 @@ def rules() -> str:
 
 def with_tables(page: str) -> str:
     """The page with every marked table as the code has it now."""
-    tables = {"rules": rules()} | {name: markdown(columns) for name, columns in TABLES.items()}
+    tables = {"rules": rules(), "shapes": shapes_markdown()} | {
+        name: markdown(columns) for name, columns in TABLES.items()
+    }
     return MARKED.sub(lambda found: f"{found[1]}\n{tables[found[2]]}\n\n{found[4]}", page)
 
 

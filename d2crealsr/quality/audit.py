@@ -49,7 +49,7 @@ class AuditResult:
     Attributes
     ----------
     table : DataFrame
-        One row a pair, sorted: ``scene, scale, verdict, reason``, then the statistics of
+        One row a pair, sorted: ``scene, scale, verdict, reason, residual_shape``, then the statistics of
         :data:`d2crealsr.quality.existing.MEASURED`, then ``hr_path, lr_path`` relative to the folder. ``verdict`` is
         ``clean, misaligned, different_content, too_little_texture, wrong_size`` or ``unreadable``; statistics of the
         last two are nan and their scale is 0.
@@ -153,7 +153,7 @@ def _measure(
 ) -> tuple[dict[str, Any], ResidualField | None]:
     """A pair's row but for its name and paths, and its residual field; None where nothing could be measured."""
     use_one_thread()
-    nothing = {"scale": 0, "verdict": "", "reason": "", **dict.fromkeys(MEASURED, float("nan"))}
+    nothing = {"scale": 0, "verdict": "", "reason": "", "residual_shape": "", **dict.fromkeys(MEASURED, float("nan"))}
     try:
         hr_size, lr_size = read_size(pair.hr), read_size(pair.lr)
         scale = size_ratio(hr_size, lr_size)
@@ -166,7 +166,10 @@ def _measure(
     except ImageError as error:
         return nothing | {"verdict": "unreadable", "reason": str(error)}, None
     verdict, reason = judge(evidence.statistics, scale, settings)
-    return {"scale": scale, "verdict": verdict, "reason": reason, **evidence.statistics}, evidence.field
+    if verdict == "misaligned" and evidence.shape:
+        reason += f"; the field is {evidence.shape}"
+    told = {"scale": scale, "verdict": verdict, "reason": reason, "residual_shape": evidence.shape}
+    return {**told, **evidence.statistics}, evidence.field
 
 
 def _wrong_size(pair: ImagePair, hr: tuple[int, int], lr: tuple[int, int], allowed: tuple[int, ...]) -> str:

@@ -11,6 +11,7 @@ from d2crealsr.imaging import degrade, geometry
 from d2crealsr.quality import likeness, residuals
 from d2crealsr.quality.comparison import Look, LrCrop
 from d2crealsr.quality.control import zero_shift_control
+from d2crealsr.quality.shape import name_shape
 from d2crealsr.quality.smooth import fit_smooth
 from d2crealsr.settings import check_ranges, setting
 from d2crealsr.types import Crop, Size
@@ -37,6 +38,7 @@ MEASURED = (
     "smooth_hr_px",
     "smooth_error_hr_px",
     "rest_p50_hr_px",
+    "residual_shape_hr_px",
     "floor_p50_hr_px",
     "floor_p95_hr_px",
     "floor_smooth_hr_px",
@@ -91,10 +93,13 @@ class PairEvidence:
         By the names in :data:`MEASURED`; nan where there is nothing to measure with.
     field : ResidualField
         Positions are those of the LR image.
+    shape : str
+        The field's, a name of :data:`d2crealsr.store.shapes.RESIDUAL_SHAPES`; empty where no block says anything.
     """
 
     statistics: Mapping[str, float]
     field: ResidualField
+    shape: str
 
 
 def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
@@ -124,6 +129,7 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
         field = lr_crop.residuals(look, mapping)
         smooth = fit_smooth(field, crop)
     control = zero_shift_control(lr_crop, look, mapping, field).residuals(look, mapping)
+    shape = name_shape(field, crop)
     alike = likeness.compare(look.through(mapping, lr_crop.positions), lr_crop.encoded, lr_crop.valid, field, crop)
     values = (
         len(field.weights),
@@ -136,6 +142,7 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
         smooth.hr_px,
         smooth.error_hr_px,
         residuals.percentile(smooth.rest, 50),
+        shape.hr_px,
         residuals.percentile(control, 50),
         residuals.percentile(control, 95),
         fit_smooth(control, crop).hr_px,
@@ -147,7 +154,8 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
         look.sigma_hr_px,
         lr_crop.brightness_error(lr_crop.seen(source, mapping, look.sigma_hr_px)),
     )
-    return PairEvidence(statistics=dict(zip(MEASURED, map(float, values), strict=True)), field=field)
+    statistics = dict(zip(MEASURED, map(float, values), strict=True))
+    return PairEvidence(statistics=statistics, field=field, shape=shape.name or "")
 
 
 def _look(source: LinearReduced, lr_crop: LrCrop, mapping: geometry.CaptureMapping) -> Look:

@@ -10,6 +10,8 @@ import dataclasses
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from d2crealsr.store.shapes import RESIDUAL_SHAPES
+
 __all__ = ["ALIGNMENT", "HOMOGRAPHY", "MANIFEST", "RESIDUALS", "TABLES", "TIMINGS", "Column", "Kind", "markdown"]
 
 Kind: TypeAlias = Literal["text", "int", "float"]
@@ -175,6 +177,13 @@ MANIFEST: tuple[Column, ...] = (
         fixed=False,
         one_of=("", "train", "test", "unsplit"),
     ),
+    _text(
+        "residual_shape",
+        "pattern of the residual field, in words below: uniform, affine, radial, bent or random; empty without a field",
+        fixed=False,
+        one_of=("", *RESIDUAL_SHAPES),
+    ),
+    _added("residual_shape_hr_px", "root mean square length of what that shape describes, over the crop", "HR px"),
     _text("message", "one line for a person, where a scene has reasons", fixed=False),
     _text("recipe", "fingerprint of format version, tool version and settings the row was made with", fixed=False),
 )

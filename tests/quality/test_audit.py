@@ -94,6 +94,7 @@ def test_a_known_shift_is_the_constant_part(tmp_path: Path, scale: int, shift: t
     assert row["affine_hr_px"] < 0.06
     assert row["verdict"] == ("misaligned" if np.hypot(*shift) > 0.3 else "clean")
     assert row["correlation"] > 0.9
+    assert row["residual_shape"] == ("uniform" if any(shift) else "random")
 
 
 def test_scale_eight_is_measured_in_hr_pixels(tmp_path: Path) -> None:
@@ -113,6 +114,7 @@ def test_a_turn_is_the_affine_part(tmp_path: Path, scale: int) -> None:
     assert row["constant_hr_px"] < 0.06
     assert row["rest_p50_hr_px"] < 0.5 * row["residual_p50_hr_px"]
     assert (row["verdict"], "affine" in row["reason"]) == ("misaligned", True)
+    assert (row["residual_shape"], row["reason"].endswith("the field is affine")) == ("affine", True)
 
 
 def test_the_floor_is_what_a_perfect_pair_measures(tmp_path: Path) -> None:
@@ -212,7 +214,11 @@ def test_result_does_not_depend_on_jobs_and_nothing_is_modified(tmp_path: Path) 
     assert one.fields.to_csv() == two.fields.to_csv()
     assert {path.name: sha256_of(path) for path in sorted(tmp_path.iterdir())} == before
     assert [(pair.number, pair.total, pair.scene) for pair in told] == [(1, 3, "0"), (2, 3, "1"), (3, 3, "2")]
-    assert list(one.table.columns) == ["scene", "scale", "verdict", "reason", *MEASURED, "hr_path", "lr_path"]
+    assert list(one.table.columns) == [
+        *("scene", "scale", "verdict", "reason", "residual_shape"),
+        *MEASURED,
+        *("hr_path", "lr_path"),
+    ]
     assert one.table["hr_path"].tolist() == ["0H.png", "1H.png", "2H.png"]
     assert list(one.fields.columns) == ["scene", "lr_x", "lr_y", "dx_hr_px", "dy_hr_px", "weight", "zncc"]
     assert one.summary["pairs"] == 3
@@ -225,7 +231,7 @@ def test_command_line(tmp_path: Path) -> None:
     assert result.exit_code == 0, result.output
     assert "no findings" in result.stdout
     assert "[1/1] 1 clean" in result.stderr
-    assert table.read_text(encoding="utf-8").startswith("scene,scale,verdict,reason,blocks")
+    assert table.read_text(encoding="utf-8").startswith("scene,scale,verdict,reason,residual_shape,blocks")
     assert len(fields.read_text(encoding="utf-8").splitlines()) > 20
     write_pair(folder, "2", pair(shift=(1.0, 0.0)))
     result = run("audit", folder)
