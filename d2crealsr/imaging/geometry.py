@@ -187,19 +187,22 @@ class Lens:
         return cast("Array", self._centre + offset * (1 + self.k1 * r2))
 
     def distort(self, points: Array) -> Array:
-        """Ideal → captured positions, (..., 2); the inverse of :meth:`undistort` by Newton's method on the radius."""
+        """Ideal → captured positions, (..., 2); the inverse of :meth:`undistort` by Newton's method.
+
+        What is sought is by how much the radius changes: ``ratio·(1 + k1·(ratio·r)²) = 1``, r the ideal radius.
+        """
         if self.k1 == 0:
             return points
         offset = points - self._centre
-        ideal = np.sqrt(np.sum(offset**2, axis=-1, keepdims=True)) / self._unit
-        captured = ideal.copy()
+        bend = self.k1 * np.sum(offset**2, axis=-1) / self._unit**2
+        ratio = 1 / (1 + bend)
         for _ in range(12):
-            step = (captured * (1 + self.k1 * captured**2) - ideal) / (1 + 3 * self.k1 * captured**2)
-            captured -= step
+            bent = bend * ratio**2
+            step = (ratio * (1 + bent) - 1) / (1 + 3 * bent)
+            ratio -= step
             if not np.abs(step).max(initial=0) > 1e-13:
                 break
-        ratio = np.divide(captured, ideal, out=np.ones_like(ideal), where=ideal > 0)
-        return cast("Array", self._centre + offset * ratio)
+        return cast("Array", self._centre + offset * ratio[..., None])
 
 
 @dataclass(frozen=True, kw_only=True)

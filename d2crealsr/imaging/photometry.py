@@ -24,8 +24,8 @@ __all__ = [
     "as_8bit",
     "decode_tone",
     "encode_clipped",
-    "encode_slope",
     "encode_tone",
+    "encode_with_slope",
     "fit_brightness",
     "luma",
     "quantised",
@@ -61,12 +61,18 @@ def encode_tone(linear: NDArray[Any], tone: str) -> NDArray[Any]:
     return cast("NDArray[Any]", linear ** (1 / _exponent(tone)))
 
 
-def encode_slope(linear: NDArray[Any], tone: str) -> NDArray[Any]:
-    """Derivative of :func:`encode_tone` at positive linear light."""
+def encode_with_slope(linear: Float32, tone: str) -> tuple[Float32, Float32]:
+    """:func:`encode_tone` and its derivative in float32; what is not positive has the slope of 10⁻⁶."""
+    exponent = np.float32(2.4 if tone == "srgb" else _exponent(tone))
+    positive: Float32 = np.maximum(linear, np.float32(1e-6))
+    root: Float32 = np.exp(np.log(positive) / exponent)  # faster than a power
+    slope: Float32 = root / (positive * exponent)
+    dark = linear <= np.float32(0.0031308 if tone == "srgb" else 0)
     if tone == "srgb":
-        return np.where(linear <= 0.0031308, 12.92, 1.055 / 2.4 * np.maximum(linear, 1e-9) ** (1 / 2.4 - 1))
-    exponent = _exponent(tone)
-    return cast("NDArray[Any]", linear ** (1 / exponent - 1) / exponent)
+        root, slope = root * np.float32(1.055) - np.float32(0.055), slope * np.float32(1.055)
+        slope[dark] = 12.92
+    root[dark] = np.maximum(linear[dark], 0) * np.float32(12.92)
+    return root, slope
 
 
 def _exponent(tone: str) -> float:

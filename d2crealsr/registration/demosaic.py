@@ -49,7 +49,7 @@ def through_mosaic(linear: Float32, phase: Phase, origin: tuple[int, int]) -> Fl
     return developed[top:, left:].astype(np.float32) / np.float32(_LEVELS)
 
 
-def find_phase(added: dict[Phase, NDArray[np.float64]], unexplained: NDArray[np.float64]) -> Phase | None:
+def find_phase(added: dict[Phase, Float32], unexplained: Float32) -> Phase | None:
     """The phase that explains best what a prediction leaves; None when no phase does.
 
     Parameters

@@ -38,6 +38,11 @@ SIZE = GEOMETRY + 1 + 3 + _FIELD + 1
 _SAME_BLUR_HR_PX = 1e-3
 """A change of σ that is too small to blur HR anew."""
 
+_SAME_SLOPES_HR_PX = 0.3
+"""The same for the slopes: they only say in which direction to go."""
+
+_STRIP_PIXELS = 8_192
+
 _DARKEST = 1e-4
 """Linear light below which the slope of the tone curve is not followed further."""
 
@@ -61,7 +66,7 @@ class Observation:
     """
 
     region: Crop
-    luma: Array
+    luma: Float32
     rgb: Float32
     trusted: NDArray[np.bool_]
     positions: Array
@@ -70,7 +75,7 @@ class Observation:
     def of(cls, lr: Image, region: Crop, tone: str) -> Observation:
         """Cut a region out of an LR capture."""
         part = opencv.as_image(lr[region.y : region.y + region.height, region.x : region.x + region.width])
-        encoded = part / np.float64(np.iinfo(part.dtype).max)
+        encoded = (part / np.float32(np.iinfo(part.dtype).max)).astype(np.float32)
         centres = geometry.pixel_centres(Size(region.width, region.height)) + np.array([region.x, region.y])
         return cls(
             region=region,
@@ -133,72 +138,109 @@ class Parameters:
 
 
 class Prediction(NamedTuple):
-    """Predicted encoded luma (N,) of an observation's pixels and its derivatives by all parameters (N, SIZE)."""
+    """Predicted encoded luma of an observation's pixels, (N,), and its derivatives by all parameters, (SIZE, N)."""
 
-    luma: Array
-    jacobian: Array
+    luma: Float32
+    jacobian: Float32
 
 
 class Predictor:
-    """Predicts an observation from HR; keeps the blurred HR of the last σ."""
+    """Predicts an observation from HR, in strips that stay in the processor's cache; keeps HR as blurred last."""
 
     def __init__(self, hr: LinearReduced, tone: str) -> None:
         self._hr, self._tone = hr, tone
         self.unit = geometry.UnitFrame.of(hr.full_size)
         self.smallest_blur = float(np.sqrt((hr.factor**2 - 1) / 12 + 0.1))
-        self._sigma = -1.0
-        self._maps: tuple[Float32, ...] = ()
+        self._sigma = self._slopes_sigma = -1.0
+        self._value: Float32 = hr.rgb
+        self._slopes: tuple[Float32, ...] = ()
+
+    def unlit(self, parameters: Parameters, observation: Observation) -> Float32:
+        """HR as LR's lens shows it, before gain, field and offset, (h, w, 3)."""
+        return self._hr.at(self._blurred(parameters.sigma), parameters.mapping.lr_to_hr(observation.positions))
 
     def linear(self, parameters: Parameters, observation: Observation) -> Float32:
         """Predicted linear RGB of an observation's pixels, (h, w, 3)."""
-        p_hr = parameters.mapping.lr_to_hr(observation.positions)
-        value = self._hr.at(self._blurred(parameters.sigma)[0], p_hr)
-        field = 1 + self._basis(p_hr) @ parameters.field
-        linear = value * (parameters.gain * field[..., None]) + parameters.offset
-        return linear.astype(np.float32)
+        strips = _strips(observation)
+        return np.concatenate([self._lit(parameters, observation.positions[strip])[0] for strip in strips])
 
-    def encoded_luma(self, linear: Float32) -> Array:
+    def luma(self, parameters: Parameters, observation: Observation) -> Float32:
+        """Predicted encoded luma of an observation's pixels, (N,)."""
+        strips = _strips(observation)
+        parts = [self.encoded_luma(self._lit(parameters, observation.positions[strip])[0]) for strip in strips]
+        return np.concatenate(parts).ravel()
+
+    def encoded_luma(self, linear: Float32) -> Float32:
         """Encoded luma of linear RGB, (h, w)."""
-        encoded: Array = photometry.encode_tone(linear, self._tone) @ JPEG_LUMA
-        return encoded
-
-    def unlit(self, parameters: Parameters, observation: Observation) -> Float32:
-        """What :meth:`linear` starts from: HR as LR's lens shows it, before gain, field and offset."""
-        blurred = self._blurred(parameters.sigma)[0]
-        return self._hr.at(blurred, parameters.mapping.lr_to_hr(observation.positions))
+        return photometry.encode_with_slope(linear, self._tone)[0] @ JPEG_LUMA
 
     def predict(self, parameters: Parameters, observation: Observation) -> Prediction:
         """Predict an observation's luma and how each parameter would change it."""
-        p_hr = parameters.mapping.lr_to_hr(observation.positions)
-        value, dx, dy, laplacian = (
-            self._hr.at(image, p_hr).reshape(-1, 3).astype(np.float64) for image in self._blurred(parameters.sigma)
-        )
-        x, y = self.unit.of_points(p_hr).reshape(-1, 2).T
-        basis = self._basis(p_hr).reshape(-1, _FIELD)
-        field = (1 + basis @ parameters.field)[:, None]
-        linear = parameters.gain * field * value + parameters.offset
-        slope = photometry.encode_slope(np.maximum(linear, _DARKEST), self._tone) * JPEG_LUMA
-        per_light = slope * parameters.gain * field
-        gx = np.sum(per_light * dx, axis=1) * self.unit.length
-        gy = np.sum(per_light * dy, axis=1) * self.unit.length
+        slopes = self._derivatives(parameters.sigma)
+        count, width = observation.luma.size, observation.luma.shape[1]
+        prediction = Prediction(np.empty(count, np.float32), np.empty((SIZE, count), np.float32))
+        for strip in _strips(observation):
+            flat = slice(strip.start * width, strip.stop * width)
+            luma, columns = self._strip(parameters, observation.positions[strip], slopes)
+            prediction.luma[flat] = luma
+            for place, column in enumerate(columns):
+                prediction.jacobian[place, flat] = column
+        return prediction
+
+    def _lit(self, parameters: Parameters, positions: Array) -> tuple[Float32, Float32, Array, Float32]:
+        """Linear RGB at positions (h, w, 2), HR's own there, where that is in HR, and the illumination field."""
+        p_hr = parameters.mapping.lr_to_hr(positions)
+        value = self._hr.at(self._blurred(parameters.sigma), p_hr)
+        field = (1 + self._basis(p_hr) @ parameters.field).astype(np.float32)
+        linear = value * (field[..., None] * parameters.gain.astype(np.float32)) + np.float32(parameters.offset)
+        return linear, value, p_hr, field
+
+    def _strip(
+        self, parameters: Parameters, positions: Array, slopes: tuple[Float32, ...]
+    ) -> tuple[Float32, list[Float32]]:
+        """Encoded luma of a strip and the SIZE columns of its Jacobian, each (n,)."""
+        linear, value, p_hr, field = self._lit(parameters, positions)
+        encoded, slope = photometry.encode_with_slope(np.maximum(linear, _DARKEST), self._tone)
+        slope *= JPEG_LUMA
+        lit_by = parameters.gain.astype(np.float32)
+        per_light = slope * (field[..., None] * lit_by)
+        unit_px = np.float32(self.unit.length)
+        gx, gy, blurring = (np.einsum("hwc,hwc->hw", per_light, self._hr.at(image, p_hr)) for image in slopes)
+        gx, gy = gx * unit_px, gy * unit_px
+        basis = self._basis(p_hr).astype(np.float32)
+        x, y = basis[..., 0], basis[..., 1]
         radial = gx * x + gy * y
+        unlit = slope * value
+        shown = unlit @ lit_by
         columns = [gx * x, gx * y, gx, gy * x, gy * y, gy, -x * radial, -y * radial, -radial * (x**2 + y**2)]
-        columns.append(0.5 * np.sum(per_light * laplacian, axis=1))
-        gains = slope * field * value
-        fields = np.sum(slope * parameters.gain * value, axis=1)[:, None] * basis
-        jacobian = np.column_stack([*columns, gains, fields, slope.sum(axis=1)])
-        return Prediction(photometry.encode_tone(linear, self._tone) @ JPEG_LUMA, jacobian)
+        columns.append(np.float32(0.5) * blurring)
+        columns += [unlit[..., c] * field for c in range(3)]
+        columns += [shown * basis[..., i] for i in range(_FIELD)]
+        columns.append(slope.sum(axis=-1))
+        return (encoded @ JPEG_LUMA).ravel(), [column.ravel() for column in columns]
 
     def _basis(self, p_hr: Array) -> Array:
         """x, y, x², xy, y² of positions in the unit frame, (..., 5)."""
         x, y = np.moveaxis(self.unit.of_points(p_hr), -1, 0)
         return np.stack([x, y, x**2, x * y, y**2], axis=-1)
 
-    def _blurred(self, sigma: float) -> tuple[Float32, ...]:
-        """HR blurred by σ, with its slopes and Laplacian per full-resolution HR px."""
+    def _blurred(self, sigma: float) -> Float32:
+        """HR blurred by σ."""
         if abs(self._sigma - sigma) > _SAME_BLUR_HR_PX:
-            blurred = self._hr.blurred(self._hr.rgb, sigma)
-            dx, dy, laplacian = opencv.derivatives(blurred)
+            self._value, self._sigma = self._hr.blurred(self._hr.rgb, sigma), sigma
+        return self._value
+
+    def _derivatives(self, sigma: float) -> tuple[Float32, ...]:
+        """Slopes in x and y and Laplacian of HR blurred by about σ, per full-resolution HR px."""
+        if abs(self._slopes_sigma - sigma) > _SAME_SLOPES_HR_PX:
+            dx, dy, laplacian = opencv.derivatives(self._blurred(sigma))
             f = np.float32(self._hr.factor)
-            self._maps, self._sigma = (blurred, dx / f, dy / f, laplacian / f**2), sigma
-        return self._maps
+            self._slopes, self._slopes_sigma = (dx / f, dy / f, laplacian / f**2), sigma
+        return self._slopes
+
+
+def _strips(observation: Observation) -> list[slice]:
+    """Rows of an observation, a few at a time."""
+    height, width = observation.luma.shape
+    rows = max(1, _STRIP_PIXELS // width)
+    return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
