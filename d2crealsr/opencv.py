@@ -32,6 +32,7 @@ __all__ = [
     "encode_png",
     "encode_tiff",
     "find_homography",
+    "looked_up",
     "remap",
     "resize",
     "set_thread_count",
@@ -245,6 +246,13 @@ def dilate(mask: NDArray[np.bool_], radius: int = 1) -> NDArray[np.bool_]:
     """Grow a mask by ``radius`` pixels in all eight directions."""
     kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
     return cv2.dilate(mask.astype(np.uint8), kernel) > 0
+
+
+def looked_up(image: Image, table: Float32) -> Float32:
+    """``table[image]``, a float32 value for every one that ``image`` may hold, of the same shape."""
+    if image.dtype == np.uint8:
+        return cast("Float32", cv2.LUT(image, table))
+    return np.take(table, image)
 
 
 def filter2d(image: Float32, kernel: Float32) -> Float32:

@@ -89,7 +89,7 @@ def _decoding_table(levels: int, tone: str) -> Float32:
 
 def to_linear(image: Image, tone: str) -> Float32:
     """Stored values → linear light, float32 of the same shape."""
-    return _decoding_table(np.iinfo(image.dtype).max + 1, tone)[image]
+    return opencv.looked_up(image, _decoding_table(np.iinfo(image.dtype).max + 1, tone))
 
 
 _ENCODER_BITS = 20
@@ -102,7 +102,7 @@ def _encoded_values(tone: str) -> Float32:
 
 def encode_clipped(linear: Float32, tone: str) -> Float32:
     """:func:`encode_tone` of linear light clipped to [0, 1], by a table that is right to 2·10⁻⁵."""
-    return _encoded_values(tone)[_table_index(linear)]
+    return np.take(_encoded_values(tone), _table_index(linear))
 
 
 def _table_index(linear: Float32) -> NDArray[np.int32]:
@@ -123,7 +123,7 @@ def _encoding_table(tone: str) -> NDArray[np.uint8]:
 def quantised(linear: Float32, tone: str, dtype: np.dtype[Any]) -> Image:
     """Linear light → stored values of ``dtype``, clipped to its range and rounded once."""
     if dtype == np.uint8:
-        return opencv.as_image(_encoding_table(tone)[_table_index(linear)])
+        return opencv.as_image(np.take(_encoding_table(tone), _table_index(linear)))
     encoded = encode_tone(np.clip(linear.astype(np.float64), 0, 1), tone)
     return opencv.as_image(np.rint(encoded * np.iinfo(dtype).max).astype(dtype))
 

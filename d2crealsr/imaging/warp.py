@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from d2crealsr import opencv
 from d2crealsr.imaging import geometry, photometry
-from d2crealsr.types import Size
+from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.settings import Interpolation
-    from d2crealsr.types import Array, Crop, Image, Matrix, Photometry
+    from d2crealsr.types import Array, Image, Matrix, Photometry
 
 __all__ = ["grid_to_lr", "published_positions", "warp_hr"]
 
 _NODE_SPACING = 8
 """Published px between positions that are computed exactly; between them lens and field are linear to .001 px."""
 
-_STRIP_ROWS = 32
+_STRIP_ROWS = 128
+"""Published rows that are warped at a time."""
+
 _KERNEL_MARGIN = 4
 """HR px kept around the part that is warped, for the interpolation kernel."""
 
@@ -75,6 +77,19 @@ def warp_hr(
     -------
     (scale·height, scale·width, 3) ndarray of ``hr``'s dtype.
     """
+    published = np.empty((crop.height * scale, crop.width * scale, 3), hr.dtype)
+    step = max(1, _STRIP_ROWS // scale)
+    for top in range(0, crop.height, step):
+        strip = Crop(crop.x, crop.y + top, crop.width, min(step, crop.height - top))
+        rows = slice(top * scale, (top + strip.height) * scale)
+        published[rows] = _warped_strip(hr, mapping, strip, scale, light, interpolation)
+    return opencv.as_image(published)
+
+
+def _warped_strip(
+    hr: Image, mapping: CaptureMapping, crop: Crop, scale: int, light: Photometry, interpolation: Interpolation
+) -> Image:
+    """:func:`warp_hr` of a few rows, so that what is held in float stays small."""
     size = Size(crop.width * scale, crop.height * scale)
     nodes = _nodes(size, mapping, crop, scale)
     part, origin = _needed_part(hr, nodes)
@@ -85,29 +100,15 @@ def warp_hr(
             geometry.inverse(mapping.H_hr_to_lr),
             grid_to_lr(crop, scale),
         )
-        warped = opencv.warp(linear, H_grid_to_part, size, interpolation)
+        bright = opencv.warp(linear, H_grid_to_part, size, interpolation)
     else:
         p = _between_nodes(nodes - origin, size)
-        warped = opencv.remap(linear, p[..., 0], p[..., 1], interpolation)
-    illumination = None
+        bright = opencv.remap(linear, p[..., 0], p[..., 1], interpolation)
+    bright *= np.array(light.gain, np.float32)
     if light.field_x or light.field_y or light.field_r2:
-        illumination = _between_nodes(_field_at(nodes, light, mapping), size)
-    return _encoded(warped, light, illumination, hr.dtype)
-
-
-def _encoded(
-    linear: NDArray[np.float32], light: Photometry, illumination: NDArray[np.float32] | None, dtype: np.dtype[Any]
-) -> Image:
-    """``gain·field·linear + offset``, encoded and rounded; in strips that stay in the processor's cache."""
-    out = np.empty(linear.shape, dtype)
-    for top in range(0, len(linear), _STRIP_ROWS):
-        strip = np.s_[top : top + _STRIP_ROWS]
-        bright = linear[strip] * np.array(light.gain, np.float32)
-        if illumination is not None:
-            bright *= illumination[strip, :, None]
-        bright += np.array(light.offset, np.float32)
-        out[strip] = photometry.quantised(bright, light.tone, dtype)
-    return opencv.as_image(out)
+        bright *= _between_nodes(_field_at(nodes, light, mapping), size)[..., None]
+    bright += np.array(light.offset, np.float32)
+    return photometry.quantised(bright, light.tone, hr.dtype)
 
 
 def _nodes(size: Size, mapping: CaptureMapping, crop: Crop, scale: int) -> Array:
