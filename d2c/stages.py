@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import torch
 from torch import nn
 
+from d2c.banded import banded_convergence_loss
 from d2c.losses import convergence_loss, divergence_loss
 
 if TYPE_CHECKING:
@@ -52,6 +53,12 @@ class Stage(nn.Module):
             margin_siblings=config.margin_siblings,
         )
 
+    def _convergence(self, predictions: Tensor, hr: Tensor) -> Tensor:
+        """In bands, but in fp16, whose gradients must be scaled before they are computed."""
+        if self.config.precision == "fp16":
+            return convergence_loss(self.model.converge(predictions)[0], hr)
+        return banded_convergence_loss(self.model.convergence, predictions, hr)
+
 
 class DivergenceStage(Stage):
     """Stage 1: the tree learns P predictions that are near HR and apart from each other (Eq. 7)."""
@@ -74,8 +81,7 @@ class ConvergenceStage(Stage):
     def forward(self, lr: Tensor, hr: Tensor, alpha: float) -> Terms:
         with torch.no_grad():
             predictions = self.model.diverge(lr)
-        sr, _ = self.model.converge(predictions)
-        loss = convergence_loss(sr, hr)
+        loss = self._convergence(predictions, hr)
         return {"total": loss, "convergence": loss, "spread": spread(predictions)}
 
 
@@ -88,8 +94,7 @@ class JointStage(Stage):
     def forward(self, lr: Tensor, hr: Tensor, alpha: float) -> Terms:
         predictions = self.model.diverge(lr)
         terms = self._divergence(predictions, hr, alpha)
-        sr, _ = self.model.converge(predictions.detach())
-        fused = convergence_loss(sr, hr)
+        fused = self._convergence(predictions.detach(), hr)
         return {**terms._asdict(), "total": terms.total + fused, "convergence": fused, "spread": spread(predictions)}
 
 
