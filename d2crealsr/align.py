@@ -18,8 +18,9 @@ from d2crealsr.quality.comparison import Look, LrCrop
 from d2crealsr.quality.shape import name_shape
 from d2crealsr.registration import iterate
 from d2crealsr.registration.refine import Refinement, refine
+from d2crealsr.registration.swapped import look_for_swap
 from d2crealsr.settings import AlignSettings
-from d2crealsr.store.images import read_image
+from d2crealsr.store.images import read_capture
 from d2crealsr.types import Alignment, AlignmentFailure, Crop, Photometry, ResidualField, Size, Stage
 
 if TYPE_CHECKING:
@@ -70,14 +71,14 @@ def align_pair(
     """
     settings = dataclasses.replace(settings or AlignSettings(), **changes)
     try:
-        hr_image, lr_image = _loaded(hr), _loaded(lr)
+        hr_image, lr_image = _loaded(hr, convert=True), _loaded(lr, convert=settings.convert_lr_profile)
     except ImageError as error:
         return AlignmentFailure(reason=error.reason, message=str(error))
     tone = _FIRST_TONE if settings.tone == "auto" else settings.tone
     source = degrade.reduced(hr_image, settings.scale, tone)
     registered = iterate.register(source, lr_image, scale=settings.scale, iters=settings.iters, tone=tone)
     if isinstance(registered, AlignmentFailure):
-        return registered
+        return look_for_swap(registered, hr_image, lr_image, scale=settings.scale, tone=tone)
     start = geometry.CaptureMapping(
         H_hr_to_lr=registered.H_hr_to_lr,
         hr_size=_size_of(hr_image),
@@ -243,9 +244,9 @@ def _photometry(fitted: Brightness, tone: str) -> Photometry:
     )
 
 
-def _loaded(image: Image | Path | str) -> Image:
+def _loaded(image: Image | Path | str, *, convert: bool) -> Image:
     if isinstance(image, (str, Path)):
-        return read_image(Path(image))
+        return read_capture(Path(image), convert=convert).pixels
     return opencv.as_image(image)
 
 

@@ -23,6 +23,7 @@ from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import Capture, captures_root, find_captures
 from d2crealsr.store.decisions import few, read_decisions
 from d2crealsr.store.files import TEMPORARY_PREFIX
+from d2crealsr.store.images import MAX_PIXELS
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.pairs import DATASET_FILE, read_dataset, write_dataset
@@ -116,6 +117,7 @@ def build(
     citation: str | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     align: Aligner = align_pair,
+    max_pixels: int = MAX_PIXELS,
 ) -> BuildResult:
     """Align every scene of a folder of captures and publish the accepted pairs.
 
@@ -140,6 +142,8 @@ def build(
         Told of the beginning and of every scene, in this process.
     align : callable, optional
         Aligns one pair; it must be importable by the workers.
+    max_pixels : int
+        Largest capture that is decoded; a larger one is its scene's failure.
 
     Raises
     ------
@@ -183,6 +187,7 @@ def build(
                 known=None if force else ledger.row(capture.scene),
                 align=align,
                 overrule=decisions.get(capture.scene) == "accept",
+                max_pixels=max_pixels,
             )
             for capture in captures
         ]

@@ -102,6 +102,13 @@ def main(ctx: click.Context) -> None:
     metavar="FILE",
     help="CSV scene,decision,note: rejected scenes with the decision accept are published all the same.",
 )
+@click.option(
+    "--max-megapixels",
+    type=click.IntRange(1, 1073),
+    default=200,
+    show_default=True,
+    help="Largest capture that is decoded; a larger one is refused by its header.",
+)
 @click.option("--licence", metavar="TEXT", help="For dataset.json: under what terms the pictures may be used.")
 @click.option("--citation", metavar="TEXT", help="For dataset.json: how the dataset wants to be cited.")
 @_DEBUG
@@ -114,6 +121,7 @@ def align(
     force: bool,
     prune: bool,
     accept: Path | None,
+    max_megapixels: int,
     licence: str | None,
     citation: str | None,
     debug: bool,
@@ -147,6 +155,7 @@ def align(
             licence=licence,
             citation=citation,
             on_event=listener,
+            max_pixels=max_megapixels * 1_000_000,
         )
     for note in result.notes:
         click.echo(f"Note: {note}", err=True)

@@ -25,7 +25,7 @@ from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import Capture
 from d2crealsr.store.columns import MANIFEST, TABLES
 from d2crealsr.store.files import sha256_of
-from d2crealsr.store.images import read_image, write_image
+from d2crealsr.store.images import MAX_PIXELS, read_capture, write_image
 from d2crealsr.store.pairs import FORMAT_VERSION, published_paths
 from d2crealsr.store.tables import check_table, frame_of
 from d2crealsr.threads import use_one_thread
@@ -37,6 +37,7 @@ Row: TypeAlias = dict[str, Any]
 Aligner: TypeAlias = Callable[..., Alignment | AlignmentFailure]
 """``align(hr, lr, *, settings)``; :func:`d2crealsr.align.align_pair` but in tests."""
 
+_TRY_AGAIN = ("internal_error", "too_large")  # a limit is no setting of the dataset, so no recipe tells of it
 _CROP_NAMES = ("lr_x", "lr_y", "lr_width", "lr_height")
 _MANIFEST_NAMES = {column.name for column in MANIFEST}
 
@@ -55,6 +56,8 @@ class SceneTask:
         The scene's manifest row of an earlier run; None to do it in any case.
     overrule : bool
         Whether a reviewer accepts the scene should QA reject it.
+    max_pixels : int
+        Largest capture that is decoded.
     """
 
     capture: Capture
@@ -65,6 +68,7 @@ class SceneTask:
     known: Mapping[str, Any] | None
     align: Aligner
     overrule: bool = False
+    max_pixels: int = MAX_PIXELS
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,7 +104,7 @@ def run_scene(task: SceneTask) -> SceneResult:
         return SceneResult(row={**(task.known or {}), **row}, unchanged=True)
     details = ""
     try:
-        outcome = _align(task, clock)
+        outcome = _align(task, clock, row)
         rows = _rows(task, row, outcome)
     except ImageError as error:
         outcome = AlignmentFailure(reason=error.reason, message=str(error))
@@ -161,7 +165,7 @@ def _hash(path: Path) -> str:
 
 def _is_current(task: SceneTask, sources: Row) -> bool:
     known, out = task.known, task.out
-    if known is None or known["recipe"] != task.recipe or known["reasons"] == "internal_error":
+    if known is None or known["recipe"] != task.recipe or known["reasons"] in _TRY_AGAIN:
         return False
     if known["status"] != "failed" and known["accepted_by"] != _accepted_by(known["reasons"].split(";"), task.overrule):
         return False
@@ -188,13 +192,20 @@ def _missing(capture: Capture) -> AlignmentFailure | None:
     )
 
 
-def _align(task: SceneTask, clock: _Clock) -> Alignment | AlignmentFailure:
+def _align(task: SceneTask, clock: _Clock, row: Row) -> Alignment | AlignmentFailure:
+    """The captures read and aligned; their colour profiles go into ``row``."""
     missing = _missing(task.capture)
     if missing is not None:
         return missing
-    hr, lr = (read_image(path) for path in (task.capture.hr, task.capture.lr) if path is not None)
+    converts = {"hr": True, "lr": task.settings.convert_lr_profile}
+    images = {}
+    for side, path in (("hr", task.capture.hr), ("lr", task.capture.lr)):
+        if path is not None:
+            images[side], row[f"{side}_profile"] = read_capture(
+                path, convert=converts[side], max_pixels=task.max_pixels
+            )
     clock.lap("read")
-    outcome = task.align(hr, lr, settings=task.settings)
+    outcome = task.align(images["hr"], images["lr"], settings=task.settings)
     clock.lap("align")
     return outcome
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
@@ -73,6 +74,9 @@ class AlignSettings:
     qa_profile: QaProfile = setting(
         "default", "strict halves what every threshold below allows, off rejects nothing that can be published"
     )
+    convert_lr_profile: bool = setting(
+        False, "convert LR captures of another colour profile to sRGB instead of refusing them; HR is always converted"
+    )
     max_residual_p50: float = setting(0.75, "median residual above which a pair is rejected", unit="HR px", at_least=0)
     max_residual_p95: float = setting(2.5, "95th percentile of residuals, likewise", unit="HR px", at_least=0)
     max_sigma: float = setting(0.25, "predicted standard error, likewise", unit="HR px", at_least=0)
@@ -110,6 +114,9 @@ def check_ranges(settings: Any) -> None:
         choices = get_args(hints[f.name]) if get_origin(hints[f.name]) is Literal else ()
         if choices and value not in choices:
             raise SettingsError(f"{f.name}: got {value!r}, expected one of {', '.join(choices)}")
+        if isinstance(value, float) and not math.isfinite(value):
+            option = "--" + f.name.replace("_", "-")
+            raise SettingsError(f"{f.name}: got {value}, expected a finite number; change {option}")
         if (low is not None and value < low) or (high is not None and value > high):
             wanted = f"{low} to {high}" if high is not None else f"at least {low}"
             option = "--" + f.name.replace("_", "-")

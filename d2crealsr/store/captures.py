@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from d2crealsr.errors import LayoutError
+from d2crealsr.errors import LayoutError, MachineError
 from d2crealsr.store.images import IMAGE_SUFFIXES
-from d2crealsr.store.pairs import is_plain, scene_problem
+from d2crealsr.store.pairs import formula_problem, is_plain, scene_problem
 from d2crealsr.store.tables import read_rows
 
 if TYPE_CHECKING:
@@ -71,18 +71,25 @@ def find_captures(raw: Path, *, scale: int = 8) -> list[Capture]:
         When nothing is found, a name cannot be used, two files or scenes clash, or a path leaves the folder.
     """
     manifest = raw / MANIFEST_NAME if raw.is_dir() else raw
-    if manifest.is_file():
-        captures = _from_manifest(manifest)
-    elif not raw.is_dir():
-        raise LayoutError(f"{raw} is not there; give a folder of captures or a manifest CSV")
-    elif (raw / "hr").is_dir() and (raw / "lr").is_dir():
-        captures = _pair_up(_by_stem(_images(raw / "hr")), _by_stem(_images(raw / "lr")))
-    else:
-        captures = _from_suffixes(raw, scale)
+    try:
+        captures = _captures(raw, manifest, scale)
+    except PermissionError as error:
+        raise MachineError(f"{raw}: cannot be read ({error.strerror}); check its permissions") from error
     if not captures:
         raise LayoutError(f"{raw}: no captures found; expected {_LAYOUTS}")
     _check_clashes(captures, manifest if manifest.is_file() else raw)
     return sorted(captures, key=lambda capture: capture.scene)
+
+
+def _captures(raw: Path, manifest: Path, scale: int) -> list[Capture]:
+    """By the first layout that fits."""
+    if manifest.is_file():
+        return _from_manifest(manifest)
+    if not raw.is_dir():
+        raise LayoutError(f"{raw} is not there; give a folder of captures or a manifest CSV")
+    if (raw / "hr").is_dir() and (raw / "lr").is_dir():
+        return _pair_up(_by_stem(_images(raw / "hr")), _by_stem(_images(raw / "lr")))
+    return _from_suffixes(raw, scale)
 
 
 def _from_manifest(path: Path) -> list[Capture]:
@@ -98,8 +105,16 @@ def _from_manifest(path: Path) -> list[Capture]:
         if problem := scene_problem(scene):
             raise LayoutError(f"{where}: scene {scene[:80]!r} {problem}; rename it")
         hr, lr = (_inside(path.parent, cells[name], f"{where}, column {name}") for name in ("hr", "lr"))
-        captures.append(Capture(scene=scene, hr=hr, lr=lr, group=cells.get("group") or scene))
+        group = cells.get("group") or scene
+        if problem := _cell_problem(group):
+            raise LayoutError(f"{where}, column group: {group[:80]!r} {problem}; rename it")
+        captures.append(Capture(scene=scene, hr=hr, lr=lr, group=group))
     return captures
+
+
+def _cell_problem(text: str) -> str | None:
+    """Why a text cannot stand in a table as it is; None for plain text."""
+    return formula_problem(text) if is_plain(text) else "contains control characters or is not UTF-8"
 
 
 def _inside(root: Path, relative: str, where: str) -> Path | None:
@@ -109,8 +124,10 @@ def _inside(root: Path, relative: str, where: str) -> Path | None:
     normal = os.path.normpath(relative)
     if Path(normal).is_absolute() or normal.split("/", 1)[0] == ".." or not is_plain(normal):
         raise LayoutError(f"{where}: got {relative!r}, expected a relative path inside {root}; move the file there")
+    if problem := formula_problem(normal) or formula_problem(Path(normal).name):
+        raise LayoutError(f"{where}: {relative[:80]!r} {problem}; rename the file")
     path = root / normal
-    return path if path.is_file() else None
+    return path if _is_capture(path) else None
 
 
 def _from_suffixes(raw: Path, scale: int) -> list[Capture]:
@@ -128,8 +145,16 @@ def _from_suffixes(raw: Path, scale: int) -> list[Capture]:
 
 def _images(folder: Path) -> list[Path]:
     """The folder's image files, without hidden ones (macOS and other tools leave such beside pictures)."""
-    files = (file for file in folder.iterdir() if not file.name.startswith(".") and file.is_file())
-    return sorted(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES)
+    try:
+        files = [file for file in folder.iterdir() if not file.name.startswith(".")]
+        return sorted(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and _is_capture(file))
+    except OSError as error:
+        raise MachineError(f"{folder}: cannot be listed ({error.strerror}); check its permissions") from error
+
+
+def _is_capture(path: Path) -> bool:
+    """Whether there is a file, or a link that leads to none: that one is for the reader to complain about."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
 
 
 def _by_stem(files: Iterable[Path], pattern: str = r"(.+)") -> dict[str, Path]:

@@ -185,6 +185,8 @@ MANIFEST: tuple[Column, ...] = (
     ),
     _added("residual_shape_hr_px", "root mean square length of what that shape describes, over the crop", "HR px"),
     _text("message", "one line for a person, where a scene has reasons", fixed=False),
+    _text("hr_profile", "colour profile that the HR capture was converted from; empty: it was sRGB", fixed=False),
+    _text("lr_profile", "the same of the LR capture; only with --convert-lr-profile", fixed=False),
     _text("recipe", "fingerprint of format version, tool version and settings the row was made with", fixed=False),
 )
 

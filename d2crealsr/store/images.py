@@ -1,22 +1,28 @@
 """Images from and to files: the one module that reads and writes them.
 
-Bytes are read once, the header is checked before anything is decoded, the orientation flag is applied here and the
-result is RGB of 8 or 16 bits. Pillow reads headers (EXIF, mode, size), OpenCV decodes (ADR 0003).
+Bytes are read once, the header is checked before anything is decoded (:mod:`d2crealsr.store.headers`), the orientation
+flag is applied here and the result is RGB of 8 or 16 bits. Pillow reads headers, OpenCV decodes (ADR 0003).
 """
 
 from __future__ import annotations
 
-import io
-import struct
-import warnings
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import PIL.Image
 
 from d2crealsr import opencv
 from d2crealsr.errors import ImageError
 from d2crealsr.store import files
+from d2crealsr.store.headers import (
+    MAX_PIXELS,
+    Header,
+    one_line,
+    read_header,
+    size_in,
+    unsupported,
+    without_tiff_orientation,
+)
+from d2crealsr.store.profiles import foreign_profile, to_srgb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -27,8 +33,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "IMAGE_SUFFIXES",
+    "MAX_CAPTURE_SIDE",
     "MAX_PIXELS",
+    "CaptureImage",
     "Header",
+    "read_capture",
     "read_header",
     "read_image",
     "read_image_and_alpha",
@@ -39,55 +48,15 @@ __all__ = [
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 """File name endings (lower case) taken for images."""
 
-MAX_PIXELS = 300_000_000
-"""Largest image that is decoded; a header that promises more is refused before any memory is taken."""
-
-_ORIENTATION_TAG = 0x0112
+MAX_CAPTURE_SIDE = 32_766
+"""Longest side of a capture, in pixels: no longer one can be warped (OpenCV's remap)."""
 
 
-class Header(NamedTuple):
-    """What an image's header says, before decoding. ``width`` and ``height`` are of the oriented image."""
+class CaptureImage(NamedTuple):
+    """A capture's pixels in sRGB, and the name of the colour profile they were converted from, empty where none was."""
 
-    format: str
-    width: int
-    height: int
-    mode: str
-    orientation: int
-
-
-def read_header(data: bytes, name: str) -> Header:
-    """Read format, size, colour mode and orientation flag from the start of an image file's bytes.
-
-    Raises
-    ------
-    ImageError
-        When the header is damaged, of no known format, of colours that are not grey or RGB, or of an absurd size.
-    """
-    if not data:
-        raise ImageError(f"{name}: the file is empty; copy it from the camera again")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with PIL.Image.open(io.BytesIO(data)) as image:
-                width, height = image.size
-                mode, kind = image.mode, image.format or "?"
-                frames = getattr(image, "n_frames", 1)
-                orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    except Exception as error:
-        raise ImageError(
-            f"{name}: its header cannot be read ({_one_line(error)}); copy it from the camera again"
-        ) from error
-    if width * height > MAX_PIXELS:
-        raise ImageError(f"{name}: {width}x{height} pixels, at most {MAX_PIXELS:,} are read; check the file")
-    if mode == "CMYK" or mode.startswith("F"):
-        raise ImageError(f"{name}: colour mode {mode}, expected RGB or grey of 8 or 16 bits; export it as RGB")
-    if frames > 1 and kind != "MPO":
-        raise ImageError(f"{name}: holds {frames} pictures, expected one; export a single picture")
-    if orientation not in range(1, 9):
-        orientation = 1
-    if orientation >= 5:
-        width, height = height, width
-    return Header(kind, width, height, mode, orientation)
+    pixels: Image
+    converted_from: str
 
 
 def read_image(path: Path) -> Image:
@@ -100,6 +69,42 @@ def read_image(path: Path) -> Image:
     """
     pixels, orientation = _read_pixels(path)
     return _oriented(_as_rgb(pixels, path.name), orientation)
+
+
+def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> CaptureImage:
+    """As :func:`read_image`, in sRGB whatever colour profile the file has.
+
+    Parameters
+    ----------
+    convert : bool
+        Convert pixels of another profile than sRGB; otherwise such a file is refused. A file without a profile is sRGB.
+    max_pixels : int
+        Largest image that is decoded.
+
+    Raises
+    ------
+    ImageError
+        As :func:`read_image`; ``too_large`` also for sides over :data:`MAX_CAPTURE_SIDE`; ``colour_profile`` for a
+        profile that is damaged, or is not sRGB and may not (``convert``) or cannot (16 bits) be converted.
+    """
+    name, data = path.name, _bytes_of(path)
+    header = read_header(data, name, max_pixels=max_pixels)
+    if max(header.width, header.height) > MAX_CAPTURE_SIDE:
+        raise ImageError(
+            f"{name}: {header.width}x{header.height} pixels, sides up to {MAX_CAPTURE_SIDE} can be warped; crop it",
+            reason="too_large",
+        )
+    foreign = foreign_profile(header.profile, name)
+    if foreign and not convert:
+        raise ImageError(
+            f"{name}: has the colour profile {foreign!r}, expected sRGB; LR is published as shot, so shoot or export "
+            "sRGB, or convert its colours with --convert-lr-profile",
+            reason="colour_profile",
+        )
+    pixels = _as_rgb(_decoded(data, header, name), name)
+    if foreign:
+        pixels = to_srgb(pixels, header.profile, name)
+    return CaptureImage(_oriented(pixels, header.orientation), foreign)
 
 
 def read_image_and_alpha(path: Path) -> tuple[Image, NDArray[Any] | None]:
@@ -120,33 +125,42 @@ def read_size(path: Path) -> tuple[int, int]:
         When the file is missing or its header cannot be read.
     """
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with PIL.Image.open(path) as image:
-                quick = image.format != "PNG" or "exif" in image.info  # else all of a PNG would be decoded to look
-                turned = quick and image.getexif().get(_ORIENTATION_TAG, 1) in (5, 6, 7, 8)
-                return (image.height, image.width) if turned else (image.width, image.height)
+        with path.open("rb") as file:
+            return size_in(file)
     except Exception as error:
-        raise ImageError(f"{path.name}: its header cannot be read ({_one_line(error)}); check the file") from error
+        raise ImageError(f"{path.name}: its header cannot be read ({one_line(error)}); check the file") from error
 
 
 def _read_pixels(path: Path) -> tuple[NDArray[Any], int]:
     """An image's samples as decoded, and its orientation flag."""
-    name = path.name
+    data = _bytes_of(path)
+    header = read_header(data, path.name)
+    return _decoded(data, header, path.name), header.orientation
+
+
+def _bytes_of(path: Path) -> bytes:
     try:
-        data = path.read_bytes()
+        return path.read_bytes()
     except OSError as error:
-        raise ImageError(f"{name}: cannot be read ({error.strerror}); check the file and its permissions") from error
-    header = read_header(data, name)
+        raise ImageError(
+            f"{path.name}: cannot be read ({error.strerror}); check the file and its permissions"
+        ) from error
+
+
+def _decoded(data: bytes, header: Header, name: str) -> NDArray[Any]:
+    """The samples as they lie in the file."""
     if header.format == "TIFF":
-        data = _without_tiff_orientation(data)
+        data = without_tiff_orientation(data)
     try:
         pixels = opencv.decode(data)
-    except opencv.DecodeError as error:
-        raise ImageError(f"{name}: {error}; copy it from the camera again") from error
+    except (opencv.DecodeError, MemoryError) as error:
+        raise ImageError(f"{name}: {error or 'no memory for it'}; copy it from the camera again") from error
     if pixels.dtype not in (np.uint8, np.uint16):
-        raise ImageError(f"{name}: samples are {pixels.dtype}, expected 8 or 16 bits; export it as such")
-    return pixels, header.orientation
+        raise unsupported(f"{name}: samples are {pixels.dtype}")
+    stored = (header.height, header.width) if header.orientation < 5 else (header.width, header.height)
+    if pixels.shape[:2] != stored:
+        raise ImageError(f"{name}: decoded to {pixels.shape[1]}x{pixels.shape[0]} pixels, its header says otherwise")
+    return pixels
 
 
 def write_image(path: Path, image: NDArray[Any], *, jpeg_quality: int = 95) -> None:
@@ -167,8 +181,12 @@ def _as_rgb(pixels: NDArray[Any], name: str) -> Image:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     if pixels.shape[2] == 4:
         if (pixels[..., 3] != np.iinfo(pixels.dtype).max).any():
-            raise ImageError(f"{name}: has transparent pixels, expected an opaque picture; flatten it")
+            raise ImageError(
+                f"{name}: has transparent pixels, expected an opaque picture; flatten it", reason="unsupported_image"
+            )
         pixels = pixels[..., :3]
+    if pixels.shape[2] != 3:
+        raise unsupported(f"{name}: has {pixels.shape[2]} channels")
     return opencv.as_image(np.ascontiguousarray(pixels))
 
 
@@ -181,22 +199,3 @@ def _oriented(image: Image, orientation: int) -> Image:
     if orientation in (3, 4, 7, 8):
         image = image[::-1]
     return opencv.as_image(np.ascontiguousarray(image))
-
-
-def _without_tiff_orientation(data: bytes) -> bytes:
-    """The same TIFF with its orientation tag set to 1: OpenCV would apply it to some TIFFs whatever it is asked."""
-    order = "<" if data[:2] == b"II" else ">"
-    magic, first = struct.unpack_from(order + "HI", data, 2)
-    if magic != 42 or first + 2 > len(data):
-        return data
-    (count,) = struct.unpack_from(order + "H", data, first)
-    for entry in range(first + 2, min(first + 2 + 12 * count, len(data) - 12), 12):
-        if struct.unpack_from(order + "H", data, entry)[0] == _ORIENTATION_TAG:
-            return data[: entry + 8] + struct.pack(order + "HH", 1, 0) + data[entry + 12 :]
-    return data
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, PIL.UnidentifiedImageError):  # Pillow's text has a memory address, another one in every run
-        return "of no image format that is known"
-    return (str(error).strip() or type(error).__name__).splitlines()[-1]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,7 @@ __all__ = [
     "DATASET_FILE",
     "FORMAT_NAME",
     "FORMAT_VERSION",
+    "formula_problem",
     "is_plain",
     "published_paths",
     "read_alignment",
@@ -39,6 +41,8 @@ FORMAT_VERSION = 1
 DATASET_FILE = "dataset.json"
 
 _LONGEST_SCENE = 200
+_FORMULA = ("=", "+", "-", "@")
+_NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 
 def scene_problem(scene: str) -> str | None:
@@ -53,6 +57,16 @@ def scene_problem(scene: str) -> str | None:
         return "contains control characters or is not UTF-8"
     if len(scene.encode()) > _LONGEST_SCENE:
         return f"is {len(scene.encode())} bytes long, at most {_LONGEST_SCENE} are allowed"
+    return formula_problem(scene)
+
+
+def formula_problem(text: str) -> str | None:
+    """Why a spreadsheet that opens a table would compute this cell instead of showing it; None for plain text.
+
+    Such names are refused: quoting them would make the name in a table another one than that of the file.
+    """
+    if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text):
+        return f"begins with {text[0]!r}, which spreadsheets take for a formula"
     return None
 
 

@@ -9,6 +9,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from d2crealsr.build import SceneDone, build
@@ -18,6 +19,7 @@ from d2crealsr.store.files import sha256_of
 from d2crealsr.store.images import read_image, write_image
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals, read_timings
+from icc import ADOBE_RGB, matrix_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -336,9 +338,41 @@ def test_a_folder_that_may_not_be_written(raw: Path, tmp_path: Path, aligner: Al
         build(raw, tmp_path / "ro" / "pairs", align=aligner)
 
 
+def test_a_limit_is_no_setting(raw: Path, out: Path, aligner: Aligner) -> None:
+    """A capture that was refused for its size is tried again; all others stay as they are."""
+    write_image(raw / "hr" / "001.png", np.zeros((60, 64, 3), np.uint8))
+    assert done_by(raw, out, align=aligner, max_pixels=48 * 64) == set(manifest(out)["scene"])
+    row = manifest(out).loc["001"]
+    assert (row["status"], row["reasons"]) == ("failed", "too_large")
+    assert "raise --max-megapixels" in row["message"]
+    assert done_by(raw, out, align=aligner) == {"001"}
+    assert done_by(raw, out, align=aligner, max_pixels=48 * 64) == set()
+
+
+def test_colour_profiles_are_converted_refused_and_recorded(raw: Path, out: Path, aligner: Aligner) -> None:
+    profile = matrix_profile("Adobe RGB (1998)", ADOBE_RGB, 2.2)
+    for side in ("hr", "lr"):
+        pixels = read_image(raw / side / "001.png")
+        PIL.Image.fromarray(pixels).save(raw / side / ("NA.png" if side == "lr" else "001.png"), icc_profile=profile)
+    build(raw, out, align=aligner)
+    rows = manifest(out)
+    assert rows["hr_profile"].tolist() == ["Adobe RGB (1998)" if scene == "001" else "" for scene in rows.index]
+    assert rows.loc["001", "status"] == "accepted"
+    assert rows.loc["NA", "reasons"] == "colour_profile"
+    build(raw, out, align=aligner, settings=AlignSettings(convert_lr_profile=True))
+    rows = manifest(out)
+    assert rows.loc["NA", ["status", "lr_profile"]].tolist() == ["accepted", "Adobe RGB (1998)"]
+
+
 def test_one_run_at_a_time(raw: Path, out: Path, aligner: Aligner) -> None:
     with lock_folder(out), pytest.raises(LockError, match="in use by process"):
         build(raw, out, align=aligner)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
+def test_thresholds_are_numbers(value: float) -> None:
+    with pytest.raises(SettingsError, match=r"max_sigma: got .*, expected .*; change --max-sigma"):
+        AlignSettings(max_sigma=value)
 
 
 def test_settings_that_contradict_each_other(raw: Path, out: Path, aligner: Aligner) -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from d2crealsr.errors import LayoutError
+from d2crealsr.errors import ImageError, LayoutError, MachineError
 from d2crealsr.store.captures import Capture, captures_root, find_captures
+from d2crealsr.store.images import read_image
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Iterator
 
 
 def touch(root: Path, *names: str) -> Path:
@@ -84,6 +88,10 @@ def test_a_manifest_without_groups(tmp_path: Path) -> None:
         ("ok,b.png,c.png,", r"rows 2 and 3: scenes 'ok' and 'ok'"),
         ("OK,b.png,c.png,", r"rows 2 and 3: scenes 'ok' and 'OK'"),
         ("a,b.png", r"row 3: got 2 cells, expected 4"),
+        ("=1+1,b.png,c.png,", r"row 3: scene '=1\+1' begins with '=', which spreadsheets take for a formula; rename"),
+        ("a,b.png,c.png,@SUM(A1)", r"row 3, column group: '@SUM\(A1\)' begins with '@'"),
+        ('a,b.png,c.png,"x\ty"', r"row 3, column group: 'x\\ty' contains control characters"),
+        ("a,x/-b.png,c.png,", r"row 3, column hr: 'x/-b\.png' begins with '-'.*rename the file"),
     ],
 )
 def test_what_a_manifest_may_not_say(line: str, message: str, tmp_path: Path) -> None:
@@ -104,6 +112,7 @@ def test_what_a_manifest_may_not_say(line: str, message: str, tmp_path: Path) ->
         (["hr/a.png", "hr/A.png", "lr/a.png"], "scenes 'A' and 'a' would share files"),
         (["hr/caf\u00e9.png", "lr/cafe\u0301.png"], "would share files"),
         (["hr/a\nb.png", "lr/x.png"], "control characters"),
+        (["=cmd()_HR.png", "=cmd()_LR8.png"], r"scene '=cmd\(\)' begins with '='"),
     ],
 )
 def test_layouts_that_are_refused(names: list[str], message: str, tmp_path: Path) -> None:
@@ -115,6 +124,43 @@ def test_layouts_that_are_refused(names: list[str], message: str, tmp_path: Path
 def test_a_folder_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LayoutError, match="is not there"):
         find_captures(tmp_path / "nowhere")
+
+
+@pytest.mark.parametrize("target", ["b.png", "c.png"], ids=["dangling", "loop"])
+def test_a_link_that_leads_nowhere_is_a_capture_that_cannot_be_read(target: str, tmp_path: Path) -> None:
+    """Not a missing one: there is something of that name, and the reader says what is wrong with it."""
+    touch(tmp_path, "lr/a.png", "hr/d.png", "hr/folder.png/x")
+    (tmp_path / "hr" / "a.png").symlink_to(target)
+    (tmp_path / "hr" / "c.png").symlink_to("a.png")
+    [capture, *_] = find_captures(tmp_path)
+    assert capture.hr == tmp_path / "hr" / "a.png"
+    with pytest.raises(ImageError, match=r"a\.png: cannot be read \((No such file|Too many levels)"):
+        read_image(capture.hr)
+
+
+@pytest.fixture
+def as_nobody() -> Iterator[None]:
+    """Root may read anything, so root's tests step down for a moment."""
+    if os.geteuid() != 0:
+        yield
+        return
+    os.seteuid(65534)
+    try:
+        yield
+    finally:
+        os.seteuid(0)
+
+
+@pytest.mark.parametrize("closed", ["", "hr"])
+def test_folders_that_may_not_be_read(closed: str, as_nobody: None) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        touch(Path(folder), "hr/a.png", "lr/a.png")
+        (Path(folder) / closed).chmod(0)
+        try:
+            with pytest.raises(MachineError, match=r"cannot be (read|listed) \(Permission denied\); check its permiss"):
+                find_captures(Path(folder))
+        finally:
+            (Path(folder) / closed).chmod(0o700)
 
 
 def test_a_manifest_that_is_none(tmp_path: Path) -> None:

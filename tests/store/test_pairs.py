@@ -131,6 +131,8 @@ def test_writing_what_was_read_gives_the_same_bytes(tmp_path: Path) -> None:
         ("a\x7fb", "control characters"),
         ("\udcff", "not UTF-8"),
         ("é" * 101, "202 bytes"),
+        ("=HYPERLINK()", "begins with '='"),
+        ("-2+3+cmd", "begins with '-'"),
     ],
 )
 def test_scenes_that_cannot_name_files(scene: str, problem: str, tmp_path: Path) -> None:

@@ -1,0 +1,109 @@
+"""Embedded colour profiles (ICC): what they are called, whether they are sRGB, and pixels brought to sRGB.
+
+Everything downstream takes pixels for sRGB. LittleCMS, through Pillow's ImageCms, does the colours (ADR 0009); it
+knows RGB of 8 bits only, so a 16-bit picture of other colours is refused rather than quantised.
+"""
+
+from __future__ import annotations
+
+import io
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import PIL.Image
+from PIL import ImageCms
+
+from d2crealsr import opencv
+from d2crealsr.errors import ImageError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from d2crealsr.types import Image
+
+__all__ = ["foreign_profile", "to_srgb"]
+
+_SAME = 3
+"""Levels of 255 by which a profile may differ from sRGB and still be one: makers round its curve and primaries."""
+
+_MODES = {"RGB ": "RGB", "GRAY": "L"}
+_LONGEST_NAME = 80
+
+
+def foreign_profile(profile: bytes, name: str) -> str:
+    """What a colour profile is called; empty where it is sRGB, or where there is none.
+
+    Raises
+    ------
+    ImageError
+        ``colour_profile``: it is damaged, or of colours that are not grey or RGB.
+    """
+    if not profile:
+        return ""
+    steps = np.linspace(0, 255, 18).round().astype(np.uint8)
+    colours = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(18, -1, 3)
+    if _mode(profile, name) == "L":
+        colours = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
+    difference = np.abs(_converted(colours, profile, name).astype(int) - colours)
+    return "" if difference.max() <= _SAME else _description(profile)
+
+
+def to_srgb(pixels: NDArray[Any], profile: bytes, name: str) -> Image:
+    """``(H, W, 3)`` pixels of 8 bits, of a profile's colours, as sRGB: relative colorimetric, black on black.
+
+    Raises
+    ------
+    ImageError
+        ``colour_profile``: 16 bits, or a profile that cannot be used.
+    """
+    if pixels.dtype != np.uint8:
+        raise ImageError(
+            f"{name}: 16 bits with the colour profile {_description(profile)!r}, which is converted at 8 bits only; "
+            "export it with the profile sRGB",
+            reason="colour_profile",
+        )
+    return opencv.as_image(_converted(pixels, profile, name))
+
+
+def _converted(pixels: NDArray[Any], profile: bytes, name: str) -> NDArray[np.uint8]:
+    mode = _mode(profile, name)
+    image = PIL.Image.fromarray(np.ascontiguousarray(pixels if mode == "RGB" else pixels[..., 0]))
+    try:
+        transform = ImageCms.buildTransform(
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.createProfile("sRGB"),
+            mode,
+            "RGB",
+            ImageCms.Intent.RELATIVE_COLORIMETRIC,
+            ImageCms.Flags.BLACKPOINTCOMPENSATION | ImageCms.Flags.HIGHRESPRECALC,
+        )
+        return np.asarray(transform.apply(image))
+    except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
+        raise _unusable(name, " ".join(str(error).split())) from error
+
+
+def _mode(profile: bytes, name: str) -> str:
+    """Pillow's name for the colours that a profile is about."""
+    try:
+        space = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space
+    except (OSError, TypeError, ValueError) as error:
+        raise _unusable(name, "damaged") from error
+    if space not in _MODES:
+        raise _unusable(name, f"of {space.strip()} colours, not grey or RGB")
+    return _MODES[space]
+
+
+def _description(profile: bytes) -> str:
+    """The profile's own name for itself, as a cell that is plain text to every spreadsheet."""
+    try:
+        text = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
+    except (ImageCms.PyCMSError, OSError):
+        text = ""
+    plain = "".join(character if character.isprintable() else " " for character in text)
+    return " ".join(plain.split()).lstrip("=+-@ ")[:_LONGEST_NAME] or "unnamed"
+
+
+def _unusable(name: str, why: str) -> ImageError:
+    return ImageError(
+        f"{name}: its colour profile cannot be used ({why}); export it with the profile sRGB", reason="colour_profile"
+    )
