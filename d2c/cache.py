@@ -2,6 +2,9 @@
 
 A file is named after the SHA-256 of the image file's content, so that renaming costs nothing and a changed image is
 decoded anew. Files appear complete or not at all, and a lock makes two processes that start together share the work.
+
+A file holds the three colour planes one after the other, ``(3, H, W)``, as the network reads them: a patch is then cut
+by copying rows, with no sample moved on its own. What is handed out looks like any image, ``(H, W, 3)``.
 """
 
 from __future__ import annotations
@@ -69,7 +72,7 @@ class ImageCache:
             except ImageError as error:
                 raise DataError(f"{path}: {error}") from error
             with files.atomic_path(mapped) as temporary, temporary.open("wb") as file:
-                np.save(file, decoded)
+                np.save(file, np.ascontiguousarray(np.moveaxis(decoded, -1, 0)))
             pixels = _open(mapped)
             if pixels is None:
                 raise D2CError(f"cache {mapped}: cannot be read back; check the disk, or move it by --cache")
@@ -77,9 +80,9 @@ class ImageCache:
 
 
 def _open(path: Path) -> Mapped | None:
-    """The mapped array; None where the file is missing or damaged."""
+    """The mapped image; None where the file is missing, damaged, or of an older version (colours within pixels)."""
     try:
-        pixels: Mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+        planes: Mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError):
         return None
-    return pixels
+    return np.moveaxis(planes, 0, -1) if planes.ndim == 3 and planes.shape[0] == 3 else None

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from d2c.cache import Mapped
     from d2c.config import TrainConfig
 
-__all__ = ["Batch", "CropSource", "PixelPair", "to_tensor"]
+__all__ = ["Batch", "CropSource", "PixelPair", "to_tensor", "write_patch"]
 
 
 class Batch(NamedTuple):
@@ -72,17 +72,20 @@ class CropSource:
         return len(self.pairs) // self.config.batch
 
     def batch(self, stage: int, step: int, rank: int = 0, world: int = 1) -> Batch:
-        """The patches of a step (steps of a stage count from 0) that process ``rank`` of ``world`` works on."""
+        """The patches of a step (steps of a stage count from 0) that process ``rank`` of ``world`` works on.
+
+        A patch is written once, where it belongs in the batch.
+        """
         epoch, position = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng((self.config.seed, stage, 0, epoch)).permutation(len(self.pairs))
         share = self.config.batch // world
         first = rank * share
-        patches = [
-            self._patch(int(order[position * self.config.batch + k]), (self.config.seed, stage, 1, step, k))
-            for k in range(first, first + share)
-        ]
-        lr, hr = zip(*patches, strict=True)
-        return Batch(torch.stack(lr), torch.stack(hr))
+        size = self.config.patch
+        batch = Batch(*(torch.empty(share, 3, side, side) for side in (size, self.scale * size)))
+        for k in range(share):
+            pair = self.pairs[int(order[position * self.config.batch + first + k])]
+            self._cut(pair, (self.config.seed, stage, 1, step, first + k), Batch(batch.lr[k], batch.hr[k]))
+        return batch
 
     def batches(self, stage: int, steps: range, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         """The batches of several steps; the next one is cut while the last is worked on."""
@@ -94,24 +97,41 @@ class CropSource:
                     ahead.append(pool.submit(self.batch, stage, step + 2, rank, world))
                 yield batch
 
-    def _patch(self, index: int, key: tuple[int, ...]) -> Batch:
-        pair, size, scale = self.pairs[index], self.config.patch, self.scale
+    def _cut(self, pair: PixelPair, key: tuple[int, ...], out: Batch) -> None:
+        """Draw a patch of a pair and write it to ``out``, LR (3, p, p) and HR (3, s·p, s·p)."""
+        size, scale = self.config.patch, self.scale
         rng = np.random.default_rng(key)
         height, width = pair.lr.shape[:2]
         x = int(rng.integers(width - size + 1))  # the last offset included
         y = int(rng.integers(height - size + 1))
         turn = int(rng.integers(8)) if self.config.augment else 0
-        lr = pair.lr[y : y + size, x : x + size]
-        hr = pair.hr[scale * y : scale * (y + size), scale * x : scale * (x + size)]
-        return Batch(to_tensor(_turned(lr, turn)), to_tensor(_turned(hr, turn)))
+        write_patch(pair.lr[y : y + size, x : x + size], turn, out.lr)
+        write_patch(pair.hr[scale * y : scale * (y + size), scale * x : scale * (x + size)], turn, out.hr)
 
 
-def _turned(pixels: Mapped, turn: int) -> Mapped:
-    """One of the eight flips and transposes of a square image; 0 leaves it."""
-    if turn & 1:
-        pixels = pixels[:, ::-1]
-    if turn & 2:
-        pixels = pixels[::-1]
-    if turn & 4:
-        pixels = pixels.transpose(1, 0, 2)
-    return pixels
+def write_patch(pixels: Mapped, turn: int, out: Tensor) -> None:
+    """Write one of the eight flips and transposes of a square ``(p, p, 3)`` image as ``(3, p, p)`` floats on [0, 1].
+
+    Integers are copied and turned before they become floats: they are a fourth or half of the bytes.
+    """
+    peak = int(np.iinfo(pixels.dtype).max)
+    planes = torch.from_numpy(np.array(np.moveaxis(pixels, -1, 0), order="C"))
+    if turn:
+        planes = _turned(planes.view(_TURNS_AS[planes.dtype]), turn).view(planes.dtype)
+    if planes.dtype == torch.uint8:
+        torch.div(planes, peak, out=out)
+    else:
+        out.copy_(planes).div_(peak)  # division knows no 16-bit unsigned numbers
+
+
+_TURNS_AS = {torch.uint8: torch.uint8, torch.uint16: torch.int16}  # the bits alone matter, and flip knows no uint16
+
+
+def _turned(planes: Tensor, turn: int) -> Tensor:
+    """One of the eight flips and transposes of ``(3, p, p)`` planes; 0 leaves them."""
+    sides = [side for bit, side in ((1, 2), (2, 1)) if turn & bit]
+    if sides:
+        planes = planes.flip(sides)
+    if turn & 4:  # plane by plane: the library transposes two dimensions in blocks, three in long strides
+        planes = torch.stack([plane.t().contiguous() for plane in planes])
+    return planes
