@@ -32,6 +32,7 @@ Layouts of --data:
   RealSR: Canon_001_HR.png, Canon_001_LR4.png at any depth
   DRealSR: Canon_10_x1.png, Canon_10_x4.png at any depth
   two folders as HR and LR, gt and lq, equal names or 0001x4.png
+  City100: 001H.png, 001L.png
   a text file, one pair a line: LR path, a tab, HR path
 """
 

@@ -1,14 +1,11 @@
-"""Find the pairs of a dataset: this project's pairs folder, RealSR, DRealSR, BasicSR's two folders, a D2C-SR list.
+"""Find the pairs of a dataset: every layout that the file layer reads, and a D2C-SR list.
 
 ========== =====================================================================================
-pairs      ``manifest.csv`` with ``hr_path, lr_path``; accepted rows; split and group from the table
 list       a text file, one pair a line: LR path, then HR path
-folders    two folders (``HR`` and ``LR``, ``gt`` and ``lq``, …), equal names or ``0001x4.png``; ``meta_info.txt``
-RealSR     ``Canon_001_HR.png`` and ``Canon_001_LR4.png``, at any depth
-DRealSR    ``Canon_10_x1.png`` and ``Canon_10_x4.png``, at any depth
+others     :mod:`d2crealsr.store.layouts`: pairs folder, two folders, RealSR, DRealSR, City100
 ========== =====================================================================================
 
-In the last three a folder's name that says train or test decides the split; else a pair belongs to none.
+The split comes from a pairs folder's table; elsewhere from a folder's name that says train or test, else there is none.
 """
 
 from __future__ import annotations
@@ -16,10 +13,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from d2c.errors import DataError
-from d2crealsr.store import ImageError, images
+from d2crealsr.store import ImageError, LayoutError, images, layouts
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -28,8 +25,6 @@ __all__ = ["Pair", "Split", "check_sizes", "find_pairs", "with_split"]
 
 Split: TypeAlias = Literal["train", "test", ""]
 
-_HR_FOLDER = re.compile(r"(^|[_-])(hr|gt)($|[_-])", re.IGNORECASE)
-_LR_FOLDER = re.compile(r"(^|[_-])(lr|lq)(x?\d+)?($|[_-])", re.IGNORECASE)
 _SPLIT = re.compile(r"(^|[^a-z])(train|test|valid|val)", re.IGNORECASE)
 
 
@@ -62,20 +57,13 @@ def find_pairs(data: Path, *, scale: int | None = None) -> list[Pair]:
     """
     if data.is_file():
         found = _from_list(data, scale)
-    elif (data / "manifest.csv").is_file():
-        found = _from_pairs_folder(data)
     elif data.is_dir():
-        found = _from_folders(data, scale) or _from_names(data)
+        found = _from_folder(data, scale)
     else:
         raise DataError(f"{data}: no such file or folder; check --data")
     scales = sorted({pair.scale for pair in found})
-    if scale is not None:
-        found = [pair for pair in found if pair.scale == scale]
-    elif len(scales) > 1:
+    if len(scales) > 1:
         raise DataError(f"{data}: has pairs of scales {', '.join(map(str, scales))}; choose one with --scale")
-    if not found:
-        what = f"of scale {scale}, it has {', '.join(map(str, scales))}" if scales else "of a layout known to d2c"
-        raise DataError(f"{data}: no pairs {what}; see `d2c train --help` for the layouts")
     check_sizes(found)
     return sorted(found, key=lambda pair: pair.name)
 
@@ -118,24 +106,26 @@ def size_of(path: Path) -> tuple[int, int]:
         raise DataError(f"{path}{missing}: {error}") from error
 
 
-def _from_pairs_folder(data: Path) -> list[Pair]:
-    from d2crealsr.store.pairs import read_manifest
-
-    columns = ["scene", "status", "split", "group", "scale", "hr_path", "lr_path"]
-    table = read_manifest(data, columns)
-    accepted = table[table["status"] == "accepted"]
-    if accepted.empty:
-        raise DataError(f"{data}: none of its {len(table)} scenes is accepted; see the reasons in manifest.csv")
+def _from_folder(data: Path, scale: int | None) -> list[Pair]:
+    try:
+        found = layouts.find_pairs(data, scale=scale)
+    except LayoutError as error:
+        raise DataError(str(error)) from error
+    for path in found.unpaired:
+        if found.layout in ("RealSR", "DRealSR") and not path.stem.endswith(("_HR", "_x1")):
+            raise DataError(f"{path}: its HR image is not there; copy it, or remove the LR image")
     return [
         Pair(
-            name=row["scene"],
-            hr=data / row["hr_path"],
-            lr=data / row["lr_path"],
-            scale=int(row["scale"]),
-            group=row["group"] or row["scene"],
-            split=row["split"],
+            name=pair.scene,
+            hr=pair.hr,
+            lr=pair.lr,
+            scale=pair.nominal or scale or _scale_of(pair.hr, pair.lr),
+            group=pair.group,
+            split=cast("Split", pair.split)
+            if found.layout == "pairs"
+            else split_of(pair.lr.parent.relative_to(data).as_posix()),
         )
-        for row in accepted.to_dict("records")
+        for pair in found.pairs
     ]
 
 
@@ -150,56 +140,6 @@ def _from_list(path: Path, scale: int | None) -> list[Pair]:
         lr, hr = (path.parent / column.strip() for column in columns)  # an absolute path stays what it is
         found.append(Pair(name=lr.stem, hr=hr, lr=lr, scale=scale or _scale_of(hr, lr), group=lr.stem))
     return _unique(found, path)
-
-
-def _from_folders(data: Path, scale: int | None) -> list[Pair]:
-    folders = sorted(path for path in data.iterdir() if path.is_dir())
-    hr_folders = [path for path in folders if _HR_FOLDER.search(path.name)]
-    lr_folders = [path for path in folders if _LR_FOLDER.search(path.name)]
-    found = []
-    for hr_folder in hr_folders:
-        for lr_folder in lr_folders:
-            if len(hr_folders) > 1 and split_of(hr_folder.name) != split_of(lr_folder.name):
-                continue
-            inner = lr_folder / f"X{scale}"
-            found += _two_folders(data, hr_folder, inner if inner.is_dir() else lr_folder, scale)
-    return _unique(found, data)
-
-
-def _two_folders(data: Path, hr_folder: Path, lr_folder: Path, scale: int | None) -> list[Pair]:
-    listed = _meta_info(data) | _meta_info(hr_folder)
-    hr_files = {path.stem: path for path in _images_in(hr_folder) if not listed or path.name in listed}
-    found = []
-    for lr in _images_in(lr_folder):
-        hr = hr_files.get(lr.stem) or hr_files.get(re.sub(r"x\d+$", "", lr.stem))
-        if hr is not None:
-            split = split_of(hr_folder.relative_to(data).as_posix())
-            size = scale or _scale_of(hr, lr)
-            found.append(Pair(name=hr.stem, hr=hr, lr=lr, scale=size, group=hr.stem, split=split))
-    return found
-
-
-def _from_names(data: Path) -> list[Pair]:
-    """RealSR and DRealSR: HR and LR by their suffixes, beside each other or in folders beside each other."""
-    hr_files: dict[tuple[Path, str], Path] = {}
-    lr_files: list[tuple[Path, str, int]] = []
-    for path in sorted(data.rglob("*")):
-        match = re.fullmatch(r"(.+)_(?:(HR|x1)|(?:LR|x)(\d+))", path.stem)
-        if match is None or path.suffix.lower() not in images.IMAGE_SUFFIXES:
-            continue
-        if match[2]:
-            hr_files.setdefault((path.parent, match[1]), path)
-            hr_files.setdefault((path.parent.parent, match[1]), path)
-        else:
-            lr_files.append((path, match[1], int(match[3])))
-    found = []
-    for lr, key, scale in lr_files:
-        hr = hr_files.get((lr.parent, key)) or hr_files.get((lr.parent.parent, key))
-        if hr is None:
-            raise DataError(f"{lr}: its HR image {key}_HR or {key}_x1 is not there; copy it or remove the LR image")
-        split = split_of(lr.parent.relative_to(data).as_posix())
-        found.append(Pair(name=key, hr=hr, lr=lr, scale=scale, group=key, split=split))
-    return _unique(found, data)
 
 
 def split_of(name: str) -> Split:
@@ -221,17 +161,3 @@ def _unique(pairs: list[Pair], data: Path) -> list[Pair]:
 
 def _scale_of(hr: Path, lr: Path) -> int:
     return max(1, round(size_of(hr)[0] / size_of(lr)[0]))
-
-
-def _images_in(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.iterdir() if path.suffix.lower() in images.IMAGE_SUFFIXES)
-
-
-def _meta_info(folder: Path) -> set[str]:
-    """Names in a ``meta_info…txt`` of BasicSR, lines as ``0001.png (480,480,3) 1``."""
-    return {
-        line.split()[0]
-        for path in sorted(folder.glob("meta_info*.txt"))
-        for line in path.read_text(encoding="utf-8").splitlines()
-        if line.strip()
-    }

@@ -5,7 +5,7 @@ pairs      ``manifest.csv`` with ``hr_path`` and ``lr_path``: this project's for
 folders    two folders with equal names, ``HR`` and ``LR`` or ``gt`` and ``lq`` (BasicSR), also ``0001x4.png`` in LR
            (DIV2K); a ``meta_info….txt`` names the pairs that count
 RealSR     ``Canon_001_HR.png`` and ``Canon_001_LR4.png``, at any depth; both may have one size
-DRealSR    ``Canon_10_x4.png`` and ``Canon_10_x1.png``, at any depth or in folders side by side; the larger image is HR
+DRealSR    ``Canon_10_x1.png``, HR, and ``Canon_10_x4.png``, LR, at any depth or in folders side by side
 City100    ``001H.PNG`` and ``001L.PNG``, at any depth
 ========== ======================================================================================================
 
@@ -31,7 +31,7 @@ __all__ = ["ImagePair", "PairFolder", "find_pairs", "size_ratio"]
 
 _KNOWN = (
     "a pairs folder with manifest.csv; folders HR and LR (or gt and lq) with equal names; NAME_HR.* and NAME_LR4.*; "
-    "NAME_x4.* and NAME_x1.*; or 001H.* and 001L.*"
+    "NAME_x1.* and NAME_x4.*; or 001H.* and 001L.*"
 )
 _HR_FOLDER = re.compile(r"(^|[_-])(hr|gt)($|[_-])", re.IGNORECASE)
 _LR_FOLDER = re.compile(r"(^|[_-])(lr|lq)(x?\d+)?($|[_-])", re.IGNORECASE)
@@ -217,16 +217,19 @@ def _realsr(folder: Path) -> PairFolder | None:
 
 
 def _drealsr(folder: Path) -> PairFolder | None:
-    """Focal lengths x1 to x4 of a scene. The larger image is HR; of two equal ones that of the longer focal length."""
+    """A scene at x1, which is HR, and at x2, x3 or x4: the factor that LR lacks, as in ``test_HR/DSC_1412_x1.png``.
+
+    Where copies are named the other way round, after the zoom, the sizes say so: the larger image is HR.
+    """
     found = _by_key(_images(folder), r"(.+)_x(\d+)", apart=False)
     pairs = []
     for key, by_zoom in found.items():
         zooms = sorted(by_zoom, key=int)
         for zoom in zooms[1:]:
-            wide, tele = by_zoom[zooms[0]], by_zoom[zoom]
-            if _area(wide) > _area(tele):
-                wide, tele = tele, wide
-            pairs.append(ImagePair(scene=key[1], hr=tele, lr=wide, nominal=int(zoom), group=key[1]))
+            hr, lr = by_zoom[zooms[0]], by_zoom[zoom]
+            if _area(lr) > _area(hr):
+                hr, lr = lr, hr
+            pairs.append(ImagePair(scene=key[1], hr=hr, lr=lr, nominal=int(zoom), group=key[1]))
     return _result("DRealSR", pairs, [path for group in found.values() for path in group.values()])
 
 

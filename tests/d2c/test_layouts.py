@@ -65,7 +65,7 @@ def test_a_split_without_pairs(pairs_folder):
 
 def test_nothing_accepted(tmp_path):
     manifest(tmp_path, [["003", "rejected", "", "card3", 4, "", ""]])
-    with pytest.raises(DataError, match="none of its 1 scenes is accepted"):
+    with pytest.raises(DataError, match="none of the manifest's 1 scenes is accepted"):
         find_pairs(tmp_path)
 
 
@@ -93,7 +93,7 @@ def test_realsr(tmp_path):
                 image(folder / f"{camera}_00{number}_LR{scale}.png")
     with pytest.raises(DataError, match="scales 2, 3; choose one with --scale"):
         find_pairs(tmp_path)
-    with pytest.raises(DataError, match="no pairs of scale 4, it has 2, 3"):
+    with pytest.raises(DataError, match="no pairs of scale 4, only of 2, 3; give --scale 2"):
         find_pairs(tmp_path, scale=4)
     found = find_pairs(tmp_path, scale=3)
     assert [(p.name, p.split) for p in found] == [
@@ -110,7 +110,7 @@ def test_drealsr_in_folders_beside_each_other(tmp_path):
     image(tmp_path / "Test_x4/test_LR/Canon_10_x4.png")
     image(tmp_path / "Train_x4/train_HR/Canon_10_x1.png", scale=4, width=5)
     image(tmp_path / "Train_x4/train_LR/Canon_11_x4.png")
-    with pytest.raises(DataError, match=r"Canon_11_x4\.png: its HR image Canon_11_HR or Canon_11_x1 is not there"):
+    with pytest.raises(DataError, match=r"Canon_11_x4\.png: its HR image is not there"):
         find_pairs(tmp_path)
     image(tmp_path / "Train_x4/train_HR/Canon_11_x1.png", scale=4)
     assert [(p.name, p.scale, p.split) for p in find_pairs(tmp_path)] == [
@@ -155,18 +155,26 @@ def test_list_of_paths(tmp_path):
 
 
 def test_nothing_there(tmp_path):
-    with pytest.raises(DataError, match="no pairs of a layout known to d2c"):
+    with pytest.raises(DataError, match="no pairs found; expected a pairs folder"):
         find_pairs(tmp_path)
     with pytest.raises(DataError, match="no such file or folder"):
         find_pairs(tmp_path / "nowhere")
 
 
-def test_two_files_for_one_name(tmp_path):
-    for folder in ("a", "b"):
+def test_one_name_in_two_folders(tmp_path):
+    for folder in ("test", "train"):
         image(tmp_path / folder / "Canon_1_HR.png", scale=2)
         image(tmp_path / folder / "Canon_1_LR2.png")
-    with pytest.raises(DataError, match="both name pair Canon_1"):
+    assert [(p.name, p.split) for p in find_pairs(tmp_path)] == [("test/Canon_1", "test"), ("train/Canon_1", "train")]
+    (tmp_path / "train/Canon_1_LR2.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match="are both scene 'Canon_1'; rename or remove one"):
         find_pairs(tmp_path)
+
+
+def test_city100_where_it_is(tmp_path):
+    for kind in "HL":
+        image(tmp_path / f"001{kind}.PNG")
+    assert [(p.name, p.scale, p.split) for p in find_pairs(tmp_path)] == [("001", 1, "")]
 
 
 def some(groups):

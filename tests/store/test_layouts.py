@@ -79,11 +79,11 @@ def test_drealsr_takes_the_larger_image_for_hr(tmp_path: Path, hr: str, lr: str)
 
 def test_drealsr_in_folders_and_of_one_size(tmp_path: Path) -> None:
     for split in ("train", "test"):
-        picture(tmp_path / f"{split}_HR" / "sony_1_x4.png", 20, 16)
-        picture(tmp_path / f"{split}_LR" / "sony_1_x1.png", 20, 16)
+        picture(tmp_path / f"{split}_HR" / "sony_1_x1.png", 20, 16)
+        picture(tmp_path / f"{split}_LR" / "sony_1_x4.png", 20, 16)
     assert found(tmp_path) == {
-        "test_LR/sony_1": ("test_HR/sony_1_x4.png", "test_LR/sony_1_x1.png", 4),
-        "train_LR/sony_1": ("train_HR/sony_1_x4.png", "train_LR/sony_1_x1.png", 4),
+        "test_LR/sony_1": ("test_HR/sony_1_x1.png", "test_LR/sony_1_x4.png", 4),
+        "train_LR/sony_1": ("train_HR/sony_1_x1.png", "train_LR/sony_1_x4.png", 4),
     }
 
 
