@@ -222,6 +222,39 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, d
     click.echo(f"next:   d2crealsr align {out} --out pairs/ --scale {chosen.scale}")
 
 
+@main.command()
+@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only these rows: COLUMN OPERATOR VALUE [and …] with = != < <= > >= ~ (contains) !~. May be repeated.",
+)
+@click.option("--sort", multiple=True, metavar="COLUMN", help="Sort by it; -COLUMN downwards. May be repeated.")
+@click.option("--columns", metavar="A,B,…|all", help="Which columns.  [default: the essential ones]")
+@click.option("--format", "kind", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@_DEBUG
+def summary(
+    pairs: Path, where: tuple[str, ...], sort: tuple[str, ...], columns: str | None, kind: str, debug: bool
+) -> None:
+    """Print a folder's figures and its essential table.
+
+    PAIRS is pairs/ by default. The names of all columns are in docs/pairs-format.md.
+
+    \b
+    d2crealsr summary pairs/ --sort -residual_p95_hr_px
+    d2crealsr summary pairs/ --where 'status != accepted and reasons ~ clipped' --columns scene,message
+    d2crealsr summary pairs/ --columns all --format json
+    """
+    from d2crealsr import console
+    from d2crealsr import summary as summing
+
+    names = summing.ESSENTIAL if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
+    found = summing.summarise(pairs, where=where, sort=sort, columns=names)
+    make = {"table": console.summary_table, "csv": summing.as_csv, "json": summing.as_json}[kind]
+    click.echo(make(found).removesuffix("\n"))
+
+
 @main.command(epilog="Exit code: 0 clean, 4 findings.")
 @click.argument("pairs", type=_PATH, default=Path("pairs"))
 @click.option("--truth", type=_PATH, required=True, metavar="CSV", help="truth.csv of the simulated captures.")

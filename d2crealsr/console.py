@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 import shlex
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import click
 
@@ -16,10 +17,13 @@ from d2crealsr.store.decisions import few
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    import pandas as pd
+
     from d2crealsr.build import BuildResult, Event
     from d2crealsr.quality.audit import AuditResult, PairDone
     from d2crealsr.quality.validate import ValidationResult
     from d2crealsr.split import SplitResult
+    from d2crealsr.summary import Overview, Summary
 
 __all__ = [
     "audit_progress",
@@ -29,9 +33,12 @@ __all__ = [
     "counter",
     "scene_line",
     "split_summary",
+    "summary_table",
     "validation_summary",
 ]
 
+_HEAD = 9
+"""Width at which a column's name is broken."""
 _COLOURS = {"rejected": "yellow", "failed": "red"}
 
 
@@ -185,6 +192,87 @@ def split_summary(result: SplitResult) -> str:
         lines.append(f"{len(result.left_out)} accepted by the checks, left out by a reviewer: {few(result.left_out)}")
     if 0 < len(result.test) <= 30:
         lines.append(f"test: {', '.join(result.test)}")
+    return "\n".join(lines)
+
+
+def summary_table(summary: Summary, *, terminal: bool | None = None) -> str:
+    """The folder's figures and the table; drawn for a terminal, else plain lines of aligned columns.
+
+    Parameters
+    ----------
+    terminal : bool, optional
+        Whether standard output is one; found out by default.
+    """
+    terminal = sys.stdout.isatty() if terminal is None else terminal
+    shown = len(summary.table)
+    lines = _overview(summary.overview)
+    if shown < summary.overview.total:
+        lines.append(f"{shown} of them shown:")
+    if not shown:
+        return "\n".join(lines)
+    return "\n".join([*lines, "", _drawn(summary.table) if terminal else _plain(summary.table)])
+
+
+def _overview(found: Overview) -> list[str]:
+    accepted = found.status.get("accepted", 0)
+    asides = [f"{found.reviewed} by reviewer"] if found.reviewed else []
+    asides += [f"{found.left_out} left out by reviewer"] if found.left_out else []
+    asides += [f"{count} {name}" for name, count in found.split.items() if count]
+    kept = f"{accepted} of {found.total} scenes accepted"
+    lines = [click.style(kept, bold=True) + (f" ({', '.join(asides)})" if asides else "")]
+    if accepted:
+        lines.append(
+            f"medians in HR px: residual {found.residual_p50_hr_px:.2g}, its 95th percentile "
+            f"{found.residual_p95_hr_px:.2g}, predicted error {found.sigma_hr_px:.2g}"
+        )
+    others = [f"{count} {status}" for status, count in sorted(found.status.items()) if status != "accepted"]
+    if others:
+        reasons = ", ".join(f"{code} {count}" for code, count in found.reasons.items())
+        lines.append(f"{', '.join(others)}: {reasons}")
+    return lines
+
+
+def _plain(table: pd.DataFrame) -> str:
+    return table.to_string(index=False, float_format="{:.3f}".format, na_rep="", justify="left")
+
+
+def _drawn(table: pd.DataFrame) -> str:
+    """The table as rich draws it, as wide as the terminal; a number is never cut."""
+    from pandas.api.types import is_numeric_dtype
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name in table.columns:
+        number = is_numeric_dtype(table[name].dtype)
+        least = min(table[name].str.len().max(), 11) if not number and len(table) else None
+        justify: Literal["left", "right"] = "right" if number else "left"
+        drawn.add_column(_broken(name), justify=justify, no_wrap=number, overflow="fold", min_width=least)
+    for row in table.astype(object).where(table.notna(), None).to_dict("records"):
+        drawn.add_row(*(Text(_cell(cell)) for cell in row.values()), style=_COLOURS.get(row.get("status", ""), ""))
+    console = Console(highlight=False)
+    console.width = max(console.width, console.measure(drawn, options=console.options.update(width=10**6)).minimum)
+    with console.capture() as capture:
+        console.print(drawn)
+    return capture.get().rstrip()
+
+
+def _cell(cell: str | float | None) -> str:
+    """Three decimals, nothing for what is missing, each reason on a line of its own."""
+    if cell is None:
+        return ""
+    return f"{cell:.3f}" if isinstance(cell, float) else str(cell).replace(";", ";\n")
+
+
+def _broken(name: str) -> str:
+    """A column's name on as many lines as keep it narrow, broken after an underscore but not inside a unit."""
+    lines = [""]
+    for part in re.findall(r"[hl]r_px$|[^_]+_?", name):
+        if lines[-1] and len(lines[-1] + part) > _HEAD:
+            lines.append("")
+        lines[-1] += part
     return "\n".join(lines)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["check_table", "frame_of", "read_rows", "read_table", "write_table"]
+__all__ = ["check_table", "csv_text", "frame_of", "read_rows", "read_table", "write_table"]
 
 _SLACK = 1e-6
 """How far rounding may carry a number over the edge of its range."""
@@ -55,17 +55,22 @@ def write_table(path: Path, frame: pd.DataFrame, columns: Sequence[Column]) -> N
         When the disk does not take it.
     """
     check_table(frame, columns, path)
-    by_name = {column.name: column for column in columns if column.name in frame}
-    every = [*by_name, *(name for name in frame.columns if name not in by_name)]
-    cells = [_texts(frame[name], by_name.get(name)) for name in every]
-    buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(every)
-    writer.writerows(zip(*cells, strict=True))
+    known = [column.name for column in columns if column.name in frame]
+    every = [*known, *(name for name in frame.columns if name not in known)]
     try:
-        write_text(path, buffer.getvalue())
+        write_text(path, csv_text(frame[every], columns))
     except OSError as error:
         raise MachineError(f"{path}: cannot be written ({error.strerror}); make room or check permissions") from error
+
+
+def csv_text(frame: pd.DataFrame, columns: Sequence[Column]) -> str:
+    """A table as it is written, its columns in their order; numbers with the digits of the columns declared."""
+    by_name = {column.name: column for column in columns}
+    buffer = io.StringIO(newline="")
+    writer = csv.writer(buffer, lineterminator="\n")
+    writer.writerow(frame.columns)
+    writer.writerows(zip(*(_texts(frame[name], by_name.get(name)) for name in frame.columns), strict=True))
+    return buffer.getvalue()
 
 
 def read_table(path: Path, columns: Sequence[Column], wanted: Sequence[str] | None = None) -> pd.DataFrame:
