@@ -315,3 +315,27 @@ def audit(
             write_text(path, table.to_csv(index=False, float_format="%.6g"))
     click.echo(console.audit_summary(result))
     return FINDINGS if result.findings else 0
+
+
+@main.command(epilog="Exit code: 0 clean, 4 findings, 2 no pairs folder.")
+@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@click.option("--captures", is_flag=True, help="Compare the captures with their recorded hashes too.")
+@_JOBS
+@_DEBUG
+def verify(pairs: Path, captures: bool, jobs: int, debug: bool) -> int:
+    """Check a pairs folder against its tables.
+
+    PAIRS is pairs/ by default. Hashes, sizes, schemas, rows without files, files without rows: a line a finding.
+    Nothing is changed.
+
+    \b
+    d2crealsr verify pairs/ --jobs 0
+    """
+    from d2crealsr.verify import verify as run
+
+    result = run(pairs, captures=captures, jobs=jobs)
+    for finding in result.findings:
+        click.echo(str(finding))
+    found = f"{len(result.findings)} findings" if result.findings else "clean"
+    click.echo(f"{result.scenes} scenes, {result.accepted} accepted: {found}")
+    return FINDINGS if result.findings else 0
