@@ -18,11 +18,19 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from d2crealsr.align import align_pair
 from d2crealsr.errors import D2CRealSRError, LayoutError, MachineError
-from d2crealsr.scene import Aligner, SceneResult, SceneTask, recipe_of, remove_published, run_scene
+from d2crealsr.scene import (
+    Aligner,
+    SceneResult,
+    SceneTask,
+    lost_scene,
+    recipe_of,
+    remove_published,
+    run_scene,
+)
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import Capture, captures_root, find_captures
 from d2crealsr.store.decisions import few, read_decisions
-from d2crealsr.store.files import TEMPORARY_PREFIX
+from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.images import MAX_PIXELS
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
@@ -158,7 +166,7 @@ def build(
     captures = find_captures(raw, scale=settings.scale)
     root = captures_root(raw)
     _refuse_overlap(captures, root, out)
-    with lock_folder(out):
+    with lock_folder(out) as lease:
         ledger, old = _open(out)
         raw_root = Path(os.path.relpath(root, out)).as_posix()
         moved = old.get("raw_root", raw_root) != raw_root
@@ -188,11 +196,16 @@ def build(
                 align=align,
                 overrule=decisions.get(capture.scene) == "accept",
                 max_pixels=max_pixels,
+                lease=lease,
             )
             for capture in captures
         ]
-        results = run_tasks(run_scene, tasks, jobs=jobs, backend=backend, scheduler=scheduler)
-        events = _run(tasks, ledger, results, on_event)
+        results = run_tasks(run_scene, tasks, jobs=jobs, backend=backend, scheduler=scheduler, on_lost=lost_scene)
+        try:
+            events = _run(tasks, ledger, results, on_event)
+        finally:  # a worker that was killed could not take back what it was writing
+            with contextlib.suppress(MachineError):
+                remove_leftovers(*_written(out))
     return _result(out, events, kept, decisions)
 
 
@@ -216,13 +229,13 @@ def _open(out: Path) -> tuple[Ledger, dict[str, Any]]:
         )
     old = read_dataset(out) if described else {}
     ledger = Ledger.load(out)
-    try:
-        for path in [*images, *out.glob(f"{TEMPORARY_PREFIX}*")]:
-            if path.name.startswith(TEMPORARY_PREFIX):
-                path.unlink()
-    except OSError as error:
-        raise MachineError(f"{out}: cannot be written ({error.strerror}); check permissions") from error
+    remove_leftovers(*_written(out))
     return ledger, old
+
+
+def _written(out: Path) -> tuple[Path, Path, Path]:
+    """Folders that a run writes to."""
+    return out, out / "hr", out / "lr"
 
 
 def _foreign(ledger: Ledger, captures: Sequence[Capture], *, scale: int, moved: bool) -> tuple[str, ...]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import click
 
 from d2crealsr.errors import D2CRealSRError
+from d2crealsr.interrupts import Terminated, signals_as_exceptions
 from d2crealsr.options import SettingsCommand
 
 __all__ = ["main"]
@@ -30,10 +32,10 @@ class _Main(click.Group):
         debug = "--debug" in (sys.argv[1:] if args is None else args)
         kwargs["standalone_mode"] = False
         try:
-            code = super().main(args, **kwargs)
-        except (KeyboardInterrupt, click.Abort):
-            click.echo("Interrupted; what is done is saved. Run the same command again to go on.", err=True)
-            code = INTERRUPTED
+            with signals_as_exceptions():
+                code = super().main(args, **kwargs)
+        except (KeyboardInterrupt, click.Abort) as error:
+            code = _interrupted(error.__cause__ or error)  # click makes an Abort of every interrupt
         except Exception as error:
             if debug:
                 traceback.print_exc()
@@ -41,17 +43,30 @@ class _Main(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
 
+def _interrupted(error: BaseException) -> int:
+    """Say that the run was ended from outside; returns the exit code, 128 plus the signal's number."""
+    what = "Terminated" if isinstance(error, Terminated) else "Interrupted"
+    click.echo(f"{what}; what is done is saved. Run the same command again to go on.", err=True)
+    return error.exit_code if isinstance(error, Terminated) else INTERRUPTED
+
+
 def _tell(error: Exception) -> int:
     """Say in one line what went wrong; returns the exit code."""
+    code = 1
     if isinstance(error, D2CRealSRError):
         text, code = str(error), error.exit_code
+    elif isinstance(error, MemoryError):
+        text = "memory ran out; use fewer --jobs, or a machine with more"
+    elif isinstance(error, BrokenProcessPool):
+        text = "a worker process was killed, as happens when memory runs out; use fewer --jobs, or look there"
+    elif isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}; check the disk and its permissions, then run it again"
     elif isinstance(error, click.ClickException):
         text, code = error.format_message(), error.exit_code
         if isinstance(error, click.UsageError) and error.ctx is not None:
             text += f" (see {error.ctx.command_path} --help)"
     else:
         text = f"{type(error).__name__}: {error}; unexpected, please report it with the output of --debug"
-        code = 1
     click.echo("Error: " + " ".join(text.split()), err=True)
     return code
 
@@ -81,7 +96,8 @@ def main(ctx: click.Context) -> None:
 @main.command(
     cls=SettingsCommand,
     settings="d2crealsr.settings:AlignSettings",
-    epilog="Exit code: 0 something is accepted, 3 nothing is, 2 wrong use, 1 the machine failed, 130 interrupted.",
+    epilog="Exit code: 0 something is accepted, 3 nothing is, 2 wrong use, 1 the machine failed, 130 interrupted, "
+    "143 terminated.",
 )
 @click.argument("raw", type=_PATH)
 @click.option("--out", type=_PATH, required=True, metavar="PAIRS", help="Folder of the pairs; it is made if need be.")

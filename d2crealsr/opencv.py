@@ -32,6 +32,7 @@ __all__ = [
     "encode_png",
     "encode_tiff",
     "find_homography",
+    "is_out_of_memory",
     "looked_up",
     "remap",
     "resize",
@@ -82,6 +83,11 @@ def set_thread_count(count: int) -> None:
     cv2.setNumThreads(count)
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, in OpenCV or elsewhere."""
+    return isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem)
+
+
 def decode(data: bytes) -> Pixels:
     """Decode an image file's bytes as they are: own depth, orientation flag not applied, RGB(A) or grey.
 
@@ -89,10 +95,14 @@ def decode(data: bytes) -> Pixels:
     ------
     DecodeError
         When the bytes are no whole image.
+    MemoryError
+        When they are more than fits.
     """
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error as error:
+        if is_out_of_memory(error):
+            raise MemoryError("decoding needs more memory than there is") from error
         raise DecodeError(str(error).strip().splitlines()[-1]) from error
     if pixels is None:
         raise DecodeError("the data is truncated or damaged")
@@ -212,7 +222,9 @@ def find_homography(
     parameters.randomGeneratorState = seed
     try:
         H, inliers = cv2.findHomography(source, target, parameters)
-    except cv2.error:
+    except cv2.error as error:
+        if is_out_of_memory(error):
+            raise
         H, inliers = None, None
     if H is None or inliers is None or not np.isfinite(H).all() or abs(H[2, 2]) < 1e-12:
         return None, np.zeros(len(source), dtype=bool)

@@ -20,24 +20,31 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from d2crealsr.errors import ImageError, MachineError
+from d2crealsr.opencv import is_out_of_memory
 from d2crealsr.quality import verdict
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import Capture
 from d2crealsr.store.columns import MANIFEST, TABLES
-from d2crealsr.store.files import sha256_of
+from d2crealsr.store.files import cannot_write, sha256_of
 from d2crealsr.store.images import MAX_PIXELS, read_capture, write_image
+from d2crealsr.store.locks import check_lease
 from d2crealsr.store.pairs import FORMAT_VERSION, published_paths
 from d2crealsr.store.tables import check_table, frame_of
 from d2crealsr.threads import use_one_thread
 from d2crealsr.types import Alignment, AlignmentFailure, Matrix, Stage
 
-__all__ = ["Aligner", "Row", "SceneResult", "SceneTask", "recipe_of", "remove_published", "run_scene"]
+__all__ = ["Aligner", "Row", "SceneResult", "SceneTask", "lost_scene", "recipe_of", "remove_published", "run_scene"]
 
 Row: TypeAlias = dict[str, Any]
 Aligner: TypeAlias = Callable[..., Alignment | AlignmentFailure]
 """``align(hr, lr, *, settings)``; :func:`d2crealsr.align.align_pair` but in tests."""
 
-_TRY_AGAIN = ("internal_error", "too_large")  # a limit is no setting of the dataset, so no recipe tells of it
+_TRY_AGAIN = ("internal_error", "out_of_memory", "too_large", "worker_died")
+"""Failures that another run may not meet, with other limits or another machine: no recipe tells of them."""
+
+_OUT_OF_MEMORY = "it needs more memory than there is; use fewer --jobs, or a machine with more"
+_WORKER_DIED = "its worker process was killed twice, as happens when memory runs out; use fewer --jobs, or look there"
+
 _CROP_NAMES = ("lr_x", "lr_y", "lr_width", "lr_height")
 _MANIFEST_NAMES = {column.name for column in MANIFEST}
 
@@ -58,6 +65,8 @@ class SceneTask:
         Whether a reviewer accepts the scene should QA reject it.
     max_pixels : int
         Largest capture that is decoded.
+    lease : str
+        What the run that holds ``out`` was given (:func:`d2crealsr.store.locks.check_lease`); empty where none does.
     """
 
     capture: Capture
@@ -69,6 +78,7 @@ class SceneTask:
     align: Aligner
     overrule: bool = False
     max_pixels: int = MAX_PIXELS
+    lease: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -105,21 +115,34 @@ def run_scene(task: SceneTask) -> SceneResult:
     details = ""
     try:
         outcome = _align(task, clock, row)
-        rows = _rows(task, row, outcome)
+        result = _rows(task, row, outcome)
+        result.row.update(_publish(task, outcome, clock))
     except ImageError as error:
-        outcome = AlignmentFailure(reason=error.reason, message=str(error))
-        rows = _rows(task, row, outcome)
+        result = _failed(task, row, error.reason, str(error))
     except MachineError:
         raise
     except Exception as error:
-        # A scene must never end the run, whatever is wrong with it or with the code that met it.
-        details = f"scene {task.capture.scene}\n{traceback.format_exc()}"
-        text = re.sub(r" at 0x[0-9a-f]+", "", " ".join(str(error).split())) or "no message"
-        message = f"{type(error).__name__}: {text}; errors.log has the details, please report them"
-        outcome = AlignmentFailure(reason="internal_error", message=message)
-        rows = _rows(task, row, outcome)
-    rows.row.update(_publish(task, outcome, clock))
-    return dataclasses.replace(rows, timing=clock.row(task.capture.scene), traceback=details)
+        if is_out_of_memory(error):
+            result = _failed(task, row, "out_of_memory", _OUT_OF_MEMORY)
+        else:
+            # A scene must never end the run, whatever is wrong with it or with the code that met it.
+            details = f"scene {task.capture.scene}\n{traceback.format_exc()}"
+            text = re.sub(r" at 0x[0-9a-f]+", "", " ".join(str(error).split())) or "no message"
+            message = f"{type(error).__name__}: {text}; errors.log has the details, please report them"
+            result = _failed(task, row, "internal_error", message)
+    return dataclasses.replace(result, timing=clock.row(task.capture.scene), traceback=details)
+
+
+def lost_scene(task: SceneTask) -> SceneResult:
+    """The failed row of a scene whose worker process died twice; see :func:`run_scene` for what is raised."""
+    result = _failed(task, _source_cells(task), "worker_died", _WORKER_DIED)
+    return dataclasses.replace(result, timing=_Clock().row(task.capture.scene))
+
+
+def _failed(task: SceneTask, sources: Row, reason: str, message: str) -> SceneResult:
+    """A scene without an estimate: its rows; nothing of it stays published."""
+    remove_published(task.out, task.capture.scene)
+    return _rows(task, sources, AlignmentFailure(reason=reason, message=message))
 
 
 class _Clock:
@@ -292,28 +315,29 @@ def _publish(task: SceneTask, outcome: Alignment | AlignmentFailure, clock: _Clo
     """Write the accepted pair, or remove what an earlier run published; returns the cells that name the files."""
     scene, out = task.capture.scene, task.out
     if not isinstance(outcome, Alignment) or not _accepted_by(outcome.reasons, task.overrule):
+        _check_lease(task)
         remove_published(out, scene)
         return {}
     hr_path, lr_path = published_paths(scene)
     clock.lap("")
-    try:
-        write_image(out / hr_path, outcome.hr)
-        write_image(out / lr_path, outcome.lr)
-        hashes = {"hr_sha256": sha256_of(out / hr_path), "lr_sha256": sha256_of(out / lr_path)}
-    except OSError as error:
-        raise MachineError(_cannot_write(out, error)) from error
+    hashes = {}
+    for name, path, image in (("hr_sha256", hr_path, outcome.hr), ("lr_sha256", lr_path, outcome.lr)):
+        _check_lease(task)
+        write_image(out / path, image)
+        hashes[name] = sha256_of(out / path)
     clock.lap("write")
     return {"hr_path": hr_path, "lr_path": lr_path, **hashes}
 
 
+def _check_lease(task: SceneTask) -> None:
+    if task.lease:
+        check_lease(task.out, task.lease)
+
+
 def remove_published(out: Path, scene: str) -> None:
     """Remove a scene's published files, if there are any; raises MachineError when the folder does not let go."""
-    try:
-        for path in published_paths(scene):
+    for path in published_paths(scene):
+        try:
             (out / path).unlink(missing_ok=True)
-    except OSError as error:
-        raise MachineError(_cannot_write(out, error)) from error
-
-
-def _cannot_write(out: Path, error: OSError) -> str:
-    return f"{out}: cannot be written ({error.strerror or error}); make room or check permissions, then run it again"
+        except OSError as error:
+            raise cannot_write(out / path, error) from error

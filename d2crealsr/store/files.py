@@ -1,4 +1,4 @@
-"""Files that are complete or absent, and their hashes."""
+"""Files that are complete or absent, and their hashes (ADR 9)."""
 
 from __future__ import annotations
 
@@ -9,10 +9,20 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from d2crealsr.errors import MachineError
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["TEMPORARY_PREFIX", "atomic_path", "sha256_of", "write_bytes", "write_text"]
+__all__ = [
+    "TEMPORARY_PREFIX",
+    "atomic_path",
+    "cannot_write",
+    "remove_leftovers",
+    "sha256_of",
+    "write_bytes",
+    "write_text",
+]
 
 TEMPORARY_PREFIX = ".tmp-"
 """How files begin that are being written; a file of this name outside a running command is a leftover."""
@@ -20,19 +30,43 @@ TEMPORARY_PREFIX = ".tmp-"
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` to write to; it takes ``path``'s place when the block ends without an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent)
-    os.close(handle)
-    temporary = Path(name)
+    """A temporary path beside ``path`` to write to; it takes ``path``'s place when the block ends without an error.
+
+    Content reaches the disk before the name does, and the name before the block is left: what is written later cannot
+    outlive it when the power fails.
+
+    Raises
+    ------
+    MachineError
+        When the disk does not take it, also where that shows within the block. ``path`` is then what it was.
+    """
+    temporary = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent)
+        temporary = Path(name)
+        os.close(handle)
         yield temporary
         with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         temporary.chmod(0o666 & ~_umask())
         temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise cannot_write(path, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            with contextlib.suppress(OSError):
+                temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):  # some network file systems cannot
+            os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _umask() -> int:
@@ -41,14 +75,37 @@ def _umask() -> int:
     return mask
 
 
+def cannot_write(path: Path, error: OSError) -> MachineError:
+    """The error to raise when the disk does not take ``path``."""
+    return MachineError(
+        f"{path}: cannot be written ({error.strerror or error}); make room or check permissions, then run it again"
+    )
+
+
+def remove_leftovers(*folders: Path) -> None:
+    """Remove what killed runs were writing in these folders. Only for who holds the lock: others may be writing.
+
+    Raises
+    ------
+    MachineError
+        When a folder does not let go.
+    """
+    for folder in folders:
+        for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise cannot_write(path, error) from error
+
+
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` so that ``path`` holds all of it or what it held before."""
+    """Write ``data`` so that ``path`` holds all of it or what it held before. Raises MachineError."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text with ``\\n`` line ends, complete or not at all."""
+    """Write UTF-8 text with ``\\n`` line ends, complete or not at all. Raises MachineError."""
     write_bytes(path, text.encode())
 
 

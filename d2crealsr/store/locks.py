@@ -1,62 +1,93 @@
-"""One run at a time in a folder."""
+"""One run at a time in a folder, and a way for a worker to see that its run is over (ADR 9)."""
 
 from __future__ import annotations
 
 import contextlib
 import json
 import os
+import secrets
 import socket
-from typing import TYPE_CHECKING
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
 
 import filelock
 
 from d2crealsr.errors import LockError, MachineError
+from d2crealsr.store.files import cannot_write
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["lock_folder"]
+__all__ = ["check_lease", "lock_folder"]
 
 _LOCK = ".lock"
 _HOLDER = ".lock-holder"
 
 
 @contextlib.contextmanager
-def lock_folder(folder: Path) -> Iterator[None]:
-    """Hold ``folder`` for this process; it is made if need be.
+def lock_folder(folder: Path) -> Iterator[str]:
+    """Hold ``folder`` for this process; it is made if need be. Yields the lease, for :func:`check_lease`.
 
     The operating system gives the lock back when the process ends, however it ends.
 
     Raises
     ------
     LockError
-        When another process holds it; the message says which.
+        When another process holds it; the message says which, and since when.
     MachineError
-        When the folder cannot be made or locked.
+        When the folder cannot be made, locked or written.
     """
     lock = filelock.FileLock(folder / _LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
-        raise LockError(f"{folder}: in use by {_holder(folder)}; wait until it ends, or stop it") from error
+        raise LockError(f"{folder}: in use by {_described(folder)}; wait until it ends, or stop it") from error
     except (OSError, NotImplementedError) as error:
         raise MachineError(f"{folder}: cannot be locked for writing ({error}); check permissions and disk") from error
-    holder = folder / _HOLDER
+    holder, lease = folder / _HOLDER, secrets.token_hex(8)
+    since = datetime.now(UTC).isoformat(timespec="seconds")
     try:
-        with contextlib.suppress(OSError):  # a full disk shows where it matters, with a better message
-            holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname()}), encoding="utf-8")
-        yield
+        known = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "lease": lease}
+        try:
+            holder.write_text(json.dumps(known), encoding="utf-8")
+        except OSError as error:
+            raise cannot_write(holder, error) from error
+        yield lease
     finally:
         with contextlib.suppress(OSError):
             holder.unlink()
         lock.release()
 
 
-def _holder(folder: Path) -> str:
+def check_lease(folder: Path, lease: str) -> None:
+    """Refuse to go on where the run that was given this lease holds the folder no more.
+
+    A worker may outlive its run: the parent alone was killed, or a cluster finishes what nobody waits for. It must not
+    publish into a folder that another run may be working on.
+
+    Raises
+    ------
+    MachineError
+        When the run is over.
+    """
+    if _holder(folder).get("lease") != lease:
+        raise MachineError(f"{folder}: the run that this scene belongs to is over; nothing of it was written")
+
+
+def _holder(folder: Path) -> dict[str, Any]:
+    """What the folder's last holder said about itself; nothing where that cannot be read."""
     try:
         known = json.loads((folder / _HOLDER).read_text(encoding="utf-8"))
-        return f"process {known['pid']} on {known['host']}"
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError):
+        return {}
+    return known if isinstance(known, dict) else {}
+
+
+def _described(folder: Path) -> str:
+    known = _holder(folder)
+    try:
+        return f"process {known['pid']} on {known['host']} since {known['since']}"
+    except KeyError:
         return "another process"

@@ -145,10 +145,7 @@ def write_dataset(pairs: Path, description: Mapping[str, Any]) -> None:
     """Write ``dataset.json``: format name and version first, then what the caller describes."""
     path = pairs / DATASET_FILE
     content = {"format": FORMAT_NAME, "version": FORMAT_VERSION, **description}
-    try:
-        write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
-    except OSError as error:
-        raise MachineError(f"{path}: cannot be written ({error.strerror}); make room or check permissions") from error
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_dataset(pairs: str | os.PathLike[str]) -> dict[str, Any]:

@@ -57,10 +57,7 @@ def write_table(path: Path, frame: pd.DataFrame, columns: Sequence[Column]) -> N
     check_table(frame, columns, path)
     known = [column.name for column in columns if column.name in frame]
     every = [*known, *(name for name in frame.columns if name not in known)]
-    try:
-        write_text(path, csv_text(frame[every], columns))
-    except OSError as error:
-        raise MachineError(f"{path}: cannot be written ({error.strerror}); make room or check permissions") from error
+    write_text(path, csv_text(frame[every], columns))
 
 
 def csv_text(frame: pd.DataFrame, columns: Sequence[Column]) -> str:

@@ -313,20 +313,23 @@ def test_leftovers_of_a_killed_run_go(raw: Path, out: Path, aligner: Aligner) ->
 def test_a_disk_that_fails_ends_the_run_and_keeps_what_is_done(
     raw: Path, out: Path, aligner: Aligner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import d2crealsr.scene
+    from d2crealsr.store import files
 
-    real, calls = d2crealsr.scene.write_image, []
+    calls: list[Path] = []
 
-    def full(path: Path, image: Any) -> None:
+    def full(path: Path, data: bytes) -> None:
         calls.append(path)
-        if len(calls) > 4:
-            raise OSError(28, "No space left on device")
-        real(path, image)
+        with files.atomic_path(path) as temporary:
+            temporary.write_bytes(data[: len(data) // 2])
+            if path.suffix == ".png" and sum(p.suffix == ".png" for p in calls) == 5:
+                raise OSError(28, "No space left on device")
+            temporary.write_bytes(data)
 
-    monkeypatch.setattr("d2crealsr.scene.write_image", full)
+    monkeypatch.setattr(files, "write_bytes", full)
     with pytest.raises(MachineError, match="No space left on device"):
         build(raw, out, align=aligner)
     monkeypatch.undo()
+    assert not list(out.rglob(".tmp-*"))
     assert len(manifest(out)) == 2
     assert len(done_by(raw, out, align=aligner)) == 3
 

@@ -188,19 +188,53 @@ def test_second_process_is_told_who_holds_the_folder(mixed: Path, tmp_path: Path
     assert second.stderr.count("\n") == 1
 
 
-def test_a_dying_worker_ends_the_run_with_advice(mixed: Path, tmp_path: Path, aligner: Aligner) -> None:
-    def deadly() -> Aligner:
-        def align(hr: Any, lr: Any, *, settings: Any) -> Any:
-            import os
-            import signal
+def mortal(aligner: Aligner, deadly: tuple[float, ...], once: Path | None = None) -> Aligner:
+    """An aligner whose process is killed over captures of these mean levels; only the first time where ``once`` is."""
 
+    def align(hr: Any, lr: Any, *, settings: Any) -> Any:
+        import os
+        import signal
+
+        if round(float(lr.mean()), 3) in deadly and (once is None or not once.exists()):
+            if once is not None:
+                once.touch()
             os.kill(os.getpid(), signal.SIGKILL)
+        return aligner(hr, lr, settings=settings)
 
-        return align
+    return align
 
-    with pytest.raises(MachineError, match=r"worker died.*fewer --jobs"):
-        build(mixed, tmp_path / "out", align=deadly(), jobs=2)
-    assert build(mixed, tmp_path / "out", align=aligner, jobs=2).accepted == 3
+
+def level(raw: Path, scene: str) -> float:
+    return round(float(read_image(raw / "lr" / f"{scene}.png").mean()), 3)
+
+
+@pytest.mark.parametrize("options", [{"jobs": 3}, {"jobs": 2, "backend": "dask"}], ids=["loky", "dask"])
+def test_a_scene_that_kills_its_worker_fails_alone(
+    options: dict[str, Any],
+    mixed: Path,
+    expected: dict[str, bytes],
+    tmp_path: Path,
+    aligner: Aligner,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    out, deadly = tmp_path / "out", tuple(level(mixed, scene) for scene in ("00", "07"))
+    status = build(mixed, out, align=mortal(aligner, deadly), **options).status
+    assert status == {"accepted": 1, "rejected": 1, "failed": 6}
+    rows = read_manifest(out).set_index("scene")
+    assert rows.loc[["00", "07"], "reasons"].tolist() == ["worker_died"] * 2
+    assert rows.loc["01", "status"] == "accepted"
+    assert not list(out.glob("hr/0[07].png"))
+    build(mixed, out, align=aligner, jobs=2)  # such a scene is never taken for done
+    assert content(out) == expected
+
+
+def test_a_worker_that_is_killed_once_costs_nothing_but_time(
+    mixed: Path, expected: dict[str, bytes], tmp_path: Path, aligner: Aligner
+) -> None:
+    once = tmp_path / "killed"
+    build(mixed, tmp_path / "out", align=mortal(aligner, (level(mixed, "01"),), once), jobs=2)
+    assert once.exists()
+    assert content(tmp_path / "out") == expected
 
 
 def test_the_real_aligner(tmp_path: Path) -> None:
