@@ -118,28 +118,28 @@ def run_scene(task: SceneTask) -> SceneResult:
         result = _rows(task, row, outcome)
         result.row.update(_publish(task, outcome, clock))
     except ImageError as error:
-        result = _failed(task, row, error.reason, str(error))
+        result = _failed(task, row, reason=error.reason, message=str(error))
     except MachineError:
         raise
     except Exception as error:
         if is_out_of_memory(error):
-            result = _failed(task, row, "out_of_memory", _OUT_OF_MEMORY)
+            result = _failed(task, row, reason="out_of_memory", message=_OUT_OF_MEMORY)
         else:
             # A scene must never end the run, whatever is wrong with it or with the code that met it.
             details = f"scene {task.capture.scene}\n{traceback.format_exc()}"
             text = re.sub(r" at 0x[0-9a-f]+", "", " ".join(str(error).split())) or "no message"
             message = f"{type(error).__name__}: {text}; errors.log has the details, please report them"
-            result = _failed(task, row, "internal_error", message)
+            result = _failed(task, row, reason="internal_error", message=message)
     return dataclasses.replace(result, timing=clock.row(task.capture.scene), traceback=details)
 
 
 def lost_scene(task: SceneTask) -> SceneResult:
     """The failed row of a scene whose worker process died twice; see :func:`run_scene` for what is raised."""
-    result = _failed(task, _source_cells(task), "worker_died", _WORKER_DIED)
+    result = _failed(task, _source_cells(task), reason="worker_died", message=_WORKER_DIED)
     return dataclasses.replace(result, timing=_Clock().row(task.capture.scene))
 
 
-def _failed(task: SceneTask, sources: Row, reason: str, message: str) -> SceneResult:
+def _failed(task: SceneTask, sources: Row, *, reason: str, message: str) -> SceneResult:
     """A scene without an estimate: its rows; nothing of it stays published."""
     remove_published(task.out, task.capture.scene)
     return _rows(task, sources, AlignmentFailure(reason=reason, message=message))

@@ -1,14 +1,16 @@
-"""Tasks side by side: in this process, in processes of this machine, or on a dask cluster, through joblib."""
+"""Tasks side by side: in this process, in processes of this machine (joblib's loky), or on a dask cluster."""
 
 from __future__ import annotations
 
+import asyncio
 import concurrent.futures.process
 import contextlib
+import functools
 import logging
 import signal
 import threading
 import warnings
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
 import joblib
 
@@ -61,48 +63,71 @@ def run_tasks(
         raise SettingsError(f"scheduler: got {scheduler!r} with backend loky; add --backend dask")
     jobs = joblib.cpu_count() if jobs == 0 else jobs
     left, suspects = dict(enumerate(tasks)), list[int]()
-    with threads_restored(), _backend(jobs, backend, scheduler) as pool:
+    with threads_restored(), _backend(jobs, backend, scheduler) as do_once:
         while left:
             alone = suspects.pop(0) if suspects else None
-            handed_out: list[int] = []
-            results = _parallel(function, left if alone is None else {alone: left[alone]}, pool, handed_out)
-            try:
-                with contextlib.closing(results):
-                    for number, result in results:
-                        del left[number]
-                        yield result
-            except pool.worker_died:
-                if alone is None:
-                    suspects = [number for number in handed_out if number in left]
-                else:
-                    yield on_lost(left.pop(alone))
+            died: list[int] = []
+            results = do_once(function, left if alone is None else {alone: left[alone]}, died)
+            with contextlib.closing(results):
+                for number, result in results:
+                    del left[number]
+                    yield result
+            if alone is None:
+                suspects = died
+            elif died:
+                yield on_lost(left.pop(alone))
 
 
-class _Pool(NamedTuple):
-    """How to ask joblib for workers, and what it raises when one of them dies."""
-
-    n_jobs: int
-    worker_died: tuple[type[Exception], ...]
-
-
-def _parallel(
-    function: Callable[[_Task], _Result], tasks: Mapping[int, _Task], pool: _Pool, handed_out: list[int]
+def _on_loky(
+    jobs: int, function: Callable[[_Task], _Result], tasks: Mapping[int, _Task], died: list[int]
 ) -> Generator[tuple[int, _Result]]:
-    """Results with their tasks' numbers; ``handed_out`` is told which tasks workers have been given."""
+    """Results with their tasks' numbers until a worker dies; ``died`` then gets all tasks that it may have had."""
+    handed_out: list[int] = []
 
     def calls() -> Iterator[Any]:
         for number, task in list(tasks.items()):
             handed_out.append(number)
             yield joblib.delayed(_numbered)(function, number, task)
 
-    # no task waits in a worker's queue: those that a dying worker takes with it are few
-    parallel = joblib.Parallel(n_jobs=pool.n_jobs, batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
+    # "n_jobs": no task waits in a worker's queue, so those that a dying worker takes with it are few
+    parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
     results = parallel(calls())
     try:
-        for result in results:  # noqa: UP028, `yield from` would hand an early close on past the next lines
-            yield result
+        for number, result in results:
+            handed_out.remove(number)
+            yield number, result
+    except concurrent.futures.process.BrokenProcessPool:
+        died.extend(handed_out)
     finally:
         _close(results)
+
+
+def _on_dask(
+    client: Any, function: Callable[[_Task], _Result], tasks: Mapping[int, _Task], died: list[int]
+) -> Generator[tuple[int, _Result]]:
+    """As :func:`_on_loky`, but ``died`` gets only those that dask itself gave up, and all others are done.
+
+    Not through joblib: its dask backend waits for ever when a worker dies.
+    """
+    import distributed.comm
+
+    library: Any = distributed  # typed in part only
+    gone = (asyncio.CancelledError, concurrent.futures.CancelledError, library.comm.CommClosedError)
+    numbers = {client.submit(function, task, pure=False): number for number, task in tasks.items()}
+    try:
+        for future in library.as_completed(list(numbers)):
+            try:
+                result = future.result()
+            except library.KilledWorker:
+                died.append(numbers[future])
+                continue
+            except gone as error:
+                raise MachineError("the dask scheduler is gone; start it, and run the same again") from error
+            yield numbers.pop(future), result
+            future.release()
+    finally:
+        with contextlib.suppress(OSError, TimeoutError):
+            client.cancel(list(numbers))
 
 
 def _numbered(function: Callable[[_Task], _Result], number: int, task: _Task) -> tuple[int, _Result]:
@@ -117,18 +142,18 @@ def _close(results: Any) -> None:
 
 
 @contextlib.contextmanager
-def _backend(jobs: int, backend: Backend, scheduler: str | None) -> Iterator[_Pool]:
-    """joblib's backend as the current one."""
+def _backend(jobs: int, backend: Backend, scheduler: str | None) -> Iterator[Any]:
+    """A function that does tasks once: :func:`_on_loky` or :func:`_on_dask` with its workers."""
     if backend == "loky":
         with joblib.parallel_config(backend="loky"):
-            yield _Pool(jobs, (concurrent.futures.process.BrokenProcessPool,))
+            yield functools.partial(_on_loky, jobs)
         return
     try:
         import distributed
     except ImportError as error:
         raise SettingsError("backend: dask is not installed; pip install 'd2crealsr[dask]'") from error
-    with _client(distributed, jobs, scheduler), joblib.parallel_config(backend="dask"):
-        yield _Pool(-1, (distributed.KilledWorker,))
+    with _client(distributed, jobs, scheduler) as client:
+        yield functools.partial(_on_dask, client)
 
 
 def _client(distributed: Any, jobs: int, scheduler: str | None) -> Any:
@@ -136,7 +161,7 @@ def _client(distributed: Any, jobs: int, scheduler: str | None) -> Any:
         if scheduler is None:
             with _interrupts_stay_here():
                 return distributed.Client(
-                    n_workers=jobs, threads_per_worker=1, dashboard_address=None, silence_logs=logging.ERROR
+                    n_workers=jobs, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
                 )
         return distributed.Client(scheduler)
     except (OSError, TimeoutError, ValueError, RuntimeError) as error:
