@@ -70,7 +70,7 @@ def read_header(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Head
                     reason="too_large",
                 )
             frames, profile = getattr(image, "n_frames", 1), image.info.get("icc_profile") or b""
-    except ImageError:
+    except (ImageError, MemoryError):
         raise
     except Exception as error:  # damaged headers make Pillow raise nearly anything
         if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and isinstance(error, PIL.UnidentifiedImageError):
