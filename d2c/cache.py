@@ -15,7 +15,7 @@ import numpy as np
 from filelock import FileLock
 
 from d2c.errors import D2CError, DataError
-from d2crealsr.store import ImageError, files, images
+from d2crealsr.store import ImageError, MachineError, files, images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -51,15 +51,18 @@ class ImageCache:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / ".lock"):
+                files.remove_leftovers(self.folder)
                 found = {}
                 for done, path in enumerate(wanted, start=1):
                     found[path] = self._image(path)
                     if progress is not None:
                         progress(done, len(wanted))
                 return found
-        except OSError as error:
+        except (OSError, MachineError) as error:
+            why = error.__cause__ if isinstance(error, MachineError) else error
             raise D2CError(
-                f"cache {self.folder}: cannot be written ({error.strerror or error}); make room, or move it by --cache"
+                f"cache {self.folder}: cannot be written ({getattr(why, 'strerror', None) or why}); "
+                "make room, or move it by --cache"
             ) from error
 
     def _image(self, path: Path) -> tuple[str, Mapped]:

@@ -19,8 +19,8 @@ import shutil
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from d2crealsr.errors import MachineError, SettingsError
-from d2crealsr.store.files import write_text
+from d2crealsr.errors import SettingsError
+from d2crealsr.store.files import cannot_write, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -111,8 +111,7 @@ def publish(folder: Path, html: str, files: Collection[str] = ()) -> None:
             else:
                 entry.unlink()
     except OSError as error:
-        why = error.strerror or error
-        raise MachineError(f"{folder}: cannot be written ({why}); make room or check permissions") from error
+        raise cannot_write(folder, error) from error
 
 
 def script_data(value: Any) -> Any:
