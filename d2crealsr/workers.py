@@ -35,7 +35,7 @@ def run_tasks(
     jobs: int = 1,
     backend: Backend = "loky",
     scheduler: str | None = None,
-    on_lost: Callable[[_Task], _Result],
+    on_lost: Callable[[_Task], _Result] | None = None,
 ) -> Generator[_Result]:
     """Results of ``function`` over the tasks, in the order of finishing. Closing the generator ends the run.
 
@@ -49,15 +49,15 @@ def run_tasks(
         A dask cluster that ``scheduler`` names decides for itself.
     scheduler : str, optional
         Address of a dask scheduler; without it backend dask starts ``jobs`` workers on this machine.
-    on_lost : callable
-        The result of a task that is lost; called in this process.
+    on_lost : callable, optional
+        The result of a task that is lost; called in this process. Without it a lost task ends the run.
 
     Raises
     ------
     SettingsError
         When the settings contradict each other or dask is not installed.
     MachineError
-        When the cluster is lost.
+        When the cluster is lost, or a task.
     """
     if backend == "loky" and scheduler is not None:
         raise SettingsError(f"scheduler: got {scheduler!r} with backend loky; add --backend dask")
@@ -74,7 +74,11 @@ def run_tasks(
                     yield result
             if alone is None:
                 suspects = died
-            elif died:
+            elif died and on_lost is None:
+                raise MachineError(
+                    "a worker process was killed twice, as happens when memory runs out; use fewer --jobs"
+                )
+            elif died and on_lost is not None:
                 yield on_lost(left.pop(alone))
 
 
