@@ -249,9 +249,18 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, d
 @click.option("--sort", multiple=True, metavar="COLUMN", help="Sort by it; -COLUMN downwards. May be repeated.")
 @click.option("--columns", metavar="A,B,…|all", help="Which columns.  [default: the essential ones]")
 @click.option("--format", "kind", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option(
+    "--parquet", type=_PATH, metavar="DIR", help="Write all tables whole to DIR as Parquet, with their units."
+)
 @_DEBUG
 def summary(
-    pairs: Path, where: tuple[str, ...], sort: tuple[str, ...], columns: str | None, kind: str, debug: bool
+    pairs: Path,
+    where: tuple[str, ...],
+    sort: tuple[str, ...],
+    columns: str | None,
+    kind: str,
+    parquet: Path | None,
+    debug: bool,
 ) -> None:
     """Print a folder's figures and its essential table.
 
@@ -266,6 +275,11 @@ def summary(
     from d2crealsr import summary as summing
 
     names = summing.ESSENTIAL if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
+    if parquet is not None:
+        from d2crealsr.store.schema import write_parquet
+
+        for path in write_parquet(pairs, parquet):
+            click.echo(f"written: {path}", err=True)
     found = summing.summarise(pairs, where=where, sort=sort, columns=names)
     make = {"table": console.summary_table, "csv": summing.as_csv, "json": summing.as_json}[kind]
     click.echo(make(found).removesuffix("\n"))

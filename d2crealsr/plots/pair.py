@@ -93,7 +93,7 @@ def _arrows(ax: Axes, points: Array, shifts: Array, weights: Array, *, spacing: 
     colours[:, 3] = 0.35 + 0.65 * weights
     u, v = shifts.T / longest * spacing
     drawn = ax.quiver(*points.T, u, v, angles="xy", scale_units="xy", scale=1, width=0.006, color=colours)
-    drawn.set(edgecolor=GREY, linewidth=0.3)
+    drawn.set(edgecolor=GREY, linewidth=0.3, clip_on=False, in_layout=False)
     ax.quiverkey(drawn, 0.92, 1.04, key / longest * spacing, f"{key:g} HR px", labelpos="W", color=BLUE)
 
 

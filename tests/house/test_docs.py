@@ -34,6 +34,10 @@ def test_tables_say_what_the_code_says(name: str, tool: dict[str, Any]) -> None:
     assert read(name) == tool["with_tables"](read(name)), "run: python tools/tables_in_docs.py"
 
 
+def test_the_tables_for_machines_are_those_of_the_code(tool: dict[str, Any]) -> None:
+    assert read("tables.json") == tool["tables_json"](), "run: python tools/tables_in_docs.py"
+
+
 def test_every_table_of_the_format_is_documented(tool: dict[str, Any]) -> None:
     assert {found[1] for found in tool["MARKED"].findall(read("pairs-format.md"))} == {*TABLES, "shapes"}
 

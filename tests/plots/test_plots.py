@@ -207,7 +207,7 @@ def test_a_figure_is_made_where_none_is_given() -> None:
 
     mpl.use("Agg")
     ax = plots.sharpness(manifest(sharpness_ratio=[2.0]))
-    assert pyplot.get_fignums() == [ax.figure.number]  # type: ignore[union-attr]
+    assert ax.figure is pyplot.gcf()
     pyplot.close("all")
 
 
