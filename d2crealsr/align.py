@@ -76,7 +76,14 @@ def align_pair(
         return AlignmentFailure(reason=error.reason, message=str(error))
     tone = _FIRST_TONE if settings.tone == "auto" else settings.tone
     source = degrade.reduced(hr_image, settings.scale, tone)
-    registered = iterate.register(source, lr_image, scale=settings.scale, iters=settings.iters, tone=tone)
+    registered = iterate.register(
+        source,
+        lr_image,
+        scale=settings.scale,
+        iters=settings.iters,
+        tone=tone,
+        settled_hr_px=_settled_hr_px(settings),
+    )
     if isinstance(registered, AlignmentFailure):
         return look_for_swap(registered, hr_image, lr_image, scale=settings.scale, tone=tone)
     start = geometry.CaptureMapping(
@@ -104,6 +111,13 @@ def _tone(hr: Image, lr: Image, mapping: CaptureMapping, settings: AlignSettings
     if min(crop.width, crop.height) < cropping.MIN_SIDE:
         return _FIRST_TONE
     return tones.likeliest_tone(hr, _cut(lr, crop), mapping, crop, settings.scale)
+
+
+def _settled_hr_px(settings: AlignSettings) -> float:
+    """When SIFT iterations have done their part."""
+    if settings.refine == "none":
+        return iterate.CONVERGED_HR_PX
+    return iterate.NEAR_ENOUGH_LR_PX * settings.scale
 
 
 class _Estimate(NamedTuple):
@@ -187,6 +201,7 @@ def _published(
         "sharpness_ratio": sharpness.ratio(looked_at, lr_crop.luma),
         "clipped_fraction": 1 - float(lr_crop.valid.mean()),
     }
+    final = evidence.Left(statistics["residual_p50_hr_px"], statistics["zncc"], fitted.gain[1])
     return Alignment(
         scale=settings.scale,
         H_hr_to_lr=mapping.H_hr_to_lr,
@@ -197,7 +212,7 @@ def _published(
         hr=published,
         lr=lr_part,
         residuals=field,
-        stages=tuple(evidence.with_evidence(stage, lr_crop, source, look, mapping) for stage in estimate.stages),
+        stages=tuple(evidence.with_evidence(stage, lr_crop, source, look, mapping, final) for stage in estimate.stages),
         statistics=statistics,
         reasons=verdict.judge(statistics, settings),
         residual_shape=shape.name or "",

@@ -25,6 +25,8 @@ Float32 = NDArray[np.float32]
 
 _MAX_BLUR_LR_PX = 4.0
 _MIN_PIXELS = 256
+_ENOUGH_PIXELS = 50_000
+"""Pixels, spread evenly, that one number is fitted to."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +107,8 @@ def estimate_blur(hr: LinearReduced, lr_luma: Float32, p_hr: Array, scale: int) 
     scale : int
         HR px per LR px; σ is searched up to four LR px.
     """
+    every = max(1, int(np.sqrt(lr_luma.size / _ENOUGH_PIXELS)))
+    lr_luma, p_hr = lr_luma[::every, ::every], p_hr[::every, ::every]
     inside = hr.holds(p_hr, margin_hr_px=2 * scale)
     if inside.sum() < _MIN_PIXELS:
         return float(scale)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -69,7 +69,11 @@ class Look:
 
     def through(self, mapping: CaptureMapping, p_lr: Array) -> Float32:
         """What LR should show at positions (..., 2) if the mapping is right."""
-        return degrade.sample(self.luma, self.factor, mapping.lr_to_hr(p_lr))
+        return self.at(mapping.lr_to_hr(p_lr))
+
+    def at(self, p_hr: Array) -> Float32:
+        """The look at positions (..., 2) in the HR capture."""
+        return degrade.sample(self.luma, self.factor, p_hr)
 
 
 @dataclass(frozen=True)
@@ -88,6 +92,8 @@ class LrCrop:
         Where it lies in the capture.
     scale : int
         HR px per LR px.
+    positions : (crop.height, crop.width, 2) ndarray
+        Of its pixels, in the capture.
     """
 
     rgb: Float32
@@ -95,24 +101,19 @@ class LrCrop:
     valid: NDArray[np.bool_]
     crop: Crop
     scale: int
+    positions: Array
 
     @classmethod
     def of(cls, lr_crop: Image, crop: Crop, scale: int, tone: str) -> LrCrop:
         """The crop's stored pixels in linear light."""
         encoded = (lr_crop / np.float32(np.iinfo(lr_crop.dtype).max)).astype(np.float32) @ photometry.JPEG_LUMA
-        return cls(photometry.to_linear(lr_crop, tone), encoded, ~photometry.saturated(lr_crop), crop, scale)
+        positions = geometry.pixel_centres(Size(crop.width, crop.height)) + np.array([crop.x, crop.y])
+        return cls(photometry.to_linear(lr_crop, tone), encoded, ~photometry.saturated(lr_crop), crop, scale, positions)
 
     @cached_property
     def luma(self) -> Float32:
         """Luminance, (crop.height, crop.width)."""
         return photometry.luma(self.rgb)
-
-    @cached_property
-    def positions(self) -> Array:
-        """Positions of the crop's pixels in the LR capture, (crop.height, crop.width, 2)."""
-        size = Size(self.crop.width, self.crop.height)
-        positions: Array = geometry.pixel_centres(size) + np.array([self.crop.x, self.crop.y])
-        return positions
 
     def blur(self, hr: LinearReduced, mapping: CaptureMapping) -> float:
         """σ in HR px that makes HR look most like this crop."""
@@ -139,6 +140,17 @@ class LrCrop:
             return float("nan")
         return float(np.abs(difference).sum() / (3 * trusted.sum()))
 
+    def thinned(self, stride: int) -> LrCrop:
+        """Every ``stride``-th pixel in both directions: enough for what is said of the crop as a whole."""
+        every = np.s_[::stride, ::stride]
+        return replace(
+            self,
+            rgb=self.rgb[every],
+            encoded=self.encoded[every],
+            valid=self.valid[every],
+            positions=self.positions[every],
+        )
+
     def zncc(self, look: Look, mapping: CaptureMapping) -> float:
         """Correlation with a look over the crop's unclipped pixels, −1 … 1; 0 without any."""
         predicted = look.through(mapping, self.positions)
@@ -154,7 +166,8 @@ class LrCrop:
     def residuals(self, look: Look, mapping: CaptureMapping) -> ResidualField:
         """The residual field of a look against this crop."""
         return residuals.measure(
-            lambda p_lr: look.through(mapping, p_lr),
+            look.at,
+            mapping.lr_to_hr,
             self.encoded,
             self.valid,
             self.crop,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from d2crealsr.quality.comparison import Look, LrCrop
     from d2crealsr.types import Crop, Stage
 
-__all__ = ["matching", "plausibility", "with_evidence"]
+__all__ = ["Left", "matching", "plausibility", "with_evidence"]
+
+_STRIDE = 3
+"""A ninth of the pixels will do for how alike and how bright the crop is at a stage; odd, to meet all of a mosaic."""
 
 
 def plausibility(mapping: CaptureMapping, crop: Crop, scale: int) -> dict[str, float]:
@@ -47,14 +50,27 @@ def matching(stages: tuple[Stage, ...]) -> dict[str, float]:
     }
 
 
-def with_evidence(stage: Stage, lr_crop: LrCrop, source: LinearReduced, look: Look, mapping: CaptureMapping) -> Stage:
-    """The stage with what its estimate would have left between HR and the published LR crop."""
+class Left(NamedTuple):
+    """What an estimate leaves between HR and the published LR crop, as a stage reports it."""
+
+    residual_p50_hr_px: float
+    zncc: float
+    gain_g: float
+
+
+def with_evidence(
+    stage: Stage, lr_crop: LrCrop, source: LinearReduced, look: Look, mapping: CaptureMapping, final: Left
+) -> Stage:
+    """The stage with what its estimate would have left; ``final`` is what the published ``mapping`` leaves."""
     if stage.H_hr_to_lr is None or stage.stopped == "failed":
         return stage
+    if stage.k1_hr == mapping.k1_hr and np.array_equal(stage.H_hr_to_lr, mapping.H_hr_to_lr):
+        return dataclasses.replace(stage, **final._asdict())
     of_stage = dataclasses.replace(mapping, H_hr_to_lr=stage.H_hr_to_lr, k1_hr=stage.k1_hr)
-    return dataclasses.replace(
-        stage,
-        residual_p50_hr_px=residuals.percentile(lr_crop.residuals(look, of_stage), 50),
-        zncc=lr_crop.zncc(look, of_stage),
-        gain_g=lr_crop.brightness(lr_crop.seen(source, of_stage, look.sigma_hr_px), of_stage).gain[1],
+    thin = lr_crop.thinned(_STRIDE)
+    left = Left(
+        residuals.percentile(lr_crop.residuals(look, of_stage), 50),
+        thin.zncc(look, of_stage),
+        thin.brightness(thin.seen(source, of_stage, look.sigma_hr_px), of_stage).gain[1],
     )
+    return dataclasses.replace(stage, **left._asdict())

@@ -25,6 +25,8 @@ Float32 = NDArray[np.float32]
 
 _ROUNDS = 4
 _SETTLED_LR_PX = 0.001
+_SAME_SLOPES_LR_PX = 0.1
+"""While no block moves further than this its slopes are kept."""
 _SINGULAR = 1e12
 """Condition number beyond which a block's texture fixes no shift."""
 _TRUSTED_SHARE = 0.25
@@ -60,8 +62,30 @@ class _Blocks(NamedTuple):
         return parts.reshape(self.rows * self.columns, self.height * self.width, *rest)
 
 
+class _Placed(NamedTuple):
+    """Blocks in HR: positions (B, n, 2), and how they move, (B, 1, 2), for a block's shift of one LR px in x and in y.
+
+    Within a block and for shifts that matter, a mapping is straight.
+    """
+
+    positions: Array
+    per_x: Array
+    per_y: Array
+
+    @classmethod
+    def of(cls, p_lr: Array, lr_to_hr: Callable[[Array], Array]) -> _Placed:
+        centre = p_lr.mean(axis=1, keepdims=True)
+        moves = (lr_to_hr(centre + half) - lr_to_hr(centre - half) for half in (_HALF_X, _HALF_Y))
+        return cls(lr_to_hr(p_lr), *moves)
+
+    def shifted(self, x: Array, y: Array) -> Array:
+        """The positions when each block shifts by (x, y) LR px; x and y are (B,) or scalar."""
+        return self.positions + np.reshape(x, (-1, 1, 1)) * self.per_x + np.reshape(y, (-1, 1, 1)) * self.per_y
+
+
 def measure(
     predicted_at: Callable[[Array], Float32],
+    lr_to_hr: Callable[[Array], Array],
     observed: Float32,
     valid: NDArray[np.bool_],
     crop: Crop,
@@ -74,7 +98,9 @@ def measure(
     Parameters
     ----------
     predicted_at : callable
-        What HR predicts at positions (..., 2) of the LR capture.
+        What HR predicts that LR shows at positions (..., 2) of the HR capture.
+    lr_to_hr : callable
+        The mapping that is measured: positions in the LR capture → in the HR capture.
     observed : (crop.height, crop.width) ndarray
         What LR shows there.
     valid : (crop.height, crop.width) ndarray
@@ -93,7 +119,7 @@ def measure(
     blocks = _blocks(Size(crop.width, crop.height), margin_lr_px)
     p_lr = blocks.positions + np.array([crop.x, crop.y])
     target, trusted = blocks.of(observed.astype(np.float64)), blocks.of(valid.astype(np.float64))
-    shift, error, zncc = _fit_blocks(predicted_at, p_lr, target, trusted)
+    shift, error, zncc = _fit_blocks(predicted_at, _Placed.of(p_lr, lr_to_hr), target, trusted)
     weights = np.where(error * scale < _USELESS_HR_PX, 1 / (1 + (error * scale / _TRUSTED_HR_PX) ** 2), 0.0)
     return ResidualField(points_lr=p_lr.mean(axis=1), shifts_hr_px=shift * scale, weights=weights, zncc=zncc)
 
@@ -132,7 +158,7 @@ def _blocks(size: Size, margin: int) -> _Blocks:
 
 
 def _fit_blocks(
-    predicted_at: Callable[[Array], Float32], p_lr: Array, target: Array, trusted: Array
+    predicted_at: Callable[[Array], Float32], placed: _Placed, target: Array, trusted: Array
 ) -> tuple[Array, Array, Array]:
     """Shift (B, 2) of HR against each LR block, its standard error (B,), both in LR px, and the correlation left (B,).
 
@@ -144,10 +170,15 @@ def _fit_blocks(
     spread = np.sum(trusted * (target - mean[:, None]) ** 2, axis=1)
     enough = (count >= _TRUSTED_SHARE * target.shape[1]) & (spread > 0)
     shift = np.zeros((len(target), 2))
+    slopes, moved = [], np.inf
     for _ in range(_ROUNDS):
-        p = p_lr + shift[:, None]
-        slopes = [predicted_at(p + half) - predicted_at(p - half) for half in (_HALF_X, _HALF_Y)]
-        value = predicted_at(p)
+        x, y = shift.T
+        value = predicted_at(placed.shifted(x, y))
+        if moved > _SAME_SLOPES_LR_PX:
+            slopes = [
+                predicted_at(placed.shifted(x + dx, y + dy)) - predicted_at(placed.shifted(x - dx, y - dy))
+                for dx, dy in (_HALF_X, _HALF_Y)
+            ]
         design = np.stack([*slopes, value, np.ones_like(value)], axis=2).astype(np.float64)
         weighted = design * trusted[..., None]
         normal = weighted.swapaxes(1, 2) @ design
@@ -159,7 +190,8 @@ def _fit_blocks(
         gain = np.where(solvable, solution[:, 2], 1.0)
         step = np.where(solvable[:, None], solution[:, :2] / gain[:, None], 0.0)
         shift += np.clip(step, -1, 1)
-        if np.abs(step).max() < _SETTLED_LR_PX:
+        moved = float(np.abs(step).max())
+        if moved < _SETTLED_LR_PX:
             break
     unexplained = np.sum(trusted * (target - np.einsum("bni,bi->bn", design, solution)) ** 2, axis=1)
     inverse = np.linalg.inv(normal)

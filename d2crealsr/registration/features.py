@@ -65,8 +65,7 @@ def match_anywhere(hr: Keypoints, lr: Keypoints, ratio: float = 0.8) -> Matches:
     similarity = hr.descriptors @ lr.descriptors.T
     rows = np.arange(len(similarity))
     best = similarity.argmax(axis=1)
-    back = (lr.descriptors @ hr.descriptors.T).argmax(axis=1)  # far quicker than along the other axis of one product
-    mutual = back[best] == rows
+    mutual = (lr.descriptors[best] @ hr.descriptors.T).argmax(axis=1) == rows
     nearest = _distance(similarity[rows, best])
     similarity[rows, best] = -1
     passed = mutual & (nearest < ratio * _distance(similarity.max(axis=1)))

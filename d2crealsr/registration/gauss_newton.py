@@ -21,7 +21,7 @@ Float32 = NDArray[np.float32]
 LensModel: TypeAlias = Literal["homography", "radial"]
 
 _MAX_STEPS = 15
-_NEAR_HR_PX = 0.3
+_NEAR_HR_PX = 0.03
 """After a smaller step than this the Jacobian is kept."""
 
 _CHUNK_PIXELS = 16_384

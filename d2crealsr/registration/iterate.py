@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.types import Array, Image, Matrix, StageName
 
-__all__ = ["CONVERGED_HR_PX", "MIN_INLIERS", "MIN_KEYPOINTS", "Registration", "register"]
+__all__ = ["CONVERGED_HR_PX", "MIN_INLIERS", "MIN_KEYPOINTS", "NEAR_ENOUGH_LR_PX", "Registration", "register"]
 
 Float32 = NDArray[np.float32]
 
@@ -36,7 +36,10 @@ MIN_INLIERS = 12
 CONVERGED_HR_PX = 0.02
 """Iterations stop when the estimate moves by less than this on average over the HR frame's centre, in HR px."""
 
-_MAX_ROUGH_PIXELS = 600_000
+NEAR_ENOUGH_LR_PX = 0.5
+"""The same where direct refinement follows, in LR px: it comes to one optimum from starts much further off."""
+
+_MAX_ROUGH_PIXELS = 400_000
 _MAX_FINE_PIXELS = 1_000_000
 """Pixels of an LR image that keypoints are looked for in; bounds time and memory (24 MP whole would take 5.9 GB)."""
 
@@ -81,7 +84,9 @@ class _Fit(NamedTuple):
     rmse_lr_px: float
 
 
-def register(hr: LinearReduced, lr: Image, *, scale: int, iters: int, tone: str) -> Registration | AlignmentFailure:
+def register(
+    hr: LinearReduced, lr: Image, *, scale: int, iters: int, tone: str, settled_hr_px: float = CONVERGED_HR_PX
+) -> Registration | AlignmentFailure:
     """Estimate the homography from HR to LR capture by SIFT: roughly first, then ``iters − 1`` times again.
 
     Parameters
@@ -96,6 +101,8 @@ def register(hr: LinearReduced, lr: Image, *, scale: int, iters: int, tone: str)
         SIFT registrations at most, the rough one included.
     tone : str
         Tone curve of the captures.
+    settled_hr_px : float
+        Mean update below which iterations stop.
 
     Returns
     -------
@@ -111,7 +118,7 @@ def register(hr: LinearReduced, lr: Image, *, scale: int, iters: int, tone: str)
         footprint = _footprint(H, hr.full_size, _size_of(lr))
         view = _view(lr, footprint, scale, tone, _MAX_FINE_PIXELS)
         while len(stages) < iters and not stages[-1].stopped:
-            H, stage = _again(hr, view, H, len(stages) + 1, scale)
+            H, stage = _again(hr, view, H, len(stages) + 1, scale, settled_hr_px)
             stages.append(stage)
     return Registration(H, tuple(stages))
 
@@ -154,7 +161,9 @@ def _locate(hr: LinearReduced, lr: Image, part: Crop, scale: int, tone: str) -> 
     return fit.H_hr_to_lr, _stage(1, "rough", fit, hr, sigma)
 
 
-def _again(hr: LinearReduced, view: _View, H_hr_to_lr: Matrix, iteration: int, scale: int) -> tuple[Matrix, Stage]:
+def _again(
+    hr: LinearReduced, view: _View, H_hr_to_lr: Matrix, iteration: int, scale: int, settled_hr_px: float
+) -> tuple[Matrix, Stage]:
     """Register HR once more, brought onto LR's grid and to LR's blur by the estimate so far."""
     size = Size(view.luma.shape[1], view.luma.shape[0])
     H_hr_to_view = geometry.compose(view.H_lr_to_view, H_hr_to_lr)
@@ -169,7 +178,7 @@ def _again(hr: LinearReduced, view: _View, H_hr_to_lr: Matrix, iteration: int, s
     central = geometry.central_grid(hr.full_size)
     moved = geometry.project(fit.H_hr_to_lr, central) - geometry.project(H_hr_to_lr, central)
     update = scale * np.linalg.norm(moved, axis=-1)
-    stopped: Stopped = "converged" if update.mean() < CONVERGED_HR_PX else ""
+    stopped: Stopped = "converged" if update.mean() < settled_hr_px else ""
     return fit.H_hr_to_lr, _stage(iteration, "sift", fit, hr, sigma, update, stopped)
 
 

@@ -38,7 +38,7 @@ SIZE = GEOMETRY + 1 + 3 + _FIELD + 1
 _SAME_BLUR_HR_PX = 1e-3
 """A change of σ that is too small to blur HR anew."""
 
-_SAME_SLOPES_HR_PX = 0.3
+_SAME_SLOPES_HR_PX = 0.1
 """The same for the slopes: they only say in which direction to go."""
 
 _STRIP_PIXELS = 8_192

@@ -11,6 +11,7 @@ from d2crealsr.types import Crop, Size
 
 SCALE, SIGMA = 8, 7.0
 HR, CROP = Size(960, 720), Crop(12, 9, 96, 72)
+POSITIONS = geometry.pixel_centres(Size(CROP.width, CROP.height)) + np.array([CROP.x, CROP.y])
 MAPPING = geometry.CaptureMapping(
     H_hr_to_lr=geometry.inverse(geometry.scaling(SCALE)), hr_size=HR, lr_size=Size(120, 90)
 )
@@ -39,7 +40,7 @@ def test_red_and_blue_are_found_where_the_lens_has_put_them(k: tuple[float, floa
     p_lr = geometry.pixel_centres(Size(CROP.width, CROP.height)) + np.array(CROP[:2])
     seen = true.at(true.blurred(true.rgb, SIGMA), MAPPING.lr_to_hr(p_lr)) * np.array([0.7, 0.8, 0.9], np.float32)
     seen = (seen + np.random.default_rng(0).normal(0, 0.002, seen.shape)).astype(np.float32)
-    lr = LrCrop(seen, seen[..., 1], np.ones(seen.shape[:2], bool), CROP, SCALE)
+    lr = LrCrop(seen, seen[..., 1], np.ones(seen.shape[:2], bool), CROP, SCALE, POSITIONS)
     found = measure_chromatic_aberration(hr, lr, MAPPING, SIGMA)
     np.testing.assert_allclose((found.k_r, found.k_b), k, atol=1e-4)
     np.testing.assert_allclose(found.at(500.0), np.array((found.k_r, found.k_b)) * 500)
@@ -51,5 +52,5 @@ def test_a_channel_without_light_says_nothing() -> None:
     hr = degrade.LinearReduced(rgb, rgb[..., 1].copy(), 1)
     p_lr = geometry.pixel_centres(Size(CROP.width, CROP.height)) + np.array(CROP[:2])
     seen = hr.at(hr.blurred(hr.rgb, SIGMA), MAPPING.lr_to_hr(p_lr))
-    lr = LrCrop(seen, seen[..., 1], np.ones(seen.shape[:2], bool), CROP, SCALE)
+    lr = LrCrop(seen, seen[..., 1], np.ones(seen.shape[:2], bool), CROP, SCALE, POSITIONS)
     assert np.isnan(measure_chromatic_aberration(hr, lr, MAPPING, SIGMA).k_b)

@@ -14,6 +14,7 @@ from d2crealsr.types import Crop, Size
 SCALE = 8
 SIGMA = 7.0
 CROP = Crop(40, 30, 96, 72)
+POSITIONS = geometry.pixel_centres(Size(CROP.width, CROP.height)) + np.array([CROP.x, CROP.y])
 GRID = geometry.CaptureMapping(
     H_hr_to_lr=warp.grid_to_lr(CROP, SCALE),
     hr_size=Size(CROP.width * SCALE, CROP.height * SCALE),
@@ -43,7 +44,7 @@ def lr_seeing(hr: degrade.LinearReduced, H_hr_to_crop: np.ndarray, noise: float 
 
 def lr_crop(rgb: np.ndarray) -> LrCrop:
     encoded = photometry.encode_tone(rgb, "srgb") @ photometry.JPEG_LUMA
-    return LrCrop(rgb, encoded.astype(np.float32), np.ones(rgb.shape[:2], bool), CROP, SCALE)
+    return LrCrop(rgb, encoded.astype(np.float32), np.ones(rgb.shape[:2], bool), CROP, SCALE, POSITIONS)
 
 
 def look(hr: degrade.LinearReduced) -> Look:
