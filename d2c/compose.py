@@ -33,7 +33,7 @@ Place: TypeAlias = "tuple[int, int]"
 
 
 class Step(NamedTuple):
-    """A convolution ``weight`` (f²·n, n, 3, 3), ``bias`` (f²·n,) and the PixelShuffle(f) after it."""
+    """A convolution and the PixelShuffle(f) after it, of P tails: ``weight`` (P, f²·n, n, 3, 3), ``bias`` (P, f²·n)."""
 
     factor: int
     weight: Tensor
@@ -55,45 +55,46 @@ Kernels: TypeAlias = "dict[Place, Kernel]"
 """Kernels by place, (y, x)."""
 
 
-def compose(steps: Sequence[Step], weight: Tensor, bias: Tensor, *, edges: bool = True) -> Kernels:
-    """The kernels of a tail, differentiable in all its parameters.
+def compose(steps: Sequence[Step], weight: Tensor, bias: Tensor, *, edges: bool = True) -> list[Kernels]:
+    """The kernels of P tails, differentiable in all their parameters.
 
     Parameters
     ----------
     steps : sequence of Step
-        The upscale module, from LR up; at least one.
-    weight, bias : (3, n, 3, 3) and (3,) tensors
-        The closing convolution, at HR size.
+        The upscale modules, from LR up; at least one.
+    weight, bias : (P, 3, n, 3, 3) and (P, 3) tensors
+        The closing convolutions, at HR size.
     edges : bool
         Whether the maps of the image's edges are wanted too; otherwise ``(INNER, INNER)`` alone.
     """
     along = (FIRST, INNER, LAST) if edges else (INNER,)
     taps = {FIRST: slice(1, 3), INNER: slice(0, 3), LAST: slice(0, 2)}
-    block = weight[:, None, None]  # (3, B, B, n, ky, kx): B HR pixels a side, here one
-    kernels = {
-        (y, x): Kernel(block[..., taps[y], taps[x]], bias[:, None, None]) for y, x in itertools.product(along, along)
-    }
+    block = weight.transpose(0, 1)[:, None, None]  # (3, B, B, P, n, ky, kx): B HR pixels a side, here one
+    offset = bias.transpose(0, 1)[:, None, None]  # (3, B, B, P)
+    kernels = {(y, x): Kernel(block[..., taps[y], taps[x]], offset) for y, x in itertools.product(along, along)}
     for step in reversed(steps):
         kernels = {place: _coarser(kernels, step, place) for place in kernels}
-    return {place: Kernel(k.weight.flatten(0, 2), k.bias.flatten()) for place, k in kernels.items()}
+    split = {place: (k.weight.flatten(0, 2).unbind(1), k.bias.flatten(0, 2).unbind(1)) for place, k in kernels.items()}
+    return [{place: Kernel(w[tail], b[tail]) for place, (w, b) in split.items()} for tail in range(len(weight))]
 
 
 def _coarser(kernels: Kernels, step: Step, place: Place) -> Kernel:
     """The map from the features before a convolution and its PixelShuffle, for a block of pixels at some place."""
-    factor = step.factor
+    factor, tails = step.factor, len(step.weight)
     blocks = [[_block(kernels, factor, place, (y, x)) for x in range(factor)] for y in range(factor)]
     rows = [torch.stack([block.weight for block in row], dim=2) for row in blocks]
-    weight = torch.stack(rows, dim=1).flatten(3, 4).flatten(1, 2)  # (3, f·B, f·B, n, f·ty, f·tx)
+    weight = torch.stack(rows, dim=1).flatten(3, 4).flatten(1, 2)  # (3, f·B, f·B, P, n, f·ty, f·tx)
     bias = torch.stack([torch.stack([block.bias for block in row], dim=2) for row in blocks], dim=1)
-    bias = bias.flatten(3, 4).flatten(1, 2)  # (3, f·B, f·B)
-    side, (features, high, wide) = weight.shape[1], weight.shape[3:]
-    phases = weight.reshape(-1, features, high // factor, factor, wide // factor, factor)
-    coarse = phases.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)  # (·, n·f², ty, tx): a PixelShuffle's channels
-    bias = bias + (coarse.sum(dim=(2, 3)) @ step.bias).reshape(3, side, side)
-    composed = F.conv_transpose2d(coarse, step.weight)  # (·, n, ty + 2, tx + 2)
+    bias = bias.flatten(3, 4).flatten(1, 2)  # (3, f·B, f·B, P)
+    side, (_, features, high, wide) = weight.shape[1], weight.shape[3:]
+    phases = weight.reshape(-1, tails * features, high // factor, factor, wide // factor, factor)
+    coarse = phases.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)  # (·, P·n·f², ty, tx): a PixelShuffle's channels
+    sums = coarse.sum(dim=(2, 3)).reshape(*bias.shape, -1)  # (3, f·B, f·B, P, n·f²)
+    composed = F.conv_transpose2d(coarse, step.weight.flatten(0, 1), groups=tails)  # (·, P·n, ty + 2, tx + 2)
     inside = {FIRST: slice(1, None), INNER: slice(None), LAST: slice(0, -1)}  # the image's edge, at this resolution
     composed = composed[:, :, inside[place[0]], inside[place[1]]]
-    return Kernel(composed.reshape(3, side, side, *composed.shape[1:]), bias)
+    composed = composed.reshape(3, side, side, tails, features, *composed.shape[2:])
+    return Kernel(composed, bias + (sums * step.bias).sum(dim=-1))
 
 
 def _block(kernels: Kernels, factor: int, place: Place, phase: tuple[int, int]) -> Kernel:

@@ -104,12 +104,29 @@ class Engine:
         self.stage, self.config = stage, config
         self.parameters = stage.trained()
         self.device = self.parameters[0].device
+        self._lay_out()
         self.optimiser = torch.optim.Adam(
-            self.parameters, lr=config.lr, betas=(config.beta1, config.beta2), weight_decay=config.weight_decay
+            self.parameters,
+            lr=config.lr,
+            betas=(config.beta1, config.beta2),
+            weight_decay=config.weight_decay,
+            fused=self.device.type in ("cpu", "cuda"),
         )
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
         self.average = [p.detach().clone() for p in self.parameters] if config.ema else []
         self.module = self._distributed() if size > 1 else stage
+
+    def _lay_out(self) -> None:
+        """Weights in the order of channels that convolutions are fastest with; their numbers stay what they are.
+
+        On a CPU the convergence net gains 1.0 to 1.3 times by it, the divergence net nothing. CUDA's half precision and
+        TF32 are made for it.
+        """
+        halved = self.config.precision != "fp32" or self.config.tf32
+        whole = self.device.type == "cuda" and halved
+        chosen: Any = self.stage.model if whole else self.stage.model.convergence
+        if whole or self.device.type == "cpu":
+            chosen.to(memory_format=torch.channels_last)
 
     def _distributed(self) -> DistributedDataParallel:
         ids = [self.device.index] if self.device.type == "cuda" else None

@@ -24,10 +24,12 @@ from torch import nn
 from d2c.blocks import RGB_MEAN, Branch, ColourLayer, conv3x3
 from d2c.config import D2CConfig
 from d2c.convergence import ConvergenceNet
-from d2c.tail import Tail
+from d2c.tail import Tail, compose_tails
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from d2c.compose import Kernels
 
 __all__ = ["D2CSR"]
 
@@ -93,8 +95,11 @@ class D2CSR(nn.Module):
     def diverge(self, lr: Tensor) -> Tensor:
         """Predictions ``(N, P, 3, s·h, s·w)`` of an image ``(N, 3, h, w)``, RGB in [0, 1] (predictions unclipped)."""
         features = self.leaf_features(lr)
-        predictions = [tail(x, self.colour_out) for tail, x in zip(self.tails, features, strict=True)]
-        return torch.stack(predictions, dim=1)
+        kernels: list[Kernels] | list[None] = [None] * len(features)
+        if torch.is_grad_enabled() and self.config.scale > 1:
+            kernels = compose_tails([cast("Tail", tail) for tail in self.tails], self.colour_out)
+        parts = zip(self.tails, features, kernels, strict=True)
+        return torch.stack([tail(x, self.colour_out, kernel) for tail, x, kernel in parts], dim=1)
 
     def converge(self, predictions: Tensor) -> tuple[Tensor, Tensor]:
         """The weighted sum ``(N, 3, H, W)`` of predictions ``(N, P, 3, H, W)``, and the weights ``(N, P, H, W)``."""

@@ -18,13 +18,15 @@ from d2c.compose import FIRST, INNER, LAST, Step, compose
 from d2c.precision import at_least_fp32, no_autocast
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from d2c.blocks import ColourLayer
     from d2c.compose import Kernels
     from d2c.config import D2CConfig
 
-__all__ = ["HALO", "Tail", "upscale_factors"]
+__all__ = ["HALO", "Tail", "compose_tails", "upscale_factors"]
 
 HALO = 2
 """How many LR pixels beyond its own the tail reads for one LR pixel's block of HR pixels."""
@@ -54,10 +56,12 @@ class Tail(nn.Module):
         self.conv = conv3x3(n, 3)
         self._kept: tuple[list[Tensor], Kernels] | None = None
 
-    def forward(self, x: Tensor, colour: ColourLayer) -> Tensor:
-        return self.rows(x, 0, x.shape[2], x.shape[2], colour)
+    def forward(self, x: Tensor, colour: ColourLayer, kernels: Kernels | None = None) -> Tensor:
+        return self.rows(x, 0, x.shape[2], x.shape[2], colour, kernels)
 
-    def rows(self, x: Tensor, start: int, stop: int, height: int, colour: ColourLayer) -> Tensor:
+    def rows(
+        self, x: Tensor, start: int, stop: int, height: int, colour: ColourLayer, kernels: Kernels | None = None
+    ) -> Tensor:
         """The prediction's HR rows ``s·start`` to ``s·stop``, as they are in the whole image's prediction.
 
         Parameters
@@ -70,6 +74,8 @@ class Tail(nn.Module):
             The LR image's rows.
         colour : ColourLayer
             The layer that gives predictions their colours.
+        kernels : Kernels, optional
+            What :meth:`kernels` gives, where the caller has it already.
         """
         above, below = min(HALO, start), min(HALO, height - stop)
         if x.shape[2] != above + stop - start + below:
@@ -80,7 +86,7 @@ class Tail(nn.Module):
             return self.factored(x, colour)[:, :, first : first + self.scale * (stop - start)]
         padded = F.pad(x, (HALO, HALO, HALO - above, HALO - below))
         edges = (start == 0, stop == height), (True, True)
-        return F.pixel_shuffle(_convolve(padded, self.kernels(colour), edges), self.scale)
+        return F.pixel_shuffle(_convolve(padded, kernels or self.kernels(colour), edges), self.scale)
 
     def factored(self, x: Tensor, colour: ColourLayer) -> Tensor:
         """The layers one after the other: what :meth:`forward` equals, at several times the cost."""
@@ -97,22 +103,29 @@ class Tail(nn.Module):
         """
         made_from = [*self.parameters(), colour.matrix, colour.offset]
         if torch.is_grad_enabled() or made_from[0].is_meta:
-            self._kept = None
-            return self._compose(made_from)
+            return compose_tails([self], colour)[0]
         if self._kept is None or not _same(self._kept[0], made_from):
-            self._kept = [tensor.detach().clone() for tensor in made_from], self._compose(made_from)
+            self._kept = [tensor.detach().clone() for tensor in made_from], compose_tails([self], colour)[0]
         return self._kept[1]
-
-    def _compose(self, made_from: list[Tensor]) -> Kernels:
-        """In fp32 at least, also under autocast: a kernel's numbers are sums over hundreds of products."""
-        with no_autocast(made_from[0].device):
-            *steps, weight, bias, matrix, offset = (at_least_fp32(tensor) for tensor in made_from)
-            pairs = zip(self.factors, steps[::2], steps[1::2], strict=True)
-            coloured = torch.einsum("ij,jnyx->inyx", matrix, weight), matrix @ bias + offset
-            return compose([Step(*step) for step in pairs], *coloured, edges=self.borders == "exact")
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_kept": None}
+
+
+def compose_tails(tails: Sequence[Tail], colour: ColourLayer) -> list[Kernels]:
+    """The kernels of tails of one kind, all at once; differentiable where gradients are on.
+
+    In fp32 at least, also under autocast: a kernel's numbers are sums over hundreds of products.
+    """
+    with no_autocast(colour.matrix.device):
+        *steps, weight, bias = (
+            at_least_fp32(torch.stack(parameters))
+            for parameters in zip(*(tail.parameters() for tail in tails), strict=True)
+        )
+        matrix, offset = at_least_fp32(colour.matrix), at_least_fp32(colour.offset)
+        pairs = zip(tails[0].factors, steps[::2], steps[1::2], strict=True)
+        coloured = torch.einsum("ij,pjnyx->pinyx", matrix, weight), bias @ matrix.mT + offset
+        return compose([Step(*step) for step in pairs], *coloured, edges=tails[0].borders == "exact")
 
 
 def _convolve(padded: Tensor, kernels: Kernels, edges: tuple[tuple[bool, bool], tuple[bool, bool]]) -> Tensor:

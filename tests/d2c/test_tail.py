@@ -156,8 +156,28 @@ def test_kept_kernels_are_no_part_of_the_module():
     assert set(module.state_dict()) == keys == {"expand.0.weight", "expand.0.bias", "conv.weight", "conv.bias"}
     assert module._kept is not None
     assert copy.deepcopy(module)._kept is None
-    module(image(3, 3), colour)  # with gradients
-    assert module._kept is None
+
+
+@pytest.mark.parametrize("scale", [1, 3, 4])
+@pytest.mark.parametrize("size", [(1, 2), (5, 4)])
+def test_the_whole_tree_of_predictions_is_the_layers(scale, size):
+    torch.manual_seed(0)
+    model = D2CSR(D2CConfig(scale=scale, features=4, groups=1, blocks=1, reduction=2)).double()
+    model.colour_out.matrix.uniform_()
+    lr = torch.rand(2, 3, *size, dtype=torch.float64)
+    features = model.leaf_features(lr)
+    literal = torch.stack(
+        [tail.factored(x, model.colour_out) for tail, x in zip(model.tails, features, strict=True)], 1
+    )
+    with torch.no_grad():
+        torch.testing.assert_close(model.diverge(lr), literal, rtol=1e-12, atol=1e-13)
+    found = model.diverge(lr)
+    torch.testing.assert_close(found, literal, rtol=1e-12, atol=1e-13)
+    parameters = model.divergence_parameters()
+    wanted = torch.randn(found.shape, dtype=torch.float64)
+    expected = torch.autograd.grad((literal - wanted).square().sum(), parameters)
+    for ours, theirs in zip(torch.autograd.grad((found - wanted).square().sum(), parameters), expected, strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-12 * float(theirs.abs().max()))
 
 
 def test_composition_is_in_fp32_under_autocast():
