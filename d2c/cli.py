@@ -7,12 +7,13 @@ import functools
 import importlib.util
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
 from d2c.config import D2CConfig, TrainConfig
 from d2c.errors import ConfigError
+from d2c.interrupts import Interrupted, Interrupts
 from d2c.presets import PRESETS, preset
 from d2crealsr.store import D2CRealSRError
 
@@ -71,15 +72,36 @@ def _one_line_errors(function: F) -> F:
     @functools.wraps(function)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
-            return function(*args, **kwargs)
+            with Interrupts():
+                return function(*args, **kwargs)
         except D2CRealSRError as error:
-            click.echo(f"d2c: {error}", err=True)
-            sys.exit(error.exit_code)
-        except KeyboardInterrupt:
-            click.echo("d2c: interrupted; the same command goes on where the last state was saved", err=True)
-            sys.exit(130)
+            _leave(str(error), error.exit_code)
+        except KeyboardInterrupt as error:
+            name, code = (error.name, error.exit_code) if isinstance(error, Interrupted) else ("interrupted", 130)
+            _leave(f"{name}; the same command goes on where the last state was saved", code)
+        except OSError as error:
+            if error.filename is None:
+                raise
+            _leave(f"{error.filename}: {error.strerror}; check the disk and its permissions, then run it again", 1)
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            _leave("memory ran out; make --batch or --patch smaller, crop the image, or use a larger machine", 1)
 
     return wrapped  # type: ignore[return-value]
+
+
+def _leave(text: str, code: int) -> NoReturn:
+    click.echo("d2c: " + " ".join(text.split()), err=True)
+    sys.exit(code)
+
+
+def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
+    """Whether an error says that memory ran out: Python's, or one of the several that torch has for it."""
+    said = str(error)
+    return isinstance(error, MemoryError) or any(
+        text in said for text in ("out of memory", "can't allocate memory", "std::bad_alloc")
+    )
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -114,7 +136,8 @@ def train(data: Path, out: Path | None, preset_name: str | None, config_file: Pa
     out = out or Path("runs") / (preset_name or "paper")
     run_options = {name: options.pop(name) for name in ("stage", "device", "cache", "weights", "tensorboard")}
     model, settings = _resolve(data, out, preset_name, config_file, options)
-    run(Request(data=data, out=out, model=model, train=settings, **run_options), ConsoleReporter())
+    with Interrupts() as interrupts:
+        run(Request(data=data, out=out, model=model, train=settings, **run_options), ConsoleReporter(), interrupts)
     click.echo(f"{out / 'last.safetensors'}")
 
 

@@ -9,12 +9,11 @@ import pickle
 from typing import TYPE_CHECKING, Any
 
 import torch
-from filelock import FileLock, Timeout
 
 from d2c import toml
 from d2c.config import D2CConfig, TrainConfig
-from d2c.errors import CheckpointError, ConfigError, D2CError
-from d2crealsr.store import files
+from d2c.errors import CheckpointError, ConfigError
+from d2crealsr.store import files, lock_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = ["RunFolder"]
 
-_STATE_FORMAT = 1
+_STATE_FORMAT = 2
 
 
 class RunFolder:
@@ -41,17 +40,10 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder; another run that holds it is an error."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self.path / ".lock")
-        try:
-            lock.acquire(timeout=0)
-        except Timeout as error:
-            raise D2CError(f"{self.path}: another d2c train works there; wait for it, or change --out") from error
-        try:
+        """Hold the folder; another run that holds it is a LockError. What a killed run was writing is removed."""
+        with lock_folder(self.path):
+            files.remove_leftovers(self.path, self.state.parent, self.figures)
             yield
-        finally:
-            lock.release()
 
     def settle(self, model: D2CConfig, train: TrainConfig, facts: Mapping[str, str], *, write: bool) -> None:
         """Record the settings in a new folder; in an old one, make sure that they are the same.

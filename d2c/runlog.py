@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 from typing import TYPE_CHECKING, Any
 
 from d2c.errors import ConfigError
@@ -53,12 +54,23 @@ class RunLog:
         cells = {name: repr(value) if isinstance(value, float) else value for name, value in values.items()}
         text = io.StringIO()
         csv.DictWriter(text, self.names, restval="", lineterminator="\n").writerow(cells)
-        with self.path.open("a", encoding="utf-8", newline="") as file:
-            file.write(text.getvalue())
+        try:
+            with self.path.open("a", encoding="utf-8", newline="") as file:
+                file.write(text.getvalue())
+        except OSError as error:
+            raise files.cannot_write(self.path, error) from error
         if self.tensorboard is not None:
             for name, value in values.items():
                 if isinstance(value, float):
                     self.tensorboard.add_scalar(f"stage {values['stage']}/{name}", value, values["step"])
+
+    def sync(self) -> None:
+        """Make sure that the rows are on the disk: a state that is saved after them must not outlive them."""
+        try:
+            with self.path.open("rb+") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise files.cannot_write(self.path, error) from error
 
     def close(self) -> None:
         """Flush what is buffered."""

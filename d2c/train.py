@@ -23,6 +23,7 @@ from d2c.crops import CropSource, PixelPair
 from d2c.engine import Engine, set_tf32, world
 from d2c.errors import ConfigError, TrainingError
 from d2c.evaluate import evaluate, means
+from d2c.interrupts import Interrupts
 from d2c.layouts import find_pairs, with_split
 from d2c.model import D2CSR
 from d2c.pace import Pace
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from d2c.config import D2CConfig, TrainConfig
+    from d2c.crops import Batch
     from d2c.engine import World
     from d2c.layouts import Pair
 
@@ -49,6 +51,9 @@ __all__ = ["Request", "StageChoice", "train"]
 StageChoice: TypeAlias = Literal["1", "2", "both"]
 
 _SAVE_SECONDS = 600
+
+_AGREE_EVERY = 10
+"""Steps after which several processes agree on whether to end; each time costs them a wait for each other."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -68,8 +73,10 @@ class Request:
     tensorboard: bool = False
 
 
-def train(request: Request, reporter: Reporter | None = None) -> D2CSR:
+def train(request: Request, reporter: Reporter | None = None, interrupts: Interrupts | None = None) -> D2CSR:
     """Train, or go on with an interrupted run of the same ``out`` folder; returns the model, on its device.
+
+    With ``interrupts`` opened, a signal lets the step under way end, saves the state and raises Interrupted.
 
     Raises
     ------
@@ -85,14 +92,17 @@ def train(request: Request, reporter: Reporter | None = None) -> D2CSR:
             held.enter_context(folder.lock())
         if here.device.type == "cuda":
             set_tf32(request.train.tf32)
-        return _Training(request, folder, here, speaker).run()
+        return _Training(request, folder, here, speaker, interrupts or Interrupts()).run()
 
 
 class _Training:
     """One process of a run."""
 
-    def __init__(self, request: Request, folder: RunFolder, here: World, reporter: Reporter) -> None:
+    def __init__(
+        self, request: Request, folder: RunFolder, here: World, reporter: Reporter, interrupts: Interrupts
+    ) -> None:
         self.request, self.folder, self.here, self.reporter = request, folder, here, reporter
+        self.interrupts = interrupts
         self.config = request.train
         pairs = with_split(find_pairs(request.data, scale=request.model.scale), "train", request.data)
         chosen, held_out = hold_out(pairs, self.config.validation)
@@ -141,6 +151,7 @@ class _Training:
         at_stage, at_step = (state["stage"], state["step"]) if state else (0, 0)
         if state:
             self.model.load_state_dict(state["model"])
+            at_step -= bool(state["unlogged"])  # that step is not concluded: it has no row yet
         log = None
         if self.here.leads:
             tensorboard = self.folder.tensorboard if self.request.tensorboard else None
@@ -186,9 +197,10 @@ class _StageRun:
         self.config, self.here, self.folder = training.config, training.here, training.folder
         self.engine = Engine(make_stage(number, training.model, self.config), self.config, self.here.size)
         self.first, self.best = 0, -math.inf
+        self.unlogged: dict[str, Any] = {}
         if state is not None:
             self.engine.restore(state["engine"])
-            self.first, self.best = state["step"], state["best"]
+            self.first, self.best, self.unlogged = state["step"], state["best"], state["unlogged"]
         self.total = training.steps(number)
         self.saved_at = time.monotonic()
 
@@ -199,26 +211,60 @@ class _StageRun:
         reporter.start(f"stage {self.number}", self.total, self.first)
         batches = training.source.batches(self.number, range(self.first, self.total), self.here.rank, self.here.size)
         pace = Pace(self.first)
-        for done, batch in enumerate(batches, start=self.first + 1):
-            epoch = (done - 1) // training.source.steps_per_epoch
-            lr, alpha = learning_rate(epoch, self.config), triplet_weight(epoch, self.config)
-            terms = self.engine.update(type(batch)(*(t.to(self.here.device) for t in batch)), lr, alpha)
-            if done == self.total:
-                self.engine.adopt_average()
-            validates = self._every(done, self.config.validate_every) and bool(training.validation)
-            values: dict[str, Any] = {}
-            if self._every(done, self.config.log_every) or validates:
-                values = self._averaged(terms)
-                self._check_finite(values, done)
-            if validates and self.here.leads:
-                values |= self._validate(done)
-            if values and self.log is not None:
-                self.log.row({"stage": self.number, "step": done, "epoch": epoch, "lr": lr, "alpha": alpha, **values})
-            self._save(done)
-            reporter.step(done, f"loss {values['total']:.5f}" if values else "")
-            if note := pace.note(done, self.total + training.steps_after(self.number)):
-                reporter.note(note)
+        with training.interrupts.held():  # a step is done whole, with its row and what is saved, or not at all
+            if self.unlogged:
+                self._conclude(self.first, self.unlogged)
+            for done, batch in enumerate(batches, start=self.first + 1):
+                values = self._step(done, batch)
+                self._conclude(done, values)
+                reporter.step(done, f"loss {values['total']:.5f}" if values else "")
+                if note := pace.note(done, self.total + training.steps_after(self.number)):
+                    reporter.note(note)
         reporter.finish()
+
+    def _step(self, done: int, batch: Batch) -> dict[str, Any]:
+        """One step; returns its row of the log, empty where none is due."""
+        epoch = (done - 1) // self.training.source.steps_per_epoch
+        lr, alpha = learning_rate(epoch, self.config), triplet_weight(epoch, self.config)
+        terms = self.engine.update(type(batch)(*(t.to(self.here.device) for t in batch)), lr, alpha)
+        if done == self.total:
+            self.engine.adopt_average()
+        if not (self._every(done, self.config.log_every) or self._validates(done)):
+            return {}
+        values = self._averaged(terms)
+        self._check_finite(values, done)
+        return {"stage": self.number, "step": done, "epoch": epoch, "lr": lr, "alpha": alpha, **values}
+
+    def _conclude(self, done: int, values: dict[str, Any]) -> None:
+        """All that follows a step: validation, its row of the log, its state where that is due or somebody waits."""
+        if self._validates(done) and self.here.leads:
+            try:
+                with self.training.interrupts.held(False):
+                    values = values | self._validate(done)
+            except KeyboardInterrupt:
+                self._save(done, unlogged=values)
+                raise
+        if values and self.log is not None:
+            self.log.row(values)
+        asked = self._asked(done)
+        if self._due(done) or asked:
+            self._save(done)
+        if asked:
+            self.training.reporter.note(f"stage {self.number}, step {done}: saved")
+            self.training.interrupts.check()
+            raise KeyboardInterrupt  # another process was asked
+
+    def _validates(self, done: int) -> bool:
+        return self._every(done, self.config.validate_every) and bool(self.training.validation)
+
+    def _asked(self, done: int) -> bool:
+        """Whether any of the processes was asked to end; they agree on it every few steps."""
+        asked = self.training.interrupts.asked
+        if self.here.size == 1 or not self._every(done, _AGREE_EVERY):
+            return asked and self.here.size == 1
+        flag = torch.tensor(int(asked), device=self.here.device)
+        dist.all_reduce(flag, dist.ReduceOp.MAX)
+        return bool(flag)
 
     def _every(self, done: int, every: int) -> bool:
         return done == self.total or bool(every and done % every == 0)
@@ -257,11 +303,16 @@ class _StageRun:
         )
         return values
 
-    def _save(self, done: int) -> None:
-        """Save the state every so many steps, every ten minutes, and at the end."""
-        due = self._every(done, self.config.save_every) or time.monotonic() - self.saved_at > _SAVE_SECONDS
-        if not (due and self.here.leads):
+    def _due(self, done: int) -> bool:
+        """Whether to save the state: every so many steps, every ten minutes, and at the end."""
+        return self._every(done, self.config.save_every) or time.monotonic() - self.saved_at > _SAVE_SECONDS
+
+    def _save(self, done: int, unlogged: dict[str, Any] | None = None) -> None:
+        """Save the weights and the state after a step; ``unlogged`` is its row if validation is still to come."""
+        if not self.here.leads:
             return
+        if self.log is not None:
+            self.log.sync()
         with self.engine.averaged_weights():
             checkpoint.save(self.folder.last, self.training.model, stage=self.number, step=done)
         self.folder.save_state(
@@ -269,6 +320,7 @@ class _StageRun:
                 "stage": self.number,
                 "step": done,
                 "best": self.best,
+                "unlogged": unlogged or {},
                 "model": self.training.model.state_dict(),
                 "engine": self.engine.state(),
             }

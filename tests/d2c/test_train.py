@@ -19,12 +19,13 @@ import torch
 import d2c
 from d2c import checkpoint, toml
 from d2c.config import D2CConfig, TrainConfig
-from d2c.errors import ConfigError, D2CError, DataError, TrainingError
+from d2c.errors import ConfigError, DataError, TrainingError
 from d2c.evaluate import methods
 from d2c.reporter import Reporter
 from d2c.runfolder import RunFolder
 from d2c.stages import ConvergenceStage, DivergenceStage, JointStage
 from d2c.train import Request, train
+from d2crealsr.errors import LockError
 
 MODEL = D2CConfig(scale=2, features=6, groups=1, blocks=1, reduction=3, convergence_features=5)
 TRAIN = TrainConfig(
@@ -146,10 +147,11 @@ def test_resume_is_bit_for_bit(pairs, tmp_path, changes):
 LONG = {"steps": 60, "steps_convergence": 60, "log_every": 3, "save_every": 7, "validate_every": 50}
 
 
-def start(pairs, out):
+def start(pairs, out, **changes):
     """The same run as a process of its own."""
     out.parent.mkdir(exist_ok=True)
-    tables = {"model": dataclasses.asdict(MODEL), "train": dataclasses.asdict(dataclasses.replace(TRAIN, **LONG))}
+    settings = dataclasses.replace(TRAIN, **LONG | changes)
+    tables = {"model": dataclasses.asdict(MODEL), "train": dataclasses.asdict(settings)}
     (out.parent / "settings.toml").write_text(toml.to_text(tables))
     command = [sys.executable, "-W", "error", "-m", "d2c", "train", "--data", pairs, "--out", out, "--device", "cpu"]
     return subprocess.Popen(
@@ -186,6 +188,53 @@ def test_kill_9_in_each_stage_ends_with_identical_weights(pairs, tmp_path):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+def test_a_run_that_is_asked_to_end_saves_its_state(pairs, tmp_path):
+    changes = {"steps": 40, "steps_convergence": 20, "save_every": 1000}
+    run(pairs, tmp_path / "whole", **LONG | changes)
+    out = tmp_path / "asked"
+    for sent, stage in ((signal.SIGINT, "1"), (signal.SIGTERM, "2")):
+        with start(pairs, out, **changes) as process:
+            while process.poll() is None and steps_logged(out / "log.csv", stage) <= 6:
+                time.sleep(0.002)
+            process.send_signal(sent)
+            said = process.stderr.read().decode()
+        assert process.returncode == 128 + sent
+        assert "Traceback" not in said
+        assert f"stage {stage}, step {RunFolder(out).load_state()['step']}: saved" in said  # though it was not due
+    run(pairs, out, **LONG | changes)
+    for name in ("last.safetensors", "best.safetensors", "log.csv"):
+        assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("at", [4, 6], ids=["midway", "last step"])
+def test_a_validation_that_is_interrupted_comes_again(at, pairs, tmp_path, monkeypatch):
+    changes = {"stage": "1", "validate_every": at, "ema": 0.9}
+    run(pairs, tmp_path / "whole", **changes)
+
+    def interrupted(*args):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("d2c.train.evaluate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            run(pairs, tmp_path / "broken", **changes)
+    state = RunFolder(tmp_path / "broken").load_state()
+    assert state["step"] == at
+    assert state["unlogged"]["step"] == at
+    run(pairs, tmp_path / "broken", **changes)
+    for name in ("last.safetensors", "best.safetensors", "log.csv"):
+        assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+def test_leftovers_of_a_killed_run_go(pairs, tmp_path):
+    out = tmp_path / "run"
+    for folder in (out, out / "state", tmp_path / "cache"):
+        folder.mkdir(parents=True)
+        (folder / ".tmp-half").touch()
+    run(pairs, out, steps=1, steps_convergence=1)
+    assert not list(tmp_path.rglob(".tmp-*"))
+
+
 def test_a_finished_run_is_left_as_it_is(whole, pairs):
     out, model = whole
     before = (out / "last.safetensors").stat().st_mtime_ns
@@ -203,7 +252,7 @@ def test_other_settings_in_the_same_folder_name_the_difference(whole, pairs, mak
 
 
 def test_two_runs_in_one_folder(whole, pairs):
-    with RunFolder(whole[0]).lock(), pytest.raises(D2CError, match="another d2c train works there"):
+    with RunFolder(whole[0]).lock(), pytest.raises(LockError, match=rf"in use by process {os.getpid()} on .* since "):
         run(pairs, whole[0])
 
 
