@@ -6,7 +6,7 @@ Only estimation and QA see these copies; nothing of them is published.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from d2crealsr.types import Size
 if TYPE_CHECKING:
     from d2crealsr.types import Array, Image, Matrix
 
-__all__ = ["LinearReduced", "estimate_blur", "reduced", "sample", "zncc"]
+__all__ = ["LinearReduced", "estimate_blur", "reduced", "sample", "sample_with_derivatives", "zncc"]
 
 Float32 = NDArray[np.float32]
 
@@ -78,6 +78,21 @@ def sample(image: Float32, factor: int, p_hr: Array) -> Float32:
     grid = ((p_hr - (factor - 1) / 2) / factor).astype(np.float32)
     sampled: Float32 = opencv.remap(image, np.ascontiguousarray(grid[..., 0]), np.ascontiguousarray(grid[..., 1]))
     return sampled
+
+
+def sample_with_derivatives(image: Float32, factor: int, p_hr: Array) -> tuple[Float32, Float32, Float32, Float32]:
+    """:func:`sample`, with the slopes in x and y and the Laplacian there, per full-resolution px.
+
+    Differences of neighbours one reduced pixel away: what filtering the image first would give, where it is needed.
+    """
+    grid = ((p_hr - (factor - 1) / 2) / factor).astype(np.float32)
+    x, y = np.ascontiguousarray(grid[..., 0]), np.ascontiguousarray(grid[..., 1])
+    value, right, left = (opencv.remap(image, x + step, y) for step in (np.float32(0), np.float32(1), np.float32(-1)))
+    below, above = (opencv.remap(image, x, y + step) for step in (np.float32(1), np.float32(-1)))
+    per_px = np.float32(1 / factor)
+    dx, dy = (right - left) * (per_px / 2), (below - above) * (per_px / 2)
+    laplacian = (right + left + below + above - 4 * value) * per_px**2
+    return value, cast("Float32", dx), cast("Float32", dy), cast("Float32", laplacian)
 
 
 def reduced(hr: Image, scale: int, tone: str) -> LinearReduced:

@@ -9,13 +9,13 @@ stores at full resolution is free of the blur it puts into colour.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from d2crealsr import opencv
-from d2crealsr.imaging import geometry, photometry
+from d2crealsr.imaging import degrade, geometry, photometry
 from d2crealsr.imaging.photometry import JPEG_LUMA
 from d2crealsr.types import Crop, Size
 
@@ -38,10 +38,8 @@ SIZE = GEOMETRY + 1 + 3 + _FIELD + 1
 _SAME_BLUR_HR_PX = 1e-3
 """A change of σ that is too small to blur HR anew."""
 
-_SAME_SLOPES_HR_PX = 0.1
-"""The same for the slopes: they only say in which direction to go."""
-
 _STRIP_PIXELS = 8_192
+_ONES = np.ones(3, np.float32)
 
 _DARKEST = 1e-4
 """Linear light below which the slope of the tone curve is not followed further."""
@@ -151,9 +149,8 @@ class Predictor:
         self._hr, self._tone = hr, tone
         self.unit = geometry.UnitFrame.of(hr.full_size)
         self.smallest_blur = float(np.sqrt((hr.factor**2 - 1) / 12 + 0.1))
-        self._sigma = self._slopes_sigma = -1.0
+        self._sigma = -1.0
         self._value: Float32 = hr.rgb
-        self._slopes: tuple[Float32, ...] = ()
 
     def unlit(self, parameters: Parameters, observation: Observation) -> Float32:
         """HR as LR's lens shows it, before gain, field and offset, (h, w, 3)."""
@@ -161,14 +158,19 @@ class Predictor:
 
     def linear(self, parameters: Parameters, observation: Observation) -> Float32:
         """Predicted linear RGB of an observation's pixels, (h, w, 3)."""
-        strips = _strips(observation)
-        return np.concatenate([self._lit(parameters, observation.positions[strip])[0] for strip in strips])
+        blurred = self._blurred(parameters.sigma)
+
+        def lit(positions: Array) -> Float32:
+            p_hr = parameters.mapping.lr_to_hr(positions)
+            value = self._hr.at(blurred, p_hr)
+            field = self._field(parameters, self._basis(p_hr))
+            return value * (field[..., None] * parameters.gain.astype(np.float32)) + np.float32(parameters.offset)
+
+        return np.concatenate([lit(observation.positions[strip]) for strip in _strips(observation)])
 
     def luma(self, parameters: Parameters, observation: Observation) -> Float32:
         """Predicted encoded luma of an observation's pixels, (N,)."""
-        strips = _strips(observation)
-        parts = [self.encoded_luma(self._lit(parameters, observation.positions[strip])[0]) for strip in strips]
-        return np.concatenate(parts).ravel()
+        return self.encoded_luma(self.linear(parameters, observation)).ravel()
 
     def encoded_luma(self, linear: Float32) -> Float32:
         """Encoded luma of linear RGB, (h, w)."""
@@ -176,52 +178,51 @@ class Predictor:
 
     def predict(self, parameters: Parameters, observation: Observation) -> Prediction:
         """Predict an observation's luma and how each parameter would change it."""
-        slopes = self._derivatives(parameters.sigma)
         count, width = observation.luma.size, observation.luma.shape[1]
         prediction = Prediction(np.empty(count, np.float32), np.empty((SIZE, count), np.float32))
         for strip in _strips(observation):
             flat = slice(strip.start * width, strip.stop * width)
-            luma, columns = self._strip(parameters, observation.positions[strip], slopes)
-            prediction.luma[flat] = luma
+            luma, columns = self._strip(parameters, observation.positions[strip])
+            prediction.luma[flat] = luma.ravel()
             for place, column in enumerate(columns):
-                prediction.jacobian[place, flat] = column
+                prediction.jacobian[place, flat] = column.ravel()
         return prediction
 
-    def _lit(self, parameters: Parameters, positions: Array) -> tuple[Float32, Float32, Array, Float32]:
-        """Linear RGB at positions (h, w, 2), HR's own there, where that is in HR, and the illumination field."""
+    def _strip(self, parameters: Parameters, positions: Array) -> tuple[Float32, list[Float32]]:
+        """Encoded luma of pixels at positions (h, w, 2) and the SIZE columns of its Jacobian, each (h, w)."""
         p_hr = parameters.mapping.lr_to_hr(positions)
-        value = self._hr.at(self._blurred(parameters.sigma), p_hr)
-        field = (1 + self._basis(p_hr) @ parameters.field).astype(np.float32)
-        linear = value * (field[..., None] * parameters.gain.astype(np.float32)) + np.float32(parameters.offset)
-        return linear, value, p_hr, field
-
-    def _strip(
-        self, parameters: Parameters, positions: Array, slopes: tuple[Float32, ...]
-    ) -> tuple[Float32, list[Float32]]:
-        """Encoded luma of a strip and the SIZE columns of its Jacobian, each (n,)."""
-        linear, value, p_hr, field = self._lit(parameters, positions)
+        basis = self._basis(p_hr)
+        value, dx, dy, laplacian = degrade.sample_with_derivatives(
+            self._blurred(parameters.sigma), self._hr.factor, p_hr
+        )
+        gain, field = parameters.gain.astype(np.float32), self._field(parameters, basis)
+        light = field[..., None] * gain
+        linear = value * light + np.float32(parameters.offset)
         encoded, slope = photometry.encode_with_slope(np.maximum(linear, _DARKEST), self._tone)
         slope *= JPEG_LUMA
-        lit_by = parameters.gain.astype(np.float32)
-        per_light = slope * (field[..., None] * lit_by)
+        per_light = slope * light
         unit_px = np.float32(self.unit.length)
-        gx, gy, blurring = (np.einsum("hwc,hwc->hw", per_light, self._hr.at(image, p_hr)) for image in slopes)
+        gx, gy, blurring = (_over_channels(per_light, image) for image in (dx, dy, laplacian))
         gx, gy = gx * unit_px, gy * unit_px
-        basis = self._basis(p_hr).astype(np.float32)
         x, y = basis[..., 0], basis[..., 1]
         radial = gx * x + gy * y
-        unlit = slope * value
-        shown = unlit @ lit_by
+        by_gain = slope * value
+        by_field = by_gain @ gain
         columns = [gx * x, gx * y, gx, gy * x, gy * y, gy, -x * radial, -y * radial, -radial * (x**2 + y**2)]
         columns.append(np.float32(0.5) * blurring)
-        columns += [unlit[..., c] * field for c in range(3)]
-        columns += [shown * basis[..., i] for i in range(_FIELD)]
-        columns.append(slope.sum(axis=-1))
-        return (encoded @ JPEG_LUMA).ravel(), [column.ravel() for column in columns]
+        columns += [by_gain[..., c] * field for c in range(3)]
+        columns += [by_field * basis[..., i] for i in range(_FIELD)]
+        columns.append(slope @ _ONES)
+        return encoded @ JPEG_LUMA, columns
 
-    def _basis(self, p_hr: Array) -> Array:
+    def _field(self, parameters: Parameters, basis: Float32) -> Float32:
+        """The illumination field, (h, w)."""
+        field: Float32 = 1 + basis @ parameters.field.astype(np.float32)
+        return field
+
+    def _basis(self, p_hr: Array) -> Float32:
         """x, y, x², xy, y² of positions in the unit frame, (..., 5)."""
-        x, y = np.moveaxis(self.unit.of_points(p_hr), -1, 0)
+        x, y = np.moveaxis(self.unit.of_points(p_hr).astype(np.float32), -1, 0)
         return np.stack([x, y, x**2, x * y, y**2], axis=-1)
 
     def _blurred(self, sigma: float) -> Float32:
@@ -230,13 +231,10 @@ class Predictor:
             self._value, self._sigma = self._hr.blurred(self._hr.rgb, sigma), sigma
         return self._value
 
-    def _derivatives(self, sigma: float) -> tuple[Float32, ...]:
-        """Slopes in x and y and Laplacian of HR blurred by about σ, per full-resolution HR px."""
-        if abs(self._slopes_sigma - sigma) > _SAME_SLOPES_HR_PX:
-            dx, dy, laplacian = opencv.derivatives(self._blurred(sigma))
-            f = np.float32(self._hr.factor)
-            self._slopes, self._slopes_sigma = (dx / f, dy / f, laplacian / f**2), sigma
-        return self._slopes
+
+def _over_channels(a: Float32, b: Float32) -> Float32:
+    """Sum of products over the three channels, (h, w, 3) → (h, w)."""
+    return cast("Float32", (a * b) @ _ONES)
 
 
 def _strips(observation: Observation) -> list[slice]:
