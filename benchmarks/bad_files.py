@@ -479,7 +479,7 @@ def nothing_to_see(rng: np.random.Generator, base: Base, other: Base) -> Made:
     return _with(base, side, _file(pictures[int(rng.integers(6))].astype(np.uint8), "PNG"), truth=None)
 
 
-@kind(*REJECTED)
+@kind("too_small", *REJECTED)
 def tiny_or_thin(rng: np.random.Generator, base: Base, other: Base) -> Made:
     side = _side(rng)
     sizes = [(1, 1), (2, 3), (1, 500), (500, 1), (7, 7), (31, 33), (3, 900), (16, 16)]

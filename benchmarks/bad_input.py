@@ -46,6 +46,7 @@ _VISIBLE = 24
 """Levels of 255 by which a pixel must be off to count as damaged: JPEG alone stays below."""
 
 _SCENES_A_RUN = 250
+_STATUSES = ("accepted", "rejected", "failed")
 _ALIGN = [sys.executable, "-m", "d2crealsr", "align"]
 
 
@@ -161,9 +162,7 @@ def table_of(rows: Sequence[Row]) -> list[Row]:
     for name in KINDS:
         of_kind = [row for row in rows if row["kind"] == name]
         reasons = Counter(code for row in of_kind for code in row["reasons"].split(";") if row["status"] != "accepted")
-        counts = {
-            status: sum(row["status"] == status for row in of_kind) for status in ("accepted", "rejected", "failed")
-        }
+        counts = {status: sum(row["status"] == status for row in of_kind) for status in _STATUSES}
         said = ", ".join(f"{code} {count}" for code, count in reasons.most_common())
         wrong = sum(bool(row["wrong"]) for row in of_kind)
         table.append({"kind": name, "scenes": len(of_kind), **counts, "wrong": wrong, "reasons": said})
@@ -250,11 +249,12 @@ def report(rows: Sequence[Row], runs: Sequence[Row], problems: Sequence[str]) ->
     wrong = [f"{row['scene']}: {row['wrong']}" for row in rows if row["wrong"]]
     wrong += [f"{row['run']}: {row['wrong']}" for row in runs if row["wrong"] and row not in skipped]
     accepted = [row for row in rows if row["status"] == "accepted"]
+    bad = sum(bool(row["wrong"]) for row in accepted)
     lines = [
         text_table(table_of(rows)),
         "",
-        f"{len(rows)} bad scenes: {len(accepted)} accepted, {sum('accepted,' in line or 'damaged' in line for line in wrong)} "
-        f"of them wrong; {len(runs)} runs of their own; {len(wrong)} outcomes that are not as they should be",
+        f"{len(rows)} bad scenes: {len(accepted)} accepted, {bad} of them wrong; {len(runs)} runs of their own",
+        f"{len(wrong) + len(problems)} outcomes that are not as they should be",
         *(f"- {line}" for line in [*problems, *wrong, *(f"{row['run']}: {row['wrong']}" for row in skipped)]),
         "",
         "Runs of their own: " + "; ".join(f"{row['run']} ({row['exit']})" for row in runs),

@@ -76,6 +76,16 @@ def _pairs(name: str, content: str) -> Callable[[Path], None]:
     return make
 
 
+def _loop(raw: Path) -> None:
+    shutil.rmtree(raw)
+    raw.symlink_to(raw.name)
+
+
+def _loop_inside(raw: Path) -> None:
+    _only(raw)
+    (raw / "hr").symlink_to("hr")
+
+
 _GONE = "is not there; give a folder"
 _run("manifest without columns", 2, "columns missing: hr, lr; expected", _manifest(header="scene,HR,LR"))
 _run("manifest of another kind", 2, "columns missing: scene, hr, lr", _manifest("1,2", header="a,b"))
@@ -122,8 +132,8 @@ _run("empty folder", 2, "no captures found; expected a manifest.csv", lambda raw
 _run("folder of other files", 2, "no captures found", lambda raw: _only(raw, "holiday.jpg", "notes.txt"))
 _run("folders that are files", 2, "no captures found", lambda raw: _only(raw, "hr", "lr"))
 _run("other scale only", 2, r"only _LR4; give --scale 4", lambda raw: _only(raw, "x_HR.png", "x_LR4.png"))
-_run("folder that is a loop", 2, _GONE, lambda raw: (shutil.rmtree(raw), raw.symlink_to(raw.name)) and [])
-_run("folder hr that is a loop", 2, "no captures", lambda raw: (_only(raw), (raw / "hr").symlink_to("hr")) and [])
+_run("folder that is a loop", 2, _GONE, _loop)
+_run("folder hr that is a loop", 2, "no captures", _loop_inside)
 _run("decisions of other columns", 2, "expected scene,decision,note", _decisions("a,b\n1,2\n"))
 _run("decisions that are none", 2, "expected accept or reject", _decisions("scene,decision,note\na,maybe,\n"))
 _run("decisions that are no table", 2, "not a CSV file", _decisions('scene,decision,note\na,"acc\n'))

@@ -74,6 +74,13 @@ def align_pair(
         hr_image, lr_image = _loaded(hr, convert=True), _loaded(lr, convert=settings.convert_lr_profile)
     except ImageError as error:
         return AlignmentFailure(reason=error.reason, message=str(error))
+    for side, image in (("HR", hr_image), ("LR", lr_image)):
+        if min(image.shape[:2]) < cropping.MIN_SIDE:
+            size = f"{image.shape[1]}x{image.shape[0]}"
+            return AlignmentFailure(
+                reason="too_small",
+                message=f"{side} has {size} pixels, at least {cropping.MIN_SIDE} a side needed; reshoot it",
+            )
     tone = _FIRST_TONE if settings.tone == "auto" else settings.tone
     source = degrade.reduced(hr_image, settings.scale, tone)
     registered = iterate.register(

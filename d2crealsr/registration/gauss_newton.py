@@ -77,6 +77,8 @@ def gauss_newton(
 
     Near the optimum the Jacobian hardly changes and is kept; the residuals, which say where the optimum is, are not.
     """
+    if not observation.trusted.any():  # black and white alone: nothing in LR is within its range
+        return None
     outline = observation.positions[[0, 0, -1, -1], [0, -1, 0, -1]]
     now, where = start, start.mapping.lr_to_hr(outline)
     system = _normal_equations(predictor, now, observation)
@@ -137,14 +139,17 @@ def _step(system: System, now: Parameters, prior: Parameters, model: LensModel) 
 def _solved(matrix: Array, right: Array, model: LensModel) -> Array:
     """``matrix⁻¹ · right``, right being (SIZE,) or (SIZE, K); what is not fitted is left out and stays 0.
 
-    Parameters are brought to one size first, so that none drowns in rounding.
+    Parameters are brought to one size first, so that none drowns in rounding. NaN where nothing decides them.
     """
     free = np.array([model == "radial" or i != GEOMETRY - 1 for i in range(len(matrix))])
     inner = matrix[np.ix_(free, free)]
     size = np.sqrt(np.diag(inner)) + 1e-12
     scaled = inner / np.outer(size, size) + 1e-9 * np.eye(len(size))
     solution: Array = np.zeros_like(right)
-    solution[free] = (np.linalg.solve(scaled, (right[free].T / size).T).T / size).T
+    try:
+        solution[free] = (np.linalg.solve(scaled, (right[free].T / size).T).T / size).T
+    except np.linalg.LinAlgError:  # no pixel has a say, as in a picture of black and white alone
+        solution[free] = np.nan
     return solution
 
 

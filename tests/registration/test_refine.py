@@ -150,3 +150,8 @@ def test_nothing_to_hold_on_to_gives_no_false_certainty() -> None:
     grey = np.random.default_rng(0).integers(118, 122, (LR.height, LR.width, 3)).astype(np.uint8)
     found = refined(hr, grey, started_off(true, 2.0))
     assert found is None or found.standard_error(geometry.central_grid(HR).reshape(-1, 2)) > 0.5
+
+
+def test_where_every_pixel_is_clipped_none_has_a_say() -> None:
+    hr, true = hr_capture(), true_mapping()
+    assert refined(hr, np.full_like(lr_capture(hr, true), 255), started_off(true, 2.0)) is None

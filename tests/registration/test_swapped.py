@@ -25,6 +25,15 @@ def test_exchanged_captures(captures: tuple[np.ndarray, np.ndarray], scale: int)
     assert f"at x{scale}" in outcome.message
 
 
+@pytest.mark.parametrize("shape", [(1, 1), (31, 400), (500, 1)])
+def test_captures_of_a_few_pixels_are_no_captures(
+    captures: tuple[np.ndarray, np.ndarray], shape: tuple[int, int]
+) -> None:
+    hr, lr = captures
+    few = np.zeros((*shape, 3), np.uint8)
+    assert align_pair(few, lr).reason == align_pair(hr, few).reason == "too_small"
+
+
 def test_other_failures_keep_their_reason(captures: tuple[np.ndarray, np.ndarray]) -> None:
     hr, lr = captures
     noise = np.random.default_rng(0).integers(0, 256, hr.shape, dtype=np.uint8)
