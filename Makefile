@@ -17,7 +17,7 @@ ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 .PHONY: help install install-train demo test lint types contracts check format bench bench-peers clean
 
 help:
-	@echo "make demo           simulate raw captures, align, split, validate: prints the error table (minutes)"
+	@echo "make demo           simulate raw captures, align, split, validate: prints the error table, makes the report (minutes)"
 	@echo "make test           the tests; no torch needed"
 	@echo "make check          lint, types, contracts and the tests with coverage, as CI does (installs torch)"
 	@echo "make install        the environment alone; install-train adds torch"
@@ -42,6 +42,7 @@ demo: $(BASE)
 	$(BIN)/d2crealsr simulate --out demo/raw --size mini --scenes 9 --jobs 0
 	truncate --size=40000 demo/raw/hr/009.jpg
 	$(BIN)/python pipelines/rebuild_dataset.py --captures demo/raw --out demo --test 2 --jobs 0
+	$(BIN)/d2crealsr report demo/pairs --jobs 0
 
 test: $(BASE)
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST)

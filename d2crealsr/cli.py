@@ -285,6 +285,31 @@ def summary(
     click.echo(make(found).removesuffix("\n"))
 
 
+@main.command()
+@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@click.option("--out", type=_PATH, metavar="DIR", help="Folder of the report; PAIRS/report by default.")
+@_JOBS
+@_DEBUG
+def report(pairs: Path, out: Path | None, jobs: int, debug: bool) -> None:
+    """Make the report that people look at.
+
+    PAIRS is pairs/ by default. The report is a folder whose index.html opens from disk in any browser, without a
+    network. A second run draws only what changed. Marks made in it are exported as a CSV for `split --decisions` and
+    `align --accept`.
+
+    \b
+    d2crealsr report pairs/
+    d2crealsr report pairs/ --out report/ --jobs 0
+    """
+    from d2crealsr import console
+    from d2crealsr.report import make_report
+
+    with console.report_progress() as listener:
+        result = make_report(pairs, out, jobs=jobs, on_pair=listener)
+    click.echo(f"{result.drawn} pairs drawn, {result.unchanged} unchanged")
+    click.echo(f"open:   {result.page}")
+
+
 @main.command(epilog="Exit code: 0 clean, 4 findings.")
 @click.argument("pairs", type=_PATH, default=Path("pairs"))
 @click.option("--truth", type=_PATH, required=True, metavar="CSV", help="truth.csv of the simulated captures.")

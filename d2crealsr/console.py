@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from d2crealsr.build import BuildResult, Event
     from d2crealsr.quality.audit import AuditResult, PairDone
     from d2crealsr.quality.validate import ValidationResult
+    from d2crealsr.report.make import PairDrawn
     from d2crealsr.split import SplitResult
     from d2crealsr.summary import Overview, Summary
 
@@ -31,6 +32,7 @@ __all__ = [
     "build_progress",
     "build_summary",
     "counter",
+    "report_progress",
     "scene_line",
     "split_summary",
     "summary_table",
@@ -82,6 +84,21 @@ def counter(what: str, total: int | None) -> Iterator[Callable[[str], None]]:
             nonlocal done
             done += 1
             shown.advance(f"[{done}{f'/{total}' if total else ''}] {name}", noteworthy=False)
+
+        yield listen
+
+
+@contextlib.contextmanager
+def report_progress() -> Iterator[Callable[[PairDrawn], None]]:
+    """A listener for :func:`d2crealsr.report.make_report`, to standard error."""
+    with _shown("drawing") as shown:
+        shown.start(None)
+
+        def listen(pair: PairDrawn) -> None:
+            if pair.number == 1:
+                shown.start(pair.total)
+            done = "unchanged" if pair.unchanged else "drawn"
+            shown.advance(f"[{pair.number}/{pair.total}] {pair.scene} {done}", noteworthy=False)
 
         yield listen
 

@@ -1,0 +1,153 @@
+"""What the report's page says: numbers of the top line, the table for its scripts, what it was made with."""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hashlib
+import platform
+import shlex
+import statistics
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+from d2crealsr.report import measures, words
+from d2crealsr.settings import AlignSettings
+from d2crealsr.store.columns import MANIFEST
+from d2crealsr.store.files import sha256_of
+from d2crealsr.store.shapes import RESIDUAL_SHAPES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["page_content"]
+
+Row = dict[str, Any]
+
+_HASHED = ("manifest.csv", "alignment.csv", "residuals.csv", "dataset.json")
+_LIBRARIES = ("numpy", "opencv-contrib-python", "scipy", "pandas", "jinja2")
+_STATUSES = ("accepted", "rejected", "failed")
+
+
+def page_content(
+    pairs: Path,
+    dataset: Mapping[str, Any],
+    rows: Sequence[Row],
+    stages: Mapping[str, list[Row]],
+    drawn: Mapping[str, Row],
+) -> dict[str, Any]:
+    """Everything the template shows.
+
+    Parameters
+    ----------
+    pairs : Path
+        The pairs folder, whose tables' hashes are given.
+    dataset : mapping
+        ``dataset.json``.
+    rows, stages
+        The manifest's rows, and the alignment table's by scene.
+    drawn : mapping
+        What :func:`d2crealsr.report.pair.draw_pair` made of each scene.
+    """
+    accepted = [row for row in rows if row["status"] == "accepted"]
+    bad = [row for row in rows if row["status"] != "accepted"]
+    counted = collections.Counter(code for row in bad for code in row["reasons"].split(";") if code)
+    nothing = words.Fix("This report does not know the code.", "See docs/reason-codes.md.")
+    return {
+        "total": len(rows),
+        "status": {status: sum(row["status"] == status for row in rows) for status in _STATUSES},
+        "reviewed": sum(row["accepted_by"] == "reviewer" for row in accepted),
+        "residual_p50": _median(row["residual_p50_hr_px"] for row in accepted),
+        "residual_p95": _median(row["residual_p95_hr_px"] for row in accepted),
+        "sigma": _median(row["sigma_hr_px"] for row in accepted),
+        "reasons": [
+            {"code": code, "count": count, "fix": words.REASONS.get(code, nothing)}
+            for code, count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
+        ],
+        "figures": words.FIGURES,
+        "scale": dataset["scale"],
+        "licence": dataset.get("licence", ""),
+        "citation": dataset.get("citation", ""),
+        "command": _command(dataset),
+        "settings": [(name, _shown(value)) for name, value in dataset["settings"].items()],
+        "versions": [("d2crealsr (pairs)", dataset["tool_version"]), *_versions()],
+        "hashes": [(name, sha256_of(pairs / name)) for name in _HASHED if (pairs / name).exists()],
+        "data": _data(rows, stages, drawn),
+    }
+
+
+def _data(rows: Sequence[Row], stages: Mapping[str, list[Row]], drawn: Mapping[str, Row]) -> dict[str, Any]:
+    """For the scripts: the manifest column by column, and what each scene's card and the dataset's plots need."""
+    known = {column.name: column for column in MANIFEST}
+    names = list(rows[0]) if rows else []
+    columns = [
+        {
+            "name": name,
+            "kind": known[name].kind if name in known else "text",
+            "unit": known[name].unit if name in known else "",
+            "meaning": known[name].meaning if name in known else "",
+            "values": [_short(row[name]) for row in rows],
+        }
+        for name in names
+    ]
+    results = [drawn[row["scene"]] for row in rows]
+    return {
+        "id": hashlib.sha256("\n".join(row["scene"] for row in rows).encode()).hexdigest()[:16],
+        "columns": columns,
+        "keys": [result["key"] for result in results],
+        "thumbs": [_thumbs(result) for result in results],
+        "spectra": [result.get("spectrum") for result in results],
+        "spectrum_bins": measures.SPECTRUM_BINS,
+        "stages": [_stage_residuals(stages.get(row["scene"], [])) for row in rows],
+        "reasons": {code: dataclasses.asdict(fix) for code, fix in words.REASONS.items()},
+        "shapes": {name: shape._asdict() for name, shape in RESIDUAL_SHAPES.items()},
+    }
+
+
+def _thumbs(result: Row) -> list[str]:
+    """The pictures of a card: LR and HR alike, or else what captures there are."""
+    files, captures = result["files"], result["captures"]
+    if "thumb_lr" in files:
+        return [files["thumb_lr"], files["thumb_hr"]]
+    return [captures[side]["file"] for side in ("lr", "hr") if side in captures]
+
+
+def _stage_residuals(stages: Sequence[Row]) -> list[list[Any]]:
+    """``[stage, residual]`` of those that were measured."""
+    named = [(f"{s['stage']} {s['iteration']}" if s["stage"] == "sift" else s["stage"], s) for s in stages]
+    return [[name, _short(s["residual_p50_hr_px"])] for name, s in named if s["residual_p50_hr_px"] is not None]
+
+
+def _short(value: Any) -> Any:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+def _median(values: Any) -> float | None:
+    known = [value for value in values if value is not None]
+    return statistics.median(known) if known else None
+
+
+def _command(dataset: Mapping[str, Any]) -> str:
+    """`align` as it would be typed in the pairs folder; options that are at their default are left out."""
+    default = dataclasses.asdict(AlignSettings())
+    words_ = ["d2crealsr", "align", shlex.quote(dataset["raw_root"]), "--out", "."]
+    for name, value in dataset["settings"].items():
+        if name in default and value != default[name]:
+            option = name.replace("_", "-")
+            words_ += (
+                [f"--{'' if value else 'no-'}{option}"]
+                if isinstance(value, bool)
+                else [f"--{option}", shlex.quote(str(value))]
+            )
+    return " ".join(words_)
+
+
+def _shown(value: Any) -> str:
+    return {True: "yes", False: "no"}[value] if isinstance(value, bool) else str(value)
+
+
+def _versions() -> list[tuple[str, str]]:
+    """What this report was drawn with."""
+    drawn = [("d2crealsr (report)", version("d2crealsr")), ("Python", platform.python_version())]
+    return [*drawn, *((name, version(name)) for name in _LIBRARIES)]

@@ -1,0 +1,148 @@
+"""A pairs folder to its report: one drawing task a scene, then the page, which takes the old one's place at the end."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from d2crealsr.errors import UsageError
+from d2crealsr.report.content import page_content
+from d2crealsr.report.pair import KEY_LENGTH, PairTask, draw_pair
+from d2crealsr.store import page
+from d2crealsr.store.locks import lock_folder
+from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals
+from d2crealsr.workers import run_tasks
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+__all__ = ["PairDrawn", "ReportResult", "make_report"]
+
+FOLDER = "report"
+_GENERATOR = '<meta name="generator" content="d2crealsr report">'
+_SCRIPTS = ("plots.js", "marks.js", "sheet.js", "viewer.js", "pair.js", "app.js")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairDrawn:
+    """One pair's pictures are there; ``unchanged`` when an earlier report had drawn them."""
+
+    number: int
+    total: int
+    scene: str
+    unchanged: bool
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportResult:
+    """What a finished report leaves: its page, and how many pairs were drawn now or were there already."""
+
+    page: Path
+    drawn: int
+    unchanged: int
+
+
+def make_report(
+    pairs: str | os.PathLike[str],
+    out: str | os.PathLike[str] | None = None,
+    *,
+    jobs: int = 1,
+    on_pair: Callable[[PairDrawn], None] = lambda pair: None,
+) -> ReportResult:
+    """Make or renew the report on a pairs folder.
+
+    Parameters
+    ----------
+    pairs : path
+        The pairs folder. Captures are read from where ``dataset.json`` says; what is gone is said, not missed.
+    out : path, optional
+        Folder of the report, ``PAIRS/report`` by default.
+    jobs : int
+        Pairs at a time; 0 for one a core. A worker holds one pair's captures.
+    on_pair : callable
+        Told of every pair, in this process.
+
+    Raises
+    ------
+    UsageError
+        When ``pairs`` is no pairs folder, its tables are damaged, ``out`` holds something else, or jinja2 is missing.
+    MachineError
+        When the disk, the lock or the workers fail.
+    """
+    pairs = Path(os.path.realpath(pairs))
+    out = pairs / FOLDER if out is None else Path(os.path.realpath(out))
+    dataset, manifest = read_dataset(pairs), read_manifest(pairs)
+    alignment, residuals = read_alignment(pairs), read_residuals(pairs)
+    page.environment(__package__)  # says at once where jinja2 is missing
+    _refuse_foreign(out)
+    with lock_folder(out):
+        rows = _rows(manifest)
+        stages, blocks = _by_scene(alignment), _blocks(residuals)
+        raw = pairs / dataset["raw_root"]
+        tasks = [
+            PairTask(
+                row=row,
+                stages=stages.get(row["scene"], []),
+                residuals=blocks.get(row["scene"], []),
+                hr_source=raw / row["hr_source"] if row["hr_source"] else None,
+                lr_source=raw / row["lr_source"] if row["lr_source"] else None,
+                pairs=pairs,
+                files=out / page.FILES,
+            )
+            for row in rows
+        ]
+        drawn: dict[str, dict[str, Any]] = {}
+        for result in run_tasks(draw_pair, tasks, jobs=jobs):
+            drawn[result["scene"]] = result
+            told = PairDrawn(number=len(drawn), total=len(tasks), scene=result["scene"], unchanged=result["unchanged"])
+            on_pair(told)
+        content = page_content(pairs, dataset, rows, stages, drawn)
+        html = page.render(__package__, "report.html.j2", scripts=_SCRIPTS, **content)
+        page.publish(out, html, {result["key"] for result in drawn.values()})
+    unchanged = sum(result["unchanged"] for result in drawn.values())
+    return ReportResult(page=out / page.PAGE, drawn=len(drawn) - unchanged, unchanged=unchanged)
+
+
+def _refuse_foreign(out: Path) -> None:
+    """A report owns its page and ``files/``: a folder that has these of another origin is left alone."""
+    index, files = out / page.PAGE, out / page.FILES
+    if index.exists():
+        ours = _GENERATOR in index.read_text(encoding="utf-8", errors="replace")[:4000]
+    else:  # none, or a first report that was interrupted
+        ours = not files.exists() or all(len(entry.name) == KEY_LENGTH for entry in files.iterdir())
+    if not ours:
+        raise UsageError(
+            f"{out}: holds {index.name} or {files.name} that no report made; give another folder with --out"
+        )
+
+
+def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as plain values: text, int, float, and None where a number does not exist."""
+    columns = {str(name): _plain(frame[name]) for name in frame.columns}
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
+
+
+def _plain(column: pd.Series[Any]) -> list[Any]:
+    values = column.astype(object)
+    return [
+        value if isinstance(value, str) else value.item() if hasattr(value, "item") else value
+        for value in values.where(column.notna(), None)
+    ]
+
+
+def _by_scene(frame: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in _rows(frame):
+        found.setdefault(row["scene"], []).append(row)
+    return found
+
+
+def _blocks(residuals: pd.DataFrame) -> dict[str, list[list[float]]]:
+    """Residual blocks as ``[lr_x, lr_y, dx, dy, weight]`` by scene; blocks without a shift are left out."""
+    names = ["lr_x", "lr_y", "dx_hr_px", "dy_hr_px", "weight"]
+    known = residuals.dropna(subset=names)
+    return {str(scene): part[names].to_numpy().tolist() for scene, part in known.groupby("scene", sort=False)}

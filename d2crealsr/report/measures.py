@@ -1,0 +1,95 @@
+"""Numbers for the figures of one pair: joint histogram, illumination field, spectra, how much is clipped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d2crealsr.imaging import geometry
+
+if TYPE_CHECKING:
+    from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.types import Array, Crop, Photometry
+
+__all__ = ["SPECTRUM_BINS", "field_over", "histogram_picture", "joint_histogram", "mask_picture", "spectrum_ratio"]
+
+Float32 = NDArray[np.float32]
+
+SPECTRUM_BINS = 16
+"""Bins of spatial frequency between 0 and LR's Nyquist frequency, .5 cycles per LR px."""
+
+_HISTOGRAM_BINS = 64
+_HISTOGRAM_COLOUR = (58, 138, 200)
+_MASK_COLOUR = (214, 0, 147, 150)
+
+
+def joint_histogram(hr_luma: Float32, lr_luma: Float32) -> NDArray[np.int64]:
+    """How often HR's luma (columns) meets LR's (rows, from dark to bright), both on [0, 1]; unknown pixels left out."""
+    known = np.isfinite(hr_luma) & np.isfinite(lr_luma)
+    counts, _, _ = np.histogram2d(lr_luma[known], hr_luma[known], bins=_HISTOGRAM_BINS, range=((0, 1), (0, 1)))
+    return counts.astype(np.int64)
+
+
+def histogram_picture(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
+    """A joint histogram as RGBA, bright up and right; density is opacity, on a logarithmic scale."""
+    opacity = np.log1p(counts[::-1]) / max(float(np.log1p(counts.max(initial=0))), 1e-9)
+    picture = np.empty((*counts.shape, 4), np.uint8)
+    picture[..., :3] = _HISTOGRAM_COLOUR
+    picture[..., 3] = np.rint(255 * np.where(counts[::-1] > 0, 0.15 + 0.85 * opacity, 0))
+    return picture
+
+
+def mask_picture(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """A mask as RGBA to lie over a view: a colour where it is set, nothing elsewhere."""
+    picture = np.zeros((*mask.shape, 4), np.uint8)
+    picture[mask] = _MASK_COLOUR
+    return picture
+
+
+def field_over(crop: Crop, mapping: CaptureMapping, light: Photometry, shape: tuple[int, int]) -> Array:
+    """The illumination field over the crop, at ``shape`` (rows, columns) evenly spaced points."""
+    rows, columns = shape
+    x = crop.x + (np.arange(columns) + 0.5) * crop.width / columns - 0.5
+    y = crop.y + (np.arange(rows) + 0.5) * crop.height / rows - 0.5
+    p_hr = mapping.lr_to_hr(np.stack(np.meshgrid(x, y), axis=-1))
+    u, v = np.moveaxis(geometry.UnitFrame.of(mapping.hr_size).of_points(p_hr), -1, 0)
+    field: Array = 1 + light.field_x * u + light.field_y * v + light.field_r2 * (u**2 + v**2)
+    return field
+
+
+def spectrum_ratio(hr_luma: Float32, lr_luma: Float32, samples_per_lr_px: float) -> Array:
+    """Amplitude spectrum of HR over that of LR, by spatial frequency, (:data:`SPECTRUM_BINS`,).
+
+    Parameters
+    ----------
+    hr_luma, lr_luma : (H, W), (h, w) ndarray
+        Linear luminance of the same crop.
+    samples_per_lr_px : float
+        How much finer HR's grid is.
+
+    Notes
+    -----
+    Square root of the ratio of power spectral densities (Hann window, per LR px²), averaged over rings. LR is HR seen
+    through a wider blur: the ratio begins at 1 and rises with frequency by as much as super-resolution has to
+    restore, until LR's noise and aliasing take over.
+    """
+    hr, lr = _rings(hr_luma, samples_per_lr_px), _rings(lr_luma, 1)
+    ratio: Array = np.sqrt(np.divide(hr, lr, out=np.full_like(hr, np.nan), where=lr > 0))
+    return ratio
+
+
+def _rings(luma: Float32, samples: float) -> Array:
+    """Power spectral density averaged over rings of frequency, per LR px²."""
+    height, width = luma.shape
+    window = np.outer(np.hanning(height), np.hanning(width))
+    mean = float((luma * window).sum() / window.sum())
+    power = np.abs(np.fft.rfft2((luma - mean) * window)) ** 2 / (window**2).sum() / samples**2
+    fy, fx = np.fft.fftfreq(height, 1 / samples), np.fft.rfftfreq(width, 1 / samples)
+    ring = (np.hypot(fy[:, None], fx[None]) * 2 * SPECTRUM_BINS).astype(int)
+    inside = ring < SPECTRUM_BINS
+    total = np.bincount(ring[inside], power[inside], SPECTRUM_BINS)
+    count = np.bincount(ring[inside], minlength=SPECTRUM_BINS)
+    density: Array = np.divide(total, count, out=np.full(SPECTRUM_BINS, np.nan), where=count > 0)
+    return density

@@ -1,0 +1,159 @@
+"""What the pictures of one pair hold: LR and HR on one grid, their signed difference, at LR's resolution.
+
+Both are shown at the same sharpness and brightness, so that what differs is position (or content). The grid is the LR
+crop's, made finer by a whole number. Everything here is for looking at; nothing of it is published.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d2crealsr import opencv
+from d2crealsr.imaging import degrade, geometry, photometry, warp
+from d2crealsr.types import Size
+
+if TYPE_CHECKING:
+    from d2crealsr.imaging.degrade import LinearReduced
+    from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.types import Array, Crop, Image, Photometry
+
+__all__ = [
+    "DIFFERENCE_RANGE",
+    "HrLook",
+    "as_bytes",
+    "bounded",
+    "difference",
+    "grid",
+    "nominal_mapping",
+    "upsampled",
+    "zoom_of",
+]
+
+Float32 = NDArray[np.float32]
+Picture = NDArray[np.uint8]
+
+DIFFERENCE_RANGE = 0.1
+"""Difference of encoded luma, as a share of the full range, that has the strongest colour."""
+
+_BELOW, _EQUAL, _ABOVE = ((25.0, 95.0, 180.0), (243.0, 243.0, 240.0), (200.0, 85.0, 0.0))
+_OUTSIDE = 128
+_VIEW_WIDTH = 1000
+
+
+def zoom_of(crop: Crop, scale: int) -> int:
+    """How much finer than LR's grid a view is: as much as fits the view's width, at most the pair's scale."""
+    return max(1, min(max(scale, 2), _VIEW_WIDTH // max(crop.width, 1)))
+
+
+def grid(crop: Crop, zoom: int) -> Array:
+    """Positions in the LR capture of the pixels of a view, (zoom·height, zoom·width, 2)."""
+    size = Size(crop.width * zoom, crop.height * zoom)
+    return geometry.project(warp.grid_to_lr(crop, zoom), geometry.pixel_centres(size))
+
+
+def nominal_mapping(hr_size: Size, lr_size: Size, scale: int) -> CaptureMapping:
+    """What one would assume without registration: both frames centred on each other, HR ``scale`` times as fine."""
+    centre_hr, centre_lr = geometry.frame_centre(hr_size), geometry.frame_centre(lr_size)
+    H = np.diag([1 / scale, 1 / scale, 1.0])
+    H[:2, 2] = centre_lr - centre_hr / scale
+    return geometry.CaptureMapping(H_hr_to_lr=H, hr_size=hr_size, lr_size=lr_size)
+
+
+@dataclass(frozen=True)
+class HrLook:
+    """HR as LR would show it, wherever a mapping puts it.
+
+    Attributes
+    ----------
+    source : LinearReduced
+        HR, reduced, in linear light.
+    sigma_hr_px : float
+        Blur that brings it to LR's resolution.
+    light : Photometry
+        Brightness to apply; its ``tone`` encodes.
+    """
+
+    source: LinearReduced
+    sigma_hr_px: float
+    light: Photometry
+
+    @cached_property
+    def blurred(self) -> Float32:
+        """HR at LR's resolution, linear RGB."""
+        return self.source.blurred(self.source.rgb, self.sigma_hr_px)
+
+    def linear(self, mapping: CaptureMapping, p_lr: Array, *, sharp: bool = False, matched: bool = True) -> Float32:
+        """Linear RGB at positions (..., 2) of the LR capture, (..., 3); nan where HR does not reach."""
+        p_hr = mapping.lr_to_hr(p_lr)
+        seen = self.source.at(self.source.rgb if sharp else self.blurred, p_hr)
+        if matched:
+            x, y = np.moveaxis(geometry.UnitFrame.of(mapping.hr_size).of_points(p_hr), -1, 0)
+            light = self.light
+            field = 1 + light.field_x * x + light.field_y * y + light.field_r2 * (x**2 + y**2)
+            seen = seen * field[..., None].astype(np.float32) * np.array(light.gain, np.float32)
+            seen = seen + np.array(light.offset, np.float32)
+        inside = self.source.holds(p_hr, margin_hr_px=0)
+        return np.where(inside[..., None], seen, np.float32(np.nan))
+
+    def picture(self, mapping: CaptureMapping, p_lr: Array, *, sharp: bool = False) -> Picture:
+        """The same, encoded to 8 bits; grey where HR does not reach."""
+        linear = self.linear(mapping, p_lr, sharp=sharp)
+        outside = np.isnan(linear)
+        encoded = photometry.encode_clipped(np.where(outside, 0, linear), self.light.tone)
+        return np.where(outside, _OUTSIDE, np.rint(encoded * 255)).astype(np.uint8)
+
+    def luma(self, mapping: CaptureMapping, p_lr: Array, *, matched: bool = True) -> Float32:
+        """Encoded luma on [0, 1], (...); nan where HR does not reach."""
+        linear = self.linear(mapping, p_lr, matched=matched)
+        encoded = photometry.encode_clipped(np.nan_to_num(linear), self.light.tone) @ photometry.JPEG_LUMA
+        return np.where(np.isnan(linear).any(axis=-1), np.nan, encoded).astype(np.float32)
+
+
+def encoded_luma(image: Image) -> Float32:
+    """Luma of stored values on [0, 1], (H, W)."""
+    return (image / np.float32(np.iinfo(image.dtype).max)).astype(np.float32) @ photometry.JPEG_LUMA
+
+
+def difference(hr_luma: Float32, lr_luma: Float32, size: Size) -> Picture:
+    """HR minus LR in colours: blue where HR is darker, orange where it is brighter, near white where they agree.
+
+    Full colour at :data:`DIFFERENCE_RANGE`; grey where HR does not reach. Inputs are (h, w) on one grid.
+    """
+    apart = np.clip((hr_luma - lr_luma) / DIFFERENCE_RANGE, -1, 1)
+    unknown = np.isnan(apart)
+    apart = np.where(unknown, 0, apart)[..., None]
+    end = np.where(apart < 0, np.array(_BELOW), np.array(_ABOVE))
+    colours = np.array(_EQUAL) + np.abs(apart) * (end - np.array(_EQUAL))
+    colours[unknown] = _OUTSIDE
+    return opencv.resize(colours.astype(np.uint8), size, "linear").astype(np.uint8)
+
+
+def upsampled(lr: Image, zoom: int) -> Picture:
+    """LR as a view shows it: 8 bits, on a grid ``zoom`` times as fine, bicubic."""
+    picture = as_bytes(lr)
+    return picture if zoom == 1 else opencv.resize(picture, Size(lr.shape[1] * zoom, lr.shape[0] * zoom), "cubic")
+
+
+def as_bytes(image: Image) -> Picture:
+    """Stored values as 8 bits."""
+    return image if image.dtype == np.uint8 else np.rint(image / 257).astype(np.uint8)  # type: ignore[return-value]
+
+
+def bounded(picture: Picture, longest: int) -> Picture:
+    """A picture no longer than so many px on its longer side, averaged down."""
+    height, width = picture.shape[:2]
+    share = longest / max(height, width)
+    if share >= 1:
+        return picture
+    size = Size(max(1, round(width * share)), max(1, round(height * share)))
+    return opencv.resize(picture, size, "area").astype(np.uint8)
+
+
+def reduced(hr: Image, scale: int, tone: str) -> LinearReduced:
+    """HR in linear light at about twice LR's sampling, as registration sees it."""
+    return degrade.reduced(hr, scale, tone)
