@@ -105,12 +105,12 @@ def _data(rows: Sequence[Row], stages: Mapping[str, list[Row]], drawn: Mapping[s
     }
 
 
-def _thumbs(result: Row) -> list[str]:
-    """The pictures of a card: LR and HR alike, or else what captures there are."""
+def _thumbs(result: Row) -> list[tuple[str, str]]:
+    """The pictures of a card by name: LR and HR alike, or else what captures there are."""
     files, captures = result["files"], result["captures"]
     if "thumb_lr" in files:
-        return [files["thumb_lr"], files["thumb_hr"]]
-    return [captures[side]["file"] for side in ("lr", "hr") if side in captures]
+        return [("LR", files["thumb_lr"]), ("HR", files["thumb_hr"])]
+    return [(side.upper(), captures[side]["file"]) for side in ("lr", "hr") if side in captures]
 
 
 def _stage_residuals(stages: Sequence[Row]) -> list[list[Any]]:

@@ -29,7 +29,7 @@ FIGURES = {
     "compare": Explanation(
         "LR against HR blurred to LR's resolution and brought to its brightness, so that what differs is position.",
         "Nothing moves when you blink; edges go on across the checkerboard; the difference is white with grey noise.",
-        "Edges jump; lines break at the slider; edges are double in the difference, blue on one side, orange on the other.",
+        "Edges jump; lines break at the slider; edges in the difference are double, blue beside orange.",
         "Step through the stages: where it goes wrong first is the step to look at. Coloured patches without double "
         "edges are content: a hand, a reflection, a shadow.",
     ),
@@ -41,7 +41,7 @@ FIGURES = {
         "See the shape named above the field.",
     ),
     "photometry": Explanation(
-        "How often each HR brightness meets each LR brightness, before and after matching; clipped pixels are left out.",
+        "How often each HR brightness meets each LR brightness, before and after matching; without clipped pixels.",
         "After matching, one narrow line along the diagonal.",
         "A bent line: the tone curve is not what was assumed. Two lines: light changed in part of the picture. A wide "
         "band: misaligned or different content.",
@@ -126,6 +126,17 @@ REASONS = {
         "A capture is empty, truncated, damaged or of a kind that is not read.",
         "Copy it from the camera again, or export it as RGB of 8 or 16 bits.",
     ),
+    "unsupported_image": Fix(
+        "A capture is no RGB or grey picture of 8 or 16 bits.", "Export it as one opaque RGB picture of 8 or 16 bits."
+    ),
+    "colour_profile": Fix(
+        "A capture has a colour profile that cannot be left as it is.",
+        "Shoot or export sRGB; --convert-lr-profile converts LR's colours.",
+    ),
+    "too_large": Fix(
+        "A capture's header promises more pixels than are read.", "Check the file, or raise --max-megapixels."
+    ),
+    "hr_lr_swapped": Fix("HR is not found in LR, but LR is in HR.", "Exchange the two files."),
     "too_few_matches": Fix(
         "Too few matches agree on one plausible position.", "Check that both captures show one card, then reshoot."
     ),

@@ -26,12 +26,12 @@ const sheet = (() => {
   const value = (name, i) => columns.get(name)?.values[i];
 
   function card(pair) {
-    const pictures = pair.thumbs.map((file, n) => {
+    const pictures = pair.thumbs.map(([, file], n) => {
       const image = element("img", { alt: "", loading: "lazy", decoding: "async" });
       image[n ? "later" : "src"] = `files/${pair.key}/${file}`;
       return image;
     });
-    pair.which = element("span", { class: "which", "aria-hidden": "true" }, "LR");
+    pair.which = element("span", { class: "which", "aria-hidden": "true" }, pair.thumbs[0]?.[0]);
     const thumb = element("span", { class: "thumb" }, ...(pictures.length ? [...pictures, pair.which] : [element("span", { class: "none" }, "no picture")]));
     const p50 = value("residual_p50_hr_px", pair.i), p95 = value("residual_p95_hr_px", pair.i);
     pair.reasons = (value("reasons", pair.i) || "").split(";").filter(Boolean);
@@ -57,7 +57,7 @@ const sheet = (() => {
     for (const image of pair.link.querySelectorAll("img")) if (image.later) { image.loading = "eager"; image.src = image.later; image.later = ""; }
     if (pair.thumbs.length < 2) return;
     pair.link.classList.toggle("blinking", on);
-    pair.which.textContent = pair.link.classList.contains("blinking") ? "HR" : "LR";
+    pair.which.textContent = pair.thumbs[Number(pair.link.classList.contains("blinking"))][0];
   }
 
   function paint(pair) {
@@ -111,7 +111,7 @@ const sheet = (() => {
     byId("sheet").append(...shown.map((pair) => pair.item));
     for (const pair of shown) {
       const cell = sortBy && sortBy !== "mark" ? value(sortBy, pair.i) : undefined;
-      pair.extra.textContent = cell === undefined || ["scene", "status", "reasons"].includes(sortBy) ? "" : `${sortBy} ${typeof cell === "number" ? number(cell, 4) : cell ?? "–"}`;
+      pair.extra.textContent = cell === undefined || ["scene", "status", "reasons"].includes(sortBy) ? "" : `${sortBy} ${typeof cell === "number" ? (Number.isInteger(cell) ? String(cell) : number(cell, 4)) : cell ?? "–"}`;
       paint(pair);
     }
     byId("count").textContent = usable ? `${shown.length} of ${pairs.length} shown.` : `There is ${test}; all shown.`;

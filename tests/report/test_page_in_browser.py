@@ -1,0 +1,319 @@
+"""The report in headless Chromium, opened from disk with networking off: real keys, real clicks, the exported file."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from d2crealsr.build import build
+from d2crealsr.report import make_report
+from d2crealsr.settings import AlignSettings
+from d2crealsr.split import split
+from d2crealsr.store.decisions import read_decisions
+from d2crealsr.store.pairs import read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from playwright.sync_api import Page
+
+pytestmark = pytest.mark.browser
+
+HOSTILE = "<img src=x onerror=alert(1)>&"
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
+
+
+def layer(page: Page, name: str) -> bool:
+    """Whether one of the viewer's pictures is to be seen."""
+    return page.locator(f"[data-layer='{name}']").is_visible()
+
+
+def focused(page: Page) -> str:
+    """The name on the card that has the focus."""
+    return str(page.evaluate("document.activeElement.querySelector('.name')?.textContent ?? ''"))
+
+
+def inliers(page: Page) -> list[int]:
+    """What the cards say of the column they are sorted by."""
+    lines = page.locator("#sheet .line:last-child").all_inner_texts()
+    return [int(line.split()[1]) for line in lines if line.startswith("n_inliers") and "–" not in line]
+
+
+def exported(page: Page, folder: Path) -> Path:
+    with page.expect_download() as download:
+        page.click("#export")
+    download.value.save_as(folder / "decisions.csv")
+    return folder / "decisions.csv"
+
+
+def test_top_line_and_reasons(visit: Callable[..., Any]) -> None:
+    page = visit().page
+    assert page.title() == "4 of 8 pairs kept"
+    assert page.locator(".stat").first.inner_text().split() == ["Kept", "4", "of", "8"]
+    reasons = page.locator(".reasons tbody tr")
+    assert [row.split()[0] for row in reasons.all_inner_texts()][:2] == ["content_mismatch", "residual_too_large"]
+    page.get_by_role("button", name="Show pairs with low_texture").click()
+    assert page.locator("#count").inner_text() == "1 of 8 shown."
+
+
+def test_a_hostile_name_is_text(visit: Callable[..., Any]) -> None:
+    visited = visit()
+    assert HOSTILE in visited.shown()
+    assert visited.page.locator("img[src=x]").count() == 0
+    visited.open(HOSTILE)
+    assert visited.page.locator("#pair-title").inner_text() == HOSTILE
+    assert visited.page.locator("img[src=x]").count() == 0
+
+
+def test_worst_first_sort_by_any_column_and_filter(visit: Callable[..., Any]) -> None:
+    visited = visit()
+    page = visited.page
+    rank = {"failed": 0, "rejected": 1, "accepted": 2}
+    states = [rank[text] for text in page.locator("#sheet .tag").all_inner_texts()]
+    assert states == sorted(states)
+
+    page.select_option("#sort", "n_inliers")
+    numbers = [
+        int(t.split()[1])
+        for t in page.locator("#sheet .line:last-child").all_inner_texts()
+        if "inliers" in t and "–" not in t
+    ]
+    assert len(numbers) == 6
+    assert numbers == sorted(numbers, reverse=True)
+    page.click("#direction")
+    assert visited.shown()[:6] == visited.shown()[:6]
+    again = [
+        int(t.split()[1])
+        for t in page.locator("#sheet .line:last-child").all_inner_texts()
+        if "inliers" in t and "–" not in t
+    ]
+    assert again == sorted(numbers)
+
+    page.fill("#filter", "status=rejected residual_p95_hr_px>0")
+    assert sorted(visited.shown()) == ["dark 1", 'dark, "2"']
+    page.fill("#filter", "reasons ~ low and n_inliers != 5")
+    assert visited.shown() == ["flat"]
+    page.fill("#filter", "nonsense>1")
+    assert "no column nonsense" in page.locator("#count").inner_text()
+    page.fill("#filter", "")
+    page.get_by_role("button", name="Accepted").click()
+    assert sorted(visited.shown()) == sorted([HOSTILE, "001", "002", "003"])
+
+
+def test_keys_move_blink_and_mark_in_the_sheet(visit: Callable[..., Any]) -> None:
+    visited = visit()
+    page, names = visited.page, visited.shown()
+    page.locator("#direction").focus()
+    page.keyboard.press("Tab")  # marks' bar: load, clear, keys
+    while page.evaluate("!document.activeElement.classList.contains('pair-card')"):
+        page.keyboard.press("Tab")
+    assert focused(page) == names[0]
+    for key, place in (("ArrowRight", 1), ("ArrowRight", 2), ("ArrowLeft", 1), ("End", 7), ("Home", 0)):
+        page.keyboard.press(key)
+        assert focused(page) == names[place]
+    page.keyboard.press("ArrowDown")
+    tops = page.locator("#sheet li").evaluate_all("items => items.map((item) => item.offsetTop)")
+    assert focused(page) == names[next(i for i, top in enumerate(tops) if top > tops[0])]
+
+    page.keyboard.press("End")
+    card = page.locator(".pair-card:focus")
+    assert card.locator(".which").inner_text() == "LR"
+    page.keyboard.press("Space")
+    assert card.locator(".which").inner_text() == "HR"
+    page.keyboard.press("Space")
+    assert card.locator(".which").inner_text() == "LR"
+
+    page.keyboard.press("r")
+    assert "marked reject" in card.inner_text()
+    page.keyboard.press("a")
+    assert "marked accept" in card.inner_text()
+    page.keyboard.press("a")
+    assert "marked" not in card.inner_text()
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#pair-title")
+    assert page.locator("#pair-title").inner_text() == names[-1]
+    page.keyboard.press("Escape")
+    assert focused(page) == names[-1]
+
+
+def test_letters_can_be_turned_off(visit: Callable[..., Any]) -> None:
+    page = visit().page
+    page.click("summary >> nth=0")
+    page.uncheck("#letters")
+    page.locator(".pair-card").first.focus()
+    page.keyboard.press("r")
+    assert page.locator("#marked").inner_text() == "Marked: 0 accept, 0 reject."
+
+
+def test_pair_view(visit: Callable[..., Any]) -> None:
+    visited = visit()
+    page = visited.page
+    visited.open("001")
+    page.wait_for_function(
+        "[...document.querySelectorAll('#viewer img[src]')].every((i) => i.complete && i.naturalWidth)"
+    )
+    assert (layer(page, "LR"), layer(page, "HR")) == (True, False)
+    page.keyboard.press("Space")
+    assert layer(page, "HR")
+    assert page.locator("#showing").inner_text() == "HR, final, as published"
+    page.keyboard.press("Space")
+    assert not layer(page, "HR")
+
+    page.keyboard.press("s")
+    page.focus("#slider")
+    before = page.locator("[data-layer=HR]").evaluate("(e) => e.style.clipPath")
+    page.keyboard.press("ArrowRight")
+    assert page.locator("[data-layer=HR]").evaluate("(e) => e.style.clipPath") != before
+    page.get_by_role("button", name="Checkerboard").click()
+    assert "conic-gradient" in page.locator("[data-layer=HR]").evaluate("(e) => getComputedStyle(e).maskImage")
+    page.get_by_role("button", name="Difference").click()
+    assert layer(page, "difference")
+    page.get_by_role("button", name="Sharp HR").click()
+    assert layer(page, "sharp HR")
+    page.check("#clipped")
+    assert layer(page, "clipped")
+
+    page.locator("#viewer").focus()
+    page.keyboard.press("1")
+    assert page.get_by_role("radio", name="before alignment").is_checked()
+    source = page.locator("[data-layer=HR]").get_attribute("src")
+    page.get_by_role("radio", name="rough").check()
+    assert page.locator("[data-layer=HR]").get_attribute("src") != source
+
+    cross = page.locator(".crosshair")
+    left = cross.evaluate("(e) => e.style.left")
+    page.locator("#viewer").focus()
+    page.keyboard.press("Shift+ArrowRight")
+    assert cross.evaluate("(e) => parseFloat(e.style.left)") > float(left.removesuffix("%"))
+
+    field = page.locator("#field svg").get_attribute("aria-label")
+    assert field is not None
+    assert "Shape: random. Median" in field
+    assert page.locator("#field .arrow").count() == 20
+    assert page.locator(".histograms img").count() == 2
+    assert "1.100" in page.locator("#photometry table").inner_text()
+
+
+def test_arrows_go_from_pair_to_pair_and_the_rejected_says_why(visit: Callable[..., Any]) -> None:
+    visited = visit()
+    page, names = visited.page, visited.shown()
+    visited.open("dark 1")
+    assert "content_mismatch" in page.locator(".verdict").inner_text()
+    place = names.index("dark 1")
+    page.keyboard.press("ArrowRight")
+    page.wait_for_function(f"document.getElementById('pair-title').textContent === {names[place + 1]!r}")
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowLeft")
+    page.wait_for_function(f"document.getElementById('pair-title').textContent === {names[place - 1]!r}")
+    page.go_back()
+    page.wait_for_function("document.getElementById('pair-title').textContent === 'dark 1'")
+
+
+def test_a_point_of_a_plot_opens_its_pair(visit: Callable[..., Any]) -> None:
+    page = visit().page
+    point = page.locator("#plot-geometry .point").first
+    name = point.locator("title").text_content().split(":")[0]
+    point.click()
+    assert page.locator("#pair-title").inner_text() == name
+    says = page.locator("#plot-stages svg").get_attribute("aria-label")
+    assert "rough 2.4" in says
+
+
+def test_marks_survive_a_reload_and_come_back_from_the_file(visit: Callable[..., Any], tmp_path: Path) -> None:
+    visited = visit(accept_downloads=True)
+    page = visited.page
+    for scene, key, note in ((HOSTILE, "r", 'a "quoted", note'), ('dark, "2"', "a", ""), ("001", "a", "=1+1")):
+        visited.open(scene)
+        page.keyboard.press(key)
+        page.fill("#note", note)
+        page.click("#back")
+    page.reload()
+    assert page.locator("#marked").inner_text() == "Marked: 2 accept, 1 reject."
+    file = exported(page, tmp_path)
+    assert read_decisions(file) == {HOSTILE: "reject", 'dark, "2"': "accept", "001": "accept"}
+    rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))))
+    assert {row["scene"]: row["note"] for row in rows}[HOSTILE] == 'a "quoted", note'
+
+    other = visit().page
+    assert other.locator("#marked").inner_text() == "Marked: 0 accept, 0 reject."
+    other.set_input_files("#import-file", file)
+    other.wait_for_function("document.getElementById('marked').textContent.startsWith('3 marks read')")
+    assert other.locator(".marked-accept").count() == 2
+
+
+def test_exported_marks_reach_split_and_align(
+    visit: Callable[..., Any], pairs: Path, aligner: Callable[..., Any], tmp_path: Path
+) -> None:
+    visited = visit(make_report(pairs).page, accept_downloads=True)
+    page = visited.page
+    for scene, key in (("002", "r"), ('dark, "2"', "a")):
+        page.locator(".pair-card", has=page.get_by_text(scene, exact=True)).focus()
+        page.keyboard.press(key)
+    file = exported(page, tmp_path)
+    split(pairs, test=1, decisions=file)
+    manifest = read_manifest(pairs).set_index("scene")
+    assert manifest.loc["002", "split"] == ""
+    assert set(manifest.loc[[HOSTILE, "001", "003"], "split"]) == {"train", "test"}
+    build(pairs.parent / "raw", pairs, settings=AlignSettings(scale=4), accept=file, align=aligner)
+    manifest = read_manifest(pairs).set_index("scene")
+    assert tuple(manifest.loc['dark, "2"', ["status", "accepted_by"]]) == ("accepted", "reviewer")
+    assert manifest.loc["dark 1", "status"] == "rejected"
+
+
+def test_missing_files_are_said(visit: Callable[..., Any], pairs: Path) -> None:
+    import shutil
+
+    page_path = make_report(pairs).page
+    shutil.rmtree(page_path.parent / "files")
+    visited = visit(page_path)
+    visited.page.locator(".pair-card").first.click()
+    visited.page.get_by_text("The pictures of this pair are missing").wait_for()
+    assert any("ERR_FILE_NOT_FOUND" in fault for fault in visited.faults)
+    visited.faults.clear()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("device", [{}, PHONE], ids=["desk", "phone"])
+def test_axe_finds_nothing(visit: Callable[..., Any], scheme: str, device: dict[str, Any]) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    visited = visit(color_scheme=scheme, **device)
+    page = visited.page
+    page.locator(".pair-card").first.focus()
+    page.keyboard.press("a")
+    page.click("summary >> nth=0")
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+    for scene in ("001", "dark 1", "flat"):
+        visited.open(scene)
+        page.get_by_text("Show the manifest").click()
+        found = axe.Axe().run(page)
+        assert found.violations_count == 0, found.generate_report()
+        assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+        page.keyboard.press("Escape")
+
+
+def test_colours_follow_the_choice(visit: Callable[..., Any]) -> None:
+    page = visit(color_scheme="light").page
+    paper = "getComputedStyle(document.body).backgroundColor"
+    light = page.evaluate(paper)
+    page.select_option("#theme", "dark")
+    assert page.evaluate(paper) != light
+    page.reload()
+    assert page.evaluate(paper) != light
+
+
+def test_thirty_pairs_load_pictures_as_they_come_into_view(
+    visit: Callable[..., Any], new_pairs: Callable[..., Path], tmp_path: Path
+) -> None:
+    page_path = make_report(new_pairs(tmp_path, {f"{n:03d}": "" for n in range(30)})).page
+    visited = visit(page_path, viewport={"width": 400, "height": 500})
+    visited.page.wait_for_load_state()
+    loaded = "[...document.querySelectorAll('#sheet img')].filter((i) => i.complete && i.naturalWidth).length"
+    visited.page.wait_for_function(f"{loaded} > 0")
+    assert visited.page.evaluate(loaded) < 30
+    assert not any("pair.js" in url for url in visited.requests)
