@@ -136,6 +136,11 @@ REASONS = {
     "too_large": Fix(
         "A capture's header promises more pixels than are read.", "Check the file, or raise --max-megapixels."
     ),
+    "too_small": Fix("A capture is smaller than what can be aligned.", "Shoot it whole, at the camera's full size."),
+    "out_of_memory": Fix("The scene needs more memory than there is.", "Run again with fewer --jobs."),
+    "worker_died": Fix(
+        "The scene's worker process was killed, mostly because memory ran out.", "Run again with fewer --jobs."
+    ),
     "hr_lr_swapped": Fix("HR is not found in LR, but LR is in HR.", "Exchange the two files."),
     "too_few_matches": Fix(
         "Too few matches agree on one plausible position.", "Check that both captures show one card, then reshoot."
