@@ -135,9 +135,11 @@ def train(data: Path, out: Path | None, preset_name: str | None, config_file: Pa
 
     out = out or Path("runs") / (preset_name or "paper")
     run_options = {name: options.pop(name) for name in ("stage", "device", "cache", "weights", "tensorboard")}
+    command = ("d2c", *sys.argv[1:])
     model, settings = _resolve(data, out, preset_name, config_file, options)
+    request = Request(data=data, out=out, model=model, train=settings, command=command, **run_options)
     with Interrupts() as interrupts:
-        run(Request(data=data, out=out, model=model, train=settings, **run_options), ConsoleReporter(), interrupts)
+        run(request, ConsoleReporter(), interrupts)
     click.echo(f"{out / 'last.safetensors'}")
 
 
@@ -243,6 +245,21 @@ def _box(text: str | None) -> Any:
         return Box(*(int(part) for part in text.split(",")))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"box: got {text!r}, expected four whole numbers x,y,width,height in LR px") from error
+
+
+@cli.command()
+@click.argument("run", type=FILE)
+@click.option("--data", type=FILE, help="The pairs.  [default: where they were when the run was started]")
+@click.option("--out", type=FILE, help="Folder of the report.  [default: RUN/report]")
+@click.option("--scenes", type=click.IntRange(min=0), default=4, show_default=True, help="Validation scenes to show.")
+@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@_one_line_errors
+def report(run: Path, data: Path | None, out: Path | None, scenes: int, device: str) -> None:
+    """Make a page of curves, example crops and settings of RUN, the folder of a run; also while it trains."""
+    from d2c.console import ConsoleReporter
+    from d2c.report import report as make
+
+    click.echo(str(make(run, out=out, data=data, scenes=scenes, device=device, reporter=ConsoleReporter())))
 
 
 @cli.command()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import io
+import json
 import pickle
+import platform
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -16,7 +19,7 @@ from d2c.errors import CheckpointError, ConfigError
 from d2crealsr.store import files, lock_folder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
 __all__ = ["RunFolder"]
@@ -34,6 +37,7 @@ class RunFolder:
         self.last = path / "last.safetensors"
         self.best = path / "best.safetensors"
         self.state = path / "state" / "state.pt"
+        self.started = path / "state" / "started.json"
         self.figures = path / "figures"
         self.cache = path / "cache"
         self.tensorboard = path / "tensorboard"
@@ -75,6 +79,13 @@ class RunFolder:
                         f"{self.path}: its run has {table}.{name} = {before}, now it is {value}; "
                         "use the same settings to go on, or another --out"
                     )
+
+    def note_start(self, *, data: Path, device: str, command: Sequence[str]) -> None:
+        """Record what the report tells of a run and its weights do not depend on; no date, so that reruns are equal."""
+        versions = {"python": platform.python_version()}
+        versions |= {name: version(name) for name in ("d2crealsr", "torch", "numpy")}
+        noted = {"command": list(command), "data": str(data.absolute()), "device": device, "versions": versions}
+        files.write_text(self.started, json.dumps(noted, indent=2, ensure_ascii=False) + "\n")
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """Write the training state: numbers, tensors, lists and dictionaries of them."""

@@ -35,7 +35,7 @@ from d2c.stages import make_stage
 from d2c.validation import hold_out
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from d2c.engine import World
     from d2c.layouts import Pair
 
-__all__ = ["Request", "StageChoice", "train"]
+__all__ = ["Request", "StageChoice", "fingerprint", "train"]
 
 StageChoice: TypeAlias = Literal["1", "2", "both"]
 
@@ -71,6 +71,8 @@ class Request:
     weights: Path | None = None
     """A checkpoint to start from, instead of random weights."""
     tensorboard: bool = False
+    command: tuple[str, ...] = ()
+    """What was typed, for the run's report."""
 
 
 def train(request: Request, reporter: Reporter | None = None, interrupts: Interrupts | None = None) -> D2CSR:
@@ -111,10 +113,12 @@ class _Training:
         self.source = CropSource(pairs=_pixels(chosen, mapped), scale=request.model.scale, config=self.config)
         self.validation = _pixels(held_out, mapped)
         facts = {
-            "data": _fingerprint(chosen, held_out, mapped),
+            "data": fingerprint(chosen, held_out, {path: digest for path, (digest, _) in mapped.items()}),
             "weights": "random" if request.weights is None else checkpoint.digest(request.weights),
         }
         folder.settle(request.model, self.config, facts, write=here.leads)
+        if here.leads:
+            folder.note_start(data=request.data, device=str(here.device), command=request.command)
         here.barrier()
         folder.settle(request.model, self.config, facts, write=False)
         self.model = self._initial_model().to(here.device)
@@ -332,10 +336,13 @@ def _pixels(pairs: Sequence[Pair], mapped: dict[Path, Any]) -> list[PixelPair]:
     return [PixelPair(pair.name, mapped[pair.lr][1], mapped[pair.hr][1]) for pair in pairs]
 
 
-def _fingerprint(chosen: Sequence[Pair], held_out: Sequence[Pair], mapped: dict[Path, Any]) -> str:
-    """SHA-256 over the names, parts and contents of the pairs: what training sees of a dataset."""
+def fingerprint(chosen: Sequence[Pair], held_out: Sequence[Pair], digests: Mapping[Path, str]) -> str:
+    """SHA-256 over the names, parts and contents of the pairs: what training sees of a dataset.
+
+    ``digests`` are the SHA-256 of the image files.
+    """
     lines = [
-        f"{part} {pair.name} {mapped[pair.lr][0]} {mapped[pair.hr][0]}"
+        f"{part} {pair.name} {digests[pair.lr]} {digests[pair.hr]}"
         for part, pairs in (("train", chosen), ("validation", held_out))
         for pair in pairs
     ]

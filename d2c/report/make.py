@@ -1,0 +1,182 @@
+"""Make a run's report from its folder: the log, the settings, the last checkpoint, and some scenes of the data."""
+
+from __future__ import annotations
+
+import json
+import math
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from d2c import checkpoint, toml
+from d2c.config import TrainConfig
+from d2c.errors import ConfigError
+from d2c.evaluate import FilePairs
+from d2c.infer import pick_device
+from d2c.layouts import find_pairs, with_split
+from d2c.report.crops import make_example
+from d2c.report.curves import figures, read_log
+from d2c.reporter import Reporter
+from d2c.runfolder import RunFolder
+from d2c.train import fingerprint
+from d2c.validation import hold_out
+from d2crealsr.store import D2CRealSRError, files, page
+
+if TYPE_CHECKING:
+    from d2c.layouts import Pair
+    from d2c.report.crops import Example
+    from d2c.report.curves import Log
+
+__all__ = ["report"]
+
+
+def report(
+    run: Path,
+    *,
+    out: Path | None = None,
+    data: Path | None = None,
+    scenes: int = 4,
+    device: str = "auto",
+    reporter: Reporter | None = None,
+) -> Path:
+    """Write the report of a run, which may still be training: what is there at this moment is shown.
+
+    Parameters
+    ----------
+    run : Path
+        The run's folder.
+    out : Path, optional
+        Folder of the report; by default ``report`` in the run's folder.
+    data : Path, optional
+        The pairs; by default where they were when the run was started. Without them there are no example crops, and
+        the page says so.
+    scenes : int
+        How many scenes of the validation part are shown; 0 for none.
+    device : str
+        Where the model runs.
+
+    Returns
+    -------
+    Path
+        The page.
+
+    Raises
+    ------
+    ConfigError
+        When the folder holds no run.
+    """
+    folder, out = RunFolder(run), out or run / "report"
+    if not folder.config.exists():
+        raise ConfigError(f"{run}: no config.toml, so no run; give the folder that d2c train made with --out")
+    settings, log, started = toml.read(folder.config), read_log(folder.log), _started(folder)
+    where = data or (Path(started["data"]) if started.get("data") else None)
+    examples, notes = _examples(folder, settings, where, scenes, device, out, reporter or Reporter())
+    if not log.rows:
+        notes.insert(0, "The log has no rows yet: training has just begun, or was stopped before its first row.")
+    html = page.render(
+        "d2c.report",
+        "run.html.j2",
+        name=run.resolve().name,
+        figures=figures(log),
+        stats=_stats(log, settings),
+        trained=_trained(folder),
+        examples=examples,
+        notes=notes,
+        command=shlex.join(started.get("command", [])),
+        facts=_facts(settings, started),
+        again=shlex.join(["d2c", "report", str(run), *(["--data", str(data)] if data else [])]),
+    )
+    shown = {panel.file for example in examples for panel in (*example.pictures, *example.weights)}
+    page.publish(out, html, shown)
+    return out / page.PAGE
+
+
+def _started(folder: RunFolder) -> dict[str, Any]:
+    """What was noted when training was started; nothing for runs of older versions."""
+    try:
+        noted = json.loads(folder.started.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return noted if isinstance(noted, dict) else {}
+
+
+def _stats(log: Log, settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    """The top line: where the run stands and what it is worth."""
+    newest = log.rows[-1] if log.rows else {}
+    values = {method: log.last(f"val_psnr_db_{method}") for method in ("bicubic", "mean", "fused", "oracle")}
+    stage = int(newest.get("stage", 0))
+    steps = settings.get("train", {}).get("steps" if stage == 1 else "steps_convergence", 0)
+    return {
+        "stage": stage,
+        "step": int(newest.get("step", 0)),
+        "steps": steps,
+        "loss": newest.get("total", math.nan),
+        **values,
+        "over_bicubic": values["fused"] - values["bicubic"],
+        "over_mean": values["fused"] - values["mean"],
+        "best": max((value for _, value in log.curve("val_psnr_db_fused")), default=math.nan),
+    }
+
+
+def _trained(folder: RunFolder) -> str:
+    """Which checkpoint the crops are of, in words; empty where there is none."""
+    if not folder.last.exists():
+        return ""
+    notes = checkpoint.provenance(folder.last)
+    return f"stage {notes['stage']}, step {notes['step']}" if "stage" in notes else "no stage noted"
+
+
+def _examples(
+    folder: RunFolder,
+    settings: dict[str, dict[str, Any]],
+    data: Path | None,
+    count: int,
+    device: str,
+    out: Path,
+    reporter: Reporter,
+) -> tuple[list[Example], list[str]]:
+    """Example crops, and a line for everything that stands in their way."""
+    if count == 0:
+        return [], ["No example crops were asked for (--scenes 0)."]
+    if data is None:
+        return [], ["No example crops: the run does not say where its data are. Give them with --data."]
+    if not folder.last.exists():
+        return [], ["No example crops yet: there is no checkpoint. It comes with the first saved state."]
+    examples: list[Example] = []
+    notes: list[str] = []
+    try:
+        model = checkpoint.load(folder.last, device=pick_device(device))
+        pairs, note = _shown(data, settings, model.config.scale)
+        notes += [note] if note else []
+        chosen = FilePairs(pairs[:count])
+        reporter.start("example crops", len(chosen))
+        for place, pair in enumerate(chosen, start=1):
+            examples.append(make_example(model, pair, out / page.FILES, f"scene-{place}"))
+            reporter.step(place)
+        reporter.finish()
+    except D2CRealSRError as error:
+        notes.append(f"Example crops are left out: {error}.")
+    return examples, notes
+
+
+def _shown(data: Path, settings: dict[str, dict[str, Any]], scale: int) -> tuple[list[Pair], str]:
+    """The scenes kept for validation, and what the reader has to know of them."""
+    train = toml.from_table(TrainConfig, settings.get("train", {}), TrainConfig(), "config.toml")
+    pairs = with_split(find_pairs(data, scale=scale), "train", data)
+    kept, held_out = hold_out(pairs, train.validation)
+    digests = {path: files.sha256_of(path) for pair in pairs for path in (pair.lr, pair.hr)}
+    if fingerprint(kept, held_out, digests) != settings.get("data", {}).get("data"):
+        return held_out or kept, (
+            f"The pairs in {data} are not those of the run: scenes shown below may have been trained on."
+        )
+    if not held_out:
+        return kept, "The run kept no scenes for validation: those shown below were trained on."
+    return held_out, ""
+
+
+def _facts(settings: dict[str, dict[str, Any]], started: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
+    """What the run was made with: tables of names and values."""
+    tables = {name: [(key, str(value)) for key, value in table.items()] for name, table in settings.items()}
+    versions = [(name, str(value)) for name, value in started.get("versions", {}).items()]
+    made = [("data", str(started["data"])), ("device", str(started["device"]))] if "data" in started else []
+    return {"run": [*made, *versions]} | tables if made or versions else tables

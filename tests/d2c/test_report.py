@@ -1,0 +1,206 @@
+"""A run's report: what it reads while the run may still be going on, what it shows, and how it looks to a browser."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import PIL.Image
+import pytest
+from click.testing import CliRunner
+
+from d2c.cli import cli
+from d2c.report.charts import Series, draw, ticks
+from d2c.report.crops import busiest, heat
+from d2c.report.curves import figures, read_log
+
+jinja2 = pytest.importorskip("jinja2")
+
+QUICK = ["--preset", "tiny", "--patch", "8", "--batch", "2", "--features", "6", "--device", "cpu"]
+QUICK += ["--steps", "4", "--steps-convergence", "2", "--log-every", "1", "--validate-every", "2"]
+
+
+def command(*arguments):
+    return CliRunner().invoke(cli, [str(a) for a in arguments])
+
+
+@pytest.fixture(scope="module")
+def trained(pairs, tmp_path_factory):
+    out = tmp_path_factory.mktemp("report") / "run <i>&"
+    result = command("train", "--data", pairs, "--out", out, *QUICK)
+    assert result.exit_code == 0, result.output
+    return out
+
+
+@pytest.fixture
+def run(trained, tmp_path):
+    return shutil.copytree(trained, tmp_path / trained.name)
+
+
+class Page(HTMLParser):
+    """Headings, notes and pictures of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.pictures, self.texts, self.inside = [], {"h1": [], "h3": [], "p": []}, None
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attributes):
+        if tag == "img":
+            self.pictures.append(dict(attributes))
+        if tag in self.texts:
+            self.inside = tag
+            self.texts[tag].append("")
+
+    def handle_endtag(self, tag):
+        if tag == self.inside:
+            self.inside = None
+
+    def handle_data(self, data):
+        if self.inside:
+            self.texts[self.inside][-1] += data
+
+
+def made(run, *options):
+    result = command("report", run, "--device", "cpu", *options)
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"{run / 'report' / 'index.html'}\n"
+    return Page(run / "report" / "index.html")
+
+
+def test_the_page_has_every_chart_and_the_crops_of_validation_scenes(run, pairs):
+    page = made(run, "--scenes", "1")
+    assert page.texts["h1"] == ["Training run run <i>&"]
+    charts = ["Quality on the validation scenes", "What fusing is worth", "Structural similarity", "Loss and its terms"]
+    assert page.texts["h3"][:5] == [*charts, "Learning rate"]
+    scene = page.texts["h3"][5]
+    assert scene in {"001", "002", "003", "004", "005"}
+    methods = ["bicubic", *(f"branch-{k}" for k in (1, 2, 3, 4)), "mean", "fused", "oracle"]
+    labels = ["lr", *methods, "hr", *(f"weight-{k}" for k in (1, 2, 3, 4))]
+    assert [picture["src"] for picture in page.pictures] == [f"files/scene-1-{label}.png" for label in labels]
+    assert all(f"of scene {scene}" in picture["alt"] for picture in page.pictures)
+    folder = run / "report"
+    shown = {picture["src"]: np.asarray(PIL.Image.open(folder / picture["src"])) for picture in page.pictures}
+    lr = np.asarray(PIL.Image.open(pairs / "lr" / f"{scene}.png"))
+    np.testing.assert_array_equal(shown["files/scene-1-lr.png"], lr[:20, :20])  # all of its 24×20 px that is square
+    assert {image.shape for name, image in shown.items() if not name.endswith("-lr.png")} == {(40, 40, 3)}
+    assert sorted(path.name for path in (folder / "files").iterdir()) == sorted(name[6:] for name in shown)
+
+
+def test_what_the_run_was_started_with_is_noted(run, pairs):
+    noted = json.loads((run / "state" / "started.json").read_text())
+    assert noted["data"] == str(pairs)
+    assert noted["command"][0] == "d2c"
+    assert {"python", "torch", "numpy", "d2crealsr"} == set(noted["versions"])
+    text = (made(run), run / "report" / "index.html")[1].read_text()
+    assert noted["versions"]["torch"] in text
+
+
+def test_a_run_that_has_just_begun_and_one_in_the_middle_of_a_row(run):
+    whole = (run / "log.csv").read_text()
+    (run / "log.csv").write_text(whole[: whole.rindex("\n", 0, -1) + 12])  # the last row is being written
+    log = read_log(run / "log.csv")
+    assert len(log.rows) == whole.count("\n") - 2
+    made(run, "--scenes", "0")
+    (run / "log.csv").unlink()
+    (run / "last.safetensors").unlink()
+    page = made(run)
+    notes = [text for text in page.texts["p"] if text.startswith(("The log has no rows yet", "No example crops yet"))]
+    assert len(notes) == 2
+    assert page.pictures == []
+    assert not list((run / "report" / "files").iterdir())
+    (run / "config.toml").unlink()
+    result = command("report", run)
+    assert result.exit_code == 2
+    assert "no config.toml, so no run" in result.stderr
+
+
+def test_without_the_data_or_with_others_it_says_so(run, pairs, make_pairs, tmp_path):
+    page = made(run, "--data", tmp_path / "nowhere")
+    assert any("Example crops are left out" in text and "nowhere" in text for text in page.texts["p"])
+    other = make_pairs(tmp_path / "other", seed=1)
+    page = made(run, "--data", other, "--scenes", "1")
+    assert any("are not those of the run" in text for text in page.texts["p"])
+    assert page.pictures
+    (run / "state" / "started.json").unlink()
+    page = made(run)
+    assert any("does not say where its data are" in text for text in page.texts["p"])
+    page = made(run, "--data", pairs, "--scenes", "1")
+    assert not any("not those of the run" in text for text in page.texts["p"])
+
+
+def test_curves_count_steps_over_both_stages(run):
+    log = read_log(run / "log.csv")
+    assert log.stage_two_at == 4
+    assert [at for at, _ in log.curve("total")] == [1, 2, 3, 4, 5, 6]
+    assert [at for at, _ in log.curve("val_psnr_db_fused")] == [2, 4, 6]
+    gain = next(figure for figure in figures(log) if figure.id == "gain").chart
+    assert [line.name for line in gain.lines] == ["fused − mean", "best branch − mean"]
+    assert gain.lines[0].last == pytest.approx(log.last("val_psnr_db_fused") - log.last("val_psnr_db_mean"))
+    assert gain.marks == [(pytest.approx(gain.left + 4 / 6 * (gain.right - gain.left), abs=0.1), "stage 2")]
+
+
+def test_a_chart_puts_points_where_their_values_are():
+    points = [(0, 1), (50, math.nan), (100, 100)]
+    chart = draw([Series(name="a", points=points, colour=1)], x_label="x", y_label="y", logarithmic=True)
+    assert chart is not None
+    (x0, y0), (x1, y1) = (tuple(map(float, pair.split(","))) for pair in chart.lines[0].path[1:].split("L"))
+    assert (x0, x1) == (chart.left, chart.right)
+    at = {tick.text: tick.at for tick in chart.y_ticks}
+    assert (y0, y1) == (at["1"], at["100"])
+    assert at["10"] == pytest.approx((y0 + y1) / 2, abs=0.1)
+    assert draw([Series(name="a", points=[(1, -1)], colour=1)], x_label="", y_label="", logarithmic=True) is None
+    level = draw([Series(name="a", points=[(1, 5.0), (2, 5.0)], colour=1)], x_label="", y_label="")
+    assert level is not None
+    assert level.y_ticks
+
+
+@pytest.mark.parametrize(("low", "high"), [(0, 650), (-0.1, 0.2), (25.93, 25.94), (1e-7, 9e-7)])
+def test_ticks_are_round_and_lie_inside(low, high):
+    found = ticks(low, high)
+    assert 3 <= len(found) <= 8
+    assert all(low - 1e-12 <= tick <= high + 1e-12 for tick in found)
+    assert all(len(f"{tick:.6g}".lstrip("-").replace(".", "").strip("0")) <= 4 for tick in found)
+
+
+def test_the_busiest_square_lies_on_the_detail_and_in_the_image():
+    lr = np.full((60, 90, 3), 100, dtype=np.uint8)
+    lr[40:58, 5:23] = np.random.default_rng(0).integers(0, 256, (18, 18, 3))
+    box = busiest(lr, 20)
+    assert (box.width, box.height) == (20, 20)
+    assert 3 <= box.x <= 5
+    assert 38 <= box.y <= 40
+    assert tuple(busiest(lr[:10, :12], 20))[2:] == (10, 10)
+    assert heat(np.array([[-1.0, 0, 1, 2]])).tolist() == [[[0, 34, 78]] * 2 + [[254, 232, 56]] * 2]
+
+
+@pytest.mark.browser
+@pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
+def test_the_page_in_a_browser_without_a_network(run, width, scheme):
+    sync_api = pytest.importorskip("playwright.sync_api")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    program = shutil.which("chromium")
+    if program is None:
+        pytest.skip("no chromium: apt-get install chromium")
+    made(run)
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        options = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme, "offline": True}
+        page = browser.new_page(**options)
+        said = []
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.goto((run / "report" / "index.html").as_uri())
+        page.evaluate("document.querySelectorAll('img').forEach((image) => { image.loading = 'eager'; })")
+        page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth)")
+        violations = axe.Axe().run(page).response["violations"]
+        assert [(found["id"], found["nodes"][0]["html"]) for found in violations] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert page.evaluate("document.documentElement.dataset.theme") == scheme
+        drawn = "getComputedStyle(document.querySelector('.swatch .curve')).stroke"
+        assert page.evaluate(drawn) not in ("none", "rgb(0, 0, 0)")
+        assert said == []
+        browser.close()
