@@ -89,10 +89,12 @@ def sample_with_derivatives(image: Float32, factor: int, p_hr: Array) -> tuple[F
     x, y = np.ascontiguousarray(grid[..., 0]), np.ascontiguousarray(grid[..., 1])
     value, right, left = (opencv.remap(image, x + step, y) for step in (np.float32(0), np.float32(1), np.float32(-1)))
     below, above = (opencv.remap(image, x, y + step) for step in (np.float32(1), np.float32(-1)))
-    per_px = np.float32(1 / factor)
-    dx, dy = (right - left) * (per_px / 2), (below - above) * (per_px / 2)
-    laplacian = (right + left + below + above - 4 * value) * per_px**2
-    return value, cast("Float32", dx), cast("Float32", dy), cast("Float32", laplacian)
+    dx, dy = cast("Float32", right - left), cast("Float32", below - above)
+    laplacian = right + left + below + above - 4 * value
+    dx *= 1 / (2 * factor)
+    dy *= 1 / (2 * factor)
+    laplacian *= 1 / factor**2
+    return value, dx, dy, laplacian
 
 
 def reduced(hr: Image, scale: int, tone: str) -> LinearReduced:

@@ -34,6 +34,10 @@ _DIFFERENCE_PER_CONTRAST = 0.5
 share of the contrast around (a standard deviation): how a camera sharpens or blurs edges is not content."""
 
 
+_STRIP_ROWS = 32
+"""Rows of a look that are made at a time: they stay in the processor's cache."""
+
+
 def _around(image: Float32) -> Float32:
     return opencv.blur(image, _DIFFERENCE_BLUR_LR_PX)
 
@@ -58,14 +62,20 @@ class Look:
     @classmethod
     def of(cls, hr: LinearReduced, sigma_hr_px: float, light: Brightness, tone: str) -> Look:
         """Blur HR in linear light, bring it to LR's brightness, encode it."""
-        linear = hr.blurred(hr.rgb, sigma_hr_px) * np.array(light.gain, np.float32)
-        if any(light.field):
-            size = Size(hr.luma.shape[1], hr.luma.shape[0])
-            x, y = np.moveaxis(geometry.UnitFrame.of(size).of_points(geometry.pixel_centres(size)), -1, 0)
+        blurred = hr.blurred(hr.rgb, sigma_hr_px)
+        gain, offset = np.array(light.gain, np.float32), np.array(light.offset, np.float32)
+        height, width = hr.luma.shape
+        unit = geometry.UnitFrame.of(Size(width, height))
+        across = unit.of_points(geometry.pixel_centres(Size(width, 1)))[..., 0].astype(np.float32)
+        down = unit.of_points(geometry.pixel_centres(Size(1, height)))[..., 1].astype(np.float32)
+        luma = np.empty(hr.luma.shape, np.float32)
+        for top in range(0, len(luma), _STRIP_ROWS):
+            rows = slice(top, top + _STRIP_ROWS)
+            x, y = across, down[rows]
             field = 1 + light.field[0] * x + light.field[1] * y + light.field[2] * (x**2 + y**2)
-            linear *= field.astype(np.float32)[..., None]
-        linear += np.array(light.offset, np.float32)
-        return cls(photometry.encode_clipped(linear, tone) @ photometry.JPEG_LUMA, hr.factor, sigma_hr_px)
+            linear = blurred[rows] * (field[..., None] * gain) + offset
+            luma[rows] = photometry.encode_clipped(linear, tone) @ photometry.JPEG_LUMA
+        return cls(luma, hr.factor, sigma_hr_px)
 
     def through(self, mapping: CaptureMapping, p_lr: Array) -> Float32:
         """What LR should show at positions (..., 2) if the mapping is right."""
