@@ -211,6 +211,9 @@ def evaluate(
 @click.option("--save-weights", is_flag=True, help="Draw the weight maps.")
 @click.option("--box", metavar="X,Y,W,H", help="Draw this patch (LR px): LR, bicubic, branches, fused, HR.")
 @click.option("--hr", type=FILE, help="HR image of the patch figure; with one file only.")
+@click.option("--max-memory", metavar="SIZE", help="Take no more, such as 2GB; the program's own .4 GB come on top.")
+@click.option("--spill", type=FILE, help="Folder of temporary files, where memory is short.  [default: OUT]")
+@click.option("--plan", "plan_only", is_flag=True, help="Print memory, disk and time it would take; write nothing.")
 @_one_line_errors
 def upscale(
     files: tuple[Path, ...],
@@ -221,18 +224,31 @@ def upscale(
     save_weights: bool,
     box: str | None,
     hr: Path | None,
+    max_memory: str | None,
+    spill: Path | None,
+    plan_only: bool,
 ) -> None:
-    """Upscale image FILES whole; depth, transparency and orientation are kept."""
+    """Upscale image FILES; depth, transparency and orientation are kept.
+
+    What does not fit into memory is worked on in strips, and feature maps go to temporary files: the result is the
+    same. A result of more than 2^30 pixels becomes a BigTIFF, NAME_xSCALE.tif.
+    """
     from d2c.checkpoint import load
-    from d2c.console import ConsoleReporter
+    from d2c.console import ConsoleReporter, plan_table
     from d2c.infer import pick_device
-    from d2c.upscale import Figures, upscale_files
+    from d2c.plan import parse_size
+    from d2c.upscale import Figures, Limits, plan_files, seconds_of, upscale_files
 
     if hr is not None and (len(files) != 1 or box is None):
         raise ConfigError(f"hr: got {len(files)} files, expected one and a --box to draw")
     wanted = Figures(branches=save_branches, weights=save_weights, box=_box(box), hr=hr)
     model = load(checkpoint, device=pick_device(device))
-    for path in upscale_files(model, files, out, wanted, ConsoleReporter()):
+    limits = Limits(max_memory=None if max_memory is None else parse_size(max_memory), spill=spill)
+    if plan_only:
+        jobs = plan_files(model, files, out, wanted, limits)
+        click.echo(plan_table([(job.source.name, job.plan, seconds_of(model, job.plan)) for job in jobs]))
+        return
+    for path in upscale_files(model, files, out, wanted, ConsoleReporter(), limits):
         click.echo(str(path))
 
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from rich.progress import Task, TaskID
 
     from d2c.evaluate import Row
+    from d2c.plan import Plan
 
-__all__ = ["ConsoleReporter", "quality_tables"]
+__all__ = ["ConsoleReporter", "plan_table", "quality_tables"]
 
 _LINE_SECONDS = 30.0
 
@@ -93,3 +94,16 @@ def _table(title: str, cells: Sequence[tuple[str, str, str]]) -> str:
     rows = [" " * first + "".join(f"{column:>10}" for column in columns)]
     rows += [f"{line:<{first}}" + "".join(f"{found[c]:>10}" for c in columns) for line, found in lines.items()]
     return "\n".join([title, *rows])
+
+
+def plan_table(plans: Sequence[tuple[str, Plan, float]]) -> str:
+    """What upscaling each file would take: (name, plan, seconds) a line."""
+    lines = [["file", "LR", "memory", "temporary", "result up to", "time about", "how"]]
+    for name, plan, seconds in plans:
+        how = f"strips of {plan.strip} LR rows" + (", feature maps in files" if plan.spill else "")
+        sizes = (f"{size / 1e9:.2f} GB" for size in (plan.memory, plan.spilled, plan.result))
+        time_ = f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 3600:.1f} h"
+        lines.append([name, f"{plan.width}x{plan.height}", *sizes, time_, how])
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rows = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(rows)

@@ -15,8 +15,8 @@ from d2c.crops import PixelPair
 from d2c.errors import DataError
 from d2c.infer import upscale
 from d2c.layouts import find_pairs, size_of, with_split
-from d2c.memory import check_fits
 from d2c.metrics import PROTOCOLS, quality, to_uint8, y_basicsr
+from d2c.plan import make_plan
 from d2c.reporter import Reporter
 from d2crealsr.store import ImageError, files, images
 
@@ -106,7 +106,7 @@ def evaluate_files(
         pairs = with_split(pairs, "train" if split == "train" else "test", data)
     device = next(model.parameters()).device
     for pair in pairs:
-        check_fits(model.config, *size_of(pair.lr), device, str(pair.lr))
+        make_plan(model.config, size_of(pair.lr), device, str(pair.lr), keep_all=True)
     return evaluate(model, FilePairs(pairs), protocols, reporter.images("evaluating"))
 
 

@@ -11,7 +11,8 @@ import PIL.Image
 import pytest
 import torch
 
-from d2c import D2CSR, D2CConfig, evaluate, figures, memory
+from d2c import D2CSR, D2CConfig, evaluate, figures, plan
+from d2c import upscale as upscale_module
 from d2c.bicubic import bicubic
 from d2c.crops import PixelPair
 from d2c.errors import ConfigError, DataError, MemoryNeedError
@@ -151,21 +152,13 @@ def test_files_that_cannot_be_read(model, tmp_path):
 def test_too_large_images_are_refused_before_any_is_started(model, tmp_path, monkeypatch):
     for name, size in (("small", 4), ("large", 64)):
         write_image(tmp_path / f"{name}.png", np.zeros((size, size, 3), np.uint8))
-    monkeypatch.setattr(memory, "available_bytes", lambda device: memory.upscale_bytes(MODEL, 30, 30))
-    message = r"large\.png: upscaling 64x64 pixels by 2 needs about .* GB, .* GB are free on cpu"
+    small = upscale_module.plan_files(model, [tmp_path / "small.png"], tmp_path)[0].plan
+    monkeypatch.setattr(plan, "available_bytes", lambda device: small.memory * 2)
+    message = r"large\.png: upscaling 64x64 pixels by 2 needs about .* MB, cpu has .* kB"
     with pytest.raises(MemoryNeedError, match=message):
         upscale_files(model, [tmp_path / "small.png", tmp_path / "large.png"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
     assert upscale_files(model, [tmp_path / "small.png"], tmp_path / "out")
-
-
-def test_memory_grows_with_the_image_and_the_net():
-    paper = D2CConfig()
-    whole = memory.upscale_bytes(paper, 432, 288)
-    assert 4e9 < whole < 9e9  # measured for the factored tails: 6.2 GB
-    assert memory.upscale_bytes(paper, 864, 288) == pytest.approx(2 * whole, rel=0.01)
-    assert memory.upscale_bytes(MODEL, 432, 288) < whole / 20
-    assert memory.available_bytes(torch.device("cpu")) > 0
 
 
 def made(scale=2, count=4):

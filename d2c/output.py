@@ -1,0 +1,71 @@
+"""Results that are written while they are made: PNG once all rows are there, BigTIFF row by row where PNG ends."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from d2c.errors import D2CError
+from d2crealsr.store import files, images
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+__all__ = ["Rows", "as_type", "big_tiff", "png"]
+
+
+class Rows(Protocol):
+    """Takes rows ``(rows, W, 3)`` of a result; the first one is the image's row ``first``."""
+
+    def __call__(self, first: int, rows: NDArray[Any]) -> None: ...
+
+
+@contextlib.contextmanager
+def png(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any], alpha: NDArray[Any] | None) -> Iterator[Rows]:
+    """A PNG file, complete or not at all, written when the block ends; ``alpha`` is ``(H, W)``."""
+    pixels = np.empty(shape, dtype)
+
+    def write(first: int, rows: NDArray[Any]) -> None:
+        pixels[first : first + len(rows)] = rows
+
+    yield write
+    images.write_image(path, pixels if alpha is None else np.dstack([pixels, alpha]))
+
+
+@contextlib.contextmanager
+def big_tiff(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Iterator[Rows]:
+    """An uncompressed BigTIFF file, complete or not at all, that is never in memory as a whole.
+
+    Raises
+    ------
+    D2CError
+        When the disk has no room for it; nothing was computed by then.
+    """
+    import tifffile
+
+    with files.atomic_path(path) as temporary:
+        try:
+            mapped = tifffile.memmap(temporary, shape=shape, dtype=dtype, bigtiff=True, photometric="rgb")
+            with temporary.open("rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
+        except OSError as error:
+            raise D2CError(f"{path}: cannot be written ({error.strerror or error}); make room on its disk") from error
+
+        def write(first: int, rows: NDArray[Any]) -> None:
+            mapped[first : first + len(rows)] = rows
+            mapped.flush()
+
+        yield write
+
+
+def as_type(image: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Floats on [0, 1] as integers of the whole range, clipped and rounded once."""
+    peak = np.iinfo(dtype).max
+    return np.asarray(np.rint(np.clip(image, 0, 1) * np.float32(peak)).astype(dtype))
