@@ -92,7 +92,7 @@ def test_only_the_test_split_is_measured(model, pairs):
     rows = evaluate.evaluate_files(model, pairs, "test", ["basicsr-y"])
     assert {r.image for r in rows} == {"000"}
     assert len({r.image for r in evaluate.evaluate_files(model, pairs, "all", ["basicsr-y"])}) == 6
-    with pytest.raises(DataError, match="no pairs of scale 4, it has 2"):
+    with pytest.raises(DataError, match="no pairs of scale 4, only of 2"):
         evaluate.evaluate_files(D2CSR(dataclasses.replace(MODEL, scale=4)), pairs, "test", ["basicsr-y"])
 
 
