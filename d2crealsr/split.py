@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError, UsageError
 from d2crealsr.store.decisions import few, read_decisions
+from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.pairs import read_manifest, write_pairs_table
 
@@ -86,6 +87,7 @@ def split(
     if not (pairs / "manifest.csv").is_file():
         raise LayoutError(f"{pairs}: no manifest.csv; give a pairs folder, made by d2crealsr align")
     with lock_folder(pairs):
+        remove_leftovers(pairs)
         manifest = read_manifest(pairs)
         after = with_decisions(manifest, decided)
         after = after.assign(split=choose_splits(after, test=test, seed=seed, resplit=resplit))
