@@ -35,7 +35,7 @@ import numpy as np
 
 from d2crealsr import opencv
 from d2crealsr.store.files import TEMPORARY_PREFIX, write_text
-from d2crealsr.store.images import read_image
+from d2crealsr.store.images import read_image, read_image_and_alpha
 from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals, read_timings
 from tables import Row, provenance, text_table, write_csv
 
@@ -210,8 +210,8 @@ def check_report(out: Path) -> None:
     page = out / "report" / "index.html"
     if page.exists() and not page.read_text(encoding="utf-8").rstrip().endswith("</html>"):
         raise ValueError(f"{page.name} is cut off")
-    for path in (out / "report").rglob("[!.]*.png"):
-        read_image(path)
+    for path in (path for kind in ("png", "jpg") for path in (out / "report").rglob(f"[!.]*.{kind}")):
+        read_image_and_alpha(path)
 
 
 def check_run(out: Path) -> None:

@@ -11,6 +11,7 @@ from d2crealsr.errors import UsageError
 from d2crealsr.report.content import page_content
 from d2crealsr.report.pair import KEY_LENGTH, PairTask, draw_pair
 from d2crealsr.store import page
+from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals
 from d2crealsr.workers import run_tasks
@@ -80,6 +81,7 @@ def make_report(
     page.environment(__package__)  # says at once where jinja2 is missing
     _refuse_foreign(out)
     with lock_folder(out):
+        remove_leftovers(out, *(out / page.FILES).glob("*"))
         rows = _rows(manifest)
         stages, blocks = _by_scene(alignment), _blocks(residuals)
         raw = pairs / dataset["raw_root"]
