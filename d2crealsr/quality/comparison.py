@@ -34,6 +34,9 @@ _DIFFERENCE_PER_CONTRAST = 0.5
 share of the contrast around (a standard deviation): how a camera sharpens or blurs edges is not content."""
 
 
+_NEXT_TO_CLIPPED_LR_PX = 2
+"""So far a camera's demosaic and JPEG carry what is clipped: enough to seem displaced."""
+
 _STRIP_ROWS = 32
 """Rows of a look that are made at a time: they stay in the processor's cache."""
 
@@ -179,7 +182,7 @@ class LrCrop:
             look.at,
             mapping.lr_to_hr,
             self.encoded,
-            self.valid,
+            ~opencv.dilate(~self.valid, _NEXT_TO_CLIPPED_LR_PX),
             self.crop,
             margin_lr_px=int(np.ceil(2 * look.sigma_hr_px / self.scale)) + 1,
             scale=self.scale,
