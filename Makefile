@@ -17,7 +17,7 @@ ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 .PHONY: help install install-train demo test lint types contracts check format bench bench-peers clean
 
 help:
-	@echo "make demo           simulate raw captures, align, split, validate: prints the error table, makes the report (minutes)"
+	@echo "make demo           simulate raw captures, align, split, validate, make the report, train a tiny model, upscale (minutes; installs torch)"
 	@echo "make test           the tests; no torch needed"
 	@echo "make check          lint, types, contracts and the tests with coverage, as CI does (installs torch)"
 	@echo "make install        the environment alone; install-train adds torch"
@@ -37,12 +37,14 @@ install: $(BASE)
 
 install-train: $(TRAIN)
 
-# Nine scenes; one capture is cut short on purpose, to show what becomes of it.
-demo: $(BASE)
-	$(BIN)/d2crealsr simulate --out demo/raw --size mini --scenes 9 --jobs 0
-	truncate --size=40000 demo/raw/hr/009.jpg
-	$(BIN)/python pipelines/rebuild_dataset.py --captures demo/raw --out demo --test 2 --jobs 0
+# One of the captures is cut short on purpose, to show what becomes of it. The model is trained anew each time.
+demo: $(TRAIN)
+	$(BIN)/d2crealsr simulate --out demo/raw --size mini --scenes 21 --jobs 0
+	truncate --size=40000 demo/raw/hr/021.jpg
+	$(BIN)/python pipelines/rebuild_dataset.py --captures demo/raw --out demo --test 3 --jobs 0
 	$(BIN)/d2crealsr report demo/pairs --jobs 0
+	rm -rf demo/run
+	$(BIN)/python pipelines/train_d2c.py --data demo/pairs --out demo/run --preset tiny --images 1
 
 test: $(BASE)
 	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST)

@@ -47,9 +47,9 @@ PRESETS: dict[str, Preset] = {
         "the paper's 0.91 M parameters; hours on one GPU",
     ),
     "tiny": Preset(
-        D2CConfig(features=16, groups=1, blocks=1, convergence_features=16),
-        TrainConfig(patch=24, lr=1e-3, steps=500, steps_convergence=150, log_every=25, save_every=100),
-        "to see it work; minutes on a CPU",
+        D2CConfig(features=16, groups=1, blocks=1, convergence_features=16, borders="composed"),
+        TrainConfig(patch=24, lr=1e-3, ema=0.99, steps=600, steps_convergence=150, log_every=25, save_every=100),
+        "to see it work; a minute or two on a CPU",
     ),
 }
 

@@ -61,6 +61,7 @@ def main(data: Path, out: Path, name: str, scale_down: int, images: int, seed: i
         box = Box((width - side) // 2, (height - side) // 2, side, side)
         wanted = Figures(branches=True, weights=True, box=box, hr=pair.hr)
         upscale_files(model, [pair.lr], out / "figures", wanted, reporter)
+    click.echo(f"\nPictures (upscaled, predictions, weight maps, a patch): {out / 'figures'}")
 
 
 if __name__ == "__main__":
