@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from d2crealsr import opencv
-from d2crealsr.errors import ImageError
+from d2crealsr.errors import ImageError, SettingsError
 from d2crealsr.imaging import crop as cropping
 from d2crealsr.imaging import degrade, geometry, warp
 from d2crealsr.quality import evidence, residuals, sharpness, tones, verdict
-from d2crealsr.quality.chromatic import measure_chromatic_aberration
+from d2crealsr.quality.chromatic import ChromaticAberration, measure_chromatic_aberration, without_aberration
 from d2crealsr.quality.comparison import Look, LrCrop
 from d2crealsr.quality.shape import name_shape
 from d2crealsr.registration import iterate
@@ -60,7 +60,7 @@ def align_pair(
     Raises
     ------
     SettingsError
-        When a setting is out of its range.
+        When a setting is out of its range, or asks for a lens profile.
 
     Examples
     --------
@@ -70,6 +70,11 @@ def align_pair(
     'low_texture'
     """
     settings = dataclasses.replace(settings or AlignSettings(), **changes)
+    if settings.lens_profile != "none":
+        raise SettingsError(
+            f"lens_profile: got {settings.lens_profile!r}, which is looked up for files by build(); "
+            "give k1 as undistort_hr and undistort_lr"
+        )
     try:
         hr_image, lr_image = _loaded(hr, convert=True), _loaded(lr, convert=settings.convert_lr_profile)
     except ImageError as error:
@@ -107,6 +112,14 @@ def align_pair(
     crop = cropping.choose_crop(estimate.mapping, settings.scale, settings.crop)
     if min(crop.width, crop.height) < cropping.MIN_SIDE:
         return _unpublishable(hr_image, estimate, crop, settings)
+    aberration = measure_chromatic_aberration(source, estimate.mapping, crop)
+    ca_k = aberration.believed() if settings.correct_ca else (0.0, 0.0)
+    if any(ca_k):
+        # The mapping was right for all colours together; from now on green stands for all of them.
+        source = without_aberration(source, ca_k)
+        estimate = _refined(source, lr_image, _Estimate(start, registered.stages), settings)
+        crop = cropping.choose_crop(estimate.mapping, settings.scale, settings.crop)
+    estimate = estimate._replace(aberration=aberration, ca_k=ca_k)
     return _published(hr_image, lr_image, source, estimate, crop, settings)
 
 
@@ -128,11 +141,16 @@ def _settled_hr_px(settings: AlignSettings) -> float:
 
 
 class _Estimate(NamedTuple):
-    """Where HR lies in LR, how that was found, and, after direct refinement, how sure it is."""
+    """Where HR lies in LR, how that was found, and, after direct refinement, how sure it is.
+
+    ``aberration`` is the HR lens' as measured, ``ca_k`` what of it (red, blue) is corrected.
+    """
 
     mapping: CaptureMapping
     stages: tuple[Stage, ...]
     refinement: Refinement | None = None
+    aberration: ChromaticAberration | None = None
+    ca_k: tuple[float, float] = (0.0, 0.0)
 
 
 def _refined(source: LinearReduced, lr: Image, sift: _Estimate, settings: AlignSettings) -> _Estimate:
@@ -180,7 +198,7 @@ def _published(
     before = lr_crop.seen(source, mapping, sigma)
     fitted = lr_crop.brightness(before, mapping)
     light = _photometry(fitted, settings.tone) if settings.brightness else Photometry(tone=settings.tone)
-    published = warp.warp_hr(hr, mapping, crop, settings.scale, light, settings.interpolation)
+    published = warp.warp_hr(hr, mapping, crop, settings.scale, light, settings.interpolation, ca_k=estimate.ca_k)
 
     look = Look.of(source, sigma, fitted, settings.tone)
     field = lr_crop.residuals(look, mapping)
@@ -188,8 +206,6 @@ def _published(
     looked_at = degrade.reduced(published, settings.scale, settings.tone)
     H_published_to_lr = warp.grid_to_lr(crop, settings.scale)
     grid = geometry.CaptureMapping(H_hr_to_lr=H_published_to_lr, hr_size=_size_of(published), lr_size=mapping.lr_size)
-    aberration = measure_chromatic_aberration(source, lr_crop, mapping, sigma)
-    ca_r, ca_b = aberration.at(float(np.hypot(crop.width, crop.height)) / 2 * settings.scale)
     statistics = {
         **evidence.plausibility(mapping, crop, settings.scale),
         **evidence.matching(estimate.stages),
@@ -201,8 +217,7 @@ def _published(
         "zncc_block_p50": residuals.typical_zncc(field),
         "textured_fraction": residuals.measured_share(field),
         "content_differs_fraction": lr_crop.differing(look, mapping),
-        "ca_r_hr_px": ca_r,
-        "ca_b_hr_px": ca_b,
+        **_fringes(estimate.aberration, crop, settings.scale),
         "brightness_error_before": lr_crop.brightness_error(before),
         "brightness_error_after": lr_crop.brightness_error(lr_crop.seen(looked_at, grid, sigma)),
         "sharpness_ratio": sharpness.ratio(looked_at, lr_crop.luma),
@@ -223,7 +238,16 @@ def _published(
         statistics=statistics,
         reasons=verdict.judge(statistics, settings),
         residual_shape=shape.name or "",
+        ca_k=estimate.ca_k,
     )
+
+
+def _fringes(aberration: ChromaticAberration | None, crop: Crop, scale: int) -> dict[str, float]:
+    """Displacement of red and blue at the crop's corner, as the lens made it."""
+    if aberration is None:
+        return {}
+    ca_r, ca_b = aberration.at(float(np.hypot(crop.width, crop.height)) / 2 * scale)
+    return {"ca_r_hr_px": ca_r, "ca_b_hr_px": ca_b}
 
 
 def _unpublishable(hr: Image, estimate: _Estimate, crop: Crop, settings: AlignSettings) -> Alignment:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from d2crealsr.align import align_pair
 from d2crealsr.errors import D2CRealSRError, LayoutError, MachineError
+from d2crealsr.lens import check_lensfun
 from d2crealsr.scene import (
     Aligner,
     SceneResult,
@@ -161,6 +162,8 @@ def build(
         When the disk, the lock or the workers fail. As after an interruption, the tables say what is done.
     """
     settings = settings or AlignSettings()
+    if settings.lens_profile != "none":
+        check_lensfun()
     raw, out = Path(os.path.realpath(raw)), Path(os.path.realpath(out))
     decisions = read_decisions(Path(accept)) if accept is not None else {}
     captures = find_captures(raw, scale=settings.scale)

@@ -19,6 +19,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from d2crealsr import lens
 from d2crealsr.errors import ImageError, MachineError
 from d2crealsr.opencv import is_out_of_memory
 from d2crealsr.quality import verdict
@@ -31,7 +32,7 @@ from d2crealsr.store.locks import check_lease
 from d2crealsr.store.pairs import FORMAT_VERSION, published_paths
 from d2crealsr.store.tables import check_table, frame_of
 from d2crealsr.threads import use_one_thread
-from d2crealsr.types import Alignment, AlignmentFailure, Matrix, Stage
+from d2crealsr.types import Alignment, AlignmentFailure, Matrix, Size, Stage
 
 __all__ = ["Aligner", "Row", "SceneResult", "SceneTask", "lost_scene", "recipe_of", "remove_published", "run_scene"]
 
@@ -228,7 +229,13 @@ def _align(task: SceneTask, clock: _Clock, row: Row) -> Alignment | AlignmentFai
                 path, convert=converts[side], max_pixels=task.max_pixels
             )
     clock.lap("read")
-    outcome = task.align(images["hr"], images["lr"], settings=task.settings)
+    settings = task.settings
+    if settings.lens_profile != "none":
+        captures = {"hr": task.capture.hr, "lr": task.capture.lr}
+        known = {side: path for side, path in captures.items() if path is not None}
+        sizes = {side: Size(image.shape[1], image.shape[0]) for side, image in images.items()}
+        settings, row["lens_model"] = lens.with_profiles(settings, known, sizes)
+    outcome = task.align(images["hr"], images["lr"], settings=settings)
     clock.lap("align")
     return outcome
 
@@ -284,6 +291,7 @@ def _estimate_cells(alignment: Alignment, accepted_by: str) -> Row:
         **({} if min(crop.width, crop.height) < 1 else dict(zip(_CROP_NAMES, crop, strict=True))),
         **_matrix_cells(alignment.H_hr_to_lr),
         **{"k1_hr": alignment.k1_hr, "k1_lr": alignment.k1_lr, "tone": light.tone},
+        **dict(zip(("ca_k_r", "ca_k_b"), alignment.ca_k, strict=True)),
         **{"field_x": light.field_x, "field_y": light.field_y, "field_r2": light.field_r2},
     }
     for channel, gain, offset in zip("rgb", light.gain, light.offset, strict=True):

@@ -30,6 +30,8 @@ Interpolation: TypeAlias = Literal["cubic", "lanczos4"]
 RefineModel: TypeAlias = Literal["none", "homography", "radial"]
 """What direct refinement fits: nothing, a homography, or a homography and the radial distortion of the HR lens."""
 
+LensProfileOf: TypeAlias = Literal["none", "hr", "lr", "both"]
+
 QaProfile: TypeAlias = Literal["strict", "default", "off"]
 """How QA takes its thresholds: tighter by :data:`STRICT_SHARE`, as they are set, or not at all."""
 
@@ -66,6 +68,10 @@ class AlignSettings:
     tone: str = setting("srgb", "tone curve of the captures: srgb, gamma=G (G from 1 to 3.5), or auto, the likeliest")
     undistort_hr: float = setting(0.0, "radial distortion k1 of the HR lens to begin with", at_least=-0.3, at_most=0.3)
     undistort_lr: float = setting(0.0, "radial distortion k1 of the LR lens", at_least=-0.3, at_most=0.3)
+    lens_profile: LensProfileOf = setting(
+        "none", "which capture's k1 comes from lensfun's database, by its EXIF data (needs the extra lens)"
+    )
+    correct_ca: bool = setting(False, "take out lateral chromatic aberration of the HR lens where it is certain")
     interpolation: Interpolation = setting(
         "cubic", "kernel that warps the published HR; lanczos4 is sharper and slower"
     )
@@ -93,7 +99,12 @@ class AlignSettings:
         check_ranges(self)
         crop_request(self.crop)
         check_tone(self.tone)
-        if self.refine == "none" and (self.undistort_hr or self.undistort_lr):
+        for side, k1 in (("hr", self.undistort_hr), ("lr", self.undistort_lr)):
+            if k1 and self.lens_profile in (side, "both"):
+                raise SettingsError(
+                    f"undistort_{side}: got {k1:g} and a lens profile; leave out --undistort-{side} or --lens-profile"
+                )
+        if self.refine == "none" and (self.undistort_hr or self.undistort_lr or self.lens_profile != "none"):
             raise SettingsError(
                 "undistort: SIFT alone cannot take a lens into account; use --refine homography or radial"
             )

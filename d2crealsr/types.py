@@ -129,6 +129,8 @@ class Alignment:
         The manifest's statistics columns by name (``n_inliers``, ``zncc``, ``residual_p95_hr_px``, …).
     residual_shape : str
         A name of :data:`d2crealsr.store.shapes.RESIDUAL_SHAPES`; empty where no block says anything.
+    ca_k : tuple of float
+        Lateral chromatic aberration of red and blue that was corrected in the published HR, as ``ca_k_r, ca_k_b``.
     """
 
     scale: int
@@ -144,6 +146,7 @@ class Alignment:
     statistics: Mapping[str, float]
     reasons: tuple[str, ...] = ()
     residual_shape: str = ""
+    ca_k: tuple[float, float] = (0.0, 0.0)
 
     @property
     def accepted(self) -> bool:

@@ -55,6 +55,8 @@ def warp_hr(
     scale: int,
     light: Photometry,
     interpolation: Interpolation = "cubic",
+    *,
+    ca_k: tuple[float, float] = (0.0, 0.0),
 ) -> Image:
     """The published HR: linearised, warped once in float, brought to LR's brightness, encoded and rounded once.
 
@@ -72,6 +74,9 @@ def warp_hr(
         Tone curve, gain, offset and illumination field.
     interpolation : {"cubic", "lanczos4"}
         Kernel; ADR 0005 has what each costs and keeps.
+    ca_k : tuple of float
+        Magnification of red and blue over green in the HR capture, which is undone: red is read at
+        ``c + (p_hr − c)·(1 + ca_k[0])``.
 
     Returns
     -------
@@ -82,19 +87,32 @@ def warp_hr(
     for top in range(0, crop.height, step):
         strip = Crop(crop.x, crop.y + top, crop.width, min(step, crop.height - top))
         rows = slice(top * scale, (top + strip.height) * scale)
-        published[rows] = _warped_strip(hr, mapping, strip, scale, light, interpolation)
+        published[rows] = _warped_strip(hr, mapping, strip, scale, light, interpolation, ca_k)
     return opencv.as_image(published)
 
 
 def _warped_strip(
-    hr: Image, mapping: CaptureMapping, crop: Crop, scale: int, light: Photometry, interpolation: Interpolation
+    hr: Image,
+    mapping: CaptureMapping,
+    crop: Crop,
+    scale: int,
+    light: Photometry,
+    interpolation: Interpolation,
+    ca_k: tuple[float, float],
 ) -> Image:
     """:func:`warp_hr` of a few rows, so that what is held in float stays small."""
     size = Size(crop.width * scale, crop.height * scale)
     nodes = _nodes(size, mapping, crop, scale)
-    part, origin = _needed_part(hr, nodes)
+    by_channel = [_magnified(nodes, mapping, k) for k in (ca_k[0], 0.0, ca_k[1])] if any(ca_k) else [nodes]
+    part, origin = _needed_part(hr, np.stack(by_channel))
     linear = photometry.to_linear(part, light.tone)
-    if mapping.is_planar:
+    if any(ca_k):
+        bright = np.empty((size.height, size.width, 3), np.float32)
+        for channel, positions in enumerate(by_channel):
+            p = _between_nodes(positions - origin, size)
+            plane = np.ascontiguousarray(linear[..., channel])
+            bright[..., channel] = opencv.remap(plane, p[..., 0], p[..., 1], interpolation)
+    elif mapping.is_planar:
         H_grid_to_part = geometry.compose(
             geometry.translation(-origin[0], -origin[1]),
             geometry.inverse(mapping.H_hr_to_lr),
@@ -116,6 +134,13 @@ def _nodes(size: Size, mapping: CaptureMapping, crop: Crop, scale: int) -> Array
     columns, rows = (side // _NODE_SPACING + 2 for side in size)
     grid = geometry.pixel_centres(Size(columns, rows)) * _NODE_SPACING
     return published_positions(grid, mapping, crop, scale)
+
+
+def _magnified(p_hr: Array, mapping: CaptureMapping, k: float) -> Array:
+    """Where a colour that is magnified by 1 + k lies in HR, from where green does."""
+    centre = geometry.frame_centre(mapping.hr_size)
+    magnified: Array = centre + (p_hr - centre) * (1 + k)
+    return magnified
 
 
 def _between_nodes(values: Array, size: Size) -> NDArray[np.float32]:

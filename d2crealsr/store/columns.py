@@ -140,8 +140,12 @@ MANIFEST: tuple[Column, ...] = (
     _number("field_x", "illumination field: its slope along x", digits=EXACT),
     _number("field_y", "illumination field: its slope along y", digits=EXACT),
     _number("field_r2", "illumination field: its radial term", digits=EXACT),
-    _number("ca_k_r", "lateral chromatic aberration of red against green", digits=EXACT),
-    _number("ca_k_b", "lateral chromatic aberration of blue against green", digits=EXACT),
+    _number(
+        "ca_k_r",
+        "magnification of red over green in the HR capture that was taken out (--correct-ca); else 0",
+        digits=EXACT,
+    ),
+    _number("ca_k_b", "the same of blue", digits=EXACT),
     _text("lens_model", "lens correction that was applied, if any"),
     _text(
         "accepted_by",
@@ -164,7 +168,7 @@ MANIFEST: tuple[Column, ...] = (
     _added("crop_side_lr_px", "shorter side of the crop that both captures allow", "LR px"),
     _added(
         "ca_r_hr_px",
-        "how far outwards red lies of green in HR at the crop's corner (lateral chromatic aberration)",
+        "how far outwards red lies of green at the crop's corner in the HR capture (lateral chromatic aberration)",
         "HR px",
     ),
     _added("ca_b_hr_px", "the same of blue", "HR px"),

@@ -21,23 +21,32 @@ if TYPE_CHECKING:
     from d2crealsr.types import Image
 
 
+_NUISANCES = ("distortion-0.5", "orientation-flags", "chromatic-aberration")
+
+
 @pytest.fixture(scope="module")
 def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two scenes with a distorting tele lens and orientation flags that differ."""
+    """Two scenes with a distorting tele lens that has colour fringes, and orientation flags that differ."""
     folder = tmp_path_factory.mktemp("rebuild") / "raw"
     simulate(
         folder,
-        settings=SimulateSettings(size="mini", scenes=2, nuisances=("distortion-0.5", "orientation-flags"), seed=3),
+        settings=SimulateSettings(size="mini", scenes=2, nuisances=_NUISANCES, seed=3),
     )
     return folder
 
 
-@pytest.fixture(scope="module", params=["default", "plain"])
+_SETTINGS = {
+    "default": AlignSettings(),
+    "plain": AlignSettings(refine="homography", brightness=False, max_residual_p50=9, max_residual_p95=9),
+    "colours": AlignSettings(correct_ca=True),
+}
+
+
+@pytest.fixture(scope="module", params=list(_SETTINGS))
 def pairs(request: pytest.FixtureRequest, raw: Path) -> Path:
-    """By default, and with neither lens nor light (a homography alone cannot take the distortion: QA lets it by)."""
-    plain = AlignSettings(refine="homography", brightness=False, max_residual_p50=9, max_residual_p95=9)
+    """By default; with neither lens nor light (a homography cannot take distortion: QA lets it by); with colours."""
     out = raw.parent / request.param
-    build(raw, out, settings=plain if request.param == "plain" else AlignSettings())
+    build(raw, out, settings=_SETTINGS[request.param])
     return out
 
 
@@ -58,7 +67,8 @@ def _rebuilt(row: dict[str, Any], hr: Image, lr: Image) -> Image:
         field_y=row["field_y"],
         field_r2=row["field_r2"],
     )
-    return warp_hr(hr, mapping, _crop(row), int(row["scale"]), light)
+    ca_k = (row["ca_k_r"], row["ca_k_b"])
+    return warp_hr(hr, mapping, _crop(row), int(row["scale"]), light, ca_k=ca_k)
 
 
 def _crop(row: dict[str, Any]) -> Crop:
@@ -81,7 +91,16 @@ def test_the_row_is_needed(raw: Path, pairs: Path) -> None:
     row = read_manifest(pairs).to_dict("records")[0]
     hr, lr = (read_image(raw / row[f"{side}_source"]) for side in ("hr", "lr"))
     published = read_image(pairs / row["hr_path"])
-    changes = {"h02": 0.01, "k1_hr": 1e-4, "lr_x": 1, "gain_g": 0.01, "offset_b": 0.003, "field_x": 0.02}
+    changes = {
+        "h02": 0.01,
+        "k1_hr": 1e-4,
+        "lr_x": 1,
+        "gain_g": 0.01,
+        "offset_b": 0.003,
+        "field_x": 0.02,
+        "ca_k_r": 5e-4,
+        "ca_k_b": 5e-4,
+    }
     for column, step in changes.items():
         changed = _rebuilt(row | {column: row[column] + step}, hr, lr)
         assert (changed != published).mean() > 0.01, column

@@ -60,3 +60,20 @@ def test_depth_is_kept() -> None:
     m = planar(geometry.inverse(geometry.scaling(4)))
     for dtype in (np.uint8, np.uint16):
         assert warp.warp_hr(np.zeros((300, 400, 3), dtype), m, Crop(20, 20, 8, 8), 4, Photometry()).dtype == dtype
+
+
+@pytest.mark.parametrize("k1_hr", [0.0, 0.01])
+def test_red_and_blue_are_read_where_the_lens_has_put_them(k1_hr: float) -> None:
+    H = np.array([[0.124, 0.003, 14.2], [-0.002, 0.126, 11.7], [1e-6, -2e-6, 1]])
+    m = planar(H, k1_hr=k1_hr)
+    crop, k = Crop(25, 20, 20, 15), (0.004, -0.006)
+    x, y = np.meshgrid(np.arange(400), np.arange(300))
+    for axis, ramp_ in enumerate((x, y)):
+        hr = np.stack([100 * ramp_] * 3, axis=-1).astype(np.uint16)
+        published = warp.warp_hr(hr, m, crop, 8, LINEAR, ca_k=k)
+        v, u = 97, 23
+        p = m.lr_to_hr(np.array([25 + (u + 0.5) / 8 - 0.5, 20 + (v + 0.5) / 8 - 0.5]))
+        centre = np.array([199.5, 149.5])
+        for channel, magnification in enumerate((k[0], 0.0, k[1])):
+            expected = (centre + (p - centre) * (1 + magnification))[axis]
+            assert published[v, u, channel] / 100 == pytest.approx(expected, abs=0.07)

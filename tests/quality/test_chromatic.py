@@ -1,56 +1,91 @@
-"""Lateral chromatic aberration of a known size is measured with its sign; without any, none is."""
+"""Lateral chromatic aberration of a known size is measured with its sign; without any, none is believed."""
+
+from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from d2crealsr import opencv
 from d2crealsr.imaging import degrade, geometry
-from d2crealsr.quality.chromatic import measure_chromatic_aberration
-from d2crealsr.quality.comparison import LrCrop
+from d2crealsr.quality.chromatic import ChromaticAberration, measure_chromatic_aberration, without_aberration
 from d2crealsr.types import Crop, Size
 
-SCALE, SIGMA = 8, 7.0
-HR, CROP = Size(960, 720), Crop(12, 9, 96, 72)
-POSITIONS = geometry.pixel_centres(Size(CROP.width, CROP.height)) + np.array([CROP.x, CROP.y])
+SCALE = 8
+HR, CROP = Size(1440, 1080), Crop(25, 19, 130, 97)
 MAPPING = geometry.CaptureMapping(
-    H_hr_to_lr=geometry.inverse(geometry.scaling(SCALE)), hr_size=HR, lr_size=Size(120, 90)
+    H_hr_to_lr=geometry.inverse(geometry.scaling(SCALE)), hr_size=HR, lr_size=Size(180, 135)
 )
 
 
-def light() -> np.ndarray:
-    rng = np.random.default_rng(2)
-    total = np.full((HR.height, HR.width), 0.4, np.float32)
-    for cells in (15, 50, 140):
-        total += opencv.resize(rng.normal(0, 0.05, (cells * 3 // 4, cells)).astype(np.float32), HR, "cubic")
-    return np.clip(total, 0.02, 1)
+def picture(seed: int) -> np.ndarray:
+    """Blobs of three colours that have something, but not everything, in common."""
+    rng = np.random.default_rng(seed)
+    shape = (HR.height, HR.width)
+    smooth = [ndimage.gaussian_filter(rng.standard_normal(shape), 5, mode="wrap") for _ in range(4)]
+    common, *own = (plane / plane.std() for plane in smooth)
+    return np.stack([0.4 + 0.05 * common + 0.004 * plane for plane in own], axis=-1)
 
 
-@pytest.mark.parametrize("k", [(0.0, 0.0), (0.001, -0.0006)])
-def test_red_and_blue_are_found_where_the_lens_has_put_them(k: tuple[float, float]) -> None:
-    grey = light()
+def seen_through(
+    k_r: float, k_b: float, *, seed: int = 0, noise: float = 0.004, factor: int = 4
+) -> degrade.LinearReduced:
+    """A picture, red and blue magnified about the frame's centre, noisy, averaged as the HR capture is."""
+    ideal = picture(seed)
     centre = geometry.frame_centre(HR)
-    captured = geometry.pixel_centres(HR)
-    channels = []
-    for magnification in (k[0], 0.0, k[1]):
-        ideal = (captured - centre) / (1 + magnification) + centre
-        channels.append(degrade.sample(grey, 1, ideal))
-    rgb = np.stack(channels, axis=-1)
-    hr = degrade.LinearReduced(rgb, rgb[..., 1].copy(), 1)
-    true = degrade.LinearReduced(grey[..., None].repeat(3, axis=2), grey, 1)
-    p_lr = geometry.pixel_centres(Size(CROP.width, CROP.height)) + np.array(CROP[:2])
-    seen = true.at(true.blurred(true.rgb, SIGMA), MAPPING.lr_to_hr(p_lr)) * np.array([0.7, 0.8, 0.9], np.float32)
-    seen = (seen + np.random.default_rng(0).normal(0, 0.002, seen.shape)).astype(np.float32)
-    lr = LrCrop(seen, seen[..., 1], np.ones(seen.shape[:2], bool), CROP, SCALE, POSITIONS)
-    found = measure_chromatic_aberration(hr, lr, MAPPING, SIGMA)
-    np.testing.assert_allclose((found.k_r, found.k_b), k, atol=1e-4)
+    rgb = np.empty_like(ideal)
+    for channel, k in enumerate((k_r, 0.0, k_b)):
+        x, y = (geometry.pixel_centres(HR) - centre).transpose(2, 0, 1) / (1 + k) + centre[:, None, None]
+        rgb[..., channel] = ndimage.map_coordinates(ideal[..., channel], [y, x], order=3, mode="nearest")
+    rgb += np.random.default_rng([seed, 1]).normal(0, noise, rgb.shape)
+    rgb = rgb.reshape(HR.height // factor, factor, HR.width // factor, factor, 3).mean(axis=(1, 3)).astype(np.float32)
+    return degrade.LinearReduced(rgb, rgb @ np.array([0.2126, 0.7152, 0.0722], np.float32), factor)
+
+
+@pytest.mark.parametrize("k", [(5e-4, -5e-4), (-1.2e-3, 4e-4), (0.0, 8e-4)])
+@pytest.mark.parametrize("factor", [4, 2, 1])
+def test_red_and_blue_are_found_where_the_lens_has_put_them(k: tuple[float, float], factor: int) -> None:
+    found = measure_chromatic_aberration(seen_through(*k, factor=factor), MAPPING, CROP)
+    np.testing.assert_allclose((found.k_r, found.k_b), k, atol=6e-5, rtol=0.03)
     np.testing.assert_allclose(found.at(500.0), np.array((found.k_r, found.k_b)) * 500)
+    np.testing.assert_allclose(found.believed(), k, atol=6e-5, rtol=0.05)
 
 
-def test_a_channel_without_light_says_nothing() -> None:
-    rgb = light()[..., None].repeat(3, axis=2)
-    rgb[..., 2] = 0
-    hr = degrade.LinearReduced(rgb, rgb[..., 1].copy(), 1)
-    p_lr = geometry.pixel_centres(Size(CROP.width, CROP.height)) + np.array(CROP[:2])
-    seen = hr.at(hr.blurred(hr.rgb, SIGMA), MAPPING.lr_to_hr(p_lr))
-    lr = LrCrop(seen, seen[..., 1], np.ones(seen.shape[:2], bool), CROP, SCALE, POSITIONS)
-    assert np.isnan(measure_chromatic_aberration(hr, lr, MAPPING, SIGMA).k_b)
+def test_a_perfect_lens_is_left_alone_and_the_error_is_what_noise_does() -> None:
+    found = [
+        measure_chromatic_aberration(seen_through(0, 0, seed=seed, noise=0.03), MAPPING, CROP) for seed in range(6)
+    ]
+    assert {one.believed() for one in found} == {(0.0, 0.0)}
+    measured = np.array([[one.k_r, one.k_b] for one in found])
+    predicted = np.array([[one.error_r, one.error_b] for one in found])
+    assert 0.1 < np.sqrt(np.mean(measured**2) / np.mean(predicted**2)) < 1.2
+
+
+def test_what_is_corrected_is_gone() -> None:
+    k = (9e-4, -6e-4)
+    after = measure_chromatic_aberration(without_aberration(seen_through(*k), k), MAPPING, CROP)
+    assert np.abs([after.k_r, after.k_b]).max() < 8e-5
+
+
+def test_what_is_uncertain_is_shrunk_or_not_believed() -> None:
+    certain = ChromaticAberration(5e-4, -5e-4, 1e-6, 1e-6).believed()
+    np.testing.assert_allclose(certain, (5e-4, -5e-4), rtol=1e-4)
+    red, blue = ChromaticAberration(8e-4, 3e-4, 1.2e-4, 1e-4).believed()
+    assert 0.9 < red / 8e-4 < 0.97
+    assert blue == 0.0
+    assert ChromaticAberration(8e-4, 3e-4, 1e-6, 2e-4).believed() == (0.0, 0.0)
+    assert ChromaticAberration(float("nan"), 0.02, float("nan"), 1e-6).believed() == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("blank", ["blue", "unrelated", "small"])
+def test_where_nothing_can_be_told_nothing_is(blank: str) -> None:
+    hr = seen_through(5e-4, 5e-4)
+    if blank == "blue":
+        hr.rgb[..., 2] = 0
+    elif blank == "unrelated":
+        hr.rgb[..., 2] = seen_through(5e-4, 5e-4, seed=9).rgb[::-1, ::-1, 2] * 0.5
+    found = measure_chromatic_aberration(hr, MAPPING, CROP if blank != "small" else Crop(80, 60, 32, 32))
+    assert found.believed() == (0.0, 0.0)
+    if blank != "unrelated":
+        assert np.isnan(found.k_b)
+    if blank != "small":
+        assert found.k_r == pytest.approx(5e-4, abs=6e-5)

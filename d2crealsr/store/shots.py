@@ -1,0 +1,74 @@
+"""What a camera wrote beside the picture: itself, the lens, and how it stood."""
+
+from __future__ import annotations
+
+import warnings
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import PIL.Image
+
+from d2crealsr.errors import ImageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["Shot", "read_shot"]
+
+_MAKE, _MODEL, _EXIF = 0x010F, 0x0110, 0x8769
+_F_NUMBER, _FOCAL_LENGTH, _WIDTH, _HEIGHT = 0x829D, 0x920A, 0xA002, 0xA003
+_LENS_MAKE, _LENS_MODEL = 0xA433, 0xA434
+
+
+class Shot(NamedTuple):
+    """EXIF data of one capture; texts are empty and numbers 0 where the file does not have them.
+
+    ``frame`` is the sensor's picture as the camera stored it, (width, height), before any later cropping.
+    """
+
+    camera_make: str
+    camera: str
+    lens_make: str
+    lens: str
+    focal_mm: float
+    f_number: float
+    frame: tuple[int, int]
+
+
+def read_shot(path: Path) -> Shot:
+    """Read a capture's EXIF data; everything is empty where there is none.
+
+    Raises
+    ------
+    ImageError
+        When the file is no image.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # about damaged tags, which are then missing
+            with PIL.Image.open(path) as image:
+                tags = image.getexif()
+                exif: dict[int, Any] = {**tags, **tags.get_ifd(_EXIF)}
+    except Exception as error:
+        raise ImageError(f"{path.name}: its EXIF data cannot be read ({error}); export it again") from error
+    return Shot(
+        camera_make=_text(exif.get(_MAKE)),
+        camera=_text(exif.get(_MODEL)),
+        lens_make=_text(exif.get(_LENS_MAKE)),
+        lens=_text(exif.get(_LENS_MODEL)),
+        focal_mm=_number(exif.get(_FOCAL_LENGTH)),
+        f_number=_number(exif.get(_F_NUMBER)),
+        frame=(int(_number(exif.get(_WIDTH))), int(_number(exif.get(_HEIGHT)))),
+    )
+
+
+def _text(value: Any) -> str:
+    return " ".join(value.replace("\0", " ").split()) if isinstance(value, str) else ""
+
+
+def _number(value: Any) -> float:
+    """A tag's number; 0 for what is none, as rationals over 0."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return 0.0
+    return number if 0 < number < 1e9 else 0.0
