@@ -118,7 +118,7 @@ def draw(
     )
 
 
-def ticks(low: float, high: float, about: int = 5) -> list[float]:
+def ticks(low: float, high: float, about: int = 6) -> list[float]:
     """Round numbers (1, 2 or 5 times a power of ten apart) between two numbers.
 
     Examples

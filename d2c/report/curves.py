@@ -106,7 +106,7 @@ def figures(log: Log) -> list[Figure]:
             "the fused output, and the oracle that knows the best branch in each pixel.",
             "Fused above bicubic and rising; the oracle far above the mean, so that there is something to choose from.",
             "Flat below bicubic, or falling while the loss falls: the network learns the training pairs by heart.",
-            "Falling: more scenes or fewer steps. Below bicubic: see whether the pairs are aligned (d2crealsr report).",
+            "Still rising: train on. Falling: more scenes. Flat below bicubic: look at the pairs (d2crealsr report).",
         ),
         (
             ("gain", "What fusing is worth"),

@@ -176,7 +176,8 @@ def _shown(data: Path, settings: dict[str, dict[str, Any]], scale: int) -> tuple
 
 def _facts(settings: dict[str, dict[str, Any]], started: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
     """What the run was made with: tables of names and values."""
-    tables = {name: [(key, str(value)) for key, value in table.items()] for name, table in settings.items()}
+    rows = {name: [(key, str(value)) for key, value in table.items()] for name, table in settings.items()}
+    hashes = [("SHA-256 of what was seen of the data" if n == "data" else n, v) for n, v in rows.pop("data", [])]
+    where = [(name, str(started[name])) for name in ("data", "device") if name in started]
     versions = [(name, str(value)) for name, value in started.get("versions", {}).items()]
-    made = [("data", str(started["data"])), ("device", str(started["device"]))] if "data" in started else []
-    return {"run": [*made, *versions]} | tables if made or versions else tables
+    return {"run": [*where, *hashes, *versions]} | rows

@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from d2crealsr.imaging import photometry
+
 if TYPE_CHECKING:
     from d2crealsr.types import Array, Image
 
-__all__ = ["FREQUENCIES", "Spectra", "spectra", "tone_pairs"]
+__all__ = ["BINS", "FREQUENCIES", "Spectra", "amplitude", "spectra", "tone_pairs"]
 
-_EDGES = np.linspace(0.02, 0.5, 25)
-FREQUENCIES: Array = (_EDGES[:-1] + _EDGES[1:]) / 2
-"""Cycles per LR px at which spectra are given; .5 is the finest stripe that LR can hold."""
+BINS = 16
+"""Rings of spatial frequency between 0 and LR's Nyquist frequency, .5 cycles per LR px."""
+FREQUENCIES: Array = (np.arange(BINS) + 0.5) / (2 * BINS)
+"""Their middles, in cycles per LR px."""
 
 _WINDOW_LR_PX = 128
 """Longest side of the central part that is looked at: enough for a mean, and quick at any size."""
-_JPEG_LUMA = np.array([0.299, 0.587, 0.114])
 
 
 class Spectra(NamedTuple):
-    """Root mean square amplitude of HR and LR at :data:`FREQUENCIES`, each (24,), in shares of the full range."""
+    """Root mean square amplitude of HR and LR at :data:`FREQUENCIES`, each (:data:`BINS`,), in linear light."""
 
     hr: Array
     lr: Array
 
 
-def spectra(hr: Image, lr: Image) -> Spectra:
-    """Radially averaged spectra of a pair's encoded luma, over its central part.
+def spectra(hr: Image, lr: Image, *, tone: str = "srgb") -> Spectra:
+    """Spectra of a pair's linear luminance, over its central part.
 
     Parameters
     ----------
@@ -37,19 +39,42 @@ def spectra(hr: Image, lr: Image) -> Spectra:
         Published HR, s a whole number.
     lr : (h, w, 3) ndarray
         Published LR.
-
-    Returns
-    -------
-    Spectra
-        On one scale: a picture without any detail of its own between LR's pixels has the same in both. nan at
-        frequencies that a very small picture has not.
+    tone : str
+        Their tone curve, as in the manifest.
     """
     scale = hr.shape[0] // lr.shape[0]
     height, width = (min(length, _WINDOW_LR_PX) for length in lr.shape[:2])
     top, left = (lr.shape[0] - height) // 2, (lr.shape[1] - width) // 2
     part = lr[top : top + height, left : left + width]
     same = hr[scale * top : scale * (top + height), scale * left : scale * (left + width)]
-    return Spectra(_amplitude(_luma(same), scale), _amplitude(_luma(part), 1))
+    light = [photometry.luma(photometry.to_linear(image, tone)) for image in (same, part)]
+    return Spectra(amplitude(light[0], scale), amplitude(light[1], 1))
+
+
+def amplitude(luma: NDArray[np.float32], samples_per_lr_px: float) -> Array:
+    """Amplitude spectrum averaged over rings of frequency, (:data:`BINS`,); nan in rings that a small picture has not.
+
+    The square root of the power spectral density per LR px² under a Hann window: on one scale for HR and LR, so that a
+    picture without detail of its own between LR's pixels has the same in both.
+
+    Parameters
+    ----------
+    luma : (H, W) ndarray
+        Linear luminance.
+    samples_per_lr_px : float
+        How much finer its grid is than LR's.
+    """
+    height, width = luma.shape
+    window = np.outer(np.hanning(height), np.hanning(width))
+    mean = float((luma * window).sum() / window.sum())
+    power = np.abs(np.fft.rfft2((luma - mean) * window)) ** 2 / (window**2).sum() / samples_per_lr_px**2
+    fy, fx = np.fft.fftfreq(height, 1 / samples_per_lr_px), np.fft.rfftfreq(width, 1 / samples_per_lr_px)
+    ring = (np.hypot(fy[:, None], fx[None]) * 2 * BINS).astype(int)
+    inside = ring < BINS
+    total = np.bincount(ring[inside], power[inside], BINS)
+    count = np.bincount(ring[inside], minlength=BINS)
+    density: Array = np.divide(total, count, out=np.full(BINS, np.nan), where=count > 0)
+    return np.asarray(np.sqrt(density))
 
 
 def tone_pairs(hr: Image, lr: Image, *, side_lr_px: int = 4) -> tuple[Array, Array]:
@@ -70,12 +95,12 @@ def tone_pairs(hr: Image, lr: Image, *, side_lr_px: int = 4) -> tuple[Array, Arr
     hr, lr : (N,) ndarray
     """
     scale = hr.shape[0] // lr.shape[0]
-    return _averages(_luma(hr), scale * side_lr_px).ravel(), _averages(_luma(lr), side_lr_px).ravel()
+    return _averages(_encoded_luma(hr), scale * side_lr_px).ravel(), _averages(_encoded_luma(lr), side_lr_px).ravel()
 
 
-def _luma(image: Image) -> Array:
-    full: float = np.iinfo(image.dtype).max
-    return np.asarray(image @ _JPEG_LUMA, dtype=np.float64) / full
+def _encoded_luma(image: Image) -> Array:
+    weights: Array = photometry.JPEG_LUMA / np.iinfo(image.dtype).max
+    return np.asarray(image.astype(np.float64) @ weights)
 
 
 def _averages(channel: Array, side: int) -> Array:
@@ -83,18 +108,3 @@ def _averages(channel: Array, side: int) -> Array:
     side = min(side, *channel.shape)
     inner = channel[: rows * side, : columns * side]
     return np.asarray(inner.reshape(rows, side, columns, side).mean(axis=(1, 3)))
-
-
-def _amplitude(channel: Array, px_per_lr_px: int) -> Array:
-    """Spectrum at :data:`FREQUENCIES`; a Hann window keeps the frame's edge out of it."""
-    height, width = channel.shape
-    window = np.hanning(height)[:, None] * np.hanning(width)
-    centred = (channel - channel.mean()) * window
-    power = np.abs(np.fft.rfft2(centred)) ** 2 / (np.sum(window**2) * px_per_lr_px**2)
-    frequency = px_per_lr_px * np.hypot(np.fft.fftfreq(height)[:, None], np.fft.rfftfreq(width))
-    place: NDArray[Any] = np.digitize(frequency.ravel(), _EDGES) - 1
-    inside = (place >= 0) & (place < len(FREQUENCIES))
-    count = np.bincount(place[inside], minlength=len(FREQUENCIES))
-    total = np.bincount(place[inside], power.ravel()[inside], minlength=len(FREQUENCIES))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.sqrt(total / count))

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d2crealsr.imaging import geometry
+from d2crealsr.quality import spectrum
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.geometry import CaptureMapping
@@ -17,8 +18,7 @@ __all__ = ["SPECTRUM_BINS", "field_over", "histogram_picture", "joint_histogram"
 
 Float32 = NDArray[np.float32]
 
-SPECTRUM_BINS = 16
-"""Bins of spatial frequency between 0 and LR's Nyquist frequency, .5 cycles per LR px."""
+SPECTRUM_BINS = spectrum.BINS
 
 _HISTOGRAM_BINS = 64
 _HISTOGRAM_COLOUR = (58, 138, 200)
@@ -71,25 +71,10 @@ def spectrum_ratio(hr_luma: Float32, lr_luma: Float32, samples_per_lr_px: float)
 
     Notes
     -----
-    Square root of the ratio of power spectral densities (Hann window, per LR px²), averaged over rings. LR is HR seen
+    See :func:`d2crealsr.quality.spectrum.amplitude`. LR is HR seen
     through a wider blur: the ratio begins at 1 and rises with frequency by as much as super-resolution has to
     restore, until LR's noise and aliasing take over.
     """
-    hr, lr = _rings(hr_luma, samples_per_lr_px), _rings(lr_luma, 1)
-    ratio: Array = np.sqrt(np.divide(hr, lr, out=np.full_like(hr, np.nan), where=lr > 0))
+    hr, lr = spectrum.amplitude(hr_luma, samples_per_lr_px), spectrum.amplitude(lr_luma, 1)
+    ratio: Array = np.divide(hr, lr, out=np.full_like(hr, np.nan), where=lr > 0)
     return ratio
-
-
-def _rings(luma: Float32, samples: float) -> Array:
-    """Power spectral density averaged over rings of frequency, per LR px²."""
-    height, width = luma.shape
-    window = np.outer(np.hanning(height), np.hanning(width))
-    mean = float((luma * window).sum() / window.sum())
-    power = np.abs(np.fft.rfft2((luma - mean) * window)) ** 2 / (window**2).sum() / samples**2
-    fy, fx = np.fft.fftfreq(height, 1 / samples), np.fft.rfftfreq(width, 1 / samples)
-    ring = (np.hypot(fy[:, None], fx[None]) * 2 * SPECTRUM_BINS).astype(int)
-    inside = ring < SPECTRUM_BINS
-    total = np.bincount(ring[inside], power[inside], SPECTRUM_BINS)
-    count = np.bincount(ring[inside], minlength=SPECTRUM_BINS)
-    density: Array = np.divide(total, count, out=np.full(SPECTRUM_BINS, np.nan), where=count > 0)
-    return density
