@@ -95,18 +95,39 @@ def read(file: Path) -> tuple[D2CConfig, dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(file, framework="pt") as opened:
             described = json.loads((opened.metadata() or {}).get(_KEY, "{}"))
-            if described.get("format") != FORMAT:
+            if not isinstance(described, dict) or described.get("format") != FORMAT:
+                got = described.get("format") if isinstance(described, dict) else described
                 raise CheckpointError(
-                    f"{file.name}: metadata says format {described.get('format')!r}, expected {FORMAT!r}; "
+                    f"{file.name}: metadata says format {str(got)[:80]!r}, expected {FORMAT!r}; "
                     "it was not written by d2c (released weights: use d2c convert)"
                 )
             config = from_table(D2CConfig, described["config"], D2CConfig(), file.name)
             weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-            return config, weights, described["notes"]
-    except (SafetensorError, KeyError, ValueError) as error:
+            notes = dict(described["notes"])
+    except OSError as error:
+        raise CheckpointError(f"{file}: cannot be read ({error.strerror or error}); check the file") from error
+    except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{file.name}: is no whole safetensors checkpoint: {_one_line(error)}") from error
     except ConfigError as error:
         raise CheckpointError(f"{error}; was it written by a newer version?") from error
+    _check_plausible(config, weights, file.name)
+    return config, weights, notes
+
+
+def _check_plausible(config: D2CConfig, weights: Mapping[str, Tensor], name: str) -> None:
+    """Refuse a configuration that its own weights contradict, before a model of that size is built."""
+    widest = max((size for tensor in weights.values() for size in tensor.shape), default=0)
+    branches = sum(config.width**layer for layer in range(1, config.depth + 1))
+    for field, wanted, at_most in (
+        ("groups and blocks", branches * config.groups * config.blocks, len(weights)),
+        ("width and depth", branches, len(weights)),
+        ("features", config.features, widest),
+        ("convergence_features", config.convergence_features, widest),
+    ):
+        if wanted > at_most:
+            raise CheckpointError(
+                f"{name}: its weights do not fit its configuration: {field} need {wanted}, the file has {at_most}"
+            )
 
 
 def _one_line(error: Exception) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import io
 import json
-import pickle
 import platform
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
@@ -99,7 +98,9 @@ class RunFolder:
             return None
         try:
             state: dict[str, Any] = torch.load(self.state, map_location="cpu", weights_only=True)
-        except (RuntimeError, pickle.UnpicklingError, EOFError) as error:
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # a damaged archive or pickle can raise nearly anything
             raise CheckpointError(f"{self.state}: is damaged; delete it to start over") from error
         if not isinstance(state, dict) or state.get("format") != _STATE_FORMAT:
             raise CheckpointError(f"{self.state}: is of another version; delete it to start over")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import pickletools
 from collections import OrderedDict
 from typing import IO, TYPE_CHECKING, Any
 
@@ -82,17 +83,22 @@ class _FromBuffer(_Array):
         return _array(*self.content)
 
 
-def _encode(text: Any = "", encoding: Any = "latin1") -> bytes:
-    if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
-        raise CheckpointError("holds text where an array's bytes were expected")
-    return text.encode("latin-1")
+class _Encode:
+    """Stands for ``codecs.encode``, which pickles of older protocols write bytes with. Has no state to be changed."""
+
+    __slots__ = ()
+
+    def __call__(self, text: Any = "", encoding: Any = "latin1") -> bytes:
+        if not isinstance(text, str) or encoding not in ("latin1", "latin-1"):
+            raise CheckpointError("holds text where an array's bytes were expected")
+        return text.encode("latin-1")
 
 
 _KNOWN: dict[tuple[str, str], Any] = {
     ("collections", "OrderedDict"): OrderedDict,
     ("numpy", "ndarray"): _Array,
     ("numpy", "dtype"): _DType,
-    ("_codecs", "encode"): _encode,
+    ("_codecs", "encode"): _Encode(),
     **{(f"numpy.{core}.multiarray", "_reconstruct"): _Array for core in ("core", "_core")},
     **{(f"numpy.{core}.numeric", "_frombuffer"): _FromBuffer for core in ("core", "_core")},
 }
@@ -121,12 +127,21 @@ def read_arrays(file: IO[bytes], name: str) -> dict[str, dict[str, NDArray[np.fl
     if size > _MAX_BYTES:
         raise CheckpointError(f"{name}: {size:,} bytes, at most {_MAX_BYTES:,} are read; is it the right file?")
     try:
+        _check_memo(file, size)
         found = _Reader(file).load()
         return {str(part): _numbers(value) for part, value in _items(found)}
     except CheckpointError as error:
         raise CheckpointError(f"{name}: {error}") from error
     except Exception as error:  # a damaged pickle can raise nearly anything
         raise CheckpointError(f"{name}: is no whole pickle ({type(error).__name__})") from error
+
+
+def _check_memo(file: IO[bytes], size: int) -> None:
+    """Refuse places in the memo that no file of this size has use for: the list of places would fill the memory."""
+    for opcode, argument, _ in pickletools.genops(file):
+        if opcode.name in ("PUT", "BINPUT", "LONG_BINPUT") and int(argument or 0) > size:
+            raise CheckpointError("asks for more memory than the file can fill; refused")
+    file.seek(0)
 
 
 def _items(value: Any) -> list[tuple[Any, Any]]:

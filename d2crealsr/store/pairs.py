@@ -161,7 +161,7 @@ def read_dataset(pairs: str | os.PathLike[str]) -> dict[str, Any]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise LayoutError(f"{path} is not there; give a pairs folder made by `d2crealsr align`") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise LayoutError(f"{path}: not JSON ({error}); restore it, or delete it and run align again") from error
     except OSError as error:
         raise MachineError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error

@@ -142,7 +142,7 @@ def _number(cell: Any, column: Column, row: int, path: Path | None) -> float:
         number = math.nan
         broken = True
     else:
-        broken = column.kind == "int" and math.isfinite(number) and number != int(number)
+        broken = column.kind == "int" and math.isfinite(number) and not (number.is_integer() and abs(number) < 2**53)
     if broken:
         where = f"{path}, row {row}, column" if path else "column"
         raise TableError(f"{where} {column.name}: got {cell!r}, expected {column.expected()}; correct it")
