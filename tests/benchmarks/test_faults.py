@@ -7,8 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import faults
 import pytest
+
+import faults
 
 ROOT = Path(__file__).parents[2]
 

@@ -1,0 +1,110 @@
+"""Pairs that the training benchmarks train on: made once in a folder, found there the next time.
+
+Both sets know a test split, and :func:`validation_pairs` are what `d2c train` itself keeps from the training scenes:
+whatever is chosen is chosen on those, whatever is quoted comes from the test split.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from d2c.layouts import find_pairs as pairs_of
+from d2c.layouts import with_split
+from d2c.validation import hold_out
+from d2crealsr.build import build
+from d2crealsr.settings import AlignSettings
+from d2crealsr.simulate import SimulateSettings, simulate
+from d2crealsr.split import split
+from d2crealsr.store import read_image, write_image
+from d2crealsr.store.files import write_text
+from d2crealsr.store.layouts import find_pairs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from d2c.layouts import Pair
+    from d2crealsr.simulate.settings import SizeName
+
+__all__ = ["TrainingSet", "city100_x4", "simulated_x8", "validation_pairs"]
+
+_CITY_SCALE = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingSet:
+    """A pairs folder and how it came about, in words."""
+
+    name: str
+    folder: Path
+    doc: str
+
+
+def city100_x4(city100: Path, folder: Path, scenes: int | None = None) -> TrainingSet:
+    """×4 pairs of City100: its HR image, and its LR image (aligned by City100's authors) reduced by 4.
+
+    Parameters
+    ----------
+    city100 : Path
+        ``001H.PNG, 001L.PNG, …``, HR and LR of equal size.
+    folder : Path
+        Where the pairs go.
+    scenes : int, optional
+        The first so many; by default all.
+
+    Notes
+    -----
+    Reduced by the mean over 4×4 pixels, as a coarser sensor would see the optical image of the real LR capture; sizes
+    are cut to multiples of 4. Every fourth scene from the third on is for testing.
+    """
+    if not (folder / "manifest.csv").is_file():
+        for kind in ("hr", "lr"):
+            (folder / kind).mkdir(parents=True, exist_ok=True)
+        rows = []
+        for number, pair in enumerate(find_pairs(city100).pairs[:scenes]):
+            hr, lr = (_cut(read_image(path)) for path in (pair.hr, pair.lr))
+            write_image(folder / f"hr/{pair.scene}.png", hr)
+            write_image(folder / f"lr/{pair.scene}.png", _reduced(lr))
+            part = "test" if number % 4 == 2 else "train"
+            files = (f"hr/{pair.scene}.png", f"lr/{pair.scene}.png")
+            rows.append((pair.scene, "accepted", part, pair.scene, _CITY_SCALE, *files))
+        text = io.StringIO()
+        writer = csv.writer(text, lineterminator="\n")
+        writer.writerow(("scene", "status", "split", "group", "scale", "hr_path", "lr_path"))
+        writer.writerows(rows)
+        write_text(folder / "manifest.csv", text.getvalue())
+    doc = "City100's pairs, LR reduced by 4 (mean of 4×4 px)"
+    return TrainingSet(name="city100-x4", folder=folder, doc=doc)
+
+
+def simulated_x8(folder: Path, *, size: SizeName, scenes: int, seed: int, test: int, jobs: int = 1) -> TrainingSet:
+    """×8 pairs: simulated captures (defaults), aligned by `d2crealsr align` and split, all under ``folder``."""
+    pairs = folder / "pairs"
+    if not (folder / "done").is_file():
+        simulate(folder / "raw", settings=SimulateSettings(size=size, scenes=scenes, seed=seed), jobs=jobs)
+        build(folder / "raw", pairs, settings=AlignSettings(scale=8), jobs=jobs)
+        split(pairs, test=test, seed=seed)
+        write_text(folder / "done", "simulated, aligned, split\n")
+    doc = f"{scenes} simulated captures of {size} size (seed {seed}), aligned by d2crealsr"
+    return TrainingSet(name="simulated-x8", folder=pairs, doc=doc)
+
+
+def validation_pairs(data: Path, share: float) -> list[Pair]:
+    """The pairs that a run with this ``validation`` share keeps from training."""
+    return hold_out(with_split(pairs_of(data), "train", data), share)[1]
+
+
+def _cut(image: np.ndarray) -> np.ndarray:
+    height, width = (side // _CITY_SCALE * _CITY_SCALE for side in image.shape[:2])
+    return image[:height, :width]
+
+
+def _reduced(image: np.ndarray) -> np.ndarray:
+    height, width, channels = image.shape
+    s = _CITY_SCALE
+    blocks = image.reshape(height // s, s, width // s, s, channels).astype(np.float64)
+    return np.rint(blocks.mean(axis=(1, 3))).astype(image.dtype)
