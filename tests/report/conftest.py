@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -185,6 +186,13 @@ class Visit:
     def shown(self) -> list[str]:
         """Names of the cards that are shown, in order."""
         return self.page.locator("#sheet li:not([hidden]) .name").all_inner_texts()
+
+    def until(self, expression: str, seconds: float = 20) -> None:
+        """Wait for a condition; playwright's own wait evaluates text in the page, which its policy forbids."""
+        end = time.monotonic() + seconds
+        while not self.page.evaluate(expression):
+            assert time.monotonic() < end, f"not within {seconds} s: {expression}"
+            self.page.wait_for_timeout(20)
 
     def open(self, scene: str) -> None:
         """Open a pair and wait for its pictures."""

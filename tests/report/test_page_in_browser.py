@@ -153,9 +153,7 @@ def test_pair_view(visit: Callable[..., Any]) -> None:
     visited = visit()
     page = visited.page
     visited.open("001")
-    page.wait_for_function(
-        "[...document.querySelectorAll('#viewer img[src]')].every((i) => i.complete && i.naturalWidth)"
-    )
+    visited.until("[...document.querySelectorAll('#viewer img[src]')].every((i) => i.complete && i.naturalWidth)")
     assert (layer(page, "LR"), layer(page, "HR")) == (True, False)
     page.keyboard.press("Space")
     assert layer(page, "HR")
@@ -205,12 +203,12 @@ def test_arrows_go_from_pair_to_pair_and_the_rejected_says_why(visit: Callable[.
     assert "content_mismatch" in page.locator(".verdict").inner_text()
     place = names.index("dark 1")
     page.keyboard.press("ArrowRight")
-    page.wait_for_function(f"document.getElementById('pair-title').textContent === {names[place + 1]!r}")
+    visited.until(f"document.getElementById('pair-title').textContent === {names[place + 1]!r}")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("ArrowLeft")
-    page.wait_for_function(f"document.getElementById('pair-title').textContent === {names[place - 1]!r}")
+    visited.until(f"document.getElementById('pair-title').textContent === {names[place - 1]!r}")
     page.go_back()
-    page.wait_for_function("document.getElementById('pair-title').textContent === 'dark 1'")
+    visited.until("document.getElementById('pair-title').textContent === 'dark 1'")
 
 
 def test_a_point_of_a_plot_opens_its_pair(visit: Callable[..., Any]) -> None:
@@ -238,10 +236,11 @@ def test_marks_survive_a_reload_and_come_back_from_the_file(visit: Callable[...,
     rows = list(csv.DictReader(io.StringIO(file.read_text(encoding="utf-8"))))
     assert {row["scene"]: row["note"] for row in rows}[HOSTILE] == 'a "quoted", note'
 
-    other = visit().page
+    again = visit()
+    other = again.page
     assert other.locator("#marked").inner_text() == "Marked: 0 accept, 0 reject."
     other.set_input_files("#import-file", file)
-    other.wait_for_function("document.getElementById('marked').textContent.startsWith('3 marks read')")
+    again.until("document.getElementById('marked').textContent.startsWith('3 marks read')")
     assert other.locator(".marked-accept").count() == 2
 
 
@@ -314,6 +313,6 @@ def test_thirty_pairs_load_pictures_as_they_come_into_view(
     visited = visit(page_path, viewport={"width": 400, "height": 500})
     visited.page.wait_for_load_state()
     loaded = "[...document.querySelectorAll('#sheet img')].filter((i) => i.complete && i.naturalWidth).length"
-    visited.page.wait_for_function(f"{loaded} > 0")
+    visited.until(f"{loaded} > 0")
     assert visited.page.evaluate(loaded) < 30
     assert not any("pair.js" in url for url in visited.requests)
