@@ -120,6 +120,10 @@ REASONS = {
         "The card lies too far from the middle of the LR frame, where the lens distorts.",
         "Centre the card in the LR shot, or give the lens' distortion.",
     ),
+    "lens_unknown": Fix(
+        "The lens profile asked for needs camera, lens and focal length, and the capture or the database lacks them.",
+        "Keep EXIF data and the whole frame; or give k1 by --undistort-hr and --undistort-lr.",
+    ),
     "missing_hr": Fix("There is no HR capture of this scene.", "Name it like its partner, and run align again."),
     "missing_lr": Fix("There is no LR capture of this scene.", "Name it like its partner, and run align again."),
     "unreadable": Fix(
