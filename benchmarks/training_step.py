@@ -17,9 +17,12 @@ import resource
 import statistics
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
+
+from tables import command_line
 
 NAMES = (
     "preset",
@@ -86,7 +89,7 @@ def main(
         with context.Pool(1) as pool:
             rows.append(pool.apply(measure, (name, scale, stage, threads, steps, warm_up)))
     text = io.StringIO()
-    text.write("# python " + " ".join(sys.argv) + "\n")
+    text.write(f"# {command_line(sys.argv)}, {datetime.now(UTC).date().isoformat()}\n")
     writer = csv.DictWriter(text, NAMES, lineterminator="\n")
     writer.writeheader()
     writer.writerows(rows)
