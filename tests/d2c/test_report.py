@@ -102,9 +102,9 @@ def test_what_the_run_was_started_with_is_noted(run, pairs):
 
 def test_a_run_that_has_just_begun_and_one_in_the_middle_of_a_row(run):
     whole = (run / "log.csv").read_text()
-    (run / "log.csv").write_text(whole[: whole.rindex("\n", 0, -1) + 12])  # the last row is being written
-    log = read_log(run / "log.csv")
-    assert len(log.rows) == whole.count("\n") - 2
+    for there in (whole[: whole.rindex("\n", 0, -1) + 12], whole[:-3]):  # the last row is being written
+        (run / "log.csv").write_text(there)
+        assert len(read_log(run / "log.csv").rows) == whole.count("\n") - 2
     made(run, "--scenes", "0")
     (run / "log.csv").unlink()
     (run / "last.safetensors").unlink()

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from d2crealsr.errors import LayoutError, LockError, UsageError
-from d2crealsr.split import choose_splits, split
+from d2crealsr.split import choose_splits, split, with_decisions
 from d2crealsr.store.columns import MANIFEST
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.pairs import published_paths, read_manifest, write_pairs_table
@@ -229,6 +229,16 @@ def test_what_a_reviewer_rejects_leaves_its_split_until_it_is_taken_back(tmp_pat
     assert taken_back.notes == ("decisions to accept scenes that are not accepted: s005; align --accept takes them in",)
     assert split(tmp_path, test=1, resplit=True).left_out == (test[0],)
     assert read_manifest(tmp_path).set_index("scene").loc[test[0], "left_out_of"] == "unsplit"
+
+
+def test_a_scene_that_is_taken_back_returns_to_the_split_it_had() -> None:
+    frame = table([*"abcd"], splits=["", "", "", "train"], left_out_of=["train", "test", "unsplit", ""])
+    after = with_decisions(frame, dict.fromkeys(["s000", "s001", "s002", "s003"], "accept"))
+    assert after["split"].tolist() == ["train", "test", "", "train"]
+    assert after["left_out_of"].tolist() == [""] * 4
+    again = with_decisions(after, {"s000": "reject", "s002": "reject"})
+    assert again["left_out_of"].tolist() == ["train", "", "unsplit", ""]
+    assert with_decisions(again, {"s000": "reject"})["left_out_of"].tolist() == again["left_out_of"].tolist()
 
 
 def test_the_shortfall_that_a_rejection_leaves_is_drawn_from_unsplit_scenes(tmp_path: Path) -> None:
