@@ -153,8 +153,8 @@ def _decoded(data: bytes, header: Header, name: str) -> NDArray[Any]:
         data = without_tiff_orientation(data)
     try:
         pixels = opencv.decode(data)
-    except (opencv.DecodeError, MemoryError) as error:
-        raise ImageError(f"{name}: {error or 'no memory for it'}; copy it from the camera again") from error
+    except opencv.DecodeError as error:
+        raise ImageError(f"{name}: {error}; copy it from the camera again") from error
     if pixels.dtype not in (np.uint8, np.uint16):
         raise unsupported(f"{name}: samples are {pixels.dtype}")
     stored = (header.height, header.width) if header.orientation < 5 else (header.width, header.height)

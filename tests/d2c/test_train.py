@@ -25,7 +25,7 @@ from d2c.reporter import Reporter
 from d2c.runfolder import RunFolder
 from d2c.stages import ConvergenceStage, DivergenceStage, JointStage
 from d2c.train import Request, train
-from d2crealsr.errors import LockError
+from d2crealsr.errors import D2CRealSRError, LockError
 
 MODEL = D2CConfig(scale=2, features=6, groups=1, blocks=1, reduction=3, convergence_features=5)
 TRAIN = TrainConfig(
@@ -224,6 +224,20 @@ def test_a_validation_that_is_interrupted_comes_again(at, pairs, tmp_path, monke
     run(pairs, tmp_path / "broken", **changes)
     for name in ("last.safetensors", "best.safetensors", "log.csv"):
         assert (tmp_path / "broken" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("kilobytes", [1, 150])
+def test_a_full_disk_ends_the_run_cleanly(kilobytes, small_disk, pairs, tmp_path):
+    folder, fill = small_disk
+    make_room = fill(kilobytes)
+    with pytest.raises(D2CRealSRError, match=r"cannot be written .*\(No space left on device\); make room"):
+        run(pairs, folder / "run", cache=folder / "cache")
+    assert not list(folder.rglob(".tmp-*"))
+    make_room()
+    run(pairs, folder / "run", cache=folder / "cache")
+    run(pairs, tmp_path / "whole")
+    for name in ("last.safetensors", "best.safetensors", "log.csv"):
+        assert (folder / "run" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
 def test_leftovers_of_a_killed_run_go(pairs, tmp_path):
