@@ -48,10 +48,10 @@ def banded_convergence_loss(net: ConvergenceNet, predictions: Tensor, hr: Tensor
     return loss
 
 
-def hidden_bytes(net: ConvergenceNet, height: int, width: int, batch: int, device: torch.device) -> int:
+def hidden_bytes(features: int, height: int, width: int, batch: int, device: torch.device) -> int:
     """Size of one hidden layer of the largest band, in bytes of float32."""
-    samples, rows = _band(net, height, width, device)
-    return min(samples, batch) * min(height, rows + 2 * HALO) * width * 4 * net.conv2.out_channels
+    samples, rows = _band(features, height, width, device)
+    return min(samples, batch) * min(height, rows + 2 * HALO) * width * 4 * features
 
 
 class _Banded(torch.autograd.Function):
@@ -85,9 +85,9 @@ class _Banded(torch.autograd.Function):
         return None, None, None, *scaled
 
 
-def _band(net: ConvergenceNet, height: int, width: int, device: torch.device) -> tuple[int, int]:
+def _band(features: int, height: int, width: int, device: torch.device) -> tuple[int, int]:
     """How many samples and how many of their rows go through the net at once."""
-    row = 4 * width * net.conv2.out_channels
+    row = 4 * width * features
     budget = _CACHE_BYTES if device.type == "cpu" else _DEVICE_BYTES
     samples = max(1, budget // (row * height))
     rows = height if row * height <= budget else max(4 * HALO, budget // row)
@@ -97,7 +97,7 @@ def _band(net: ConvergenceNet, height: int, width: int, device: torch.device) ->
 def _bands(net: ConvergenceNet, predictions: Tensor) -> Iterator[tuple[slice, int, int]]:
     """Which samples, and which of their rows from where to where."""
     batch, _, _, height, width = predictions.shape
-    samples, rows = _band(net, height, width, predictions.device)
+    samples, rows = _band(net.conv2.out_channels, height, width, predictions.device)
     count = -(-height // rows)
     for sample in range(0, batch, samples):
         for k in range(count):

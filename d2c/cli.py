@@ -120,6 +120,7 @@ def cli() -> None:
 @click.option("--cache", type=FILE, help="Where decoded images are kept.  [default: in the run's folder]")
 @click.option("--weights", type=FILE, help="A checkpoint to start from.")
 @click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too.")
+@click.option("--plan", "plan_only", is_flag=True, help="Print how much memory a step would take; train nothing.")
 @_settings_options(D2CConfig)
 @_settings_options(TrainConfig)
 @_one_line_errors
@@ -134,13 +135,29 @@ def train(data: Path, out: Path | None, preset_name: str | None, config_file: Pa
     from d2c.train import train as run
 
     out = out or Path("runs") / (preset_name or "paper")
+    plan_only = options.pop("plan_only")
     run_options = {name: options.pop(name) for name in ("stage", "device", "cache", "weights", "tensorboard")}
     command = ("d2c", *sys.argv[1:])
     model, settings = _resolve(data, out, preset_name, config_file, options)
+    if plan_only:
+        click.echo(_step_plan(model, settings, run_options["stage"], run_options["device"]))
+        return
     request = Request(data=data, out=out, model=model, train=settings, command=command, **run_options)
     with Interrupts() as interrupts:
         run(request, ConsoleReporter(), interrupts)
     click.echo(f"{out / 'last.safetensors'}")
+
+
+def _step_plan(model: D2CConfig, settings: TrainConfig, stage: str, device: str) -> str:
+    """What a step of each stage would take of the memory that is free."""
+    from d2c.console import step_table
+    from d2c.infer import pick_device
+    from d2c.memory import available_bytes
+    from d2c.memory_train import kinds, step_memory
+
+    chosen = pick_device(device)
+    steps: dict[str, Any] = {kind: step_memory(model, settings, kind, chosen) for kind in kinds(settings, stage)}
+    return step_table(steps, available_bytes(chosen), str(chosen))
 
 
 def _resolve(

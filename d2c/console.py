@@ -12,14 +12,15 @@ from rich.text import Text
 from d2c.reporter import Reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from rich.progress import Task, TaskID
 
     from d2c.evaluate import Row
+    from d2c.memory_train import StepMemory
     from d2c.plan import Plan
 
-__all__ = ["ConsoleReporter", "plan_table", "quality_tables"]
+__all__ = ["ConsoleReporter", "plan_table", "quality_tables", "step_table"]
 
 _LINE_SECONDS = 30.0
 
@@ -107,3 +108,16 @@ def plan_table(plans: Sequence[tuple[str, Plan, float]]) -> str:
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rows = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
     return "\n".join(rows)
+
+
+def step_table(steps: Mapping[str, StepMemory], free: int | None, device: str) -> str:
+    """Predicted peak memory of a training step, a line a stage: the whole and what it is for."""
+    columns = next(iter(steps.values()))._fields
+    lines = ["memory of a step, GB" + "".join(f"{column:>13}" for column in columns)]
+    for kind, memory in steps.items():
+        lines.append(f"{kind:<20}" + "".join(f"{value / 1e9:>13.3f}" for value in memory))
+    need = max(memory.total for memory in steps.values())
+    if free is not None:
+        verdict = "it fits" if need <= free else "it does not fit: lower --patch or --batch, or raise --accumulate"
+        lines.append(f"free on {device}: {free / 1e9:.3f}; {verdict}")
+    return "\n".join(lines)

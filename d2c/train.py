@@ -10,6 +10,7 @@ import contextlib
 import dataclasses
 import hashlib
 import math
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
@@ -25,6 +26,7 @@ from d2c.errors import ConfigError, TrainingError
 from d2c.evaluate import evaluate, means
 from d2c.interrupts import Interrupts
 from d2c.layouts import find_pairs, with_split
+from d2c.memory_train import check_step_fits
 from d2c.model import D2CSR
 from d2c.pace import Pace
 from d2c.reporter import Reporter
@@ -86,8 +88,12 @@ def train(request: Request, reporter: Reporter | None = None, interrupts: Interr
         When the data cannot be trained on, or the folder holds a run with other settings.
     TrainingError
         When the loss is not finite any more.
+    MemoryNeedError
+        When a step would not fit into memory; nothing was started.
     """
     with world(request.device) as here, contextlib.ExitStack() as held:
+        neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", here.size))
+        check_step_fits(request.model, request.train, request.stage, here.device, here.size, neighbours)
         speaker = (reporter or Reporter()) if here.leads else Reporter()
         folder = RunFolder(request.out)
         if here.leads:

@@ -64,7 +64,7 @@ def test_loss_and_gradients_in_bands_are_those_of_the_whole(monkeypatch, budget,
         covered[samples, first:last] += 1
     assert (covered == 1).all()
     assert (len(bands) > 1) == (budget < 3000 or (size[0] > 20 and budget == 3000))
-    assert hidden_bytes(module, *size, 3, torch.device("cpu")) >= size[1] * 4 * 5
+    assert hidden_bytes(5, *size, 3, torch.device("cpu")) >= size[1] * 4 * 5
 
 
 def test_frozen_parameters_and_no_gradients():

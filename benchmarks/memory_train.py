@@ -1,0 +1,98 @@
+"""Predicted against measured peak memory of training steps, each in a process of its own.
+
+    python benchmarks/memory_train.py --out benchmarks/results/memory_train
+    python benchmarks/memory_train.py --small
+
+Measured is what two steps add to the process's peak, on one CPU thread; the batch is random numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import multiprocessing
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from tables import Row, provenance, text_table, write_csv
+
+if TYPE_CHECKING:
+    from d2c.config import D2CConfig, TrainConfig
+    from d2c.memory_train import Kind
+
+
+def configurations() -> dict[str, tuple[D2CConfig, TrainConfig, Kind]]:
+    """What is measured, by name: presets, with fewer patches where a preset would need a GPU."""
+    from d2c.presets import preset
+
+    def of(name: str, kind: Kind, scale: int, **changes: int) -> tuple[D2CConfig, TrainConfig, Kind]:
+        chosen = preset(name)
+        model, train = dataclasses.replace(chosen.model, scale=scale), dataclasses.replace(chosen.train, **changes)
+        return model, train, kind
+
+    return {
+        "paper, x8, stage 1, batch 2": of("paper", "stage 1", 8, batch=2),
+        "paper, x8, stage 2, batch 4": of("paper", "stage 2", 8),
+        "released, x4, joint, batch 2": of("released", "joint", 4, batch=2),
+        "small, x8, stage 1": of("small", "stage 1", 8),
+        "small, x2, joint, patch 96": of("small", "joint", 2, patch=96),
+        "tiny, x4, stage 1": of("tiny", "stage 1", 4),
+        "tiny, x8, joint, batch 16": of("tiny", "joint", 8, batch=16),
+    }
+
+
+def measure(model: D2CConfig, train: TrainConfig, kind: Kind) -> float:
+    """Bytes that two steps add to this process's peak."""
+    import torch
+
+    from d2c.crops import Batch
+    from d2c.engine import Engine
+    from d2c.model import D2CSR
+
+    stages = importlib.import_module("d2c.stages")
+    torch.set_num_threads(1)
+    torch.rand(64, 64) @ torch.rand(64, 64)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    names = {"stage 1": "DivergenceStage", "stage 2": "ConvergenceStage", "joint": "JointStage"}
+    engine = Engine(getattr(stages, names[kind])(D2CSR(model), train), train)
+    sides = (train.patch, train.patch * model.scale)
+    batch = Batch(*(torch.rand(train.batch, 3, side, side) for side in sides))
+    for _ in range(2):
+        engine.update(batch, train.lr, train.alpha)
+    return 1024.0 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+
+
+@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
+@click.option("--small", is_flag=True, help="The smallest configuration only.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write OUT.txt and OUT.csv.")
+def main(small: bool, out: Path | None) -> None:
+    """Print the table, and store it."""
+    import torch
+
+    from d2c.memory_train import step_memory
+
+    chosen = configurations()
+    if small:
+        chosen = {name: value for name, value in chosen.items() if name == "tiny, x4, stage 1"}
+    rows: list[Row] = []
+    for name, (model, train, kind) in chosen.items():
+        predicted = step_memory(model, train, kind, torch.device("cpu"))
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            measured = pool.apply(measure, (model, train, kind))
+        parts = {f"{part}_gb": round(value / 1e9, 4) for part, value in predicted._asdict().items() if part != "total"}
+        ratio = round(predicted.total / measured, 3)
+        sizes = {"predicted_gb": round(predicted.total / 1e9, 3), "measured_gb": round(measured / 1e9, 3)}
+        rows.append({"configuration": name, **sizes, "predicted_over_measured": ratio, **parts})
+        print(text_table(rows[-1:]), flush=True)
+    text = f"{provenance(sys.argv)}, torch {torch.__version__}\n\n{text_table(rows)}\n"
+    if out is not None:
+        out.with_suffix(".txt").write_text(text, encoding="utf-8")
+        write_csv(out.with_suffix(".csv"), rows)
+
+
+if __name__ == "__main__":
+    main()
