@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
 import torch
 
@@ -11,19 +12,21 @@ from d2c import D2CSR, D2CConfig
 from d2c.config import TrainConfig
 from d2c.crops import Batch
 from d2c.engine import Engine, set_tf32, world
-from d2c.infer import pick_device
+from d2c.infer import pick_device, upscale_strips
 from d2c.losses import triplet_loss
+from d2c.plan import make_plan
 from d2c.stages import make_stage
 
 MODEL = D2CConfig(scale=8, features=6, groups=1, blocks=1, reduction=3, convergence_features=5, convergence_gain=20.0)
 TRAIN = TrainConfig(batch=2, patch=8, ema=0.9, margin_siblings=0.2, accumulate=2)
 
 
+@pytest.mark.parametrize("borders", ["exact", "composed"])
 @pytest.mark.parametrize("scale", [1, 3, 8])
 @pytest.mark.parametrize(("stage", "joint"), [(1, False), (2, False), (1, True)])
-def test_a_whole_training_step_stays_on_its_device(stage, joint, scale):
+def test_a_whole_training_step_stays_on_its_device(stage, joint, scale, borders):
     config = dataclasses.replace(TRAIN, joint=joint)
-    model = D2CSR(dataclasses.replace(MODEL, scale=scale)).to("meta")
+    model = D2CSR(dataclasses.replace(MODEL, scale=scale, borders=borders)).to("meta")
     engine = Engine(make_stage(stage, model, config), config)
     batch = Batch(*(torch.rand(2, 3, 8 * s, 8 * s, device="meta") for s in (1, scale)))
     terms = engine.update(batch, 1e-3, 0.01)
@@ -31,6 +34,18 @@ def test_a_whole_training_step_stays_on_its_device(stage, joint, scale):
     assert {p.grad.device.type for p in engine.parameters} == {"meta"}
     with engine.averaged_weights():
         assert next(model.parameters()).device.type == "meta"
+
+
+@pytest.mark.parametrize("borders", ["exact", "composed"])
+def test_a_whole_image_in_bands_and_strips_stays_on_its_device(borders):
+    model = D2CSR(dataclasses.replace(MODEL, borders=borders)).to("meta").eval()
+    pixels = np.zeros((40, 30, 3), np.uint8)
+    plan = make_plan(model.config, (30, 40), torch.device("meta"), "image", keep_all=False)
+    plan = dataclasses.replace(plan, band=16, strip=12)
+    found = list(upscale_strips(model, pixels, plan))
+    assert [strip.first for strip in found] == [0, 96, 192, 288]
+    tensors = [t for strip in found for t in (strip.fused, strip.predictions, strip.weights)]
+    assert {t.device.type for t in tensors} == {"meta"}
 
 
 def test_the_step_would_notice_a_tensor_of_another_device(monkeypatch):
