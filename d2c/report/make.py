@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from d2c import checkpoint, toml
 from d2c.config import TrainConfig
-from d2c.errors import ConfigError
+from d2c.errors import CheckpointError, ConfigError
 from d2c.evaluate import FilePairs
 from d2c.infer import pick_device
 from d2c.layouts import find_pairs, with_split
@@ -122,7 +122,10 @@ def _trained(folder: RunFolder) -> str:
     """Which checkpoint the crops are of, in words; empty where there is none."""
     if not folder.last.exists():
         return ""
-    notes = checkpoint.provenance(folder.last)
+    try:
+        notes = checkpoint.provenance(folder.last)
+    except CheckpointError:  # said where its crops would stand
+        return ""
     return f"stage {notes['stage']}, step {notes['step']}" if "stage" in notes else "no stage noted"
 
 

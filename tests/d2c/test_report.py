@@ -133,6 +133,18 @@ def test_without_the_data_or_with_others_it_says_so(run, pairs, make_pairs, tmp_
     assert not any("not those of the run" in text for text in page.texts["p"])
 
 
+def test_a_damaged_checkpoint_is_said_and_a_damaged_log_is_one_line(run):
+    whole = (run / "last.safetensors").read_bytes()
+    (run / "last.safetensors").write_bytes(whole[:100])
+    page = made(run)
+    assert any("Example crops are left out: last.safetensors: is no whole" in text for text in page.texts["p"])
+    for text in ("stage,step,total\n1,one,2\n", "step,total\n1,2\n"):
+        (run / "log.csv").write_text(text)
+        result = command("report", run)
+        assert result.exit_code == 2
+        assert "log.csv: is no log of a run" in result.stderr
+
+
 def test_curves_count_steps_over_both_stages(run):
     log = read_log(run / "log.csv")
     assert log.stage_two_at == 4
