@@ -6,6 +6,7 @@ the features (both nets' ``HALO``). Predictions are made once and kept for the n
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import torch
@@ -37,6 +38,8 @@ def strips(model: D2CSR, features: Sequence[FeatureMap], height: int, rows: int)
     """The image from top to bottom, ``rows`` LR rows at a time, from the leaves' features of all its ``height``."""
     scale, whole = model.config.scale, model.config.scale * height
     ahead = -(-convergence.HALO // scale)
+    net = copy.deepcopy(model.convergence)  # a copy: what trains goes on in the order that it began in
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     kept: Tensor | None = None
     first, made = 0, 0  # ``kept`` begins at HR row ``first``; LR rows before ``made`` have their predictions
     for start in range(0, height, rows):
@@ -50,7 +53,7 @@ def strips(model: D2CSR, features: Sequence[FeatureMap], height: int, rows: int)
             begin, end = max(0, scale * start - convergence.HALO), min(whole, scale * stop + convergence.HALO)
             kept = cast("Tensor", kept)[:, :, :, begin - first :]
             first = begin
-            fused, weights = model.convergence(kept[:, :, :, : end - begin], begins=begin == 0, ends=end == whole)
+            fused, weights = net(kept[:, :, :, : end - begin], begins=begin == 0, ends=end == whole)
             above = scale * start if begin == 0 else 0  # rows of the strip before, made again
             own = slice(above, above + scale * (stop - start))
             shown = kept[0, :, :, scale * start - begin : scale * stop - begin]

@@ -121,7 +121,7 @@ def plan_files(
             size,
             device,
             str(path),
-            sample_bytes=2,  # the depth is known only when it is decoded
+            sample_bytes=_sample_bytes(path),
             keep_all=wanted.any,
             max_memory=limits.max_memory,
         )
@@ -219,6 +219,15 @@ def _check_names(paths: Sequence[Path], scale: int) -> None:
             name = f"{path.stem}_x{scale}.png"
             raise ConfigError(f"{seen[path.stem]} and {path} would both become {name}; upscale them to two folders")
         seen[path.stem] = path
+
+
+def _sample_bytes(path: Path) -> int:
+    """2 for an image that may have 16 bits a sample, from its header; 1 for one that cannot."""
+    with path.open("rb") as file:
+        start = file.read(25)
+    if start.startswith(b"\x89PNG"):
+        return 1 if start[24] <= 8 else 2  # IHDR's bit depth
+    return 2 if start[:2] in (b"II", b"MM") else 1
 
 
 def _read(reader: Any, path: Path) -> Any:

@@ -36,7 +36,7 @@ def noise(size, dtype=np.uint8):
 
 
 def test_less_memory_means_smaller_strips_then_files():
-    paper, sizes = D2CConfig(), (2 * 10**9, 290 * 10**6, 150 * 10**6)
+    paper, sizes = D2CConfig(), (2 * 10**9, 320 * 10**6, 150 * 10**6)
     plans = [make_plan(paper, (432, 288), CPU, max_memory=size) for size in sizes]
     assert [p.spill for p in plans] == [False, False, True]
     assert plans[0].strip > plans[1].strip
@@ -109,6 +109,12 @@ def test_a_disk_that_is_too_small_is_said_before(model, tmp_path, monkeypatch):
     with pytest.raises(MemoryNeedError, match=r"a_x2\.png: needs up to .* on the disk of .*, 0.1 kB are free"):
         upscale_files(model, [tmp_path / "a.png"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(("name", "dtype", "size"), [("a.png", "u1", 1), ("a.png", "u2", 2), ("a.jpg", "u1", 1)])
+def test_depth_is_read_from_the_header(model, tmp_path, name, dtype, size):
+    write_image(tmp_path / name, noise((21, 30), np.dtype(dtype)))
+    assert plan_files(model, [tmp_path / name], tmp_path)[0].plan.result == size * 3 * 42 * 60
 
 
 def test_figures_keep_everything(model, tmp_path):
