@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -41,6 +42,8 @@ def _check(settings: Any) -> None:
         if not (low is None or value >= low) or not (high is None or value <= high):
             wanted = f"at least {low}" if high is None else f"{low} to {high}"
             raise ConfigError(f"{f.name}: got {value}, expected {wanted}; change {option}")
+        if isinstance(value, float) and not math.isfinite(value):
+            raise ConfigError(f"{f.name}: got {value}, expected a finite number; change {option}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

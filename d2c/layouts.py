@@ -131,7 +131,11 @@ def _from_folder(data: Path, scale: int | None) -> list[Pair]:
 
 def _from_list(path: Path, scale: int | None) -> list[Pair]:
     found = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    try:
+        text = layouts.text_of(path)
+    except LayoutError as error:
+        raise DataError(str(error)) from error
+    for number, line in enumerate(text.splitlines(), start=1):
         if not line.strip():
             continue
         columns = line.split("\t") if "\t" in line else line.split()

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError, MachineError
 from d2crealsr.store.images import IMAGE_SUFFIXES
-from d2crealsr.store.pairs import formula_problem, is_plain, scene_problem
+from d2crealsr.store.pairs import cell_problem, formula_problem, is_plain, scene_problem
 from d2crealsr.store.tables import read_rows
 
 if TYPE_CHECKING:
@@ -106,15 +106,10 @@ def _from_manifest(path: Path) -> list[Capture]:
             raise LayoutError(f"{where}: scene {scene[:80]!r} {problem}; rename it")
         hr, lr = (_inside(path.parent, cells[name], f"{where}, column {name}") for name in ("hr", "lr"))
         group = cells.get("group") or scene
-        if problem := _cell_problem(group):
+        if problem := cell_problem(group):
             raise LayoutError(f"{where}, column group: {group[:80]!r} {problem}; rename it")
         captures.append(Capture(scene=scene, hr=hr, lr=lr, group=group))
     return captures
-
-
-def _cell_problem(text: str) -> str | None:
-    """Why a text cannot stand in a table as it is; None for plain text."""
-    return formula_problem(text) if is_plain(text) else "contains control characters or is not UTF-8"
 
 
 def _inside(root: Path, relative: str, where: str) -> Path | None:

@@ -22,12 +22,12 @@ from typing import TYPE_CHECKING
 
 from d2crealsr.errors import ImageError, LayoutError
 from d2crealsr.store.images import IMAGE_SUFFIXES, read_size
-from d2crealsr.store.pairs import read_manifest
+from d2crealsr.store.pairs import cell_problem, read_manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["ImagePair", "PairFolder", "find_pairs", "size_ratio"]
+__all__ = ["ImagePair", "PairFolder", "find_pairs", "size_ratio", "text_of"]
 
 _KNOWN = (
     "a pairs folder with manifest.csv; folders HR and LR (or gt and lq) with equal names; NAME_HR.* and NAME_LR4.*; "
@@ -115,10 +115,20 @@ def _of_scale(found: PairFolder, scale: int | None, folder: Path) -> PairFolder:
         ]
     seen: dict[str, ImagePair] = {}
     for pair in pairs:
+        if problem := cell_problem(pair.scene):
+            raise LayoutError(f"{folder}: pair {pair.scene[:80]!r} {problem}; rename its files")
         other = seen.setdefault(pair.scene, pair)
         if other is not pair:
             raise LayoutError(f"{folder}: {other.lr} and {pair.lr} are both scene {pair.scene!r}; rename or remove one")
     return replace(found, pairs=tuple(seen[scene] for scene in sorted(seen)))
+
+
+def text_of(path: Path) -> str:
+    """A list of files as text; raises LayoutError when it is none."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise LayoutError(f"{path}: not a text file in UTF-8 ({error.reason}); give a list of paths") from error
 
 
 def size_ratio(hr: tuple[int, int], lr: tuple[int, int]) -> int | None:
@@ -176,6 +186,11 @@ def _folders(folder: Path) -> PairFolder | None:
 
 
 def _listed(hr_folder: Path, listed: set[str]) -> list[Path]:
+    outside = next((name for name in sorted(listed) if Path(name).is_absolute() or ".." in Path(name).parts), None)
+    if outside is not None:
+        raise LayoutError(
+            f"{hr_folder}: meta_info names {outside[:80]!r}, expected a path inside the folder; correct it"
+        )
     files = [hr_folder / name for name in sorted(listed)]
     missing = next((path for path in files if not path.is_file()), None)
     if missing is not None:
@@ -200,7 +215,7 @@ def _equal_names(hr_folder: Path, hr_files: list[Path], lr_folder: Path, lr_file
 
 def _meta_info(*folders: Path) -> set[str]:
     """Names in BasicSR's ``meta_info….txt``, lines as ``0001.png (480,480,3) 1``."""
-    texts = (path.read_text(encoding="utf-8") for folder in folders for path in sorted(folder.glob("meta_info*.txt")))
+    texts = (text_of(path) for folder in folders for path in sorted(folder.glob("meta_info*.txt")))
     return {line.split()[0] for text in texts for line in text.splitlines() if line.strip()}
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "DATASET_FILE",
     "FORMAT_NAME",
     "FORMAT_VERSION",
+    "cell_problem",
     "formula_problem",
     "is_plain",
     "published_paths",
@@ -73,6 +74,11 @@ def formula_problem(text: str) -> str | None:
 def is_plain(text: str) -> bool:
     """Whether a text has no control characters and can be written as UTF-8."""
     return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+
+
+def cell_problem(text: str) -> str | None:
+    """Why a name cannot stand in a table as it is; None for plain text."""
+    return formula_problem(text) if is_plain(text) else "contains control characters or is not UTF-8"
 
 
 def published_paths(scene: str) -> tuple[str, str]:

@@ -93,3 +93,8 @@ def test_whole_numbers_do_for_floats(tmp_path):
     train = toml.from_table(TrainConfig, toml.read(path)["train"], TrainConfig(), "c.toml")
     assert (train.alpha, train.margin_siblings) == (1.0, 2.0)
     assert isinstance(train.alpha, float)
+
+
+def test_numbers_without_end_are_refused():
+    with pytest.raises(ConfigError, match=r"lr: got inf, expected a finite number; change --lr"):
+        TrainConfig(lr=math.inf)

@@ -131,6 +131,32 @@ def test_two_files_of_one_scene(tmp_path: Path) -> None:
         find_pairs(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"../../x.png (4,4,3) 1\n", "expected a path inside"),
+        (b"/x.png\n", "expected a path inside"),
+        (b"\xff", "UTF-8"),
+    ],
+)
+def test_meta_info_that_harms(content: bytes, message: str, tmp_path: Path) -> None:
+    for side in ("HR", "LR"):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "a.png").touch()
+    (tmp_path / "meta_info.txt").write_bytes(content)
+    with pytest.raises(LayoutError, match=message):
+        find_pairs(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["=cmd()", "@x", "-1+2", "a\nb"])
+def test_names_that_would_harm_a_table(name: str, tmp_path: Path) -> None:
+    for side in ("HR", "LR"):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / f"{name}.png").touch()
+    with pytest.raises(LayoutError, match=r"(take for a formula|control characters).*; rename its files"):
+        find_pairs(tmp_path)
+
+
 def test_nothing_there(tmp_path: Path) -> None:
     touch(tmp_path, ["holiday.png", "HR/a.png", "LR/b.png"])
     for folder in (tmp_path, tmp_path / "absent", tmp_path / "holiday.png"):
