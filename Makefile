@@ -14,7 +14,7 @@ BASE := $(VENV)/.base-$(VERSION)
 TRAIN := $(VENV)/.train-$(VERSION)
 ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 
-.PHONY: help install install-train demo test lint types contracts check format bench bench-peers clean
+.PHONY: help install install-train demo test lint types contracts check format bench bench-peers sbom clean
 
 help:
 	@echo "make demo           simulate raw captures, align, split, validate, make the report, train a tiny model, upscale (minutes; installs torch)"
@@ -23,6 +23,7 @@ help:
 	@echo "make install        the environment alone; install-train adds torch"
 	@echo "make format         let ruff rewrite what it can"
 	@echo "make bench          the benchmark programs, small; bench-peers: other tools on the same captures"
+	@echo "make sbom           sbom.json: all packages of the environment with versions and licences (CycloneDX)"
 	@echo "make clean          remove the environment, caches and the demo's files"
 
 $(BASE): pyproject.toml constraints.txt tools/environment.sh
@@ -79,6 +80,12 @@ bench-peers: $(BASE)
 	PYTHON="$(PYTHON)" benchmarks/make_peers.sh
 	$(BIN)/python benchmarks/alignment.py --small --peers
 
+# The generator has an environment of its own, so that it is no part of what it lists.
+sbom: $(TRAIN)
+	[ -x .sbom/bin/cyclonedx-py ] || { $(PYTHON) -m venv .sbom && .sbom/bin/python -m pip install --quiet cyclonedx-bom==7.5.0; }
+	.sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.json $(BIN)/python
+	@echo "written: sbom.json"
+
 clean:
-	rm -rf $(VENV) demo build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .sbom sbom.json demo build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
