@@ -427,6 +427,7 @@ def main(arguments: list[str] | None = None) -> int:
             "",
             text_table(summary(rows)),
             "",
+            "Moments are uniform over the median wall time of three runs; one after this run's own end is drawn again.",
             "what was being written: " + (", ".join(f"{n} {name}" for name, n in sorted(inside.items())) or "nothing"),
             *(f"LOST: {row['case']} {row['share of wall time']}: {row['fault']}" for row in rows if row["fault"]),
             "",

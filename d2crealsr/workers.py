@@ -7,8 +7,10 @@ import concurrent.futures.process
 import contextlib
 import functools
 import logging
+import os
 import signal
 import threading
+import time
 import warnings
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 
@@ -91,7 +93,7 @@ def _on_loky(
     def calls() -> Iterator[Any]:
         for number, task in list(tasks.items()):
             handed_out.append(number)
-            yield joblib.delayed(_numbered)(function, number, task)
+            yield joblib.delayed(_numbered)(function, number, task, os.getpid())
 
     # "n_jobs": no task waits in a worker's queue, so those that a dying worker takes with it are few
     parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
@@ -134,8 +136,22 @@ def _on_dask(
             client.cancel(list(numbers))
 
 
-def _numbered(function: Callable[[_Task], _Result], number: int, task: _Task) -> tuple[int, _Result]:
+def _numbered(function: Callable[[_Task], _Result], number: int, task: _Task, parent: int) -> tuple[int, _Result]:
+    if parent != os.getpid():
+        _end_with(parent)
     return number, function(task)
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    """Let this worker process end soon after its parent: a parent that is killed leaves loky's workers waiting."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
 def _close(results: Any) -> None:

@@ -194,6 +194,30 @@ def test_a_process_that_is_asked_to_end_says_so(
     assert content(out) == expected
 
 
+@pytest.mark.skipif(not Path("/proc").is_dir(), reason="needs Linux to look for processes")
+def test_workers_end_soon_after_their_parent(mixed: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with running(mixed, out, tmp_path, "--jobs", "2") as process:
+        group = process.pid
+        process.kill()  # the parent alone
+        process.wait()
+        until = time.monotonic() + 60
+        while (left := processes_of(group)) and time.monotonic() < until:
+            time.sleep(0.1)
+        assert not left
+
+
+def processes_of(group: int) -> list[str]:
+    """Names of the worker processes of a process group."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            state = (folder / "stat").read_text().rpartition(")")[2].split()
+            if int(state[2]) == group and state[0] != "Z" and b"LokyProcess" in (folder / "cmdline").read_bytes():
+                found.append(folder.name)
+    return found
+
+
 def test_second_process_is_told_who_holds_the_folder(mixed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     with running(mixed, out, tmp_path) as process:
