@@ -74,6 +74,7 @@ bench: $(BASE)
 	$(BIN)/python benchmarks/alignment.py --small
 	$(BIN)/python benchmarks/qa.py --small
 	$(BIN)/python benchmarks/align_speed.py --small
+	$(BIN)/python benchmarks/report_500.py --small
 
 # The peers' environments are their own, under .peers; one that cannot be made is a row that says why.
 bench-peers: $(BASE)

@@ -90,7 +90,7 @@ def main(count: int, size: str, jobs: int, out: Path | None, keep: Path | None, 
 def many_pairs(folder: Path, count: int, size: Any) -> Path:
     """``count`` pairs from a few: captures and published files linked, rows repeated with other numbers."""
     raw, pairs = folder / "raw", folder / "pairs"
-    base = min(BASE, count)
+    base = min(BASE, max(count // 3, 1))
     simulate(raw, settings=SimulateSettings(size=size, scenes=base, seed=TUNING[0].start))
     build(raw, pairs)
     tables = {

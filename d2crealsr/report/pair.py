@@ -45,6 +45,7 @@ DATA_FILE = "pair.js"
 _CALL = "reportPair("
 _VIEW_QUALITY, _THUMB_QUALITY = 88, 82
 _THUMB, _SHARP, _OVERVIEW = 240, 1600, 420
+_NOT_DRAWN = ("split", "left_out_of", "group", "message")
 _FIELD_SHAPE = (8, 12)
 _DEFAULT_SIGMA = 1.0
 _CLIPPED_WORTH_SHOWING = 0.0005
@@ -119,7 +120,7 @@ def _state(task: PairTask, side: str) -> SourceState:
 
 
 def _fingerprint(task: PairTask, sources: Mapping[str, SourceState]) -> str:
-    drawn = {k: v for k, v in task.row.items() if k not in ("split", "group", "message")}
+    drawn = {name: value for name, value in task.row.items() if name not in _NOT_DRAWN}
     content = [DRAWING_VERSION, drawn, list(task.stages), list(task.residuals), sources, _published(task) is not None]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]
 

@@ -19,6 +19,7 @@ from d2crealsr.imaging import geometry
 from d2crealsr.quality.verdict import RULES
 from d2crealsr.report import make_report, measures, views, words
 from d2crealsr.report import pair as drawing
+from d2crealsr.split import split
 from d2crealsr.store.files import write_text
 from d2crealsr.store.images import read_image
 from d2crealsr.store.pairs import read_manifest
@@ -99,6 +100,14 @@ def test_a_second_run_draws_only_what_changed(pairs: Path) -> None:
     # What the earlier report had drawn of it is gone.
     assert len(drawn(pairs) - before) == 1
     assert len(drawn(pairs)) == total
+
+
+def test_a_split_draws_nothing_again(pairs: Path) -> None:
+    make_report(pairs)
+    split(pairs, test=1)
+    result = make_report(pairs)
+    assert result.drawn == 0
+    assert "test" in next(c["values"] for c in data_of(result.page)["columns"] if c["name"] == "split")
 
 
 def test_an_interrupted_pair_is_drawn_again(pairs: Path) -> None:
