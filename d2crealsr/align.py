@@ -15,6 +15,7 @@ from d2crealsr.imaging import degrade, geometry, warp
 from d2crealsr.quality import evidence, residuals, sharpness, tones, verdict
 from d2crealsr.quality.chromatic import ChromaticAberration, measure_chromatic_aberration, without_aberration
 from d2crealsr.quality.comparison import Look, LrCrop
+from d2crealsr.quality.off_centre import can_show, measure_lr_distortion
 from d2crealsr.quality.shape import name_shape
 from d2crealsr.registration import iterate
 from d2crealsr.registration.refine import Refinement, refine
@@ -33,6 +34,9 @@ __all__ = ["align_pair"]
 
 _FIRST_TONE = "srgb"
 """Tone curve that features are looked for with while the camera's is not known; they hardly depend on it."""
+
+_LENS_ROUNDS = 2
+"""How often the LR lens' distortion is looked for in what is left."""
 
 _MAX_REFINEMENT_LR_PX = 3.0
 """Direct refinement that moves an estimate further than this has gone to another optimum and is not believed."""
@@ -102,13 +106,14 @@ def align_pair(
         H_hr_to_lr=registered.H_hr_to_lr,
         hr_size=_size_of(hr_image),
         lr_size=_size_of(lr_image),
-        k1_hr=settings.undistort_hr,
-        k1_lr=settings.undistort_lr,
     )
+    if settings.undistort_hr or settings.undistort_lr:
+        start = start.with_lenses(k1_hr=settings.undistort_hr, k1_lr=settings.undistort_lr)
     settings = dataclasses.replace(settings, tone=_tone(hr_image, lr_image, start, settings))
     if settings.tone != tone:
         source = degrade.reduced(hr_image, settings.scale, settings.tone)
-    estimate = _refined(source, lr_image, _Estimate(start, registered.stages), settings)
+    sift = _Estimate(start, registered.stages)
+    estimate = _with_lr_lens(source, lr_image, sift, _refined(source, lr_image, sift, settings), settings)
     crop = cropping.choose_crop(estimate.mapping, settings.scale, settings.crop)
     if min(crop.width, crop.height) < cropping.MIN_SIDE:
         return _unpublishable(hr_image, estimate, crop, settings)
@@ -117,7 +122,7 @@ def align_pair(
     if any(ca_k):
         # The mapping was right for all colours together; from now on green stands for all of them.
         source = without_aberration(source, ca_k)
-        estimate = _refined(source, lr_image, _Estimate(start, registered.stages), settings)
+        estimate = _refined(source, lr_image, sift._replace(mapping=estimate.mapping), settings)
         crop = cropping.choose_crop(estimate.mapping, settings.scale, settings.crop)
     estimate = estimate._replace(aberration=aberration, ca_k=ca_k)
     return _published(hr_image, lr_image, source, estimate, crop, settings)
@@ -182,6 +187,35 @@ def _refined(source: LinearReduced, lr: Image, sift: _Estimate, settings: AlignS
     return _Estimate(found.mapping, (*sift.stages, stage), found)
 
 
+def _with_lr_lens(
+    source: LinearReduced, lr: Image, sift: _Estimate, refined: _Estimate, settings: AlignSettings
+) -> _Estimate:
+    """The estimate with the LR lens' distortion, where a card off the middle of LR shows that there is some.
+
+    It is found in what refinement leaves, and refined again with it.
+    """
+    if settings.refine != "radial" or settings.undistort_lr or refined.refinement is None:
+        return refined
+    for _ in range(_LENS_ROUNDS):
+        crop = cropping.choose_crop(refined.mapping, settings.scale, settings.crop)
+        if min(crop.width, crop.height) < cropping.MIN_SIDE or not can_show(crop, refined.mapping, settings.scale):
+            return refined
+        lr_crop = LrCrop.of(_cut(lr, crop), crop, settings.scale, settings.tone)
+        sigma = lr_crop.blur(source, refined.mapping)
+        fitted = lr_crop.brightness(lr_crop.seen(source, refined.mapping, sigma), refined.mapping)
+        field = lr_crop.residuals(Look.of(source, sigma, fitted, settings.tone), refined.mapping)
+        found = measure_lr_distortion(field, crop, refined.mapping, settings.scale)
+        if not found.k1:
+            return refined
+        k1_hr, k1_lr = refined.mapping.k1_hr, refined.mapping.k1_lr + found.k1
+        bent = refined.mapping.with_lenses(k1_hr=k1_hr, k1_lr=k1_lr)
+        again = _refined(source, lr, sift._replace(mapping=bent), settings)
+        if again.refinement is None:
+            return refined
+        refined = again
+    return refined
+
+
 def _published(
     hr: Image,
     lr: Image,
@@ -213,6 +247,7 @@ def _published(
         "residual_p50_hr_px": residuals.percentile(field, 50),
         "residual_p95_hr_px": residuals.percentile(field, 95),
         "residual_shape_hr_px": shape.hr_px,
+        "off_centre_hr_px": measure_lr_distortion(field, crop, mapping, settings.scale).hr_px,
         "zncc": lr_crop.zncc(look, mapping),
         "zncc_block_p50": residuals.typical_zncc(field),
         "textured_fraction": residuals.measured_share(field),

@@ -86,6 +86,9 @@ class AlignSettings:
     max_residual_p50: float = setting(0.75, "median residual above which a pair is rejected", unit="HR px", at_least=0)
     max_residual_p95: float = setting(2.5, "95th percentile of residuals, likewise", unit="HR px", at_least=0)
     max_sigma: float = setting(0.25, "predicted standard error, likewise", unit="HR px", at_least=0)
+    max_off_centre: float = setting(
+        0.25, "distortion of the LR lens that shows off the frame's middle and is not undone", unit="HR px", at_least=0
+    )
     max_differing: float = setting(0.012, "share of the crop that may show something else in LR", at_least=0, at_most=1)
     max_clipped: float = setting(0.97, "share of the crop that may be clipped in LR", at_least=0, at_most=1)
     max_anisotropy: float = setting(1.05, "largest over smallest magnification at the centre", at_least=1)

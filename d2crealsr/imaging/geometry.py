@@ -7,7 +7,7 @@ those of b, ``H[2, 2] = 1``. Radial distortion maps captured to ideal positions 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -23,6 +23,7 @@ __all__ = [
     "central_grid",
     "compose",
     "corners",
+    "fitted_homography",
     "frame_centre",
     "inverse",
     "jacobian",
@@ -84,6 +85,23 @@ def project(H: Matrix, points: Array) -> Array:
 def frame_centre(size: Size) -> Array:
     """Centre of an image of ``size`` in its own pixel coordinates, ((W − 1)/2, (H − 1)/2)."""
     return np.array([(size.width - 1) / 2, (size.height - 1) / 2])
+
+
+def fitted_homography(source: Array, target: Array) -> Matrix:
+    """Homography that maps (N, 2) points to others best, by least squares on the linear equations (DLT).
+
+    Points are brought to one size first (Hartley 1997, doi:10.1109/34.601246).
+    """
+    to_unit = []
+    for points in (source, target):
+        middle, size = points.mean(axis=0), float(points.std()) + 1e-12
+        to_unit.append(np.array([[1 / size, 0, -middle[0] / size], [0, 1 / size, -middle[1] / size], [0, 0, 1.0]]))
+    (x, y), (u, v) = project(to_unit[0], source).T, project(to_unit[1], target).T
+    nought, one = np.zeros_like(x), np.ones_like(x)
+    rows_u = np.stack([x, y, one, nought, nought, nought, -u * x, -u * y], axis=1)
+    rows_v = np.stack([nought, nought, nought, x, y, one, -v * x, -v * y], axis=1)
+    solution = np.linalg.lstsq(np.concatenate([rows_u, rows_v]), np.concatenate([u, v]), rcond=None)[0]
+    return compose(inverse(to_unit[1]), np.append(solution, 1.0).reshape(3, 3), to_unit[0])
 
 
 def corners(size: Size, *, inset: float = 0.0) -> Array:
@@ -232,6 +250,18 @@ class CaptureMapping:
         """Positions in the LR capture → positions in the HR capture, (..., 2): ``distort_hr(H⁻¹·undistort_lr(p))``."""
         ideal_hr = project(inverse(self.H_hr_to_lr), Lens(self.k1_lr, self.lr_size).undistort(points_lr))
         return Lens(self.k1_hr, self.hr_size).distort(ideal_hr)
+
+    def with_lenses(self, *, k1_hr: float, k1_lr: float) -> CaptureMapping:
+        """The same positions, as closely as a homography can, by other lenses: over the part that is published.
+
+        A homography between captures as they are is none between ideal positions: under strong distortion off the
+        frame's middle the two lie tens of pixels apart.
+        """
+        points_hr = central_grid(self.hr_size).reshape(-1, 2)
+        ideal_hr = Lens(k1_hr, self.hr_size).undistort(points_hr)
+        ideal_lr = Lens(k1_lr, self.lr_size).undistort(self.hr_to_lr(points_hr))
+        H = fitted_homography(ideal_hr, ideal_lr)
+        return replace(self, H_hr_to_lr=H, k1_hr=k1_hr, k1_lr=k1_lr)
 
     @property
     def hr_centre_in_lr(self) -> Array:

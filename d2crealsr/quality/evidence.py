@@ -66,7 +66,8 @@ def with_evidence(
         return stage
     if stage.k1_hr == mapping.k1_hr and np.array_equal(stage.H_hr_to_lr, mapping.H_hr_to_lr):
         return dataclasses.replace(stage, **final._asdict())
-    of_stage = dataclasses.replace(mapping, H_hr_to_lr=stage.H_hr_to_lr, k1_hr=stage.k1_hr)
+    k1_lr = mapping.k1_lr if stage.stage == "direct" else 0.0  # SIFT maps the captures as they are
+    of_stage = dataclasses.replace(mapping, H_hr_to_lr=stage.H_hr_to_lr, k1_hr=stage.k1_hr, k1_lr=k1_lr)
     thin = lr_crop.thinned(_STRIDE)
     left = Left(
         residuals.percentile(lr_crop.residuals(look, of_stage), 50),

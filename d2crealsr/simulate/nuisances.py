@@ -117,6 +117,10 @@ def _off_centre(session: Session, rng: np.random.Generator) -> Session:
     return _lr(session, shift_x=session.lr.shift_x + x, shift_y=session.lr.shift_y + y)
 
 
+def _off_centre_lens(session: Session, rng: np.random.Generator) -> Session:
+    return _lr(_off_centre(session, rng), k1=0.03 * _sign(rng))
+
+
 def _portrait(session: Session, rng: np.random.Generator) -> Session:
     return replace(session, size=Size(session.size.height, session.size.width))
 
@@ -144,6 +148,7 @@ NUISANCES: dict[str, Nuisance] = {
     "inkjet": Nuisance("the card is printed with the random dots of an ink jet", _printed("inkjet")),
     "bowed-card": Nuisance("the card is bowed by 3 mm", lambda s, rng: replace(s, bow_mm=3.0 * _sign(rng))),
     "off-centre": Nuisance("the card lies a fifth of the frame off the LR frame's centre", _off_centre),
+    "off-centre-lens": Nuisance("the same, and the wide lens distorts by 3 % at the frame's corner", _off_centre_lens),
     "desk-in-frame": Nuisance("the card fills 80 % of the HR frame", lambda s, rng: replace(s, card_fraction=0.8)),
     "low-texture": Nuisance("the card is nearly blank", _card("plain")),
     "repetition": Nuisance("the card shows one pattern over and over", _card("repeated")),

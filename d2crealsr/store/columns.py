@@ -187,6 +187,11 @@ MANIFEST: tuple[Column, ...] = (
         fixed=False,
         one_of=("", *RESIDUAL_SHAPES),
     ),
+    _added(
+        "off_centre_hr_px",
+        "what a distorting LR lens still leaves over the crop because the card is off its middle, root mean square",
+        "HR px",
+    ),
     _added("residual_shape_hr_px", "root mean square length of what that shape describes, over the crop", "HR px"),
     _text("message", "one line for a person, where a scene has reasons", fixed=False),
     _text("hr_profile", "colour profile that the HR capture was converted from; empty: it was sRGB", fixed=False),

@@ -39,6 +39,7 @@ CHANGES = {
     "inkjet": {"screen"},
     "bowed-card": {"bow_mm"},
     "off-centre": {"lr.shift_x", "lr.shift_y"},
+    "off-centre-lens": {"lr.shift_x", "lr.shift_y", "lr.k1"},
     "desk-in-frame": {"card_fraction"},
     "low-texture": {"card_kind"},
     "repetition": {"card_kind"},

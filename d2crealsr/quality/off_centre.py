@@ -1,0 +1,109 @@
+"""Distortion of the LR lens that shows because the card lies off the middle of the LR frame.
+
+In the middle a lens' distortion looks the same in both captures, and what is fitted for the HR lens takes it. Off the
+middle it bends the card in a way of its own, which neither a homography nor the HR lens can follow; how much of it is
+left is measured in the residual field.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from d2crealsr.imaging import geometry, photometry
+from d2crealsr.types import Size
+
+if TYPE_CHECKING:
+    from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.types import Array, Crop, ResidualField
+
+__all__ = ["LrDistortion", "can_show", "measure_lr_distortion"]
+
+_SIGNIFICANT = 5.0
+"""Standard errors from which on distortion is believed."""
+_NEGLIGIBLE_HR_PX = 0.05
+_LARGEST = 0.15
+_STRONG = 0.05
+"""k1 of a strongly distorting lens."""
+_STEP = 1e-3
+_SPARE = 20
+
+
+class LrDistortion(NamedTuple):
+    """Radial distortion of the LR lens that a mapping leaves out.
+
+    Attributes
+    ----------
+    k1 : float
+        To be added to the mapping's ``k1_lr``; 0 where noise may be all there is.
+    hr_px : float
+        Root mean square over the crop of what it does beyond a homography and the HR lens, in HR px.
+    """
+
+    k1: float
+    hr_px: float
+
+
+def measure_lr_distortion(field: ResidualField, crop: Crop, mapping: CaptureMapping, scale: int) -> LrDistortion:
+    """Find in a residual field what a distorting LR lens leaves, by robust least squares.
+
+    Parameters
+    ----------
+    field : ResidualField
+        Left under ``mapping``.
+    crop : Crop
+    mapping : CaptureMapping
+    scale : int
+    """
+    used = field.weights > 0
+    points, root = field.points_lr[used], np.repeat(np.sqrt(field.weights[used]), 2)
+    others, lens = _others(points, mapping), _effect(points, mapping, scale)
+    if 2 * len(points) < others.shape[1] + _SPARE:
+        return LrDistortion(0.0, 0.0)
+    design = np.column_stack([others, lens]) * root[:, None]
+    design /= np.linalg.norm(design, axis=0) + 1e-30
+    target = field.shifts_hr_px[used].ravel() * root
+    solution = photometry.robust_least_squares(design, target.astype(np.float32))
+    if solution is None:
+        return LrDistortion(0.0, 0.0)
+    left = target - design @ solution
+    spread = 1.4826 * float(np.median(np.abs(left))) * np.sqrt(len(target) / (len(target) - design.shape[1]))
+    error = spread * float(np.sqrt(np.linalg.inv(design.T @ design)[-1, -1]))
+    k1 = float(solution[-1]) / float(np.linalg.norm(lens * root))
+    if not abs(float(solution[-1])) > _SIGNIFICANT * error or abs(k1) > _LARGEST:
+        return LrDistortion(0.0, 0.0)
+    hr_px = abs(k1) * _own_hr_px(crop, mapping, scale)
+    return LrDistortion(k1, hr_px) if hr_px > _NEGLIGIBLE_HR_PX else LrDistortion(0.0, 0.0)
+
+
+def can_show(crop: Crop, mapping: CaptureMapping, scale: int) -> bool:
+    """Whether the card lies so far off the middle of LR that a strongly distorting lens would matter."""
+    return _STRONG * _own_hr_px(crop, mapping, scale) > _NEGLIGIBLE_HR_PX
+
+
+def _own_hr_px(crop: Crop, mapping: CaptureMapping, scale: int) -> float:
+    """What a ``k1_lr`` of 1 does over a crop beyond a homography and the HR lens: root mean square length, in HR px."""
+    grid = geometry.central_grid(Size(crop.width, crop.height), share=1.0).reshape(-1, 2) + np.array([crop.x, crop.y])
+    everywhere, own = _others(grid, mapping), _effect(grid, mapping, scale)
+    own -= everywhere @ np.linalg.lstsq(everywhere, own, rcond=None)[0]
+    return float(np.sqrt(2 * np.mean(own**2)))
+
+
+def _effect(points_lr: Array, mapping: CaptureMapping, scale: int) -> Array:
+    """Residual at (N, 2) points, flattened, that a ``k1_lr`` greater by 1 than the mapping's leaves, to first order."""
+    bent = dataclasses.replace(mapping, k1_lr=mapping.k1_lr + _STEP)
+    seen: Array = scale * (mapping.hr_to_lr(bent.lr_to_hr(points_lr)) - points_lr) / _STEP
+    return seen.ravel()
+
+
+def _others(points_lr: Array, mapping: CaptureMapping) -> Array:
+    """What a homography and the HR lens can do at (N, 2) points, (2N, 9), in units of about 1."""
+    centre = mapping.hr_centre_in_lr
+    offset = (points_lr - centre) / (np.abs(points_lr - centre).max() + 1e-12)
+    x, y = offset.T
+    nought, one, r2 = np.zeros_like(x), np.ones_like(x), x**2 + y**2
+    parts = [(one, nought), (nought, one), (x, nought), (y, nought), (nought, x), (nought, y)]
+    parts += [(x * x, x * y), (x * y, y * y), (x * r2, y * r2)]
+    return np.stack([np.stack(part, axis=1).ravel() for part in parts], axis=1)
