@@ -3,6 +3,7 @@
 #   benchmarks/make_peers.sh           what can be made here without a large download
 #   benchmarks/make_peers.sh kornia    that one; brings torch if .venv has none
 # Hugin is a system package: apt-get install hugin-tools. scikit-image is in .venv anyway.
+# ImgAlign is not among them: it imports cupy at its start, which needs CUDA.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 python=${PYTHON:-python3}

@@ -220,5 +220,9 @@ PEERS = (
     Peer(name="Hugin cpfind", lacking=_lacks_program("pto_gen", "cpfind"), find=_hugin_cpfind),
     Peer(name="Hugin align_image_stack", lacking=_lacks_program("align_image_stack"), find=_hugin_stack),
     Peer(name="kornia ImageRegistrator", lacking=_lacks_environment("kornia"), find=_kornia),
-    Peer(name="ImgAlign", lacking=lambda: "needs numpy < 2, cupy and CUDA", find=lambda bridge: None),
+    Peer(
+        name="ImgAlign",
+        lacking=lambda: "4.3 imports cupy (cupyx.scipy.ndimage) at its start and cannot run without CUDA",
+        find=lambda bridge: None,
+    ),
 )
