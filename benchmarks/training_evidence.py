@@ -106,6 +106,7 @@ def settings_of(data: TrainingSet, steps: tuple[int, int], seed: int, **changes:
         steps=steps[0],
         steps_convergence=steps[1],
         lr_halve_epochs=max(1, epochs // 5),
+        ema=0.0,
         validation=VALIDATION,
         validate_every=0,
         save_every=500,

@@ -67,7 +67,7 @@ class D2CConfig:
     convergence_bias: bool = setting(True, "biases in the convergence net (off in released weights)")
     convergence_relu: bool = setting(False, "a ReLU before the softmax too, as in released weights")
     convergence_gain: float = setting(
-        40.0,
+        1.0,
         "factor on the predictions' differences from their mean at the convergence net's input; 1: the paper's net",
         at_least=0.001,
     )

@@ -28,7 +28,7 @@ class ConvergenceNet(nn.Module):
     The predictions differ by little, so to the first convolution they are P nearly equal pictures.
     ``convergence_gain`` k feeds it ``m + k·(x − m)`` instead of x, m their mean: an invertible linear map of the same
     input, which could be folded into the first convolution's weights. k = 1 is the paper's net.
-    (benchmarks/results/convergence_gain.md has what it is worth.)
+    (docs/training-evidence.md has what it is worth.)
     """
 
     def __init__(self, config: D2CConfig) -> None:

@@ -20,6 +20,9 @@ class Preset(NamedTuple):
     doc: str
 
 
+_GAIN = 40.0
+"""Gain at the convergence net's input where it is not the paper's (docs/adr/0012): chosen on validation pairs."""
+
 PRESETS: dict[str, Preset] = {
     "paper": Preset(
         D2CConfig(),
@@ -27,7 +30,7 @@ PRESETS: dict[str, Preset] = {
         "the paper's structure and schedule; for GPUs",
     ),
     "released": Preset(
-        D2CConfig(convergence_bias=False, convergence_relu=True, convergence_gain=1.0),
+        D2CConfig(convergence_bias=False, convergence_relu=True),
         TrainConfig(
             joint=True,
             weight_decay=1e-8,
@@ -42,12 +45,12 @@ PRESETS: dict[str, Preset] = {
         "the released code's structure, schedule and triplet strength (there too weak to be seen)",
     ),
     "small": Preset(
-        D2CConfig(features=32, groups=2, blocks=1, convergence_features=32),
+        D2CConfig(features=32, groups=2, blocks=1, convergence_features=32, convergence_gain=_GAIN),
         TrainConfig(patch=48, lr=2e-4, steps=40_000, steps_convergence=8_000, log_every=100),
         "the paper's 0.91 M parameters; hours on one GPU",
     ),
     "tiny": Preset(
-        D2CConfig(features=16, groups=1, blocks=1, convergence_features=16, borders="composed"),
+        D2CConfig(features=16, groups=1, blocks=1, borders="composed", convergence_features=16, convergence_gain=_GAIN),
         TrainConfig(patch=24, lr=1e-3, ema=0.99, steps=600, steps_convergence=150, log_every=25, save_every=100),
         "to see it work; a minute or two on a CPU",
     ),
