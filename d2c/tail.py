@@ -160,8 +160,11 @@ def _places(size: int, begins: bool, ends: bool) -> list[tuple[int, slice]]:
 
 
 def _same(kept: list[Tensor], now: list[Tensor]) -> bool:
-    """Whether tensors are of one kind and equal to the last number (one that is no number equals nothing)."""
+    """Whether tensors are of one kind and equal to the last number (one that is no number equals nothing).
+
+    Of one memory layout too: another one is summed in another order, and a resumed run must end with the same bits.
+    """
     return all(
-        a.dtype == b.dtype and a.device == b.device and a.shape == b.shape and torch.equal(a, b)
+        (a.dtype, a.device, a.shape, a.stride()) == (b.dtype, b.device, b.shape, b.stride()) and torch.equal(a, b)
         for a, b in zip(kept, now, strict=True)
     )

@@ -148,6 +148,15 @@ def test_kept_kernels_follow_type_and_device():
         assert module(x.half().to("meta"), colour).is_meta
 
 
+def test_kept_kernels_follow_the_memory_layout():
+    """Sums in another order end in other bits, and a run that goes on must not depend on what was kept before."""
+    module, colour = tail(4)
+    with torch.no_grad():
+        kept = module.kernels(colour)
+        module.to(memory_format=torch.channels_last)
+        assert module.kernels(colour) is not kept
+
+
 def test_kept_kernels_are_no_part_of_the_module():
     module, colour = tail(2)
     keys = set(module.state_dict())
