@@ -31,7 +31,10 @@ def configurations() -> dict[str, tuple[D2CConfig, TrainConfig, Kind]]:
 
     def of(name: str, kind: Kind, scale: int, **changes: int) -> tuple[D2CConfig, TrainConfig, Kind]:
         chosen = preset(name)
-        model, train = dataclasses.replace(chosen.model, scale=scale), dataclasses.replace(chosen.train, **changes)
+        model, train = (
+            dataclasses.replace(chosen.model, scale=scale, borders="exact"),
+            dataclasses.replace(chosen.train, ema=0.0, **changes),
+        )
         return model, train, kind
 
     return {
