@@ -28,7 +28,9 @@ _LARGEST = 0.15
 _STRONG = 0.05
 """k1 of a strongly distorting lens."""
 _STEP = 1e-3
+_TERMS = 9
 _SPARE = 20
+"""What a homography and the HR lens can do takes so many numbers, and so many more must be left."""
 
 
 class LrDistortion(NamedTuple):
@@ -59,9 +61,9 @@ def measure_lr_distortion(field: ResidualField, crop: Crop, mapping: CaptureMapp
     """
     used = field.weights > 0
     points, root = field.points_lr[used], np.repeat(np.sqrt(field.weights[used]), 2)
-    others, lens = _others(points, mapping), _effect(points, mapping, scale)
-    if 2 * len(points) < others.shape[1] + _SPARE:
+    if 2 * len(points) < _SPARE + _TERMS:
         return LrDistortion(0.0, 0.0)
+    others, lens = _others(points, mapping), _effect(points, mapping, scale)
     design = np.column_stack([others, lens]) * root[:, None]
     design /= np.linalg.norm(design, axis=0) + 1e-30
     target = field.shifts_hr_px[used].ravel() * root

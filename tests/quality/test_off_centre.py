@@ -80,7 +80,9 @@ def test_few_blocks_say_nothing() -> None:
     true = mapping_to(crop, k1_lr=0.03)
     field = left_by(true.with_lenses(k1_hr=0.0, k1_lr=0.0), true, crop, noise=0.01)
     few = dataclasses.replace(field, weights=np.where(np.arange(len(field.weights)) < 12, 1.0, 0.0))
+    none = dataclasses.replace(field, weights=np.zeros(len(field.weights)))
     assert measure_lr_distortion(few, crop, true, SCALE) == (0.0, 0.0)
+    assert measure_lr_distortion(none, crop, true, SCALE) == (0.0, 0.0)
 
 
 def test_what_stays_is_rejected() -> None:
