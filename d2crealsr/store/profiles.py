@@ -89,7 +89,7 @@ def _mode(profile: bytes, name: str) -> str:
     except (OSError, TypeError, ValueError) as error:
         raise _unusable(name, "damaged") from error
     if space not in _MODES:
-        raise _unusable(name, f"of {space.strip()} colours, not grey or RGB")
+        raise _unusable(name, f"of {space!r} colours, not grey or RGB")
     return _MODES[space]
 
 

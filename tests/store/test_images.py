@@ -284,7 +284,7 @@ def _tiff16(pixels: np.ndarray, profile: bytes) -> bytes:
     [
         (b"no profile", "cannot be used"),
         (matrix_profile("x", ADOBE_RGB, 1.8)[:150], "cannot be used"),
-        (matrix_profile("x", ADOBE_RGB, 1.8).replace(b"RGB XYZ ", b"CMYKXYZ "), "of CMYK colours"),
+        (matrix_profile("x", ADOBE_RGB, 1.8).replace(b"RGB XYZ ", b"CMYKXYZ "), "of 'CMYK' colours"),
     ],
     ids=["noise", "truncated", "cmyk"],
 )
