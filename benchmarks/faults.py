@@ -316,7 +316,17 @@ def uninterrupted(case: Case, work: Path, times: int = 3) -> tuple[Content, floa
         contents.append(case.content(out))
     if any(content != contents[0] for content in contents):
         raise SystemExit(f"{case.name}: two uninterrupted runs differ in {', '.join(differing(*contents[:2]))}")
-    return contents[0], statistics.median(seconds), len(contents[0])
+    return contents[0], statistics.median(seconds), writes(case, work)
+
+
+def writes(case: Case, work: Path) -> int:
+    """How many files an uninterrupted run is seen to write; those made twice count twice."""
+    out, seen = fresh(case, work / "out"), set[str]()
+    pid = launch(case, out, work / "log")
+    while os.waitpid(pid, os.WNOHANG) == (0, 0):
+        seen |= {path.name for path in temporaries(out)}
+    _end_group(pid)
+    return max(len(seen), 1)
 
 
 def differing(one: Content, other: Content) -> list[str]:
