@@ -108,7 +108,8 @@ def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     except OSError as error:
         raise MachineError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     if len(set(header)) < len(header):
-        twice = sorted({name for name in header if header.count(name) > 1})
+        names = sorted({name for name in header if header.count(name) > 1})
+        twice = [name if name.isprintable() else repr(name) for name in names]
         raise TableError(f"{path}: columns twice: {', '.join(twice)}; restore the file")
     for number, row in enumerate(rows, start=2):
         if len(row) != len(header):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d2crealsr.errors import ImageError, LayoutError, MachineError
+from d2crealsr.errors import ImageError, LayoutError, MachineError, TableError
 from d2crealsr.store.captures import Capture, captures_root, find_captures
 from d2crealsr.store.images import read_image
 
@@ -118,6 +118,12 @@ def test_what_a_manifest_may_not_say(line: str, message: str, tmp_path: Path) ->
 def test_layouts_that_are_refused(names: list[str], message: str, tmp_path: Path) -> None:
     touch(tmp_path, *names)
     with pytest.raises(LayoutError, match=message):
+        find_captures(tmp_path)
+
+
+def test_a_columns_control_characters_do_not_reach_the_error(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_bytes(b"\x0bx,\x0bx\n")
+    with pytest.raises(TableError, match=r"columns twice: '\\x0bx'; restore"):
         find_captures(tmp_path)
 
 
