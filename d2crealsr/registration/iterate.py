@@ -39,9 +39,10 @@ CONVERGED_HR_PX = 0.02
 NEAR_ENOUGH_LR_PX = 0.5
 """The same where direct refinement follows, in LR px: it comes to one optimum from starts much further off."""
 
-_MAX_ROUGH_PIXELS = 400_000
+_ROUGH_PIXELS = (400_000, 600_000)
 _MAX_FINE_PIXELS = 1_000_000
-"""Pixels of an LR image that keypoints are looked for in; bounds time and memory (24 MP whole would take 5.9 GB)."""
+"""Pixels of an LR image that keypoints are looked for in; bounds time and memory (24 MP whole would take 5.9 GB). HR is
+looked for in a smaller image first, which is enough but for a few scenes."""
 
 _ROUGH_KEYPOINTS = 2000
 """Strongest keypoints that HR is looked for with; LR, of which HR covers a quarter, gets four times as many."""
@@ -127,19 +128,30 @@ def _rough(hr: LinearReduced, lr: Image, scale: int, tone: str) -> tuple[Matrix,
     """Look for HR in the middle of LR; failing that in the whole frame, reduced, and then again around that place."""
     lr_size = _size_of(lr)
     middle, whole = _window(geometry.frame_centre(lr_size), hr.full_size, lr_size, scale), Crop(0, 0, *lr_size)
-    found = _locate(hr, lr, middle, scale, tone)
+    found = _found_in(hr, lr, middle, scale, tone)
     if not isinstance(found, AlignmentFailure) or middle == whole:
         return found
-    somewhere = _locate(hr, lr, whole, scale, tone)
+    somewhere = _found_in(hr, lr, whole, scale, tone)
     if isinstance(somewhere, AlignmentFailure):
         return found
     place = geometry.project(somewhere[0], geometry.frame_centre(hr.full_size))
-    return _locate(hr, lr, _window(place, hr.full_size, lr_size, scale), scale, tone)
+    return _found_in(hr, lr, _window(place, hr.full_size, lr_size, scale), scale, tone)
 
 
-def _locate(hr: LinearReduced, lr: Image, part: Crop, scale: int, tone: str) -> tuple[Matrix, Stage] | AlignmentFailure:
+def _found_in(
+    hr: LinearReduced, lr: Image, part: Crop, scale: int, tone: str
+) -> tuple[Matrix, Stage] | AlignmentFailure:
+    """Look for HR in a part of LR, in more and more of its pixels."""
+    few, many = _ROUGH_PIXELS
+    found = _locate(hr, lr, part, scale, tone, few)
+    return _locate(hr, lr, part, scale, tone, many) if isinstance(found, AlignmentFailure) else found
+
+
+def _locate(
+    hr: LinearReduced, lr: Image, part: Crop, scale: int, tone: str, pixels: int
+) -> tuple[Matrix, Stage] | AlignmentFailure:
     """One rough registration: HR as a whole against a part of LR, matched without knowing where."""
-    view = _view(lr, part, scale, tone, _MAX_ROUGH_PIXELS, 4 * _ROUGH_KEYPOINTS)
+    view = _view(lr, part, scale, tone, pixels, 4 * _ROUGH_KEYPOINTS)
     sigma = scale * max(1.0, 1 / view.zoom)
     H_hr_to_small = geometry.scaling(view.zoom / scale)
     small_size = Size(*(max(8, round(side * view.zoom / scale)) for side in hr.full_size))
