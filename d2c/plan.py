@@ -208,5 +208,5 @@ def parse_size(text: str) -> int:
 
 def _spelled(size: int) -> str:
     """A number of bytes, in the unit it is read best in."""
-    unit, name = (1e9, "GB") if size >= 1e8 else (1e6, "MB") if size >= 1e5 else (1e3, "kB")
+    unit, name = (1e9, "GB") if size >= 1e9 else (1e6, "MB") if size >= 1e5 else (1e3, "kB")
     return f"{size / unit:.1f} {name}"

@@ -12,8 +12,10 @@ import numpy as np
 import pytest
 import tifffile
 import torch
+from click.testing import CliRunner
 
 from d2c import D2CSR, D2CConfig, checkpoint, memory, plan, upscale
+from d2c.cli import cli
 from d2c.errors import ConfigError, DataError, MemoryNeedError
 from d2c.infer import upscale as upscale_image
 from d2c.plan import make_plan, parse_size
@@ -191,3 +193,28 @@ def test_an_interrupted_run_leaves_no_files(tmp_path):
 def _mapped_files(pid, folder):
     lines = Path(f"/proc/{pid}/maps").read_text(encoding="utf-8").splitlines()
     return [line for line in lines if f"{folder}/" in line and "(deleted)" in line]
+
+
+def test_predictions_are_held_against_measured_peaks():
+    import memory_model
+
+    (row,) = memory_model.rows_of({"tiny": memory_model.SMALL["tiny x2, 96x64"]})
+    assert row["measured MB"] > 0
+    assert row["predicted MB"] > 1
+
+
+def test_the_command_plans_and_keeps_to_a_limit(model, tmp_path):
+    checkpoint.save(tmp_path / "m.safetensors", model)
+    write_image(tmp_path / "a.png", noise((21, 30)))
+    command = ["upscale", str(tmp_path / "a.png"), "--checkpoint", str(tmp_path / "m.safetensors"), "--device", "cpu"]
+    command += ["--out", str(tmp_path / "out")]
+    planned = CliRunner().invoke(cli, [*command, "--plan"])
+    assert planned.exit_code == 0, planned.output
+    header, line = planned.output.splitlines()
+    assert header.split()[:3] == ["file", "LR", "memory"]
+    assert line.startswith("a.png  21x30  0.00 GB")
+    assert not (tmp_path / "out").exists()
+    for limit, code, message in (("1GB", 0, ""), ("1kB", 2, "--max-memory gives 1.0 kB"), ("much", 2, "such as 2GB")):
+        found = CliRunner().invoke(cli, [*command, "--max-memory", limit])
+        assert found.exit_code == code, found.output
+        assert message in found.output
