@@ -137,7 +137,7 @@ def test_writing_what_was_read_gives_the_same_bytes(tmp_path: Path) -> None:
 )
 def test_scenes_that_cannot_name_files(scene: str, problem: str, tmp_path: Path) -> None:
     assert problem in str(pairs.scene_problem(scene))
-    if scene:
+    if scene and problem != "not UTF-8":  # which no table can hold where pandas keeps text in Arrow
         with pytest.raises(TableError, match=r"manifest\.csv, row 3: scene .*" + re.escape(problem)):
             write(tmp_path, row("!first"), row(scene, hr_path="hr/x.png", lr_path="lr/x.png"))
     assert pairs.scene_problem("é" * 100) is None
