@@ -171,14 +171,14 @@ def grey(rng: np.random.Generator, base: Base, other: Base) -> Made:
     return _with(base, side, _file(PIL.Image.fromarray(_pixels(base, side)).convert("L"), _format(rng, "PNG", "JPEG")))
 
 
-@kind("accepted", *REJECTED)
+@kind("unsupported_image")
 def palette(rng: np.random.Generator, base: Base, other: Base) -> Made:
     side = _side(rng)
     image = PIL.Image.fromarray(_pixels(base, side)).quantize(256)
     return _with(base, side, _file(image, _format(rng, "PNG", "TIFF", "BMP")))
 
 
-@kind("accepted", *REJECTED)
+@kind("unsupported_image")
 def one_bit(rng: np.random.Generator, base: Base, other: Base) -> Made:
     side = _side(rng)
     return _with(base, side, _file(PIL.Image.fromarray(_pixels(base, side)).convert("1"), _format(rng, "PNG", "TIFF")))

@@ -51,6 +51,9 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
 MAX_CAPTURE_SIDE = 32_766
 """Longest side of a capture, in pixels: no longer one can be warped (OpenCV's remap)."""
 
+_FEW_COLOURS = ("P", "1")
+"""Pillow's modes of a palette and of one bit. 256 colours on a smooth card passed QA with 2.4 HR px of error."""
+
 
 class CaptureImage(NamedTuple):
     """A capture's pixels in sRGB, and the name of the colour profile they were converted from, empty where none was."""
@@ -84,7 +87,7 @@ def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> 
     Raises
     ------
     ImageError
-        As :func:`read_image`; ``too_large`` also for sides over :data:`MAX_CAPTURE_SIDE`; ``colour_profile`` for a
+        As :func:`read_image`; ``unsupported_image`` also for a palette or one bit; ``too_large`` also for sides over :data:`MAX_CAPTURE_SIDE`; ``colour_profile`` for a
         profile that is damaged, or is not sRGB and may not (``convert``) or cannot (16 bits) be converted.
     """
     name, data = path.name, _bytes_of(path)
@@ -94,6 +97,8 @@ def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> 
             f"{name}: {header.width}x{header.height} pixels, sides up to {MAX_CAPTURE_SIDE} can be warped; crop it",
             reason="too_large",
         )
+    if header.mode in _FEW_COLOURS:
+        raise unsupported(f"{name}: a palette or black and white is too coarse to measure in (mode {header.mode})")
     foreign = foreign_profile(header.profile, name)
     if foreign and not convert:
         raise ImageError(

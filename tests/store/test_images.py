@@ -102,6 +102,13 @@ def test_grey_palette_and_opaque_pictures_are_read(mode: str, kind: str, tmp_pat
     assert np.array_equal(read_image(save(tmp_path / "a.png", _image(mode), kind)), expected)
 
 
+@pytest.mark.parametrize("mode", ["P", "1"])
+def test_captures_of_few_colours_are_refused(mode: str, tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="too coarse") as refused:
+        read_capture(save(tmp_path / "a.png", _image(mode), "PNG"), convert=False)
+    assert refused.value.reason == "unsupported_image"
+
+
 def test_a_wrong_ending_does_not_matter(tmp_path: Path) -> None:
     assert np.array_equal(read_image(save(tmp_path / "a.jpg", _image("RGB"), "PNG")), RGB)
 
