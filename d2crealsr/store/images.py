@@ -87,8 +87,9 @@ def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> 
     Raises
     ------
     ImageError
-        As :func:`read_image`; ``unsupported_image`` also for a palette or one bit; ``too_large`` also for sides over :data:`MAX_CAPTURE_SIDE`; ``colour_profile`` for a
-        profile that is damaged, or is not sRGB and may not (``convert``) or cannot (16 bits) be converted.
+        As :func:`read_image`; ``unsupported_image`` also for a palette or one bit; ``too_large`` also for sides over
+        :data:`MAX_CAPTURE_SIDE`; ``colour_profile`` for a profile that is damaged, or is not sRGB and may not
+        (``convert``) or cannot (16 bits) be converted.
     """
     name, data = path.name, _bytes_of(path)
     header = read_header(data, name, max_pixels=max_pixels)
