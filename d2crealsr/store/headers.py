@@ -11,7 +11,7 @@ import io
 import struct
 import threading
 import warnings
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
 
 import PIL.Image
 import PIL.TiffImagePlugin
@@ -73,6 +73,8 @@ def read_header(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Head
     except (ImageError, MemoryError):
         raise
     except Exception as error:  # damaged headers make Pillow raise nearly anything
+        if _ends_before_its_directory(data):
+            raise ImageError(f"{name}: the TIFF is truncated or damaged; copy it from the camera again") from error
         if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and isinstance(error, PIL.UnidentifiedImageError):
             raise unsupported(f"{name}: is a TIFF of unusual samples (floating point?) or damaged") from error
         raise ImageError(
@@ -87,6 +89,15 @@ def read_header(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Head
     if orientation >= 5:
         width, height = height, width
     return Header(kind, width, height, mode, orientation, profile if isinstance(profile, bytes) else b"")
+
+
+def _ends_before_its_directory(data: bytes) -> bool:
+    """Whether a (Big)TIFF says that its directory lies beyond the file's end."""
+    if data[:2] not in (b"II", b"MM"):
+        return False
+    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
+    at = {42: slice(4, 8), 43: slice(8, 16)}.get(int.from_bytes(data[2:4], order))
+    return at is not None and int.from_bytes(data[at], order) >= len(data)
 
 
 def unsupported(text: str) -> ImageError:

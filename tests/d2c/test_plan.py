@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import signal
 import subprocess
 import sys
@@ -179,7 +180,9 @@ def test_an_interrupted_run_leaves_no_files(tmp_path):
     write_image(tmp_path / "a.png", noise((300, 400)))
     command = [sys.executable, "-m", "d2c", "upscale", str(tmp_path / "a.png"), "--device", "cpu"]
     command += ["--checkpoint", str(tmp_path / "m.safetensors"), "--out", str(tmp_path / "out"), "--max-memory", "60MB"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+    # A shell lets what it runs in the background ignore Ctrl-C.
+    heeds = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=heeds) as process:
         deadline = time.monotonic() + 60
         while not _mapped_files(process.pid, tmp_path / "out"):
             assert process.poll() is None, process.stderr.read()
