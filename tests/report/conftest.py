@@ -185,7 +185,7 @@ class Visit:
 
     def shown(self) -> list[str]:
         """Names of the cards that are shown, in order."""
-        return self.page.locator("#sheet li:not([hidden]) .name").all_inner_texts()
+        return self.page.locator("#sheet li:not([hidden]) .name").all_text_contents()  # also of those out of sight
 
     def until(self, expression: str, seconds: float = 20) -> None:
         """Wait for a condition; playwright's own wait evaluates text in the page, which its policy forbids."""

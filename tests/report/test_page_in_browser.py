@@ -39,7 +39,7 @@ def focused(page: Page) -> str:
 
 def inliers(page: Page) -> list[int]:
     """What the cards say of the column they are sorted by."""
-    lines = page.locator("#sheet .line:last-child").all_inner_texts()
+    lines = page.locator("#sheet .line:last-child").all_text_contents()
     return [int(line.split()[1]) for line in lines if line.startswith("n_inliers") and "–" not in line]
 
 
@@ -73,13 +73,13 @@ def test_worst_first_sort_by_any_column_and_filter(visit: Callable[..., Any]) ->
     visited = visit()
     page = visited.page
     rank = {"failed": 0, "rejected": 1, "accepted": 2}
-    states = [rank[text] for text in page.locator("#sheet .tag").all_inner_texts()]
+    states = [rank[text] for text in page.locator("#sheet .tag").all_text_contents()]
     assert states == sorted(states)
 
     page.select_option("#sort", "n_inliers")
     numbers = [
         int(t.split()[1])
-        for t in page.locator("#sheet .line:last-child").all_inner_texts()
+        for t in page.locator("#sheet .line:last-child").all_text_contents()
         if "inliers" in t and "–" not in t
     ]
     assert len(numbers) == 6
@@ -88,7 +88,7 @@ def test_worst_first_sort_by_any_column_and_filter(visit: Callable[..., Any]) ->
     assert visited.shown()[:6] == visited.shown()[:6]
     again = [
         int(t.split()[1])
-        for t in page.locator("#sheet .line:last-child").all_inner_texts()
+        for t in page.locator("#sheet .line:last-child").all_text_contents()
         if "inliers" in t and "–" not in t
     ]
     assert again == sorted(numbers)
@@ -205,6 +205,7 @@ def test_arrows_go_from_pair_to_pair_and_the_rejected_says_why(visit: Callable[.
     page.keyboard.press("ArrowRight")
     visited.until(f"document.getElementById('pair-title').textContent === {names[place + 1]!r}")
     page.keyboard.press("ArrowLeft")
+    visited.until("document.getElementById('pair-title').textContent === 'dark 1'")
     page.keyboard.press("ArrowLeft")
     visited.until(f"document.getElementById('pair-title').textContent === {names[place - 1]!r}")
     page.go_back()
