@@ -247,6 +247,7 @@ def _published(
         "residual_p50_hr_px": residuals.percentile(field, 50),
         "residual_p95_hr_px": residuals.percentile(field, 95),
         "residual_shape_hr_px": shape.hr_px,
+        "residual_worst_hr_px": shape.worst_hr_px,
         "off_centre_hr_px": measure_lr_distortion(field, crop, mapping, settings.scale).hr_px,
         "zncc": lr_crop.zncc(look, mapping),
         "zncc_block_p50": residuals.typical_zncc(field),

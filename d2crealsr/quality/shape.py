@@ -40,21 +40,23 @@ _SPARE = 20
 
 
 class Shape(NamedTuple):
-    """A residual field's shape, and the root mean square length in HR px, over the crop, of what it describes.
+    """A residual field's shape, and how long in HR px what it describes is over the crop.
 
-    ``random`` describes all of the field: its length is that of the blocks, robustly. The name is empty and the length
-    nan where no block says anything.
+    ``hr_px`` is the root mean square length. ``random`` describes all of the field: its length is that of the blocks,
+    robustly. ``worst_hr_px`` is the largest length of a pattern, 0 for ``random``. The name is empty and both are nan
+    where no block says anything.
     """
 
     name: ResidualShape | None
     hr_px: float
+    worst_hr_px: float
 
 
 class _Fit(NamedTuple):
     """A model's field over the crop, (M, 2) flattened, its weighted sum of squares left, and its number of terms.
 
     ``base`` is the same of the model before, under the same weights. ``noise`` is the mean square length that noise
-    alone gives the field, ``numbers`` how many independent ones the weights are worth.
+    alone gives the field at each of the M points, ``numbers`` how many independent ones the weights are worth.
     """
 
     name: ResidualShape
@@ -65,7 +67,7 @@ class _Fit(NamedTuple):
     base_unexplained: float
     base_terms: int
     numbers: float
-    noise: float
+    noise: Array
     weights: Array
 
     @property
@@ -85,7 +87,13 @@ class _Fit(NamedTuple):
     @property
     def hr_px(self) -> float:
         """Root mean square length of the model's field over the crop, less what noise adds to it."""
-        return float(np.sqrt(max(_length(self.field) ** 2 - self.noise, 0.0)))
+        return float(np.sqrt(max(_length(self.field) ** 2 - float(self.noise.mean()), 0.0)))
+
+    @property
+    def shape(self) -> Shape:
+        """The shape that this model is."""
+        squares = np.sum(self.field.reshape(-1, 2) ** 2, axis=1) - self.noise
+        return Shape(self.name, self.hr_px, float(np.sqrt(max(squares.max(), 0.0))))
 
     @property
     def matters(self) -> bool:
@@ -125,7 +133,7 @@ def name_shape(field: ResidualField, crop: Crop, centre: Array | None = None) ->
     """
     used = field.weights > 0
     if not used.any():
-        return Shape(None, float("nan"))
+        return Shape(None, float("nan"), float("nan"))
     frame = _Frame.of(crop, centre)
     blocks = frame.terms(field.points_lr[used])
     everywhere = frame.terms(_grid(crop))
@@ -143,11 +151,11 @@ def name_shape(field: ResidualField, crop: Crop, centre: Array | None = None) ->
     if bends[best].evidence + _ADVANTAGE < curved.evidence:
         curved, tried = fitted("bent", affine, [f"bent {best}"]), _DIRECTIONS
     if curved.matters and curved.chance * tried < _SIGNIFICANCE:
-        return Shape(curved.name, curved.hr_px)
+        return curved.shape
     for fit in (fitted("affine", ["uniform"], ["affine"]), fitted("uniform", [], ["uniform"])):
         if fit.matters and fit.chance < _SIGNIFICANCE:
-            return Shape(fit.name, fit.hr_px)
-    return Shape("random", _robust_length(field.shifts_hr_px[used], field.weights[used]))
+            return fit.shape
+    return Shape("random", _robust_length(field.shifts_hr_px[used], field.weights[used]), 0.0)
 
 
 class _Frame(NamedTuple):
@@ -225,7 +233,7 @@ def _fitted(
         base_unexplained=base_left,
         base_terms=base_rank,
         numbers=numbers,
-        noise=2 * float(np.mean(np.einsum("ni,ij,nj->n", shown, covariance, shown))),
+        noise=np.einsum("ni,ij,nj->n", shown, covariance, shown).reshape(-1, 2).sum(axis=1),
         weights=robust,
     )
 

@@ -101,6 +101,8 @@ def test_each_shape_is_named_under_noise_and_outliers(shifts: Callable[[Points],
     points = np.stack(np.meshgrid(np.linspace(80, 295, 40), np.linspace(60, 203, 40)), axis=-1).reshape(-1, 2)
     true = float(np.sqrt(np.mean(np.sum(shifts(points) ** 2, axis=1))))
     assert np.median([shape.hr_px for shape in found]) == pytest.approx(true, rel=0.25)
+    worst = float(np.max(np.hypot(*shifts(points).T)))
+    assert np.median([shape.worst_hr_px for shape in found]) == pytest.approx(worst, rel=0.3, abs=0.15)
 
 
 @pytest.mark.parametrize("crop", [HALF, MINI])
@@ -109,6 +111,7 @@ def test_noise_alone_has_no_shape(crop: Crop) -> None:
     found = [named(nothing, crop=crop, seed=seed, outliers=4) for seed in range(150)]
     assert sum(shape.name != "random" for shape in found) <= 2
     assert np.median([shape.hr_px for shape in found]) == pytest.approx(0.15, abs=0.05)
+    assert {shape.worst_hr_px for shape in found if shape.name == "random"} == {0.0}
 
 
 def test_few_cells_show_a_bias_all_the_same() -> None:
@@ -138,6 +141,7 @@ def test_a_field_that_says_nothing_has_no_shape() -> None:
         found = name_shape(field, HALF)
         assert found.name is None
         assert np.isnan(found.hr_px)
+        assert np.isnan(found.worst_hr_px)
 
 
 def test_one_block_is_no_pattern() -> None:
