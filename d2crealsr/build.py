@@ -57,7 +57,10 @@ class RunStarted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SceneDone:
-    """One scene is done, or was found ``unchanged``. ``number`` counts from 1 in the order of finishing."""
+    """One scene is done, or was found ``unchanged``, or kept its estimate and was ``judged`` again.
+
+    ``number`` counts from 1 in the order of finishing.
+    """
 
     number: int
     total: int
@@ -70,6 +73,7 @@ class SceneDone:
     unchanged: bool
     traceback: str
     accepted_by: str = ""
+    judged: bool = False
 
 
 Event: TypeAlias = RunStarted | SceneDone
@@ -85,8 +89,8 @@ class BuildResult:
         Scenes of RAW by status, and those that are not accepted by reason code.
     reviewed : int
         Scenes that are accepted because a reviewer overruled QA.
-    done, unchanged : int
-        Scenes that were worked on, and those that were up to date.
+    done, judged, unchanged : int
+        Scenes that were aligned, those whose estimate was judged again, and those that were up to date.
     kept : tuple of str
         Scenes of the pairs folder that RAW does not have; they were left as they were.
     notes : tuple of str
@@ -102,6 +106,7 @@ class BuildResult:
     unchanged: int
     kept: tuple[str, ...]
     residual_median_hr_px: float
+    judged: int = 0
     reviewed: int = 0
     notes: tuple[str, ...] = ()
 
@@ -197,6 +202,7 @@ def build(
                 recipe=recipe_of(settings, tool_version),
                 known=None if force else ledger.row(capture.scene),
                 align=align,
+                judges=align is align_pair,
                 overrule=decisions.get(capture.scene) == "accept",
                 max_pixels=max_pixels,
                 lease=lease,
@@ -270,7 +276,7 @@ def _run(
     try:
         with contextlib.closing(results):
             for result in results:
-                if result.unchanged:
+                if result.unchanged or result.judged:
                     ledger.update(result.row)
                 else:
                     ledger.replace(
@@ -307,6 +313,7 @@ def _scene_done(number: int, total: int, result: SceneResult) -> SceneDone:
         residual_hr_px=float("nan") if residual is None else float(residual),
         seconds=result.timing.get("seconds", 0.0),
         unchanged=result.unchanged,
+        judged=result.judged,
         traceback=result.traceback,
         accepted_by=row.get("accepted_by") or "",
     )
@@ -321,7 +328,8 @@ def _result(
         out=out,
         status=dict(collections.Counter(event.status for event in events)),
         reasons=dict(collections.Counter(code for event in bad for code in event.reasons.split(";"))),
-        done=sum(not event.unchanged for event in events),
+        done=sum(not (event.unchanged or event.judged) for event in events),
+        judged=sum(event.judged for event in events),
         unchanged=sum(event.unchanged for event in events),
         kept=kept,
         residual_median_hr_px=statistics.median(residuals) if residuals else float("nan"),

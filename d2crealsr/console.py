@@ -53,7 +53,7 @@ def scene_line(event: SceneDone) -> str:
         text += f" {event.reasons}"
     if not math.isnan(event.residual_hr_px):
         text += f"  residual {event.residual_hr_px:.2f} HR px"
-    text += "  unchanged" if event.unchanged else f"  {event.seconds:.1f} s"
+    text += "  unchanged" if event.unchanged else "  judged again" if event.judged else f"  {event.seconds:.1f} s"
     return f"{text}  ({event.message})" if event.message and not event.unchanged else text
 
 
@@ -179,7 +179,8 @@ def _shown(what: str) -> Iterator[_Lines]:
 def build_summary(result: BuildResult, shown_out: str) -> str:
     """What a finished run leaves, and what to type next."""
     total = sum(result.status.values())
-    work = f"{result.done} done now, {result.unchanged} unchanged"
+    judged = f"{result.judged} judged again, " if result.judged else ""
+    work = f"{result.done} done now, {judged}{result.unchanged} unchanged"
     lines = [click.style(f"{result.accepted} of {total} scenes accepted", bold=True) + f" ({work})"]
     if result.reviewed:
         lines.append(f"  {result.reviewed} by reviewer, overruling the checks")

@@ -20,9 +20,10 @@ from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 from d2crealsr import lens
+from d2crealsr.again import judge_row, published_from_row
 from d2crealsr.errors import ImageError, MachineError
 from d2crealsr.opencv import is_out_of_memory
-from d2crealsr.quality import verdict
+from d2crealsr.quality.verdict import NOT_PUBLISHABLE, QA_SETTINGS, explain
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import Capture
 from d2crealsr.store.columns import MANIFEST, TABLES
@@ -32,7 +33,7 @@ from d2crealsr.store.locks import check_lease
 from d2crealsr.store.pairs import FORMAT_VERSION, published_paths
 from d2crealsr.store.tables import check_table, frame_of
 from d2crealsr.threads import use_one_thread
-from d2crealsr.types import Alignment, AlignmentFailure, Matrix, Size, Stage
+from d2crealsr.types import Alignment, AlignmentFailure, Image, Matrix, Size, Stage
 
 __all__ = ["Aligner", "Row", "SceneResult", "SceneTask", "lost_scene", "recipe_of", "remove_published", "run_scene"]
 
@@ -59,9 +60,12 @@ class SceneTask:
     root, out : Path
         Absolute: the folder that the captures' paths are relative to, and the pairs folder.
     recipe : str
-        Fingerprint of settings and versions (:func:`recipe_of`).
+        Fingerprints of settings and versions (:func:`recipe_of`).
     known : mapping or None
         The scene's manifest row of an earlier run; None to do it in any case.
+    judges : bool
+        Whether reasons and pixels of ``align`` follow from what the manifest keeps, as those of `align_pair` do: then
+        other thresholds need no other estimate.
     overrule : bool
         Whether a reviewer accepts the scene should QA reject it.
     max_pixels : int
@@ -77,6 +81,7 @@ class SceneTask:
     recipe: str
     known: Mapping[str, Any] | None
     align: Aligner
+    judges: bool = False
     overrule: bool = False
     max_pixels: int = MAX_PIXELS
     lease: str = ""
@@ -84,10 +89,14 @@ class SceneTask:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SceneResult:
-    """Rows of one scene for the four tables; ``unchanged`` when an earlier run's still hold."""
+    """Rows of one scene for the four tables; ``unchanged`` when an earlier run's still hold.
+
+    ``judged``: an earlier run's estimate holds, and ``row`` is its row with another verdict.
+    """
 
     row: Row
     unchanged: bool = False
+    judged: bool = False
     stages: list[Row] = field(default_factory=list)
     residuals: list[Row] = field(default_factory=list)
     timing: Row = field(default_factory=dict)
@@ -95,9 +104,14 @@ class SceneResult:
 
 
 def recipe_of(settings: AlignSettings, tool_version: str) -> str:
-    """Fingerprint of all that decides a scene's result besides its captures."""
-    content = {"format": FORMAT_VERSION, "tool": tool_version, "settings": dataclasses.asdict(settings)}
-    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    """Fingerprints of all that decides a scene's result besides its captures: ``ESTIMATE.VERDICT``.
+
+    The second is of the settings that QA alone goes by.
+    """
+    values = dataclasses.asdict(settings)
+    qa = {name: values.pop(name) for name in QA_SETTINGS}
+    parts = ({"format": FORMAT_VERSION, "tool": tool_version, "settings": values}, qa)
+    return ".".join(hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16] for part in parts)
 
 
 def run_scene(task: SceneTask) -> SceneResult:
@@ -111,10 +125,13 @@ def run_scene(task: SceneTask) -> SceneResult:
     use_one_thread()
     clock = _Clock()
     row = _source_cells(task)
-    if _is_current(task, row):
-        return SceneResult(row={**(task.known or {}), **row}, unchanged=True)
+    known = task.known if _stands(task, row) else None
+    if known is not None and known["recipe"] == task.recipe and known["accepted_by"] == _lets_through(task, known):
+        return SceneResult(row={**known, **row}, unchanged=True)
     details = ""
     try:
+        if known is not None and (judged := _judged(task, known, row)) is not None:
+            return judged
         outcome = _align(task, clock, row)
         result = _rows(task, row, outcome)
         result.row.update(_publish(task, outcome, clock))
@@ -187,11 +204,12 @@ def _hash(path: Path) -> str:
         return ""
 
 
-def _is_current(task: SceneTask, sources: Row) -> bool:
+def _stands(task: SceneTask, sources: Row) -> bool:
+    """Whether an earlier run's estimate, or its failure, is what this run would come to, and its files are there."""
     known, out = task.known, task.out
-    if known is None or known["recipe"] != task.recipe or known["reasons"] in _TRY_AGAIN:
+    if known is None or known["reasons"] in _TRY_AGAIN:
         return False
-    if known["status"] != "failed" and known["accepted_by"] != _accepted_by(known["reasons"].split(";"), task.overrule):
+    if known["recipe"] != task.recipe and not (task.judges and _estimate(known["recipe"]) == _estimate(task.recipe)):
         return False
     missing = _missing(task.capture)
     if missing is not None:
@@ -203,6 +221,41 @@ def _is_current(task: SceneTask, sources: Row) -> bool:
     if known["status"] != "accepted":
         return not any(file.exists() for file in files)
     return [_hash(file) for file in files] == [known["hr_sha256"], known["lr_sha256"]]
+
+
+def _estimate(recipe: str) -> str:
+    return recipe.partition(".")[0]
+
+
+def _lets_through(task: SceneTask, known: Mapping[str, Any]) -> str:
+    return "" if known["status"] == "failed" else _accepted_by(known["reasons"].split(";"), task.overrule)
+
+
+def _judged(task: SceneTask, known: Mapping[str, Any], sources: Row) -> SceneResult | None:
+    """The scene by another verdict over its known row, pixels published or taken back; None where it must be done."""
+    row: Row = {**known, **sources, "recipe": task.recipe}
+    if known["status"] == "failed":
+        return SceneResult(row=row, judged=True)
+    if known["recipe"] != task.recipe:
+        verdict = judge_row(known, task.settings)
+        if verdict is None:
+            return None
+        row["reasons"] = ";".join(verdict.reasons)
+        row["message"] = _message(verdict.explained, verdict.reasons, known["residual_shape"])
+    row["accepted_by"] = _lets_through(task, row)
+    row["status"] = "accepted" if row["accepted_by"] else "rejected"
+    if row["status"] == known["status"]:
+        return SceneResult(row=row, judged=True)
+    if row["status"] == "rejected":
+        row |= dict.fromkeys(("hr_path", "lr_path", "hr_sha256", "lr_sha256"), "")
+        _check_lease(task)
+        remove_published(task.out, task.capture.scene)
+        return SceneResult(row=row, judged=True)
+    if not task.judges:
+        return None
+    images = _captures(task, {})
+    row |= _write(task, *published_from_row(row, images["hr"], images["lr"], task.settings))
+    return SceneResult(row=row, judged=True)
 
 
 def _missing(capture: Capture) -> AlignmentFailure | None:
@@ -221,13 +274,7 @@ def _align(task: SceneTask, clock: _Clock, row: Row) -> Alignment | AlignmentFai
     missing = _missing(task.capture)
     if missing is not None:
         return missing
-    converts = {"hr": True, "lr": task.settings.convert_lr_profile}
-    images = {}
-    for side, path in (("hr", task.capture.hr), ("lr", task.capture.lr)):
-        if path is not None:
-            images[side], row[f"{side}_profile"] = read_capture(
-                path, convert=converts[side], max_pixels=task.max_pixels
-            )
+    images = _captures(task, row)
     clock.lap("read")
     settings = task.settings
     if settings.lens_profile != "none":
@@ -240,12 +287,23 @@ def _align(task: SceneTask, clock: _Clock, row: Row) -> Alignment | AlignmentFai
     return outcome
 
 
+def _captures(task: SceneTask, row: Row) -> dict[str, Image]:
+    """Both captures in sRGB; the colour profiles they had go into ``row``."""
+    converts = {"hr": True, "lr": task.settings.convert_lr_profile}
+    images: dict[str, Image] = {}
+    for side, path in (("hr", task.capture.hr), ("lr", task.capture.lr)):
+        if path is not None:
+            read = read_capture(path, convert=converts[side], max_pixels=task.max_pixels)
+            images[side], row[f"{side}_profile"] = read
+    return images
+
+
 def _accepted_by(reasons: Iterable[str], overrule: bool) -> Literal["", "qa", "reviewer"]:
     """Who lets a scene through that has an estimate and these reasons against it; nobody where it is rejected."""
     against = {reason for reason in reasons if reason}
     if not against:
         return "qa"
-    return "reviewer" if overrule and not against & verdict.NOT_PUBLISHABLE else ""
+    return "reviewer" if overrule and not against & NOT_PUBLISHABLE else ""
 
 
 # --- rows --------------------------------------------------------------------------------------------------------
@@ -258,9 +316,8 @@ def _rows(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure) 
     residuals: list[Row] = []
     if isinstance(outcome, Alignment):
         row |= _estimate_cells(outcome, _accepted_by(outcome.reasons, task.overrule))
-        row["message"] = verdict.explain(outcome.statistics, task.settings)
-        if "residual_too_large" in outcome.reasons and outcome.residual_shape:
-            row["message"] += f"; the residual field is {outcome.residual_shape}"
+        explained = explain(outcome.statistics, task.settings)
+        row["message"] = _message(explained, outcome.reasons, outcome.residual_shape)
         field_ = outcome.residuals
         for (x, y), (dx, dy), weight in zip(field_.points_lr, field_.shifts_hr_px, field_.weights, strict=True):
             residuals.append({"scene": scene, "lr_x": x, "lr_y": y, "dx_hr_px": dx, "dy_hr_px": dy, "weight": weight})
@@ -270,6 +327,12 @@ def _rows(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure) 
     for name, rows in (("manifest.csv", [row]), ("alignment.csv", stages), ("residuals.csv", residuals)):
         check_table(frame_of(rows, TABLES[name]), TABLES[name], Path(name))
     return SceneResult(row=row, stages=stages, residuals=residuals)
+
+
+def _message(explained: str, reasons: Iterable[str], residual_shape: str) -> str:
+    if "residual_too_large" in reasons and residual_shape:
+        return f"{explained}; the residual field is {residual_shape}"
+    return explained
 
 
 def _statistics(outcome: Alignment | AlignmentFailure) -> Row:
@@ -326,14 +389,20 @@ def _publish(task: SceneTask, outcome: Alignment | AlignmentFailure, clock: _Clo
         _check_lease(task)
         remove_published(out, scene)
         return {}
-    hr_path, lr_path = published_paths(scene)
     clock.lap("")
-    hashes = {}
-    for name, path, image in (("hr_sha256", hr_path, outcome.hr), ("lr_sha256", lr_path, outcome.lr)):
-        _check_lease(task)
-        write_image(out / path, image)
-        hashes[name] = sha256_of(out / path)
+    cells = _write(task, outcome.hr, outcome.lr)
     clock.lap("write")
+    return cells
+
+
+def _write(task: SceneTask, hr: Image, lr: Image) -> Row:
+    """Write both images of a pair; returns the cells that name them."""
+    hr_path, lr_path = published_paths(task.capture.scene)
+    hashes = {}
+    for name, path, image in (("hr_sha256", hr_path, hr), ("lr_sha256", lr_path, lr)):
+        _check_lease(task)
+        write_image(task.out / path, image)
+        hashes[name] = sha256_of(task.out / path)
     return {"hr_path": hr_path, "lr_path": lr_path, **hashes}
 
 

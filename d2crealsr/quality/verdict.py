@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.settings import AlignSettings
 
-__all__ = ["NOT_PUBLISHABLE", "RULES", "Rule", "explain", "judge"]
+__all__ = ["NOT_PUBLISHABLE", "QA_SETTINGS", "RULES", "Rule", "explain", "judge"]
 
 
 class Rule(NamedTuple):
@@ -43,6 +43,10 @@ class Rule(NamedTuple):
         limit = self.limit(settings)
         return not (value <= limit if self.bad_when == "above" else value >= limit)
 
+    def words(self, value: float, settings: AlignSettings) -> str:
+        """The broken rule for a person: statistic, value and threshold."""
+        return f"{self.statistic} {value:.4g} {self.bad_when} {self.limit(settings):g}"
+
 
 RULES = (
     Rule("implausible_homography", "anisotropy", "above", "max_anisotropy", 1.0),
@@ -64,6 +68,12 @@ RULES = (
 NOT_PUBLISHABLE = frozenset(rule.reason for rule in RULES if not isinstance(rule.threshold, str))
 """Reasons that leave no images to publish, whatever a person or a profile says."""
 
+QA_SETTINGS = (
+    "qa_profile",
+    *dict.fromkeys(rule.threshold for rule in RULES if isinstance(rule.threshold, str)),
+)
+"""Settings that decide the verdict and nothing else."""
+
 
 def judge(statistics: Mapping[str, float], settings: AlignSettings) -> tuple[str, ...]:
     """The reason codes that apply, each once, in the order of :data:`RULES`; empty when the pair is accepted.
@@ -77,4 +87,4 @@ def judge(statistics: Mapping[str, float], settings: AlignSettings) -> tuple[str
 def explain(statistics: Mapping[str, float], settings: AlignSettings) -> str:
     """The broken rules in one line for a person, with this pair's numbers; empty when the pair is accepted."""
     broken = (r for r in RULES if r.statistic in statistics and r.rejects(statistics[r.statistic], settings))
-    return "; ".join(f"{r.statistic} {statistics[r.statistic]:.4g} {r.bad_when} {r.limit(settings):g}" for r in broken)
+    return "; ".join(r.words(statistics[r.statistic], settings) for r in broken)

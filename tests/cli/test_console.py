@@ -26,6 +26,7 @@ class Terminal(io.StringIO):
 
 def test_a_line_a_scene() -> None:
     assert console.scene_line(done(1, "accepted")) == "[1/3] card_001 accepted  residual 0.08 HR px  3.1 s"
+    assert console.scene_line(done(1, "accepted", judged=True)).endswith("residual 0.08 HR px  judged again")
     failed = done(2, "failed", reasons="missing_lr", message="no LR", residual_hr_px=float("nan"))
     assert console.scene_line(failed) == "[2/3] card_002 failed missing_lr  3.1 s  (no LR)"
 
