@@ -251,6 +251,8 @@ def prepare(work: Path, scenes: int, wanted: list[str]) -> list[Case]:
     options += ["--crop", "40x40"]
     build(raw, pairs, settings=lenient)
     build(raw, other, settings=dataclasses.replace(lenient, interpolation="lanczos4", iters=2))
+    judged = work / "judged"
+    build(raw, judged, settings=dataclasses.replace(lenient, qa_profile="strict", max_sigma=0.0))
     unsplit, trained = work / "unsplit", work / "trained"
     shutil.copytree(pairs, unsplit)
     shutil.copytree(pairs, trained)
@@ -265,6 +267,7 @@ def prepare(work: Path, scenes: int, wanted: list[str]) -> list[Case]:
         Case(name="align", arguments=align(), start=None, **pairs_case),
         Case(name="align, 2 jobs", arguments=align("--jobs", "2"), start=None, **pairs_case),
         Case(name="align, other settings before", arguments=align(), start=other, **pairs_case),
+        Case(name="align, other thresholds before", arguments=align(), start=judged, **pairs_case),
         Case(name="split", arguments=lambda out: ["split", str(out), "--test", "1"], start=unsplit, **pairs_case),
     ]
     if find_spec("d2crealsr.report") is not None:

@@ -111,6 +111,7 @@ def read(file: Path) -> tuple[D2CConfig, dict[str, Tensor], dict[str, Any]]:
     except ConfigError as error:
         raise CheckpointError(f"{error}; was it written by a newer version?") from error
     _check_plausible(config, weights, file.name)
+    _check_numbers(weights, file.name)
     return config, weights, notes
 
 
@@ -128,6 +129,13 @@ def _check_plausible(config: D2CConfig, weights: Mapping[str, Tensor], name: str
             raise CheckpointError(
                 f"{name}: its weights do not fit its configuration: {field} need {wanted}, the file has {at_most}"
             )
+
+
+def _check_numbers(weights: Mapping[str, Tensor], name: str) -> None:
+    """Refuse weights that would make every result black or noise without a word."""
+    for key, tensor in weights.items():
+        if not tensor.is_floating_point() or not bool(torch.isfinite(tensor).all()):
+            raise CheckpointError(f"{name}: {key} holds what are no finite numbers; train again, or use another one")
 
 
 def _one_line(error: Exception) -> str:

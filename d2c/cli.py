@@ -230,6 +230,9 @@ def evaluate(
 @click.option("--hr", type=FILE, help="HR image of the patch figure; with one file only.")
 @click.option("--max-memory", metavar="SIZE", help="Take no more, such as 2GB; the program's own .4 GB come on top.")
 @click.option("--spill", type=FILE, help="Folder of temporary files, where memory is short.  [default: OUT]")
+@click.option(
+    "--convert-profile", is_flag=True, help="Convert images of another colour profile to sRGB, do not refuse."
+)
 @click.option("--plan", "plan_only", is_flag=True, help="Print memory, disk and time it would take; write nothing.")
 @_one_line_errors
 def upscale(
@@ -243,6 +246,7 @@ def upscale(
     hr: Path | None,
     max_memory: str | None,
     spill: Path | None,
+    convert_profile: bool,
     plan_only: bool,
 ) -> None:
     """Upscale image FILES; depth, transparency and orientation are kept.
@@ -260,7 +264,8 @@ def upscale(
         raise ConfigError(f"hr: got {len(files)} files, expected one and a --box to draw")
     wanted = Figures(branches=save_branches, weights=save_weights, box=_box(box), hr=hr)
     model = load(checkpoint, device=pick_device(device))
-    limits = Limits(max_memory=None if max_memory is None else parse_size(max_memory), spill=spill)
+    memory = None if max_memory is None else parse_size(max_memory)
+    limits = Limits(max_memory=memory, spill=spill, convert_profile=convert_profile)
     if plan_only:
         jobs = plan_files(model, files, out, wanted, limits)
         click.echo(plan_table([(job.source.name, job.plan, seconds_of(model, job.plan)) for job in jobs]))

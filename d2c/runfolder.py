@@ -7,6 +7,7 @@ import dataclasses
 import io
 import json
 import platform
+import zipfile
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,14 @@ if TYPE_CHECKING:
 __all__ = ["RunFolder"]
 
 _STATE_FORMAT = 2
+_STATE_PARTS: dict[str, Any] = {
+    "stage": int,
+    "step": int,
+    "best": (int, float),
+    "unlogged": dict,
+    "model": dict,
+    "engine": dict,
+}
 
 
 class RunFolder:
@@ -97,6 +106,8 @@ class RunFolder:
         if not self.state.exists():
             return None
         try:
+            if _is_packed(self.state):
+                raise ValueError("packed")
             state: dict[str, Any] = torch.load(self.state, map_location="cpu", weights_only=True)
         except (OSError, MemoryError):
             raise
@@ -104,4 +115,22 @@ class RunFolder:
             raise CheckpointError(f"{self.state}: is damaged; delete it to start over") from error
         if not isinstance(state, dict) or state.get("format") != _STATE_FORMAT:
             raise CheckpointError(f"{self.state}: is of another version; delete it to start over")
+        if not all(isinstance(state.get(name), kind) for name, kind in _STATE_PARTS.items()):
+            raise CheckpointError(f"{self.state}: is damaged; delete it to start over")
         return state
+
+    @contextlib.contextmanager
+    def taking_up(self) -> Iterator[None]:
+        """A block that puts parts of the state where they belong; one that does not fit is a CheckpointError."""
+        try:
+            yield
+        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            raise CheckpointError(f"{self.state}: does not fit this run; delete it to start over") from error
+
+
+def _is_packed(path: Path) -> bool:
+    """Whether an archive unpacks to more than the file holds: torch writes none that does, a bomb is one."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size

@@ -160,7 +160,8 @@ class _Training:
         state = self.folder.load_state()
         at_stage, at_step = (state["stage"], state["step"]) if state else (0, 0)
         if state:
-            self.model.load_state_dict(state["model"])
+            with self.folder.taking_up():
+                self.model.load_state_dict(state["model"])
             at_step -= bool(state["unlogged"])  # that step is not concluded: it has no row yet
         log = None
         if self.here.leads:
@@ -209,7 +210,8 @@ class _StageRun:
         self.first, self.best = 0, -math.inf
         self.unlogged: dict[str, Any] = {}
         if state is not None:
-            self.engine.restore(state["engine"])
+            with self.folder.taking_up():
+                self.engine.restore(state["engine"])
             self.first, self.best, self.unlogged = state["step"], state["best"], state["unlogged"]
         self.total = training.steps(number)
         self.saved_at = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import time
 from dataclasses import dataclass
@@ -50,12 +51,14 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What upscaling may take."""
+    """What upscaling may take, and may do to colours."""
 
     max_memory: int | None = None
     """Bytes of memory over what the process takes already; by default nine tenths of what is free."""
     spill: Path | None = None
     """Folder of temporary files; by default that of the results."""
+    convert_profile: bool = False
+    """Convert images of another colour profile than sRGB instead of refusing them."""
 
 
 class Job(NamedTuple):
@@ -77,7 +80,8 @@ def upscale_files(
     """Upscale images to ``OUT/NAME_x{scale}.png``; returns the files written, figures not counted.
 
     8-bit images give 8-bit ones, 16-bit 16-bit ones. An alpha channel is upscaled bicubically. An orientation flag is
-    applied, so the result needs none. A result of more than 2³⁰ pixels is ``OUT/NAME_x{scale}.tif``, a BigTIFF.
+    applied, so the result needs none. Colours are sRGB: an image of another profile is refused, or converted where
+    ``limits`` say so. A result of more than 2³⁰ pixels is ``OUT/NAME_x{scale}.tif``, a BigTIFF.
 
     Raises
     ------
@@ -161,7 +165,7 @@ def _parts(model: D2CSR, job: Job) -> int:
 
 def _upscale_file(model: D2CSR, job: Job, limits: Limits, progress: _Counter) -> None:
     """The result alone, strip by strip."""
-    pixels, alpha = _read(images.read_image_and_alpha, job.source)
+    pixels, alpha = _pixels(job.source, limits)
     height, width = (model.config.scale * side for side in pixels.shape[:2])
     job.target.parent.mkdir(parents=True, exist_ok=True)
     shape = (height, width, 3)
@@ -182,7 +186,7 @@ def _upscale_file(model: D2CSR, job: Job, limits: Limits, progress: _Counter) ->
 def _upscale_and_draw(model: D2CSR, job: Job, wanted: Figures, limits: Limits) -> None:
     """The result and figures of all that the network makes."""
     path, target = job.source, job.target
-    pixels, alpha = _read(images.read_image_and_alpha, path)
+    pixels, alpha = _pixels(path, limits)
     folder = limits.spill or target.parent
     made = upscale(model, pixels, name=str(path), max_memory=limits.max_memory, spill=folder)
     height, width = made.fused.shape[:2]
@@ -228,6 +232,10 @@ def _sample_bytes(path: Path) -> int:
     if start.startswith(b"\x89PNG"):
         return 1 if start[24] <= 8 else 2  # IHDR's bit depth
     return 2 if start[:2] in (b"II", b"MM") else 1
+
+
+def _pixels(path: Path, limits: Limits) -> Any:
+    return _read(functools.partial(images.read_image_and_alpha, convert=limits.convert_profile), path)
 
 
 def _read(reader: Any, path: Path) -> Any:

@@ -197,7 +197,11 @@ MANIFEST: tuple[Column, ...] = (
     _text("message", "one line for a person, where a scene has reasons", fixed=False),
     _text("hr_profile", "colour profile that the HR capture was converted from; empty: it was sRGB", fixed=False),
     _text("lr_profile", "the same of the LR capture; only with --convert-lr-profile", fixed=False),
-    _text("recipe", "fingerprints of what the row was made with: versions and settings of the estimate, a dot, settings of QA", fixed=False),
+    _text(
+        "recipe",
+        "fingerprints of what the row was made with: versions and settings of the estimate, a dot, settings of QA",
+        fixed=False,
+    ),
 )
 
 ALIGNMENT: tuple[Column, ...] = (

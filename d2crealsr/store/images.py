@@ -113,13 +113,31 @@ def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> 
     return CaptureImage(_oriented(pixels, header.orientation), foreign)
 
 
-def read_image_and_alpha(path: Path) -> tuple[Image, NDArray[Any] | None]:
-    """As :func:`read_image`, but transparency is no error: its ``(H, W)`` channel comes too, None without one."""
-    pixels, orientation = _read_pixels(path)
-    if pixels.ndim == 2 or pixels.shape[2] != 4:
-        return _oriented(_as_rgb(pixels, path.name), orientation), None
-    alpha = opencv.as_image(np.repeat(pixels[..., 3:], 3, axis=2))
-    return _oriented(_as_rgb(pixels[..., :3], path.name), orientation), _oriented(alpha, orientation)[..., 0]
+def read_image_and_alpha(path: Path, *, convert: bool = False) -> tuple[Image, NDArray[Any] | None]:
+    """As :func:`read_image`, but transparency is no error: its ``(H, W)`` channel comes too, None without one.
+
+    Raises
+    ------
+    ImageError
+        As :func:`read_image`; ``colour_profile`` as :func:`read_capture`.
+    """
+    name, data = path.name, _bytes_of(path)
+    header = read_header(data, name)
+    foreign = foreign_profile(header.profile, name)
+    if foreign and not convert:
+        raise ImageError(
+            f"{name}: has the colour profile {foreign!r}, expected sRGB; export it with the profile sRGB, or convert "
+            "its colours with --convert-profile",
+            reason="colour_profile",
+        )
+    pixels, alpha = _decoded(data, header, name), None
+    if pixels.ndim == 3 and pixels.shape[2] == 4:
+        alpha = _oriented(opencv.as_image(np.repeat(pixels[..., 3:], 3, axis=2)), header.orientation)[..., 0]
+        pixels = pixels[..., :3]
+    colours = _as_rgb(pixels, name)
+    if foreign:
+        colours = to_srgb(colours, header.profile, name)
+    return _oriented(colours, header.orientation), alpha
 
 
 def read_size(path: Path) -> tuple[int, int]:

@@ -1,0 +1,52 @@
+"""Colour profiles of images to upscale: refused, or converted where that is asked for."""
+
+from __future__ import annotations
+
+import numpy as np
+import PIL.Image
+import pytest
+from click.testing import CliRunner
+
+import icc
+from d2c import D2CSR, D2CConfig, checkpoint
+from d2c.cli import cli
+from d2crealsr.store.images import read_capture, read_image, write_image
+
+TINY = D2CConfig(scale=2, depth=1, groups=1, blocks=1, features=4, reduction=2, convergence_features=4)
+ADOBE = icc.matrix_profile("Adobe RGB (1998)", icc.ADOBE_RGB, 2.2)
+
+
+@pytest.fixture
+def upscaled(tmp_path):
+    """Upscales an image with a profile; exit code, standard error, and the result's path."""
+    pixels = np.random.default_rng(0).integers(40, 200, (20, 24, 3), dtype=np.uint8)
+    checkpoint.save(tmp_path / "a.safetensors", D2CSR(TINY))
+
+    def run(profile, *options):
+        PIL.Image.fromarray(pixels).save(tmp_path / "in.png", icc_profile=profile)
+        arguments = ["upscale", str(tmp_path / "in.png"), "--checkpoint", str(tmp_path / "a.safetensors")]
+        result = CliRunner().invoke(cli, [*arguments, "--out", str(tmp_path), "--device", "cpu", *options])
+        return result.exit_code, result.stderr, tmp_path / "in_x2.png"
+
+    return run
+
+
+def test_srgb_passes(upscaled):
+    assert upscaled(icc.matrix_profile("sRGB", icc.SRGB))[0] == 0
+
+
+def test_another_profile_is_refused(upscaled):
+    code, said, out = upscaled(ADOBE)
+    assert (code, out.exists()) == (2, False)
+    assert "has the colour profile 'Adobe RGB (1998)', expected sRGB" in said
+    assert "--convert-profile" in said
+
+
+def test_or_converted(upscaled, tmp_path):
+    code, said, out = upscaled(ADOBE, "--convert-profile")
+    assert code == 0, said
+    found = read_image(out)
+    write_image(tmp_path / "in.png", read_capture(tmp_path / "in.png", convert=True).pixels)
+    model = ["--checkpoint", str(tmp_path / "a.safetensors"), "--out", str(tmp_path / "other"), "--device", "cpu"]
+    assert CliRunner().invoke(cli, ["upscale", str(tmp_path / "in.png"), *model]).exit_code == 0
+    assert np.array_equal(read_image(tmp_path / "other" / "in_x2.png"), found)
