@@ -176,12 +176,14 @@ def by_kind(rows: Sequence[Row]) -> list[Row]:
 
 
 def error_bars(rows: Sequence[Row]) -> list[Row]:
-    """Predicted against true standard error of the default method, over all scenes and by kind of card."""
+    """Predicted against true standard error of the default method: all estimates, the pairs it publishes, by kind."""
     ours = [row for row in rows if row["method"] == DEFAULT and not row["failed"] and row["sigma_hr_px"] > 0]
+    published = [row for row in ours if row["status"] == "accepted"]
     bounds = {row["seed"]: row["rms"] for row in rows if row["method"] == BOUND}
     kinds = list(dict.fromkeys(row["kind"] for row in ours))
-    groups = {"all": ours} | {kind: [row for row in ours if row["kind"] == kind] for kind in kinds}
-    return [{"kind": kind} | _calibration(group, bounds) for kind, group in groups.items() if group]
+    groups = {"all estimates": ours, "published": published}
+    groups |= {f"published, {kind}": [row for row in published if row["kind"] == kind] for kind in kinds}
+    return [{"scenes of": name} | _calibration(group, bounds) for name, group in groups.items() if group]
 
 
 def _calibration(rows: Sequence[Row], bounds: dict[int, float]) -> Row:
@@ -189,7 +191,7 @@ def _calibration(rows: Sequence[Row], bounds: dict[int, float]) -> Row:
     bound = np.array([bounds.get(row["seed"], float("nan")) for row in rows])
     total, foreseen = float(np.sqrt(np.mean(true**2))), float(np.sqrt(np.mean(predicted**2)))
     return {
-        "scenes": len(rows),
+        "count": len(rows),
         "rms true": total,
         "rms predicted": foreseen,
         "true/predicted": total / foreseen,

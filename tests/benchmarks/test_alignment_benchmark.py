@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 def row(mean: float, *, failed: str = "", kind: str = "text", seed: int = 0) -> dict[str, Any]:
     found = {"mean": mean, "p95": mean, "worst": 2 * mean, "rms": mean, "sigma_hr_px": 0.1, "seconds": 1.0}
-    about = {"method": alignment.DEFAULT, "seed": seed, "kind": kind, "failed": failed}
+    about = {"method": alignment.DEFAULT, "seed": seed, "kind": kind, "failed": failed, "status": "accepted"}
     return about | ({} if failed == "no estimate" else found) | {"seconds": 1.0}
 
 
@@ -41,13 +41,14 @@ def test_failures_are_counted_and_left_out() -> None:
 def test_error_bars_compare_root_mean_squares() -> None:
     rows = [
         row(0.1),
-        row(0.3, kind="leaves", seed=1),
+        row(0.3, kind="leaves", seed=1) | {"status": "rejected"},
         {"method": alignment.BOUND, "seed": 0, "kind": "text", "rms": 0.01},
     ]
-    whole, text, leaves = alignment.error_bars(rows)
+    whole, published, text = alignment.error_bars(rows)
+    assert (whole["scenes of"], whole["count"], whole["share within 2 sigma"]) == ("all estimates", 2, 0.5)
     assert whole["true/predicted"] == pytest.approx(np.sqrt(0.05) / 0.1)
-    assert (text["kind"], text["share within 1 sigma"]) == ("text", 1.0)
-    assert (leaves["kind"], leaves["share within 2 sigma"]) == ("leaves", 0.0)
+    assert (published["scenes of"], published["count"]) == ("published", 1)
+    assert (text["scenes of"], text["share within 1 sigma"]) == ("published, text", 1.0)
     assert text["Cramér–Rao bound"] == pytest.approx(0.01)
 
 
