@@ -274,9 +274,11 @@ def peak_gb(task: Task, network: str, device: str, threads: int) -> float:
     return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e9
 
 
-def tasks(scales: tuple[int, ...], batch: int, small: bool, names: tuple[str, ...]) -> list[Task]:
-    """Everything that is measured."""
-    patch, peer_patch, image = (12, 12, (20, 12)) if small else (96, 48, (432, 288))
+def tasks(
+    scales: tuple[int, ...], batch: int, small: bool, names: tuple[str, ...], image: tuple[int, int]
+) -> list[Task]:
+    """Everything that is measured; ``image`` is the LR size (width, height) that is upscaled."""
+    patch, peer_patch, image = (12, 12, (20, 12)) if small else (96, 48, image)
     found = []
     for scale in scales:
         found += [Task(name, scale, batch, patch, patch, small) for name in TRAINING]
@@ -289,6 +291,7 @@ def tasks(scales: tuple[int, ...], batch: int, small: bool, names: tuple[str, ..
 @click.option("--scale", "scales", type=int, multiple=True, default=[8, 4, 2], show_default=True)
 @click.option("--task", "names", multiple=True, help="Only these, by name.")
 @click.option("--batch", default=4, show_default=True, help="Patches of a training step.")
+@click.option("--image", type=(int, int), default=(432, 288), show_default=True, help="LR image that is upscaled.")
 @click.option("--turns", default=3, show_default=True)
 @click.option("--threads", default=1, show_default=True)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
@@ -299,6 +302,7 @@ def main(
     scales: tuple[int, ...],
     names: tuple[str, ...],
     batch: int,
+    image: tuple[int, int],
     turns: int,
     threads: int,
     device: str,
@@ -312,7 +316,7 @@ def main(
     torch.set_num_threads(threads)
     rows: list[Row] = []
     context = multiprocessing.get_context("spawn")
-    for task in tasks((4,) if small else scales, 2 if small else batch, small, names):
+    for task in tasks((4,) if small else scales, 2 if small else batch, small, names, image):
         found = measure(task, device, 1 if small else turns)
         for row in found if memory else ():
             with context.Pool(1) as pool:

@@ -14,7 +14,8 @@ composition without the coarse taps beyond the edge.
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -69,32 +70,144 @@ def compose(steps: Sequence[Step], weight: Tensor, bias: Tensor, *, edges: bool 
     """
     along = (FIRST, INNER, LAST) if edges else (INNER,)
     taps = {FIRST: slice(1, 3), INNER: slice(0, 3), LAST: slice(0, 2)}
-    block = weight.transpose(0, 1)[:, None, None]  # (3, B, B, P, n, ky, kx): B HR pixels a side, here one
-    offset = bias.transpose(0, 1)[:, None, None]  # (3, B, B, P)
-    kernels = {(y, x): Kernel(block[..., taps[y], taps[x]], offset) for y, x in itertools.product(along, along)}
+    block = weight.permute(0, 1, 3, 4, 2)[:, :, None, None]  # (P, 3, B, B, ky, kx, n): B HR pixels a side, here one
+    offset = bias[:, :, None, None]  # (P, 3, B, B)
+    kernels = {(y, x): Kernel(block[..., taps[y], taps[x], :], offset) for y, x in itertools.product(along, along)}
     for step in reversed(steps):
-        kernels = {place: _coarser(kernels, step, place) for place in kernels}
-    split = {place: (k.weight.flatten(0, 2).unbind(1), k.bias.flatten(0, 2).unbind(1)) for place, k in kernels.items()}
+        kernels = _coarser(kernels, step)
+    split = {
+        place: (k.weight.flatten(1, 3).permute(0, 1, 4, 2, 3).contiguous().unbind(), k.bias.flatten(1).unbind())
+        for place, k in kernels.items()
+    }
     return [{place: Kernel(w[tail], b[tail]) for place, (w, b) in split.items()} for tail in range(len(weight))]
 
 
-def _coarser(kernels: Kernels, step: Step, place: Place) -> Kernel:
-    """The map from the features before a convolution and its PixelShuffle, for a block of pixels at some place."""
-    factor, tails = step.factor, len(step.weight)
-    blocks = [[_block(kernels, factor, place, (y, x)) for x in range(factor)] for y in range(factor)]
-    rows = [torch.stack([block.weight for block in row], dim=2) for row in blocks]
-    weight = torch.stack(rows, dim=1).flatten(3, 4).flatten(1, 2)  # (3, f·B, f·B, P, n, f·ty, f·tx)
-    bias = torch.stack([torch.stack([block.bias for block in row], dim=2) for row in blocks], dim=1)
-    bias = bias.flatten(3, 4).flatten(1, 2)  # (3, f·B, f·B, P)
-    side, (_, features, high, wide) = weight.shape[1], weight.shape[3:]
-    phases = weight.reshape(-1, tails * features, high // factor, factor, wide // factor, factor)
-    coarse = phases.permute(0, 1, 3, 5, 2, 4).flatten(1, 3)  # (·, P·n·f², ty, tx): a PixelShuffle's channels
-    sums = coarse.sum(dim=(2, 3)).reshape(*bias.shape, -1)  # (3, f·B, f·B, P, n·f²)
-    composed = F.conv_transpose2d(coarse, step.weight.flatten(0, 1), groups=tails)  # (·, P·n, ty + 2, tx + 2)
+def _coarser(kernels: Kernels, step: Step) -> Kernels:
+    """The maps from the features before a convolution and its PixelShuffle, for blocks of pixels at all places.
+
+    Most of an edge's rows read what the inner rows read, but for the coarse taps beyond the edge. So each product of a
+    row's coarse tap and the convolution is computed once, and a place's map is the sum of those that it has: the edges
+    have products of their own for the B − 1 outermost rows only, which read beyond it at finer resolutions already.
+    """
+    factor, features = step.factor, step.weight.shape[2]
+    side = kernels[INNER, INNER].weight.shape[2]
+    own = side - 1
+    rows = {FIRST: slice(0, own), INNER: slice(0, side), LAST: slice(side - own, side)}
+    phases = {FIRST: [0], INNER: list(range(factor)), LAST: [factor - 1]}
+    groups = {}
+    for y, x in kernels:
+        if own or (y, x) == (INNER, INNER):
+            blocks = [[_block(kernels, factor, (y, x), (j, i)).weight for i in phases[x]] for j in phases[y]]
+            lines = [torch.cat([block[:, :, rows[y], rows[x]] for block in line], dim=3) for line in blocks]
+            groups[y, x] = _phases(torch.cat(lines, dim=2), factor)
+    flat = torch.cat([group.flatten(1, 5) for group in groups.values()], dim=1)
+    channels = step.weight.reshape(-1, features, factor, factor, features, 3, 3).permute(0, 2, 3, 1, 5, 6, 4)
+    products = flat @ channels.flatten(4).flatten(1, 3)  # (P, ·, 9·n)
+    offsets = step.bias.reshape(-1, features, factor, factor).permute(0, 2, 3, 1).flatten(1)
+    layout = _Layout(
+        tuple((at, tuple(group.shape[1:6])) for at, group in groups.items()), tuple(kernels), factor * side
+    )
+    biases = layout.split(flat @ offsets[:, :, None])
+    weights = _Summed.apply(products, layout)  # type: ignore[no-untyped-call]
     inside = {FIRST: slice(1, None), INNER: slice(None), LAST: slice(0, -1)}  # the image's edge, at this resolution
-    composed = composed[:, :, inside[place[0]], inside[place[1]]]
-    composed = composed.reshape(3, side, side, tails, features, *composed.shape[2:])
-    return Kernel(composed, bias + (sums * step.bias).sum(dim=-1))
+    found = {}
+    for place, weight in zip(kernels, weights, strict=True):
+        y, x = place
+        finer = [[_source(kernels, factor, place, (j, i)).bias for i in range(factor)] for j in range(factor)]
+        bias = torch.cat([torch.cat(line, dim=3) for line in finer], dim=2)
+        added = torch.zeros_like(bias)
+        for part in layout.parts(place):
+            share = _cut(biases[part.group], part)
+            added[:, :, part.rows_to[0], part.rows_to[1]] = share.sum(dim=(4, 5, 6))
+        found[place] = Kernel(weight[..., inside[y], inside[x], :], bias + added)
+    return found
+
+
+def _phases(fine: Tensor, factor: int) -> Tensor:
+    """Taps ``(P, 3, ·, ·, f·ty, f·tx, n)`` on fine pixels as ``(…, ty, tx, f·f·n)`` on a PixelShuffle's channels."""
+    high, wide, features = fine.shape[4:]
+    split = fine.reshape(*fine.shape[:4], high // factor, factor, wide // factor, factor, features)
+    return split.permute(0, 1, 2, 3, 4, 6, 5, 7, 8).flatten(6)
+
+
+class _Part(NamedTuple):
+    """Rows and columns of a place's map, and the products that they are sums of: those of some taps of a group."""
+
+    group: Place
+    rows_from: tuple[slice, slice]
+    rows_to: tuple[slice, slice]
+    taps: tuple[slice, slice]
+
+
+class _Layout(NamedTuple):
+    """Which products there are, one group of rows after the other, and the places that are made of them."""
+
+    groups: tuple[tuple[Place, tuple[int, ...]], ...]
+    """Where a group's rows stand, and its shape (3, rows, columns, ty, tx)."""
+    places: tuple[Place, ...]
+    side: int
+
+    def parts(self, place: Place) -> list[_Part]:
+        """What a place's map is made of."""
+        along = itertools.product(*(self._along(axis, where) for axis, where in enumerate(place)))
+        return [_Part((y[0], x[0]), (y[1], x[1]), (y[2], x[2]), (y[3], x[3])) for y, x in along]
+
+    def _along(self, axis: int, where: int) -> list[tuple[int, slice, slice, slice]]:
+        """Group, rows of the group, rows of the map, taps of the group: along one axis."""
+        everything, side = slice(None), self.side
+        if where == INNER:
+            return [(INNER, everything, everything, everything)]
+        own = next((shape[1 + axis] for at, shape in self.groups if at[axis] == where), 0)
+        border = slice(0, own) if where == FIRST else slice(side - own, side)
+        inner, taps = (slice(own, side), slice(1, 3)) if where == FIRST else (slice(0, side - own), slice(0, 2))
+        return [(INNER, inner, inner, taps)] + [(where, everything, border, everything)] * (own > 0)
+
+    def split(self, products: Tensor) -> dict[Place, Tensor]:
+        """Views of ``(P, ·, …)`` by group: ``(P, 3, rows, columns, ty, tx, …)``."""
+        views = torch.split(products, [math.prod(shape) for _, shape in self.groups], dim=1)
+        named = zip(views, self.groups, strict=True)
+        return {at: view.view(len(view), *shape, *products.shape[2:]) for view, (at, shape) in named}
+
+
+class _Summed(torch.autograd.Function):
+    """Sums of products over coarse taps and the convolution's taps that come to the same pixel, for every place."""
+
+    @staticmethod
+    def forward(ctx: Any, products: Tensor, layout: _Layout) -> tuple[Tensor, ...]:
+        ctx.layout, ctx.shape = layout, products.shape
+        groups = layout.split(products.view(*products.shape[:2], 3, 3, -1))
+        found = []
+        for place in layout.places:
+            taps = [5 if where == INNER else 4 for where in place]
+            made = products.new_zeros(len(products), 3, layout.side, layout.side, *taps, products.shape[2] // 9)
+            for part in layout.parts(place):
+                source = _cut(groups[part.group], part)
+                target = made[:, :, part.rows_to[0], part.rows_to[1]]
+                for y, x in itertools.product(*(range(size) for size in source.shape[4:6])):
+                    target[:, :, :, :, y : y + 3, x : x + 3] += source[:, :, :, :, y, x]
+            found.append(made)
+        return tuple(found)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, None]:
+        found = gradients[0].new_zeros(ctx.shape)
+        groups = ctx.layout.split(found.view(*ctx.shape[:2], 3, 3, -1))
+        for place, gradient in zip(ctx.layout.places, gradients, strict=True):
+            windows = gradient.unfold(4, 3, 1).unfold(5, 3, 1).movedim(6, 8)  # (P, 3, rows, columns, ty, tx, 3, 3, n)
+            for part in ctx.layout.parts(place):
+                target = _cut(groups[part.group], part)
+                target += windows[:, :, part.rows_to[0], part.rows_to[1]]
+        return found, None
+
+
+def _cut(group: Tensor, part: _Part) -> Tensor:
+    return group[:, :, part.rows_from[0], part.rows_from[1], part.taps[0], part.taps[1]]
+
+
+def _source(kernels: Kernels, factor: int, place: Place, phase: tuple[int, int]) -> Kernel:
+    """The map of pixel ``phase`` of a coarse pixel at ``place``."""
+    y, x = (w if at == (0 if w == FIRST else factor - 1) else INNER for w, at in zip(place, phase, strict=True))
+    return kernels[y, x]
 
 
 def _block(kernels: Kernels, factor: int, place: Place, phase: tuple[int, int]) -> Kernel:
@@ -110,9 +223,9 @@ def _block(kernels: Kernels, factor: int, place: Place, phase: tuple[int, int]) 
         padding.append((factor, where, at, source))
     kernel = kernels[sources[0], sources[1]]
     (top, bottom), (left, right) = (
-        _margins(*values, taps) for values, taps in zip(padding, kernel.weight.shape[-2:], strict=True)
+        _margins(*values, taps) for values, taps in zip(padding, kernel.weight.shape[-3:-1], strict=True)
     )
-    return Kernel(F.pad(kernel.weight, (left, right, top, bottom)), kernel.bias)
+    return Kernel(F.pad(kernel.weight, (0, 0, left, right, top, bottom)), kernel.bias)
 
 
 def _margins(factor: int, where: int, at: int, source: int, taps: int) -> tuple[int, int]:
