@@ -45,7 +45,7 @@ PRESETS: dict[str, Preset] = {
         "the released code's structure, schedule and triplet strength (there too weak to be seen)",
     ),
     "small": Preset(
-        D2CConfig(features=32, groups=2, blocks=1, convergence_features=32, convergence_gain=_GAIN),
+        D2CConfig(features=32, groups=2, blocks=1, convergence_features=32),
         TrainConfig(patch=48, lr=2e-4, steps=40_000, steps_convergence=8_000, log_every=100),
         "the paper's 0.91 M parameters; hours on one GPU",
     ),
