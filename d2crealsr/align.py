@@ -246,6 +246,7 @@ def _published(
         **_uncertainty(estimate, crop, settings.scale),
         "residual_p50_hr_px": residuals.percentile(field, 50),
         "residual_p95_hr_px": residuals.percentile(field, 95),
+        "residual_local_hr_px": residuals.worst_neighbourhood(field),
         "residual_shape_hr_px": shape.hr_px,
         "residual_worst_hr_px": shape.worst_hr_px,
         "off_centre_hr_px": measure_lr_distortion(field, crop, mapping, settings.scale).hr_px,

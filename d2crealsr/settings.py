@@ -85,6 +85,15 @@ class AlignSettings:
     )
     max_residual_p50: float = setting(0.75, "median residual above which a pair is rejected", unit="HR px", at_least=0)
     max_residual_p95: float = setting(2.5, "95th percentile of residuals, likewise", unit="HR px", at_least=0)
+    max_residual_local: float = setting(
+        0.8, "mean residual of 3×3 neighbouring blocks, likewise, where it is largest", unit="HR px", at_least=0
+    )
+    max_residual_worst: float = setting(
+        0.9, "largest displacement of the residuals' pattern, likewise", unit="HR px", at_least=0
+    )
+    min_sharpness: float = setting(
+        1.0, "detail of HR over detail of LR at LR's finest scale below which a pair is rejected", at_least=0
+    )
     max_sigma: float = setting(0.25, "predicted standard error, likewise", unit="HR px", at_least=0)
     max_off_centre: float = setting(
         0.25, "distortion of the LR lens that shows off the frame's middle and is not undone", unit="HR px", at_least=0

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from d2crealsr.imaging import geometry
 from d2crealsr.types import ResidualField, Size
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.types import Array, Crop
 
-__all__ = ["measure", "measured_share", "percentile", "typical_zncc"]
+__all__ = ["measure", "measured_share", "percentile", "typical_zncc", "worst_neighbourhood"]
 
 Float32 = NDArray[np.float32]
 
@@ -34,8 +35,12 @@ _TRUSTED_SHARE = 0.25
 _HALF_X, _HALF_Y = np.array([0.5, 0.0]), np.array([0.0, 0.5])
 _TRUSTED_HR_PX = 0.2
 """Standard error of a block's shift at which its weight is one half, in HR px."""
-_USELESS_HR_PX = 2.0
+_USELESS_HR_PX = 1.0
 """Standard error above which a block says nothing."""
+_NEIGHBOURS = 3
+"""Blocks a side of a neighbourhood."""
+_KNOWN_WEIGHT = 1.0
+"""Weight of a neighbourhood whose mean shift is known well enough to be called its worst."""
 
 
 class _Blocks(NamedTuple):
@@ -127,6 +132,24 @@ def measure(
 def percentile(field: ResidualField, q: float) -> float:
     """The q-th percentile (0 … 100) of the residual's length in HR px, blocks counted by weight; nan without any."""
     return _weighted_percentile(np.linalg.norm(field.shifts_hr_px, axis=1), field.weights, q)
+
+
+def worst_neighbourhood(field: ResidualField) -> float:
+    """Largest length of the mean shift of 3×3 neighbouring blocks in HR px, blocks counted by weight; nan without any.
+
+    A mean of nine lets through what is wrong in one place and hardly any noise. Neighbourhoods with little weight do
+    not count, unless all have little.
+    """
+    columns, column = np.unique(field.points_lr[:, 0], return_inverse=True)
+    rows, row = np.unique(field.points_lr[:, 1], return_inverse=True)
+    known = np.zeros((len(rows), len(columns), 3))
+    known[row, column] = np.column_stack([field.weights, field.weights[:, None] * field.shifts_hr_px])
+    around = ndimage.uniform_filter(known, (_NEIGHBOURS, _NEIGHBOURS, 0), mode="constant") * _NEIGHBOURS**2
+    weight = around[..., 0]
+    enough = weight >= min(_KNOWN_WEIGHT, weight.max(initial=0.0))
+    if not (enough & (weight > 0)).any():
+        return float("nan")
+    return float(np.max(np.hypot(around[enough, 1], around[enough, 2]) / weight[enough]))
 
 
 def typical_zncc(field: ResidualField) -> float:

@@ -116,6 +116,10 @@ REASONS = {
         "The displacement left between HR and LR is too large.",
         "See the shape of its residual field; a bent or moved card needs a reshoot.",
     ),
+    "hr_not_sharper": Fix(
+        "HR holds no more detail than LR: there is nothing to learn from the pair.",
+        "Reshoot HR in focus, without shake; check that HR and LR were not exchanged.",
+    ),
     "card_off_centre": Fix(
         "The card lies too far from the middle of the LR frame, where the lens distorts.",
         "Centre the card in the LR shot, or give the lens' distortion.",

@@ -9,7 +9,7 @@ from d2crealsr import opencv
 from d2crealsr.imaging import degrade, geometry, photometry, warp
 from d2crealsr.quality import residuals
 from d2crealsr.quality.comparison import Look, LrCrop
-from d2crealsr.types import Crop, Size
+from d2crealsr.types import Crop, ResidualField, Size
 
 SCALE = 8
 SIGMA = 7.0
@@ -83,6 +83,40 @@ def test_blocks_without_texture_have_no_weight() -> None:
     field = flat.residuals(look(hr), GRID)
     assert not field.weights.any()
     assert np.isnan(residuals.percentile(field, 50))
+
+
+def field_of(shifts: np.ndarray, weights: np.ndarray) -> ResidualField:
+    """A field of 5×6 blocks, their shifts (5, 6, 2) and weights (5, 6)."""
+    row, column = np.indices(weights.shape).reshape(2, -1)
+    points = np.stack([10.0 + 24 * column, 7.0 + 20 * row], axis=1)
+    return ResidualField(
+        points_lr=points, shifts_hr_px=shifts.reshape(-1, 2), weights=weights.ravel(), zncc=np.ones(weights.size)
+    )
+
+
+def test_the_worst_neighbourhood_is_the_mean_of_nine_blocks_by_weight() -> None:
+    shifts, weights = np.zeros((5, 6, 2)), np.ones((5, 6))
+    shifts[1:4, 1:4] = (0.6, -0.8)
+    shifts[2, 2], weights[2, 2] = (100.0, 0.0), 0.0
+    assert residuals.worst_neighbourhood(field_of(shifts, weights)) == pytest.approx(1.0)
+
+
+def test_a_corner_has_a_neighbourhood_of_four() -> None:
+    shifts, weights = np.zeros((5, 6, 2)), np.ones((5, 6))
+    shifts[:2, :2] = (0.0, 2.0)
+    assert residuals.worst_neighbourhood(field_of(shifts, weights)) == pytest.approx(2.0)
+
+
+def test_a_neighbourhood_of_little_weight_is_not_called_the_worst() -> None:
+    shifts, weights = np.full((5, 6, 2), (0.3, 0.4)), np.ones((5, 6))
+    shifts[:, 4:], weights[:, 3:] = (50.0, 0.0), 0.001
+    assert residuals.worst_neighbourhood(field_of(shifts, weights)) == pytest.approx(0.5, abs=0.05)
+    # Unless nothing is known any better.
+    assert residuals.worst_neighbourhood(field_of(shifts, 0.1 * weights[:, ::-1])) > 30
+
+
+def test_without_a_block_that_says_anything_there_is_no_worst_neighbourhood() -> None:
+    assert np.isnan(residuals.worst_neighbourhood(field_of(np.zeros((5, 6, 2)), np.zeros((5, 6)))))
 
 
 def test_another_scene_does_not_correlate() -> None:
