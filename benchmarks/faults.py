@@ -246,9 +246,9 @@ def prepare(work: Path, scenes: int, wanted: list[str]) -> list[Case]:
     (raw / "hr" / "bad.jpg").write_bytes(b"\xff\xd8")
     shutil.copy(next((raw / "lr").glob("[!.]*")), raw / "lr" / "bad.jpg")
     (raw / "manifest.csv").unlink()  # which does not know the bad scene
-    lenient = AlignSettings(max_residual_p50=9.0, max_residual_p95=99.0, max_sigma=9.0, crop="40x40")
-    options = ["--max-residual-p50", "9.0", "--max-residual-p95", "99.0", "--max-sigma", "9.0"]
-    options += ["--crop", "40x40"]
+    high = ("max_residual_p50", "max_residual_p95", "max_residual_local", "max_residual_worst", "max_sigma")
+    lenient = AlignSettings(**dict.fromkeys(high, 99.0), crop="40x40")
+    options = [part for name in high for part in (f"--{name.replace('_', '-')}", "99.0")] + ["--crop", "40x40"]
     build(raw, pairs, settings=lenient)
     build(raw, other, settings=dataclasses.replace(lenient, interpolation="lanczos4", iters=2))
     judged = work / "judged"

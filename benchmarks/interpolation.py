@@ -6,7 +6,8 @@ Waves of known frequency are sampled at the positions of a typical mapping and c
   slow wave (16 px a period), where interpolation should be perfect;
 * contrast: amplitude kept at half of the Nyquist frequency and at 70 % of it, and how much it varies over the image
   with the sub-pixel phase (max − min);
-* time: milliseconds for 3456×2304 RGB float32 on one thread, median of five.
+* time: milliseconds for 3456×2304 RGB float32 on one thread, median of five;
+* where HR shrinks: contrast of a wave that the published grid can hold, and of two that it cannot, which should be 0.
 
     python benchmarks/interpolation.py [--small]
 """
@@ -21,10 +22,14 @@ import numpy as np
 from scipy import ndimage
 
 from d2crealsr import opencv
+from d2crealsr.imaging.warp import without_aliasing
 from d2crealsr.types import Array, Matrix, Size
 
 MAPPING = np.array([[0.9873, 0.0121, 31.37], [-0.0118, 0.9869, 17.81], [1.3e-7, -0.9e-7, 1.0]])
 """Published HR pixels → HR capture: 1.3 % of scale, .7° of roll, a little perspective."""
+
+SHRINKS = (1.03, 1.1, 1.25, 1.6)
+"""Capture px per published px; a pair is rejected from 1.25 on by default."""
 
 Warp = Callable[[np.ndarray, Size], np.ndarray]
 
@@ -40,9 +45,9 @@ def methods() -> dict[str, Warp]:
     }
 
 
-def _positions(size: Size) -> Array:
+def _positions(size: Size, mapping: Matrix = MAPPING) -> Array:
     x, y = np.meshgrid(np.arange(size.width, dtype=np.float64), np.arange(size.height, dtype=np.float64))
-    return _project(MAPPING, np.stack([x, y], axis=-1))
+    return _project(mapping, np.stack([x, y], axis=-1))
 
 
 def _project(H: Matrix, points: Array) -> Array:
@@ -76,11 +81,13 @@ def _spline(image: np.ndarray, size: Size) -> np.ndarray:
     return np.stack(out, axis=-1).reshape(size.height, size.width, *image.shape[2:])
 
 
-def _waves(size: Size, source: Size, cycles_per_px: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _waves(
+    size: Size, source: Size, cycles_per_px: float, mapping: Matrix = MAPPING
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """A wave on the source's grid, and cosine and sine of it at the positions asked for."""
     x = np.arange(source.width)
     image = np.tile(0.5 + 0.4 * np.cos(2 * np.pi * cycles_per_px * x), (source.height, 1)).astype(np.float32)
-    angle = 2 * np.pi * cycles_per_px * _positions(size)[..., 0]
+    angle = 2 * np.pi * cycles_per_px * _positions(size, mapping)[..., 0]
     return image, np.cos(angle), np.sin(angle)
 
 
@@ -94,13 +101,37 @@ def position_error(warp: Warp, size: Size, source: Size) -> float:
     return float(np.sqrt(np.mean(displacement**2)))
 
 
-def contrast(warp: Warp, size: Size, source: Size, cycles: float) -> tuple[float, float]:
+def contrast(warp: Warp, size: Size, source: Size, cycles: float, mapping: Matrix = MAPPING) -> tuple[float, float]:
     """Amplitude kept, and how much it varies between windows of 16 px."""
-    image, cosine, sine = _waves(size, source, cycles)
+    image, cosine, sine = _waves(size, source, cycles, mapping)
     wave = warp(image, size) - 0.5
     windows = [ndimage.uniform_filter(wave * part, 16)[16:-16, 16:-16] * 2 / 0.4 for part in (cosine, sine)]
     amplitude = np.hypot(*windows)
     return float(amplitude.mean()), float(np.percentile(amplitude, 99) - np.percentile(amplitude, 1))
+
+
+def shrinking(shrink: float, size: Size) -> list[tuple[str, float, float, float]]:
+    """With and without the low pass: contrast of a wave of .35 cycles per published px, and of two that alias.
+
+    These are a quarter and three quarters of the way from the published grid's limit to the capture's.
+    """
+    source = Size(*(int(side * shrink * 1.1) for side in size))
+    mapping = MAPPING.copy()
+    mapping[:2, :2] *= shrink / MAPPING[0, 0]
+    limit = 0.5 / shrink
+    waves = (0.35 / shrink, *(limit + share * (0.5 - limit) for share in (0.25, 0.75)))
+
+    def plain(image: np.ndarray, size: Size) -> np.ndarray:
+        return opencv.warp(image, mapping, size, "cubic")
+
+    def filtered(image: np.ndarray, size: Size) -> np.ndarray:
+        return plain(without_aliasing(image, shrink), size)
+
+    rows = []
+    for name, warp in (("cubic", plain), ("low pass, cubic", filtered)):
+        kept = [contrast(warp, size, source, cycles, mapping)[0] for cycles in waves]
+        rows.append((name, kept[0], kept[1], kept[2]))
+    return rows
 
 
 def milliseconds(warp: Warp, size: Size, source: Size, runs: int) -> float:
@@ -129,6 +160,10 @@ def main() -> None:
         error = position_error(warp, size, source)
         contrasts = " ".join(f"{mean:7.3f} ±{varies / 2:5.3f}" for mean, varies in kept)
         print(f"{name:28} {error:12.4f} {contrasts} {ms:8.0f}")
+    print(f"\n{'capture px per published px':28} {'':16} {'contrast .35':>14} {'alias 1/4':>12} {'alias 3/4':>12}")
+    for shrink in SHRINKS:
+        for name, kept_35, low, high in shrinking(shrink, size):
+            print(f"{shrink:<28g} {name:16} {kept_35:14.3f} {low:12.3f} {high:12.3f}")
 
 
 if __name__ == "__main__":

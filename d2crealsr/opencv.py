@@ -272,6 +272,11 @@ def filter2d(image: Float32, kernel: Float32) -> Float32:
     return cast("Float32", cv2.filter2D(image, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT_101))
 
 
+def separable(image: Float32, kernel: Float32) -> Float32:
+    """Correlate a float32 image with one kernel along rows and along columns, borders reflected."""
+    return cast("Float32", cv2.sepFilter2D(image, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT_101))
+
+
 def derivatives(image: Float32) -> tuple[Float32, Float32, Float32]:
     """Slopes in x and y (central differences) and Laplacian of a smooth float32 image, per pixel."""
     dx = filter2d(image, np.array([[-0.5, 0, 0.5]], np.float32))

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from d2crealsr.settings import Interpolation
     from d2crealsr.types import Array, Image, Matrix, Photometry
 
-__all__ = ["grid_to_lr", "published_positions", "warp_hr"]
+__all__ = ["grid_to_lr", "published_positions", "shrinks_by", "warp_hr", "without_aliasing"]
 
 _NODE_SPACING = 8
 """Published px between positions that are computed exactly; between them lens and field are linear to .001 px."""
@@ -27,6 +27,12 @@ _STRIP_ROWS = 128
 
 _KERNEL_MARGIN = 4
 """HR px kept around the part that is warped, for the interpolation kernel."""
+
+_HARDLY_SHRINKS = 1.01
+"""HR px per published px up to which nothing is filtered: what a camera holds beyond .495 cycles per px is noise."""
+
+_LOBES = 4
+"""Of the low pass before shrinking, on either side."""
 
 
 def grid_to_lr(crop: Crop, scale: int) -> Matrix:
@@ -48,6 +54,34 @@ def published_positions(points: Array, mapping: CaptureMapping, crop: Crop, scal
     return mapping.lr_to_hr(geometry.project(grid_to_lr(crop, scale), points))
 
 
+def shrinks_by(mapping: CaptureMapping, crop: Crop, scale: int) -> float:
+    """HR capture px per published px at the crop's centre; above 1 where HR has to shrink."""
+    middle = (np.array([crop.width, crop.height]) * scale - 1) / 2
+    at_x, at_y = (
+        published_positions(middle + half, mapping, crop, scale)
+        - published_positions(middle - half, mapping, crop, scale)
+        for half in np.eye(2) / 2
+    )
+    return float(np.sqrt(abs(at_x[0] * at_y[1] - at_x[1] * at_y[0])))
+
+
+def without_aliasing(linear: NDArray[np.float32], shrink: float) -> NDArray[np.float32]:
+    """An image without the frequencies that one smaller by ``shrink`` cannot hold: a Lanczos low pass, symmetric.
+
+    It leaves the image as it is where that shrinks by less than a hundredth, or grows.
+    """
+    if shrink <= _HARDLY_SHRINKS:
+        return linear
+    k = np.arange(-_reach(shrink), _reach(shrink) + 1) / shrink
+    kernel = np.sinc(k) * np.sinc(k / _LOBES) * (np.abs(k) < _LOBES)
+    return opencv.separable(linear, (kernel / kernel.sum()).astype(np.float32))
+
+
+def _reach(shrink: float) -> int:
+    """HR px on either side that the low pass looks at."""
+    return int(np.ceil(_LOBES * shrink)) if shrink > _HARDLY_SHRINKS else 0
+
+
 def warp_hr(
     hr: Image,
     mapping: CaptureMapping,
@@ -59,6 +93,8 @@ def warp_hr(
     ca_k: tuple[float, float] = (0.0, 0.0),
 ) -> Image:
     """The published HR: linearised, warped once in float, brought to LR's brightness, encoded and rounded once.
+
+    Where HR has to shrink, what the published grid cannot hold is filtered out first.
 
     Parameters
     ----------
@@ -83,11 +119,11 @@ def warp_hr(
     (scale·height, scale·width, 3) ndarray of ``hr``'s dtype.
     """
     published = np.empty((crop.height * scale, crop.width * scale, 3), hr.dtype)
-    step = max(1, _STRIP_ROWS // scale)
+    step, shrink = max(1, _STRIP_ROWS // scale), shrinks_by(mapping, crop, scale)
     for top in range(0, crop.height, step):
         strip = Crop(crop.x, crop.y + top, crop.width, min(step, crop.height - top))
         rows = slice(top * scale, (top + strip.height) * scale)
-        published[rows] = _warped_strip(hr, mapping, strip, scale, light, interpolation, ca_k)
+        published[rows] = _warped_strip(hr, mapping, strip, scale, light, interpolation, ca_k, shrink)
     return opencv.as_image(published)
 
 
@@ -99,13 +135,14 @@ def _warped_strip(
     light: Photometry,
     interpolation: Interpolation,
     ca_k: tuple[float, float],
+    shrink: float,
 ) -> Image:
     """:func:`warp_hr` of a few rows, so that what is held in float stays small."""
     size = Size(crop.width * scale, crop.height * scale)
     nodes = _nodes(size, mapping, crop, scale)
     by_channel = [_magnified(nodes, mapping, k) for k in (ca_k[0], 0.0, ca_k[1])] if any(ca_k) else [nodes]
-    part, origin = _needed_part(hr, np.stack(by_channel))
-    linear = photometry.to_linear(part, light.tone)
+    part, origin = _needed_part(hr, np.stack(by_channel), _KERNEL_MARGIN + _reach(shrink))
+    linear = without_aliasing(photometry.to_linear(part, light.tone), shrink)
     if any(ca_k):
         bright = np.empty((size.height, size.width, 3), np.float32)
         for channel, positions in enumerate(by_channel):
@@ -150,11 +187,11 @@ def _between_nodes(values: Array, size: Size) -> NDArray[np.float32]:
     return dense
 
 
-def _needed_part(hr: Image, nodes: Array) -> tuple[Image, Array]:
-    """The part of HR that nodes lie in, with room for the kernel, and its origin (x, y) in the capture."""
+def _needed_part(hr: Image, nodes: Array, margin: int) -> tuple[Image, Array]:
+    """The part of HR that nodes lie in, with room for the kernels, and its origin (x, y) in the capture."""
     p = nodes.reshape(-1, 2)
-    left, top = np.maximum(np.floor(p.min(axis=0)).astype(int) - _KERNEL_MARGIN, 0)
-    right, bottom = np.ceil(p.max(axis=0)).astype(int) + _KERNEL_MARGIN + 1
+    left, top = np.maximum(np.floor(p.min(axis=0)).astype(int) - margin, 0)
+    right, bottom = np.ceil(p.max(axis=0)).astype(int) + margin + 1
     return opencv.as_image(hr[top:bottom, left:right]), np.array([left, top], dtype=np.float64)
 
 

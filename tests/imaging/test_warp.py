@@ -77,3 +77,54 @@ def test_red_and_blue_are_read_where_the_lens_has_put_them(k1_hr: float) -> None
         for channel, magnification in enumerate((k[0], 0.0, k[1])):
             expected = (centre + (p - centre) * (1 + magnification))[axis]
             assert published[v, u, channel] / 100 == pytest.approx(expected, abs=0.07)
+
+
+def wave(cycles_per_px: float, size: Size) -> np.ndarray:
+    x = np.arange(size.width)
+    row = np.rint(20_000 + 10_000 * np.cos(2 * np.pi * cycles_per_px * x)).astype(np.uint16)
+    return np.repeat(np.tile(row, (size.height, 1))[..., None], 3, axis=2)
+
+
+def contrast_of(published: np.ndarray) -> float:
+    return float(np.sqrt(2) * published.astype(float).std() / 10_000)
+
+
+def shrunk(cycles_per_px: float, shrink: float) -> np.ndarray:
+    """A wave in HR, published at 4/shrink px per LR px in each direction."""
+    m = planar(geometry.compose(geometry.translation(3.3, 2.2), geometry.inverse(geometry.scaling(4 * shrink))))
+    return warp.warp_hr(wave(cycles_per_px, m.hr_size), m, Crop(15, 14, 30, 20), 4, LINEAR)
+
+
+@pytest.mark.parametrize("shrink", [1.1, 1.25, 1.6])
+def test_what_the_published_grid_cannot_hold_is_filtered_out_before_hr_shrinks(shrink: float) -> None:
+    assert contrast_of(shrunk(0.3 / shrink, shrink)) > 0.95
+    assert contrast_of(shrunk(0.48, shrink)) < 0.4
+
+
+@pytest.mark.parametrize("shrink", [0.8, 1.0, 1.009])
+def test_nothing_is_filtered_where_hr_does_not_shrink(shrink: float) -> None:
+    image = np.random.default_rng(0).random((40, 50, 3), dtype=np.float32)
+    assert warp.without_aliasing(image, shrink) is image
+
+
+def test_the_low_pass_moves_nothing() -> None:
+    """A ramp stays a ramp: positions and brightness are as they were."""
+    x, y = np.meshgrid(np.arange(60, dtype=np.float32), np.arange(50, dtype=np.float32))
+    image = np.stack([x, y, np.full_like(x, 7)], axis=-1)
+    filtered = warp.without_aliasing(image, 1.3)
+    np.testing.assert_allclose(filtered[8:-8, 8:-8], image[8:-8, 8:-8], atol=1e-4)
+
+
+@pytest.mark.parametrize("magnified", [6.9, 8.0, 9.4])
+def test_how_much_hr_shrinks_is_the_effective_over_the_nominal_scale(magnified: float) -> None:
+    m = planar(geometry.compose(geometry.translation(9, 7), geometry.inverse(geometry.scaling(magnified))))
+    assert warp.shrinks_by(m, Crop(12, 10, 20, 16), 8) == pytest.approx(magnified / 8)
+
+
+def test_strips_fit_together_where_hr_shrinks(monkeypatch: pytest.MonkeyPatch) -> None:
+    hr = np.random.default_rng(2).integers(0, 65536, (300, 400, 3)).astype(np.uint16)
+    m = planar(geometry.compose(geometry.translation(3.3, 2.2), geometry.inverse(geometry.scaling(4.6))))
+    crop = Crop(15, 14, 30, 20)
+    whole = warp.warp_hr(hr, m, crop, 4, LINEAR)
+    monkeypatch.setattr(warp, "_STRIP_ROWS", 12)
+    np.testing.assert_allclose(warp.warp_hr(hr, m, crop, 4, LINEAR).astype(float), whole, atol=1)
