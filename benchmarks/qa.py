@@ -5,8 +5,9 @@
     python benchmarks/qa.py --rejudge benchmarks/results/qa-scenes.csv
 
 Bad: wrong scene, or worst point over the crop > 1 HR px, or > 2 % of the crop whose content differs. Good: not bad and
-mean error < .3 HR px. Every scene is aligned once; --rejudge applies today's rules and thresholds to the statistics of
-an earlier run, in no time.
+mean error < .3 HR px. true/predicted: of the good pairs accepted, rms true error over rms predicted standard error,
+which knows noise and what the model fits, and not what the model leaves out. Every scene is aligned once; --rejudge
+applies today's rules and thresholds to the statistics of an earlier run, in no time.
 """
 
 from __future__ import annotations
@@ -131,8 +132,16 @@ def _summary(name: str, rows: Sequence[Row]) -> Row:
         "% of good": 100 * len(rejected_good) / count["good"] if count["good"] else math.nan,
         "between": count["between"],
         "failed": count["failed"],
+        "true/predicted": _true_over_predicted(rows),
         "why good ones were rejected": ", ".join(spelled),
     }
+
+
+def _true_over_predicted(rows: Sequence[Row]) -> str:
+    """Rms true mean error over rms sigma_hr_px of the good pairs that were accepted."""
+    known = [row for row in rows if row["judged"] == "good" and row["status"] == "accepted" and "sigma_hr_px" in row]
+    predicted = sum(row["sigma_hr_px"] ** 2 for row in known)
+    return f"{math.sqrt(sum(row['error_mean'] ** 2 for row in known) / predicted):.2f}" if predicted else ""
 
 
 def wrong_verdicts(rows: Sequence[Row]) -> list[str]:

@@ -15,7 +15,7 @@ from d2crealsr.imaging import degrade, geometry, warp
 from d2crealsr.quality import evidence, residuals, sharpness, tones, verdict
 from d2crealsr.quality.chromatic import ChromaticAberration, measure_chromatic_aberration, without_aberration
 from d2crealsr.quality.comparison import Look, LrCrop
-from d2crealsr.quality.off_centre import can_show, measure_lr_distortion
+from d2crealsr.quality.off_centre import LrDistortion, can_show, measure_lr_distortion
 from d2crealsr.quality.shape import name_shape
 from d2crealsr.registration import iterate
 from d2crealsr.registration.refine import Refinement, refine
@@ -237,19 +237,20 @@ def _published(
     look = Look.of(source, sigma, fitted, settings.tone)
     field = lr_crop.residuals(look, mapping)
     shape = name_shape(field, crop, mapping.hr_centre_in_lr)
+    lr_lens = measure_lr_distortion(field, crop, mapping, settings.scale)
     looked_at = degrade.reduced(published, settings.scale, settings.tone)
     H_published_to_lr = warp.grid_to_lr(crop, settings.scale)
     grid = geometry.CaptureMapping(H_hr_to_lr=H_published_to_lr, hr_size=_size_of(published), lr_size=mapping.lr_size)
     statistics = {
         **evidence.plausibility(mapping, crop, settings.scale),
         **evidence.matching(estimate.stages),
-        **_uncertainty(estimate, crop, settings.scale),
+        **_uncertainty(estimate, crop, settings, lr_lens),
         "residual_p50_hr_px": residuals.percentile(field, 50),
         "residual_p95_hr_px": residuals.percentile(field, 95),
         "residual_local_hr_px": residuals.worst_neighbourhood(field),
         "residual_shape_hr_px": shape.hr_px,
         "residual_worst_hr_px": shape.worst_hr_px,
-        "off_centre_hr_px": measure_lr_distortion(field, crop, mapping, settings.scale).hr_px,
+        "off_centre_hr_px": lr_lens.hr_px,
         "zncc": lr_crop.zncc(look, mapping),
         "zncc_block_p50": residuals.typical_zncc(field),
         "textured_fraction": residuals.measured_share(field),
@@ -311,13 +312,18 @@ def _unpublishable(hr: Image, estimate: _Estimate, crop: Crop, settings: AlignSe
     )
 
 
-def _uncertainty(estimate: _Estimate, crop: Crop, scale: int) -> dict[str, float]:
-    """Predicted standard error over the crop: nan where refinement failed, nothing where none was asked for."""
+def _uncertainty(estimate: _Estimate, crop: Crop, settings: AlignSettings, lr_lens: LrDistortion) -> dict[str, float]:
+    """Predicted standard error over the crop: nan where refinement failed, nothing where none was asked for.
+
+    An LR lens that was fitted adds its own.
+    """
     if estimate.refinement is None:
         return {"sigma_hr_px": float("nan")} if estimate.stages[-1].stage == "direct" else {}
-    grid = geometry.central_grid(Size(crop.width * scale, crop.height * scale), share=1.0).reshape(-1, 2)
-    p_hr = warp.published_positions(grid, estimate.mapping, crop, scale)
-    return {"sigma_hr_px": estimate.refinement.standard_error(p_hr)}
+    grid = geometry.central_grid(Size(crop.width * settings.scale, crop.height * settings.scale), share=1.0)
+    p_hr = warp.published_positions(grid.reshape(-1, 2), estimate.mapping, crop, settings.scale)
+    sigma = estimate.refinement.standard_error(p_hr)
+    fitted = estimate.mapping.k1_lr != settings.undistort_lr
+    return {"sigma_hr_px": float(np.hypot(sigma, lr_lens.error_hr_px)) if fitted else sigma}
 
 
 def _photometry(fitted: Brightness, tone: str) -> Photometry:

@@ -42,10 +42,14 @@ class LrDistortion(NamedTuple):
         To be added to the mapping's ``k1_lr``; 0 where noise may be all there is.
     hr_px : float
         Root mean square over the crop of what it does beyond a homography and the HR lens, in HR px.
+    error_hr_px : float
+        What one standard error of ``k1`` moves, root mean square over the crop, in HR px, where homography and HR lens
+        are fitted over the whole HR frame with it; nan where the field does not tell.
     """
 
     k1: float
     hr_px: float
+    error_hr_px: float
 
 
 def measure_lr_distortion(field: ResidualField, crop: Crop, mapping: CaptureMapping, scale: int) -> LrDistortion:
@@ -62,22 +66,25 @@ def measure_lr_distortion(field: ResidualField, crop: Crop, mapping: CaptureMapp
     used = field.weights > 0
     points, root = field.points_lr[used], np.repeat(np.sqrt(field.weights[used]), 2)
     if 2 * len(points) < _SPARE + _TERMS:
-        return LrDistortion(0.0, 0.0)
+        return _NOTHING_KNOWN
     others, lens = _others(points, mapping), _effect(points, mapping, scale)
     design = np.column_stack([others, lens]) * root[:, None]
     design /= np.linalg.norm(design, axis=0) + 1e-30
     target = field.shifts_hr_px[used].ravel() * root
     solution = photometry.robust_least_squares(design, target.astype(np.float32))
     if solution is None:
-        return LrDistortion(0.0, 0.0)
+        return _NOTHING_KNOWN
     left = target - design @ solution
     spread = 1.4826 * float(np.median(np.abs(left))) * np.sqrt(len(target) / (len(target) - design.shape[1]))
     error = spread * float(np.sqrt(np.linalg.inv(design.T @ design)[-1, -1]))
-    k1 = float(solution[-1]) / float(np.linalg.norm(lens * root))
-    if not abs(float(solution[-1])) > _SIGNIFICANT * error or abs(k1) > _LARGEST:
-        return LrDistortion(0.0, 0.0)
+    unit = float(np.linalg.norm(lens * root))
+    k1, error_hr_px = float(solution[-1]) / unit, error / unit * _unfitted_hr_px(crop, mapping, scale)
     hr_px = abs(k1) * _own_hr_px(crop, mapping, scale)
-    return LrDistortion(k1, hr_px) if hr_px > _NEGLIGIBLE_HR_PX else LrDistortion(0.0, 0.0)
+    believed = abs(float(solution[-1])) > _SIGNIFICANT * error and abs(k1) <= _LARGEST and hr_px > _NEGLIGIBLE_HR_PX
+    return LrDistortion(k1, hr_px, error_hr_px) if believed else LrDistortion(0.0, 0.0, error_hr_px)
+
+
+_NOTHING_KNOWN = LrDistortion(0.0, 0.0, float("nan"))
 
 
 def can_show(crop: Crop, mapping: CaptureMapping, scale: int) -> bool:
@@ -87,10 +94,29 @@ def can_show(crop: Crop, mapping: CaptureMapping, scale: int) -> bool:
 
 def _own_hr_px(crop: Crop, mapping: CaptureMapping, scale: int) -> float:
     """What a ``k1_lr`` of 1 does over a crop beyond a homography and the HR lens: root mean square length, in HR px."""
-    grid = geometry.central_grid(Size(crop.width, crop.height), share=1.0).reshape(-1, 2) + np.array([crop.x, crop.y])
-    everywhere, own = _others(grid, mapping), _effect(grid, mapping, scale)
-    own -= everywhere @ np.linalg.lstsq(everywhere, own, rcond=None)[0]
-    return float(np.sqrt(2 * np.mean(own**2)))
+    grid = _grid(crop)
+    return _left_hr_px(grid, grid, mapping, scale)
+
+
+def _unfitted_hr_px(crop: Crop, mapping: CaptureMapping, scale: int) -> float:
+    """The same where homography and HR lens follow it over the whole HR frame, as refinement fits them."""
+    frame = mapping.hr_to_lr(geometry.central_grid(mapping.hr_size, share=1.0).reshape(-1, 2))
+    return _left_hr_px(_grid(crop), frame, mapping, scale)
+
+
+def _left_hr_px(at: Array, fitted_over: Array, mapping: CaptureMapping, scale: int) -> float:
+    both = np.concatenate([at, fitted_over])
+    others, effect = _others(both, mapping), _effect(both, mapping, scale)
+    fit = slice(2 * len(at), None)
+    left = effect - others @ np.linalg.lstsq(others[fit], effect[fit], rcond=None)[0]
+    return float(np.sqrt(2 * np.mean(left[: 2 * len(at)] ** 2)))
+
+
+def _grid(crop: Crop) -> Array:
+    """Points over the crop, in LR px, (N, 2)."""
+    inside = geometry.central_grid(Size(crop.width, crop.height), share=1.0).reshape(-1, 2)
+    points: Array = inside + np.array([crop.x, crop.y])
+    return points
 
 
 def _effect(points_lr: Array, mapping: CaptureMapping, scale: int) -> Array:
