@@ -23,21 +23,19 @@ from d2crealsr import lens
 from d2crealsr.again import judge_row, published_from_row
 from d2crealsr.errors import ImageError, MachineError
 from d2crealsr.opencv import is_out_of_memory
-from d2crealsr.quality.verdict import NOT_PUBLISHABLE, QA_SETTINGS, explain
+from d2crealsr.quality.verdict import NOT_PUBLISHABLE, QA_SETTINGS
+from d2crealsr.rows import Row, message_of, rows_of
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import Capture
-from d2crealsr.store.columns import MANIFEST, TABLES
 from d2crealsr.store.files import cannot_write, sha256_of
 from d2crealsr.store.images import MAX_PIXELS, read_capture, write_image
 from d2crealsr.store.locks import check_lease
 from d2crealsr.store.pairs import FORMAT_VERSION, published_paths
-from d2crealsr.store.tables import check_table, frame_of
 from d2crealsr.threads import use_one_thread
-from d2crealsr.types import Alignment, AlignmentFailure, Image, Matrix, Size, Stage
+from d2crealsr.types import Alignment, AlignmentFailure, Image, Size
 
-__all__ = ["Aligner", "Row", "SceneResult", "SceneTask", "lost_scene", "recipe_of", "remove_published", "run_scene"]
+__all__ = ["Aligner", "SceneResult", "SceneTask", "lost_scene", "recipe_of", "remove_published", "run_scene"]
 
-Row: TypeAlias = dict[str, Any]
 Aligner: TypeAlias = Callable[..., Alignment | AlignmentFailure]
 """``align(hr, lr, *, settings)``; :func:`d2crealsr.align.align_pair` but in tests."""
 
@@ -46,9 +44,6 @@ _TRY_AGAIN = ("internal_error", "out_of_memory", "too_large", "worker_died")
 
 _OUT_OF_MEMORY = "it needs more memory than there is; use fewer --jobs, or a machine with more"
 _WORKER_DIED = "its worker process was killed twice, as happens when memory runs out; use fewer --jobs, or look there"
-
-_CROP_NAMES = ("lr_x", "lr_y", "lr_width", "lr_height")
-_MANIFEST_NAMES = {column.name for column in MANIFEST}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -133,7 +128,7 @@ def run_scene(task: SceneTask) -> SceneResult:
         if known is not None and (judged := _judged(task, known, row)) is not None:
             return judged
         outcome = _align(task, clock, row)
-        result = _rows(task, row, outcome)
+        result = _told(task, row, outcome)
         result.row.update(_publish(task, outcome, clock))
     except ImageError as error:
         result = _failed(task, row, reason=error.reason, message=str(error))
@@ -160,7 +155,13 @@ def lost_scene(task: SceneTask) -> SceneResult:
 def _failed(task: SceneTask, sources: Row, *, reason: str, message: str) -> SceneResult:
     """A scene without an estimate: its rows; nothing of it stays published."""
     remove_published(task.out, task.capture.scene)
-    return _rows(task, sources, AlignmentFailure(reason=reason, message=message))
+    return _told(task, sources, AlignmentFailure(reason=reason, message=message))
+
+
+def _told(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure) -> SceneResult:
+    accepted_by = _accepted_by(outcome.reasons, task.overrule) if isinstance(outcome, Alignment) else ""
+    rows = rows_of(outcome, {**sources, "recipe": task.recipe}, task.settings, accepted_by)
+    return SceneResult(row=rows.row, stages=rows.stages, residuals=rows.residuals)
 
 
 class _Clock:
@@ -241,7 +242,7 @@ def _judged(task: SceneTask, known: Mapping[str, Any], sources: Row) -> SceneRes
         if verdict is None:
             return None
         row["reasons"] = ";".join(verdict.reasons)
-        row["message"] = _message(verdict.explained, verdict.reasons, known["residual_shape"])
+        row["message"] = message_of(verdict.explained, verdict.reasons, known["residual_shape"])
     row["accepted_by"] = _lets_through(task, row)
     row["status"] = "accepted" if row["accepted_by"] else "rejected"
     if row["status"] == known["status"]:
@@ -304,79 +305,6 @@ def _accepted_by(reasons: Iterable[str], overrule: bool) -> Literal["", "qa", "r
     if not against:
         return "qa"
     return "reviewer" if overrule and not against & NOT_PUBLISHABLE else ""
-
-
-# --- rows --------------------------------------------------------------------------------------------------------
-
-
-def _rows(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure) -> SceneResult:
-    """An outcome as rows of the tables, checked here so that a bad one is this scene's failure and no one else's."""
-    scene = task.capture.scene
-    row = {**sources, "scale": task.settings.scale, "recipe": task.recipe, **_statistics(outcome)}
-    residuals: list[Row] = []
-    if isinstance(outcome, Alignment):
-        row |= _estimate_cells(outcome, _accepted_by(outcome.reasons, task.overrule))
-        explained = explain(outcome.statistics, task.settings)
-        row["message"] = _message(explained, outcome.reasons, outcome.residual_shape)
-        field_ = outcome.residuals
-        for (x, y), (dx, dy), weight in zip(field_.points_lr, field_.shifts_hr_px, field_.weights, strict=True):
-            residuals.append({"scene": scene, "lr_x": x, "lr_y": y, "dx_hr_px": dx, "dy_hr_px": dy, "weight": weight})
-    else:
-        row |= {"status": "failed", "reasons": outcome.reason, "message": " ".join(outcome.message.split())}
-    stages = [_stage_row(scene, stage) for stage in outcome.stages]
-    for name, rows in (("manifest.csv", [row]), ("alignment.csv", stages), ("residuals.csv", residuals)):
-        check_table(frame_of(rows, TABLES[name]), TABLES[name], Path(name))
-    return SceneResult(row=row, stages=stages, residuals=residuals)
-
-
-def _message(explained: str, reasons: Iterable[str], residual_shape: str) -> str:
-    if "residual_too_large" in reasons and residual_shape:
-        return f"{explained}; the residual field is {residual_shape}"
-    return explained
-
-
-def _statistics(outcome: Alignment | AlignmentFailure) -> Row:
-    unknown = outcome.statistics.keys() - _MANIFEST_NAMES
-    if unknown:
-        raise KeyError(f"statistics that are no manifest columns: {', '.join(sorted(unknown))}")
-    return dict(outcome.statistics)
-
-
-def _estimate_cells(alignment: Alignment, accepted_by: str) -> Row:
-    light, crop = alignment.photometry, alignment.crop
-    if accepted_by:
-        _check_sizes(alignment)
-    cells: Row = {
-        "status": "accepted" if accepted_by else "rejected",
-        "reasons": ";".join(alignment.reasons),
-        "residual_shape": alignment.residual_shape,
-        "accepted_by": accepted_by,
-        **({} if min(crop.width, crop.height) < 1 else dict(zip(_CROP_NAMES, crop, strict=True))),
-        **_matrix_cells(alignment.H_hr_to_lr),
-        **{"k1_hr": alignment.k1_hr, "k1_lr": alignment.k1_lr, "tone": light.tone},
-        **dict(zip(("ca_k_r", "ca_k_b"), alignment.ca_k, strict=True)),
-        **{"field_x": light.field_x, "field_y": light.field_y, "field_r2": light.field_r2},
-    }
-    for channel, gain, offset in zip("rgb", light.gain, light.offset, strict=True):
-        cells |= {f"gain_{channel}": gain, f"offset_{channel}": offset}
-    return cells
-
-
-def _check_sizes(alignment: Alignment) -> None:
-    """The format's promise: LR is the crop, HR is exactly scale times it."""
-    crop, scale = alignment.crop, alignment.scale
-    hr, lr = (crop.height * scale, crop.width * scale, 3), (crop.height, crop.width, 3)
-    if (alignment.hr.shape, alignment.lr.shape) != (hr, lr):
-        raise ValueError(f"got HR {alignment.hr.shape} and LR {alignment.lr.shape}, expected {hr} and {lr}")
-
-
-def _stage_row(scene: str, stage: Stage) -> Row:
-    cells = {f.name: getattr(stage, f.name) for f in dataclasses.fields(stage) if f.name != "H_hr_to_lr"}
-    return {"scene": scene, **cells, **({} if stage.H_hr_to_lr is None else _matrix_cells(stage.H_hr_to_lr))}
-
-
-def _matrix_cells(H: Matrix) -> Row:
-    return {f"h{row}{column}": float(H[row, column]) for row in range(3) for column in range(3)}
 
 
 # --- files -------------------------------------------------------------------------------------------------------

@@ -1,0 +1,128 @@
+"""A scene's outcome as rows of the tables: what `manifest.csv`, `alignment.csv` and `residuals.csv` say of it."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+from d2crealsr.quality.verdict import explain
+from d2crealsr.store.columns import MANIFEST, TABLES
+from d2crealsr.store.tables import check_table, frame_of
+from d2crealsr.types import Alignment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from d2crealsr.settings import AlignSettings
+    from d2crealsr.types import AlignmentFailure, Matrix, ResidualField, Stage
+
+__all__ = ["Row", "SceneRows", "message_of", "rows_of"]
+
+Row: TypeAlias = "dict[str, Any]"
+
+_CROP_NAMES = ("lr_x", "lr_y", "lr_width", "lr_height")
+_MANIFEST_NAMES = {column.name for column in MANIFEST}
+
+
+class SceneRows(NamedTuple):
+    """Rows of one scene: its row of the manifest, and those of its stages and of its residual field."""
+
+    row: Row
+    stages: list[Row]
+    residuals: list[Row]
+
+
+def rows_of(
+    outcome: Alignment | AlignmentFailure, cells: Mapping[str, Any], settings: AlignSettings, accepted_by: str
+) -> SceneRows:
+    """An outcome as rows of the tables.
+
+    Parameters
+    ----------
+    outcome : Alignment or AlignmentFailure
+    cells : mapping
+        What the manifest says of the scene whatever came of it: its name, captures and recipe.
+    settings : AlignSettings
+        What it was judged by.
+    accepted_by : {"", "qa", "reviewer"}
+        Who lets it through.
+
+    Raises
+    ------
+    TableError, ValueError, KeyError
+        When a row is none of its table, or sizes break the format's promise: this scene's failure and no one else's.
+    """
+    scene = cells["scene"]
+    row: Row = {**cells, "scale": settings.scale, **_statistics(outcome)}
+    residuals: list[Row] = []
+    if isinstance(outcome, Alignment):
+        row |= _estimate_cells(outcome, accepted_by)
+        explained = explain(outcome.statistics, settings)
+        row["message"] = message_of(explained, outcome.reasons, outcome.residual_shape)
+        residuals = _residual_rows(scene, outcome.residuals)
+    else:
+        row |= {"status": "failed", "reasons": outcome.reason, "message": " ".join(outcome.message.split())}
+    stages = [_stage_row(scene, stage) for stage in outcome.stages]
+    for name, rows in (("manifest.csv", [row]), ("alignment.csv", stages), ("residuals.csv", residuals)):
+        check_table(frame_of(rows, TABLES[name]), TABLES[name], Path(name))
+    return SceneRows(row, stages, residuals)
+
+
+def message_of(explained: str, reasons: Iterable[str], residual_shape: str) -> str:
+    """The manifest's message: the rules that are broken, and the residual field's shape where it is one of them."""
+    if "residual_too_large" in reasons and residual_shape:
+        return f"{explained}; the residual field is {residual_shape}"
+    return explained
+
+
+def _residual_rows(scene: str, field: ResidualField) -> list[Row]:
+    blocks = zip(field.points_lr, field.shifts_hr_px, field.weights, strict=True)
+    return [
+        {"scene": scene, "lr_x": x, "lr_y": y, "dx_hr_px": dx, "dy_hr_px": dy, "weight": weight}
+        for (x, y), (dx, dy), weight in blocks
+    ]
+
+
+def _statistics(outcome: Alignment | AlignmentFailure) -> Row:
+    unknown = outcome.statistics.keys() - _MANIFEST_NAMES
+    if unknown:
+        raise KeyError(f"statistics that are no manifest columns: {', '.join(sorted(unknown))}")
+    return dict(outcome.statistics)
+
+
+def _estimate_cells(alignment: Alignment, accepted_by: str) -> Row:
+    light, crop = alignment.photometry, alignment.crop
+    if accepted_by:
+        _check_sizes(alignment)
+    cells: Row = {
+        "status": "accepted" if accepted_by else "rejected",
+        "reasons": ";".join(alignment.reasons),
+        "residual_shape": alignment.residual_shape,
+        "accepted_by": accepted_by,
+        **({} if min(crop.width, crop.height) < 1 else dict(zip(_CROP_NAMES, crop, strict=True))),
+        **_matrix_cells(alignment.H_hr_to_lr),
+        **{"k1_hr": alignment.k1_hr, "k1_lr": alignment.k1_lr, "tone": light.tone},
+        **dict(zip(("ca_k_r", "ca_k_b"), alignment.ca_k, strict=True)),
+        **{"field_x": light.field_x, "field_y": light.field_y, "field_r2": light.field_r2},
+    }
+    for channel, gain, offset in zip("rgb", light.gain, light.offset, strict=True):
+        cells |= {f"gain_{channel}": gain, f"offset_{channel}": offset}
+    return cells
+
+
+def _check_sizes(alignment: Alignment) -> None:
+    """The format's promise: LR is the crop, HR is exactly scale times it."""
+    crop, scale = alignment.crop, alignment.scale
+    hr, lr = (crop.height * scale, crop.width * scale, 3), (crop.height, crop.width, 3)
+    if (alignment.hr.shape, alignment.lr.shape) != (hr, lr):
+        raise ValueError(f"got HR {alignment.hr.shape} and LR {alignment.lr.shape}, expected {hr} and {lr}")
+
+
+def _stage_row(scene: str, stage: Stage) -> Row:
+    cells = {f.name: getattr(stage, f.name) for f in dataclasses.fields(stage) if f.name != "H_hr_to_lr"}
+    return {"scene": scene, **cells, **({} if stage.H_hr_to_lr is None else _matrix_cells(stage.H_hr_to_lr))}
+
+
+def _matrix_cells(H: Matrix) -> Row:
+    return {f"h{row}{column}": float(H[row, column]) for row in range(3) for column in range(3)}
