@@ -86,7 +86,7 @@ class AlignSettings:
     max_residual_p50: float = setting(0.75, "median residual above which a pair is rejected", unit="HR px", at_least=0)
     max_residual_p95: float = setting(2.5, "95th percentile of residuals, likewise", unit="HR px", at_least=0)
     max_residual_local: float = setting(
-        0.8, "mean residual of 3×3 neighbouring blocks, likewise, where it is largest", unit="HR px", at_least=0
+        0.8, "mean residual of a ninth of the crop, likewise, where it is largest", unit="HR px", at_least=0
     )
     max_residual_worst: float = setting(
         0.9, "largest displacement of the residuals' pattern, likewise", unit="HR px", at_least=0

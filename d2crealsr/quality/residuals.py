@@ -37,8 +37,9 @@ _TRUSTED_HR_PX = 0.2
 """Standard error of a block's shift at which its weight is one half, in HR px."""
 _USELESS_HR_PX = 1.0
 """Standard error above which a block says nothing."""
-_NEIGHBOURS = 3
-"""Blocks a side of a neighbourhood."""
+_NEIGHBOURHOOD = 1 / 3
+_LEAST_NEIGHBOURS = 3
+"""A neighbourhood is this share of the crop's sides, and at least so many blocks a side."""
 _KNOWN_WEIGHT = 1.0
 """Weight of a neighbourhood whose mean shift is known well enough to be called its worst."""
 
@@ -135,16 +136,17 @@ def percentile(field: ResidualField, q: float) -> float:
 
 
 def worst_neighbourhood(field: ResidualField) -> float:
-    """Largest length of the mean shift of 3×3 neighbouring blocks in HR px, blocks counted by weight; nan without any.
+    """Largest length of the mean shift over a ninth of the crop in HR px, blocks counted by weight; nan without any.
 
-    A mean of nine lets through what is wrong in one place and hardly any noise. Neighbourhoods with little weight do
-    not count, unless all have little.
+    A ninth is at least 3×3 blocks. Their mean lets through what is wrong in one place and hardly any noise.
+    Neighbourhoods with little weight do not count, unless all have little.
     """
     columns, column = np.unique(field.points_lr[:, 0], return_inverse=True)
     rows, row = np.unique(field.points_lr[:, 1], return_inverse=True)
     known = np.zeros((len(rows), len(columns), 3))
     known[row, column] = np.column_stack([field.weights, field.weights[:, None] * field.shifts_hr_px])
-    around = ndimage.uniform_filter(known, (_NEIGHBOURS, _NEIGHBOURS, 0), mode="constant") * _NEIGHBOURS**2
+    size = [max(_LEAST_NEIGHBOURS, round(_NEIGHBOURHOOD * count)) for count in (len(rows), len(columns))]
+    around = ndimage.uniform_filter(known, (*size, 0), mode="constant") * np.prod(size)
     weight = around[..., 0]
     enough = weight >= min(_KNOWN_WEIGHT, weight.max(initial=0.0))
     if not (enough & (weight > 0)).any():

@@ -193,7 +193,7 @@ MANIFEST: tuple[Column, ...] = (
         "HR px",
     ),
     _added("residual_shape_hr_px", "root mean square length of what that shape describes, over the crop", "HR px"),
-    _added("residual_local_hr_px", "largest mean displacement of 3×3 neighbouring blocks", "HR px"),
+    _added("residual_local_hr_px", "largest mean displacement of a ninth of the crop, at least 3×3 blocks", "HR px"),
     _added("residual_worst_hr_px", "largest length of what that shape describes over the crop; 0 for random", "HR px"),
     _text("message", "one line for a person, where a scene has reasons", fixed=False),
     _text("hr_profile", "colour profile that the HR capture was converted from; empty: it was sRGB", fixed=False),
