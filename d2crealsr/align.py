@@ -315,15 +315,16 @@ def _unpublishable(hr: Image, estimate: _Estimate, crop: Crop, settings: AlignSe
 def _uncertainty(estimate: _Estimate, crop: Crop, settings: AlignSettings, lr_lens: LrDistortion) -> dict[str, float]:
     """Predicted standard error over the crop: nan where refinement failed, nothing where none was asked for.
 
-    An LR lens that was fitted adds its own.
+    Off the middle of LR, where its lens matters, that lens adds what is not known of it.
     """
     if estimate.refinement is None:
         return {"sigma_hr_px": float("nan")} if estimate.stages[-1].stage == "direct" else {}
     grid = geometry.central_grid(Size(crop.width * settings.scale, crop.height * settings.scale), share=1.0)
     p_hr = warp.published_positions(grid.reshape(-1, 2), estimate.mapping, crop, settings.scale)
     sigma = estimate.refinement.standard_error(p_hr)
-    fitted = estimate.mapping.k1_lr != settings.undistort_lr
-    return {"sigma_hr_px": float(np.hypot(sigma, lr_lens.error_hr_px)) if fitted else sigma}
+    if not settings.undistort_lr and can_show(crop, estimate.mapping, settings.scale):
+        sigma = float(np.hypot(sigma, lr_lens.error_hr_px))
+    return {"sigma_hr_px": sigma}
 
 
 def _photometry(fitted: Brightness, tone: str) -> Photometry:

@@ -33,6 +33,9 @@ _SINGULAR = 1e12
 _TRUSTED_SHARE = 0.25
 """A block with fewer of its pixels trusted says nothing."""
 _HALF_X, _HALF_Y = np.array([0.5, 0.0]), np.array([0.0, 0.5])
+_TILES = 4
+"""Tiles a side of a block. What a fit leaves is taken for independent between tiles only: brightness and content that
+differ a little leave waves, which move a block further than as much noise would."""
 _TRUSTED_HR_PX = 0.2
 """Standard error of a block's shift at which its weight is one half, in HR px."""
 _USELESS_HR_PX = 1.0
@@ -59,6 +62,14 @@ class _Blocks(NamedTuple):
         """Pixel centres in the crop, (rows·columns, height·width, 2)."""
         right, bottom = self.left + self.columns * self.width, self.top + self.rows * self.height
         return self.of(geometry.pixel_centres(Size(right, bottom)))
+
+    @property
+    def tiles(self) -> Array:
+        """Which of its tiles each pixel of a block lies in: 1 there, (height·width, tiles)."""
+        row, column = np.indices((self.height, self.width)).reshape(2, -1)
+        tile = row * _TILES // self.height * _TILES + column * _TILES // self.width
+        belongs: Array = (tile[:, None] == np.arange(_TILES**2)).astype(np.float64)
+        return belongs
 
     def of(self, image: Array) -> Array:
         """The blocks' pixels of an image of the crop, (rows·columns, height·width, …)."""
@@ -125,7 +136,7 @@ def measure(
     blocks = _blocks(Size(crop.width, crop.height), margin_lr_px)
     p_lr = blocks.positions + np.array([crop.x, crop.y])
     target, trusted = blocks.of(observed.astype(np.float64)), blocks.of(valid.astype(np.float64))
-    shift, error, zncc = _fit_blocks(predicted_at, _Placed.of(p_lr, lr_to_hr), target, trusted)
+    shift, error, zncc = _fit_blocks(predicted_at, _Placed.of(p_lr, lr_to_hr), target, trusted, blocks.tiles)
     weights = np.where(error * scale < _USELESS_HR_PX, 1 / (1 + (error * scale / _TRUSTED_HR_PX) ** 2), 0.0)
     return ResidualField(points_lr=p_lr.mean(axis=1), shifts_hr_px=shift * scale, weights=weights, zncc=zncc)
 
@@ -183,7 +194,7 @@ def _blocks(size: Size, margin: int) -> _Blocks:
 
 
 def _fit_blocks(
-    predicted_at: Callable[[Array], Float32], placed: _Placed, target: Array, trusted: Array
+    predicted_at: Callable[[Array], Float32], placed: _Placed, target: Array, trusted: Array, tiles: Array
 ) -> tuple[Array, Array, Array]:
     """Shift (B, 2) of HR against each LR block, its standard error (B,), both in LR px, and the correlation left (B,).
 
@@ -218,10 +229,29 @@ def _fit_blocks(
         moved = float(np.abs(step).max())
         if moved < _SETTLED_LR_PX:
             break
-    unexplained = np.sum(trusted * (target - np.einsum("bni,bi->bn", design, solution)) ** 2, axis=1)
-    inverse = np.linalg.inv(normal)
-    variance = unexplained / np.maximum(count - 4, 1) * (inverse[:, 0, 0] + inverse[:, 1, 1])
+    left = trusted * (target - np.einsum("bni,bi->bn", design, solution))
+    unexplained = np.sum(left**2, axis=1)
+    variance = _variance(
+        design * left[..., None],
+        np.asarray(np.linalg.inv(normal), np.float64),
+        unexplained / np.maximum(count - 4, 1),
+        tiles,
+    )
     error = np.where(solvable, np.sqrt(np.maximum(variance, 0)) / gain, np.inf)
     zncc = np.sqrt(np.clip(1 - unexplained / np.maximum(spread, 1e-30), 0, 1))
     zncc = np.where(solvable, zncc, np.where(enough, 0.0, np.nan))
     return np.where(solvable[:, None], shift, 0.0), error, zncc
+
+
+def _variance(scores: Array, inverse: Array, left: Array, tiles: Array) -> Array:
+    """Variance (B,) of a block's shift, x and y together, before the gain: of noise, or of what tiles have in common.
+
+    ``scores`` (B, n, 4) are the design times what is left, ``left`` (B,) is its mean square. The larger of the two
+    holds: White's estimate, clustered by tiles (the sandwich), is uncertain itself.
+    """
+    of_noise = left * (inverse[:, 0, 0] + inverse[:, 1, 1])
+    moved_by = np.einsum("nk,bni->bki", tiles, scores, optimize=True) @ inverse[:, :, :2]
+    count = tiles.shape[1]
+    of_tiles = np.sum(moved_by**2, axis=(1, 2)) * count / (count - scores.shape[2])
+    larger: Array = np.maximum(of_noise, of_tiles)
+    return larger
