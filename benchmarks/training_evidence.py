@@ -52,7 +52,7 @@ LOSSES = ((0.0, 0.1), (0.01, 0.1), (0.02, 0.1), (0.05, 0.1), (0.01, 0.03), (0.01
 STEPS = {
     "gain": {"city100-x4": (1500, 400), "simulated-x8": (800, 200)},
     "losses": {"city100-x4": (700, 200), "simulated-x8": (350, 100)},
-    "main": {"city100-x4": (10500, 3500), "simulated-x8": (4400, 1550)},
+    "main": {"city100-x4": (15500, 5200), "simulated-x8": (6600, 2300)},
 }
 """Steps of the two stages, so that a run of `main` takes about the same CPU time in both sets."""
 

@@ -91,9 +91,6 @@ class AlignSettings:
     max_residual_worst: float = setting(
         0.9, "largest displacement of the residuals' pattern, likewise", unit="HR px", at_least=0
     )
-    min_sharpness: float = setting(
-        1.0, "detail of HR over detail of LR at LR's finest scale below which a pair is rejected", at_least=0
-    )
     max_sigma: float = setting(0.25, "predicted standard error, likewise", unit="HR px", at_least=0)
     max_off_centre: float = setting(
         0.25, "distortion of the LR lens that shows off the frame's middle and is not undone", unit="HR px", at_least=0
@@ -104,6 +101,9 @@ class AlignSettings:
     max_perspective: float = setting(1.05, "largest over smallest magnification among the corners", at_least=1)
     min_scale_ratio: float = setting(0.9, "effective over nominal scale, at least", at_least=0)
     max_scale_ratio: float = setting(1.25, "effective over nominal scale, at most", at_least=0)
+    min_sharpness: float = setting(
+        1.0, "detail of HR over that of LR, at the finest scale that LR can show, at least", at_least=0
+    )
     min_zncc: float = setting(0.8, "median correlation of blocks below which two scenes differ", at_most=1)
     min_textured: float = setting(0.5, "share of blocks with enough texture to measure a residual", at_most=1)
 
