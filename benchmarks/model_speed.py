@@ -114,14 +114,27 @@ def _own_step(task: Task, model: Any, lr: Any, hr: Any) -> Callable[[], object]:
     from d2c.stages import ConvergenceStage, DivergenceStage, JointStage
 
     if task.name.startswith("upscaling"):
-        from d2c.infer import upscale
-
-        pixels = (255 * lr[0].movedim(0, -1)).byte().cpu().numpy()
-        return lambda: upscale(model.eval(), pixels)
+        return _own_upscaling(model.eval(), (255 * lr[0].movedim(0, -1)).byte().cpu().numpy())
     kinds = {"stage 1": DivergenceStage, "stage 2": ConvergenceStage}
     config = TrainConfig(batch=task.batch)
     engine = Engine(kinds.get(task.name, JointStage)(model, config), config)
     return lambda: engine.update(Batch(lr, hr), config.lr, config.alpha)
+
+
+def _own_upscaling(model: Any, pixels: Any) -> Callable[[], object]:
+    """What `d2c upscale` does between files: the fused image alone, as the other networks make it."""
+    import numpy as np
+
+    from d2c.infer import as_image, upscale_strips
+    from d2c.plan import make_plan
+
+    height, width = pixels.shape[:2]
+    plan = make_plan(model.config, (width, height), next(model.parameters()).device)
+
+    def upscale() -> object:
+        return np.concatenate([as_image(strip.fused) for strip in upscale_strips(model, pixels, plan)])
+
+    return upscale
 
 
 def _factored_step(name: str, task: Task, network: Any, lr: Any, hr: Any) -> Callable[[], object]:

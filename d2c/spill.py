@@ -34,7 +34,8 @@ class FeatureMap:
 
     def read(self, first: int, last: int) -> Tensor:
         """Rows ``first`` to ``last`` (exclusive) as ``(1, n, rows, w)``; may share memory with the map."""
-        return self._pixels[first:last].permute(2, 0, 1)[None]
+        # PyTorch goes by the strides, the batch's too: one that is added last makes it convert for every convolution
+        return self._pixels[None, first:last].permute(0, 3, 1, 2)
 
     def write(self, first: int, rows: Tensor) -> None:
         """Write ``(1, n, rows, w)`` from row ``first`` on."""

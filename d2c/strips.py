@@ -40,19 +40,16 @@ def strips(model: D2CSR, features: Sequence[FeatureMap], height: int, rows: int)
     ahead = -(-convergence.HALO // scale)
     net = copy.deepcopy(model.convergence)  # a copy: what trains goes on in the order that it began in
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    kept: Tensor | None = None
+    tails = _Tails(model, features, height)
+    kept = tails.predictions(0, 0)
     first, made = 0, 0  # ``kept`` begins at HR row ``first``; LR rows before ``made`` have their predictions
     for start in range(0, height, rows):
         with torch.inference_mode():
             stop = min(height, start + rows)
             until = min(height, stop + ahead)
-            if until > made:
-                new = _predictions(model, features, made, until, height)
-                kept = new if kept is None else torch.cat([kept, new], dim=3)
-                made = until
             begin, end = max(0, scale * start - convergence.HALO), min(whole, scale * stop + convergence.HALO)
-            kept = cast("Tensor", kept)[:, :, :, begin - first :]
-            first = begin
+            kept = tails.predictions(made, until, kept[:, :, :, begin - first :])
+            first, made = begin, until
             fused, weights = net(kept[:, :, :, : end - begin], begins=begin == 0, ends=end == whole)
             above = scale * start if begin == 0 else 0  # rows of the strip before, made again
             own = slice(above, above + scale * (stop - start))
@@ -61,12 +58,32 @@ def strips(model: D2CSR, features: Sequence[FeatureMap], height: int, rows: int)
         yield strip
 
 
-def _predictions(model: D2CSR, features: Sequence[FeatureMap], first: int, last: int, height: int) -> Tensor:
-    """Predictions ``(1, P, 3, ·, W)`` of LR rows ``first`` to ``last``."""
-    above, below = max(0, first - tail.HALO), min(height, last + tail.HALO)
-    made = []
-    for module, feature in zip(model.tails, features, strict=True):
-        rows = feature.read(above, below)
-        made.append(cast("Tail", module).rows(rows, first, last, height, model.colour_out))
-        feature.release(above, below)
-    return torch.stack(made, dim=1)
+class _Tails:
+    """All tails of a model, with the kernels that they keep for the whole image."""
+
+    def __init__(self, model: D2CSR, features: Sequence[FeatureMap], height: int) -> None:
+        self.features, self.height, self.colour = features, height, model.colour_out
+        self.tails = [cast("Tail", module) for module in model.tails]
+        with torch.inference_mode():
+            self.kernels = [tail.kernels(self.colour) if tail.scale > 1 else None for tail in self.tails]
+
+    @torch.inference_mode()
+    def predictions(self, first: int, last: int, kept: Tensor | None = None) -> Tensor:
+        """Predictions ``(1, P, 3, ·, W)``: the HR rows ``kept`` already, and below them LR rows ``first`` to ``last``.
+
+        Those of a pixel lie beside each other, as the convergence net's convolutions want them.
+        """
+        above, below = max(0, first - tail.HALO), min(self.height, last + tail.HALO)
+        scale, like = self.tails[0].scale, self.features[0].read(above, below)
+        have = 0 if kept is None else kept.shape[3]
+        size = have + scale * (last - first), scale * like.shape[3]
+        made = like.new_empty(1, *size, len(self.tails), 3).permute(0, 3, 4, 1, 2)
+        if kept is not None:
+            made[:, :, :, :have] = kept
+        for leaf, feature in enumerate(self.features if last > first else ()):
+            rows = feature.read(above, below)
+            made[:, leaf, :, have:] = self.tails[leaf].rows(
+                rows, first, last, self.height, self.colour, self.kernels[leaf]
+            )
+            feature.release(above, below)
+        return made

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 import torch
 import torch.nn.functional as F
 
+from d2c.precision import at_least_fp32
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -36,11 +38,13 @@ class _Sum(NamedTuple):
     residual: FeatureMap | None = None
     scale: Tensor | None = None
 
-    def read(self, first: int, last: int) -> Tensor:
+    def read(self, first: int, last: int, out: Tensor) -> None:
+        """Fill ``out`` (1, n, ·, w) with the map's rows ``first`` to ``last``."""
         rows = self.base.read(first, last)
         if self.residual is None:
-            return rows.clone()
-        return torch.addcmul(rows, self.residual.read(first, last), cast("Tensor", self.scale))
+            out.copy_(rows)
+        else:
+            torch.addcmul(rows, self.residual.read(first, last), cast("Tensor", self.scale), out=out)
 
     def release(self, first: int, last: int) -> None:
         self.base.release(first, last)
@@ -49,15 +53,20 @@ class _Sum(NamedTuple):
 
 
 class _Band(NamedTuple):
-    """Rows ``start`` to ``stop`` of a map: ``rows`` (1, n, ·, w) begins at image row ``first``, some rows earlier."""
+    """Rows ``start`` to ``stop`` of a map; ``rows`` (1, n, ·, w) has ``halo`` more each side, zeros off the image."""
 
     start: int
     stop: int
-    first: int
+    halo: int
     rows: Tensor
 
     def own(self) -> Tensor:
-        return self.rows[:, :, self.start - self.first : self.stop - self.first]
+        return self.rows[:, :, self.halo : self.halo + self.stop - self.start]
+
+    def blank(self, height: int) -> None:
+        """Put zeros where the rows are beyond an image of that ``height``."""
+        self.rows[:, :, : max(0, self.halo - self.start)] = 0
+        self.rows[:, :, height - self.start + self.halo :] = 0
 
 
 def sweeps_in(model: D2CSR) -> int:
@@ -93,10 +102,10 @@ class _Sweep:
         head = self.maps.take()
         for start in range(0, self.height, self.band):
             stop = min(self.height, start + self.band)
-            first = max(0, start - 1)
-            rows = self.model.colour_in(lr[:, :, first : stop + 1])
-            band = self._convolve(self.model.head, _Band(start, stop, first, rows))
-            head.write(start, band.own())
+            above, below = int(start == 0), int(stop == self.height)
+            rows = self.model.colour_in(lr[:, :, start - 1 + above : stop + 1])
+            band = _Band(start, stop, 1, F.pad(rows, (0, 0, above, below)))
+            head.write(start, self._convolve(self.model.head, band).own())
             head.release(start, stop)
         self.progress()
         return head
@@ -150,14 +159,15 @@ class _Sweep:
 
     def _block(self, block: AttentionBlock, x: _Sum, out: FeatureMap, residual: FeatureMap) -> Tensor:
         """Store the block's input in ``out``, where it is no map already, and its residual; returns its attention."""
-        total = torch.zeros(1, dtype=torch.float64, device=self.maps.like.device)
+        total = torch.zeros(1, self.maps.shape[2], 1, 1, dtype=torch.float64, device=self.maps.like.device)
         for band in self._bands(x, 2):
             if x.residual is not None:
                 self._store(out, band)
             hidden = self._convolve(block.conv1, band)
             hidden.rows.relu_()
+            hidden.blank(self.height)
             made = self._convolve(block.conv2, hidden)
-            total = total + made.own().sum(dim=(2, 3), keepdim=True, dtype=torch.float64)
+            total += at_least_fp32(made.own()).sum(dim=(2, 3), keepdim=True)
             self._store(residual, made)
         height, width, _ = self.maps.shape
         means = (total / (height * width)).to(self.maps.like.dtype)  # (1, n, 1, 1)
@@ -167,33 +177,33 @@ class _Sweep:
 
     def _bands(self, x: _Sum, halo: int) -> Iterator[_Band]:
         """The bands of a map with ``halo`` rows of their neighbours. A row is read once, before its band is over."""
-        rows, first, read = None, 0, 0
+        _, width, features = self.maps.shape
+        room = self.maps.like.new_empty(1, min(self.band, self.height) + 2 * halo, width, features)
+        rows = room.permute(0, 3, 1, 2)  # channels of a pixel beside each other, as in the maps
+        read = 0
         for start in range(0, self.height, self.band):
-            stop = min(self.height, start + self.band)
+            stop, first = min(self.height, start + self.band), start - halo  # image row ``first`` is row 0 here
+            if start:
+                rows[:, :, : 2 * halo] = rows[:, :, self.band : self.band + 2 * halo].clone()
             end = min(self.height, stop + halo)
             if end > read:
-                new = x.read(read, end)
+                x.read(read, end, rows[:, :, read - first : end - first])
                 x.release(read, end)
-                rows = new if rows is None else torch.cat([rows, new], dim=2)
                 read = end
-            keep = max(0, start - halo)
-            rows = cast("Tensor", rows)[:, :, keep - first :]
-            first = keep
-            yield _Band(start, stop, first, rows)
+            band = _Band(start, stop, halo, rows[:, :, : stop - start + 2 * halo])
+            band.blank(self.height)
+            yield band
 
     def _convolve(self, conv: nn.Conv2d, band: _Band) -> _Band:
-        """A 3×3 convolution; zeros stand outside the image and nowhere else."""
-        last = band.first + band.rows.shape[2]
-        begins, ends = band.first == 0, last == self.height
-        rows = F.pad(band.rows, (0, 0, int(begins), int(ends))) if begins != ends else band.rows
-        made = F.conv2d(rows, conv.weight, conv.bias, padding=(int(begins and ends), 1))
-        return band._replace(first=band.first + (not begins), rows=made)
+        """A 3×3 convolution; it takes a row of the halo on each side."""
+        made = F.conv2d(band.rows, conv.weight, conv.bias, padding=(0, 1))
+        return band._replace(halo=band.halo - 1, rows=made)
 
     def _store(self, feature: FeatureMap, band: _Band, add: FeatureMap | None = None) -> None:
         """Write a band's own rows, after adding the same rows of another map."""
         own = band.own()
         if add is not None:
-            own = own + add.read(band.start, band.stop)
+            own += add.read(band.start, band.stop)
             add.release(band.start, band.stop)
         feature.write(band.start, own)
         feature.release(band.start, band.stop)

@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from d2c.blocks import conv3x3
-from d2c.compose import FIRST, INNER, LAST, Step, compose
+from d2c.compose import FIRST, INNER, LAST, Kernel, Step, compose
 from d2c.precision import at_least_fp32, no_autocast
 
 if TYPE_CHECKING:
@@ -141,11 +141,16 @@ def _convolve(padded: Tensor, kernels: Kernels, edges: tuple[tuple[bool, bool], 
     ]
     rows = []
     for y, rows_in in along[0]:
-        pieces = []
-        for x, columns_in in along[1]:
-            weight, bias = (tensor.to(padded.dtype) for tensor in kernels[y, x])
-            pieces.append(F.conv2d(padded[:, :, rows_in, columns_in], weight, bias))
-        rows.append(torch.cat(pieces, dim=3) if len(pieces) > 1 else pieces[0])
+        here = padded[:, :, rows_in]
+        placed = {x: Kernel(*(tensor.to(padded.dtype) for tensor in kernels[y, x])) for x in (INNER, *dict(along[1]))}
+        if exact and not torch.is_grad_enabled():  # as wide as the image and its ends anew: cheaper than joining pieces
+            row = F.conv2d(here, *placed[INNER])
+            for (x, columns_in), column in zip((along[1][0], along[1][-1]), (0, -1), strict=True):
+                row[:, :, :, column] = F.conv2d(here[:, :, :, columns_in], *placed[x])[:, :, :, 0]
+            rows.append(row)
+        else:
+            pieces = [F.conv2d(here[:, :, :, columns_in], *placed[x]) for x, columns_in in along[1]]
+            rows.append(torch.cat(pieces, dim=3) if len(pieces) > 1 else pieces[0])
     return torch.cat(rows, dim=2) if len(rows) > 1 else rows[0]
 
 

@@ -101,6 +101,16 @@ def test_maps_are_used_again():
     assert len({id(m) for m in taken}) == maps_alive(net.config)
 
 
+def test_bands_keep_the_order_of_their_maps():
+    """PyTorch chooses it by the strides; a batch that is added last makes it convert before every convolution."""
+    rows = FeatureMaps(6, 5, 4, torch.empty(0)).take().read(1, 4)
+    assert torch.cat([rows, rows], dim=2).is_contiguous(memory_format=torch.channels_last)
+    lr, net = torch.rand(1, 3, 6, 5), model(torch.float32, scale=2)
+    leaves = leaf_feature_maps(net, lr, FeatureMaps(6, 5, 4, lr), 2)
+    for strip in strips(net, leaves, 6, 2):
+        assert strip.predictions.stride()[:2] == (3, 1)  # a pixel's predictions, and their colours, side by side
+
+
 def test_a_full_disk_is_said_before_anything_is_written(tmp_path, monkeypatch):
     def full(handle, start, size):
         raise OSError(28, "No space left on device")
