@@ -43,11 +43,12 @@ def _error(
     hr_size: tuple[int, int],
     lr_size: tuple[int, int],
     k1_hr: float = 0.0,
+    k1_lr: float = 0.0,
 ) -> MappingError:
     assert isinstance(outcome, Alignment), outcome
     sizes = {"hr_size": Size(*hr_size), "lr_size": Size(*lr_size)}
     published = CaptureMapping(H_hr_to_lr=outcome.H_hr_to_lr, k1_hr=outcome.k1_hr, k1_lr=outcome.k1_lr, **sizes)
-    true = CaptureMapping(H_hr_to_lr=H_hr_to_lr, k1_hr=k1_hr, **sizes)
+    true = CaptureMapping(H_hr_to_lr=H_hr_to_lr, k1_hr=k1_hr, k1_lr=k1_lr, **sizes)
     return mapping_error(published, true, outcome.crop, outcome.scale)
 
 
@@ -63,7 +64,7 @@ def error_of() -> Callable[[Alignment | AlignmentFailure, Scene], MappingError]:
 
     def measure(outcome: Alignment | AlignmentFailure, scene: Scene) -> MappingError:
         session = scene.truth.session
-        return _error(outcome, scene.truth.H_hr_to_lr, session.size, session.size, session.hr.k1)
+        return _error(outcome, scene.truth.H_hr_to_lr, session.size, session.size, session.hr.k1, session.lr.k1)
 
     return measure
 
