@@ -15,7 +15,6 @@ import cProfile
 import multiprocessing
 import os
 import pstats
-import resource
 import sys
 import tempfile
 import time
@@ -34,6 +33,7 @@ from d2crealsr.settings import AlignSettings
 from d2crealsr.simulate import SIZES
 from d2crealsr.store.files import write_text
 from d2crealsr.types import Size
+from peaks import peak_bytes
 from scenes import BenchScene, make_files
 from seeds import parse_seeds, purpose_of
 from tables import Row, provenance, text_table, write_csv
@@ -48,18 +48,9 @@ _FLOOR_ROUNDS = 3
 _PROFILE_LINES = 20
 
 
-def peak_rss_mb() -> float:
-    """Largest resident memory this process has had, in 10^6 bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():  # of this program alone; ru_maxrss begins with what the parent had
-        line = next(line for line in status.read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM"))
-        return int(line.split()[1]) * 1024 / 1e6
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
-
-
 def timed_pairs(raw: Path) -> Row:
     """Seconds of every pair of a folder, of the whole run, and the process's peak memory before and after."""
-    before = peak_rss_mb()
+    before = peak_bytes() / 1e6
     seconds: list[float] = []
     last = start = time.perf_counter()
     cpu = time.process_time()
@@ -81,7 +72,7 @@ def timed_pairs(raw: Path) -> Row:
         "cpu": time.process_time() - cpu,
         "seconds": seconds,
         "rss_before_mb": before,
-        "rss_mb": peak_rss_mb(),
+        "rss_mb": peak_bytes() / 1e6,
     }
 
 

@@ -15,7 +15,6 @@ import io
 import json
 import os
 import pickle
-import resource
 import shutil
 import struct
 import sys
@@ -37,6 +36,7 @@ from d2c.config import D2CConfig
 from d2c.model import D2CSR
 from d2crealsr.store.files import write_text
 from d2crealsr.store.images import write_image
+from peaks import begin_peak, peak_bytes
 from tables import provenance, text_table
 
 if TYPE_CHECKING:
@@ -222,7 +222,7 @@ def main(small: bool, out: Path | None) -> None:
         prepare(folder)
         marker = folder / "code was run"
         cases = [*safetensors(marker), *pickles(marker), *states(marker)][:: 6 if small else 1]
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = begin_peak()
         counts: Counter[tuple[str, str, int]] = Counter()
         wrong = []
         for case in cases:
@@ -233,7 +233,7 @@ def main(small: bool, out: Path | None) -> None:
                     problem = "code was run"
                 if problem:
                     wrong.append(f"{case.kind} {case.name}, {name}: {problem}")
-        taken = 1024 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+        taken = peak_bytes() - before
     if taken > MOST_BYTES:
         wrong.append(f"memory grew by {taken / 1e6:.0f} MB")
     rows = [{"file": k, "command": n, "exit code": c, "runs": counts[k, n, c]} for k, n, c in sorted(counts)]

@@ -19,6 +19,7 @@ import click
 
 from d2c.config import D2CConfig
 from d2crealsr.store.files import write_text
+from peaks import begin_peak, peak_bytes
 from tables import Row, provenance, text_table, write_csv
 
 
@@ -50,12 +51,6 @@ SMALL = {
 }
 
 
-def status_bytes(name: str) -> int:
-    """A line of /proc/self/status, in bytes."""
-    lines = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
-    return next(1024 * int(line.split()[1]) for line in lines if line.startswith(name + ":"))
-
-
 def measure(configuration: Configuration) -> Row:
     """Predicted and measured peak of one configuration, in bytes; runs in a new process."""
     import numpy as np
@@ -78,10 +73,9 @@ def measure(configuration: Configuration) -> Row:
             write_image(paths[-1], noise.astype(np.uint8))
         upscale_files(model, paths[:1], Path(temporary), wanted)
         (job,) = plan_files(model, paths[1:], Path(temporary), wanted, limits)
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts again from here
-        before = status_bytes("VmRSS")
+        before = begin_peak()
         upscale_files(model, paths[1:], Path(temporary), wanted, limits=limits)
-        peak = status_bytes("VmHWM") - before
+        peak = peak_bytes() - before
     plan = job.plan
     return {"strip": plan.strip, "band": plan.band, "files": plan.spill, "predicted": plan.memory, "measured": peak}
 

@@ -9,20 +9,30 @@ Measured is what two steps add to the process's peak, on one CPU thread; the bat
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import multiprocessing
-import resource
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from peaks import begin_peak, peak_bytes
 from tables import Row, provenance, text_table, write_csv
 
 if TYPE_CHECKING:
     from d2c.config import D2CConfig, TrainConfig
     from d2c.memory_train import Kind
+
+
+UNSEEN = frozenset(
+    {
+        "paper, x4, stage 1, batch 1",
+        "released, x8, joint, batch 1",
+        "small, x4, stage 2, batch 16",
+        "tiny, x2, stage 1, patch 64",
+    }
+)
+"""Configurations that the model's constants were not chosen on."""
 
 
 def configurations() -> dict[str, tuple[D2CConfig, TrainConfig, Kind]]:
@@ -45,28 +55,33 @@ def configurations() -> dict[str, tuple[D2CConfig, TrainConfig, Kind]]:
         "small, x2, joint, patch 96": of("small", "joint", 2, patch=96),
         "tiny, x4, stage 1": of("tiny", "stage 1", 4),
         "tiny, x8, joint, batch 16": of("tiny", "joint", 8, batch=16),
+        "paper, x4, stage 1, batch 1": of("paper", "stage 1", 4, batch=1),
+        "released, x8, joint, batch 1": of("released", "joint", 8, batch=1),
+        "small, x4, stage 2, batch 16": of("small", "stage 2", 4, batch=16),
+        "tiny, x2, stage 1, patch 64": of("tiny", "stage 1", 2, patch=64),
     }
 
 
 def measure(model: D2CConfig, train: TrainConfig, kind: Kind) -> float:
-    """Bytes that two steps add to this process's peak."""
+    """Bytes that two steps add to this process's peak, from where `d2c train` asks whether they fit."""
     import torch
 
+    from d2c import stages
     from d2c.crops import Batch
     from d2c.engine import Engine
+    from d2c.memory_train import step_memory
     from d2c.model import D2CSR
 
-    stages = importlib.import_module("d2c.stages")
     torch.set_num_threads(1)
-    torch.rand(64, 64) @ torch.rand(64, 64)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step_memory(model, train, kind, torch.device("cpu"))
+    before = begin_peak()
     names = {"stage 1": "DivergenceStage", "stage 2": "ConvergenceStage", "joint": "JointStage"}
     engine = Engine(getattr(stages, names[kind])(D2CSR(model), train), train)
     sides = (train.patch, train.patch * model.scale)
     batch = Batch(*(torch.rand(train.batch, 3, side, side) for side in sides))
     for _ in range(2):
         engine.update(batch, train.lr, train.alpha)
-    return 1024.0 * (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before)
+    return float(peak_bytes() - before)
 
 
 @click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
@@ -89,7 +104,10 @@ def main(small: bool, out: Path | None) -> None:
         parts = {f"{part}_gb": round(value / 1e9, 4) for part, value in predicted._asdict().items() if part != "total"}
         ratio = round(predicted.total / measured, 3)
         sizes = {"predicted_gb": round(predicted.total / 1e9, 3), "measured_gb": round(measured / 1e9, 3)}
-        rows.append({"configuration": name, **sizes, "predicted_over_measured": ratio, **parts})
+        seen = "no" if name in UNSEEN else "yes"
+        rows.append(
+            {"configuration": name, "constants_chosen_on_it": seen, **sizes, "predicted_over_measured": ratio, **parts}
+        )
         print(text_table(rows[-1:]), flush=True)
     text = f"{provenance(sys.argv)}, torch {torch.__version__}\n\n{text_table(rows)}\n"
     if out is not None:

@@ -6,18 +6,16 @@
 Seconds are CPU seconds of one thread on a CPU (others may use the machine) and wall seconds on CUDA. Within a task the
 networks take turns, step by step; a ratio is the median over the turns of the factored network's seconds over the
 others' in the same turn. Steps are whole: forward, losses, backward, fused Adam; the factored network is in
-channels_last, which it is a quarter faster with. Peak memory is measured in a process of its own,
-over what it had before the network was made. ``share`` is the multiply-adds done in that time over what the machine
-does, in the same turns, in the faster of a large matrix product and a large convolution (on some CPUs the library of
-matrix products uses half the machine). Batches are random numbers; nothing is read.
+channels_last, which it is a quarter faster with. Peak memory is measured in a process of its own, over what it had
+after a tiny step and before the network was made. ``share`` is the multiply-adds done in that time over what the
+machine does, in the same turns, in the faster of a large matrix product and a large convolution (on some CPUs the
+library of matrix products uses half the machine). Batches are random numbers; nothing is read.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import multiprocessing
-import resource
 import statistics
 import sys
 import time
@@ -26,6 +24,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from peaks import begin_peak, peak_bytes
 from tables import Row, provenance, text_table, write_csv
 
 if TYPE_CHECKING:
@@ -235,8 +234,21 @@ def rate_of(found: list[tuple[Callable[[], object], float]], device: str) -> flo
 
 
 def measure(task: Task, device: str, turns: int) -> list[Row]:
-    """The networks of a task in turn."""
+    """The networks of a task in turn; with no turns, nothing but their names and sizes."""
     steps = {network: prepare(task, network, device) for network in task.networks}
+    rows: list[Row] = [
+        {
+            "task": task.name,
+            "scale": task.scale,
+            "batch": task.batch,
+            "lr_size": f"{task.width}x{task.height}",
+            "network": network,
+            "parameters": parameters,
+        }
+        for network, (_, parameters) in steps.items()
+    ]
+    if not turns:
+        return rows
     fastest = products(device, task.small)
     gmacs = {network: macs_of(function) for network, (function, _) in steps.items()}  # also warms up
     rate_of(fastest, device)
@@ -248,24 +260,15 @@ def measure(task: Task, device: str, turns: int) -> list[Row]:
             peak.append(rate_of(fastest, device))
     baseline = seconds.get("factored", [])
     rate = statistics.median(peak)
-    rows = []
-    for network, (_, parameters) in steps.items():
+    for row, network in zip(rows, steps, strict=True):
         ratios = [a / b for a, b in zip(baseline, seconds[network], strict=True)] if baseline else []
         median = statistics.median(seconds[network])
-        rows.append(
-            {
-                "task": task.name,
-                "scale": task.scale,
-                "batch": task.batch,
-                "lr_size": f"{task.width}x{task.height}",
-                "network": network,
-                "parameters": parameters,
-                "seconds": round(median, 4),
-                "factored_over_this": round(statistics.median(ratios), 2) if ratios else "",
-                "gmacs": round(gmacs[network], 3),
-                "share": round(gmacs[network] / median / rate, 3),
-            }
-        )
+        row |= {
+            "seconds": round(median, 4),
+            "factored_over_this": round(statistics.median(ratios), 2) if ratios else "",
+            "gmacs": round(gmacs[network], 3),
+            "share": round(gmacs[network] / median / rate, 3),
+        }
     return rows
 
 
@@ -274,9 +277,9 @@ def peak_gb(task: Task, network: str, device: str, threads: int) -> float:
     import torch
 
     torch.set_num_threads(threads)
-    importlib.import_module("d2c.stages")  # the libraries' own memory is not what is measured
-    torch.rand(64, 64) @ torch.rand(64, 64)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    tiny = task._replace(batch=1, width=12, height=12, small=True)
+    prepare(tiny, network, device)[0]()  # what the libraries load at their first step is not what is measured
+    before = begin_peak()
     function, _ = prepare(task, network, device)
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats()
@@ -284,7 +287,7 @@ def peak_gb(task: Task, network: str, device: str, threads: int) -> float:
         function()
     if device != "cpu":
         return torch.cuda.max_memory_allocated() / 1e9
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 / 1e9
+    return (peak_bytes() - before) / 1e9
 
 
 def tasks(
@@ -305,7 +308,7 @@ def tasks(
 @click.option("--task", "names", multiple=True, help="Only these, by name.")
 @click.option("--batch", default=4, show_default=True, help="Patches of a training step.")
 @click.option("--image", type=(int, int), default=(432, 288), show_default=True, help="LR image that is upscaled.")
-@click.option("--turns", default=3, show_default=True)
+@click.option("--turns", default=3, show_default=True, help="0: peak memory alone.")
 @click.option("--threads", default=1, show_default=True)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Measure peak memory too.")

@@ -36,7 +36,7 @@ _HIDDEN_LAYERS = 6
 _FUSING_PLANES = 6
 """The same where the divergence net takes no gradients."""
 
-_ALLOCATOR = 1.4
+_ALLOCATOR = 1.3
 """What a step with all gradients takes over what is counted: gaps between tensors, copies within convolutions."""
 
 _LIBRARY = 30e6
