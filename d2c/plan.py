@@ -31,8 +31,8 @@ _FLOAT = 4
 _LAYER_BYTES = {"cpu": 24 << 20, "cuda": 1 << 29}
 """Size that a hidden layer of the convergence net is given in a strip: little on a CPU, for the sake of its caches."""
 _BAND_BYTES = {"cpu": 8 << 20, "cuda": 1 << 29}
-_ALLOCATOR_BYTES = 45_000_000
-"""What the allocator holds back and convolutions take for themselves: 27 to 57 MB in five measured configurations."""
+_ALLOCATOR_BYTES = 20_000_000
+"""What the allocator holds back and convolutions take for themselves."""
 
 _SHARE = 0.9
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -156,8 +156,8 @@ def maps_alive(config: D2CConfig) -> int:
 
 
 def body_bytes(config: D2CConfig, width: int, band: int) -> int:
-    """Bytes of a band in an attention block: its input, hidden and residual layers, a copy for a convolution each."""
-    return _FLOAT * config.features * width * 6 * (band + 4)
+    """Bytes of a band in an attention block: its input, hidden and residual layers, and a copy of one."""
+    return _FLOAT * config.features * width * 4 * (band + 4)
 
 
 def strip_bytes(config: D2CConfig, width: int, strip: int) -> int:

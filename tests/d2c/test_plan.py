@@ -39,7 +39,7 @@ def noise(size, dtype=np.uint8):
 
 
 def test_less_memory_means_smaller_strips_then_files():
-    paper, sizes = D2CConfig(), (2 * 10**9, 320 * 10**6, 150 * 10**6)
+    paper, sizes = D2CConfig(), (2 * 10**9, 300 * 10**6, 125 * 10**6)
     plans = [make_plan(paper, (432, 288), CPU, max_memory=size) for size in sizes]
     assert [p.spill for p in plans] == [False, False, True]
     assert plans[0].strip > plans[1].strip
