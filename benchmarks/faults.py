@@ -246,7 +246,8 @@ def prepare(work: Path, scenes: int, wanted: list[str]) -> list[Case]:
     (raw / "hr" / "bad.jpg").write_bytes(b"\xff\xd8")
     shutil.copy(next((raw / "lr").glob("[!.]*")), raw / "lr" / "bad.jpg")
     (raw / "manifest.csv").unlink()  # which does not know the bad scene
-    high = ("max_residual_p50", "max_residual_p95", "max_residual_local", "max_residual_worst", "max_sigma")
+    residual = ("p50", "p95", "local", "side", "worst")
+    high = ("max_sigma", *(f"max_residual_{name}" for name in residual))
     lenient = AlignSettings(**dict.fromkeys(high, 99.0), crop="40x40")
     options = [part for name in high for part in (f"--{name.replace('_', '-')}", "99.0")] + ["--crop", "40x40"]
     build(raw, pairs, settings=lenient)

@@ -16,7 +16,7 @@ from d2crealsr.quality import evidence, residuals, sharpness, tones, verdict
 from d2crealsr.quality.chromatic import ChromaticAberration, measure_chromatic_aberration, without_aberration
 from d2crealsr.quality.comparison import Look, LrCrop
 from d2crealsr.quality.off_centre import LrDistortion, can_show, measure_lr_distortion
-from d2crealsr.quality.shape import name_shape
+from d2crealsr.quality.shape import Shape, name_shape
 from d2crealsr.registration import iterate
 from d2crealsr.registration.refine import Refinement, refine
 from d2crealsr.registration.swapped import look_for_swap
@@ -244,10 +244,11 @@ def _published(
     statistics = {
         **evidence.plausibility(mapping, crop, settings.scale),
         **evidence.matching(estimate.stages),
-        **_uncertainty(estimate, crop, settings, lr_lens),
+        **_uncertainty(estimate, crop, settings, lr_lens, shape),
         "residual_p50_hr_px": residuals.percentile(field, 50),
         "residual_p95_hr_px": residuals.percentile(field, 95),
         "residual_local_hr_px": residuals.worst_neighbourhood(field),
+        "residual_side_hr_px": residuals.worst_side(field),
         "residual_shape_hr_px": shape.hr_px,
         "residual_worst_hr_px": shape.worst_hr_px,
         "off_centre_hr_px": lr_lens.hr_px,
@@ -312,19 +313,26 @@ def _unpublishable(hr: Image, estimate: _Estimate, crop: Crop, settings: AlignSe
     )
 
 
-def _uncertainty(estimate: _Estimate, crop: Crop, settings: AlignSettings, lr_lens: LrDistortion) -> dict[str, float]:
+def _uncertainty(
+    estimate: _Estimate, crop: Crop, settings: AlignSettings, lr_lens: LrDistortion, shape: Shape
+) -> dict[str, float]:
     """Predicted standard error over the crop: nan where refinement failed, nothing where none was asked for.
 
-    Off the middle of LR, where its lens matters, that lens adds what is not known of it.
+    To what noise does to the fit comes, squared, what the fit is seen to leave: the residual field's pattern, by which
+    a bowed card shows; the fringes of red and blue that are not corrected, which pull luma away from green; and off
+    the middle of LR, where its lens matters, what is not known of that lens.
     """
     if estimate.refinement is None:
         return {"sigma_hr_px": float("nan")} if estimate.stages[-1].stage == "direct" else {}
     grid = geometry.central_grid(Size(crop.width * settings.scale, crop.height * settings.scale), share=1.0)
     p_hr = warp.published_positions(grid.reshape(-1, 2), estimate.mapping, crop, settings.scale)
-    sigma = estimate.refinement.standard_error(p_hr)
+    parts = [estimate.refinement.standard_error(p_hr), shape.pattern_hr_px]
+    if estimate.aberration is not None and not any(estimate.ca_k):
+        from_centre = p_hr - geometry.frame_centre(estimate.mapping.hr_size)
+        parts.append(estimate.aberration.of_luma * float(np.sqrt(np.mean(np.sum(from_centre**2, axis=1)))))
     if not settings.undistort_lr and can_show(crop, estimate.mapping, settings.scale):
-        sigma = float(np.hypot(sigma, lr_lens.error_hr_px))
-    return {"sigma_hr_px": sigma}
+        parts.append(lr_lens.error_hr_px)
+    return {"sigma_hr_px": float(np.linalg.norm(parts))}
 
 
 def _photometry(fitted: Brightness, tone: str) -> Photometry:

@@ -88,6 +88,9 @@ class AlignSettings:
     max_residual_local: float = setting(
         0.8, "mean residual of a ninth of the crop, likewise, where it is largest", unit="HR px", at_least=0
     )
+    max_residual_side: float = setting(
+        0.3, "mean residual along a side of the crop, likewise, where it is largest", unit="HR px", at_least=0
+    )
     max_residual_worst: float = setting(
         0.9, "largest displacement of the residuals' pattern, likewise", unit="HR px", at_least=0
     )

@@ -66,6 +66,12 @@ class ChromaticAberration(NamedTuple):
         """Displacement of red and blue at a distance from the HR capture's centre, in HR px, positive outwards."""
         return self.k_r * distance_hr_px, self.k_b * distance_hr_px
 
+    @property
+    def of_luma(self) -> float:
+        """Relative magnification of luma over green, by what is believed of red and blue."""
+        red, blue = self.believed()
+        return float(photometry.LUMA[0] * red + photometry.LUMA[2] * blue)
+
     def believed(self) -> tuple[float, float]:
         """What to correct, (k_r, k_b): shrunk towards a perfect lens by what is uncertain; 0 where noise may be all.
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.types import Array, Crop
 
-__all__ = ["measure", "measured_share", "percentile", "typical_zncc", "worst_neighbourhood"]
+__all__ = ["measure", "measured_share", "percentile", "typical_zncc", "worst_neighbourhood", "worst_side"]
 
 Float32 = NDArray[np.float32]
 
@@ -43,8 +43,12 @@ _USELESS_HR_PX = 1.0
 _NEIGHBOURHOOD = 1 / 3
 _LEAST_NEIGHBOURS = 3
 """A neighbourhood is this share of the crop's sides, and at least so many blocks a side."""
+_KNOWN_SHARE = 0.25
+"""Likewise a side's weight over that of as many blocks that are known exactly."""
+_ALONE = 1 - 1e-6
+"""Sum of squared shares, one over the number of blocks that count, from which on there is but one."""
 _KNOWN_WEIGHT = 1.0
-"""Weight of a neighbourhood whose mean shift is known well enough to be called its worst."""
+"""Weight of a neighbourhood or side whose mean shift is known well enough to be called the worst."""
 
 
 class _Blocks(NamedTuple):
@@ -163,6 +167,31 @@ def worst_neighbourhood(field: ResidualField) -> float:
     if not (enough & (weight > 0)).any():
         return float("nan")
     return float(np.max(np.hypot(around[enough, 1], around[enough, 2]) / weight[enough]))
+
+
+def worst_side(field: ResidualField) -> float:
+    """Largest length of the mean shift along a side of the crop in HR px, blocks counted by weight; nan without any.
+
+    A side is its outermost line of blocks: where a card that curls up departs from what has been fitted to the rest.
+    What the scatter of the blocks adds to the length of their mean is taken off. Sides with little weight, as the sky
+    has, do not count, unless all have little.
+    """
+    if not field.weights.any():
+        return float("nan")
+    sides = [line == end(line) for line in field.points_lr.T for end in (np.min, np.max)]
+    known = [side for side in sides if field.weights[side].sum() >= max(_KNOWN_WEIGHT, _KNOWN_SHARE * side.sum())]
+    if not known:
+        known = [max(sides, key=lambda side: float(field.weights[side].sum()))]
+    return max(_length_of_mean(field.shifts_hr_px[side], field.weights[side]) for side in known)
+
+
+def _length_of_mean(shifts: Array, weights: Array) -> float:
+    """Length of the weighted mean of (N, 2) shifts without what their scatter adds; all of it where it is one shift."""
+    share = weights / max(weights.sum(), 1e-30)
+    mean, of_one = share @ shifts, float(share @ share)
+    scatter = float(np.sum(share @ (shifts - mean) ** 2))
+    added = scatter * of_one / (1 - of_one) if of_one < _ALONE else 0.0
+    return float(np.sqrt(max(float(mean @ mean) - added, 0.0)))
 
 
 def typical_zncc(field: ResidualField) -> float:

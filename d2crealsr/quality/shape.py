@@ -51,6 +51,11 @@ class Shape(NamedTuple):
     hr_px: float
     worst_hr_px: float
 
+    @property
+    def pattern_hr_px(self) -> float:
+        """Root mean square length of the pattern over the crop, 0 where there is none."""
+        return 0.0 if self.name in (None, "random") else self.hr_px
+
 
 class _Fit(NamedTuple):
     """A model's field over the crop, (M, 2) flattened, its weighted sum of squares left, and its number of terms.

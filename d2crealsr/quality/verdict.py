@@ -63,6 +63,7 @@ RULES = (
     Rule("residual_too_large", "residual_p50_hr_px", "above", "max_residual_p50"),
     Rule("residual_too_large", "residual_p95_hr_px", "above", "max_residual_p95"),
     Rule("residual_too_large", "residual_local_hr_px", "above", "max_residual_local"),
+    Rule("residual_too_large", "residual_side_hr_px", "above", "max_residual_side"),
     Rule("residual_too_large", "residual_worst_hr_px", "above", "max_residual_worst"),
     Rule("hr_not_sharper", "sharpness_ratio", "below", "min_sharpness", 2.0),
 )

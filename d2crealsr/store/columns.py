@@ -126,7 +126,11 @@ MANIFEST: tuple[Column, ...] = (
     _size("reprojection_rmse_lr_px", "inliers' root mean square reprojection error; blind to a constant bias", "LR px"),
     _size("residual_p50_hr_px", "median length of the block-wise residual shifts", "HR px"),
     _size("residual_p95_hr_px", "95th percentile of their length", "HR px"),
-    _size("sigma_hr_px", "predicted standard deviation of the position over the crop", "HR px"),
+    _size(
+        "sigma_hr_px",
+        "predicted standard error of the position over the crop: what the fit does not know and is seen to leave",
+        "HR px",
+    ),
     Column(
         name="zncc",
         kind="float",
@@ -194,6 +198,11 @@ MANIFEST: tuple[Column, ...] = (
     ),
     _added("residual_shape_hr_px", "root mean square length of what that shape describes, over the crop", "HR px"),
     _added("residual_local_hr_px", "largest mean displacement of a ninth of the crop, at least 3×3 blocks", "HR px"),
+    _added(
+        "residual_side_hr_px",
+        "largest mean displacement of the outermost blocks along a side of the crop, without what scatter adds to it",
+        "HR px",
+    ),
     _added("residual_worst_hr_px", "largest length of what that shape describes over the crop; 0 for random", "HR px"),
     _text("message", "one line for a person, where a scene has reasons", fixed=False),
     _text("hr_profile", "colour profile that the HR capture was converted from; empty: it was sRGB", fixed=False),

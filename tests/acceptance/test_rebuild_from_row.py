@@ -35,7 +35,7 @@ def raw(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 _SETTINGS = {
     "default": AlignSettings(),
-    "plain": AlignSettings(refine="homography", brightness=False, max_residual_p50=9, max_residual_p95=9),
+    "plain": AlignSettings(refine="homography", brightness=False, qa_profile="off"),
     "colours": AlignSettings(correct_ca=True),
 }
 

@@ -134,7 +134,7 @@ ROW = {
     **{"anisotropy": 1.003, "perspective_ratio": 1.002, "scale_ratio": 1.01, "crop_side_lr_px": 144.0},
     **{"textured_fraction": 1.0, "zncc_block_p50": 0.98, "clipped_fraction": 0.01, "off_centre_hr_px": 0.0},
     **{"content_differs_fraction": 0.001, "sigma_hr_px": 0.02, "residual_p50_hr_px": 0.1, "residual_p95_hr_px": 0.3},
-    **{"residual_local_hr_px": 0.2, "residual_worst_hr_px": 0.0, "sharpness_ratio": 2.5},
+    **{"residual_local_hr_px": 0.2, "residual_side_hr_px": 0.1, "residual_worst_hr_px": 0.0, "sharpness_ratio": 2.5},
     "message": "",
 }
 

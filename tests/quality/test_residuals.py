@@ -119,6 +119,44 @@ def test_without_a_block_that_says_anything_there_is_no_worst_neighbourhood() ->
     assert np.isnan(residuals.worst_neighbourhood(field_of(np.zeros((5, 6, 2)), np.zeros((5, 6)))))
 
 
+def test_the_worst_side_is_the_mean_of_its_outermost_blocks() -> None:
+    shifts, weights = np.zeros((5, 6, 2)), np.ones((5, 6))
+    shifts[:, 5] = (-0.6, 0.8)
+    shifts[2, 2] = (100.0, 0.0)
+    assert residuals.worst_side(field_of(shifts, weights)) == pytest.approx(1.0)
+    shifts[3, 5], weights[3, 5] = (100.0, 0.0), 0.0
+    assert residuals.worst_side(field_of(shifts, weights)) == pytest.approx(1.0)
+
+
+def test_what_scatter_adds_to_a_side_is_taken_off() -> None:
+    """With deviation 1 in x and y, the mean of 5 or 6 blocks has a length of about .6; a third is what they share."""
+    rng = np.random.default_rng(3)
+    squares = []
+    for _ in range(500):
+        shifts = rng.normal(0, 1, (5, 6, 2))
+        field = field_of(shifts, np.ones((5, 6)))
+        left = field.points_lr[:, 0] == field.points_lr[:, 0].min()
+        one_side = dataclasses.replace(field, weights=np.where(left, 1.0, 0.0))
+        squares.append((np.sum(shifts[:, 0].mean(axis=0) ** 2), residuals.worst_side(one_side) ** 2))
+    with_scatter, without = np.mean(squares, axis=0)
+    assert with_scatter == pytest.approx(2 / 5, rel=0.15)
+    assert without < 0.5 * with_scatter  # not 0: a length below nothing counts as nothing
+
+
+def test_a_side_of_little_weight_is_not_called_the_worst() -> None:
+    shifts, weights = np.full((5, 6, 2), (0.3, 0.4)), np.ones((5, 6))
+    shifts[0], weights[0] = (50.0, 0.0), 0.05  # the corners' blocks are the neighbours' ends too
+    shifts[0, ::5] = (0.3, 0.4)
+    assert residuals.worst_side(field_of(shifts, weights)) == pytest.approx(0.5)
+    # Unless nothing is known any better.
+    weights[1:] = 0.01
+    assert residuals.worst_side(field_of(shifts, weights)) > 20
+
+
+def test_without_a_block_that_says_anything_no_side_is_the_worst() -> None:
+    assert np.isnan(residuals.worst_side(field_of(np.zeros((5, 6, 2)), np.zeros((5, 6)))))
+
+
 def test_another_scene_does_not_correlate() -> None:
     hr, other = published(texture(0)), published(texture(1))
     crop = lr_crop(lr_seeing(other, geometry.inverse(geometry.scaling(SCALE))))
