@@ -9,10 +9,11 @@ import pytest
 
 from d2crealsr.align import align_pair
 from d2crealsr.build import build
+from d2crealsr.imaging import photometry
 from d2crealsr.imaging.geometry import CaptureMapping
 from d2crealsr.quality.mapping_error import mapping_error
 from d2crealsr.quality.validate import AGREEMENT_HR_PX, validate
-from d2crealsr.simulate import SimulateSettings, default_recipes, shoot, simulate, wheel_library
+from d2crealsr.simulate import Scene, SimulateSettings, default_recipes, shoot, simulate, wheel_library
 from d2crealsr.store.pairs import read_alignment, read_manifest
 from d2crealsr.types import Alignment, Crop, Size
 
@@ -78,3 +79,36 @@ def test_a_card_off_the_middle_of_a_distorting_wide_lens(given: bool) -> None:
     published = CaptureMapping(H_hr_to_lr=pair.H_hr_to_lr, k1_hr=pair.k1_hr, k1_lr=pair.k1_lr, **sizes)
     true = CaptureMapping(H_hr_to_lr=scene.truth.H_hr_to_lr, k1_lr=session.lr.k1, **sizes)
     assert mapping_error(published, true, pair.crop, 8).mean < (0.04 if given else 0.08)
+
+
+@pytest.mark.slow
+def test_the_error_bar_holds_the_bow_that_the_fit_cannot_follow() -> None:
+    plain, bowed = (half_scene(*nuisances) for nuisances in ((), ("bowed-card",)))
+    before, after = (align_pair(scene.hr, scene.lr) for scene in (plain, bowed))
+    assert isinstance(before, Alignment)
+    assert isinstance(after, Alignment)
+    assert before.residual_shape == "random"
+    assert after.residual_shape == "bent"
+    sure, unsure = (pair.statistics["sigma_hr_px"] for pair in (before, after))
+    assert unsure**2 - sure**2 == pytest.approx(after.statistics["residual_shape_hr_px"] ** 2, rel=0.1)
+    assert unsure > 3 * sure
+
+
+@pytest.mark.slow
+def test_the_error_bar_holds_fringes_that_are_not_corrected() -> None:
+    """Luma, by which the captures are aligned, is red's and blue's too, and its centre of gravity is not green's."""
+    scene = half_scene("chromatic-aberration")
+    lens = scene.truth.session.hr
+    left, corrected = (align_pair(scene.hr, scene.lr, correct_ca=ca) for ca in (False, True))
+    assert isinstance(left, Alignment)
+    assert isinstance(corrected, Alignment)
+    from_centre = left.scale * np.hypot(left.crop.width, left.crop.height) / np.sqrt(12)
+    expected = (photometry.LUMA[0] * lens.ca_r + photometry.LUMA[2] * lens.ca_b) * from_centre
+    sure, unsure = (pair.statistics["sigma_hr_px"] for pair in (corrected, left))
+    assert np.sqrt(unsure**2 - sure**2) == pytest.approx(abs(expected), rel=0.3)
+    assert unsure > 2 * sure
+
+
+def half_scene(*nuisances: str) -> Scene:
+    """A card of leaves, half size."""
+    return shoot(default_recipes(1, 0, wheel_library())[0], SimulateSettings(size="half", nuisances=nuisances))
