@@ -5,9 +5,9 @@
     python benchmarks/qa.py --rejudge benchmarks/results/qa-scenes.csv
 
 Bad: wrong scene, or worst point over the crop > 1 HR px, or > 2 % of the crop whose content differs. Good: not bad and
-mean error < .3 HR px. true/predicted: of the good pairs accepted, rms true error over rms predicted standard error,
-which knows noise and what the model fits, and not what the model leaves out. Every scene is aligned once; --rejudge
-applies today's rules and thresholds to the statistics of an earlier run, in no time.
+mean error < .3 HR px. true/predicted: of the good pairs accepted, rms true error over rms predicted standard error.
+Every scene is aligned once; --rejudge applies today's rules and thresholds to the statistics of an earlier run, in no
+time.
 """
 
 from __future__ import annotations
