@@ -114,7 +114,7 @@ REASONS = {
     ),
     "residual_too_large": Fix(
         "The displacement left between HR and LR is too large.",
-        "See the shape of its residual field; a bent or moved card needs a reshoot.",
+        "See the shape of its residual field; a card that is bent, moved or curls up at a side needs a reshoot.",
     ),
     "hr_not_sharper": Fix(
         "HR holds no more detail than LR: there is nothing to learn from the pair.",
