@@ -43,9 +43,10 @@ if TYPE_CHECKING:
 
     Kind: TypeAlias = Callable[[Array, Array, np.random.Generator], Array]
 
+SIZES_HR_PX = (0.7, 1.1, 1.3, 1.6, 2.0, 3.0)
+
 LOCAL = ("max_residual_local", "max_residual_side", "max_residual_worst")
 """Rules that look for errors in one place of the crop."""
-SIZES_HR_PX = (0.7, 1.1, 1.3, 1.6, 2.0, 3.0)
 
 _BUMP_SHARE = 0.1
 _CURL_FROM = 0.5

@@ -13,7 +13,6 @@ import io
 import os
 import re
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from d2crealsr.simulate import SimulateSettings, simulate
 from d2crealsr.split import split
 
 DOCS = Path(__file__).parents[1] / "docs"
+EXAMPLE = DOCS / "example-pairs"
 PAGE = DOCS / "alignment-errors-in-pandas.md"
 BLOCK = re.compile(r"^```python\n(?P<code>.*?)^```$(?:\n\n^```text\n(?P<output>.*?)^```$)?", re.MULTILINE | re.DOTALL)
 TABLES = ("dataset.json", "manifest.csv", "alignment.csv", "residuals.csv")
@@ -76,10 +76,9 @@ def main() -> None:
         captures(raw)
         build(raw, pairs)
         split(pairs, test=2)
-        example = DOCS / "example-pairs"
         for name in TABLES:
-            shutil.copy(pairs / name, example / name)
-        shutil.copytree(example, Path(work) / "example-pairs")
+            shutil.copy(pairs / name, EXAMPLE / name)
+        shutil.copytree(EXAMPLE, Path(work) / EXAMPLE.name)
         page = PAGE.read_text(encoding="utf-8")
         outputs = printed([found["code"] for found in BLOCK.finditer(page)], Path(work))
         PAGE.write_text(with_outputs(page, outputs), encoding="utf-8")
@@ -87,4 +86,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -43,12 +43,12 @@ _USELESS_HR_PX = 1.0
 _NEIGHBOURHOOD = 1 / 3
 _LEAST_NEIGHBOURS = 3
 """A neighbourhood is this share of the crop's sides, and at least so many blocks a side."""
+_KNOWN_WEIGHT = 1.0
+"""Weight of a neighbourhood or side whose mean shift is known well enough to be called the worst."""
 _KNOWN_SHARE = 0.25
 """Likewise a side's weight over that of as many blocks that are known exactly."""
 _ALONE = 1 - 1e-6
 """Sum of squared shares, one over the number of blocks that count, from which on there is but one."""
-_KNOWN_WEIGHT = 1.0
-"""Weight of a neighbourhood or side whose mean shift is known well enough to be called the worst."""
 
 
 class _Blocks(NamedTuple):
@@ -172,22 +172,28 @@ def worst_neighbourhood(field: ResidualField) -> float:
 def worst_side(field: ResidualField) -> float:
     """Largest length of the mean shift along a side of the crop in HR px, blocks counted by weight; nan without any.
 
-    A side is its outermost line of blocks: where a card that curls up departs from what has been fitted to the rest.
-    What the scatter of the blocks adds to the length of their mean is taken off. Sides with little weight, as the sky
-    has, do not count, unless all have little.
+    A side is the outermost line of blocks with enough weight (sky has little): where a card that curls up departs from
+    what has been fitted to the rest. What the scatter of its blocks adds to the length of their mean is taken off.
+    Where no line has enough, the one with most stands for all.
     """
     if not field.weights.any():
         return float("nan")
-    sides = [line == end(line) for line in field.points_lr.T for end in (np.min, np.max)]
-    known = [side for side in sides if field.weights[side].sum() >= max(_KNOWN_WEIGHT, _KNOWN_SHARE * side.sum())]
-    if not known:
-        known = [max(sides, key=lambda side: float(field.weights[side].sum()))]
-    return max(_length_of_mean(field.shifts_hr_px[side], field.weights[side]) for side in known)
+    lines = [[along == place for place in np.unique(along)] for along in field.points_lr.T]
+    inwards = [*lines, *(list(reversed(each)) for each in lines)]
+    outermost = [next((line for line in each if _says_enough(field.weights[line])), None) for each in inwards]
+    sides = [line for line in outermost if line is not None]
+    if not sides:
+        sides = [max((line for each in lines for line in each), key=lambda line: float(field.weights[line].sum()))]
+    return max(_length_of_mean(field.shifts_hr_px[side], field.weights[side]) for side in sides)
+
+
+def _says_enough(weights: Array) -> bool:
+    return float(weights.sum()) >= max(_KNOWN_WEIGHT, _KNOWN_SHARE * len(weights))
 
 
 def _length_of_mean(shifts: Array, weights: Array) -> float:
     """Length of the weighted mean of (N, 2) shifts without what their scatter adds; all of it where it is one shift."""
-    share = weights / max(weights.sum(), 1e-30)
+    share = weights / weights.sum()
     mean, of_one = share @ shifts, float(share @ share)
     scatter = float(np.sum(share @ (shifts - mean) ** 2))
     added = scatter * of_one / (1 - of_one) if of_one < _ALONE else 0.0

@@ -200,7 +200,7 @@ MANIFEST: tuple[Column, ...] = (
     _added("residual_local_hr_px", "largest mean displacement of a ninth of the crop, at least 3×3 blocks", "HR px"),
     _added(
         "residual_side_hr_px",
-        "largest mean displacement of the outermost blocks along a side of the crop, without what scatter adds to it",
+        "largest mean displacement along a side of the crop (the outermost blocks with texture), less scatter's share",
         "HR px",
     ),
     _added("residual_worst_hr_px", "largest length of what that shape describes over the crop; 0 for random", "HR px"),

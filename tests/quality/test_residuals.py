@@ -129,7 +129,7 @@ def test_the_worst_side_is_the_mean_of_its_outermost_blocks() -> None:
 
 
 def test_what_scatter_adds_to_a_side_is_taken_off() -> None:
-    """With deviation 1 in x and y, the mean of 5 or 6 blocks has a length of about .6; a third is what they share."""
+    """Of blocks that share no shift, with deviation 1 in x and in y, a mean of five has a squared length of 2/5."""
     rng = np.random.default_rng(3)
     squares = []
     for _ in range(500):
@@ -145,12 +145,19 @@ def test_what_scatter_adds_to_a_side_is_taken_off() -> None:
 
 def test_a_side_of_little_weight_is_not_called_the_worst() -> None:
     shifts, weights = np.full((5, 6, 2), (0.3, 0.4)), np.ones((5, 6))
-    shifts[0], weights[0] = (50.0, 0.0), 0.05  # the corners' blocks are the neighbours' ends too
-    shifts[0, ::5] = (0.3, 0.4)
+    shifts[0], weights[0] = (50.0, 0.0), 0.05
+    shifts[0, ::5] = (0.3, 0.4)  # corners belong to two sides
     assert residuals.worst_side(field_of(shifts, weights)) == pytest.approx(0.5)
     # Unless nothing is known any better.
     weights[1:] = 0.01
     assert residuals.worst_side(field_of(shifts, weights)) > 20
+
+
+def test_where_the_border_is_blank_the_next_line_inwards_is_the_side() -> None:
+    shifts, weights = np.zeros((5, 6, 2)), np.zeros((5, 6))
+    weights[1:4, 1:5] = 1.0
+    shifts[1:4, 4] = (0.0, 0.7)
+    assert residuals.worst_side(field_of(shifts, weights)) == pytest.approx(0.7)
 
 
 def test_without_a_block_that_says_anything_no_side_is_the_worst() -> None:
