@@ -13,7 +13,7 @@ import click
 
 from d2crealsr.errors import D2CRealSRError
 from d2crealsr.interrupts import Terminated, signals_as_exceptions
-from d2crealsr.options import SettingsCommand
+from d2crealsr.options import SettingsCommand, is_given
 
 __all__ = ["main"]
 
@@ -112,6 +112,7 @@ def main(ctx: click.Context) -> None:
 )
 @click.option("--force", is_flag=True, help="Do every scene again.")
 @click.option("--prune", is_flag=True, help="Remove scenes from PAIRS that RAW no longer has.")
+@click.option("--allow-loss", is_flag=True, help="Let pairs go that other settings no longer accept, however many.")
 @click.option(
     "--accept",
     type=_PATH,
@@ -136,6 +137,7 @@ def align(
     scheduler: str | None,
     force: bool,
     prune: bool,
+    allow_loss: bool,
     accept: Path | None,
     max_megapixels: int,
     licence: str | None,
@@ -147,6 +149,8 @@ def align(
 
     RAW is a folder with hr/NAME.* and lr/NAME.*, or NAME_HR.* and NAME_LR8.*, or 001H.* and 001L.*, or a CSV with the
     columns scene,hr,lr,group. A second run does only what is missing or whose captures, settings or version changed.
+    An option that is left out then keeps the value that PAIRS was made with, and what another value changes is said
+    first. Pairs that other settings would no longer accept stay, unless they are few or --allow-loss is given.
 
     \b
     d2crealsr align captures/ --out pairs/ --jobs 0
@@ -155,18 +159,19 @@ def align(
     """
     from d2crealsr import console
     from d2crealsr.build import build
-    from d2crealsr.settings import AlignSettings
 
+    given = {name: value for name, value in settings.items() if is_given(name)}
     with console.build_progress(debug=debug) as listener:
         result = build(
             raw,
             out,
-            settings=AlignSettings(**settings),
+            settings=given,
             jobs=jobs,
             backend=backend,
             scheduler=scheduler,
             force=force,
             prune=prune,
+            allow_loss=allow_loss,
             accept=accept,
             licence=licence,
             citation=citation,

@@ -53,6 +53,8 @@ def scene_line(event: SceneDone) -> str:
         text += f" {event.reasons}"
     if not math.isnan(event.residual_hr_px):
         text += f"  residual {event.residual_hr_px:.2f} HR px"
+    if event.kept:
+        return f"{text}  kept as it was  ({event.kept})"
     text += "  unchanged" if event.unchanged else "  judged again" if event.judged else f"  {event.seconds:.1f} s"
     return f"{text}  ({event.message})" if event.message and not event.unchanged else text
 
@@ -65,8 +67,12 @@ def build_progress(*, debug: bool = False) -> Iterator[Callable[[Event], None]]:
         def listen(event: Event) -> None:
             if isinstance(event, RunStarted):
                 shown.start(event.total)
+                if event.changes:
+                    shown.say(event.changes)
                 return
-            shown.advance(scene_line(event), noteworthy=event.status != "accepted" and not event.unchanged)
+            shown.advance(
+                scene_line(event), noteworthy=bool(event.kept) or (event.status != "accepted" and not event.unchanged)
+            )
             if debug and event.traceback:
                 shown.say(event.traceback)
 

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
-__all__ = ["SettingsCommand"]
+__all__ = ["SettingsCommand", "is_given"]
 
 
 class SettingsCommand(click.Command):
@@ -38,6 +38,11 @@ class SettingsCommand(click.Command):
             self._generated = [_option(field, hints[field.name], self._names.get(field.name)) for field in fields]
         own = super().get_params(ctx)
         return [*own[:-1], *self._generated, own[-1]]
+
+
+def is_given(name: str) -> bool:
+    """Whether the running command was given this parameter; otherwise its value is the default."""
+    return click.get_current_context().get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
 
 
 def _option(field: dataclasses.Field[Any], hint: Any, name: str | None) -> click.Option:

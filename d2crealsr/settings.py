@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
@@ -20,6 +21,7 @@ __all__ = [
     "check_ranges",
     "crop_request",
     "setting",
+    "settings_from",
 ]
 
 CropRequest: TypeAlias = str
@@ -123,6 +125,29 @@ class AlignSettings:
             raise SettingsError(
                 "undistort: SIFT alone cannot take a lens into account; use --refine homography or radial"
             )
+
+
+def settings_from(values: Mapping[str, Any], where: str) -> AlignSettings:
+    """Settings that a description holds by name: what it lacks has its default, unknown names are passed over.
+
+    Raises
+    ------
+    SettingsError
+        For a value of another type or out of its range, with ``where`` it stands.
+    """
+    hints = get_type_hints(AlignSettings)
+    known = {name: value for name, value in values.items() if name in hints}
+    for name, value in known.items():
+        kind = hints[name] if isinstance(hints[name], type) else str
+        fits = isinstance(value, (int, float) if kind is float else kind) and isinstance(value, bool) == (kind is bool)
+        if not fits:
+            raise SettingsError(
+                f"{where}: setting {name} is {value!r:.80}, expected a {kind.__name__}; restore the file, or correct it"
+            )
+    try:
+        return AlignSettings(**{name: float(v) if hints[name] is float else v for name, v in known.items()})
+    except SettingsError as error:
+        raise SettingsError(f"{where}: {error}") from error
 
 
 def check_tone(tone: str) -> None:

@@ -6,6 +6,7 @@ flag is applied here and the result is RGB of 8 or 16 bits. Pillow reads headers
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -56,10 +57,12 @@ _FEW_COLOURS = ("P", "1")
 
 
 class CaptureImage(NamedTuple):
-    """A capture's pixels in sRGB, and the name of the colour profile they were converted from, empty where none was."""
+    """A capture's pixels in sRGB, the name of the colour profile they were converted from (empty where none was), and
+    the SHA-256 of the very bytes that were decoded: the file may be another one by now."""
 
     pixels: Image
     converted_from: str
+    sha256: str
 
 
 def read_image(path: Path) -> Image:
@@ -110,7 +113,7 @@ def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> 
     pixels = _as_rgb(_decoded(data, header, name), name)
     if foreign:
         pixels = to_srgb(pixels, header.profile, name)
-    return CaptureImage(_oriented(pixels, header.orientation), foreign)
+    return CaptureImage(_oriented(pixels, header.orientation), foreign, hashlib.sha256(data).hexdigest())
 
 
 def read_image_and_alpha(path: Path, *, convert: bool = False) -> tuple[Image, NDArray[Any] | None]:

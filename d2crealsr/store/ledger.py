@@ -4,15 +4,18 @@ run can be picked up from."""
 from __future__ import annotations
 
 import collections
+import contextlib
+import json
 import time
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.store.columns import MANIFEST, TABLES
+from d2crealsr.store.files import write_text
 from d2crealsr.store.pairs import read_manifest, write_pairs_table
 from d2crealsr.store.tables import frame_of, read_table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -25,6 +28,9 @@ _DETAILS = ("residuals.csv", "alignment.csv", "timings.csv")
 _SECONDS_BETWEEN_SAVES = 2.0
 _LARGEST_SHARE = 0.05
 """Share of the run that saving may take: large tables are saved less often."""
+
+_HELD = ".held.json"
+"""Results by scene that would remove a standing pair, kept until somebody consents to them or they are out of date."""
 
 _OWN = {column.name for column in MANIFEST} - {"split", "left_out_of"}
 """Columns of the manifest that `align` writes; the two that it does not are `split`'s."""
@@ -42,12 +48,17 @@ class Ledger:
         self._manifest: dict[str, dict[str, Any]] = {}
         self._details: dict[str, dict[str, Sequence[Mapping[str, Any]]]] = {name: {} for name in _DETAILS}
         self._known: set[str] = set()
+        self.held: dict[str, dict[str, Any]] = {}
         self._next_save = 0.0
 
     @classmethod
     def load(cls, pairs: Path) -> Ledger:
         """What an earlier run left; empty where there was none. Raises TableError when a table is damaged."""
         ledger = cls(pairs)
+        with contextlib.suppress(OSError, ValueError, RecursionError):  # a damaged one: the scenes are done once more
+            held = json.loads((pairs / _HELD).read_text(encoding="utf-8"))
+            entries = held.items() if isinstance(held, dict) else ()
+            ledger.held = {scene: entry for scene, entry in entries if isinstance(entry, dict)}
         if not (pairs / "manifest.csv").exists():
             return ledger
         ledger._manifest = {row["scene"]: row for row in _records(read_manifest(pairs))}
@@ -66,9 +77,18 @@ class Ledger:
         """Scenes that have a row."""
         return set(self._manifest)
 
+    @property
+    def accepted(self) -> dict[str, Mapping[str, Any]]:
+        """Rows of the scenes that are accepted, as they are now."""
+        return {scene: dict(row) for scene, row in self._manifest.items() if row["status"] == "accepted"}
+
     def row(self, scene: str) -> Mapping[str, Any] | None:
-        """The scene's manifest row, if its rows in the other tables can be relied on as well."""
-        return self._manifest[scene] if scene in self._known else None
+        """The scene's manifest row; None where it has none."""
+        return self._manifest.get(scene)
+
+    def is_whole(self, scene: str) -> bool:
+        """Whether the scene's rows in the other tables can be relied on as well."""
+        return scene in self._known
 
     def scales(self, scenes: Sequence[str]) -> set[int]:
         """Scales that these scenes' rows were made with."""
@@ -88,8 +108,18 @@ class Ledger:
         for name in _DETAILS:
             self._details[name][scene] = details.get(name.removesuffix(".csv"), [])
 
+    def hold(self, scene: str, **parts: Any) -> None:
+        """Keep a result beside the tables, which stay as they are: ``row``, ``stages``, … as plain values."""
+        self.held[scene] = parts
+
+    def release(self, scenes: Iterable[str]) -> None:
+        """Forget what is held of these scenes."""
+        for scene in scenes:
+            self.held.pop(scene, None)
+
     def drop(self, scene: str) -> None:
         """Forget a scene."""
+        self.release([scene])
         del self._manifest[scene]
         for rows in self._details.values():
             rows.pop(scene, None)
@@ -106,8 +136,16 @@ class Ledger:
             rows = [row for scene in self._manifest for row in self._details[name].get(scene, [])]
             write_pairs_table(self._pairs, name, frame_of(rows, TABLES[name]))
         write_pairs_table(self._pairs, "manifest.csv", frame_of(self._manifest.values(), MANIFEST))
+        self._save_held()
         took = time.monotonic() - start
         self._next_save = time.monotonic() + max(_SECONDS_BETWEEN_SAVES, took / _LARGEST_SHARE)
+
+    def _save_held(self) -> None:
+        path = self._pairs / _HELD
+        if self.held:
+            write_text(path, json.dumps(self.held, default=lambda number: number.item()) + "\n")
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -130,7 +130,8 @@ def test_only_scenes_whose_decision_changed_are_done_again(
     everyone = decide(**{f"s0{number}": "accept" for number in range(1, 8)})
     assert done_by(mixed, out, align=judging, accept=everyone) == set(REJECTED)
     assert done_by(mixed, out, align=judging, accept=everyone) == set()
-    assert done_by(mixed, out, align=judging, accept=decide(s06="accept")) == {"05"}
+    assert done_by(mixed, out, align=judging, accept=decide(s06="accept")) == set()
+    assert done_by(mixed, out, align=judging, accept=decide(s05="reject")) == {"05"}
     assert not (out / "hr" / "05.png").exists()
     assert manifest(out).loc["05", ["status", "accepted_by", "hr_sha256"]].tolist() == ["rejected", "", ""]
     assert done_by(mixed, out, align=judging, accept=decide(s06="reject")) == {"06"}
