@@ -250,6 +250,7 @@ def prepare(work: Path, scenes: int, wanted: list[str]) -> list[Case]:
     high = ("max_sigma", *(f"max_residual_{name}" for name in residual))
     lenient = AlignSettings(**dict.fromkeys(high, 99.0), crop="40x40")
     options = [part for name in high for part in (f"--{name.replace('_', '-')}", "99.0")] + ["--crop", "40x40"]
+    options += ["--interpolation", "cubic", "--iters", "3", "--qa-profile", "default"]  # whatever the folder has
     build(raw, pairs, settings=lenient)
     build(raw, other, settings=dataclasses.replace(lenient, interpolation="lanczos4", iters=2))
     judged = work / "judged"

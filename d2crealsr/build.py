@@ -24,6 +24,7 @@ from d2crealsr.events import (
     kept_note,
     recaptured_note,
     result_of,
+    scale_note,
     scene_done,
 )
 from d2crealsr.freshness import Aligner, SceneResult, SceneTask, recipe_of
@@ -268,7 +269,7 @@ def _run(
             ledger.save()
         raise
     ledger.save()
-    return events, [note for note in (gone, recaptured_note(recaptured), kept_note(events)) if note]
+    return events, [note for note in (gone, recaptured_note(recaptured), kept_note(events), scale_note(events)) if note]
 
 
 def _parts(result: SceneResult) -> dict[str, Any]:

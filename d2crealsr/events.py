@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import re
 import statistics
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ __all__ = [
     "kept_note",
     "recaptured_note",
     "result_of",
+    "scale_note",
     "scene_done",
 ]
 
@@ -171,3 +173,12 @@ def kept_note(events: Sequence[SceneDone]) -> str:
         return ""
     named = "; ".join(f"{scene} ({why})" for scene, why in left[:3]) + ("; …" if len(left) > 3 else "")
     return f"{len(left)} standing pairs were left as they are, as their captures could not be used: {named}"
+
+
+def scale_note(events: Sequence[SceneDone]) -> str:
+    """A note where most scenes look of one other scale than was asked for."""
+    said = [match[1] for event in events if (match := re.search(r"use --scale (\d+)", event.message))]
+    scale, count = max(collections.Counter(said).items(), key=lambda item: item[1], default=("", 0))
+    return (
+        f"{count} of {len(events)} scenes look of another scale; use --scale {scale}" if 2 * count > len(events) else ""
+    )

@@ -147,7 +147,7 @@ def is_published(task: SceneTask) -> bool:
     return task.known is not None and task.known["status"] == "accepted" and all(file.is_file() for file in files)
 
 
-def same_captures(task: SceneTask, sources: Row) -> bool:
+def same_captures(task: SceneTask, sources: Mapping[str, Any]) -> bool:
     """Whether the captures are, byte by byte, those that the known row was made from."""
     names = ("hr_source_sha256", "lr_source_sha256")
     return task.known is not None and all(sources[name] == task.known[name] != "" for name in names)
@@ -180,7 +180,7 @@ def withdrawn(task: SceneTask) -> bool:
     return task.decision == "reject" and task.known is not None and task.known["accepted_by"] == "reviewer"
 
 
-def overrules(task: SceneTask, sources: Row) -> bool:
+def overrules(task: SceneTask, sources: Mapping[str, Any]) -> bool:
     """Whether a reviewer accepts the scene should QA reject it: now, or earlier and for these captures."""
     if task.decision is not None:
         return task.decision == "accept"

@@ -20,6 +20,7 @@ __all__ = [
     "RefineModel",
     "check_ranges",
     "crop_request",
+    "scale_advice",
     "setting",
     "settings_from",
 ]
@@ -136,18 +137,24 @@ def settings_from(values: Mapping[str, Any], where: str) -> AlignSettings:
         For a value of another type or out of its range, with ``where`` it stands.
     """
     hints = get_type_hints(AlignSettings)
-    known = {name: value for name, value in values.items() if name in hints}
-    for name, value in known.items():
+    known: dict[str, Any] = {name: value for name, value in values.items() if name in hints}
+    for name, value in list(known.items()):
         kind = hints[name] if isinstance(hints[name], type) else str
         fits = isinstance(value, (int, float) if kind is float else kind) and isinstance(value, bool) == (kind is bool)
         if not fits:
             raise SettingsError(
                 f"{where}: setting {name} is {value!r:.80}, expected a {kind.__name__}; restore the file, or correct it"
             )
+        known[name] = kind(value)
     try:
-        return AlignSettings(**{name: float(v) if hints[name] is float else v for name, v in known.items()})
+        return AlignSettings(**known)
     except SettingsError as error:
         raise SettingsError(f"{where}: {error}") from error
+
+
+def scale_advice(effective: float) -> str:
+    """What to do with captures that show another scale than asked for; ``effective`` in HR px per LR px."""
+    return f"the captures look x{effective:.1f}; use --scale {min(max(round(effective), 1), 16)}"
 
 
 def check_tone(tone: str) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from d2crealsr.imaging.crop import MIN_SIDE
-from d2crealsr.settings import STRICT_SHARE
+from d2crealsr.settings import STRICT_SHARE, scale_advice
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,11 @@ class Rule(NamedTuple):
 
     def words(self, value: float, settings: AlignSettings) -> str:
         """The broken rule for a person: statistic, value and threshold."""
-        return f"{self.statistic} {value:.4g} {self.bad_when} {self.limit(settings):g}"
+        text = f"{self.statistic} {value:.4g} {self.bad_when} {self.limit(settings):g}"
+        effective = value * settings.scale
+        if self.statistic != "scale_ratio" or not isfinite(effective) or round(effective) == settings.scale:
+            return text
+        return f"{text} ({scale_advice(effective)})"
 
 
 RULES = (

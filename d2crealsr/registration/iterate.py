@@ -17,6 +17,7 @@ from d2crealsr import opencv
 from d2crealsr.imaging import degrade, geometry, photometry
 from d2crealsr.opencv import Keypoints
 from d2crealsr.registration import features
+from d2crealsr.settings import scale_advice
 from d2crealsr.types import AlignmentFailure, Crop, Size, Stage
 
 if TYPE_CHECKING:
@@ -108,7 +109,8 @@ def register(
     Returns
     -------
     Registration or AlignmentFailure
-        ``low_texture`` when an image has next to no keypoints, ``too_few_matches`` when they agree on nothing.
+        ``low_texture`` when an image has next to no keypoints, ``too_few_matches`` when they agree on nothing,
+        ``scale_mismatch`` when they agree on a scale far from the nominal one.
     """
     rough = _rough(hr, lr, scale, tone)
     if isinstance(rough, AlignmentFailure):
@@ -133,7 +135,7 @@ def _rough(hr: LinearReduced, lr: Image, scale: int, tone: str) -> tuple[Matrix,
         return found
     somewhere = _found_in(hr, lr, whole, scale, tone)
     if isinstance(somewhere, AlignmentFailure):
-        return found
+        return _clearest(found, somewhere)
     place = geometry.project(somewhere[0], geometry.frame_centre(hr.full_size))
     return _found_in(hr, lr, _window(place, hr.full_size, lr_size, scale), scale, tone)
 
@@ -144,7 +146,15 @@ def _found_in(
     """Look for HR in a part of LR, in more and more of its pixels."""
     few, many = _ROUGH_PIXELS
     found = _locate(hr, lr, part, scale, tone, few)
-    return _locate(hr, lr, part, scale, tone, many) if isinstance(found, AlignmentFailure) else found
+    if not isinstance(found, AlignmentFailure):
+        return found
+    again = _locate(hr, lr, part, scale, tone, many)
+    return _clearest(again, found) if isinstance(again, AlignmentFailure) else again
+
+
+def _clearest(failure: AlignmentFailure, other: AlignmentFailure) -> AlignmentFailure:
+    """The failure to tell of two: another scale explains why nothing else is found."""
+    return other if other.reason == "scale_mismatch" else failure
 
 
 def _locate(
@@ -164,11 +174,14 @@ def _locate(
     fit = _fit(
         keypoints, view, features.match_anywhere(keypoints, view.keypoints), H_hr_to_small, _ROUGH_THRESHOLD_LR_PX
     )
+    if advice := _other_scale(fit, hr.full_size, scale):
+        return AlignmentFailure(reason="scale_mismatch", message=advice, statistics=dict(fit.counts))
     if fit.H_hr_to_lr is None or not _is_plausible(fit.H_hr_to_lr, hr.full_size, scale):
-        message = (
-            f"{fit.counts['n_inliers']} of {fit.counts['n_matches']} matches agree on a plausible position, "
-            f"at least {MIN_INLIERS} needed; check that both captures show one card"
+        what = f"{fit.counts['n_inliers']} of {fit.counts['n_matches']} matches agree"
+        where = (
+            f", at least {MIN_INLIERS} needed" if fit.H_hr_to_lr is None else ", but on no position a camera can have"
         )
+        message = f"{what}{where}; check that both captures show one card"
         return AlignmentFailure(reason="too_few_matches", message=message, statistics=dict(fit.counts))
     return fit.H_hr_to_lr, _stage(1, "rough", fit, hr, sigma)
 
@@ -285,6 +298,18 @@ def _is_plausible(H_hr_to_lr: Matrix, hr_size: Size, scale: int) -> bool:
     ratio = geometry.scale_effective(H_hr_to_lr, geometry.frame_centre(hr_size)) / scale
     perspective = geometry.perspective_ratio(H_hr_to_lr, hr_size)
     return 1 / _PLAUSIBLE_SCALE < ratio < _PLAUSIBLE_SCALE and perspective < _PLAUSIBLE_SCALE
+
+
+def _other_scale(fit: _Fit, hr_size: Size, scale: int) -> str:
+    """What to do where most matches agree on a position that is plausible at another scale alone; empty elsewhere."""
+    agree = fit.counts["n_inliers"]
+    if fit.H_hr_to_lr is None or agree < fit.counts["n_matches"] / 2:
+        return ""
+    effective = geometry.scale_effective(fit.H_hr_to_lr, geometry.frame_centre(hr_size))
+    nearest = round(effective) if np.isfinite(effective) else scale
+    if nearest == scale or not _is_plausible(fit.H_hr_to_lr, hr_size, max(nearest, 1)):
+        return ""
+    return scale_advice(effective)
 
 
 def _size_of(image: Image) -> Size:

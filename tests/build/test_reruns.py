@@ -157,9 +157,8 @@ def test_pairs_stand_while_a_drive_is_gone(raw: Path, out: Path) -> None:
     for settings in ({}, {"crop": "max"}, {"max_sigma": 0.001}):
         result = build(raw, out, align=never, settings=settings)
         assert (result.accepted, result.unchanged) == (12, 12)
-        assert result.notes == (
-            "12 standing pairs were left as they are, as their captures could not be used: 00 (hr/00.png is not there); 0"
-            "1 (hr/01.png is not there); 02 (hr/02.png is not there); …",
+        assert re.match(
+            r"12 standing pairs were left as they are.*: 00 \(hr/00\.png is not there\); 01", result.notes[0]
         )
         build(raw, out, align=never, settings={"crop": "default", "max_sigma": 0.25})
         assert content(out) == before
