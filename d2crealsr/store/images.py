@@ -38,6 +38,8 @@ __all__ = [
     "MAX_PIXELS",
     "CaptureImage",
     "Header",
+    "bytes_of",
+    "decode_image",
     "read_capture",
     "read_header",
     "read_image",
@@ -73,8 +75,23 @@ def read_image(path: Path) -> Image:
     ImageError
         When the file is missing, truncated, damaged, or holds something that is no grey or RGB image of 8 or 16 bits.
     """
-    pixels, orientation = _read_pixels(path)
-    return _oriented(_as_rgb(pixels, path.name), orientation)
+    return decode_image(bytes_of(path), path.name)
+
+
+def decode_image(data: bytes, name: str) -> Image:
+    """As :func:`read_image`, from the content of a file; ``name`` is what errors call it."""
+    header = read_header(data, name)
+    return _oriented(_as_rgb(_decoded(data, header, name), name), header.orientation)
+
+
+def bytes_of(path: Path) -> bytes:
+    """The content of an image file; one that cannot be read is an :class:`ImageError`."""
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ImageError(
+            f"{path.name}: cannot be read ({error.strerror}); check the file and its permissions"
+        ) from error
 
 
 def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> CaptureImage:
@@ -94,7 +111,7 @@ def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> 
         :data:`MAX_CAPTURE_SIDE`; ``colour_profile`` for a profile that is damaged, or is not sRGB and may not
         (``convert``) or cannot (16 bits) be converted.
     """
-    name, data = path.name, _bytes_of(path)
+    name, data = path.name, bytes_of(path)
     header = read_header(data, name, max_pixels=max_pixels)
     if max(header.width, header.height) > MAX_CAPTURE_SIDE:
         raise ImageError(
@@ -124,7 +141,7 @@ def read_image_and_alpha(path: Path, *, convert: bool = False) -> tuple[Image, N
     ImageError
         As :func:`read_image`; ``colour_profile`` as :func:`read_capture`.
     """
-    name, data = path.name, _bytes_of(path)
+    name, data = path.name, bytes_of(path)
     header = read_header(data, name)
     foreign = foreign_profile(header.profile, name)
     if foreign and not convert:
@@ -156,22 +173,6 @@ def read_size(path: Path) -> tuple[int, int]:
             return size_in(file)
     except Exception as error:
         raise ImageError(f"{path.name}: its header cannot be read ({one_line(error)}); check the file") from error
-
-
-def _read_pixels(path: Path) -> tuple[NDArray[Any], int]:
-    """An image's samples as decoded, and its orientation flag."""
-    data = _bytes_of(path)
-    header = read_header(data, path.name)
-    return _decoded(data, header, path.name), header.orientation
-
-
-def _bytes_of(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise ImageError(
-            f"{path.name}: cannot be read ({error.strerror}); check the file and its permissions"
-        ) from error
 
 
 def _decoded(data: bytes, header: Header, name: str) -> NDArray[Any]:
