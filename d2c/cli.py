@@ -220,7 +220,7 @@ def evaluate(
 
 
 @cli.command()
-@click.argument("files", type=FILE, nargs=-1, required=True)
+@click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILES|FOLDERS…")
 @click.option("--checkpoint", type=FILE, required=True, help="A checkpoint, or a run's folder.")
 @click.option("--out", type=FILE, required=True, help="Folder of the results, NAME_xSCALE.png.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
@@ -233,6 +233,14 @@ def evaluate(
 @click.option(
     "--convert-profile", is_flag=True, help="Convert images of another colour profile to sRGB, do not refuse."
 )
+@click.option(
+    "--grey",
+    type=click.Choice(["auto", "off"]),
+    default="auto",
+    show_default=True,
+    help="auto: a picture with equal channels gives one with equal channels; off: what the network makes of it.",
+)
+@click.option("--overwrite", is_flag=True, help="Replace other files that stand where results go; never an input.")
 @click.option("--plan", "plan_only", is_flag=True, help="Print memory, disk and time it would take; write nothing.")
 @_one_line_errors
 def upscale(
@@ -247,15 +255,21 @@ def upscale(
     max_memory: str | None,
     spill: Path | None,
     convert_profile: bool,
+    grey: str,
+    overwrite: bool,
     plan_only: bool,
 ) -> None:
-    """Upscale image FILES; depth, transparency and orientation are kept.
+    """Upscale image FILES, and the images directly in FOLDERS; depth, transparency and orientation are kept.
+
+    Every result carries what it was made of. The same command goes on where it was cut: results that are there are
+    not made again. An image that cannot be read is named, the others are made, and the exit code is 1.
 
     What does not fit into memory is worked on in strips, and feature maps go to temporary files: the result is the
     same. A result of more than 2^30 pixels becomes a BigTIFF, NAME_xSCALE.tif.
     """
     from d2c.checkpoint import load
     from d2c.console import ConsoleReporter, plan_table
+    from d2c.failures import Failures
     from d2c.infer import pick_device
     from d2c.plan import parse_size
     from d2c.upscale import Figures, Limits, plan_files, seconds_of, upscale_files
@@ -265,13 +279,18 @@ def upscale(
     wanted = Figures(branches=save_branches, weights=save_weights, box=_box(box), hr=hr)
     model = load(checkpoint, device=pick_device(device))
     memory = None if max_memory is None else parse_size(max_memory)
-    limits = Limits(max_memory=memory, spill=spill, convert_profile=convert_profile)
+    limits = Limits(
+        max_memory=memory, spill=spill, convert_profile=convert_profile, grey=grey == "auto", overwrite=overwrite
+    )
+    reporter = ConsoleReporter()
+    failures = Failures(reporter)
     if plan_only:
-        jobs = plan_files(model, files, out, wanted, limits)
+        jobs = [job for job in plan_files(model, files, out, wanted, limits, failures) if job.missing]
         click.echo(plan_table([(job.source.name, job.plan, seconds_of(model, job.plan)) for job in jobs]))
-        return
-    for path in upscale_files(model, files, out, wanted, ConsoleReporter(), limits):
-        click.echo(str(path))
+    else:
+        for path in upscale_files(model, files, out, wanted, reporter, limits, failures):
+            click.echo(str(path))
+    failures.conclude()
 
 
 def _box(text: str | None) -> Any:

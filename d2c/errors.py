@@ -8,6 +8,7 @@
         ├── DataError         a folder or list of pairs that cannot be trained on or evaluated; exit code 2
         ├── CheckpointError   a file that holds no weights of ours (or none that can be imported); exit code 2
         ├── MemoryNeedError   work that would not fit into memory, refused before it starts; exit code 2
+        ├── BatchError        some files of several that could not be worked on; the others are done
         └── TrainingError     training that cannot go on (loss not finite)
 """
 
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 from d2crealsr.store import D2CRealSRError
 
-__all__ = ["CheckpointError", "ConfigError", "D2CError", "DataError", "MemoryNeedError", "TrainingError"]
+__all__ = ["BatchError", "CheckpointError", "ConfigError", "D2CError", "DataError", "MemoryNeedError", "TrainingError"]
 
 
 class D2CError(D2CRealSRError):
@@ -48,3 +49,7 @@ class MemoryNeedError(D2CError):
 
 class TrainingError(D2CError):
     """Training cannot go on."""
+
+
+class BatchError(D2CError):
+    """Some files of several could not be worked on; the others are done."""

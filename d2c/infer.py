@@ -7,6 +7,7 @@ not depend on the heights of bands and strips but for rounding in the last digit
 from __future__ import annotations
 
 import contextlib
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 import torch
 
 from d2c.crops import to_tensor
+from d2c.errors import ConfigError
 from d2c.plan import make_plan
 from d2c.spill import FeatureMaps
 from d2c.strips import strips
@@ -47,9 +49,22 @@ class Upscaled(NamedTuple):
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device of that name; ``auto`` is CUDA where there is one, else the CPU."""
+    """The device of that name: ``auto`` (CUDA where there is one, else the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises
+    ------
+    ConfigError
+        When it has another name, or this machine has none of that name.
+    """
+    found = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", name)
+    if found is None:
+        raise ConfigError(f"device: got {name!r}, expected auto, cpu, cuda or cuda:N (N from 0); change --device")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if name == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+        return torch.device("cuda" if count else "cpu")
+    if name.startswith("cuda") and int(found[1] or 0) >= count:
+        there = f"{count} CUDA devices, counted from 0" if count else "no CUDA device"
+        raise ConfigError(f"device: got {name!r}, but PyTorch finds {there} on this machine; use --device cpu or auto")
     return torch.device(name)
 
 

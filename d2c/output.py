@@ -12,13 +12,16 @@ from d2c.errors import D2CError
 from d2crealsr.store import files, images
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
 
-__all__ = ["Rows", "as_type", "big_tiff", "png"]
+__all__ = ["Rows", "as_type", "big_tiff", "finisher", "png"]
+
+_LUMA = np.float32([0.299, 0.587, 0.114])
+"""BT.601, as the Y that quality is measured in: a grey result has the Y of the network's picture."""
 
 
 class Rows(Protocol):
@@ -28,20 +31,33 @@ class Rows(Protocol):
 
 
 @contextlib.contextmanager
-def png(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any], alpha: NDArray[Any] | None) -> Iterator[Rows]:
-    """A PNG file, complete or not at all, written when the block ends; ``alpha`` is ``(H, W)``."""
+def png(
+    path: Path,
+    shape: tuple[int, int, int],
+    dtype: np.dtype[Any],
+    alpha: NDArray[Any] | None,
+    note: tuple[str, str] | None = None,
+) -> Iterator[Rows]:
+    """A PNG file, complete or not at all, written when the block ends; ``alpha`` is ``(H, W)``.
+
+    ``note`` is a key and a text that the file carries.
+    """
     pixels = np.empty(shape, dtype)
 
     def write(first: int, rows: NDArray[Any]) -> None:
         pixels[first : first + len(rows)] = rows
 
     yield write
-    images.write_image(path, pixels if alpha is None else np.dstack([pixels, alpha]))
+    images.write_image(path, pixels if alpha is None else np.dstack([pixels, alpha]), note=note)
 
 
 @contextlib.contextmanager
-def big_tiff(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> Iterator[Rows]:
+def big_tiff(
+    path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any], note: tuple[str, str] | None = None
+) -> Iterator[Rows]:
     """An uncompressed BigTIFF file, complete or not at all, that is never in memory as a whole.
+
+    ``note`` is a key and a text that the file carries in its description.
 
     Raises
     ------
@@ -52,7 +68,14 @@ def big_tiff(path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any]) -> I
 
     with files.atomic_path(path) as temporary:
         try:
-            mapped = tifffile.memmap(temporary, shape=shape, dtype=dtype, bigtiff=True, photometric="rgb")
+            mapped = tifffile.memmap(
+                temporary,
+                shape=shape,
+                dtype=dtype,
+                bigtiff=True,
+                photometric="rgb",
+                metadata=dict([note] if note else []),
+            )
             with temporary.open("rb+") as file:
                 os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
         except OSError as error:
@@ -69,3 +92,14 @@ def as_type(image: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Floats on [0, 1] as integers of the whole range, clipped and rounded once."""
     peak = np.iinfo(dtype).max
     return np.asarray(np.rint(np.clip(image, 0, 1) * np.float32(peak)).astype(dtype))
+
+
+def finisher(pixels: NDArray[Any], *, grey: bool) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
+    """What the network's floats still go through before they are written.
+
+    A network gives every grey a tint of its own. Where the image ``(h, w, 3)`` has equal channels and ``grey`` says
+    so, all channels become their luma, which keeps the Y; any other picture stays as it is.
+    """
+    if not grey or any((pixels[..., 0] != pixels[..., k]).any() for k in (1, 2)):
+        return lambda image: image
+    return lambda image: np.repeat((image @ _LUMA)[..., None], 3, axis=-1)

@@ -63,8 +63,9 @@ def report(
     Raises
     ------
     ConfigError
-        When the folder holds no run.
+        When the folder holds no run, or there is no such device.
     """
+    pick_device(device)
     folder, out = RunFolder(run), out or run / "report"
     if not folder.config.exists():
         raise ConfigError(f"{run}: no config.toml, so no run; give the folder that d2c train made with --out")

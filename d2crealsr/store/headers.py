@@ -21,7 +21,16 @@ from d2crealsr.errors import ImageError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MAX_PIXELS", "Header", "one_line", "read_header", "size_in", "unsupported", "without_tiff_orientation"]
+__all__ = [
+    "MAX_PIXELS",
+    "Header",
+    "one_line",
+    "opened_image",
+    "read_header",
+    "size_in",
+    "unsupported",
+    "without_tiff_orientation",
+]
 
 MAX_PIXELS = 200_000_000
 """Largest image that is decoded unless told otherwise; the largest sensors have 151 million pixels."""
@@ -60,7 +69,7 @@ def read_header(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Head
     if not data:
         raise ImageError(f"{name}: the file is empty; copy it from the camera again")
     try:
-        with _opened(io.BytesIO(data)) as image:
+        with opened_image(io.BytesIO(data)) as image:
             kind, mode = image.format or "?", image.mode
             (width, height), orientation = _size_and_orientation(image, io.BytesIO(data))
             if width * height > max_pixels:  # before anything looks further into the file
@@ -106,13 +115,13 @@ def unsupported(text: str) -> ImageError:
 
 def size_in(file: IO[bytes]) -> tuple[int, int]:
     """Width and height of the image in an open file, oriented; raises whatever Pillow does when it is damaged."""
-    with _opened(file) as image:
+    with opened_image(file) as image:
         (width, height), orientation = _size_and_orientation(image, file)
     return (height, width) if orientation >= 5 else (width, height)
 
 
 @contextlib.contextmanager
-def _opened(file: IO[bytes]) -> Iterator[PIL.Image.Image]:
+def opened_image(file: IO[bytes]) -> Iterator[PIL.Image.Image]:
     """The image as Pillow opens it, decoding nothing. Its own limit of pixels is set aside: the caller has one."""
     with _pillow, warnings.catch_warnings():
         warnings.simplefilter("ignore")

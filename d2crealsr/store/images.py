@@ -23,6 +23,7 @@ from d2crealsr.store.headers import (
     unsupported,
     without_tiff_orientation,
 )
+from d2crealsr.store.notes import with_note
 from d2crealsr.store.profiles import foreign_profile, to_srgb
 
 if TYPE_CHECKING:
@@ -191,8 +192,13 @@ def _decoded(data: bytes, header: Header, name: str) -> NDArray[Any]:
     return pixels
 
 
-def write_image(path: Path, image: NDArray[Any], *, jpeg_quality: int = 95) -> None:
-    """Write an image, complete or not at all; the format follows the name's ending (PNG, JPEG or TIFF)."""
+def write_image(
+    path: Path, image: NDArray[Any], *, jpeg_quality: int = 95, note: tuple[str, str] | None = None
+) -> None:
+    """Write an image, complete or not at all; the format follows the name's ending (PNG, JPEG or TIFF).
+
+    ``note`` is a key and a text that a PNG carries (:mod:`d2crealsr.store.notes`).
+    """
     suffix = path.suffix.lower()
     if suffix in (".jpg", ".jpeg"):
         data = opencv.encode_jpeg(image, jpeg_quality)
@@ -200,6 +206,7 @@ def write_image(path: Path, image: NDArray[Any], *, jpeg_quality: int = 95) -> N
         data = opencv.encode_tiff(image)
     else:
         data = opencv.encode_png(image)
+        data = data if note is None else with_note(data, *note)
     files.write_bytes(path, data)
 
 

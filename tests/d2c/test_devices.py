@@ -7,11 +7,14 @@ import dataclasses
 import numpy as np
 import pytest
 import torch
+from click.testing import CliRunner
 
 from d2c import D2CSR, D2CConfig
+from d2c.cli import cli
 from d2c.config import TrainConfig
 from d2c.crops import Batch
 from d2c.engine import Engine, set_tf32, world
+from d2c.errors import ConfigError
 from d2c.infer import pick_device, upscale_strips
 from d2c.losses import triplet_loss
 from d2c.plan import make_plan
@@ -70,6 +73,38 @@ def test_devices_by_name():
     assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     with world("cpu") as here:
         assert (here.rank, here.size, here.leads) == (0, 1, True)
+
+
+@pytest.mark.parametrize("name", ["gpu", "0", "mps", "meta", "", "cpu:1", "cuda:", "cuda:-1", "CUDA"])
+def test_names_of_no_device_we_know_are_one_line(name):
+    with pytest.raises(ConfigError, match=r"^device: got .* expected auto, cpu, cuda or cuda:N .* change --device$"):
+        pick_device(name)
+
+
+def test_cuda_devices_that_are_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(ConfigError, match=r"device: got 'cuda:0', but PyTorch finds no CUDA device on this machine"):
+        pick_device("cuda:0")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    assert pick_device("cuda:1") == torch.device("cuda:1")
+    assert pick_device("auto") == torch.device("cuda")
+    with pytest.raises(ConfigError, match=r"'cuda:2', but PyTorch finds 2 CUDA devices, counted from 0"):
+        pick_device("cuda:2")
+
+
+def test_every_command_says_it_in_one_line_before_it_reads_anything(tmp_path):
+    nowhere = str(tmp_path / "nowhere")
+    for command in (
+        ["train", "--data", nowhere, "--out", nowhere, "--preset", "tiny", "--scale", "2"],
+        ["train", "--data", nowhere, "--preset", "tiny", "--scale", "2", "--plan"],
+        ["eval", nowhere, "--data", nowhere],
+        ["upscale", nowhere, "--checkpoint", nowhere, "--out", nowhere],
+        ["report", nowhere],
+    ):
+        done = CliRunner().invoke(cli, [*command, "--device", "gpu"])
+        assert (done.exit_code, len(done.output.splitlines())) == (2, 1), done.output
+        assert done.output.startswith("d2c: device: got 'gpu'")
 
 
 def test_tf32_can_be_set_without_a_warning():

@@ -1,0 +1,48 @@
+"""Short notes within image files: put in when a file is written, found again from its header.
+
+A PNG carries a note as a ``tEXt`` chunk under its key (PNG 3rd edition, §11.3.3.2), a TIFF in its ``ImageDescription``,
+a JSON object with the note under its key, as tifffile writes it.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from typing import TYPE_CHECKING
+
+from d2crealsr.store.headers import opened_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["note_in", "with_note"]
+
+_DESCRIPTION = 270
+"""TIFF's tag ``ImageDescription``."""
+_HEADER_END = 33
+"""Where a PNG's first chunk (``IHDR``) ends: 8 bytes of signature, 12 around 13 of content."""
+
+
+def with_note(png: bytes, key: str, text: str) -> bytes:
+    """The same PNG with a note; key and text are plain ASCII.
+
+    The chunk stands before the pixels, so that whoever reads the header sees it.
+    """
+    content = b"tEXt" + key.encode("ascii") + b"\0" + text.encode("ascii")
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    return png[:_HEADER_END] + chunk + png[_HEADER_END:]
+
+
+def note_in(path: Path, key: str) -> str:
+    """The note under that key in a PNG or TIFF file; empty where there is none, or no image that can be read."""
+    try:
+        with path.open("rb") as file, opened_image(file) as image:
+            if image.format == "PNG":
+                found = image.info.get(key, "")
+            else:
+                described = json.loads(getattr(image, "tag_v2", {}).get(_DESCRIPTION, "{}"))
+                found = described.get(key, "") if isinstance(described, dict) else ""
+    except Exception:  # whatever a damaged header makes Pillow or json raise: it carries no note of ours
+        return ""
+    return found if isinstance(found, str) else ""

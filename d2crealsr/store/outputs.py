@@ -1,0 +1,86 @@
+"""Files that a person names for a result, as ``--csv FILE``: what may be written over, and what never is.
+
+A command replaces a file of its own kind, such as the table it wrote there the last time, and nothing else: no input,
+no other file, nothing through a link. All of that is found before the work begins.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from d2crealsr.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+__all__ = ["check_folder", "check_output", "check_table", "same_file"]
+
+
+def check_output(path: Path, what: str, is_own: Callable[[Path], bool], inputs: Iterable[Path] = ()) -> None:
+    """Refuse to write ``path`` where that would cost a file that is not this command's.
+
+    Parameters
+    ----------
+    path : Path
+        The file that was named for a result.
+    what : str
+        What the command writes there, in words, such as ``"a table of d2c eval"``.
+    is_own : callable
+        Whether a file that stands there is of that kind. Not asked of an empty file, which has nothing to lose.
+    inputs : iterable of Path
+        What the command reads.
+
+    Raises
+    ------
+    UsageError
+        When ``path`` is an input, no plain file, a file of another kind, or in a folder that takes no files.
+    """
+    for source in inputs:
+        if same_file(path, source):
+            raise UsageError(f"{path}: is an input of this command, which it never replaces; name another file")
+    if not os.path.lexists(path):
+        check_folder(path.parent)
+        return
+    if not stat.S_ISREG(path.lstat().st_mode):
+        kind = "a folder" if path.is_dir() else "a link" if path.is_symlink() else "no plain file"
+        raise UsageError(f"{path}: is {kind}, expected a file to write {what} to; name another file")
+    if path.stat().st_size and not is_own(path):
+        raise UsageError(f"{path}: holds something else than {what}, and is not replaced; name another file")
+    check_folder(path.parent)
+
+
+def check_table(path: Path, what: str, columns: Sequence[str], inputs: Iterable[Path] = ()) -> None:
+    """:func:`check_output` for a CSV file, which is of the command's kind when its header has exactly its columns."""
+    header = ",".join(columns).encode()
+
+    def is_own(found: Path) -> bool:
+        with found.open("rb") as file:
+            return file.readline(len(header) + 2).rstrip(b"\r\n") == header
+
+    check_output(path, what, is_own, inputs)
+
+
+def check_folder(folder: Path) -> None:
+    """Refuse a folder that cannot be made, or takes no files, before anything is worked on.
+
+    Raises
+    ------
+    UsageError
+        When it, or what it would have to be made in, is no folder or may not be written to.
+    """
+    there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
+    if not there.is_dir():
+        raise UsageError(f"{folder}: {there} is no folder, so nothing can be written there; name another place")
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UsageError(f"{folder}: {there} may not be written to; name another place, or change its permissions")
+
+
+def same_file(one: Path, other: Path) -> bool:
+    """Whether two paths lead to one file: spelled otherwise, by a link, or by a second name of the same content."""
+    try:
+        return one.samefile(other)
+    except OSError:  # one of them is not there
+        return os.path.realpath(one) == os.path.realpath(other)
