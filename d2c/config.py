@@ -14,6 +14,9 @@ __all__ = ["Borders", "D2CConfig", "Precision", "TrainConfig", "setting"]
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 Borders: TypeAlias = Literal["exact", "composed"]
 
+_LARGEST = 2**63 - 1
+"""Largest whole number that PyTorch takes, as a seed for instance."""
+
 
 def setting(
     default: Any,
@@ -39,6 +42,8 @@ def _check(settings: Any) -> None:
             raise ConfigError(f"{f.name}: got {value!r}, expected one of {', '.join(choices)}; change {option}")
         if value is None or isinstance(value, (str, bool)):
             continue
+        if isinstance(value, int) and abs(value) > _LARGEST:
+            raise ConfigError(f"{f.name}: got {value}, expected at most {_LARGEST}; change {option}")
         if not (low is None or value >= low) or not (high is None or value <= high):
             wanted = f"at least {low}" if high is None else f"{low} to {high}"
             raise ConfigError(f"{f.name}: got {value}, expected {wanted}; change {option}")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Rows", "as_type", "big_tiff", "finisher", "png"]
 
-_LUMA = np.float32([0.299, 0.587, 0.114])
+_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """BT.601, as the Y that quality is measured in: a grey result has the Y of the network's picture."""
 
 

@@ -98,3 +98,9 @@ def test_whole_numbers_do_for_floats(tmp_path):
 def test_numbers_without_end_are_refused():
     with pytest.raises(ConfigError, match=r"lr: got inf, expected a finite number; change --lr"):
         TrainConfig(lr=math.inf)
+
+
+@pytest.mark.parametrize("name", ["seed", "steps", "patch"])
+def test_whole_numbers_that_no_library_takes_are_refused(name):
+    with pytest.raises(ConfigError, match=rf"{name}: got 9+, expected at most 9223372036854775807; change --{name}"):
+        TrainConfig(**{name: int("9" * 30)})
