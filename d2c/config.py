@@ -26,9 +26,13 @@ def setting(
     at_least: float | None = None,
     at_most: float | None = None,
     choices: tuple[str, ...] = (),
+    free: bool = False,
 ) -> Any:
-    """A dataclass field that carries its own documentation, unit and range."""
-    metadata = {"doc": doc, "unit": unit, "at_least": at_least, "at_most": at_most, "choices": choices}
+    """A dataclass field that carries its own documentation, unit and range.
+
+    A ``free`` one changes no weights: a run that goes on may have another value.
+    """
+    metadata = {"doc": doc, "unit": unit, "at_least": at_least, "at_most": at_most, "choices": choices, "free": free}
     return dataclasses.field(default=default, metadata=metadata)
 
 
@@ -136,9 +140,13 @@ class TrainConfig:
     validation: float = setting(
         0.05, "share of the training scenes kept for validation, by hash of the group; 0: none", at_least=0, at_most=0.5
     )
-    validate_every: int = setting(1000, "steps between validations; 0: at the end of a stage only", at_least=0)
-    log_every: int = setting(50, "steps between rows of log.csv", at_least=1)
-    save_every: int = setting(1000, "steps between saved states; a state is saved every ten minutes too", at_least=1)
+    validate_every: int = setting(
+        1000, "steps between validations; 0: at the end of a stage only", at_least=0, free=True
+    )
+    log_every: int = setting(50, "steps between rows of log.csv", at_least=1, free=True)
+    save_every: int = setting(
+        1000, "steps between saved states; a state is saved every ten minutes too", at_least=1, free=True
+    )
 
     def __post_init__(self) -> None:
         _check(self)

@@ -47,6 +47,14 @@ class World:
         if self.size > 1:
             dist.barrier()
 
+    def any(self, flag: bool) -> bool:
+        """Whether it is true in any of the processes; all of them must ask."""
+        if self.size == 1:
+            return flag
+        flags = torch.tensor(int(flag), device=self.device)
+        dist.all_reduce(flags, dist.ReduceOp.MAX)
+        return bool(flags)
+
 
 @contextlib.contextmanager
 def world(device: str = "auto") -> Iterator[World]:
@@ -153,6 +161,14 @@ class Engine:
         self.scaler.update()
         self._move_average()
         return sums
+
+    @torch.no_grad()
+    def loss(self, batch: Batch, alpha: float) -> float:
+        """The loss of this process's share of a batch with the weights as they are; nothing changes."""
+        parts = self.config.accumulate
+        pieces = zip(batch.lr.chunk(parts), batch.hr.chunk(parts), strict=True)
+        with self._autocast():
+            return sum(float(self.stage(lr, hr, alpha)["total"]) for lr, hr in pieces) / parts
 
     def _averaged_at_the_end(self, last: bool) -> contextlib.AbstractContextManager[None]:
         """Gradients of all processes are averaged once a step, with its last part."""

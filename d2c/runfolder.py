@@ -15,7 +15,8 @@ import torch
 
 from d2c import toml
 from d2c.config import D2CConfig, TrainConfig
-from d2c.errors import CheckpointError, ConfigError
+from d2c.errors import CheckpointError
+from d2c.resume import Settings, read_records, records_text
 from d2crealsr.store import files, lock_folder
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ class RunFolder:
         self.best = path / "best.safetensors"
         self.state = path / "state" / "state.pt"
         self.started = path / "state" / "started.json"
+        self.pairs = path / "state" / "pairs.csv"
         self.figures = path / "figures"
         self.cache = path / "cache"
         self.tensorboard = path / "tensorboard"
@@ -57,36 +59,29 @@ class RunFolder:
             files.remove_leftovers(self.path, self.state.parent, self.figures)
             yield
 
-    def settle(self, model: D2CConfig, train: TrainConfig, facts: Mapping[str, str], *, write: bool) -> None:
-        """Record the settings in a new folder; in an old one, make sure that they are the same.
+    def is_blank(self) -> bool:
+        """Whether no run has saved anything here yet, so that one with any settings may begin."""
+        return not any(path.exists() for path in (self.state, self.last, self.best))
 
-        ``facts`` are what else decides the weights (the data's fingerprint); compared like the settings.
-
-        Raises
-        ------
-        ConfigError
-            Naming the first setting that differs.
-        """
-        wanted = {"model": dataclasses.asdict(model), "train": dataclasses.asdict(train), "data": dict(facts)}
+    def settings(self) -> Settings | None:
+        """The settings of the folder's run; None in a new folder."""
         if not self.config.exists():
-            if write:
-                files.write_text(self.config, toml.to_text(wanted))
-            return
-        tables = toml.read(self.config)
-        where = str(self.config)
-        old = {
-            "model": dataclasses.asdict(toml.from_table(D2CConfig, tables.get("model", {}), D2CConfig(), where)),
-            "train": dataclasses.asdict(toml.from_table(TrainConfig, tables.get("train", {}), TrainConfig(), where)),
-            "data": tables.get("data", {}),
-        }
-        for table, values in wanted.items():
-            for name, value in values.items():
-                before = old[table].get(name)
-                if before != value:
-                    raise ConfigError(
-                        f"{self.path}: its run has {table}.{name} = {before}, now it is {value}; "
-                        "use the same settings to go on, or another --out"
-                    )
+            return None
+        tables, where = toml.read(self.config), str(self.config)
+        return Settings(
+            toml.from_table(D2CConfig, tables.get("model", {}), D2CConfig(), where),
+            toml.from_table(TrainConfig, tables.get("train", {}), TrainConfig(), where),
+            tables.get("data", {}),
+            read_records(self.pairs),
+        )
+
+    def settle(self, settings: Settings) -> None:
+        """Record the settings of a run, and the pairs that it sees."""
+        model, train, facts, records = settings
+        tables = {"model": dataclasses.asdict(model), "train": dataclasses.asdict(train), "data": facts}
+        for path, text in ((self.pairs, records_text(records)), (self.config, toml.to_text(tables))):
+            if not path.exists() or path.read_bytes() != text.encode():
+                files.write_text(path, text)
 
     def note_start(self, *, data: Path, device: str, command: Sequence[str]) -> None:
         """Record what the report tells of a run and its weights do not depend on; no date, so that reruns are equal."""

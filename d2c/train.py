@@ -7,37 +7,35 @@ come from (seed, stage, step), and a state holds all that the next step needs.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
 import math
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 
 import torch
 import torch.distributed as dist
 
-from d2c import checkpoint
-from d2c.cache import ImageCache
-from d2c.crops import CropSource, PixelPair
+from d2c import checkpoint, resume
+from d2c.cache import CachedPairs, ImageCache
+from d2c.crops import CropSource
 from d2c.engine import Engine, set_tf32, world
-from d2c.errors import ConfigError, TrainingError
+from d2c.errors import CheckpointError, ConfigError, TrainingError
 from d2c.evaluate import evaluate, means
+from d2c.finite import not_finite
 from d2c.interrupts import Interrupts
 from d2c.layouts import find_pairs, with_split
 from d2c.memory_train import check_step_fits
-from d2c.model import D2CSR
 from d2c.pace import Pace
 from d2c.reporter import Reporter
 from d2c.runfolder import RunFolder
 from d2c.runlog import RunLog
 from d2c.schedule import learning_rate, stage_steps, triplet_weight
 from d2c.stages import make_stage
+from d2c.start import initial_model
 from d2c.validation import hold_out
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -46,9 +44,10 @@ if TYPE_CHECKING:
     from d2c.config import D2CConfig, TrainConfig
     from d2c.crops import Batch
     from d2c.engine import World
-    from d2c.layouts import Pair
+    from d2c.model import D2CSR
+    from d2c.resume import Settings
 
-__all__ = ["Request", "StageChoice", "fingerprint", "train"]
+__all__ = ["Request", "StageChoice", "train"]
 
 StageChoice: TypeAlias = Literal["1", "2", "both"]
 
@@ -87,7 +86,7 @@ def train(request: Request, reporter: Reporter | None = None, interrupts: Interr
     DataError, ConfigError
         When the data cannot be trained on, or the folder holds a run with other settings.
     TrainingError
-        When the loss is not finite any more.
+        When the loss or the weights are not finite any more; the last state that was finite stays.
     MemoryNeedError
         When a step would not fit into memory; nothing was started.
     """
@@ -114,51 +113,61 @@ class _Training:
         self.config = request.train
         pairs = with_split(find_pairs(request.data, scale=request.model.scale), "train", request.data)
         chosen, held_out = hold_out(pairs, self.config.validation)
-        cache = ImageCache(request.cache or folder.cache)
-        mapped = cache.images((p for pair in pairs for p in (pair.lr, pair.hr)), reporter.images("decoding"))
-        self.source = CropSource(pairs=_pixels(chosen, mapped), scale=request.model.scale, config=self.config)
-        self.validation = _pixels(held_out, mapped)
-        facts = {
-            "data": fingerprint(chosen, held_out, {path: digest for path, (digest, _) in mapped.items()}),
-            "weights": "random" if request.weights is None else checkpoint.digest(request.weights),
-        }
-        folder.settle(request.model, self.config, facts, write=here.leads)
-        if here.leads:
-            folder.note_start(data=request.data, device=str(here.device), command=request.command)
-        here.barrier()
-        folder.settle(request.model, self.config, facts, write=False)
-        self.model = self._initial_model().to(here.device)
+        cached = ImageCache(request.cache or folder.cache).images(
+            (p for pair in pairs for p in (pair.lr, pair.hr)), reporter.images("decoding")
+        )
+        self.state = self._state()
+        self.saved = (self.state["stage"], self.state["step"]) if self.state else None
+        records = resume.pair_records(chosen, held_out, cached.digests)
+        before = None if folder.is_blank() else folder.settings()
+        facts = {"data": resume.fingerprint(records), "weights": self._started_from(before)}
+        settings = resume.Settings(request.model, self.config, facts, records)
+        if before:
+            resume.check_same(before, settings, folder.path)
+        self.source = CropSource(pairs=CachedPairs(chosen, cached), scale=request.model.scale, config=self.config)
+        self.validation = CachedPairs(held_out, cached)
+        if before and self.saved:
+            resume.check_lengths(before.train, self.config, self.source.steps_per_epoch, self.saved, folder.path)
+        self._settle(before, settings)
+        only_stage_2 = request.stage == "2" and not self.state
+        model = initial_model(request.model, self.config.seed, request.weights, only_stage_2, reporter.note)
+        self.model = model.to(here.device)
         reporter.note(f"{len(chosen)} pairs to train on, {len(held_out)} to validate on; {here.device}")
 
-    def _initial_model(self) -> D2CSR:
-        """Random weights, or those of a checkpoint; its convergence net only where that has the same structure."""
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.config.seed)
-            model = D2CSR(self.request.model)
-        if self.request.weights is None:
-            return model
-        start = checkpoint.load(self.request.weights)
-        differs = [
-            f.name
-            for f in dataclasses.fields(model.config)
-            if getattr(start.config, f.name) != getattr(model.config, f.name)
-        ]
-        for name in differs:
-            if not name.startswith("convergence_"):
-                got, expected = getattr(start.config, name), getattr(model.config, name)
-                option = "--" + name.replace("_", "-")
-                raise ConfigError(f"{self.request.weights}: has {name} = {got}, expected {expected}; change {option}")
-        weights = start.state_dict()
-        if differs:
-            self.reporter.note(f"weights: {differs[0]} differs, so the convergence net starts at random")
-            weights |= {k: v for k, v in model.state_dict().items() if k.startswith("convergence.")}
-        model.load_state_dict(weights, strict=True)
-        return model
+    def _state(self) -> dict[str, Any] | None:
+        """The folder's state; one that an earlier version saved though it was not finite any more is refused."""
+        state, best = self.folder.load_state(), self.folder.best
+        if state and (found := not_finite({"weights": state["model"], **state["engine"]})):
+            options = resume.from_run(self.folder.path, weights=best, stage=state["stage"])
+            way = f"start a new run from the best weights with {options}" if best.exists() else "use another --out"
+            raise CheckpointError(f"{self.folder.state}: {found} is not finite, so the run cannot go on; {way}")
+        return state
+
+    def _started_from(self, before: Settings | None) -> str:
+        """Hash of the weights that the run starts from; those of a run that goes on need not be given again."""
+        if self.request.weights is not None:
+            return checkpoint.digest(self.request.weights)
+        return before.facts.get("weights", "random") if before and self.state else "random"
+
+    def _settle(self, before: Settings | None, settings: Settings) -> None:
+        """Record the settings, which all processes must have, and say which of them are new to the run."""
+        if self.here.leads:
+            self.folder.settle(settings)
+            self.folder.note_start(data=self.request.data, device=str(self.here.device), command=self.request.command)
+        self.here.barrier()
+        written = self.folder.settings()
+        if written is not None and written[:3] != settings[:3]:
+            raise ConfigError(
+                f"{self.folder.path}: another process of this run has other settings or data "
+                f"({resume.settings_changes(written, settings) or 'data'}); start all with the same command"
+            )
+        if before and (changes := resume.settings_changes(before, settings)):
+            self.reporter.note(f"goes on with other settings: {changes}")
 
     def run(self) -> D2CSR:
         """All stages asked for, from where the folder's state stands."""
-        state = self.folder.load_state()
-        at_stage, at_step = (state["stage"], state["step"]) if state else (0, 0)
+        state = self.state
+        at_stage, at_step = self.saved or (0, 0)
         if state:
             with self.folder.taking_up():
                 self.model.load_state_dict(state["model"])
@@ -209,6 +218,7 @@ class _StageRun:
         self.engine = Engine(make_stage(number, training.model, self.config), self.config, self.here.size)
         self.first, self.best = 0, -math.inf
         self.unlogged: dict[str, Any] = {}
+        self.last_batch: tuple[Batch, float] | None = None
         if state is not None:
             with self.folder.taking_up():
                 self.engine.restore(state["engine"])
@@ -238,45 +248,57 @@ class _StageRun:
         """One step; returns its row of the log, empty where none is due."""
         epoch = (done - 1) // self.training.source.steps_per_epoch
         lr, alpha = learning_rate(epoch, self.config), triplet_weight(epoch, self.config)
-        terms = self.engine.update(type(batch)(*(t.to(self.here.device) for t in batch)), lr, alpha)
+        batch = type(batch)(*(t.to(self.here.device) for t in batch))
+        terms = self.engine.update(batch, lr, alpha)
+        self.last_batch = batch, alpha
         if done == self.total:
             self.engine.adopt_average()
         if not (self._every(done, self.config.log_every) or self._validates(done)):
             return {}
         values = self._averaged(terms)
-        self._check_finite(values, done)
+        if not math.isfinite(values["total"]):
+            self._stop(done, f"the loss is {values['total']}")
         return {"stage": self.number, "step": done, "epoch": epoch, "lr": lr, "alpha": alpha, **values}
 
     def _conclude(self, done: int, values: dict[str, Any]) -> None:
         """All that follows a step: validation, its row of the log, its state where that is due or somebody waits."""
-        if self._validates(done) and self.here.leads:
-            try:
-                with self.training.interrupts.held(False):
-                    values = values | self._validate(done)
-            except KeyboardInterrupt:
-                self._save(done, unlogged=values)
-                raise
+        if self._validates(done):
+            self._check_finite(done)
+            if self.here.leads:
+                values = values | self._validate_or_save(done, values)
         if values and self.log is not None:
             self.log.row(values)
-        asked = self._asked(done)
-        if self._due(done) or asked:
+        due, asked = self._due(done)
+        if due or asked:
+            self._check_finite(done)
             self._save(done)
         if asked:
             self.training.reporter.note(f"stage {self.number}, step {done}: saved")
             self.training.interrupts.check()
             raise KeyboardInterrupt  # another process was asked
 
+    def _validate_or_save(self, done: int, values: dict[str, Any]) -> dict[str, float]:
+        """The columns of a validation; one that is interrupted comes again, from the state that is saved then."""
+        try:
+            with self.training.interrupts.held(False):
+                return self._validate(done)
+        except KeyboardInterrupt:
+            self._save(done, unlogged=values)
+            raise
+
     def _validates(self, done: int) -> bool:
         return self._every(done, self.config.validate_every) and bool(self.training.validation)
 
-    def _asked(self, done: int) -> bool:
-        """Whether any of the processes was asked to end; they agree on it every few steps."""
-        asked = self.training.interrupts.asked
-        if self.here.size == 1 or not self._every(done, _AGREE_EVERY):
-            return asked and self.here.size == 1
-        flag = torch.tensor(int(asked), device=self.here.device)
-        dist.all_reduce(flag, dist.ReduceOp.MAX)
-        return bool(flag)
+    def _due(self, done: int) -> tuple[bool, bool]:
+        """Whether to save the state (every so many steps, every ten minutes, at the end), and whether to end.
+
+        What is not decided by the number of steps, the processes agree on every few steps.
+        """
+        late, asked = time.monotonic() - self.saved_at > _SAVE_SECONDS, self.training.interrupts.asked
+        if self.here.size > 1:
+            agree = self._every(done, _AGREE_EVERY)
+            late, asked = (agree and self.here.any(flag) for flag in (late, asked))
+        return late or self._every(done, self.config.save_every), asked
 
     def _every(self, done: int, every: int) -> bool:
         return done == self.total or bool(every and done % every == 0)
@@ -289,11 +311,26 @@ class _StageRun:
             values /= self.here.size
         return dict(zip(terms, values.tolist(), strict=True))
 
-    def _check_finite(self, values: dict[str, Any], done: int) -> None:
-        if not math.isfinite(values["total"]):
-            raise TrainingError(
-                f"stage {self.number}, step {done}: the loss is {values['total']}; lower --lr, or train in fp32 or bf16"
-            )
+    def _check_finite(self, done: int) -> None:
+        """Stop before anything is saved whose numbers, or whose loss on the last batch, are not finite."""
+        found = not_finite({"weights": self.training.model.state_dict(), **self.engine.state()})
+        if not found and self.last_batch is not None and not math.isfinite(self.engine.loss(*self.last_batch)):
+            found = "the loss with the weights after it"
+        if self.here.any(bool(found)):
+            self._stop(done, f"{found or 'what another process has'} is not finite")
+
+    def _stop(self, done: int, why: str) -> NoReturn:
+        """End a run that has lost its weights, and say what is left of it and how to go on from that."""
+        folder, saved, half = self.folder, self.training.saved, self.config.precision == "fp16"
+        said = f"stage {self.number}, step {done}: {why}; lower --lr" + (" or use --precision bf16" if half else "")
+        weights = folder.path if saved else folder.best
+        if not saved and not weights.exists():
+            raise TrainingError(f"{said} and run it again; nothing had been saved before")
+        kept = (
+            f"{folder.last} keeps stage {saved[0]}, step {saved[1]}" if saved else f"{weights} keeps the best weights"
+        )
+        options = resume.from_run(folder.path, weights=weights, stage=self.number)
+        raise TrainingError(f"{said}. {kept}: go on from it with {options} --lr LOWER")
 
     def _validate(self, done: int) -> dict[str, float]:
         """Measure on the validation part, keep the best weights, return the log's columns."""
@@ -315,12 +352,10 @@ class _StageRun:
         )
         return values
 
-    def _due(self, done: int) -> bool:
-        """Whether to save the state: every so many steps, every ten minutes, and at the end."""
-        return self._every(done, self.config.save_every) or time.monotonic() - self.saved_at > _SAVE_SECONDS
-
     def _save(self, done: int, unlogged: dict[str, Any] | None = None) -> None:
         """Save the weights and the state after a step; ``unlogged`` is its row if validation is still to come."""
+        self.saved_at = time.monotonic()
+        self.training.saved = self.number, done
         if not self.here.leads:
             return
         if self.log is not None:
@@ -337,21 +372,3 @@ class _StageRun:
                 "engine": self.engine.state(),
             }
         )
-        self.saved_at = time.monotonic()
-
-
-def _pixels(pairs: Sequence[Pair], mapped: dict[Path, Any]) -> list[PixelPair]:
-    return [PixelPair(pair.name, mapped[pair.lr][1], mapped[pair.hr][1]) for pair in pairs]
-
-
-def fingerprint(chosen: Sequence[Pair], held_out: Sequence[Pair], digests: Mapping[Path, str]) -> str:
-    """SHA-256 over the names, parts and contents of the pairs: what training sees of a dataset.
-
-    ``digests`` are the SHA-256 of the image files.
-    """
-    lines = [
-        f"{part} {pair.name} {digests[pair.lr]} {digests[pair.hr]}"
-        for part, pairs in (("train", chosen), ("validation", held_out))
-        for pair in pairs
-    ]
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()

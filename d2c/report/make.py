@@ -17,8 +17,8 @@ from d2c.layouts import find_pairs, with_split
 from d2c.report.crops import make_example
 from d2c.report.curves import figures, read_log
 from d2c.reporter import Reporter
+from d2c.resume import fingerprint, pair_records
 from d2c.runfolder import RunFolder
-from d2c.train import fingerprint
 from d2c.validation import hold_out
 from d2crealsr.store import D2CRealSRError, files, page
 
@@ -169,7 +169,7 @@ def _shown(data: Path, settings: dict[str, dict[str, Any]], scale: int) -> tuple
     pairs = with_split(find_pairs(data, scale=scale), "train", data)
     kept, held_out = hold_out(pairs, train.validation)
     digests = {path: files.sha256_of(path) for pair in pairs for path in (pair.lr, pair.hr)}
-    if fingerprint(kept, held_out, digests) != settings.get("data", {}).get("data"):
+    if fingerprint(pair_records(kept, held_out, digests)) != settings.get("data", {}).get("data"):
         return held_out or kept, (
             f"The pairs in {data} are not those of the run: scenes shown below may have been trained on."
         )

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import shutil
 import subprocess
 import sys
 
@@ -10,10 +12,11 @@ import numpy as np
 import pytest
 import torch
 
-from d2c.cache import ImageCache
+from d2c.cache import CachedPairs, ImageCache
 from d2c.config import TrainConfig
 from d2c.crops import CropSource, PixelPair, to_tensor
 from d2c.errors import ConfigError, D2CError, DataError
+from d2c.layouts import Pair
 from d2crealsr.store import images
 from d2crealsr.store.images import write_image
 
@@ -38,7 +41,7 @@ def test_cache_gives_the_pixels_and_decodes_once(tmp_path, monkeypatch, dtype):
         assert np.array_equal(mapped, pixels)
     assert seen == [(1, 2), (2, 2)]
     assert len(list((tmp_path / "cache").glob("*.npy"))) == 1
-    monkeypatch.setattr(images, "read_image", lambda path: pytest.fail("decoded again"))
+    monkeypatch.setattr(images, "decode_image", lambda *content: pytest.fail("decoded again"))
     cache.images([tmp_path / "b.png"])
 
 
@@ -51,6 +54,56 @@ def test_cache_follows_the_content(tmp_path):
     assert before[0] != after[0]
     assert np.array_equal(before[1], first)
     assert np.array_equal(after[1], second)
+
+
+def test_a_file_that_is_replaced_while_it_is_read_is_stored_under_no_others_name(tmp_path, monkeypatch):
+    first, path = picture(tmp_path / "a.png", seed=1), tmp_path / "a.png"
+    content = path.read_bytes()
+    decode = images.decode_image
+
+    def replaced(*content):
+        picture(path, seed=2)
+        return decode(*content)
+
+    monkeypatch.setattr(images, "decode_image", replaced)
+    digest, pixels = ImageCache(tmp_path / "cache").images([path])[path]
+    assert digest == hashlib.sha256(content).hexdigest()
+    assert np.array_equal(pixels, first)
+    assert path.read_bytes() != content
+
+
+def test_a_missing_image_is_not_called_a_cache_that_cannot_be_written(tmp_path):
+    with pytest.raises(DataError, match=r"a\.png: cannot be read \(No such file"):
+        ImageCache(tmp_path / "cache").images([tmp_path / "a.png"])
+
+
+def test_300_pairs_are_cut_with_128_open_files(tmp_path):
+    """An epoch takes a patch of every pair; half of the files that may be open are the test's own process's."""
+    resource = pytest.importorskip("resource")
+    (tmp_path / "hr").mkdir()
+    picture(tmp_path / "lr.png", shape=(4, 4, 3))
+    pairs = []
+    for k in range(300):
+        picture(tmp_path / f"hr/{k}.png", shape=(8, 8, 3), seed=k)
+        pairs.append(Pair(name=str(k), lr=tmp_path / "lr.png", hr=tmp_path / f"hr/{k}.png", scale=2, group=str(k)))
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, before[1]))
+    try:
+        cached = ImageCache(tmp_path / "cache").images(path for pair in pairs for path in (pair.lr, pair.hr))
+        crops = CropSource(pairs=CachedPairs(pairs, cached), scale=2, config=TrainConfig(batch=100, patch=4))
+        batches = list(crops.batches(1, range(3)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+    seen = {patch.sum().item() for batch in batches for patch in batch.hr}
+    assert len(seen) > 290
+
+
+def test_a_cache_that_is_deleted_meanwhile_is_said(tmp_path):
+    picture(tmp_path / "a.png")
+    found = ImageCache(tmp_path / "cache").images([tmp_path / "a.png"])
+    shutil.rmtree(tmp_path / "cache")
+    with pytest.raises(D2CError, match=r"npy was removed or damaged while it was in use; run the command again"):
+        found[tmp_path / "a.png"]
 
 
 def test_damaged_cache_files_are_made_again(tmp_path):
@@ -77,7 +130,7 @@ FILL = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from d2c.cache import ImageCache
+from d2c.cache import CachedPairs, ImageCache
 paths = [Path(p) for p in sys.argv[2:]]
 sys.stdin.readline()  # both start together
 found = ImageCache(Path(sys.argv[1])).images(paths)

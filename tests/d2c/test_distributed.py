@@ -23,6 +23,7 @@ MODEL = D2CConfig(scale=2, features=6, groups=1, blocks=1, reduction=3, converge
 TRAIN = TrainConfig(batch=4, patch=8, lr=1e-3, steps=3, joint=True, margin=0.5, validation=0.2, log_every=1)
 
 CHILD = """
+import dataclasses
 import sys
 from pathlib import Path
 import torch
@@ -31,6 +32,7 @@ torch.set_num_threads(1)
 sys.path.insert(0, str(Path(sys.argv[1]).parent))
 from test_distributed import MODEL, TRAIN, batch, model
 from d2c.engine import Engine, world
+from d2c.errors import TrainingError
 from d2c.stages import JointStage
 from d2c.crops import Batch
 from d2c.train import Request, train
@@ -43,6 +45,20 @@ with world("cpu") as here:
     if here.leads:
         torch.save([p.grad for p in engine.parameters], sys.argv[3])
     train(Request(data=Path(sys.argv[2]), out=Path(sys.argv[4]), model=MODEL, train=TRAIN, device="cpu"))
+
+    update = Engine.update
+    def spoiled(engine, *arguments):
+        terms = update(engine, *arguments)
+        if here.rank == 1:  # one process alone
+            engine.parameters[0].data.fill_(torch.nan)
+        return terms
+    Engine.update = spoiled
+    settings = dataclasses.replace(TRAIN, log_every=100, save_every=1)
+    try:
+        out = Path(sys.argv[4] + "-spoiled")
+        train(Request(data=Path(sys.argv[2]), out=out, model=MODEL, train=settings, device="cpu"))
+    except TrainingError as error:
+        Path(sys.argv[4] + f"-said-{here.rank}").write_text(str(error))
 """
 
 
@@ -97,6 +113,13 @@ def test_two_processes_train_to_the_weights_of_one(two, pairs, tmp_path):
     ours, theirs = ((folder / "run/log.csv").read_text().splitlines() for folder in (tmp_path, two))
     assert len(ours) == len(theirs) == 4
     assert ours[0] == theirs[0]
+
+
+def test_processes_stop_together_where_one_of_them_is_not_finite(two):
+    said = [(two / f"run-said-{rank}").read_text() for rank in (0, 1)]
+    assert "step 1: what another process has is not finite; lower --lr" in said[0]
+    assert "step 1: weights.head.weight is not finite; lower --lr" in said[1]
+    assert not (two / "run-spoiled/last.safetensors").exists()
 
 
 def test_accumulated_parts_give_the_gradients_of_the_whole_batch():

@@ -264,7 +264,7 @@ def test_other_settings_in_the_same_folder_name_the_difference(whole, pairs, mak
         run(pairs, whole[0], alpha=0.02)
     with pytest.raises(ConfigError, match=r"its run has model\.blocks = 1, now it is 2"):
         run(pairs, whole[0], blocks=2)
-    with pytest.raises(ConfigError, match=r"its run has data\.data = "):
+    with pytest.raises(ConfigError, match=r"its data changed since: 5 pairs changed \(001, 002, 004, …\)"):
         run(make_pairs(tmp_path / "other", seed=9), whole[0])
 
 
