@@ -101,7 +101,7 @@ class CachedImages(Mapping[Path, "tuple[str, Mapped]"]):
 
     def __init__(self, folder: Path, digests: Mapping[Path, str]) -> None:
         self.folder, self.digests = folder, digests
-        self._opened = functools.lru_cache(_open_at_most())(self._open)
+        self._opened = functools.lru_cache(_open_at_most())(_opened)
 
     def __len__(self) -> int:
         return len(self.digests)
@@ -111,15 +111,7 @@ class CachedImages(Mapping[Path, "tuple[str, Mapped]"]):
 
     def __getitem__(self, path: Path) -> tuple[str, Mapped]:
         digest = self.digests[path]
-        return digest, self._opened(digest)
-
-    def _open(self, digest: str) -> Mapped:
-        pixels = _open(self.folder / f"{digest}.npy")
-        if pixels is None:
-            raise D2CError(
-                f"cache {self.folder}: {digest}.npy was removed or damaged while it was in use; run the command again"
-            )
-        return pixels
+        return digest, self._opened(self.folder / f"{digest}.npy")
 
 
 class CachedPairs(Sequence[PixelPair]):
@@ -143,6 +135,14 @@ def _open(path: Path) -> Mapped | None:
     except (FileNotFoundError, ValueError, EOFError):
         return None
     return np.moveaxis(planes, 0, -1) if planes.ndim == 3 and planes.shape[0] == 3 else None
+
+
+def _opened(path: Path) -> Mapped:
+    """The mapped image, of which it is known that it was there."""
+    pixels = _open(path)
+    if pixels is None:
+        raise D2CError(f"cache {path}: was removed or damaged while it was in use; run the command again")
+    return pixels
 
 
 def _open_at_most() -> int:

@@ -53,6 +53,24 @@ def test_a_stopped_run_goes_on_to_the_weights_of_its_version(folder, stopped):
     assert any(not torch.equal(before[name], weights) for name, weights in reached.items())
 
 
+@needs_torch
+def test_a_stopped_run_may_get_more_steps_and_is_told_that_its_pairs_changed(folder):
+    from d2c.cli import cli
+
+    run, pairs = folder / "runs/staged-stage2", folder / "pairs"
+    command = ["train", "--data", str(pairs), "--out", str(run), "--device", "cpu", "--log-every", "1"]
+    done = CliRunner().invoke(cli, [*command, "--steps-convergence", "12"])
+    assert done.exit_code == 0, done.output
+    assert "goes on with other settings: steps-convergence " in done.output
+    assert pd.read_csv(run / "log.csv").step.iloc[-1] == 12
+    lr = pairs / "lr" / "coffee.png"
+    lr.write_bytes((pairs / "lr/chelsea.png").read_bytes())
+    (run / "state/pairs.csv").unlink()  # which that version did not write
+    refused = CliRunner().invoke(cli, command)
+    assert refused.exit_code == 2
+    assert "its data changed since: which pairs is not known, as an earlier version made the run" in refused.output
+
+
 def test_a_rerun_leaves_its_pairs_as_they_are(folder):
     from d2crealsr.cli import main
 
