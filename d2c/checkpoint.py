@@ -109,7 +109,8 @@ def read(file: Path) -> tuple[D2CConfig, dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{file.name}: is no whole safetensors checkpoint: {_one_line(error)}") from error
     except ConfigError as error:
-        raise CheckpointError(f"{error}; was it written by a newer version?") from error
+        wrong = str(error).partition("; change --")[0]  # no command that reads a checkpoint has those options
+        raise CheckpointError(f"{wrong}; was it written by a newer version?") from error
     _check_plausible(config, weights, file.name)
     _check_numbers(weights, file.name)
     return config, weights, notes

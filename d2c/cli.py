@@ -86,7 +86,9 @@ def _one_line_errors(function: F) -> F:
         except (MemoryError, RuntimeError) as error:
             if not _out_of_memory(error):
                 raise
-            _leave("memory ran out; make --batch or --patch smaller, crop the image, or use a larger machine", 1)
+            _leave(
+                "memory ran out; take smaller images or a larger machine (in training a smaller --batch or --patch)", 1
+            )
 
     return wrapped  # type: ignore[return-value]
 
@@ -208,15 +210,22 @@ def evaluate(
     """Measure CHECKPOINT (a file, or a run's folder) on pairs: bicubic, each branch, their mean, fused, oracle."""
     from d2c.checkpoint import load
     from d2c.console import ConsoleReporter, quality_tables
-    from d2c.evaluate import evaluate_files, means, write_csv
+    from d2c.evaluate import check_csv, evaluate_files, means, write_csv
+    from d2c.failures import Failures
     from d2c.infer import pick_device
 
     model = load(checkpoint, device=pick_device(device))
-    rows = evaluate_files(model, data, split, protocols, ConsoleReporter())
-    rows += means(rows)
     if csv_file is not None:
+        check_csv(csv_file, [checkpoint, data])
+    reporter = ConsoleReporter()
+    failures = Failures(reporter)
+    rows = evaluate_files(model, data, split, protocols, reporter, failures)
+    rows += means(rows)
+    if rows:
+        click.echo("\n\n".join(quality_tables(rows)))
+    if rows and csv_file is not None:  # last: whatever becomes of the file, the table has been printed
         write_csv(csv_file, rows)
-    click.echo("\n\n".join(quality_tables(rows)))
+    failures.conclude()
 
 
 @cli.command()

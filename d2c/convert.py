@@ -18,6 +18,7 @@ from d2c.config import D2CConfig
 from d2c.errors import CheckpointError
 from d2c.model import D2CSR
 from d2c.unpickle import read_arrays
+from d2crealsr.store import outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -41,7 +42,10 @@ def convert(source: Path, target: Path) -> D2CConfig:
     CheckpointError
         When the file is no released checkpoint: unknown or missing keys, wrong shapes, or a pickle that asks for
         anything but arrays (nothing of it is run).
+    UsageError
+        When the target is the source, or holds anything but what this function wrote; found before anything is read.
     """
+    outputs.check_output(target, "a converted checkpoint", _is_converted, [source])
     try:
         with source.open("rb") as file:
             parts = read_arrays(file, source.name)
@@ -53,6 +57,14 @@ def convert(source: Path, target: Path) -> D2CConfig:
     model = to_model(parts["state_dict_D"], parts["state_dict_C"], source.name)
     checkpoint.save(target, model, imported_from=source.name, stage=2)
     return model.config
+
+
+def _is_converted(path: Path) -> bool:
+    """Whether a file is a checkpoint that :func:`convert` wrote, not one that was trained."""
+    try:
+        return "imported_from" in checkpoint.provenance(path)
+    except CheckpointError:
+        return False
 
 
 def to_model(divergence: Arrays, convergence: Arrays, name: str = "checkpoint") -> D2CSR:

@@ -13,12 +13,14 @@ import numpy as np
 from d2c.bicubic import bicubic
 from d2c.crops import PixelPair
 from d2c.errors import DataError
+from d2c.failures import Failures
 from d2c.infer import upscale
-from d2c.layouts import find_pairs, size_of, with_split
-from d2c.metrics import PROTOCOLS, quality, to_uint8, y_basicsr
+from d2c.layouts import check_sizes, find_pairs, size_of, with_split
+from d2c.metrics import PROTOCOLS, least_side, quality, to_uint8, y_basicsr
 from d2c.plan import make_plan
 from d2c.reporter import Reporter
-from d2crealsr.store import ImageError, files, images
+from d2crealsr.store import ImageError, ScaleError, images, outputs
+from d2crealsr.store.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -31,7 +33,20 @@ if TYPE_CHECKING:
     from d2c.metrics import Protocol
     from d2c.model import D2CSR
 
-__all__ = ["FilePairs", "Row", "evaluate", "evaluate_files", "means", "method_images", "methods", "oracle", "write_csv"]
+__all__ = [
+    "FilePairs",
+    "Row",
+    "check_csv",
+    "check_measurable",
+    "evaluate",
+    "evaluate_files",
+    "is_measurable",
+    "means",
+    "method_images",
+    "methods",
+    "oracle",
+    "write_csv",
+]
 
 
 class Row(NamedTuple):
@@ -85,29 +100,106 @@ def evaluate(
     """
     rows = []
     for done, pair in enumerate(pairs, start=1):
-        truth = np.asarray(pair.hr)
-        for method, image in method_images(model, pair).items():
-            for protocol in protocols:
-                reference = to_uint8(truth) if protocol == "basicsr-y" else truth
-                measured = quality(image, reference, model.config.scale, protocol)
-                rows.append(Row(pair.name, method, protocol, measured.psnr, measured.ssim))
+        rows += _measured(model, pair, protocols)
         if progress is not None:
             progress(done, len(pairs))
     return rows
 
 
+def _measured(model: D2CSR, pair: PixelPair, protocols: Sequence[Protocol]) -> list[Row]:
+    """One pair by every method and protocol."""
+    truth = np.asarray(pair.hr)
+    rows = []
+    for method, image in method_images(model, pair).items():
+        for protocol in protocols:
+            reference = to_uint8(truth) if protocol == "basicsr-y" else truth
+            measured = quality(image, reference, model.config.scale, protocol)
+            rows.append(Row(pair.name, method, protocol, measured.psnr, measured.ssim))
+    return rows
+
+
 def evaluate_files(
-    model: D2CSR, data: Path, split: str, protocols: Sequence[Protocol], reporter: Reporter | None = None
+    model: D2CSR,
+    data: Path,
+    split: str,
+    protocols: Sequence[Protocol],
+    reporter: Reporter | None = None,
+    failures: Failures | None = None,
 ) -> list[Row]:
-    """Measure on a dataset of any known layout; ``split`` is ``test``, ``train`` or ``all``."""
+    """Measure on a dataset of any known layout; ``split`` is ``test``, ``train`` or ``all``.
+
+    A pair that cannot be read, or is too small to be measured, costs itself only: it is named, and at the end the
+    error is raised, by ``failures`` where the caller gives them.
+
+    Raises
+    ------
+    DataError
+        When there are no pairs for this model, or the only one cannot be measured.
+    BatchError
+        When some of several cannot be measured.
+    MemoryNeedError
+        When one would not fit into memory; nothing was started.
+    """
     reporter = reporter or Reporter()
-    pairs = find_pairs(data, scale=model.config.scale)
+    met = failures or Failures(reporter)
+    pairs = _pairs_for(model, data)
     if split != "all":
         pairs = with_split(pairs, "train" if split == "train" else "test", data)
-    device = next(model.parameters()).device
+    met.total = len(pairs)
+    chosen = []
     for pair in pairs:
+        with met.of(pair.name):
+            check_measurable(pair, protocols)
+            size_of(pair.hr)
+            chosen.append(pair)
+    check_sizes(chosen)
+    device = next(model.parameters()).device
+    for pair in chosen:
         make_plan(model.config, size_of(pair.lr), device, str(pair.lr), keep_all=True)
-    return evaluate(model, FilePairs(pairs), protocols, reporter.images("evaluating"))
+    rows, files = [], FilePairs(chosen)
+    progress = reporter.images("evaluating")
+    for done, pair in enumerate(chosen):
+        with met.of(pair.name):
+            rows += _measured(model, files[done], protocols)
+        progress(done + 1, len(chosen))
+    if failures is None:
+        met.conclude()
+    return rows
+
+
+def _pairs_for(model: D2CSR, data: Path) -> list[Pair]:
+    """All pairs of the model's scale, their sizes not yet checked."""
+    scale = model.config.scale
+    try:
+        return find_pairs(data, scale=scale, sizes=False)
+    except DataError as error:
+        if not isinstance(error.__cause__, ScaleError):
+            raise
+        others = ", ".join(map(str, error.__cause__.scales))
+        raise DataError(
+            f"{data}: no pairs of scale {scale}, only of {others}; the model upscales by {scale}, "
+            f"so give pairs of that scale, or a model of scale {others}"
+        ) from error
+
+
+def check_measurable(pair: Pair, protocols: Sequence[Protocol] = PROTOCOLS[:1]) -> None:
+    """Raise :class:`DataError` for a pair that is too small for a protocol."""
+    side = pair.scale * min(size_of(pair.lr))
+    needed = max(least_side(pair.scale, protocol) for protocol in protocols)
+    if side < needed:
+        raise DataError(
+            f"{pair.lr}: gives a result of {side} pixels on its shorter side, too small to be measured: at least "
+            f"{needed} are needed; remove the pair"
+        )
+
+
+def is_measurable(pair: Pair) -> bool:
+    """Whether a pair can serve for validation."""
+    try:
+        check_measurable(pair)
+    except DataError:
+        return False
+    return True
 
 
 class FilePairs(Sequence[PixelPair]):
@@ -138,13 +230,18 @@ def means(rows: Iterable[Row]) -> list[Row]:
     ]
 
 
+def check_csv(path: Path, inputs: Sequence[Path]) -> None:
+    """Refuse a place for :func:`write_csv` that cannot be written to, or holds anything but such a table."""
+    outputs.check_tables([(path, "a table of d2c eval", Row._fields)], inputs)
+
+
 def write_csv(path: Path, rows: Iterable[Row]) -> None:
     """Write rows as ``image,method,protocol,psnr_db,ssim``, complete or not at all."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(Row._fields)
     writer.writerows((r.image, r.method, r.protocol, f"{r.psnr_db:.6f}", f"{r.ssim:.8f}") for r in rows)
-    files.write_text(path, text.getvalue())
+    write_text(path, text.getvalue())
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -19,7 +19,7 @@ from d2c.errors import DataError
 from d2crealsr.store import ImageError, LayoutError, images, layouts
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["Pair", "Split", "check_sizes", "find_pairs", "with_split"]
 
@@ -40,7 +40,7 @@ class Pair:
     split: Split = ""
 
 
-def find_pairs(data: Path, *, scale: int | None = None) -> list[Pair]:
+def find_pairs(data: Path, *, scale: int | None = None, sizes: bool = True) -> list[Pair]:
     """The pairs of a dataset, sorted by name, every size checked from the files' headers.
 
     Parameters
@@ -49,6 +49,8 @@ def find_pairs(data: Path, *, scale: int | None = None) -> list[Pair]:
         A folder of any known layout, or a D2C-SR list.
     scale : int, optional
         Only pairs of this scale; needed where the dataset holds several.
+    sizes : bool
+        Check the sizes; otherwise the caller does so with :func:`check_sizes`.
 
     Raises
     ------
@@ -64,7 +66,8 @@ def find_pairs(data: Path, *, scale: int | None = None) -> list[Pair]:
     scales = sorted({pair.scale for pair in found})
     if len(scales) > 1:
         raise DataError(f"{data}: has pairs of scales {', '.join(map(str, scales))}; choose one with --scale")
-    check_sizes(found)
+    if sizes:
+        check_sizes(found)
     return sorted(found, key=lambda pair: pair.name)
 
 
@@ -86,15 +89,30 @@ def with_split(pairs: Sequence[Pair], split: Literal["train", "test"], data: Pat
     return chosen
 
 
-def check_sizes(pairs: Iterable[Pair]) -> None:
-    """Raise :class:`DataError` naming the first pair whose HR size is not ``scale`` times its LR size."""
+def check_sizes(pairs: Sequence[Pair]) -> None:
+    """Raise :class:`DataError` naming the first pair whose HR size is not ``scale`` times its LR size.
+
+    Where all pairs are of one other scale, that is what is said.
+    """
     for pair in pairs:
         (width, height), hr = size_of(pair.lr), size_of(pair.hr)
-        if hr != (pair.scale * width, pair.scale * height):
-            raise DataError(
-                f"{pair.hr}: got {hr[0]}x{hr[1]} pixels, expected {pair.scale * width}x{pair.scale * height} "
-                f"({pair.scale} times {pair.lr.name} of {width}x{height}); replace or remove the pair"
-            )
+        if hr == (pair.scale * width, pair.scale * height):
+            continue
+        other = _ratio(pair)
+        remedy = "replace or remove the pair"
+        if other and all(_ratio(every) == other for every in pairs):
+            remedy = f"all pairs are of scale {other}, so give pairs of scale {pair.scale}, or a model of scale {other}"
+        raise DataError(
+            f"{pair.hr}: got {hr[0]}x{hr[1]} pixels, expected {pair.scale * width}x{pair.scale * height} "
+            f"({pair.scale} times {pair.lr.name} of {width}x{height}); {remedy}"
+        )
+
+
+def _ratio(pair: Pair) -> int | None:
+    """How many times HR is LR, on both sides; None where it is no whole number."""
+    (width, height), hr = size_of(pair.lr), size_of(pair.hr)
+    found = hr[0] // width
+    return found if hr == (found * width, found * height) else None
 
 
 def size_of(path: Path) -> tuple[int, int]:

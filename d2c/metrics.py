@@ -21,6 +21,7 @@ __all__ = [
     "PROTOCOLS",
     "Protocol",
     "Quality",
+    "least_side",
     "psnr_released",
     "psnr_y",
     "quality",
@@ -37,6 +38,8 @@ Plane: TypeAlias = "NDArray[np.float64]"
 Protocol: TypeAlias = Literal["basicsr-y", "d2c-released"]
 
 PROTOCOLS: tuple[Protocol, ...] = ("basicsr-y", "d2c-released")
+
+_SSIM_WINDOW = 11
 
 
 class Quality(NamedTuple):
@@ -100,7 +103,7 @@ def ssim_y(sr: Pixels, hr: Pixels, border: int) -> float:
     Wang et al., "Image quality assessment: from error visibility to structural similarity", doi:10.1109/TIP.2003.819861
     """
     a, b = _planes(y_basicsr, sr, hr, border)
-    if min(a.shape) < 11:
+    if min(a.shape) < _SSIM_WINDOW:
         raise ValueError(f"ssim_y: {a.shape[1]}x{a.shape[0]} pixels are left after the border, at least 11x11 needed")
     return ssim_of_planes(a, b)
 
@@ -136,6 +139,11 @@ def quality(sr: Pixels, hr: Pixels, border: int, protocol: Protocol) -> Quality:
     if protocol == "d2c-released":
         return Quality(psnr_released(sr, hr, border), ssim_released(sr, hr))
     raise ValueError(f"protocol: got {protocol!r}, expected one of {', '.join(PROTOCOLS)}")
+
+
+def least_side(border: int, protocol: Protocol) -> int:
+    """Pixels that an image needs on each side to be measured: the borders, and SSIM's window where it must fit in."""
+    return 2 * border + (_SSIM_WINDOW if protocol == "basicsr-y" else 1)
 
 
 def _planes(y: Any, sr: Pixels, hr: Pixels, border: int) -> tuple[Plane, Plane]:

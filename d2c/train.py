@@ -21,7 +21,7 @@ from d2c.cache import CachedPairs, ImageCache
 from d2c.crops import CropSource
 from d2c.engine import Engine, set_tf32, world
 from d2c.errors import CheckpointError, ConfigError, TrainingError
-from d2c.evaluate import evaluate, means
+from d2c.evaluate import evaluate, is_measurable, means
 from d2c.finite import not_finite
 from d2c.interrupts import Interrupts
 from d2c.layouts import find_pairs, with_split
@@ -112,7 +112,7 @@ class _Training:
         self.interrupts = interrupts
         self.config = request.train
         pairs = with_split(find_pairs(request.data, scale=request.model.scale), "train", request.data)
-        chosen, held_out = hold_out(pairs, self.config.validation)
+        chosen, held_out = hold_out(pairs, self.config.validation, is_measurable)
         cached = ImageCache(request.cache or folder.cache).images(
             (p for pair in pairs for p in (pair.lr, pair.hr)), reporter.images("decoding")
         )

@@ -280,14 +280,14 @@ def summary(
     from d2crealsr import summary as summing
 
     names = summing.ESSENTIAL if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
+    found = summing.summarise(pairs, where=where, sort=sort, columns=names)
+    make = {"table": console.summary_table, "csv": summing.as_csv, "json": summing.as_json}[kind]
+    click.echo(make(found).removesuffix("\n"))
     if parquet is not None:
         from d2crealsr.store.schema import write_parquet
 
         for path in write_parquet(pairs, parquet):
             click.echo(f"written: {path}", err=True)
-    found = summing.summarise(pairs, where=where, sort=sort, columns=names)
-    make = {"table": console.summary_table, "csv": summing.as_csv, "json": summing.as_json}[kind]
-    click.echo(make(found).removesuffix("\n"))
 
 
 @main.command()
@@ -330,13 +330,16 @@ def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int, debug: bool)
     d2crealsr validate pairs/ --truth raw/truth.csv
     """
     from d2crealsr import console
+    from d2crealsr.quality.validate import COLUMNS
     from d2crealsr.quality.validate import validate as run
     from d2crealsr.store.files import write_text
+    from d2crealsr.store.outputs import check_tables
 
+    check_tables([(csv, "a table of validate", COLUMNS)], [pairs, truth])
     result = run(pairs, truth, jobs=jobs or -1)
-    if csv is not None:
-        write_text(csv, result.table.to_csv(index=False))
     click.echo(console.validation_summary(result))
+    if csv is not None:  # last: whatever becomes of the file, the table has been printed
+        write_text(csv, result.table.to_csv(index=False))
     return FINDINGS if result.findings else 0
 
 
@@ -364,16 +367,19 @@ def audit(
     d2crealsr audit pairs/ --out audit.csv --jobs 0
     """
     from d2crealsr import console
+    from d2crealsr.quality.audit import COLUMNS, FIELD_COLUMNS
     from d2crealsr.quality.audit import audit as run
     from d2crealsr.quality.existing import AuditSettings
     from d2crealsr.store.files import write_text
+    from d2crealsr.store.outputs import check_tables
 
+    check_tables([(out, "a table of audit", COLUMNS), (fields, "residual fields of audit", FIELD_COLUMNS)], [folder])
     with console.audit_progress() as listener:
         result = run(folder, scale=scale, settings=AuditSettings(**settings), jobs=jobs or -1, on_pair=listener)
+    click.echo(console.audit_summary(result))
     for path, table in ((out, result.table), (fields, result.fields)):
         if path is not None:
             write_text(path, table.to_csv(index=False, float_format="%.6g"))
-    click.echo(console.audit_summary(result))
     return FINDINGS if result.findings else 0
 
 

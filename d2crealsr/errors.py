@@ -6,6 +6,7 @@
     ├── UsageError            wrong use, exit code 2
     │   ├── SettingsError     a setting out of its range
     │   ├── LayoutError       a folder of captures or pairs that is not laid out as it must be
+    │   │   └── ScaleError    it has pairs, but none of the scale that was asked for
     │   └── TableError        a table whose columns or values break its schema
     ├── ImageError            one image that cannot be read; becomes the scene's row, never ends a run
     └── MachineError          the machine failed (disk, lock, scheduler), exit code 1
@@ -24,6 +25,7 @@ __all__ = [
     "LayoutError",
     "LockError",
     "MachineError",
+    "ScaleError",
     "SettingsError",
     "TableError",
     "UsageError",
@@ -48,6 +50,20 @@ class SettingsError(UsageError):
 
 class LayoutError(UsageError):
     """A folder or list of captures or pairs is not laid out as it must be."""
+
+
+class ScaleError(LayoutError):
+    """A folder has pairs, but none of the scale that was asked for.
+
+    Attributes
+    ----------
+    scales : tuple of int
+        The scales that it has.
+    """
+
+    def __init__(self, message: str, scales: tuple[int, ...]) -> None:
+        super().__init__(message)
+        self.scales = scales
 
 
 class TableError(UsageError):

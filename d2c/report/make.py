@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from d2c import checkpoint, toml
 from d2c.config import TrainConfig
 from d2c.errors import CheckpointError, ConfigError
-from d2c.evaluate import FilePairs
+from d2c.evaluate import FilePairs, is_measurable
 from d2c.infer import pick_device
 from d2c.layouts import find_pairs, with_split
 from d2c.report.crops import make_example
@@ -152,7 +152,7 @@ def _examples(
         model = checkpoint.load(folder.last, device=pick_device(device))
         pairs, note = _shown(data, settings, model.config.scale)
         notes += [note] if note else []
-        chosen = FilePairs(pairs[:count])
+        chosen = FilePairs([pair for pair in pairs if is_measurable(pair)][:count])
         reporter.start("example crops", len(chosen))
         for place, pair in enumerate(chosen, start=1):
             examples.append(make_example(model, pair, out / page.FILES, f"scene-{place}"))
@@ -167,7 +167,7 @@ def _shown(data: Path, settings: dict[str, dict[str, Any]], scale: int) -> tuple
     """The scenes kept for validation, and what the reader has to know of them."""
     train = toml.from_table(TrainConfig, settings.get("train", {}), TrainConfig(), "config.toml")
     pairs = with_split(find_pairs(data, scale=scale), "train", data)
-    kept, held_out = hold_out(pairs, train.validation)
+    kept, held_out = hold_out(pairs, train.validation, is_measurable)
     digests = {path: files.sha256_of(path) for pair in pairs for path in (pair.lr, pair.hr)}
     if fingerprint(pair_records(kept, held_out, digests)) != settings.get("data", {}).get("data"):
         return held_out or kept, (

@@ -24,8 +24,12 @@ if TYPE_CHECKING:
     from d2crealsr.store.layouts import ImagePair
     from d2crealsr.types import ResidualField
 
-__all__ = ["AuditResult", "AuditSettings", "PairDone", "audit"]
+__all__ = ["COLUMNS", "FIELD_COLUMNS", "AuditResult", "AuditSettings", "PairDone", "audit"]
 
+COLUMNS = ("scene", "scale", "verdict", "reason", "residual_shape", *MEASURED, "hr_path", "lr_path")
+"""Columns of an audit's table."""
+FIELD_COLUMNS = ("scene", "lr_x", "lr_y", "dx_hr_px", "dy_hr_px", "weight", "zncc")
+"""Columns of its residual fields."""
 _UNPAIRED_SHOWN = 10
 
 

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from d2crealsr.quality.shift import PixelShift, Plane
     from d2crealsr.types import Array
 
-__all__ = ["AGREEMENT_HR_PX", "ValidationResult", "validate"]
+__all__ = ["AGREEMENT_HR_PX", "COLUMNS", "ValidationResult", "validate"]
 
 AGREEMENT_HR_PX = 0.03
 """How far the pixel shift may lie from the mapping's signed mean error, beyond the estimator's own floor."""
@@ -51,6 +51,17 @@ _MEASURED = (
     "disagreement_hr_px",
     "floor_hr_px",
 )
+
+
+COLUMNS = (
+    "scene",
+    "status",
+    "reasons",
+    "same_scene",
+    "content_differs_fraction",
+    *(name for name in _MEASURED if name != "floor_hr_px"),
+)
+"""Columns of a validation's table."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """The file layer: the pairs format and its reader, raw layouts, images, atomic writes. All that `d2c` may import."""
 
-from d2crealsr.errors import D2CRealSRError, ImageError, LayoutError, MachineError, TableError, UsageError
+from d2crealsr.errors import D2CRealSRError, ImageError, LayoutError, MachineError, ScaleError, TableError, UsageError
 from d2crealsr.store.files import atomic_path, sha256_of
 from d2crealsr.store.images import IMAGE_SUFFIXES, read_image, write_image
 from d2crealsr.store.locks import lock_folder
@@ -12,6 +12,7 @@ __all__ = [
     "ImageError",
     "LayoutError",
     "MachineError",
+    "ScaleError",
     "TableError",
     "UsageError",
     "atomic_path",

@@ -57,8 +57,8 @@ class Header(NamedTuple):
     profile: bytes
 
 
-def read_header(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Header:
-    """Read an image file's header from its bytes.
+def read_header(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS, option: str = "") -> Header:
+    """Read an image file's header from its bytes; ``option`` is what raises ``max_pixels`` where the caller can.
 
     Raises
     ------
@@ -75,7 +75,7 @@ def read_header(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Head
             if width * height > max_pixels:  # before anything looks further into the file
                 raise ImageError(
                     f"{name}: {width}x{height} pixels, at most {max_pixels:,} are read; "
-                    "check the file, or raise --max-megapixels",
+                    f"check the file, or {f'raise {option}' if option else 'crop it'}",
                     reason="too_large",
                 )
             frames, profile = getattr(image, "n_frames", 1), image.info.get("icc_profile") or b""

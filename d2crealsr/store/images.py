@@ -113,7 +113,7 @@ def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> 
         (``convert``) or cannot (16 bits) be converted.
     """
     name, data = path.name, bytes_of(path)
-    header = read_header(data, name, max_pixels=max_pixels)
+    header = read_header(data, name, max_pixels=max_pixels, option="--max-megapixels")
     if max(header.width, header.height) > MAX_CAPTURE_SIDE:
         raise ImageError(
             f"{name}: {header.width}x{header.height} pixels, sides up to {MAX_CAPTURE_SIDE} can be warped; crop it",

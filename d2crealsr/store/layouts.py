@@ -20,7 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from d2crealsr.errors import ImageError, LayoutError
+from d2crealsr.errors import ImageError, LayoutError, ScaleError
 from d2crealsr.store.images import IMAGE_SUFFIXES, read_size
 from d2crealsr.store.pairs import cell_problem, read_manifest
 
@@ -105,7 +105,9 @@ def _of_scale(found: PairFolder, scale: int | None, folder: Path) -> PairFolder:
     if not pairs:
         stated = sorted({pair.nominal for pair in found.pairs if pair.nominal})
         others = ", ".join(map(str, stated))
-        raise LayoutError(f"{folder}: no pairs of scale {scale}, only of {others}; give --scale {stated[0]}")
+        raise ScaleError(
+            f"{folder}: no pairs of scale {scale}, only of {others}; give --scale {stated[0]}", tuple(stated)
+        )
     if len({pair.nominal for pair in pairs}) > 1:  # one HR image may belong to LR images of several scales
         pairs = [replace(pair, scene=f"{pair.scene}_x{pair.nominal}") for pair in pairs]
     if len({pair.scene for pair in pairs}) < len(pairs):  # one name in several folders, as train/ and test/

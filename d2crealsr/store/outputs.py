@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import stat
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,7 +17,7 @@ from d2crealsr.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["check_folder", "check_output", "check_table", "same_file"]
+__all__ = ["check_folder", "check_output", "check_tables", "same_file"]
 
 
 def check_output(path: Path, what: str, is_own: Callable[[Path], bool], inputs: Iterable[Path] = ()) -> None:
@@ -40,7 +41,7 @@ def check_output(path: Path, what: str, is_own: Callable[[Path], bool], inputs: 
     """
     for source in inputs:
         if same_file(path, source):
-            raise UsageError(f"{path}: is an input of this command, which it never replaces; name another file")
+            raise UsageError(f"{path}: is an input of this command, or named for another result; name another file")
     if not os.path.lexists(path):
         check_folder(path.parent)
         return
@@ -52,15 +53,32 @@ def check_output(path: Path, what: str, is_own: Callable[[Path], bool], inputs: 
     check_folder(path.parent)
 
 
-def check_table(path: Path, what: str, columns: Sequence[str], inputs: Iterable[Path] = ()) -> None:
-    """:func:`check_output` for a CSV file, which is of the command's kind when its header has exactly its columns."""
-    header = ",".join(columns).encode()
+def check_tables(tables: Iterable[tuple[Path | None, str, Sequence[str]]], inputs: Iterable[Path] = ()) -> None:
+    """:func:`check_output` for the CSV files of a command, and that no two of them are one file.
 
-    def is_own(found: Path) -> bool:
-        with found.open("rb") as file:
-            return file.readline(len(header) + 2).rstrip(b"\r\n") == header
+    Parameters
+    ----------
+    tables : iterable of (path, what, columns)
+        A file is of the command's kind when its header has exactly these columns. A path that is None was not asked
+        for.
+    inputs : iterable of Path
+        What the command reads.
 
-    check_output(path, what, is_own, inputs)
+    Raises
+    ------
+    UsageError
+        As :func:`check_output`.
+    """
+    taken = list(inputs)
+    for path, what, columns in tables:
+        if path is not None:
+            check_output(path, what, partial(_has_header, ",".join(columns).encode()), taken)
+            taken.append(path)
+
+
+def _has_header(header: bytes, path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.readline(len(header) + 2).rstrip(b"\r\n") == header
 
 
 def check_folder(folder: Path) -> None:

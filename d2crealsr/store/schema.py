@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from d2crealsr.errors import LayoutError, MachineError, SettingsError
 from d2crealsr.store.columns import TABLES
 from d2crealsr.store.files import atomic_path
+from d2crealsr.store.outputs import check_output
 from d2crealsr.store.pairs import FORMAT_NAME, FORMAT_VERSION
 from d2crealsr.store.tables import read_table
 
@@ -94,6 +95,8 @@ def write_parquet(pairs: Path, folder: Path) -> list[Path]:
         When pyarrow is not installed.
     LayoutError
         When the folder has no manifest.
+    UsageError
+        When a file stands in the way that is no table of ours; nothing was written.
     MachineError
         When the disk does not take them.
     """
@@ -105,10 +108,12 @@ def write_parquet(pairs: Path, folder: Path) -> list[Path]:
     there = {name: columns for name, columns in TABLES.items() if (pairs / name).is_file()}
     if "manifest.csv" not in there:
         raise LayoutError(f"{pairs}: no manifest.csv; give a pairs folder, made by d2crealsr align")
+    places = {name: folder / f"{name.removesuffix('.csv')}.parquet" for name in there}
+    for path in places.values():
+        check_output(path, "a table of d2crealsr summary", _is_own)
     written = []
     for name, columns in there.items():
-        table = _arrow(read_table(pairs / name, columns), columns)
-        path = folder / f"{name.removesuffix('.csv')}.parquet"
+        table, path = _arrow(read_table(pairs / name, columns), columns), places[name]
         try:
             with atomic_path(path) as temporary:
                 pq.write_table(table, temporary)
@@ -116,6 +121,17 @@ def write_parquet(pairs: Path, folder: Path) -> list[Path]:
             raise MachineError(f"{path}: cannot be written ({error}); make room or check permissions") from error
         written.append(path)
     return written
+
+
+def _is_own(path: Path) -> bool:
+    """Whether a file is a table that :func:`write_parquet` wrote."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        return (pq.read_schema(path).metadata or {}).get(b"format") == FORMAT_NAME.encode()
+    except (OSError, pa.ArrowException):
+        return False
 
 
 def _arrow(frame: pd.DataFrame, columns: Sequence[Column]) -> pa.Table:

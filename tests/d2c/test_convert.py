@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import pickle
 from collections import OrderedDict
 
@@ -12,9 +13,11 @@ import torch
 import torch.nn.functional as F
 
 import d2c
+from d2c import checkpoint
 from d2c.convert import convert
 from d2c.errors import CheckpointError
 from d2c.unpickle import read_arrays
+from d2crealsr.store import UsageError
 
 BODIES = ("1", "2", "11", "12", "21", "22")
 LEAVES = ("11", "12", "21", "22")
@@ -117,6 +120,25 @@ def test_the_full_structure_has_all_its_keys(tmp_path):
     (tmp_path / "released.pkl").write_bytes(pickle.dumps({"state_dict_D": D, "state_dict_C": C}))
     config = convert(tmp_path / "released.pkl", tmp_path / "ours.safetensors")
     assert config == d2c.D2CConfig(convergence_bias=False, convergence_relu=True, convergence_gain=1.0)
+
+
+def test_the_target_replaces_a_converted_checkpoint_and_nothing_else(tmp_path):
+    D, C = released(2)
+    source, target = tmp_path / "released.pkl", tmp_path / "ours.safetensors"
+    source.write_bytes(pickle.dumps({"state_dict_D": D, "state_dict_C": C}))
+    for _ in range(2):
+        convert(source, target)
+    checkpoint.save(tmp_path / "trained.safetensors", d2c.load(target), stage=2)
+    (tmp_path / "mine").write_text("mine")
+    os.link(source, tmp_path / "second")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    for name in ("trained.safetensors", "mine"):
+        with pytest.raises(UsageError, match=f"{name}: holds something else than a converted checkpoint"):
+            convert(source, tmp_path / name)
+    for name in ("released.pkl", "second"):
+        with pytest.raises(UsageError, match=f"{name}: is an input"):
+            convert(source, tmp_path / name)
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_fortran_order_big_endian_and_half_precision():

@@ -13,7 +13,7 @@ from scipy import ndimage
 
 from d2crealsr.cli import main
 from d2crealsr.errors import LayoutError, SettingsError
-from d2crealsr.quality.audit import audit
+from d2crealsr.quality.audit import COLUMNS, FIELD_COLUMNS, audit
 from d2crealsr.quality.existing import MEASURED, AuditSettings, judge
 from d2crealsr.store.files import sha256_of
 from d2crealsr.store.images import write_image
@@ -221,6 +221,7 @@ def test_result_does_not_depend_on_jobs_and_nothing_is_modified(tmp_path: Path) 
     ]
     assert one.table["hr_path"].tolist() == ["0H.png", "1H.png", "2H.png"]
     assert list(one.fields.columns) == ["scene", "lr_x", "lr_y", "dx_hr_px", "dy_hr_px", "weight", "zncc"]
+    assert (tuple(one.table.columns), tuple(one.fields.columns)) == (COLUMNS, FIELD_COLUMNS)
     assert one.summary["pairs"] == 3
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import sys
@@ -12,13 +13,14 @@ import pytest
 from click.testing import CliRunner
 
 from d2crealsr.cli import main
-from d2crealsr.errors import LayoutError, MachineError, SettingsError
+from d2crealsr.errors import LayoutError, MachineError, SettingsError, UsageError
 from d2crealsr.store import pairs as format
 from d2crealsr.store.columns import MANIFEST, RESIDUALS, TABLES
 from d2crealsr.store.schema import data_package, write_parquet
 from d2crealsr.store.tables import frame_of
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -96,13 +98,32 @@ def test_the_command_writes_parquet_beside_what_it_prints(pairs: Path, tmp_path:
     ]
 
 
+@contextlib.contextmanager
+def _full_disk(path: Path) -> Iterator[Path]:
+    raise OSError(28, "No space left on device")
+    yield path
+
+
+def test_parquet_of_its_own_is_replaced(pairs: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    assert write_parquet(pairs, tmp_path) == write_parquet(pairs, tmp_path)
+
+
 def test_what_cannot_be_written(pairs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("pyarrow")
     with pytest.raises(LayoutError, match=r"no manifest\.csv"):
         write_parquet(tmp_path / "nowhere", tmp_path / "tables")
     (tmp_path / "file").write_text("")
-    with pytest.raises(MachineError, match="cannot be written"):
+    with pytest.raises(UsageError, match="file is no folder"):
         write_parquet(pairs, tmp_path / "file")
+    (tmp_path / "taken").mkdir()
+    (tmp_path / "taken" / "residuals.parquet").write_text("mine")
+    with pytest.raises(UsageError, match=r"residuals\.parquet: holds something else than a table of d2crealsr summary"):
+        write_parquet(pairs, tmp_path / "taken")
+    assert [path.name for path in (tmp_path / "taken").iterdir()] == ["residuals.parquet"]
+    monkeypatch.setattr("d2crealsr.store.schema.atomic_path", _full_disk)
+    with pytest.raises(MachineError, match="cannot be written"):
+        write_parquet(pairs, tmp_path / "tables")
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(SettingsError, match="pyarrow is not installed"):
         write_parquet(pairs, tmp_path / "tables")
