@@ -15,6 +15,9 @@ import numpy as np
 if TYPE_CHECKING:
     from d2crealsr.types import Array, Matrix, Size
 
+_MOST_BENT = -4 / 27
+"""Smallest ``k1·r²``, r the ideal radius, for which ``ratio·(1 + k1·(ratio·r)²) = 1`` has a positive solution."""
+
 __all__ = [
     "CaptureMapping",
     "Lens",
@@ -207,12 +210,14 @@ class Lens:
     def distort(self, points: Array) -> Array:
         """Ideal → captured positions, (..., 2); the inverse of :meth:`undistort` by Newton's method.
 
-        What is sought is by how much the radius changes: ``ratio·(1 + k1·(ratio·r)²) = 1``, r the ideal radius.
+        What is sought is by how much the radius changes: ``ratio·(1 + k1·(ratio·r)²) = 1``, r the ideal radius. A
+        lens with k1 < 0 shows nothing beyond a largest ideal radius, where ``k1·r² = −4/27`` and ratio = 3/2. What
+        lies farther out keeps that ratio, so that it stays outside of the frame.
         """
         if self.k1 == 0:
             return points
         offset = points - self._centre
-        bend = self.k1 * np.sum(offset**2, axis=-1) / self._unit**2
+        bend = np.maximum(self.k1 * np.sum(offset**2, axis=-1) / self._unit**2, _MOST_BENT)
         ratio = 1 / (1 + bend)
         for _ in range(12):
             bent = bend * ratio**2

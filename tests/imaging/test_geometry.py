@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from d2crealsr.imaging import geometry
@@ -94,9 +94,24 @@ def test_lens_is_measured_from_the_centre_in_half_diagonals() -> None:
     np.testing.assert_allclose(lens.undistort(corner), centre + 1.02 * (corner - centre))
 
 
+@given(st.floats(-0.15, -0.001), st.floats(0, 2 * np.pi), st.floats(1, 100))
+@example(-0.029296875, 0.0, 2.6)
+def test_what_a_lens_cannot_show_stays_outside_of_its_frame(k1: float, angle: float, beyond: float) -> None:
+    lens = geometry.Lens(k1, SIZE)
+    farthest = np.sqrt(4 / 27 / -k1) * np.hypot(*SIZE) / 2
+    centre, towards = geometry.frame_centre(SIZE), np.array([np.cos(angle), np.sin(angle)])
+    seen = lens.distort(centre + beyond * farthest * towards) - centre
+    assert seen @ towards == pytest.approx(1.5 * beyond * farthest, rel=1e-3)
+
+
+# It puts the point where LR's lens shows nothing, and Newton's method once gave a position inside LR's frame for it.
+_UNSEEN = 6.3 * np.array([[np.cos(1.44), np.sin(1.44), 0], [-np.sin(1.44), np.cos(1.44), 0], [0, 0, 1 / 6.3]])
+
+
 @given(homographies(), st.floats(-0.05, 0.05), st.floats(-0.05, 0.05), points)
+@example(_UNSEEN, 0.0, -0.02, np.array([425.0, 33.0]))
 def test_capture_mapping_there_and_back(H: np.ndarray, k1_hr: float, k1_lr: float, p: np.ndarray) -> None:
     mapping = geometry.CaptureMapping(H_hr_to_lr=H, hr_size=SIZE, lr_size=Size(900, 900), k1_hr=k1_hr, k1_lr=k1_lr)
     p_lr = mapping.hr_to_lr(p)
-    if np.abs(p_lr).max() < 900:
+    if (p_lr >= 0).all() and (p_lr <= 899).all():
         np.testing.assert_allclose(mapping.lr_to_hr(p_lr), p, atol=1e-5)
