@@ -14,12 +14,19 @@ BASE := $(VENV)/.base-$(VERSION)
 TRAIN := $(VENV)/.train-$(VERSION)
 ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 
-.PHONY: help install install-train demo test lint types contracts check format bench bench-peers sbom clean
+# Tests that take long are left to `make check`.
+SELECT ?= -m "not slow"
+TESTS = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
+
+.PHONY: help install install-train demo test test-base lint types contracts check search soak format bench bench-peers sbom clean
 
 help:
 	@echo "make demo           simulate raw captures, align, split, validate, make the report, train a tiny model, upscale (minutes; installs torch)"
-	@echo "make test           the tests; no torch needed"
-	@echo "make check          lint, types, contracts and the tests with coverage, as CI does (installs torch)"
+	@echo "make test           the tests of both packages, but for those that take long (minutes; installs torch)"
+	@echo "make test-base      the same of d2crealsr alone; no torch needed"
+	@echo "make check          lint, types, contracts and all tests with coverage, as CI does (installs torch)"
+	@echo "make search         by hand: the property tests with examples drawn at random"
+	@echo "make soak           by hand: damaged input, kills and fuzzed files by the thousand (an hour and more)"
 	@echo "make install        the environment alone; install-train adds torch"
 	@echo "make format         let ruff rewrite what it can"
 	@echo "make bench          the benchmark programs, small; bench-peers: other tools on the same captures"
@@ -47,8 +54,11 @@ demo: $(TRAIN)
 	rm -rf demo/run
 	$(BIN)/python pipelines/train_d2c.py --data demo/pairs --out demo/run --preset tiny --images 1
 
-test: $(BASE)
-	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST)
+test: $(TRAIN)
+	$(TESTS) $(SELECT) $(PYTEST)
+
+test-base: $(BASE)
+	$(TESTS) $(SELECT) --ignore=d2c --ignore=tests/d2c $(PYTEST)
 
 lint: $(BASE)
 	$(BIN)/ruff check .
@@ -63,7 +73,17 @@ contracts: $(BASE)
 
 # Coverage is asked for here and not in `test`, which stays what a newcomer runs.
 check: $(TRAIN) lint types contracts
-	$(MAKE) test PYTEST="--cov --cov-report=term:skip-covered $(PYTEST)"
+	$(MAKE) test SELECT= PYTEST="--cov --cov-report=term:skip-covered $(PYTEST)"
+
+search: $(TRAIN)
+	D2CREALSR_FUZZ=2000 $(TESTS) -m hypothesis --hypothesis-profile=search $(PYTEST)
+
+# What the tests do in short. Each program ends with an error where anything was not as it should be.
+soak: $(TRAIN)
+	D2CREALSR_FUZZ=20000 $(TESTS) tests/fuzz $(PYTEST)
+	$(BIN)/python benchmarks/faults.py
+	$(BIN)/python benchmarks/bad_input.py
+	$(BIN)/python benchmarks/bad_checkpoints.py
 
 format: $(BASE)
 	$(BIN)/ruff check --fix .

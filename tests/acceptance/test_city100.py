@@ -88,6 +88,7 @@ def test_same_size_pairs_through_the_command(tmp_path: Path) -> None:
         assert hr.shape == lr.shape
 
 
+@pytest.mark.slow
 def test_a_whole_pair_is_accepted_and_known_the_other_way_round() -> None:
     """Of its 1,800 blocks some are off by more than a pixel, as in every photograph: that alone rejects nothing."""
     right, exchanged = (align_pair(capture("001", hr), capture("001", lr), scale=1) for hr, lr in ("HL", "LH"))

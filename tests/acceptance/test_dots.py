@@ -112,6 +112,7 @@ def _offsets(dots: DotScene, pair: Alignment) -> Array:
     return np.array(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("refine", "mean_bound", "rms_bound"), [("radial", 0.05, 0.15), ("none", 0.12, 0.25)])
 def test_published_hr_and_lr_show_the_dots_at_the_same_place(
     dot_scenes: list[DotScene], refine: str, mean_bound: float, rms_bound: float

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pytest
+
 import align_speed
 
 if TYPE_CHECKING:
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from scenes import BenchScene
 
 
+@pytest.mark.slow
 def test_one_mini_pair(mini: BenchScene, cache: Path) -> None:
     row, where = align_speed.measure([mini], cache)
     assert row["pairs"] == 1

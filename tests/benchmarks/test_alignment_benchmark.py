@@ -52,6 +52,7 @@ def test_error_bars_compare_root_mean_squares() -> None:
     assert text["Cramér–Rao bound"] == pytest.approx(0.01)
 
 
+@pytest.mark.slow
 def test_what_the_sift_flag_costs(mini: BenchScene, cache: Path) -> None:
     hr, lr = captures_of(mini, cache)
     errors = {}
@@ -70,6 +71,7 @@ def test_recipes_find_nothing_where_nothing_is() -> None:
     )
 
 
+@pytest.mark.slow
 def test_small_run(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     absent = peers.Peer(name="absent", lacking=lambda: "no program absent", find=lambda bridge: None)
     present = peers.Peer(name="present", lacking=lambda: "", find=lambda bridge: bridge.start)

@@ -70,6 +70,7 @@ def test_settings_are_read_as_what_they_are() -> None:
         qa._changed(AlignSettings(), ["min_znc=0.5"])
 
 
+@pytest.mark.slow
 def test_small_run_and_judging_it_again(cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "qa"
     classes = ["--class", "plain", "--class", "low-texture"]

@@ -34,6 +34,7 @@ def test_a_bump_is_half_as_high_around_a_tenth_of_the_crop() -> None:
     assert 0.04 < np.mean(length > 0.5) < 0.105
 
 
+@pytest.mark.slow
 def test_small_run(cache: Path, tmp_path: Path) -> None:
     out = tmp_path / "injected.txt"
     done = CliRunner().invoke(qa_injected.main, ["--small", "--cache", str(cache), "--out", str(out)])

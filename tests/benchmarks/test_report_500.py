@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 import report_500
 from d2crealsr.store.pairs import read_manifest, read_residuals
 
 
+@pytest.mark.slow
 def test_pairs_are_repeated_with_numbers_of_their_own(tmp_path: Path) -> None:
     pairs = report_500.many_pairs(tmp_path, 5, "mini")
     manifest = read_manifest(pairs)

@@ -48,6 +48,7 @@ def test_pairs_of_city100_are_reduced_and_split(city100, tmp_path):
     assert {p.name for p in validation_pairs(made.folder, 0.2)} < names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("part", "column"), [("gain", "gain"), ("losses", "alpha")])
 def test_a_part_makes_its_table_once(city100, tmp_path, part, column):
     where = ("--work", tmp_path / "work", "--city100", city100, "--set", "city100-x4", "--small", "--seeds", "0")

@@ -16,10 +16,6 @@ def pytest_ignore_collect(collection_path, config):
     return True
 
 
-def pytest_report_header(config):
-    return None if HAS_TORCH else "d2c: its tests are left out, torch is not installed (extra 'train')"
-
-
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread():
     if HAS_TORCH:

@@ -97,6 +97,7 @@ def two(pairs, tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_two_processes_give_the_gradients_of_one_with_the_doubled_batch(two):
     engine = Engine(JointStage(model(), TRAIN), TRAIN)
     engine.update(batch(), 1e-3, 0.5)

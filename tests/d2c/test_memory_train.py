@@ -82,6 +82,7 @@ def program(name):
     return module
 
 
+@pytest.mark.slow
 def test_the_five_configurations_and_one_of_them_measured(tmp_path):
     """Run as a program, in a process whose own peak says nothing about the step's."""
     names = program("memory_train").configurations()

@@ -37,6 +37,7 @@ def test_the_factored_network_computes_the_same(scale, released):
     torch.testing.assert_close(factored(lr), model(lr), rtol=1e-12, atol=1e-13)
 
 
+@pytest.mark.slow
 def test_it_runs_small(tmp_path):
     tasks = [argument for name in ("stage 1", "stage 2", "joint, two passes") for argument in ("--task", name)]
     command = [sys.executable, str(PROGRAM), "--small", "--no-memory", *tasks, "--out", str(tmp_path / "table")]

@@ -152,6 +152,7 @@ np.save(sys.argv[3], np.concatenate(rows))
 """
 
 
+@pytest.mark.slow
 def test_what_does_not_fit_whole_is_done_under_a_memory_limit(tmp_path):
     torch.manual_seed(0)
     config = D2CConfig(scale=4, features=32, groups=1, blocks=1, convergence_features=32)

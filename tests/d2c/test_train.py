@@ -171,6 +171,7 @@ def steps_logged(log, stage):
     return int(rows[-1].split(",")[1]) if rows and rows[-1].startswith(f"{stage},") else 0
 
 
+@pytest.mark.slow
 def test_kill_9_in_each_stage_ends_with_identical_weights(pairs, tmp_path):
     run(pairs, tmp_path / "whole", **LONG)
     out = tmp_path / "killed"

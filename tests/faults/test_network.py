@@ -9,6 +9,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 GUARD = """
 import os, sys
 
@@ -90,6 +92,7 @@ def guarded(code: str, arguments: list[str], folder: Path) -> tuple[subprocess.C
     return done, log.read_text()
 
 
+@pytest.mark.slow
 def test_no_command_uses_a_network(tmp_path: Path) -> None:
     parts = [
         name if importlib.util.find_spec(needs) else "" for name, needs in (("report", "jinja2"), ("d2c", "torch"))

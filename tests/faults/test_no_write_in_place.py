@@ -8,6 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 PROGRAM = """
 import os, shlex, sys
 
@@ -52,6 +54,7 @@ IN_PLACE = {"run/log.csv"}
 """Grows row by row; what a kill cuts off there is cut off on resuming."""
 
 
+@pytest.mark.slow
 def test_every_file_is_written_beside_its_place(tmp_path: Path) -> None:
     parts = [name for name, needs in (("report", "jinja2"), ("train", "torch")) if importlib.util.find_spec(needs)]
     (tmp_path / "program.py").write_text(PROGRAM)

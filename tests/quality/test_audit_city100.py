@@ -17,6 +17,7 @@ pytestmark = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 def test_published_pairs_show_more_than_the_floor(tmp_path: Path) -> None:
     """048 is the best aligned of them, 050 is .3 px off towards its sides; both are told from the estimator's error."""
     for name in ("048H.PNG", "048L.PNG", "050H.PNG", "050L.PNG"):
