@@ -16,6 +16,9 @@ from d2c.errors import ConfigError
 from d2c.interrupts import Interrupted, Interrupts
 from d2c.presets import PRESETS, preset
 from d2crealsr.store import D2CRealSRError
+from d2crealsr.store.ownership import is_run
+from d2crealsr.store.versions import version
+from d2crealsr.ui.streams import tolerant_streams
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,7 +46,8 @@ def main() -> None:
     if importlib.util.find_spec("torch") is None:
         click.echo("d2c needs PyTorch, which is not installed; run: pip install 'd2crealsr[train]'", err=True)
         sys.exit(1)
-    cli()
+    with tolerant_streams():
+        cli()
 
 
 def _settings_options(kind: type[D2CConfig] | type[TrainConfig]) -> Callable[[F], F]:
@@ -107,7 +111,7 @@ def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
-@click.version_option(package_name="d2crealsr")
+@click.version_option(version(), prog_name="d2c")
 def cli() -> None:
     """Train D2C-SR on pairs, measure it, and upscale images with it."""
 
@@ -170,7 +174,7 @@ def _resolve(
     from d2c.layouts import find_pairs
 
     base: Preset = preset(preset_name or "paper")
-    if config_file is None and preset_name is None and (out / "config.toml").exists():
+    if config_file is None and preset_name is None and is_run(out / "config.toml"):
         config_file = out / "config.toml"
     tables = toml.read(config_file) if config_file else {}
     if unknown := sorted(set(tables) - {"model", "train", "data"}):

@@ -8,22 +8,23 @@ import io
 import json
 import platform
 import zipfile
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from d2c import toml
 from d2c.config import D2CConfig, TrainConfig
-from d2c.errors import CheckpointError
+from d2c.errors import CheckpointError, ConfigError
 from d2c.resume import Settings, read_records, records_text
-from d2crealsr.store import files, lock_folder
+from d2crealsr.store import files, lock_folder, ownership
+from d2crealsr.store.ownership import is_run
+from d2crealsr.store.versions import version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["RunFolder"]
+__all__ = ["RunFolder", "claim"]
 
 _STATE_FORMAT = 2
 _STATE_PARTS: dict[str, Any] = {
@@ -121,6 +122,16 @@ class RunFolder:
             yield
         except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
             raise CheckpointError(f"{self.state}: does not fit this run; delete it to start over") from error
+
+
+def claim(folder: Path) -> None:
+    """Make sure that a folder is a run's, or holds nobody's work; raises LayoutError otherwise."""
+    config = folder / "config.toml"
+    if is_run(config):
+        return
+    ownership.refuse_foreign(folder, own="a training run")
+    if config.exists():
+        raise ConfigError(f"{config}: is no training run's, it has no table [train]; give another folder with --out")
 
 
 def _is_packed(path: Path) -> bool:

@@ -28,7 +28,7 @@ from d2c.layouts import find_pairs, with_split
 from d2c.memory_train import check_step_fits
 from d2c.pace import Pace
 from d2c.reporter import Reporter
-from d2c.runfolder import RunFolder
+from d2c.runfolder import RunFolder, claim
 from d2c.runlog import RunLog
 from d2c.schedule import learning_rate, stage_steps, triplet_weight
 from d2c.stages import make_stage
@@ -95,6 +95,7 @@ def train(request: Request, reporter: Reporter | None = None, interrupts: Interr
         check_step_fits(request.model, request.train, request.stage, here.device, here.size, neighbours)
         speaker = (reporter or Reporter()) if here.leads else Reporter()
         folder = RunFolder(request.out)
+        claim(request.out)
         if here.leads:
             held.enter_context(folder.lock())
         if here.device.type == "cuda":

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -38,7 +37,9 @@ from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.images import MAX_PIXELS
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
+from d2crealsr.store.ownership import refuse_foreign, refuse_links
 from d2crealsr.store.pairs import DATASET_FILE, read_dataset, write_dataset
+from d2crealsr.store.versions import version
 from d2crealsr.workers import Backend, run_tasks
 
 if TYPE_CHECKING:
@@ -176,7 +177,9 @@ def build(
 
 def _refuse_overlap(captures: Sequence[Capture], root: Path, out: Path) -> None:
     """Publishing must never write over captures."""
-    folders = {path.parent for capture in captures for path in (capture.hr, capture.lr) if path is not None}
+    refuse_links(out, "hr", "lr")
+    paths = (path for capture in captures for path in (capture.hr, capture.lr) if path is not None)
+    folders = {Path(os.path.realpath(path)).parent for path in paths}
     if out == root or folders & {out / "hr", out / "lr"}:
         raise LayoutError(f"{out}: holds the captures themselves; give another folder with --out")
 
@@ -189,6 +192,8 @@ def _open(out: Path) -> tuple[Ledger, dict[str, Any]]:
         raise LayoutError(
             f"{out}: has {len(images)} files in hr/ and lr/ and no {DATASET_FILE}; give a new folder with --out"
         )
+    if not described:
+        refuse_foreign(out, own="pairs")
     old = read_dataset(out) if described else {}
     ledger = Ledger.load(out)
     remove_leftovers(*_written(out))

@@ -14,6 +14,8 @@ import click
 from d2crealsr.errors import D2CRealSRError
 from d2crealsr.interrupts import Terminated, signals_as_exceptions
 from d2crealsr.options import SettingsCommand, is_given
+from d2crealsr.store.versions import version
+from d2crealsr.ui.streams import tolerant_streams
 
 __all__ = ["main"]
 
@@ -32,7 +34,7 @@ class _Main(click.Group):
         debug = "--debug" in (sys.argv[1:] if args is None else args)
         kwargs["standalone_mode"] = False
         try:
-            with signals_as_exceptions():
+            with tolerant_streams(), signals_as_exceptions():
                 code = super().main(args, **kwargs)
         except (KeyboardInterrupt, click.Abort) as error:
             code = _interrupted(error.__cause__ or error)  # click makes an Abort of every interrupt
@@ -80,7 +82,7 @@ _DEBUG = click.option("--debug", is_flag=True, help="Show tracebacks.")
 
 
 @click.group(cls=_Main, invoke_without_command=True, context_settings=_CONTEXT)
-@click.version_option(package_name="d2crealsr", prog_name="d2crealsr")
+@click.version_option(version(), prog_name="d2crealsr")
 @click.pass_context
 def main(ctx: click.Context) -> None:
     """Build a real-world super-resolution dataset from raw captures.

@@ -56,8 +56,6 @@ class Rerun(NamedTuple):
             When a setting, asked for or described, is none.
         """
         described = description.get("settings", {})
-        if not isinstance(described, dict):
-            raise LayoutError(f"{out / DATASET_FILE}: settings are no table; restore the file, or correct it")
         scale = {"scale": description["scale"]} if "scale" in description else {}
         former = settings_from({**described, **scale}, str(out / DATASET_FILE))
         settings = asked if isinstance(asked, AlignSettings) else dataclasses.replace(former, **(asked or {}))

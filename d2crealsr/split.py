@@ -1,7 +1,8 @@
 """Which accepted scenes are for training and which for testing.
 
-A printed picture (``group``) is never in both. Splits that were made stay: what a published model was trained on must
-not become its test, so only scenes without a split are drawn, and a scene whose group has a split joins it.
+A printed picture (``group``) is never in both, nor are two scenes with a capture of equal bytes. Splits that were made
+stay: what a published model was trained on must not become its test, so only scenes without a split are drawn, and a
+scene whose group has a split joins it.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.store.decisions import Decision
 
-__all__ = ["SplitResult", "choose_splits", "split", "with_decisions"]
+__all__ = ["SplitResult", "choose_splits", "joined_groups", "split", "with_decisions"]
 
 _UNSPLIT = "unsplit"
 """What ``left_out_of`` says of a scene that had no split when it was left out."""
@@ -90,9 +91,12 @@ def split(
         remove_leftovers(pairs)
         manifest = read_manifest(pairs)
         after = with_decisions(manifest, decided)
+        kept = after["group"]
+        after = after.assign(group=joined_groups(after))
         after = after.assign(split=choose_splits(after, test=test, seed=seed, resplit=resplit))
         if resplit:
             after["left_out_of"] = [_UNSPLIT if left_out else "" for left_out in after["left_out_of"]]
+        after = after.assign(group=kept)
         if any(after[name].tolist() != manifest[name].tolist() for name in ("split", "left_out_of")):
             write_pairs_table(pairs, "manifest.csv", after)
     accepted = after[after["status"] == "accepted"]
@@ -124,6 +128,24 @@ def with_decisions(manifest: pd.DataFrame, decisions: Mapping[str, Decision]) ->
     columns = (manifest[name].tolist() for name in ("scene", "split", "left_out_of"))
     cells = [decided(*row) for row in zip(*columns, strict=True)]
     return manifest.assign(split=[label for label, _ in cells], left_out_of=[left_out for _, left_out in cells])
+
+
+def joined_groups(manifest: pd.DataFrame) -> list[str]:
+    """The manifest's groups, those joined that share a capture: equal bytes are one picture, whatever it is called."""
+    parent: dict[str, str] = {}
+
+    def root(group: str) -> str:
+        while (above := parent.setdefault(group, group)) != group:
+            parent[group] = group = parent[above]
+        return group
+
+    first: dict[str, str] = {}
+    for name in ("hr_source_sha256", "lr_source_sha256"):
+        for group, digest in zip(manifest["group"], manifest[name], strict=True):
+            if digest:
+                one, other = sorted((root(group), root(first.setdefault(digest, group))))
+                parent[other] = one
+    return [root(group) for group in manifest["group"]]
 
 
 def _notes(manifest: pd.DataFrame, decisions: Mapping[str, Decision]) -> tuple[str, ...]:
@@ -180,14 +202,14 @@ def _draw(sizes: Mapping[str, int], fixed: Mapping[str, str], test: int, seed: i
     """Groups that join the test split, so that it has ``test`` scenes."""
     already = sum(size for group, size in sizes.items() if fixed.get(group) == "test")
     free = sorted((group for group in sizes if group not in fixed), key=lambda group: _rank(seed, group))
-    reachable = _subset_sums([sizes[group] for group in free])
+    last = _last_place([sizes[group] for group in free])
     total = sum(sizes.values())
-    allowed = {already + more for more in reachable[0] if already + more < total}
+    allowed = {already + more for more in last if already + more < total}
     if test not in allowed:
         raise UsageError(_cannot(test, total, already, allowed))
     drawn, wanted = set(), test - already
     for place, group in enumerate(free):
-        if wanted - sizes[group] in reachable[place + 1]:
+        if last.get(wanted - sizes[group], -1) > place:
             drawn.add(group)
             wanted -= sizes[group]
     return drawn
@@ -197,18 +219,29 @@ def _rank(seed: int, group: str) -> str:
     return hashlib.sha256(f"{seed}:{group}".encode()).hexdigest()
 
 
-def _subset_sums(sizes: Sequence[int]) -> list[set[int]]:
-    """For every place, the sums that some of the sizes from there on have."""
-    sums = [{0}]
-    for size in reversed(sizes):
-        sums.append(sums[-1] | {size + other for other in sums[-1]})
-    return sums[::-1]
+def _last_place(sizes: Sequence[int]) -> dict[int, int]:
+    """For every sum that some of the sizes have, the last place from which the sizes that follow still reach it.
+
+    Sums are bits of one number, so that memory grows with their total and not with its square.
+    """
+    last, reached = {0: len(sizes)}, 1
+    for place in range(len(sizes) - 1, -1, -1):
+        new = (reached << sizes[place]) & ~reached
+        reached |= new
+        while new:
+            lowest = new & -new
+            last[lowest.bit_length() - 1] = place
+            new ^= lowest
+    return last
 
 
 def _cannot(test: int, total: int, already: int, allowed: set[int]) -> str:
     if not total:
         return "no scene is accepted and not left out, so there is nothing to split; look at the manifest's reasons"
-    text = f"{test} test scenes cannot be drawn from {total} accepted ones (groups stay whole, one scene must train)"
+    text = (
+        f"{test} test scenes cannot be drawn from {total} accepted ones (groups and captures of equal "
+        "bytes stay whole, one scene must train)"
+    )
     if already:
         text += f", {already} of them test already (--resplit starts over)"
     return f"{text}; possible with --test: {_ranges(sorted(allowed)) or 'none'}"

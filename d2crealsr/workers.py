@@ -8,6 +8,7 @@ import contextlib
 import functools
 import logging
 import os
+import queue
 import signal
 import threading
 import time
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["Backend", "run_tasks"]
 
 Backend: TypeAlias = Literal["loky", "dask"]
+
+_PATIENCE_SECONDS = 30.0
+"""How long a dask scheduler may take to answer."""
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -183,10 +187,30 @@ def _client(distributed: Any, jobs: int, scheduler: str | None) -> Any:
                 return distributed.Client(
                     n_workers=jobs, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
                 )
-        return distributed.Client(scheduler)
-    except (OSError, TimeoutError, ValueError, RuntimeError) as error:
+        return _within(_PATIENCE_SECONDS, lambda: distributed.Client(scheduler, timeout=_PATIENCE_SECONDS))
+    except Exception as error:  # what a wrong address, another protocol or a certificate raises differs with dask
         where = "dask workers on this machine" if scheduler is None else f"scheduler {scheduler}"
         raise MachineError(f"{where}: no answer ({error}); start it, or correct --scheduler") from error
+
+
+def _within(seconds: float, connect: Callable[[], Any]) -> Any:
+    """What a function returns; TimeoutError when it takes longer, as with a scheduler that accepts and says nothing."""
+    answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put((connect(), None))
+        except Exception as error:
+            answers.put((None, error))
+
+    threading.Thread(target=ask, name="connect", daemon=True).start()
+    try:
+        made, error = answers.get(timeout=seconds)
+    except queue.Empty as empty:
+        raise TimeoutError(f"nothing said for {seconds:g} s") from empty
+    if error is not None:
+        raise error
+    return made
 
 
 @contextlib.contextmanager

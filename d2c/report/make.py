@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ from d2c.resume import fingerprint, pair_records
 from d2c.runfolder import RunFolder
 from d2c.validation import hold_out
 from d2crealsr.store import D2CRealSRError, files, page
+from d2crealsr.store.ownership import is_run
 
 if TYPE_CHECKING:
     from d2c.layouts import Pair
@@ -28,6 +30,9 @@ if TYPE_CHECKING:
     from d2c.report.curves import Log
 
 __all__ = ["report"]
+
+_GENERATOR = "d2c report"
+_PICTURE = re.compile(r"scene-\d+-[a-z0-9-]+\.png")
 
 
 def report(
@@ -67,8 +72,9 @@ def report(
     """
     pick_device(device)
     folder, out = RunFolder(run), out or run / "report"
-    if not folder.config.exists():
-        raise ConfigError(f"{run}: no config.toml, so no run; give the folder that d2c train made with --out")
+    if not is_run(folder.config):
+        raise ConfigError(f"{run}: no config.toml of a run; give the folder that d2c train made with --out")
+    page.claim(out, _GENERATOR, _PICTURE)
     settings, log, started = toml.read(folder.config), read_log(folder.log), _started(folder)
     where = data or (Path(started["data"]) if started.get("data") else None)
     examples, notes = _examples(folder, settings, where, scenes, device, out, reporter or Reporter())
@@ -88,7 +94,7 @@ def report(
         again=shlex.join(["d2c", "report", str(run), *(["--data", str(data)] if data else [])]),
     )
     shown = {panel.file for example in examples for panel in (*example.pictures, *example.weights)}
-    page.publish(out, html, shown)
+    page.publish(out, html, shown, earlier=_PICTURE)
     return out / page.PAGE
 
 

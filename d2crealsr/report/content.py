@@ -8,7 +8,6 @@ import hashlib
 import platform
 import shlex
 import statistics
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.report import measures, words
@@ -16,6 +15,7 @@ from d2crealsr.settings import AlignSettings
 from d2crealsr.store.columns import MANIFEST
 from d2crealsr.store.files import sha256_of
 from d2crealsr.store.shapes import RESIDUAL_SHAPES
+from d2crealsr.store.versions import version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from d2crealsr.errors import UsageError
 from d2crealsr.report.content import page_content
 from d2crealsr.report.pair import KEY_LENGTH, PairTask, draw_pair
 from d2crealsr.store import page
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 __all__ = ["PairDrawn", "ReportResult", "make_report"]
 
 FOLDER = "report"
-_GENERATOR = '<meta name="generator" content="d2crealsr report">'
+_GENERATOR = "d2crealsr report"
+_KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
 _SCRIPTS = ("plots.js", "marks.js", "sheet.js", "viewer.js", "pair.js", "app.js")
 
 
@@ -79,12 +80,12 @@ def make_report(
     dataset, manifest = read_dataset(pairs), read_manifest(pairs)
     alignment, residuals = read_alignment(pairs), read_residuals(pairs)
     page.environment(__package__)  # says at once where jinja2 is missing
-    _refuse_foreign(out)
+    page.claim(out, _GENERATOR, _KEY)
     with lock_folder(out):
         remove_leftovers(out, *(out / page.FILES).glob("*"))
         rows = _rows(manifest)
         stages, blocks = _by_scene(alignment), _blocks(residuals)
-        raw = pairs / dataset["raw_root"]
+        raw = pairs / dataset.get("raw_root", "")
         tasks = [
             PairTask(
                 row=row,
@@ -104,22 +105,9 @@ def make_report(
             on_pair(told)
         content = page_content(pairs, dataset, rows, stages, drawn)
         html = page.render(__package__, "report.html.j2", scripts=_SCRIPTS, **content)
-        page.publish(out, html, {result["key"] for result in drawn.values()})
+        page.publish(out, html, {result["key"] for result in drawn.values()}, earlier=_KEY)
     unchanged = sum(result["unchanged"] for result in drawn.values())
     return ReportResult(page=out / page.PAGE, drawn=len(drawn) - unchanged, unchanged=unchanged)
-
-
-def _refuse_foreign(out: Path) -> None:
-    """A report owns its page and ``files/``: a folder that has these of another origin is left alone."""
-    index, files = out / page.PAGE, out / page.FILES
-    if index.exists():
-        ours = _GENERATOR in index.read_text(encoding="utf-8", errors="replace")[:4000]
-    else:  # none, or a first report that was interrupted
-        ours = not files.exists() or all(len(entry.name) == KEY_LENGTH for entry in files.iterdir())
-    if not ours:
-        raise UsageError(
-            f"{out}: holds {index.name} or {files.name} that no report made; give another folder with --out"
-        )
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from d2crealsr import threads
 from d2crealsr.errors import MachineError
+from d2crealsr.simulate import records
 from d2crealsr.simulate.photographs import Library, folder_library, wheel_library
 from d2crealsr.simulate.recipe import Recipe, default_recipes
 from d2crealsr.simulate.shoot import shoot
@@ -30,9 +31,6 @@ __all__ = ["simulate"]
 _VERSION = 1
 """Raised when the same recipe and settings come to give other pixels, so that old scenes are made again."""
 
-_RECORDS = ".scenes"
-"""Folder with one record a finished scene: what it was made from, and its row of truth."""
-
 
 def simulate(
     out: Path,
@@ -45,8 +43,8 @@ def simulate(
 ) -> pd.DataFrame:
     """Make a folder of captures: ``hr/``, ``lr/``, ``reference/``, ``manifest.csv`` and ``truth.csv``.
 
-    Scenes that are there from an earlier run with the same recipe and settings are left alone. The files are the same
-    bytes for any number of jobs.
+    Scenes that are there from an earlier run with the same recipe and settings are left alone; more scenes are added,
+    and where fewer are asked for the others stay. The files are the same bytes for any number of jobs.
 
     Parameters
     ----------
@@ -71,7 +69,8 @@ def simulate(
     Raises
     ------
     TableError, LayoutError
-        A broken recipe; photographs that are not there.
+        A broken recipe; photographs that are not there; a folder that holds something else, or captures of another
+        recipe or other settings.
     LockError, MachineError
         Another run holds the folder; the disk does not take the files.
     """
@@ -82,6 +81,7 @@ def simulate(
     told = on_scene or (lambda scene: None)
     try:
         with lock_folder(out), threads.threads_restored():
+            records.check_folder(out, settings, recipes, lambda recipe: _fingerprint(recipe, settings, library))
             _remove_leftovers(out)
             todo = [recipe for recipe in recipes if _finished(out, recipe, settings, library) is None]
             for recipe in recipes:
@@ -100,10 +100,8 @@ def _make(out: Path, recipe: Recipe, settings: SimulateSettings, library: Librar
     threads.use_one_thread()
     scene = shoot(recipe, settings, library=library)
     session = scene.truth.session
-    record = out / _RECORDS / f"{recipe.scene}.json"
-    record.unlink(missing_ok=True)
-    for other in _captures(out, recipe, "png" if settings.image_format == "jpg" else "jpg"):
-        other.unlink(missing_ok=True)  # of an earlier run in the other format: two files of one scene would clash
+    manifest_row = recipe_row(recipe, settings.image_format)
+    records.write(out, recipe.scene, manifest=manifest_row)  # the files are ours before they are there
     for path, pixels, shot in zip(
         _captures(out, recipe, settings.image_format), (scene.hr, scene.lr), (session.hr, session.lr), strict=True
     ):
@@ -116,8 +114,9 @@ def _make(out: Path, recipe: Recipe, settings: SimulateSettings, library: Librar
         "seed": settings.seed,
         "nuisances": ";".join(_named(settings)),
     }
-    done = {"fingerprint": _fingerprint(recipe, settings, library), "truth": row}
-    files.write_text(record, json.dumps(done, indent=1) + "\n")
+    records.write(
+        out, recipe.scene, fingerprint=_fingerprint(recipe, settings, library), truth=row, manifest=manifest_row
+    )
     return recipe.scene
 
 
@@ -152,16 +151,14 @@ def _finished(out: Path, recipe: Recipe, settings: SimulateSettings, library: Li
     needed = (*_captures(out, recipe, settings.image_format), _reference(out, recipe))
     if not all(path.is_file() for path in needed):
         return None
-    try:
-        record = json.loads((out / _RECORDS / f"{recipe.scene}.json").read_text(encoding="utf-8"))
-        return dict(record["truth"]) if record["fingerprint"] == _fingerprint(recipe, settings, library) else None
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return None
+    record = records.read(out, recipe.scene)
+    done = record is not None and record.get("fingerprint") == _fingerprint(recipe, settings, library)
+    return dict(record["truth"]) if done and record is not None and isinstance(record.get("truth"), dict) else None
 
 
 def _remove_leftovers(out: Path) -> None:
     """Files that a killed run was writing."""
-    for folder in ("hr", "lr", "reference", _RECORDS):
+    for folder in ("hr", "lr", "reference", records.FOLDER):
         for path in (out / folder).glob(f"{files.TEMPORARY_PREFIX}*"):
             path.unlink(missing_ok=True)
 
@@ -169,10 +166,12 @@ def _remove_leftovers(out: Path) -> None:
 def _write_tables(out: Path, recipes: list[Recipe], settings: SimulateSettings, library: Library) -> pd.DataFrame:
     import pandas as pd
 
-    recipes = sorted(recipes, key=lambda recipe: recipe.scene)
-    rows = [_finished(out, recipe, settings, library) for recipe in recipes]
-    truth = pd.DataFrame([row for row in rows if row is not None])
-    manifest = pd.DataFrame([recipe_row(recipe, settings.image_format) for recipe in recipes])
+    rows = {recipe.scene: _finished(out, recipe, settings, library) for recipe in recipes}
+    listed = {recipe.scene: recipe_row(recipe, settings.image_format) for recipe in recipes}
+    for scene, record in records.others(out, listed):  # of an earlier run that asked for more
+        rows[scene], listed[scene] = record["truth"], record["manifest"]
+    truth = pd.DataFrame([row for _, row in sorted(rows.items()) if row is not None])
+    manifest = pd.DataFrame([row for _, row in sorted(listed.items())])
     for name, table in (("truth.csv", truth), ("manifest.csv", manifest)):
         files.write_text(out / name, table.to_csv(index=False, lineterminator="\n"))
     return truth

@@ -92,6 +92,8 @@ def remove_leftovers(*folders: Path) -> None:
     """
     for folder in folders:
         for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
+            if path.is_dir() and not path.is_symlink():  # none of ours
+                continue
             try:
                 path.unlink(missing_ok=True)
             except OSError as error:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from d2crealsr.errors import LockError, MachineError
-from d2crealsr.store.files import cannot_write
+from d2crealsr.store.files import write_text
+from d2crealsr.store.ownership import refuse_links
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +40,7 @@ def lock_folder(folder: Path) -> Iterator[str]:
         When the folder cannot be made, locked or written.
     """
     lock = filelock.FileLock(folder / _LOCK)
+    refuse_links(folder, _LOCK)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
@@ -50,10 +52,7 @@ def lock_folder(folder: Path) -> Iterator[str]:
     since = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         known = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "lease": lease}
-        try:
-            holder.write_text(json.dumps(known), encoding="utf-8")
-        except OSError as error:
-            raise cannot_write(holder, error) from error
+        write_text(holder, json.dumps(known))  # beside its place and renamed: a link there is replaced, not followed
         yield lease
     finally:
         with contextlib.suppress(OSError):

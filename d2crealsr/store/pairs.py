@@ -41,6 +41,12 @@ FORMAT_NAME = "d2crealsr-pairs"
 FORMAT_VERSION = 1
 DATASET_FILE = "dataset.json"
 
+_DESCRIBED: dict[str, type] = {
+    **{"scale": int, "settings": dict},
+    **dict.fromkeys(("tool", "tool_version", "raw_root", "licence", "citation"), str),
+}
+"""Entries of ``dataset.json`` that may be missing, and what they are where they are there."""
+
 _LONGEST_SCENE = 200
 _FORMULA = ("=", "+", "-", "@")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
@@ -176,6 +182,11 @@ def read_dataset(pairs: str | os.PathLike[str]) -> dict[str, Any]:
     if content.get("version") != FORMAT_VERSION:
         got = content.get("version")
         raise LayoutError(f"{path}: got format version {got!r}, expected {FORMAT_VERSION}; update d2crealsr")
+    for name, kind in _DESCRIBED.items():
+        if name in content and (not isinstance(content[name], kind) or isinstance(content[name], bool)):
+            raise LayoutError(
+                f"{path}: {name} is {content[name]!r:.80}, expected a {kind.__name__}; restore the file, or correct it"
+            )
     return content
 
 

@@ -34,6 +34,7 @@ def row_findings(rows: Sequence[Row], description: Row) -> Iterator[Finding]:
     """What a row says against itself, against the description and against other rows."""
     groups: dict[str, set[str]] = {}
     names: dict[str, str] = {}
+    captures: dict[str, str] = {}
     for row in rows:
         scene, status = row["scene"], row["status"]
         for text in _contradictions(row, status):
@@ -54,6 +55,12 @@ def row_findings(rows: Sequence[Row], description: Row) -> Iterator[Finding]:
         other = names.setdefault(unicodedata.normalize("NFC", scene).casefold(), scene)
         if other != scene:
             yield Finding(code="names_clash", where=scene, text=f"shares its files with {other} on some disks")
+        for side in ("hr", "lr"):
+            digest = row[f"{side}_source_sha256"]
+            first = captures.setdefault(digest, scene) if digest else scene
+            if first != scene:
+                text = f"its {side.upper()} capture is, byte for byte, one of {first}; remove one of the scenes"
+                yield Finding(code="same_capture", where=scene, text=text)
     for group in sorted(group for group, splits in groups.items() if len(splits) > 1):
         yield Finding(code="group_torn", where=group, text="has scenes in train and in test; run split --resplit")
 

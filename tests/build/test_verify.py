@@ -15,6 +15,7 @@ from d2crealsr.build import build
 from d2crealsr.cli import main
 from d2crealsr.errors import LayoutError
 from d2crealsr.store.images import write_image
+from d2crealsr.store.pairs import read_manifest
 from d2crealsr.verify import verify
 
 if TYPE_CHECKING:
@@ -102,6 +103,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
     "torn group": (
         lambda p: (edit(p, "001", split="test", group="g"), edit(p, "NA", split="train", group="g")),
         ["group_torn g"],
+    ),
+    "same capture": (
+        lambda p: edit(p, "NA", hr_source_sha256=read_manifest(p).set_index("scene").loc["001", "hr_source_sha256"]),
+        ["same_capture NA"],
     ),
     "moved crop": (lambda p: edit(p, "001", lr_x="40"), ["residual_outside 001"]),
     "leaving path": (lambda p: edit(p, "001", hr_path="../x.png"), ["broken_table manifest.csv"]),

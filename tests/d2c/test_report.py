@@ -116,7 +116,7 @@ def test_a_run_that_has_just_begun_and_one_in_the_middle_of_a_row(run):
     (run / "config.toml").unlink()
     result = command("report", run)
     assert result.exit_code == 2
-    assert "no config.toml, so no run" in result.stderr
+    assert "no config.toml of a run" in result.stderr
 
 
 def test_without_the_data_or_with_others_it_says_so(run, pairs, make_pairs, tmp_path):

@@ -76,4 +76,4 @@ def test_d2c_is_kept_from_every_room_but_the_file_layer() -> None:
         for path in (ROOT / "d2crealsr").iterdir()
         if path.suffix == ".py" or (path / "__init__.py").exists()
     }
-    assert rooms - {"d2crealsr.__init__", "d2crealsr.__main__", "d2crealsr.store"} == set(listed)
+    assert rooms - {"d2crealsr.__init__", "d2crealsr.__main__", "d2crealsr.store", "d2crealsr.ui"} == set(listed)

@@ -142,11 +142,11 @@ def test_missing_published_images_are_said(pairs: Path) -> None:
 
 def test_a_folder_of_another_origin_is_left_alone(pairs: Path) -> None:
     write_text(pairs / "report/index.html", "<p>my homepage</p>")
-    with pytest.raises(UsageError, match=r"holds index.html or files that no report made; give another folder"):
+    with pytest.raises(UsageError, match=r"holds index\.html or files that no `d2crealsr report`"):
         make_report(pairs)
     assert (pairs / "report/index.html").read_text(encoding="utf-8") == "<p>my homepage</p>"
     write_text(pairs / "other/files/precious.txt", "x")
-    with pytest.raises(UsageError, match="no report made"):
+    with pytest.raises(UsageError, match="no `d2crealsr report` made"):
         make_report(pairs, pairs / "other")
     assert (pairs / "other/files/precious.txt").exists()
 

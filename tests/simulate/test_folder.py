@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from d2crealsr.errors import MachineError
+from d2crealsr.errors import LayoutError, MachineError
 from d2crealsr.simulate import Recipe, SimulateSettings, shoot, simulate
 from d2crealsr.store import lock_folder, read_image
 from d2crealsr.store.truth import TRUTH, read_truth
@@ -63,9 +65,7 @@ def test_a_recipe_file_gives_the_scenes_it_was_written_from(made, tmp_path):
     assert not (tmp_path / "c/hr/001.jpg").exists()
 
 
-def test_only_what_is_missing_or_changed_is_made(made, tmp_path, monkeypatch):
-    import shutil
-
+def test_only_what_is_missing_is_made(made, tmp_path, monkeypatch):
     from d2crealsr.simulate import folder as module
 
     raw = tmp_path / "raw"
@@ -81,15 +81,80 @@ def test_only_what_is_missing_or_changed_is_made(made, tmp_path, monkeypatch):
     simulate(raw, settings=settings())
     assert calls == ["001", "002"]
     assert bytes_of(raw) == before
-    simulate(raw, settings=settings(seed=1, scenes=1))
-    assert calls[2:] == ["001"]
 
 
-def test_the_other_format_takes_the_place_of_the_first(tmp_path):
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"seed": 1}, "was simulated with seed 0, now it is 1; ask for the same, or give another folder"),
+        ({"image_format": "png"}, "was simulated with image_format jpg, now it is png"),
+        ({"nuisances": ("glare",)}, "was simulated with nuisances none, now it is glare"),
+    ],
+)
+def test_a_folder_of_other_settings_is_left_alone(made, tmp_path, changes, message):
+    raw = shutil.copytree(made[0], tmp_path / "raw")
+    before = bytes_of(raw)
+    with pytest.raises(LayoutError, match=message):
+        simulate(raw, settings=settings(**changes))
+    assert bytes_of(raw) == before
+
+
+def test_a_folder_of_another_recipe_is_left_alone(made, tmp_path):
+    raw = shutil.copytree(made[0], tmp_path / "raw")
+    recipe, before = tmp_path / "recipe.csv", bytes_of(raw)
+    table = pd.read_csv(raw / "manifest.csv", dtype=str, keep_default_na=False)
+    table.loc[1, "texture_seed"] = "7"
+    table.to_csv(recipe, index=False)
+    with pytest.raises(LayoutError, match=r"was simulated with scene 002 of texture_seed \d+, now it is 7"):
+        simulate(raw, settings=settings(), manifest=recipe)
+    assert bytes_of(raw) == before
+
+
+def test_fewer_scenes_leave_the_rest_and_more_are_added(made, tmp_path):
+    raw = shutil.copytree(made[0], tmp_path / "raw")
+    before = bytes_of(raw)
+    simulate(raw, settings=settings(scenes=1))
+    assert bytes_of(raw) == before
+    simulate(raw, settings=settings(scenes=3))
+    after = bytes_of(raw)
+    assert {name for name in before if before[name] != after[name]} == {"manifest.csv", "truth.csv"}
+    assert pd.read_csv(raw / "truth.csv", dtype={"scene": str})["scene"].tolist() == ["001", "002", "003"]
+
+
+@pytest.mark.parametrize("name", ["hr/mine.png", "mine_HR.jpg", "manifest.csv", "dataset.json", "a.pt", "index.html"])
+def test_what_somebody_else_made_is_left_alone(tmp_path, name):
+    file = tmp_path / "raw" / name
+    file.parent.mkdir(parents=True)
+    content = '{"format": "d2crealsr-pairs"}' if name == "dataset.json" else "mine"
+    file.write_text(content)
+    with pytest.raises(LayoutError, match=f"holds .*{file.name}.* that no simulation made"):
+        simulate(tmp_path / "raw", settings=settings(scenes=1))
+    assert file.read_text() == content
+    assert sorted(path.name for path in (tmp_path / "raw").iterdir() if path.name[0] != ".") == [name.split("/")[0]]
+
+
+def test_captures_put_among_the_simulated_ones_are_left_alone(made, tmp_path):
+    raw = shutil.copytree(made[0], tmp_path / "raw")
+    (raw / "hr" / "003.jpg").write_text("mine")
+    with pytest.raises(LayoutError, match=r"holds hr/003\.jpg, which no simulation made"):
+        simulate(raw, settings=settings(scenes=3))
+    assert (raw / "hr" / "003.jpg").read_text() == "mine"
+
+
+def test_links_are_not_written_through(made, tmp_path):
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "raw" / "hr").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(LayoutError, match="hr: is a link"):
+        simulate(tmp_path / "raw", settings=settings(scenes=1))
+    assert not list((tmp_path / "elsewhere").iterdir())
+
+
+def test_other_files_are_no_obstacle(tmp_path):
+    for name in ("notes.txt", ".DS_Store", "run.log"):
+        (tmp_path / name).write_text("mine")
     simulate(tmp_path, settings=settings(scenes=1))
-    simulate(tmp_path, settings=settings(scenes=1, image_format="png"))
-    assert [path.name for path in (tmp_path / "hr").iterdir()] == ["001.png"]
-    assert pd.read_csv(tmp_path / "manifest.csv")["hr"].tolist() == ["hr/001.png"]
+    assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_png_holds_the_pixels_that_shoot_returns(tmp_path, any_recipe):

@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from d2crealsr.errors import LayoutError, LockError, UsageError
-from d2crealsr.split import choose_splits, split, with_decisions
+from d2crealsr.split import choose_splits, joined_groups, split, with_decisions
 from d2crealsr.store.columns import MANIFEST
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.pairs import published_paths, read_manifest, write_pairs_table
@@ -271,3 +271,29 @@ def test_split_needs_a_manifest_and_the_lock(tmp_path: Path) -> None:
     write(tmp_path, singles(20))
     with lock_folder(tmp_path), pytest.raises(LockError, match="in use by process"):
         split(tmp_path, test=3)
+
+
+def test_scenes_with_a_capture_of_equal_bytes_stay_together() -> None:
+    columns = {
+        "group": ["a", "b", "c", "d"],
+        "hr_source_sha256": ["1", "2", "1", ""],
+        "lr_source_sha256": ["5", "6", "7", ""],
+    }
+    assert joined_groups(pd.DataFrame(columns)) == ["a", "b", "a", "d"]
+    chained = columns | {"lr_source_sha256": ["5", "7", "7", "6"]}
+    assert joined_groups(pd.DataFrame(chained)) == ["a", "a", "a", "d"]
+
+
+def test_memory_grows_with_the_scenes() -> None:
+    import tracemalloc
+
+    count = 3000
+    frame = pd.DataFrame(
+        {"status": "accepted", "split": "", "group": [f"{k:05d}" for k in range(count)], "left_out_of": ""}
+    )
+    tracemalloc.start()
+    labels = choose_splits(frame, test=300)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert labels.count("test") == 300
+    assert peak < 20e6  # a square of the scenes takes 400 MB

@@ -15,12 +15,14 @@ import base64
 import hashlib
 import json
 import math
+import re
 import shutil
 from importlib import resources
 from typing import TYPE_CHECKING, Any
 
-from d2crealsr.errors import SettingsError
+from d2crealsr.errors import LayoutError, SettingsError
 from d2crealsr.store.files import cannot_write, write_text
+from d2crealsr.store.ownership import refuse_foreign, refuse_links
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -28,11 +30,13 @@ if TYPE_CHECKING:
 
     import jinja2
 
-__all__ = ["FILES", "PAGE", "environment", "publish", "render", "script_data"]
+__all__ = ["FILES", "PAGE", "claim", "environment", "publish", "render", "script_data"]
 
 PAGE = "index.html"
 FILES = "files"
-"""Folder beside the page that belongs to it alone: what :func:`publish` is not told of is removed from there."""
+"""Folder beside the page with what it needs."""
+RECORD = ".page.json"
+"""Names under ``files/`` that the page needs: what a later one may remove."""
 
 
 def environment(package: str) -> jinja2.Environment:
@@ -85,8 +89,43 @@ def render(package: str, template: str, *, scripts: Sequence[str] = (), **contex
     )
 
 
-def publish(folder: Path, html: str, files: Collection[str] = ()) -> None:
-    """Make ``folder/index.html`` the page, then remove from ``folder/files/`` what it does not need.
+def claim(folder: Path, generator: str, earlier: re.Pattern[str]) -> None:
+    """Make sure that a folder is free for a page, or holds one by the same generator.
+
+    Parameters
+    ----------
+    generator : str
+        What the page's meta element of that name says.
+    earlier : re.Pattern
+        Names under ``files/`` that a page has which was interrupted before it was published.
+
+    Raises
+    ------
+    LayoutError
+        When the folder holds a page or files of another origin, pairs, captures or checkpoints, or ``files`` is a link.
+    """
+    index, files = folder / PAGE, folder / FILES
+    refuse_links(folder, FILES, PAGE)
+    refuse_foreign(folder, own="a page")
+    if index.exists():
+        meta = f'<meta name="generator" content="{generator}">'
+        ours = index.is_file() and meta in _beginning(index)
+    else:
+        entries = files.iterdir() if files.is_dir() else ()
+        ours = (folder / RECORD).is_file() or all(earlier.fullmatch(entry.name) for entry in entries)
+    if not ours:
+        raise LayoutError(
+            f"{folder}: holds {index.name} or {files.name} that no `{generator}` made; give another folder with --out"
+        )
+
+
+def _beginning(page: Path) -> str:
+    with page.open("rb") as file:
+        return file.read(4000).decode("utf-8", "replace")
+
+
+def publish(folder: Path, html: str, files: Collection[str] = (), *, earlier: re.Pattern[str]) -> None:
+    """Make ``folder/index.html`` the page, then remove from ``folder/files/`` what an earlier page had and it has not.
 
     The page takes the old one's place in one step and after everything it names is there, so whoever opens the folder
     at any moment finds a whole report, the old one or the new one.
@@ -95,6 +134,8 @@ def publish(folder: Path, html: str, files: Collection[str] = ()) -> None:
     ----------
     files : collection of str
         First parts under ``files/`` (folders or files) that the page needs; they must be there already.
+    earlier : re.Pattern
+        Names that are taken for an earlier page's where no record of it is there.
 
     Raises
     ------
@@ -102,16 +143,29 @@ def publish(folder: Path, html: str, files: Collection[str] = ()) -> None:
         When the disk does not take it.
     """
     try:
+        refuse_links(folder, FILES)
+        recorded = _recorded(folder)
         write_text(folder / PAGE, html)
         for entry in (folder / FILES).iterdir() if (folder / FILES).is_dir() else ():
-            if entry.name in files:
+            known = earlier.fullmatch(entry.name) if recorded is None else entry.name in recorded
+            if entry.name in files or not known:
                 continue
             if entry.is_dir() and not entry.is_symlink():
                 shutil.rmtree(entry)
             else:
                 entry.unlink()
+        write_text(folder / RECORD, json.dumps(sorted(files)) + "\n")
     except OSError as error:
         raise cannot_write(folder, error) from error
+
+
+def _recorded(folder: Path) -> set[str] | None:
+    """Names under ``files/`` that the page which stands there needed; None where that is not known."""
+    try:
+        names = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else None
 
 
 def script_data(value: Any) -> Any:

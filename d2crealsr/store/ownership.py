@@ -1,0 +1,106 @@
+"""Whose folder is it? A command overwrites or removes only files that its own records name, never through a link.
+
+Before it writes into a folder that it has not made itself, a command asks here what the folder holds. Pairs, captures,
+checkpoints and pages are somebody's work and are refused; other files are no obstacle and are never touched.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import tomllib
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from d2crealsr.errors import LayoutError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+__all__ = ["Holding", "holdings", "is_run", "refuse_foreign", "refuse_links"]
+
+Holding: TypeAlias = Literal["pairs", "captures", "a training run", "checkpoints", "a page"]
+
+_WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".pkl", ".onnx")
+_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+_CAPTURE = re.compile(r".+_(HR|LR\d+)|.*\d[HL]", re.IGNORECASE)
+
+
+def refuse_foreign(folder: Path, *, own: Holding) -> None:
+    """Raise LayoutError where a folder holds somebody's work other than ``own``, with an example of it.
+
+    ``own`` is what the calling command keeps there; whether it made what is there is for the caller to know.
+    """
+    for holding, example in holdings(folder).items():
+        if holding != own:
+            raise LayoutError(
+                f"{folder}: holds {holding} ({example.name}), which this command did not make; "
+                "give another folder with --out"
+            )
+
+
+def refuse_links(folder: Path, *names: str) -> None:
+    """Raise LayoutError where one of the entries that a command writes into or empties is a link."""
+    for name in names:
+        if (folder / name).is_symlink():
+            raise LayoutError(
+                f"{folder / name}: is a link, and what it leads to may be somebody else's; replace it by a folder, or "
+                "give another folder with --out"
+            )
+
+
+def holdings(folder: Path) -> dict[Holding, Path]:
+    """What of value a folder holds, each with one of its files; of subfolders only ``hr`` and ``lr`` count."""
+    found: dict[Holding, Path] = {}
+    if not folder.is_dir():
+        return found
+    for holding, path in _seen(folder):
+        found.setdefault(holding, path)
+    if "pairs" in found:
+        found.pop("captures", None)
+    if "a training run" in found:
+        found.pop("checkpoints", None)
+    return found
+
+
+def _seen(folder: Path) -> Iterator[tuple[Holding, Path]]:
+    for path in sorted(folder.iterdir()):
+        name, suffix = path.name.lower(), path.suffix.lower()
+        if name in ("hr", "lr") and path.is_dir():
+            yield from (("captures", image) for image in sorted(path.iterdir()) if image.suffix.lower() in _IMAGES)
+        elif name == "dataset.json" and _is_description(path):
+            yield "pairs", path
+        elif name == "manifest.csv":
+            yield ("pairs" if "hr_path" in _first_line(path) else "captures"), path
+        elif name in ("truth.csv", ".scenes") or (suffix in _IMAGES and _CAPTURE.fullmatch(path.stem)):
+            yield "captures", path
+        elif name == "config.toml" and is_run(path):
+            yield "a training run", path
+        elif suffix in _WEIGHTS:
+            yield "checkpoints", path
+        elif name in ("index.html", "index.htm"):
+            yield "a page", path
+
+
+def is_run(config: Path) -> bool:
+    """Whether a ``config.toml`` is a training run's: other tools' files of that name have no table ``train``."""
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        return config.is_file() and isinstance(tomllib.loads(config.read_text(encoding="utf-8")).get("train"), dict)
+    return False
+
+
+def _is_description(path: Path) -> bool:
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        return isinstance(content, dict) and content.get("format") == "d2crealsr-pairs"
+    return False
+
+
+def _first_line(path: Path) -> str:
+    """A table's first line; empty where there is none to read."""
+    with contextlib.suppress(OSError):
+        if path.is_file():
+            with path.open("rb") as file:
+                return file.readline(1 << 16).decode("utf-8", "replace")
+    return ""
