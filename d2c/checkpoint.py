@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 
-from d2c.config import D2CConfig
+from d2c.config import D2CConfig, SettingError
 from d2c.errors import CheckpointError, ConfigError
 from d2c.model import D2CSR
 from d2c.toml import from_table
@@ -109,8 +109,8 @@ def read(file: Path) -> tuple[D2CConfig, dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{file.name}: is no whole safetensors checkpoint: {_one_line(error)}") from error
     except ConfigError as error:
-        wrong = str(error).partition("; change --")[0]  # no command that reads a checkpoint has those options
-        raise CheckpointError(f"{wrong}; was it written by a newer version?") from error
+        said = f"{file.name}: {error.said}" if isinstance(error, SettingError) else error  # no option mends a file
+        raise CheckpointError(f"{said}; was it written by a newer version?") from error
     _check_plausible(config, weights, file.name)
     _check_numbers(weights, file.name)
     return config, weights, notes

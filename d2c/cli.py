@@ -179,11 +179,11 @@ def _resolve(
     tables = toml.read(config_file) if config_file else {}
     if unknown := sorted(set(tables) - {"model", "train", "data"}):
         raise ConfigError(f"{config_file}: unknown table [{unknown[0]}], expected [model] and [train]")
-    model = toml.from_table(D2CConfig, tables.get("model", {}), base.model, str(config_file))
-    settings = toml.from_table(TrainConfig, tables.get("train", {}), base.train, str(config_file))
-    model = dataclasses.replace(model, **_given(D2CConfig, options))
-    settings = dataclasses.replace(settings, **_given(TrainConfig, options))
-    if options["scale"] is None and "scale" not in tables.get("model", {}):
+    for kind, name in ((D2CConfig, "model"), (TrainConfig, "train")):  # options first: they may mend what a file has
+        tables[name] = tables.get(name, {}) | _given(kind, options)
+    model = toml.from_table(D2CConfig, tables["model"], base.model, str(config_file))
+    settings = toml.from_table(TrainConfig, tables["train"], base.train, str(config_file))
+    if "scale" not in tables["model"]:
         model = dataclasses.replace(model, scale=find_pairs(data)[0].scale)
     return model, settings
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 from d2c.errors import ConfigError
 
-__all__ = ["Borders", "D2CConfig", "Precision", "TrainConfig", "setting"]
+__all__ = ["Borders", "D2CConfig", "Precision", "SettingError", "TrainConfig", "setting"]
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 Borders: TypeAlias = Literal["exact", "composed"]
@@ -36,23 +36,31 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+class SettingError(ConfigError):
+    """A setting is out of its range. ``said`` is the message without the option that changes it on a command line."""
+
+    def __init__(self, said: str, remedy: str) -> None:
+        super().__init__(f"{said}; {remedy}")
+        self.said = said
+
+
 def _check(settings: Any) -> None:
-    """Raise :class:`ConfigError` for the first field that is outside what its metadata documents."""
+    """Raise :class:`SettingError` for the first field that is outside what its metadata documents."""
     for f in dataclasses.fields(settings):
         value = getattr(settings, f.name)
         low, high, choices = (f.metadata[key] for key in ("at_least", "at_most", "choices"))
         option = "--" + f.name.replace("_", "-")
         if choices and value not in choices:
-            raise ConfigError(f"{f.name}: got {value!r}, expected one of {', '.join(choices)}; change {option}")
+            raise SettingError(f"{f.name}: got {value!r}, expected one of {', '.join(choices)}", f"change {option}")
         if value is None or isinstance(value, (str, bool)):
             continue
         if isinstance(value, int) and abs(value) > _LARGEST:
-            raise ConfigError(f"{f.name}: got {value}, expected at most {_LARGEST}; change {option}")
+            raise SettingError(f"{f.name}: got {value}, expected at most {_LARGEST}", f"change {option}")
         if not (low is None or value >= low) or not (high is None or value <= high):
             wanted = f"at least {low}" if high is None else f"{low} to {high}"
-            raise ConfigError(f"{f.name}: got {value}, expected {wanted}; change {option}")
+            raise SettingError(f"{f.name}: got {value}, expected {wanted}", f"change {option}")
         if isinstance(value, float) and not math.isfinite(value):
-            raise ConfigError(f"{f.name}: got {value}, expected a finite number; change {option}")
+            raise SettingError(f"{f.name}: got {value}, expected a finite number", f"change {option}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -84,11 +92,11 @@ class D2CConfig:
     def __post_init__(self) -> None:
         _check(self)
         if self.scale != 3 and self.scale & (self.scale - 1):
-            raise ConfigError(f"scale: got {self.scale}, expected a power of two or 3; change --scale")
+            raise SettingError(f"scale: got {self.scale}, expected a power of two or 3", "change --scale")
         if self.predictions > 256:
-            raise ConfigError(
-                f"width and depth: {self.width}^{self.depth} = {self.predictions} predictions, at most 256; "
-                "lower --width or --depth"
+            raise SettingError(
+                f"width and depth: {self.width}^{self.depth} = {self.predictions} predictions, at most 256",
+                "lower --width or --depth",
             )
 
     @property
@@ -151,8 +159,8 @@ class TrainConfig:
     def __post_init__(self) -> None:
         _check(self)
         if self.batch % self.accumulate:
-            raise ConfigError(
-                f"accumulate: a batch of {self.batch} has no {self.accumulate} equal parts; change --accumulate"
+            raise SettingError(
+                f"accumulate: a batch of {self.batch} has no {self.accumulate} equal parts", "change --accumulate"
             )
         if self.ema >= 1:
-            raise ConfigError(f"ema: got {self.ema}, expected below 1; change --ema")
+            raise SettingError(f"ema: got {self.ema}, expected below 1", "change --ema")

@@ -30,7 +30,7 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check --config") from error
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
     except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: is no TOML ({error}); see a run's config.toml for an example") from error
     for name, table in tables.items():

@@ -142,3 +142,29 @@ def test_load_is_the_documented_function(tmp_path):
     assert {"D2CSR", "D2CConfig", "load", "losses", "metrics"} <= set(dir(d2c))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         d2c.nothing  # noqa: B018
+
+
+def test_an_option_mends_what_a_file_of_settings_has(pairs, tmp_path):
+    """As the message about the file says."""
+    file = tmp_path / "settings.toml"
+    file.write_text("[train]\ntheta = 2.0\n")
+    command = ["train", "--data", str(pairs), "--out", str(tmp_path / "run"), "--config", str(file), "--plan"]
+    refused = CliRunner().invoke(cli, command)
+    assert refused.exit_code == 2
+    assert "theta: got 2.0, expected 0 to 1; change --theta" in refused.stderr
+    assert CliRunner().invoke(cli, [*command, "--theta", "0.5", "--patch", "8"]).exit_code == 0
+
+
+def test_a_checkpoint_out_of_range_names_itself_and_no_option(tmp_path):
+    import json
+
+    import torch
+    from safetensors.torch import save_file
+
+    described = {"format": "d2c-checkpoint-1", "config": {"scale": 5}, "notes": {}}
+    save_file({"x": torch.zeros(1)}, tmp_path / "model.safetensors", metadata={"d2c": json.dumps(described)})
+    command = ["upscale", str(tmp_path), "--checkpoint", str(tmp_path / "model.safetensors"), "--out", str(tmp_path)]
+    refused = CliRunner().invoke(cli, command)
+    assert refused.exit_code == 2
+    assert "model.safetensors: scale: got 5, expected a power of two or 3; was it written by a newer" in refused.stderr
+    assert "--scale" not in refused.stderr
