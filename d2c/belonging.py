@@ -16,19 +16,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from d2c.errors import DataError
-from d2crealsr.store import files
+from d2crealsr.store import ImageError, files
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from d2c.crops import PixelPair
     from d2c.layouts import Pair
 
-    Look = Callable[[Pair], tuple[NDArray[Any], NDArray[Any]]]
 
-__all__ = ["belongs", "check_belonging", "likeness"]
+__all__ = ["KEPT", "belongs", "check_belonging", "likeness"]
+
+KEPT = "belonging.json"
+"""File beside the decoded images that keeps what was found."""
 
 _GRID = 32
 _NAMED = 10
@@ -85,21 +88,19 @@ def belongs(found: float) -> bool:
 
 
 def check_belonging(
-    pairs: Iterable[Pair], look: Look, digests: Callable[[Path], str], kept: Path | None, data: Path
+    pairs: Sequence[Pair], pixels: Sequence[PixelPair], digest: Callable[[Path], str], kept: Path | None
 ) -> None:
     """Make sure that every pair's images show one scene.
 
     Parameters
     ----------
-    pairs : iterable of Pair
-    look : callable
-        The HR and LR pixels of a pair.
-    digests : callable
+    pairs : sequence of Pair
+    pixels : sequence of PixelPair
+        Their pixels, read when they are asked for. A pair that cannot be read is left to whoever reads it next.
+    digest : callable
         SHA-256 of an image file's content.
     kept : Path or None
         JSON file that keeps what was found; None to keep nothing.
-    data : Path
-        The dataset, for the message.
 
     Raises
     ------
@@ -109,12 +110,14 @@ def check_belonging(
     known = _read(kept)
     found: dict[str, float] = {}
     wrong = []
-    total = 0
-    for pair in pairs:
-        key = f"{digests(pair.hr)}-{digests(pair.lr)}"
-        if key not in found:
-            found[key] = known[key] if key in known else round(likeness(*look(pair)), 4)
-        total += 1
+    for place, pair in enumerate(pairs):
+        try:
+            key = f"{digest(pair.hr)}-{digest(pair.lr)}"
+            if key not in found:
+                images = pixels[place] if key not in known else None
+                found[key] = round(likeness(images.hr, images.lr), 4) if images else known[key]
+        except (OSError, ImageError, DataError):
+            continue
         if not belongs(found[key]):
             wrong.append(pair.name)
     if kept is not None and found.keys() - known.keys():
@@ -122,8 +125,8 @@ def check_belonging(
     if wrong:
         names = ", ".join(wrong[:_NAMED]) + (f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else "")
         raise DataError(
-            f"{data}: in {len(wrong)} of {total} pairs HR and LR do not show the same scene: {names}; "
-            "pair them rightly, or give --trust-pairs if you know that they belong together"
+            f"in {len(wrong)} of {len(pairs)} pairs HR and LR do not show one scene: {names}; "
+            "correct the folders or the list, or give --trust-pairs where they are right all the same"
         )
 
 

@@ -41,6 +41,9 @@ Layouts of --data:
 """
 
 
+_TRUST = "Do not look whether HR and LR of each pair show one scene."
+
+
 def main() -> None:
     """Entry point of the script; without torch it says so in one line."""
     if importlib.util.find_spec("torch") is None:
@@ -55,7 +58,10 @@ def _settings_options(kind: type[D2CConfig] | type[TrainConfig]) -> Callable[[F]
 
     def decorate(function: F) -> F:
         for f in reversed(dataclasses.fields(kind)):
-            name, kinds = f.name.replace("_", "-"), {"int": int, "float": float, "float | None": float}
+            name, kinds = (
+                f.name.replace("_", "-"),
+                {"int": int, "float": float, "float | None": float, "str | None": str},
+            )
             unit = f", in {f.metadata['unit']}" if f.metadata["unit"] else ""
             text = f"{f.metadata['doc']}{unit}" + ("" if f.default is None else f"  [paper: {f.default}]")
             if f.type == "bool":
@@ -126,6 +132,7 @@ def cli() -> None:
 @click.option("--cache", type=FILE, help="Where decoded images are kept.  [default: in the run's folder]")
 @click.option("--weights", type=FILE, help="A checkpoint to start from.")
 @click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too.")
+@click.option("--trust-pairs", is_flag=True, help=_TRUST)
 @click.option("--plan", "plan_only", is_flag=True, help="Print how much memory a step would take; train nothing.")
 @_settings_options(D2CConfig)
 @_settings_options(TrainConfig)
@@ -142,7 +149,9 @@ def train(data: Path, out: Path | None, preset_name: str | None, config_file: Pa
 
     out = out or Path("runs") / (preset_name or "paper")
     plan_only = options.pop("plan_only")
-    run_options = {name: options.pop(name) for name in ("stage", "device", "cache", "weights", "tensorboard")}
+    run_options = {
+        name: options.pop(name) for name in ("stage", "device", "cache", "weights", "tensorboard", "trust_pairs")
+    }
     command = ("d2c", *sys.argv[1:])
     model, settings = _resolve(data, out, preset_name, config_file, options)
     if plan_only:
@@ -195,7 +204,13 @@ def _given(kind: type[D2CConfig] | type[TrainConfig], options: dict[str, Any]) -
 @cli.command("eval", epilog=_LAYOUTS)
 @click.argument("checkpoint", type=FILE)
 @click.option("--data", type=FILE, required=True, help="The pairs.")
-@click.option("--split", type=click.Choice(["test", "train", "all"]), default="test", show_default=True)
+@click.option(
+    "--split",
+    type=click.Choice(["auto", "test", "train", "all"]),
+    default="auto",
+    show_default=True,
+    help="auto: the test split where there is one, else all.",
+)
 @click.option(
     "--protocol",
     "protocols",
@@ -205,11 +220,18 @@ def _given(kind: type[D2CConfig] | type[TrainConfig], options: dict[str, Any]) -
     show_default=True,
     help="How quality is measured; may be given twice.",
 )
+@click.option("--trust-pairs", is_flag=True, help=_TRUST)
 @click.option("--csv", "csv_file", type=FILE, help="Write the table there too.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @_one_line_errors
 def evaluate(
-    checkpoint: Path, data: Path, split: str, protocols: tuple[Any, ...], csv_file: Path | None, device: str
+    checkpoint: Path,
+    data: Path,
+    split: str,
+    protocols: tuple[Any, ...],
+    trust_pairs: bool,
+    csv_file: Path | None,
+    device: str,
 ) -> None:
     """Measure CHECKPOINT (a file, or a run's folder) on pairs: bicubic, each branch, their mean, fused, oracle."""
     from d2c.checkpoint import load
@@ -217,13 +239,15 @@ def evaluate(
     from d2c.evaluate import check_csv, evaluate_files, means, write_csv
     from d2c.failures import Failures
     from d2c.infer import pick_device
+    from d2c.runfolder import RunFolder
 
     model = load(checkpoint, device=pick_device(device))
     if csv_file is not None:
         check_csv(csv_file, [checkpoint, data])
     reporter = ConsoleReporter()
     failures = Failures(reporter)
-    rows = evaluate_files(model, data, split, protocols, reporter, failures)
+    run = RunFolder(checkpoint if checkpoint.is_dir() else checkpoint.parent)
+    rows = evaluate_files(model, data, split, protocols, reporter, failures, run=run, trust_pairs=trust_pairs)
     rows += means(rows)
     if rows:
         click.echo("\n\n".join(quality_tables(rows)))

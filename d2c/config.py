@@ -148,6 +148,9 @@ class TrainConfig:
     validation: float = setting(
         0.05, "share of the training scenes kept for validation, by hash of the group; 0: none", at_least=0, at_most=0.5
     )
+    group_by: str | None = setting(
+        None, "regular expression for names: pairs of one match stay together in that choice; unset: by the dataset"
+    )
     validate_every: int = setting(
         1000, "steps between validations; 0: at the end of a stage only", at_least=0, free=True
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import math
 from collections.abc import Sequence
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from d2c.belonging import KEPT, check_belonging
 from d2c.bicubic import bicubic
 from d2c.crops import PixelPair
 from d2c.errors import DataError
@@ -19,8 +21,8 @@ from d2c.layouts import check_sizes, find_pairs, size_of, with_split
 from d2c.metrics import PROTOCOLS, least_side, quality, to_uint8, y_basicsr
 from d2c.plan import make_plan
 from d2c.reporter import Reporter
-from d2crealsr.store import ImageError, ScaleError, images, outputs
-from d2crealsr.store.files import write_text
+from d2c.resume import read_records
+from d2crealsr.store import ImageError, ScaleError, files, images, outputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from d2c.layouts import Pair
     from d2c.metrics import Protocol
     from d2c.model import D2CSR
+    from d2c.runfolder import RunFolder
 
 __all__ = [
     "FilePairs",
@@ -125,16 +128,28 @@ def evaluate_files(
     protocols: Sequence[Protocol],
     reporter: Reporter | None = None,
     failures: Failures | None = None,
+    *,
+    run: RunFolder | None = None,
+    trust_pairs: bool = False,
 ) -> list[Row]:
-    """Measure on a dataset of any known layout; ``split`` is ``test``, ``train`` or ``all``.
+    """Measure on a dataset of any known layout.
 
     A pair that cannot be read, or is too small to be measured, costs itself only: it is named, and at the end the
     error is raised, by ``failures`` where the caller gives them.
 
+    Parameters
+    ----------
+    split : str
+        ``test``, ``train``, ``all``, or ``auto``: the test split where there is one, else all pairs.
+    run : RunFolder, optional
+        The run that the model is from: pairs that it was trained on are said, and its cache keeps what is found.
+    trust_pairs : bool
+        Do not look whether both images of a pair show one scene.
+
     Raises
     ------
     DataError
-        When there are no pairs for this model, or the only one cannot be measured.
+        When there are no pairs for this model, the only one cannot be measured, or some do not belong together.
     BatchError
         When some of several cannot be measured.
     MemoryNeedError
@@ -142,9 +157,7 @@ def evaluate_files(
     """
     reporter = reporter or Reporter()
     met = failures or Failures(reporter)
-    pairs = _pairs_for(model, data)
-    if split != "all":
-        pairs = with_split(pairs, "train" if split == "train" else "test", data)
+    pairs = _chosen(_pairs_for(model, data, reporter), split, data, reporter)
     met.total = len(pairs)
     chosen = []
     for pair in pairs:
@@ -153,25 +166,42 @@ def evaluate_files(
             size_of(pair.hr)
             chosen.append(pair)
     check_sizes(chosen)
+    digest = functools.cache(files.sha256_of)
+    if not trust_pairs:
+        kept = run.cache / KEPT if run is not None and run.cache.is_dir() else None
+        check_belonging(chosen, FilePairs(chosen), digest, kept)
+    if run is not None and (trained := _trained_on(chosen, run, digest)):
+        reporter.note(f"{trained} of these {len(pairs)} pairs were trained on: their figures say nothing of new images")
     device = next(model.parameters()).device
     for pair in chosen:
         make_plan(model.config, size_of(pair.lr), device, str(pair.lr), keep_all=True)
-    rows, files = [], FilePairs(chosen)
+    rows, pixels = [], FilePairs(chosen)
     progress = reporter.images("evaluating")
     for done, pair in enumerate(chosen):
         with met.of(pair.name):
-            rows += _measured(model, files[done], protocols)
+            rows += _measured(model, pixels[done], protocols)
         progress(done + 1, len(chosen))
     if failures is None:
         met.conclude()
     return rows
 
 
-def _pairs_for(model: D2CSR, data: Path) -> list[Pair]:
+def _chosen(pairs: list[Pair], split: str, data: Path, reporter: Reporter) -> list[Pair]:
+    """The pairs of a split, and a word on what ``auto`` takes."""
+    if split == "auto":
+        split = "test" if any(pair.split == "test" for pair in pairs) else "all"
+        said = "the test split" if split == "test" else f"all {len(pairs)} pairs, as there is no test split"
+        reporter.note(f"{data}: measuring {said}")
+    if split == "all":
+        return pairs
+    return with_split(pairs, "train" if split == "train" else "test", data, reporter.note)
+
+
+def _pairs_for(model: D2CSR, data: Path, reporter: Reporter) -> list[Pair]:
     """All pairs of the model's scale, their sizes not yet checked."""
     scale = model.config.scale
     try:
-        return find_pairs(data, scale=scale, sizes=False)
+        return find_pairs(data, scale=scale, sizes=False, note=reporter.note)
     except DataError as error:
         if not isinstance(error.__cause__, ScaleError):
             raise
@@ -200,6 +230,12 @@ def is_measurable(pair: Pair) -> bool:
     except DataError:
         return False
     return True
+
+
+def _trained_on(pairs: Iterable[Pair], run: RunFolder, digest: Callable[[Path], str]) -> int:
+    """How many pairs have an HR image that the run trained on."""
+    seen = {record.hr_sha256 for record in read_records(run.pairs) if record.part == "train"}
+    return sum(digest(pair.hr) in seen for pair in pairs) if seen else 0
 
 
 class FilePairs(Sequence[PixelPair]):
@@ -241,7 +277,7 @@ def write_csv(path: Path, rows: Iterable[Row]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(Row._fields)
     writer.writerows((r.image, r.method, r.protocol, f"{r.psnr_db:.6f}", f"{r.ssim:.8f}") for r in rows)
-    write_text(path, text.getvalue())
+    files.write_text(path, text.getvalue())
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -5,27 +5,39 @@ list       a text file, one pair a line: LR path, then HR path
 others     :mod:`d2crealsr.store.layouts`: pairs folder, two folders, RealSR, DRealSR, City100
 ========== =====================================================================================
 
-The split comes from a pairs folder's table; elsewhere from a folder's name that says train or test, else there is none.
+The split comes from a pairs folder's table; elsewhere from a folder's name with the whole word train, test or val, else
+there is none.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import re
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 from d2c.errors import DataError
-from d2crealsr.store import ImageError, LayoutError, images, layouts
+from d2c.validation import picture_of
+from d2crealsr.store import ImageError, LayoutError, images, layouts, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["Pair", "Split", "check_sizes", "find_pairs", "with_split"]
+__all__ = ["Note", "Pair", "Split", "check_sizes", "find_pairs", "split_of", "with_split"]
 
-Split: TypeAlias = Literal["train", "test", ""]
+Split: TypeAlias = Literal["train", "test", "val", ""]
+"""``val`` only where there is a test split beside it; else a validation set is the test split."""
 
-_SPLIT = re.compile(r"(^|[^a-z])(train|test|valid|val)", re.IGNORECASE)
+_SPLIT = re.compile(r"(?<![^\W\d_])(train(?:ing)?|test(?:ing)?|val(?:id(?:ation)?)?)(?![^\W\d_])", re.IGNORECASE)
+
+Note: TypeAlias = "Callable[[str], None]"
+"""Told a sentence for people."""
+
+
+def _unheard(_text: str) -> None:
+    """Say nothing."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,7 +52,7 @@ class Pair:
     split: Split = ""
 
 
-def find_pairs(data: Path, *, scale: int | None = None, sizes: bool = True) -> list[Pair]:
+def find_pairs(data: Path, *, scale: int | None = None, sizes: bool = True, note: Note = _unheard) -> list[Pair]:
     """The pairs of a dataset, sorted by name, every size checked from the files' headers.
 
     Parameters
@@ -51,6 +63,8 @@ def find_pairs(data: Path, *, scale: int | None = None, sizes: bool = True) -> l
         Only pairs of this scale; needed where the dataset holds several.
     sizes : bool
         Check the sizes; otherwise the caller does so with :func:`check_sizes`.
+    note : callable, optional
+        Told in a sentence each what of the dataset is left out.
 
     Raises
     ------
@@ -60,7 +74,7 @@ def find_pairs(data: Path, *, scale: int | None = None, sizes: bool = True) -> l
     if data.is_file():
         found = _from_list(data, scale)
     elif data.is_dir():
-        found = _from_folder(data, scale)
+        found = _from_folder(data, scale, note)
     else:
         raise DataError(f"{data}: no such file or folder; check --data")
     scales = sorted({pair.scale for pair in found})
@@ -71,21 +85,29 @@ def find_pairs(data: Path, *, scale: int | None = None, sizes: bool = True) -> l
     return sorted(found, key=lambda pair: pair.name)
 
 
-def with_split(pairs: Sequence[Pair], split: Literal["train", "test"], data: Path) -> list[Pair]:
-    """The pairs of a split; where the dataset knows no splits, all of them.
+def with_split(pairs: Sequence[Pair], split: Literal["train", "test"], data: Path, note: Note = _unheard) -> list[Pair]:
+    """The pairs of a split; where the dataset knows no splits, all of them, and ``note`` is told what is left out.
 
     Raises
     ------
     DataError
-        For a pairs folder that was never split (the message names the command), or a split without pairs.
+        For a pairs folder that was never split (the message names the command), a split without pairs, or the test
+        split of a dataset without splits whose own name does not say that it is a test set.
     """
     if not any(pair.split for pair in pairs):
         if (data / "manifest.csv").is_file():
             raise DataError(f"{data}: its pairs are not split; run: d2crealsr split {data} --test 15")
+        named = [split_of(part) for part in data.resolve().parts[-2:]]
+        if split == "test" and ("train" in named or not {"test", "val"} & set(named)):
+            raise DataError(f"{data}: its {len(pairs)} pairs are not split into train and test; use --split all")
         return list(pairs)
     chosen = [pair for pair in pairs if pair.split == split]
     if not chosen:
         raise DataError(f"{data}: none of its {len(pairs)} pairs is in the {split} split; give a folder that has some")
+    left = Counter(pair.split for pair in pairs if pair.split != split)
+    if left:
+        parts = ", ".join(f"{left[name]} of {name or 'no split'}" for name in sorted(left))
+        note(f"{len(chosen)} of {len(pairs)} pairs are in the {split} split; left out: {parts}")
     return chosen
 
 
@@ -120,31 +142,42 @@ def size_of(path: Path) -> tuple[int, int]:
     try:
         return images.read_size(path)
     except ImageError as error:
-        missing = "" if path.exists() else " (no such file)"
+        missing = "" if path.exists() else " (no such file; write / for \\)" if "\\" in str(path) else " (no such file)"
         raise DataError(f"{path}{missing}: {error}") from error
 
 
-def _from_folder(data: Path, scale: int | None) -> list[Pair]:
+def _from_folder(data: Path, scale: int | None, note: Note) -> list[Pair]:
     try:
         found = layouts.find_pairs(data, scale=scale)
     except LayoutError as error:
         raise DataError(str(error)) from error
     for path in found.unpaired:
-        if found.layout in ("RealSR", "DRealSR") and not path.stem.endswith(("_HR", "_x1")):
+        if found.layout in ("RealSR", "DRealSR") and not path.stem.upper().endswith(("_HR", "_X1")):
             raise DataError(f"{path}: its HR image is not there; copy it, or remove the LR image")
-    return [
+    if found.unpaired:
+        note(f"{listing.few_of(found.unpaired, data, 'image')} without a partner and left out")
+    for text in found.notes:
+        note(text)
+    named = found.layout == "pairs"
+    return _with_validation_as_test(
         Pair(
             name=pair.scene,
             hr=pair.hr,
             lr=pair.lr,
             scale=pair.nominal or scale or _scale_of(pair.hr, pair.lr),
-            group=pair.group,
-            split=cast("Split", pair.split)
-            if found.layout == "pairs"
-            else split_of(pair.lr.parent.relative_to(data).as_posix()),
+            group=pair.group if named else picture_of(pair.group),
+            split=cast("Split", pair.split) if named else split_of(pair.lr.parent.relative_to(data).as_posix()),
         )
         for pair in found.pairs
-    ]
+    )
+
+
+def _with_validation_as_test(pairs: Iterable[Pair]) -> list[Pair]:
+    """A validation set is the test split where there is no other."""
+    found = list(pairs)
+    if any(pair.split == "test" for pair in found):
+        return found
+    return [dataclasses.replace(pair, split="test") if pair.split == "val" else pair for pair in found]
 
 
 def _from_list(path: Path, scale: int | None) -> list[Pair]:
@@ -158,18 +191,20 @@ def _from_list(path: Path, scale: int | None) -> list[Pair]:
             continue
         columns = line.split("\t") if "\t" in line else line.split()
         if len(columns) != 2:
-            raise DataError(f"{path}, line {number}: got {len(columns)} paths, expected LR and HR, a tab between")
+            mark = next((name for sign, name in ((";", "semicolons"), (",", "commas")) if sign in line), "")
+            got = f"paths separated by {mark}" if mark else f"{len(columns)} paths"
+            raise DataError(f"{path}, line {number}: got {got}, expected LR and HR, a tab between")
         lr, hr = (path.parent / column.strip() for column in columns)  # an absolute path stays what it is
-        found.append(Pair(name=lr.stem, hr=hr, lr=lr, scale=scale or _scale_of(hr, lr), group=lr.stem))
+        found.append(Pair(name=lr.stem, hr=hr, lr=lr, scale=scale or _scale_of(hr, lr), group=picture_of(lr.stem)))
     return _unique(found, path)
 
 
 def split_of(name: str) -> Split:
-    """The split that a folder's name says, if any; a validation set counts as test."""
+    """The split that a folder's name says by a whole word, if any."""
     match = _SPLIT.search(name)
     if match is None:
         return ""
-    return "train" if match[2].lower() == "train" else "test"
+    return next(split for split in ("train", "test", "val") if match[1].lower().startswith(split))
 
 
 def _unique(pairs: list[Pair], data: Path) -> list[Pair]:

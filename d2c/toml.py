@@ -53,7 +53,15 @@ def from_table(kind: type[T], table: Mapping[str, Any], base: T, where: str) -> 
 def _typed(value: Any, wanted: str, where: str) -> Any:
     if wanted.startswith("float") and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    kinds = {"int": int, "float": float, "bool": bool, "Precision": str, "Borders": str, "float | None": float}
+    kinds = {
+        "int": int,
+        "float": float,
+        "bool": bool,
+        "Precision": str,
+        "Borders": str,
+        "float | None": float,
+        "str | None": str,
+    }
     kind = kinds[wanted]
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ConfigError(f"{where}: got {value!r}, expected {kind.__name__}")

@@ -17,6 +17,7 @@ import torch
 import torch.distributed as dist
 
 from d2c import checkpoint, resume
+from d2c.belonging import KEPT, check_belonging
 from d2c.cache import CachedPairs, ImageCache
 from d2c.crops import CropSource
 from d2c.engine import Engine, set_tf32, world
@@ -33,7 +34,7 @@ from d2c.runlog import RunLog
 from d2c.schedule import learning_rate, stage_steps, triplet_weight
 from d2c.stages import make_stage
 from d2c.start import initial_model
-from d2c.validation import hold_out
+from d2c.validation import grouped, hold_out
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -72,6 +73,8 @@ class Request:
     weights: Path | None = None
     """A checkpoint to start from, instead of random weights."""
     tensorboard: bool = False
+    trust_pairs: bool = False
+    """Whether pairs are taken for right without a look at their content."""
     command: tuple[str, ...] = ()
     """What was typed, for the run's report."""
 
@@ -112,11 +115,13 @@ class _Training:
         self.request, self.folder, self.here, self.reporter = request, folder, here, reporter
         self.interrupts = interrupts
         self.config = request.train
-        pairs = with_split(find_pairs(request.data, scale=request.model.scale), "train", request.data)
-        chosen, held_out = hold_out(pairs, self.config.validation, is_measurable)
-        cached = ImageCache(request.cache or folder.cache).images(
-            (p for pair in pairs for p in (pair.lr, pair.hr)), reporter.images("decoding")
-        )
+        every = find_pairs(request.data, scale=request.model.scale, note=reporter.note)
+        pairs = with_split(every, "train", request.data, reporter.note)
+        chosen, held_out = hold_out(grouped(pairs, self.config.group_by), self.config.validation, is_measurable)
+        cache = ImageCache(request.cache or folder.cache)
+        cached = cache.images((p for pair in pairs for p in (pair.lr, pair.hr)), reporter.images("decoding"))
+        if not request.trust_pairs:
+            check_belonging(pairs, CachedPairs(pairs, cached), cached.digests.__getitem__, cache.folder / KEPT)
         self.state = self._state()
         self.saved = (self.state["stage"], self.state["step"]) if self.state else None
         records = resume.pair_records(chosen, held_out, cached.digests)

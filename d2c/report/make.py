@@ -20,7 +20,7 @@ from d2c.report.curves import figures, read_log
 from d2c.reporter import Reporter
 from d2c.resume import fingerprint, pair_records
 from d2c.runfolder import RunFolder
-from d2c.validation import hold_out
+from d2c.validation import grouped, hold_out
 from d2crealsr.store import D2CRealSRError, files, page
 from d2crealsr.store.ownership import is_run
 
@@ -173,7 +173,7 @@ def _shown(data: Path, settings: dict[str, dict[str, Any]], scale: int) -> tuple
     """The scenes kept for validation, and what the reader has to know of them."""
     train = toml.from_table(TrainConfig, settings.get("train", {}), TrainConfig(), "config.toml")
     pairs = with_split(find_pairs(data, scale=scale), "train", data)
-    kept, held_out = hold_out(pairs, train.validation, is_measurable)
+    kept, held_out = hold_out(grouped(pairs, train.group_by), train.validation, is_measurable)
     digests = {path: files.sha256_of(path) for pair in pairs for path in (pair.lr, pair.hr)}
     if fingerprint(pair_records(kept, held_out, digests)) != settings.get("data", {}).get("data"):
         return held_out or kept, (

@@ -1,0 +1,116 @@
+"""The images of a folder, and what else lies there that somebody may miss: it is left out, and said."""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from d2crealsr.errors import MachineError
+from d2crealsr.store.images import IMAGE_SUFFIXES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+__all__ = ["PLACEHOLDER", "UNREAD", "Listing", "few_of", "folded", "is_unread", "list_images"]
+
+UNREAD = "of a kind that is not read; export it as TIFF or JPEG"
+
+PLACEHOLDER = "{scale}"
+"""What stands for a number in the documents, and in file names that were copied from them."""
+
+_UNREAD_SUFFIXES = re.compile(
+    r"\.(heic|heif|hif|avif|jxl|jp2|j2k|jpf|jpx|jfif|jfi|jpe|jif|"
+    r"gif|psd|psb|exr|hdr|ppm|pgm|pbm|pnm|tga|svg|ico|qoi|"
+    r"npy|pdf|eps|raw|arw|sr2|srf|nef|nrw|cr2|cr3|crw|dng|"
+    r"raf|rw2|rwl|orf|pef|ptx|srw|x3f|3fr|fff|iiq|erf|mef|"
+    r"mos|mrw|kdc|dcr|dcs|cap|gpr|bay)",
+    re.IGNORECASE,
+)
+_NAMED = 3
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Listing:
+    """What a folder holds: image files, pictures of kinds that are not read, and links to folders; all sorted."""
+
+    folder: Path
+    images: tuple[Path, ...]
+    unread: tuple[Path, ...] = ()
+    links: tuple[Path, ...] = ()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A sentence for each kind of what is left out."""
+        literal = [path for path in self.images if PLACEHOLDER in path.name]
+        said = []
+        if self.unread:
+            said.append(f"{few_of(self.unread, self.folder, 'file')} left out, {UNREAD}")
+        if self.links:
+            said.append(
+                f"{few_of(self.links, self.folder, 'link')} to folders left out; copy the folders in their place"
+            )
+        if literal:
+            said.append(
+                f"{few_of(literal, self.folder, 'file')} named with a literal {PLACEHOLDER}; "
+                f"write the number instead, as in {literal[0].name.replace(PLACEHOLDER, '8')}"
+            )
+        return tuple(said)
+
+
+def list_images(folder: Path, *, deep: bool = True) -> Listing:
+    """List the image files of a folder, at any depth or (``deep`` false) those directly in it, without hidden ones.
+
+    A link that leads nowhere counts as an image: whoever reads it says what is wrong. Links to folders are not
+    followed.
+
+    Raises
+    ------
+    MachineError
+        When a folder cannot be listed.
+    """
+    images, unread, links = [], [], []
+    for root, folders, names in os.walk(folder, onerror=_cannot_list):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        links += [Path(root, name) for name in folders if Path(root, name).is_symlink()]
+        for path in (Path(root, name) for name in names if not name.startswith(".")):
+            if path.suffix.lower() in IMAGE_SUFFIXES and (path.is_file() or path.is_symlink()):
+                images.append(path)
+            elif is_unread(path):
+                unread.append(path)
+        if not deep:
+            break
+    return Listing(
+        folder=folder, images=tuple(sorted(images)), unread=tuple(sorted(unread)), links=tuple(sorted(links))
+    )
+
+
+def is_unread(path: Path) -> bool:
+    """Whether a file's ending is that of a picture of a kind that is not read."""
+    return _UNREAD_SUFFIXES.fullmatch(path.suffix) is not None
+
+
+def folded(name: str) -> str:
+    """A name without what some disks do not tell apart: upper and lower case, and two ways to write an accent."""
+    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
+
+
+def few_of(paths: Iterable[Path], folder: Path, what: str) -> str:
+    """How many paths there are and the first of them: ``4 files (a.png, b.png, c.png, …) are``."""
+    listed = list(paths)
+    names = [_shown(path, folder) for path in listed[:_NAMED]] + (["…"] if len(listed) > _NAMED else [])
+    plural, verb = ("", "is") if len(listed) == 1 else ("s", "are")
+    return f"{len(listed)} {what}{plural} ({', '.join(names)}) {verb}"
+
+
+def _shown(path: Path, folder: Path) -> str:
+    """A path within the folder, with what would not show on a terminal written as an escape."""
+    name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
+    return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
+
+
+def _cannot_list(error: OSError) -> None:
+    raise MachineError(f"{error.filename}: cannot be listed ({error.strerror}); check its permissions") from error
