@@ -137,7 +137,7 @@ def _averages(image: NDArray[Any], edges: Sequence[NDArray[Any]]) -> NDArray[Any
         rows = np.add.reduceat(image[..., channel], edges[0][:-1], axis=0, dtype=np.uint64)
         sums += np.add.reduceat(rows, edges[1][:-1], axis=1)
     areas = np.diff(edges[0])[:, None] * np.diff(edges[1])
-    return sums / (3 * areas) * (255 / np.iinfo(image.dtype).max)
+    return np.asarray(sums / (3 * areas) * (255 / np.iinfo(image.dtype).max))
 
 
 def _noise(image: NDArray[Any]) -> float:
@@ -150,7 +150,7 @@ def _noise(image: NDArray[Any]) -> float:
 
 
 def _without_mean(averages: NDArray[Any]) -> NDArray[Any]:
-    return (averages - averages.mean()).ravel()
+    return np.asarray((averages - averages.mean()).ravel())
 
 
 def _without_trend(averages: NDArray[Any]) -> NDArray[Any]:

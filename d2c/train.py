@@ -115,8 +115,9 @@ class _Training:
         self.request, self.folder, self.here, self.reporter = request, folder, here, reporter
         self.interrupts = interrupts
         self.config = request.train
-        every = find_pairs(request.data, scale=request.model.scale, note=reporter.note)
-        pairs = with_split(every, "train", request.data, reporter.note)
+        left_out: list[str] = []
+        every = find_pairs(request.data, scale=request.model.scale, note=left_out.append)
+        pairs = with_split(every, "train", request.data, left_out.append)
         chosen, held_out = hold_out(grouped(pairs, self.config.group_by), self.config.validation, is_measurable)
         cache = ImageCache(request.cache or folder.cache)
         cached = cache.images((p for pair in pairs for p in (pair.lr, pair.hr)), reporter.images("decoding"))
@@ -138,6 +139,8 @@ class _Training:
         only_stage_2 = request.stage == "2" and not self.state
         model = initial_model(request.model, self.config.seed, request.weights, only_stage_2, reporter.note)
         self.model = model.to(here.device)
+        for text in left_out:
+            reporter.note(text)
         reporter.note(f"{len(chosen)} pairs to train on, {len(held_out)} to validate on; {here.device}")
 
     def _state(self) -> dict[str, Any] | None:

@@ -50,9 +50,7 @@ class Listing:
         if self.unread:
             said.append(f"{few_of(self.unread, self.folder, 'file')} left out, {UNREAD}")
         if self.links:
-            said.append(
-                f"{few_of(self.links, self.folder, 'link')} to folders left out; copy the folders in their place"
-            )
+            said.append(f"{few_of(self.links, self.folder, 'folder link')} left out; copy the folder in its place")
         if literal:
             said.append(
                 f"{few_of(literal, self.folder, 'file')} named with a literal {PLACEHOLDER}; "

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from d2c.errors import DataError
-from d2c.layouts import find_pairs, with_split
-from d2c.validation import hold_out
+from d2c.errors import ConfigError, DataError
+from d2c.layouts import find_pairs, split_of, with_split
+from d2c.validation import grouped, hold_out
 from d2crealsr.store.images import write_image
 
 
@@ -199,3 +201,98 @@ def test_validation_part_is_by_hash_of_the_group_and_whole():
     assert hold_out(pairs, 0) == (pairs, [])
     with pytest.raises(DataError, match=r"all 3 training pairs are of group 'a'.*--validation 0"):
         hold_out(some("aaa"), 0.05)
+
+
+@pytest.mark.parametrize(
+    ("folder", "split"),
+    [
+        ("trains", ""),
+        ("valley", ""),
+        ("contest", ""),
+        ("latest", ""),
+        ("TrainHR", ""),
+        ("train2", "train"),
+        ("test_x4", "test"),
+        ("Train-HR", "train"),
+        ("training", "train"),
+        ("a/testing", "test"),
+        ("2val", "val"),
+        ("valid", "val"),
+        ("DIV2K_validation_HR", "val"),
+        ("entraînement", ""),
+        ("tést", ""),
+    ],
+)
+def test_splits_are_whole_words(folder, split):
+    assert split_of(folder) == split
+
+
+def unsplit(tmp_path, *folders):
+    for folder in folders:
+        image(tmp_path / folder / "Canon_1_HR.png", scale=2)
+        image(tmp_path / folder / "Canon_1_LR2.png")
+    return find_pairs(tmp_path)
+
+
+def test_a_validation_set_is_the_test_split_where_there_is_no_other(tmp_path):
+    assert [p.split for p in unsplit(tmp_path, "train", "valid")] == ["train", "test"]
+    found = unsplit(tmp_path, "test")
+    assert [p.split for p in found] == ["test", "train", "val"]
+    said = []
+    assert [p.name for p in with_split(found, "train", tmp_path, said.append)] == ["train/Canon_1"]
+    assert said == ["1 of 3 pairs are in the train split; left out: 1 of test, 1 of val"]
+
+
+@pytest.mark.parametrize(
+    ("path", "allowed"), [("Canon/Test/4", True), ("valid", True), ("test/train", False), ("y/x", False)]
+)
+def test_a_test_split_of_data_without_splits(path, allowed, tmp_path):
+    found = unsplit(tmp_path / path, "")
+    if allowed:
+        assert with_split(found, "test", tmp_path / path) == found
+    else:
+        with pytest.raises(DataError, match="not split into train and test; use --split all"):
+            with_split(found, "test", tmp_path / path)
+
+
+def test_what_is_left_out_is_noted(tmp_path):
+    image(tmp_path / "HR/a.png", scale=2)
+    image(tmp_path / "LR/a.png")
+    image(tmp_path / "LR/b.png")
+    (tmp_path / "HR/c.heic").touch()
+    said = []
+    find_pairs(tmp_path, note=said.append)
+    assert said == [
+        "1 image (LR/b.png) is without a partner and left out",
+        "1 file (HR/c.heic) is left out, of a kind that is not read; export it as TIFF or JPEG",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("x/a.png;y/a.png", "line 1: got paths separated by semicolons, expected LR and HR, a tab between"),
+        ("x/a.png y\\a.png", r"y\\a\.png \(no such file; write / for \\\)"),
+    ],
+)
+def test_lists_that_cannot_be_followed(line, message, tmp_path):
+    image(tmp_path / "x/a.png")
+    (tmp_path / "list.txt").write_text(line)
+    with pytest.raises(DataError, match=message):
+        find_pairs(tmp_path / "list.txt")
+
+
+def test_sub_images_are_grouped_by_picture(tmp_path):
+    for name in ("0001_s001", "0001_s002", "0002_s001", "Canon_001"):
+        image(tmp_path / f"HR/{name}.png", scale=2)
+        image(tmp_path / f"LR/{name}.png")
+    assert [p.group for p in find_pairs(tmp_path)] == ["0001", "0001", "0002", "Canon_001"]
+
+
+def test_groups_by_an_expression():
+    pairs = [replace(p, name=name) for p, name in zip(some("abc"), ("day1-a", "day1-b", "x"), strict=True)]
+    assert [p.group for p in grouped(pairs, r"^day(\d+)")] == ["1", "1", "x"]
+    assert [p.group for p in grouped(pairs, "day.")] == ["day1", "day1", "x"]
+    assert grouped(pairs, None) == pairs
+    with pytest.raises(ConfigError, match=r"'\(' is no regular expression.*change --group-by"):
+        grouped(pairs, "(")

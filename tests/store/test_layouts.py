@@ -177,3 +177,108 @@ def test_nothing_there(tmp_path: Path) -> None:
 )
 def test_size_ratio(hr: tuple[int, int], lr: tuple[int, int], ratio: int | None) -> None:
     assert size_ratio(hr, lr) == ratio
+
+
+def test_numbered_folders_go_one_to_one(tmp_path: Path) -> None:
+    touch(tmp_path, [f"{folder}/0001.png" for folder in ("hr", "hr2", "lr", "lr2", "LR_phone")])
+    result = find_pairs(tmp_path)
+    assert found(tmp_path) == {
+        "lr/0001": ("hr/0001.png", "lr/0001.png", None),
+        "lr2/0001": ("hr2/0001.png", "lr2/0001.png", None),
+    }
+    assert [path.parent.name for path in result.unpaired] == ["LR_phone"]
+
+
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (["HR", "HR_2", "LR"], {("HR", "LR")}),
+        (["HR", "LR", "LR_old"], {("HR", "LR")}),
+        (["hr", "lr", "lr2"], {("hr", "lr")}),
+        (["HR", "LR_x2", "LR_x4"], {("HR", "LR_x2"), ("HR", "LR_x4")}),
+        (["train-HR", "Train_LRx4", "trains_LR"], {("train-HR", "Train_LRx4")}),
+        (["HR", "LR_phone"], {("HR", "LR_phone")}),
+        (["three", "HR", "lR"], {("HR", "lR")}),
+        (
+            ["train_HR", "train_LR_x8", "train_LR_bicubic_x4"],
+            {("train_HR", "train_LR_x8"), ("train_HR", "train_LR_bicubic_x4")},
+        ),
+    ],
+)
+def test_which_folders_are_matched(names: list[str], expected: set[tuple[str, str]], tmp_path: Path) -> None:
+    touch(tmp_path, [f"{name}/a.png" for name in names])
+    assert {(pair.hr.parent.name, pair.lr.parent.name) for pair in find_pairs(tmp_path).pairs} == expected
+
+
+@pytest.mark.parametrize("names", [("LR_bicubic", "LR_unknown"), ("LR_bicubic/X4", "LR_unknown/X4"), ("LR", "lq")])
+def test_several_lr_images_of_one_scale_are_not_chosen_from(names: tuple[str, str], tmp_path: Path) -> None:
+    ending = "x4" if "/" in names[0] else ""
+    touch(tmp_path, ["HR/a.png", *(f"{name}/a{ending}.png" for name in names)])
+    with pytest.raises(LayoutError, match=rf"{names[0]} and {names[1]} both have an LR image.*give one, or a list"):
+        find_pairs(tmp_path)
+
+
+def test_several_hr_images_are_not_chosen_from(tmp_path: Path) -> None:
+    touch(tmp_path, ["HR/a.png", "gt/a.png", "LR/a.png"])
+    with pytest.raises(LayoutError, match=r"HR and gt both have an HR image for LR/a\.png; give one, or a list"):
+        find_pairs(tmp_path)
+
+
+def test_an_unsaid_scale_is_read_from_the_sizes(tmp_path: Path) -> None:
+    picture(tmp_path / "HR/a.png", 16, 8)
+    picture(tmp_path / "LR/a.png", 4, 2)
+    picture(tmp_path / "LR_x2/a.png", 8, 4)
+    assert sorted(found(tmp_path)) == ["a_x2", "a_x4"]
+
+
+def test_names_that_differ_in_form_are_matched_and_said(tmp_path: Path) -> None:
+    touch(tmp_path, ["HR/caf\u00e9.png", "LR/cafe\u0301.png", "HR/IMG_1.png", "LR/img_1.PNG", "HR/b.png", "LR/b.png"])
+    result = find_pairs(tmp_path)
+    assert sorted(pair.scene for pair in result.pairs) == ["IMG_1", "b", "caf\u00e9"]
+    [note] = result.notes
+    assert "2 LR images (LR/" in note
+    assert "case or Unicode form" in note
+    touch(tmp_path, ["LR/B.png"])
+    assert [path.name for path in find_pairs(tmp_path).unpaired] == ["B.png"]
+
+
+@pytest.mark.parametrize("second", ["HR/a.tif", "LR/a.jpg", "HR/a.PNG"])
+def test_a_second_file_of_one_stem(second: str, tmp_path: Path) -> None:
+    touch(tmp_path, ["HR/a.png", "LR/a.png", second])
+    with pytest.raises(LayoutError, match="are both scene 'a'; rename or remove one"):
+        find_pairs(tmp_path)
+
+
+def test_what_is_left_out_is_said(tmp_path: Path) -> None:
+    touch(tmp_path, ["HR/a.png", "LR/a.png", "HR/b.heic", "LR/b.NEF", "LR/c.jfif", "HR/d.gif", "other/e.png", "f.png"])
+    touch(tmp_path, ["LR/g_LR{scale}.png", "notes.txt"])
+    (tmp_path / "HR/more").symlink_to(tmp_path / "other", target_is_directory=True)
+    (tmp_path / "HR/loop").symlink_to(tmp_path, target_is_directory=True)
+    said = "\n".join(find_pairs(tmp_path).notes)
+    assert "2 images (f.png, other/e.png) are not named as the pairs are" in said
+    assert "4 files (HR/b.heic, HR/d.gif, LR/b.NEF, …) are left out, of a kind that is not read; export it as" in said
+    assert "2 folder links (HR/loop, HR/more) are left out" in said
+    assert "LR/g_LR{scale}.png" in said
+    assert "as in g_LR8.png" in said
+
+
+def test_a_linked_side_is_followed(tmp_path: Path) -> None:
+    touch(tmp_path, ["elsewhere/a.png", "data/LR/a.png"])
+    (tmp_path / "data/HR").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    result = find_pairs(tmp_path / "data")
+    assert ([pair.scene for pair in result.pairs], result.notes) == (["a"], ())
+
+
+def test_only_kinds_that_are_not_read(tmp_path: Path) -> None:
+    touch(tmp_path, ["HR/a.CR3", "LR/a.arw"])
+    with pytest.raises(
+        LayoutError, match=r"no pairs found.*2 files \(HR/a\.CR3, LR/a\.arw\).*of a kind that is not read"
+    ):
+        find_pairs(tmp_path)
+
+
+def test_case_in_realsr_and_city100(tmp_path: Path) -> None:
+    touch(tmp_path, ["a_HR.png", "A_lr4.png", "b.png"])
+    result = find_pairs(tmp_path)
+    assert [(pair.scene, pair.nominal) for pair in result.pairs] == [("a", 4)]
+    assert "1 image (b.png) is not named as the pairs are" in result.notes[0]
