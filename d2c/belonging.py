@@ -9,6 +9,7 @@ What was found is kept beside the decoded images by the hashes of both files, so
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 from typing import TYPE_CHECKING, Any
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from d2c.errors import DataError
-from d2crealsr.store import ImageError, files
+from d2crealsr.store import ImageError, MachineError, files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,7 +122,8 @@ def check_belonging(
         if not belongs(found[key]):
             wrong.append(pair.name)
     if kept is not None and found.keys() - known.keys():
-        files.write_text(kept, json.dumps(known | found, indent=0) + "\n")
+        with contextlib.suppress(MachineError):  # it can be found again
+            files.write_text(kept, json.dumps(known | found, indent=0) + "\n")
     if wrong:
         names = ", ".join(wrong[:_NAMED]) + (f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else "")
         raise DataError(
