@@ -115,7 +115,8 @@ def build(
     described = read_dataset(out) if (out / DATASET_FILE).exists() else {}
     scale = Rerun.of(typed, out, settings, described, tool_version).settings.scale
     decisions = read_decisions(Path(accept)) if accept is not None else {}
-    captures = find_captures(raw, scale=scale)
+    left_out: list[str] = []
+    captures = find_captures(raw, scale=scale, note=left_out.append)
     root = captures_root(raw)
     _refuse_overlap(captures, root, out)
     with lock_folder(out) as lease:
@@ -169,7 +170,7 @@ def build(
                 remove_leftovers(*_written(out))
         if old:  # what the folder was made with stands there until all of it is made with something else
             write_dataset(out, description)
-    return result_of(out, events, kept, [*notes, *decision_notes(events, decisions, withdrawn)])
+    return result_of(out, events, kept, [*left_out, *notes, *decision_notes(events, decisions, withdrawn)])
 
 
 # --- what is there -----------------------------------------------------------------------------------------------

@@ -378,6 +378,8 @@ def audit(
     check_tables([(out, "a table of audit", COLUMNS), (fields, "residual fields of audit", FIELD_COLUMNS)], [folder])
     with console.audit_progress() as listener:
         result = run(folder, scale=scale, settings=AuditSettings(**settings), jobs=jobs or -1, on_pair=listener)
+    for note in result.notes:
+        click.echo(f"Note: {note}", err=True)
     click.echo(console.audit_summary(result))
     for path, table in ((out, result.table), (fields, result.fields)):
         if path is not None:

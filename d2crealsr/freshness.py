@@ -221,7 +221,7 @@ def stands(task: SceneTask, sources: Row) -> bool:
         return False
     absent = missing(task.capture)
     if absent is not None:
-        return bool(known["reasons"] == absent.reason)
+        return bool((known["reasons"], known["message"]) == (absent.reason, absent.message))
     hashes = [sources["hr_source_sha256"], sources["lr_source_sha256"]]
     if "" in hashes or hashes != [known["hr_source_sha256"], known["lr_source_sha256"]]:
         return False
@@ -247,9 +247,10 @@ def missing(capture: Capture) -> AlignmentFailure | None:
     if not absent:
         return None
     names = " and no ".join(side.upper() for side in absent)
+    told = f": {capture.absent}" if capture.absent else ""
     return AlignmentFailure(
         reason=";".join(f"missing_{side}" for side in absent),
-        message=f"no {names} capture was found; add it and run the same command again",
+        message=f"no {names} capture was found{told}; add it and run the same command again",
     )
 
 

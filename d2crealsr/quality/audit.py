@@ -63,12 +63,15 @@ class AuditResult:
         The residual fields, ``scene, lr_x, lr_y, dx_hr_px, dy_hr_px, weight, zncc``: positions in the LR image.
     layout : str
         What kind of folder it is.
+    notes : tuple of str
+        What else of the folder is left out, a sentence each.
     """
 
     table: pd.DataFrame
     findings: list[str]
     fields: pd.DataFrame
     layout: str
+    notes: tuple[str, ...] = ()
 
     @property
     def summary(self) -> dict[str, float]:
@@ -142,6 +145,7 @@ def audit(
         findings=_findings(rows, found, root),
         fields=pd.concat(fields, ignore_index=True),
         layout=found.layout,
+        notes=found.notes,
     )
 
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 import os
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError, MachineError
-from d2crealsr.store.images import IMAGE_SUFFIXES
+from d2crealsr.store.listing import PLACEHOLDER, UNREAD, few_of, list_images
 from d2crealsr.store.pairs import cell_problem, formula_problem, is_plain, scene_problem
+from d2crealsr.store.sides import side_of
 from d2crealsr.store.tables import read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
 __all__ = ["MANIFEST_NAME", "Capture", "captures_root", "find_captures"]
 
@@ -36,13 +37,15 @@ _LAYOUTS = (
 class Capture:
     """One scene: a shot of each camera setting. ``hr`` or ``lr`` is None where there is no such file.
 
-    ``group`` names the printed picture; scenes of one group are never torn apart by a split.
+    ``group`` names the printed picture; scenes of one group are never torn apart by a split. ``absent`` says what was
+    looked for where a capture is None.
     """
 
     scene: str
     hr: Path | None
     lr: Path | None
     group: str
+    absent: str = ""
 
 
 def captures_root(raw: Path) -> Path:
@@ -50,7 +53,11 @@ def captures_root(raw: Path) -> Path:
     return raw.parent if raw.is_file() else raw
 
 
-def find_captures(raw: Path, *, scale: int = 8) -> list[Capture]:
+def _unheard(_text: str) -> None:
+    """Say nothing."""
+
+
+def find_captures(raw: Path, *, scale: int = 8, note: Callable[[str], None] = _unheard) -> list[Capture]:
     """Find the scenes in a folder of raw captures or in a manifest CSV.
 
     Parameters
@@ -59,6 +66,8 @@ def find_captures(raw: Path, *, scale: int = 8) -> list[Capture]:
         Folder, or CSV file whose paths are relative to its own folder.
     scale : int
         Scale whose ``_LR{scale}`` suffix is looked for.
+    note : callable, optional
+        Told in a sentence each what of the folder is left out.
 
     Returns
     -------
@@ -71,30 +80,50 @@ def find_captures(raw: Path, *, scale: int = 8) -> list[Capture]:
         When nothing is found, a name cannot be used, two files or scenes clash, or a path leaves the folder.
     """
     manifest = raw / MANIFEST_NAME if raw.is_dir() else raw
+    said: list[str] = []
     try:
-        captures = _captures(raw, manifest, scale)
+        captures = _captures(raw, manifest, scale, said)
     except PermissionError as error:
         raise MachineError(f"{raw}: cannot be read ({error.strerror}); check its permissions") from error
     if not captures:
-        raise LayoutError(f"{raw}: no captures found; expected {_LAYOUTS}")
+        raise LayoutError("; ".join((f"{raw}: no captures found; expected {_LAYOUTS}", *said)))
+    for text in said:
+        note(text)
     _check_clashes(captures, manifest if manifest.is_file() else raw)
     return sorted(captures, key=lambda capture: capture.scene)
 
 
-def _captures(raw: Path, manifest: Path, scale: int) -> list[Capture]:
-    """By the first layout that fits."""
+def _captures(raw: Path, manifest: Path, scale: int, said: list[str]) -> list[Capture]:
+    """By the first layout that fits; ``said`` takes what is left out."""
     if manifest.is_file():
         return _from_manifest(manifest)
     if not raw.is_dir():
         raise LayoutError(f"{raw} is not there; give a folder of captures or a manifest CSV")
-    if (raw / "hr").is_dir() and (raw / "lr").is_dir():
-        return _pair_up(_by_stem(_images(raw / "hr")), _by_stem(_images(raw / "lr")))
-    return _from_suffixes(raw, scale)
+    sides = [path for path in sorted(raw.iterdir()) if path.is_dir() and side_of(path.name)]
+    named = {name: [path for path in sides if path.name.lower() == name] for name in ("hr", "lr")}
+    if not all(named.values()):
+        return _from_suffixes(raw, scale, said)
+    for name, folders in named.items():
+        if len(folders) > 1:
+            both = " and ".join(path.name for path in folders)
+            raise LayoutError(f"{raw}: {both} may both hold the {name.upper()} captures; give one, or a list (CSV)")
+    if others := [path for path in sides if path not in (named["hr"][0], named["lr"][0])]:
+        said.append(f"{few_of(others, raw, 'folder')} left out: captures are taken from hr and lr alone")
+    listings = [list_images(named[name][0]) for name in ("hr", "lr")]
+    for listing in listings:
+        inner = [path for path in listing.images if path.parent != listing.folder]
+        if inner:
+            said.append(f"{few_of(inner, raw, 'image')} in inner folders and left out")
+        said.extend(replace(listing, folder=raw).notes)
+    direct = [[path for path in listing.images if path.parent == listing.folder] for listing in listings]
+    return _pair_up(_by_stem(direct[0]), _by_stem(direct[1]), [path for each in listings for path in each.unread], raw)
 
 
 def _from_manifest(path: Path) -> list[Capture]:
     header, rows = read_rows(path)
     missing = [name for name in ("scene", "hr", "lr") if name not in header]
+    if missing and ";" in "".join(header):
+        raise LayoutError(f"{path}: its columns are separated by semicolons, expected commas; save it with commas")
     if missing:
         raise LayoutError(f"{path}: columns missing: {', '.join(missing)}; expected scene,hr,lr,group")
     captures = []
@@ -105,11 +134,20 @@ def _from_manifest(path: Path) -> list[Capture]:
         if problem := scene_problem(scene):
             raise LayoutError(f"{where}: scene {scene[:80]!r} {problem}; rename it")
         hr, lr = (_inside(path.parent, cells[name], f"{where}, column {name}") for name in ("hr", "lr"))
+        looked_for = [cells[name] for name, found in (("hr", hr), ("lr", lr)) if found is None and cells[name]]
         group = cells.get("group") or scene
         if problem := cell_problem(group):
             raise LayoutError(f"{where}, column group: {group[:80]!r} {problem}; rename it")
-        captures.append(Capture(scene=scene, hr=hr, lr=lr, group=group))
+        absent = ", ".join(_not_there(relative, f"row {number} of {path.name}") for relative in looked_for)
+        captures.append(Capture(scene=scene, hr=hr, lr=lr, group=group, absent=absent))
     return captures
+
+
+def _not_there(relative: str, where: str) -> str:
+    """What to say of a manifest's path that leads to no file."""
+    known = {"\\": "write / for \\", PLACEHOLDER: f"write the number for {PLACEHOLDER}"}
+    hints = [hint for sign, hint in known.items() if sign in relative]
+    return f"{relative} is not there ({'; '.join((where, *hints))})"
 
 
 def _inside(root: Path, relative: str, where: str) -> Path | None:
@@ -125,26 +163,21 @@ def _inside(root: Path, relative: str, where: str) -> Path | None:
     return path if _is_capture(path) else None
 
 
-def _from_suffixes(raw: Path, scale: int) -> list[Capture]:
-    files = _images(raw)
+def _from_suffixes(raw: Path, scale: int, said: list[str]) -> list[Capture]:
+    listing = list_images(raw, deep=False)
+    said.extend(listing.notes)
     patterns = ((r"(.+)_HR", rf"(.+)_LR{scale}"), (r"(.*\d)H", r"(.*\d)L"))
     for hr_pattern, lr_pattern in patterns:
-        hr, lr = _by_stem(files, hr_pattern), _by_stem(files, lr_pattern)
+        hr, lr = _by_stem(listing.images, hr_pattern), _by_stem(listing.images, lr_pattern)
         if hr and lr:
-            return _pair_up(hr, lr)
-    others = sorted({match[1] for file in files if (match := re.fullmatch(r".+_LR(\d+)", file.stem))})
-    if others:
-        raise LayoutError(f"{raw}: no NAME_LR{scale}.* found, only _LR{', _LR'.join(others)}; give --scale {others[0]}")
+            used = {*hr.values(), *lr.values()}
+            if others := [p for p in listing.images if p not in used and not re.fullmatch(r".+_LR\d+", p.stem)]:
+                said.append(f"{few_of(others, raw, 'image')} not named as captures are and left out")
+            return _pair_up(hr, lr, listing.unread, raw, ("_HR", f"_LR{scale}", "H", "L"))
+    scales = sorted({match[1] for file in listing.images if (match := re.fullmatch(r".+_LR(\d+)", file.stem))})
+    if scales:
+        raise LayoutError(f"{raw}: no NAME_LR{scale}.* found, only _LR{', _LR'.join(scales)}; give --scale {scales[0]}")
     return []
-
-
-def _images(folder: Path) -> list[Path]:
-    """The folder's image files, without hidden ones (macOS and other tools leave such beside pictures)."""
-    try:
-        files = [file for file in folder.iterdir() if not file.name.startswith(".")]
-        return sorted(file for file in files if file.suffix.lower() in IMAGE_SUFFIXES and _is_capture(file))
-    except OSError as error:
-        raise MachineError(f"{folder}: cannot be listed ({error.strerror}); check its permissions") from error
 
 
 def _is_capture(path: Path) -> bool:
@@ -167,13 +200,19 @@ def _by_stem(files: Iterable[Path], pattern: str = r"(.+)") -> dict[str, Path]:
     return found
 
 
-def _pair_up(hr: dict[str, Path], lr: dict[str, Path]) -> list[Capture]:
+def _pair_up(
+    hr: dict[str, Path], lr: dict[str, Path], unread: Sequence[Path], raw: Path, endings: Sequence[str] = ("",)
+) -> list[Capture]:
+    """Scenes by name; one that lacks a capture says which file of a kind that is not read may be it."""
     captures = []
     for scene in sorted(hr.keys() | lr.keys()):
         if problem := scene_problem(scene):
             file = hr.get(scene) or lr[scene]
             raise LayoutError(f"{file.parent}: scene {scene[:80]!r} {problem}; rename {file.name[:80]!r}")
-        captures.append(Capture(scene=scene, hr=hr.get(scene), lr=lr.get(scene), group=scene))
+        there = [path for path in unread if path.stem in {scene + ending for ending in endings}]
+        lacks = scene not in hr or scene not in lr
+        absent = f"{few_of(there, raw, 'file')} there, {UNREAD}" if there and lacks else ""
+        captures.append(Capture(scene=scene, hr=hr.get(scene), lr=lr.get(scene), group=scene, absent=absent))
     return captures
 
 

@@ -176,3 +176,53 @@ def test_a_manifest_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("scene,hr,lr,group\n")
     with pytest.raises(LayoutError, match="no captures found"):
         find_captures(tmp_path)
+
+
+def notes_of(raw: Path) -> list[str]:
+    said: list[str] = []
+    find_captures(raw, note=said.append)
+    return said
+
+
+def test_a_capture_of_a_kind_that_is_not_read_is_named(tmp_path: Path) -> None:
+    touch(tmp_path, "hr/a.HEIC", "lr/a.jpg", "hr/b.jpg", "lr/b.jpg", "hr2/b.jpg", "hr/in/c.jpg")
+    assert [capture.absent for capture in find_captures(tmp_path)] == [
+        "1 file (hr/a.HEIC) is there, of a kind that is not read; export it as TIFF or JPEG",
+        "",
+    ]
+    assert notes_of(tmp_path) == [
+        "1 folder (hr2) is left out: captures are taken from hr and lr alone",
+        "1 image (hr/in/c.jpg) is in inner folders and left out",
+        "1 file (hr/a.HEIC) is left out, of a kind that is not read; export it as TIFF or JPEG",
+    ]
+
+
+def test_folders_in_any_case(tmp_path: Path) -> None:
+    touch(tmp_path, "HR/a.png", "Lr/a.png")
+    assert found(tmp_path) == [("a", "HR/a.png", "Lr/a.png", "a")]
+    touch(tmp_path, "hr/a.png")
+    with pytest.raises(LayoutError, match="HR and hr may both hold the HR captures; give one, or a list"):
+        find_captures(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("cell", "hint"), [("hr/b.jpg", ""), (r"hr\a.jpg", "; write / for "), ("a_LR{scale}.png", "; write the number")]
+)
+def test_a_manifests_path_that_is_not_there_is_named(cell: str, hint: str, tmp_path: Path) -> None:
+    touch(tmp_path, "hr/a.jpg")
+    (tmp_path / "manifest.csv").write_text(f"scene,hr,lr\na,{cell},hr/a.jpg\n")
+    [capture] = find_captures(tmp_path)
+    assert capture.hr is None
+    assert capture.absent.startswith(f"{cell} is not there (row 2 of manifest.csv{hint}")
+
+
+def test_semicolons_are_named(tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text("scene;hr;lr\na;x;y\n")
+    with pytest.raises(LayoutError, match="separated by semicolons, expected commas"):
+        find_captures(tmp_path)
+
+
+def test_a_literal_scale_in_a_name(tmp_path: Path) -> None:
+    touch(tmp_path, "a_HR.png", "a_LR{scale}.png")
+    with pytest.raises(LayoutError, match=r"no captures found.*a_LR\{scale\}\.png.*as in a_LR8\.png"):
+        find_captures(tmp_path)
