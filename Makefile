@@ -45,14 +45,16 @@ install: $(BASE)
 
 install-train: $(TRAIN)
 
-# One of the captures is cut short on purpose, to show what becomes of it. The model is trained anew each time.
+# The photographs of one group, a cup of coffee first, are not trained on: pipelines/demo.csv gives no other group three
+# cards. One of the captures is cut short on purpose, to show what becomes of it. The model is trained anew each time.
 demo: $(TRAIN)
-	$(BIN)/d2crealsr simulate --out demo/raw --size mini --scenes 21 --jobs 0
+	$(BIN)/d2crealsr simulate --manifest pipelines/demo.csv --out demo/raw --size mini --jobs 0
 	truncate --size=40000 demo/raw/hr/021.jpg
 	$(BIN)/python pipelines/rebuild_dataset.py --captures demo/raw --out demo --test 3 --jobs 0
 	$(BIN)/d2crealsr report demo/pairs --jobs 0
 	rm -rf demo/run
-	$(BIN)/python pipelines/train_d2c.py --data demo/pairs --out demo/run --preset tiny --images 1
+	$(BIN)/python pipelines/train_d2c.py --data demo/pairs --out demo/run --preset tiny --images 1 \
+		--caption "Simulated capture of a printed photograph that was not trained on."
 
 test: $(TRAIN)
 	$(TESTS) $(SELECT) $(PYTEST)

@@ -23,9 +23,10 @@ if TYPE_CHECKING:
 
     Picture: TypeAlias = "NDArray[np.uint8]"
 
-__all__ = ["Box", "branches_figure", "heat", "patch_figure", "side_by_side", "weights_figure"]
+__all__ = ["Box", "branches_figure", "comparison_figure", "heat", "patch_figure", "side_by_side", "weights_figure"]
 
 _LABEL_HEIGHT, _GAP = 20, 4
+_CAPTION_HEIGHT, _CAPTION_SIZE = 40, 22
 _PANEL = 1024  # longest side of a panel of a whole picture
 
 
@@ -94,6 +95,29 @@ def patch_figure(
     size = (panel, max(1, round(panel * box.height / box.width)))
     panels = [(label, _enlarged(to_uint8(_cut(image, box, factor)), size)) for label, image, factor in images]
     return side_by_side(panels, in_a_row=len(panels) if len(panels) <= 8 else 8)
+
+
+def comparison_figure(lr: NDArray[Any], fused: NDArray[Any], hr: NDArray[Any], caption: str) -> Picture:
+    """LR as bicubic interpolation enlarges it, what the network makes of it, and HR, under a caption.
+
+    Parameters
+    ----------
+    lr : (h, w, 3) ndarray
+        The LR image.
+    fused, hr : (s·h, s·w, 3) ndarray
+        The upscaled image and the truth.
+    caption : str
+        One line.
+    """
+    height, width = hr.shape[:2]
+    wide = bicubic(lr, width, height)
+    images = [("LR, enlarged (bicubic)", wide), ("ours", fused), ("HR", hr)]
+    row = side_by_side([(label, _reduced(to_uint8(image))) for label, image in images], in_a_row=3)
+    canvas = PIL.Image.new("RGB", (row.shape[1], row.shape[0] + _CAPTION_HEIGHT), "white")
+    font = PIL.ImageFont.load_default(_CAPTION_SIZE)
+    PIL.ImageDraw.Draw(canvas).text((2, 6), caption, fill="black", font=font)
+    canvas.paste(PIL.Image.fromarray(row), (0, _CAPTION_HEIGHT))
+    return np.asarray(canvas)
 
 
 def side_by_side(panels: Sequence[tuple[str, Picture]], *, in_a_row: int) -> Picture:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import time
 from pathlib import Path
 
 import click
@@ -17,15 +18,50 @@ import click
 from d2c.checkpoint import load
 from d2c.console import ConsoleReporter, quality_tables
 from d2c.evaluate import evaluate_files, means, write_csv
-from d2c.figures import Box
-from d2c.layouts import find_pairs, size_of, with_split
+from d2c.figures import Box, comparison_figure
+from d2c.layouts import Pair, find_pairs, size_of, with_split
 from d2c.metrics import PROTOCOLS
+from d2c.model import D2CSR
 from d2c.presets import PRESETS, preset, scaled_down
+from d2c.reporter import Reporter
 from d2c.train import Request, train
 from d2c.upscale import Figures, upscale_files
-from d2crealsr.store import D2CRealSRError
+from d2crealsr.store import D2CRealSRError, images
 
 PATH = click.Path(path_type=Path)
+NOW_YOUR_OWN = """
+Now your own: photograph printed pictures twice, zoomed in (captures/hr/NAME.jpg) and zoomed out (captures/lr/NAME.jpg).
+The commands are in .venv/bin:
+  d2crealsr align captures --out pairs
+  d2crealsr split pairs
+  d2c train --data pairs --out runs/mine
+  d2c upscale photo.jpg --checkpoint runs/mine --out upscaled"""
+
+
+def measure(model: D2CSR, data: Path, out: Path, reporter: Reporter) -> None:
+    """Measure the model on the test split, where that is not done, and print the tables."""
+    if (out / "quality.csv").exists():
+        return
+    rows = evaluate_files(model, data, "test", PROTOCOLS, reporter)
+    write_csv(out / "quality.csv", rows + means(rows))
+    click.echo("\n\n".join(quality_tables(means(rows))))
+
+
+def draw(model: D2CSR, pair: Pair, out: Path, reporter: Reporter) -> None:
+    """Upscale a test image and draw its figures, where that is not done."""
+    if (out / f"{pair.lr.stem}_x{pair.scale}_patch.png").exists():
+        return
+    width, height = size_of(pair.lr)
+    side = max(1, min(width, height) // 4)
+    box = Box((width - side) // 2, (height - side) // 2, side, side)
+    upscale_files(model, [pair.lr], out, Figures(branches=True, weights=True, box=box, hr=pair.hr), reporter)
+
+
+def compare(pair: Pair, out: Path, caption: str) -> None:
+    """Draw LR enlarged, the upscaled image and HR beside each other, as one image file."""
+    made = out / "figures" / f"{pair.lr.stem}_x{pair.scale}.png"
+    pictures = [images.read_image(path) for path in (pair.lr, made, pair.hr)]
+    images.write_image(out / "comparison.png", comparison_figure(*pictures, caption))
 
 
 @click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
@@ -35,33 +71,33 @@ PATH = click.Path(path_type=Path)
 @click.option(
     "--scale-down", type=int, default=1, show_default=True, help="Divide steps, and the patch's area, by this."
 )
-@click.option("--images", type=int, default=3, show_default=True, help="Test images to draw figures of.")
+@click.option("--images", "count", type=int, default=3, show_default=True, help="Test images to draw figures of.")
+@click.option("--caption", help="Also draw LR, result and HR of the first of them to OUT/comparison.png, under this.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True)
-def main(data: Path, out: Path, name: str, scale_down: int, images: int, seed: int, device: str) -> None:
+def main(
+    data: Path, out: Path, name: str, scale_down: int, count: int, caption: str | None, seed: int, device: str
+) -> None:
     """Wire the steps; every one of them is a function of the library."""
     reporter = ConsoleReporter()
     pairs = find_pairs(data)
     chosen = scaled_down(preset(name), scale_down)
     model_settings = dataclasses.replace(chosen.model, scale=pairs[0].scale)
     train_settings = dataclasses.replace(chosen.train, seed=seed)
+    begun = time.perf_counter()
     train(Request(data=data, out=out, model=model_settings, train=train_settings, device=device), reporter)
+    minutes, seconds = divmod(round(time.perf_counter() - begun), 60)
 
     model = load(out)
-    if not (out / "quality.csv").exists():
-        rows = evaluate_files(model, data, "test", PROTOCOLS, reporter)
-        write_csv(out / "quality.csv", rows + means(rows))
-        click.echo("\n\n".join(quality_tables(means(rows))))
-
-    for pair in with_split(pairs, "test", data)[:images]:
-        if (out / "figures" / f"{pair.lr.stem}_x{pair.scale}_patch.png").exists():
-            continue
-        width, height = size_of(pair.lr)
-        side = max(1, min(width, height) // 4)
-        box = Box((width - side) // 2, (height - side) // 2, side, side)
-        wanted = Figures(branches=True, weights=True, box=box, hr=pair.hr)
-        upscale_files(model, [pair.lr], out / "figures", wanted, reporter)
+    measure(model, data, out, reporter)
+    drawn = with_split(pairs, "test", data)[:count]
+    for pair in drawn:
+        draw(model, pair, out / "figures", reporter)
     click.echo(f"\nPictures (upscaled, predictions, weight maps, a patch): {out / 'figures'}")
+    if caption and drawn:
+        if not (out / "comparison.png").exists():
+            compare(drawn[0], out, f"{caption} Trained for {minutes} min {seconds} s.")
+        click.echo(f"The model: {out}\nLR enlarged | ours | HR, one picture: {out / 'comparison.png'}\n{NOW_YOUR_OWN}")
 
 
 if __name__ == "__main__":

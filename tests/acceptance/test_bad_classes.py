@@ -17,6 +17,7 @@ import pytest
 from d2crealsr import align, opencv
 from d2crealsr.align import align_pair
 from d2crealsr.imaging import geometry
+from d2crealsr.imaging.crop import choose_crop
 from d2crealsr.imaging.geometry import CaptureMapping
 from d2crealsr.quality.mapping_error import mapping_error
 from d2crealsr.registration.iterate import Registration
@@ -122,8 +123,7 @@ def test_the_true_mapping_is_accepted(judged: Judge) -> None:
 def published_with_an_error(judged: Judge, kind: str, hr_px: float) -> Alignment:
     scene = made(MIDDLE)
     true = truth_of(scene)
-    crop = judged(scene.hr, scene.lr, true).crop
-    outcome = judged(scene.hr, scene.lr, moved(true, kind, hr_px, crop))
+    outcome = judged(scene.hr, scene.lr, moved(true, kind, hr_px, choose_crop(true, SCALE, "default")))
     assert isinstance(outcome, Alignment)
     published = dataclasses.replace(true, H_hr_to_lr=outcome.H_hr_to_lr, k1_hr=outcome.k1_hr)
     assert mapping_error(published, true, outcome.crop, SCALE).maximum == pytest.approx(hr_px, rel=0.05)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     Scenes = Callable[..., Scene]
     ErrorOf = Callable[[Alignment, Scene], MappingError]
 
-SEEDS = (2, 5)
+SEEDS = (2, pytest.param(5, marks=pytest.mark.slow))
 
 
 def aligned(scene: Scene) -> Alignment:

@@ -58,9 +58,9 @@ def test_aligned_all_the_same(
         ("lr-exposure-x4", "leaves"),
         ("lr-exposure-x4", "mixed"),
         ("glare", "leaves"),
-        ("glare", "mixed"),
+        pytest.param("glare", "mixed", marks=pytest.mark.slow),
         ("occlusion", "leaves"),
-        ("occlusion", "mixed"),
+        pytest.param("occlusion", "mixed", marks=pytest.mark.slow),
         ("lr-psf", "leaves"),
         ("bowed-card", "leaves"),
         ("low-texture", "leaves"),
@@ -79,7 +79,9 @@ def test_never_accepted_when_it_is_bad(
     assert not isinstance(pair, Alignment) or not pair.accepted or error_of(pair, scene).maximum < 1
 
 
-@pytest.mark.parametrize("kind", ["leaves", "mixed", "text"])
+@pytest.mark.parametrize(
+    "kind", ["leaves", *(pytest.param(kind, marks=pytest.mark.slow) for kind in ("mixed", "text"))]
+)
 def test_another_card_is_never_accepted(mini_scene: Callable[..., Scene], kind: str) -> None:
     scene = mini_scene(kind, 2, "wrong-scene")
     pair = align_pair(scene.hr, scene.lr)

@@ -6,12 +6,14 @@ import dataclasses
 import importlib.util
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
 from d2c.errors import ConfigError
 from d2c.presets import preset, scaled_down
+from d2crealsr.store.images import read_image
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
@@ -40,6 +42,30 @@ def test_from_pairs_to_figures(pairs, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*.png")}
     run("train_d2c", *arguments)
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*.png")} == before
+
+
+def test_a_captioned_picture_ends_it(pairs, tmp_path):
+    arguments = ["--data", pairs, "--out", tmp_path, "--preset", "tiny", "--scale-down", 100, "--device", "cpu"]
+    output = run("train_d2c", *arguments, "--images", 1, "--caption", "Simulated.")
+    assert f"LR enlarged | ours | HR, one picture: {tmp_path / 'comparison.png'}" in output
+    assert "Now your own: photograph printed pictures twice" in output
+    picture = read_image(tmp_path / "comparison.png")
+    hr = read_image(pairs / "hr/000.png")
+    height, width = hr.shape[:2]
+    np.testing.assert_array_equal(picture[-height:, -width:], hr)
+    upscaled = read_image(tmp_path / "figures/000_x2.png")
+    np.testing.assert_array_equal(picture[-height:, width + 4 :][:, :width], upscaled)
+    assert (picture[:30] < 128).any()  # the caption
+
+
+def test_the_demos_recipe_leaves_one_group_of_photographs_to_the_test():
+    cards = pd.read_csv(PIPELINES / "demo.csv", dtype=str)
+    assert cards["scene"].tolist() == [f"{number:03d}" for number in range(1, 22)]
+    groups = cards[cards["scene"] != "021"].groupby("group")["scene"].agg(list)  # 021 is cut short
+    assert groups["table"] == ["001", "002", "003"]
+    assert all(len(scenes) > 3 for group, scenes in groups.items() if group != "table")
+    sources = cards.groupby("group")["source"].agg(lambda names: set(";".join(names.fillna("")).split(";")))
+    assert all(not sources["table"] & names for group, names in sources.items() if group != "table")
 
 
 def test_ablations_make_one_table(pairs, tmp_path):

@@ -192,6 +192,7 @@ def test_kill_9_in_each_stage_ends_with_identical_weights(pairs, tmp_path):
         assert (out / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_run_that_is_asked_to_end_saves_its_state(pairs, tmp_path):
     changes = {"steps": 40, "steps_convergence": 20, "save_every": 1000}
     run(pairs, tmp_path / "whole", **LONG | changes)

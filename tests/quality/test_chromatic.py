@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 import numpy as np
 import pytest
 from scipy import ndimage
@@ -17,6 +19,7 @@ MAPPING = geometry.CaptureMapping(
 )
 
 
+@lru_cache(maxsize=1)
 def picture(seed: int) -> np.ndarray:
     """Blobs of three colours that have something, but not everything, in common."""
     rng = np.random.default_rng(seed)
@@ -26,17 +29,26 @@ def picture(seed: int) -> np.ndarray:
     return np.stack([0.4 + 0.05 * common + 0.004 * plane for plane in own], axis=-1)
 
 
-def seen_through(
-    k_r: float, k_b: float, *, seed: int = 0, noise: float = 0.004, factor: int = 4
-) -> degrade.LinearReduced:
-    """A picture, red and blue magnified about the frame's centre, noisy, averaged as the HR capture is."""
+@lru_cache(maxsize=3)
+def captured(k_r: float, k_b: float, seed: int, noise: float) -> np.ndarray:
+    """A picture, red and blue magnified about the frame's centre, noisy."""
     ideal = picture(seed)
     centre = geometry.frame_centre(HR)
     rgb = np.empty_like(ideal)
     for channel, k in enumerate((k_r, 0.0, k_b)):
+        if k == 0.0:
+            rgb[..., channel] = ideal[..., channel]
+            continue
         x, y = (geometry.pixel_centres(HR) - centre).transpose(2, 0, 1) / (1 + k) + centre[:, None, None]
         rgb[..., channel] = ndimage.map_coordinates(ideal[..., channel], [y, x], order=3, mode="nearest")
-    rgb += np.random.default_rng([seed, 1]).normal(0, noise, rgb.shape)
+    return rgb + np.random.default_rng([seed, 1]).normal(0, noise, rgb.shape)
+
+
+def seen_through(
+    k_r: float, k_b: float, *, seed: int = 0, noise: float = 0.004, factor: int = 4
+) -> degrade.LinearReduced:
+    """A captured picture, averaged as the HR capture is."""
+    rgb = captured(k_r, k_b, seed, noise)
     rgb = rgb.reshape(HR.height // factor, factor, HR.width // factor, factor, 3).mean(axis=(1, 3)).astype(np.float32)
     return degrade.LinearReduced(rgb, rgb @ np.array([0.2126, 0.7152, 0.0722], np.float32), factor)
 
