@@ -8,22 +8,26 @@ moving average has replaced its weights is over too.
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import hashlib
 import io
 import shlex
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from d2c.config import D2CConfig, TrainConfig
-from d2c.errors import ConfigError
+from d2c.errors import ConfigError, DataError
 from d2c.schedule import stage_steps
+from d2c.validation import hold_out
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from d2c.layouts import Pair
+
+    Parts: TypeAlias = tuple[list[Pair], list[Pair]]
 
 __all__ = [
     "PairRecord",
@@ -33,6 +37,7 @@ __all__ = [
     "fingerprint",
     "from_run",
     "pair_records",
+    "parts",
     "read_records",
     "records_text",
     "settings_changes",
@@ -75,6 +80,29 @@ def pair_records(chosen: Iterable[Pair], held_out: Iterable[Pair], digests: Mapp
 def fingerprint(records: Iterable[PairRecord]) -> str:
     """SHA-256 over the names, parts and contents of the pairs: what training sees of a dataset."""
     return hashlib.sha256("\n".join(" ".join(record) for record in records).encode()).hexdigest()
+
+
+def parts(
+    before: Settings | None, pairs: Sequence[Pair], digests: Mapping[Path, str], rule: Callable[[], Parts]
+) -> Parts:
+    """The pairs to train on and those to validate on: by ``rule`` in a new run, otherwise as the run has them.
+
+    A run keeps its parts though the rule is another one by now, or other pairs have come. Where an earlier version
+    made it and kept no list, today's rule and that of its time are tried.
+    """
+    if before is None:
+        return rule()
+    if fingerprint(before.records) == before.facts.get("data"):
+        held = {record.name for record in before.records if record.part == "validation"}
+        return [pair for pair in pairs if pair.name not in held], [pair for pair in pairs if pair.name in held]
+    by_name = [dataclasses.replace(pair, group=pair.name) for pair in pairs]
+    share = before.train.validation
+    for tried in (rule, lambda: hold_out(pairs, share), lambda: hold_out(by_name, share)):
+        with contextlib.suppress(DataError):
+            found = tried()
+            if fingerprint(pair_records(*found, digests)) == before.facts.get("data"):
+                return found
+    return rule()
 
 
 def records_text(records: Iterable[PairRecord]) -> str:
@@ -138,9 +166,6 @@ def _data_changes(before: Settings, now: Settings) -> str:
         "added": [name for name in new if name not in old],
         "removed": [name for name in old if name not in new],
         "changed": [name for name in new if name in old and new[name][2:] != old[name][2:]],
-        "moved between training and validation": [
-            name for name in new if name in old and new[name].part != old[name].part
-        ],
     }
     said = ", ".join(
         f"{len(names)} {'pair' if len(names) == 1 else 'pairs'} {kind} "

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from d2c.config import D2CConfig, TrainConfig
     from d2c.crops import Batch
     from d2c.engine import World
+    from d2c.layouts import Pair
     from d2c.model import D2CSR
     from d2c.resume import Settings
 
@@ -118,15 +119,15 @@ class _Training:
         left_out: list[str] = []
         every = find_pairs(request.data, scale=request.model.scale, note=left_out.append)
         pairs = with_split(every, "train", request.data, left_out.append)
-        chosen, held_out = hold_out(grouped(pairs, self.config.group_by), self.config.validation, is_measurable)
         cache = ImageCache(request.cache or folder.cache)
         cached = cache.images((p for pair in pairs for p in (pair.lr, pair.hr)), reporter.images("decoding"))
         if not request.trust_pairs:
             check_belonging(pairs, CachedPairs(pairs, cached), cached.digests.__getitem__, cache.folder / KEPT)
         self.state = self._state()
         self.saved = (self.state["stage"], self.state["step"]) if self.state else None
-        records = resume.pair_records(chosen, held_out, cached.digests)
         before = None if folder.is_blank() else folder.settings()
+        chosen, held_out = resume.parts(before, pairs, cached.digests, lambda: self._parts(pairs))
+        records = resume.pair_records(chosen, held_out, cached.digests)
         facts = {"data": resume.fingerprint(records), "weights": self._started_from(before)}
         settings = resume.Settings(request.model, self.config, facts, records)
         if before:
@@ -142,6 +143,9 @@ class _Training:
         for text in left_out:
             reporter.note(text)
         reporter.note(f"{len(chosen)} pairs to train on, {len(held_out)} to validate on; {here.device}")
+
+    def _parts(self, pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
+        return hold_out(grouped(pairs, self.config.group_by), self.config.validation, is_measurable)
 
     def _state(self) -> dict[str, Any] | None:
         """The folder's state; one that an earlier version saved though it was not finite any more is refused."""

@@ -18,7 +18,7 @@ from d2c.layouts import find_pairs, with_split
 from d2c.report.crops import make_example
 from d2c.report.curves import figures, read_log
 from d2c.reporter import Reporter
-from d2c.resume import fingerprint, pair_records
+from d2c.resume import fingerprint, pair_records, parts
 from d2c.runfolder import RunFolder
 from d2c.validation import grouped, hold_out
 from d2crealsr.store import D2CRealSRError, files, page
@@ -77,7 +77,7 @@ def report(
     page.claim(out, _GENERATOR, _PICTURE)
     settings, log, started = toml.read(folder.config), read_log(folder.log), _started(folder)
     where = data or (Path(started["data"]) if started.get("data") else None)
-    examples, notes = _examples(folder, settings, where, scenes, device, out, reporter or Reporter())
+    examples, notes = _examples(folder, where, scenes, device, out, reporter or Reporter())
     if not log.rows:
         notes.insert(0, "The log has no rows yet: training has just begun, or was stopped before its first row.")
     html = page.render(
@@ -138,7 +138,6 @@ def _trained(folder: RunFolder) -> str:
 
 def _examples(
     folder: RunFolder,
-    settings: dict[str, dict[str, Any]],
     data: Path | None,
     count: int,
     device: str,
@@ -156,7 +155,7 @@ def _examples(
     notes: list[str] = []
     try:
         model = checkpoint.load(folder.last, device=pick_device(device))
-        pairs, note = _shown(data, settings, model.config.scale)
+        pairs, note = _shown(data, folder, model.config.scale)
         notes += [note] if note else []
         chosen = FilePairs([pair for pair in pairs if is_measurable(pair)][:count])
         reporter.start("example crops", len(chosen))
@@ -169,13 +168,16 @@ def _examples(
     return examples, notes
 
 
-def _shown(data: Path, settings: dict[str, dict[str, Any]], scale: int) -> tuple[list[Pair], str]:
+def _shown(data: Path, folder: RunFolder, scale: int) -> tuple[list[Pair], str]:
     """The scenes kept for validation, and what the reader has to know of them."""
-    train = toml.from_table(TrainConfig, settings.get("train", {}), TrainConfig(), "config.toml")
+    before = folder.settings()
+    train = before.train if before else TrainConfig()
     pairs = with_split(find_pairs(data, scale=scale), "train", data)
-    kept, held_out = hold_out(grouped(pairs, train.group_by), train.validation, is_measurable)
     digests = {path: files.sha256_of(path) for pair in pairs for path in (pair.lr, pair.hr)}
-    if fingerprint(pair_records(kept, held_out, digests)) != settings.get("data", {}).get("data"):
+    kept, held_out = parts(
+        before, pairs, digests, lambda: hold_out(grouped(pairs, train.group_by), train.validation, is_measurable)
+    )
+    if before is None or fingerprint(pair_records(kept, held_out, digests)) != before.facts.get("data"):
         return held_out or kept, (
             f"The pairs in {data} are not those of the run: scenes shown below may have been trained on."
         )

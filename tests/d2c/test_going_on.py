@@ -18,10 +18,14 @@ import d2c
 from d2c.cli import cli
 from d2c.config import D2CConfig, TrainConfig
 from d2c.engine import World
-from d2c.errors import ConfigError
+from d2c.errors import ConfigError, DataError
+from d2c.layouts import find_pairs
 from d2c.reporter import Reporter
+from d2c.resume import fingerprint, pair_records
 from d2c.runfolder import RunFolder
 from d2c.train import Request, train
+from d2c.validation import hold_out
+from d2crealsr.store import sha256_of
 
 MODEL = D2CConfig(scale=2, features=3, groups=1, blocks=1, reduction=3, convergence_features=3)
 TRAIN = TrainConfig(batch=2, patch=8, lr=1e-3, steps=4, steps_convergence=3, validation=0.2)
@@ -149,6 +153,26 @@ def test_a_run_of_an_earlier_version_gets_its_list_of_pairs(copy, pairs):
     (copy / "state/pairs.csv").unlink()
     run(pairs, copy)
     assert (copy / "state/pairs.csv").read_bytes() == expected
+
+
+def test_a_run_keeps_its_parts_though_the_rule_that_chose_them_changes(copy, pairs, monkeypatch):
+    def another(*arguments):
+        raise DataError("all of one group")
+
+    monkeypatch.setattr("d2c.train.hold_out", another)
+    assert run(pairs, copy, steps_convergence=4)
+    (copy / "state/pairs.csv").unlink()  # an earlier version chose by the groups, or by the names where there are none
+    assert run(pairs, copy, steps_convergence=5)
+    monkeypatch.undo()
+    config = RunFolder(copy).config
+    by_group = config.read_text()
+    named = [dataclasses.replace(pair, group=pair.name) for pair in find_pairs(pairs) if pair.split == "train"]
+    digests = {path: sha256_of(path) for pair in named for path in (pair.lr, pair.hr)}
+    other = fingerprint(pair_records(*hold_out(named, 0.2), digests))
+    assert other not in by_group
+    config.write_text(re.sub(r'(?m)^data = ".*"', f'data = "{other}"', by_group))
+    (copy / "state/pairs.csv").unlink()
+    assert run(pairs, copy, steps_convergence=6)
 
 
 def test_an_added_image_smaller_than_a_patch_is_said_as_changed_data(copy, pairs, make_pairs, tmp_path):
