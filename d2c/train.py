@@ -119,13 +119,15 @@ class _Training:
         left_out: list[str] = []
         every = find_pairs(request.data, scale=request.model.scale, note=left_out.append)
         pairs = with_split(every, "train", request.data, left_out.append)
+        before = None if folder.is_blank() else folder.settings()
+        if before is None:
+            self._parts(pairs)  # pairs that have no such parts are told before anything is decoded
         cache = ImageCache(request.cache or folder.cache)
         cached = cache.images((p for pair in pairs for p in (pair.lr, pair.hr)), reporter.images("decoding"))
         if not request.trust_pairs:
             check_belonging(pairs, CachedPairs(pairs, cached), cached.digests.__getitem__, cache.folder / KEPT)
         self.state = self._state()
         self.saved = (self.state["stage"], self.state["step"]) if self.state else None
-        before = None if folder.is_blank() else folder.settings()
         chosen, held_out = resume.parts(before, pairs, cached.digests, lambda: self._parts(pairs))
         records = resume.pair_records(chosen, held_out, cached.digests)
         facts = {"data": resume.fingerprint(records), "weights": self._started_from(before)}
@@ -145,6 +147,7 @@ class _Training:
         reporter.note(f"{len(chosen)} pairs to train on, {len(held_out)} to validate on; {here.device}")
 
     def _parts(self, pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
+        """The pairs to train on and those to validate on, in a new run."""
         return hold_out(grouped(pairs, self.config.group_by), self.config.validation, is_measurable)
 
     def _state(self) -> dict[str, Any] | None:

@@ -25,7 +25,7 @@ from d2c.resume import fingerprint, pair_records
 from d2c.runfolder import RunFolder
 from d2c.train import Request, train
 from d2c.validation import hold_out
-from d2crealsr.store import sha256_of
+from d2crealsr.store import read_image, sha256_of, write_image
 
 MODEL = D2CConfig(scale=2, features=3, groups=1, blocks=1, reduction=3, convergence_features=3)
 TRAIN = TrainConfig(batch=2, patch=8, lr=1e-3, steps=4, steps_convergence=3, validation=0.2)
@@ -133,7 +133,7 @@ def test_a_stage_that_is_over_names_options_that_train_on(first, then, why, pair
 def test_changed_data_are_said_by_name(copy, pairs, make_pairs, tmp_path):
     data = shutil.copytree(pairs, tmp_path / "data")
     table = pd.read_csv(data / "manifest.csv", dtype=str)
-    (data / "lr/002.png").write_bytes((data / "lr/003.png").read_bytes())
+    write_image(data / "lr/002.png", read_image(data / "lr/002.png") // 2)
     added = table[table.scene == "000"].assign(split="train")  # it was the test scene
     pd.concat([table[~table.scene.isin(["000", "004"])], added]).to_csv(data / "manifest.csv", index=False)
     with pytest.raises(ConfigError) as refused:
