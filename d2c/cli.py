@@ -88,7 +88,7 @@ def _one_line_errors(function: F) -> F:
             _leave(str(error), error.exit_code)
         except KeyboardInterrupt as error:
             name, code = (error.name, error.exit_code) if isinstance(error, Interrupted) else ("interrupted", 130)
-            _leave(f"{name}; the same command goes on where the last state was saved", code)
+            _leave(f"{name}; nothing that was saved is lost, and the same command goes on from there", code)
         except OSError as error:
             if error.filename is None:
                 raise

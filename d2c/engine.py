@@ -65,7 +65,7 @@ def world(device: str = "auto") -> Iterator[World]:
         return
     chosen = pick_device(device)
     if chosen.type == "cuda":
-        chosen = torch.device("cuda", int(os.environ["LOCAL_RANK"]))
+        chosen = pick_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(chosen)
     if dist.is_initialized():  # the caller's own group: used, and left to the caller
         yield World(rank=dist.get_rank(), size=dist.get_world_size(), device=chosen)

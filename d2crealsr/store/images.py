@@ -157,7 +157,10 @@ def read_image_and_alpha(path: Path, *, convert: bool = False) -> tuple[Image, N
         pixels = pixels[..., :3]
     colours = _as_rgb(pixels, name)
     if foreign:
+        grey = bool((colours == colours[..., :1]).all())
         colours = to_srgb(colours, header.profile, name)
+        if grey:  # the library rounds its three curves apart by a level
+            colours = opencv.as_image(np.repeat(colours[..., 1:2], 3, axis=2))
     return _oriented(colours, header.orientation), alpha
 
 

@@ -11,6 +11,7 @@ import icc
 from d2c import D2CSR, D2CConfig, checkpoint
 from d2c.cli import cli
 from d2crealsr.store.images import read_capture, read_image, write_image
+from d2crealsr.store.profiles import to_srgb
 
 TINY = D2CConfig(scale=2, depth=1, groups=1, blocks=1, features=4, reduction=2, convergence_features=4)
 ADOBE = icc.matrix_profile("Adobe RGB (1998)", icc.ADOBE_RGB, 2.2)
@@ -50,3 +51,14 @@ def test_or_converted(upscaled, tmp_path):
     model = ["--checkpoint", str(tmp_path / "a.safetensors"), "--out", str(tmp_path / "other"), "--device", "cpu"]
     assert CliRunner().invoke(cli, ["upscale", str(tmp_path / "in.png"), *model]).exit_code == 0
     assert np.array_equal(read_image(tmp_path / "other" / "in_x2.png"), found)
+
+
+def test_a_grey_picture_stays_grey_through_its_profile(upscaled, tmp_path):
+    profile = icc.matrix_profile("gamma 1.8", icc.ADOBE_RGB, 1.8)
+    grey = np.arange(256, dtype=np.uint8).reshape(16, 16)[..., None].repeat(3, axis=2)
+    assert np.ptp(to_srgb(grey, profile, "a").astype(int), axis=2).max() > 0
+    PIL.Image.fromarray(grey).save(tmp_path / "a.png", icc_profile=profile)
+    model = ["--checkpoint", str(tmp_path / "a.safetensors"), "--out", str(tmp_path), "--device", "cpu"]
+    done = CliRunner().invoke(cli, ["upscale", str(tmp_path / "a.png"), *model, "--convert-profile"])
+    assert done.exit_code == 0, done.output
+    assert np.ptp(read_image(tmp_path / "a_x2.png").astype(int), axis=2).max() == 0
