@@ -124,6 +124,8 @@ def check_sizes(pairs: Sequence[Pair]) -> None:
         remedy = "replace or remove the pair"
         if other and all(_ratio(every) == other for every in pairs):
             remedy = f"all pairs are of scale {other}, so give pairs of scale {pair.scale}, or a model of scale {other}"
+            if other == 1:  # as RealSR publishes them
+                remedy = f"in all pairs LR has HR's size already: reduce the LR images by {pair.scale} first"
         raise DataError(
             f"{pair.hr}: got {hr[0]}x{hr[1]} pixels, expected {pair.scale * width}x{pair.scale * height} "
             f"({pair.scale} times {pair.lr.name} of {width}x{height}); {remedy}"
@@ -196,6 +198,8 @@ def _from_list(path: Path, scale: int | None) -> list[Pair]:
             raise DataError(f"{path}, line {number}: got {got}, expected LR and HR, a tab between")
         lr, hr = (path.parent / column.strip() for column in columns)  # an absolute path stays what it is
         found.append(Pair(name=lr.stem, hr=hr, lr=lr, scale=scale or _scale_of(hr, lr), group=picture_of(lr.stem)))
+    if not found:
+        raise DataError(f"{path}: lists no pairs; give a pair a line: LR path, a tab, HR path")
     return _unique(found, path)
 
 

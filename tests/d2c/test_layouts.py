@@ -161,6 +161,9 @@ def test_nothing_there(tmp_path):
         find_pairs(tmp_path)
     with pytest.raises(DataError, match="no such file or folder"):
         find_pairs(tmp_path / "nowhere")
+    (tmp_path / "empty.txt").write_text("\n")
+    with pytest.raises(DataError, match=r"empty\.txt: lists no pairs; give a pair a line"):
+        find_pairs(tmp_path / "empty.txt")
 
 
 def test_one_name_in_two_folders(tmp_path):

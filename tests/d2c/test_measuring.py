@@ -40,7 +40,7 @@ def data(folder, names="abc", scale=2, side=8):
 
 
 def measured(model, folder, *more):
-    done = CliRunner().invoke(cli, ["eval", str(model), "--data", str(folder), "--device", "cpu", *map(str, more)])
+    done = CliRunner().invoke(cli, ["eval", str(model), "--data", str(folder), "--split", "all", *map(str, more)])
     assert not isinstance(done.exception, Exception) or isinstance(done.exception, SystemExit), done.exception
     for option in re.findall(r"--[a-z-]+", done.stderr):
         assert option in CliRunner().invoke(cli, ["eval", "--help"]).output, done.stderr
@@ -88,7 +88,7 @@ def test_a_table_is_printed_though_its_file_cannot_be_written(model, tmp_path, m
     def full(path, text):
         raise MachineError(f"{path}: cannot be written (no space)")
 
-    monkeypatch.setattr(evaluate, "write_text", full)
+    monkeypatch.setattr(evaluate.files, "write_text", full)
     late = measured(model, tmp_path / "d", "--csv", tmp_path / "x.csv")
     assert (late.exit_code, len(late.stderr.splitlines())) == (1, 1)
     assert "PSNR in dB" in late.stdout
@@ -126,13 +126,22 @@ def test_the_test_folder_of_realsr_is_measured_as_it_is(model, tmp_path):
         image = np.random.default_rng(k).integers(0, 255, (16, 16, 3)).astype(np.uint8)
         write_image(place / f"Canon_00{k}_HR.png", image)
         write_image(place / f"Canon_00{k}_LR2.png", np.ascontiguousarray(image[::2, ::2]))
-    done = measured(model, place)
+    done = measured(model, place, "--split", "auto")
     assert done.exit_code == 0, done.output
+    assert "measuring all 2 pairs" in done.stderr
     assert [line.split()[0] for line in done.stdout.split("\n\n")[0].splitlines()[2:]] == [
         "Canon_000",
         "Canon_001",
         "mean",
     ]
+
+
+def test_lr_images_of_hr_size_as_realsr_publishes_them_are_said_to_be_that(model, tmp_path):
+    for kind in ("HR", "LR2"):
+        write_image(tmp_path / f"Canon_001_{kind}.png", np.zeros((16, 16, 3), np.uint8))
+    done = measured(model, tmp_path)
+    assert done.exit_code == 2
+    assert "in all pairs LR has HR's size already: reduce the LR images by 2 first" in done.stderr
 
 
 def test_the_least_side_is_the_least_that_is_measured():
