@@ -308,7 +308,7 @@ def fresh(case: Case, out: Path) -> Path:
     return out
 
 
-def uninterrupted(case: Case, work: Path, times: int = 3) -> tuple[Content, float, int]:
+def uninterrupted(case: Case, work: Path, times: int) -> tuple[Content, float, int]:
     """What the command leaves when nobody kills it, the median of its wall time in seconds, and how often it writes."""
     seconds, contents = [], []
     for _ in range(times):
@@ -319,9 +319,11 @@ def uninterrupted(case: Case, work: Path, times: int = 3) -> tuple[Content, floa
         if code:
             raise SystemExit(f"{case.name}: exit code {code} without a kill: {(work / 'log').read_text()}")
         contents.append(case.content(out))
-    if any(content != contents[0] for content in contents):
-        raise SystemExit(f"{case.name}: two uninterrupted runs differ in {', '.join(differing(*contents[:2]))}")
-    return contents[0], statistics.median(seconds), writes(case, work)
+    files = writes(case, work)
+    contents.append(case.content(work / "out"))
+    if names := sorted({name for content in contents for name in differing(contents[0], content)}):
+        raise SystemExit(f"{case.name}: two uninterrupted runs differ in {', '.join(names)}")
+    return contents[0], statistics.median(seconds), files
 
 
 def writes(case: Case, work: Path) -> int:
@@ -359,12 +361,12 @@ def kill_once(case: Case, expected: Content, work: Path, kill: Callable[[int, Pa
     return {"inside a write of": " ".join(inside), "survived": not faults, "fault": "; ".join(faults)}
 
 
-def kills(case: Case, count: int, aimed: int, seed: int, work: Path) -> Iterator[Row]:
+def kills(case: Case, count: int, aimed: int, seed: int, work: Path, times: int = 3) -> Iterator[Row]:
     """Kills of one command: ``count`` at moments uniform over its wall time, ``aimed`` at one of its writes.
 
-    Draws that come too late, because this run was quicker than the median, are drawn again.
+    Draws that come too late, because this run was quicker than the median of ``times`` others, are drawn again.
     """
-    expected, seconds, files = uninterrupted(case, work)
+    expected, seconds, files = uninterrupted(case, work, times)
     rng = np.random.default_rng([seed, *case.name.encode()])
     done = tried = 0
     while done < count + aimed and tried < 4 * (count + aimed) + 10:
@@ -425,6 +427,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     if options.small:
         options.kills, options.aimed, options.scenes = 5, 3, 2
+    times = 1 if options.small else 3
     load_libraries()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
@@ -432,7 +435,7 @@ def main(arguments: list[str] | None = None) -> int:
         cases = prepare(work, options.scenes, options.only)
         counts, aimed = shared(options.kills, cases), shared(options.aimed, cases[::-1])[::-1]
         for case, count, at_writes in zip(cases, counts, aimed, strict=True):
-            for row in kills(case, count, at_writes, options.seed, work) if count + at_writes else ():
+            for row in kills(case, count, at_writes, options.seed, work, times) if count + at_writes else ():
                 rows.append(row)
                 print(json.dumps(row), file=sys.stderr, flush=True)
     inside = collections.Counter(name for row in rows for name in str(row["inside a write of"]).split())
@@ -442,7 +445,7 @@ def main(arguments: list[str] | None = None) -> int:
             "",
             text_table(summary(rows)),
             "",
-            "Moments are uniform over the median wall time of three runs; one after this run's own end is drawn again.",
+            f"Moments are uniform over the wall time (median of {times}); one after this run's own end is drawn again.",
             "what was being written: " + (", ".join(f"{n} {name}" for name, n in sorted(inside.items())) or "nothing"),
             *(f"LOST: {row['case']} {row['share of wall time']}: {row['fault']}" for row in rows if row["fault"]),
             "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -68,8 +69,7 @@ def test_matrix_and_pixels_of_a_half_scene(tmp_path: Path) -> None:
 @pytest.mark.parametrize("given", [True, False])
 def test_a_card_off_the_middle_of_a_distorting_wide_lens(given: bool) -> None:
     """Nothing but the LR lens' own distortion brings such a card to a few hundredths of a pixel."""
-    recipe = default_recipes(3, 2, wheel_library())[2]
-    scene = shoot(recipe, SimulateSettings(size="half", nuisances=("off-centre-lens",)))
+    scene = off_centre_scene()
     session = scene.truth.session
     pair = align_pair(scene.hr, scene.lr, undistort_lr=session.lr.k1 if given else 0.0)
     assert isinstance(pair, Alignment)
@@ -107,6 +107,13 @@ def test_the_error_bar_holds_fringes_that_are_not_corrected() -> None:
     sure, unsure = (pair.statistics["sigma_hr_px"] for pair in (corrected, left))
     assert np.sqrt(unsure**2 - sure**2) == pytest.approx(abs(expected), rel=0.3)
     assert unsure > 2 * sure
+
+
+@cache
+def off_centre_scene() -> Scene:
+    """A mixed card off the middle of LR, whose lens distorts; half size."""
+    recipe = default_recipes(3, 2, wheel_library())[2]
+    return shoot(recipe, SimulateSettings(size="half", nuisances=("off-centre-lens",)))
 
 
 def half_scene(*nuisances: str) -> Scene:
