@@ -100,15 +100,14 @@ def decode(data: bytes) -> Pixels:
     """
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
+        if pixels is not None and pixels.ndim == 3 and pixels.shape[2] in (3, 4):
+            pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
     except cv2.error as error:
         if is_out_of_memory(error):
             raise MemoryError("decoding needs more memory than there is") from error
         raise DecodeError(str(error).strip().splitlines()[-1]) from error
     if pixels is None:
         raise DecodeError("the data is truncated or damaged")
-    if pixels.ndim == 3 and pixels.shape[2] in (3, 4):
-        order = cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA
-        pixels = cv2.cvtColor(pixels, order)
     return cast("Pixels", pixels)
 
 

@@ -1,60 +1,54 @@
 """What an image file's first bytes say, checked before anything is decoded.
 
 A header is where a hostile or damaged file is turned away: its format, its size against a limit, its colours, its
-number of pictures. Pillow reads it (ADR 0003) and never gets to the pixels.
+number of pictures, what decoding it would cost. PNG, JPEG and TIFF have a reader each, whose time and memory go with
+the file's size whatever it says; Pillow reads the headers of BMP and WebP (ADR 0003) and never gets to the pixels.
 """
 
 from __future__ import annotations
 
-import contextlib
 import io
 import struct
 import threading
 import warnings
-from typing import IO, TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import IO, NamedTuple
 
 import PIL.Image
-import PIL.TiffImagePlugin
 
 from d2crealsr.errors import ImageError
+from d2crealsr.store import jpegs, pngs, tiffs
+from d2crealsr.store.xmp import orientation_in_xmp
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-__all__ = [
-    "MAX_PIXELS",
-    "Header",
-    "one_line",
-    "opened_image",
-    "read_header",
-    "size_in",
-    "unsupported",
-    "without_tiff_orientation",
-]
+__all__ = ["MAX_PIXELS", "Header", "one_line", "read_header", "size_in", "unsupported"]
 
 MAX_PIXELS = 200_000_000
 """Largest image that is decoded unless told otherwise; the largest sensors have 151 million pixels."""
 
-_FORMATS = ("PNG", "JPEG", "TIFF", "BMP", "WEBP")
-_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "RGBX", "YCbCr", "I", "I;16", "I;16B", "I;16L", "I;16N")
+_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "RGBX")
 """Pillow's names of grey and RGB; whether the samples have 8 or 16 bits shows when they are decoded."""
 
-_ORIENTATION = 0x0112
 _pillow = threading.Lock()
 
 
 class Header(NamedTuple):
     """What an image's header says, before decoding.
 
-    ``width`` and ``height`` are of the oriented image; ``profile`` is the embedded ICC colour profile, empty without.
+    ``width`` and ``height`` are of the oriented image; ``profile`` is the ICC colour profile of its pixels, embedded or
+    made from what the file says of its colours, empty without. Where these cannot be converted, ``strange_colours``
+    says what they are. ``pixels`` is the largest number of pixels that decoding holds: a tile may be larger than the
+    picture. ``unusual`` says why it is not read, empty where it is.
     """
 
     format: str
     width: int
     height: int
     mode: str
-    orientation: int
-    profile: bytes
+    orientation: int = 1
+    profile: bytes = b""
+    strange_colours: str = ""
+    pictures: int = 1
+    pixels: int = 0
+    unusual: str = ""
 
 
 def read_header(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS, option: str = "") -> Header:
@@ -64,49 +58,49 @@ def read_header(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS, option:
     ------
     ImageError
         ``unreadable``: empty, damaged or of no known format. ``too_large``: more than ``max_pixels``.
-        ``unsupported_image``: several pictures, or colours that are not grey or RGB.
+        ``unsupported_image``: several pictures, colours that are not grey or RGB, or samples that are not decoded as
+        they are written.
     """
     if not data:
         raise ImageError(f"{name}: the file is empty; copy it from the camera again")
     try:
-        with opened_image(io.BytesIO(data)) as image:
-            kind, mode = image.format or "?", image.mode
-            (width, height), orientation = _size_and_orientation(image, io.BytesIO(data))
-            if width * height > max_pixels:  # before anything looks further into the file
-                raise ImageError(
-                    f"{name}: {width}x{height} pixels, at most {max_pixels:,} are read; "
-                    f"check the file, or {f'raise {option}' if option else 'crop it'}",
-                    reason="too_large",
-                )
-            frames, profile = getattr(image, "n_frames", 1), image.info.get("icc_profile") or b""
-    except (ImageError, MemoryError):
+        header = _header_in(io.BytesIO(data))
+    except MemoryError:
         raise
     except Exception as error:  # damaged headers make Pillow raise nearly anything
-        if _ends_before_its_directory(data):
-            raise ImageError(f"{name}: the TIFF is truncated or damaged; copy it from the camera again") from error
-        if data[:4] in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+") and isinstance(error, PIL.UnidentifiedImageError):
-            raise unsupported(f"{name}: is a TIFF of unusual samples (floating point?) or damaged") from error
         raise ImageError(
             f"{name}: its header cannot be read ({one_line(error)}); copy it from the camera again"
         ) from error
-    if mode not in _MODES or (kind == "TIFF" and mode == "LA"):  # OpenCV would drop that channel without a word
-        raise unsupported(f"{name}: colour mode {mode}")
-    if frames > 1 and kind != "MPO":
+    _check_size(header, name, max_pixels, f"raise {option}" if option else "crop it")
+    if header.unusual:
+        raise unsupported(f"{name}: {header.unusual}")
+    if header.mode not in _MODES:
+        raise unsupported(f"{name}: colour mode {header.mode}")
+    if header.pictures > 1:
         raise ImageError(
-            f"{name}: holds {frames} pictures, expected one; export a single picture", reason="unsupported_image"
+            f"{name}: holds {header.pictures} pictures, expected one; export a single picture",
+            reason="unsupported_image",
         )
-    if orientation >= 5:
-        width, height = height, width
-    return Header(kind, width, height, mode, orientation, profile if isinstance(profile, bytes) else b"")
+    if header.format == "JPEG" and jpegs.too_elaborate(data):
+        raise ImageError(
+            f"{name}: a JPEG of more than {jpegs.MOST_SCANS} scans, each of which costs as much as the whole picture; "
+            "save it again as JPEG or PNG",
+            reason="unsupported_image",
+        )
+    return header
 
 
-def _ends_before_its_directory(data: bytes) -> bool:
-    """Whether a (Big)TIFF says that its directory lies beyond the file's end."""
-    if data[:2] not in (b"II", b"MM"):
-        return False
-    order: Literal["little", "big"] = "little" if data[:2] == b"II" else "big"
-    at = {42: slice(4, 8), 43: slice(8, 16)}.get(int.from_bytes(data[2:4], order))
-    return at is not None and int.from_bytes(data[at], order) >= len(data)
+def _check_size(header: Header, name: str, most: int, remedy: str) -> None:
+    if header.width * header.height > most:
+        raise ImageError(
+            f"{name}: {header.width}x{header.height} pixels, at most {most:,} are read; check the file, or {remedy}",
+            reason="too_large",
+        )
+    if header.pixels > most:
+        raise ImageError(
+            f"{name}: a tile of {header.pixels:,} pixels, at most {most:,} are read; save the file again without tiles",
+            reason="too_large",
+        )
 
 
 def unsupported(text: str) -> ImageError:
@@ -114,70 +108,75 @@ def unsupported(text: str) -> ImageError:
 
 
 def size_in(file: IO[bytes]) -> tuple[int, int]:
-    """Width and height of the image in an open file, oriented; raises whatever Pillow does when it is damaged."""
-    with opened_image(file) as image:
-        (width, height), orientation = _size_and_orientation(image, file)
-    return (height, width) if orientation >= 5 else (width, height)
+    """Width and height of the image in an open file, oriented; raises whatever the reader does when it is damaged."""
+    header = _header_in(file)
+    return header.width, header.height
 
 
-@contextlib.contextmanager
-def opened_image(file: IO[bytes]) -> Iterator[PIL.Image.Image]:
-    """The image as Pillow opens it, decoding nothing. Its own limit of pixels is set aside: the caller has one."""
+def _header_in(file: IO[bytes]) -> Header:
+    """The header of an open file by its first bytes, whatever its name is."""
+    start = file.read(8)
+    file.seek(0)
+    if start == pngs.SIGNATURE:
+        header = _of_png(file)
+    elif start.startswith(jpegs.SIGNATURE):
+        found = jpegs.read_jpeg(file)
+        header = Header("JPEG", *found[:5], unusual=found.unusual)
+    elif start[:4] in tiffs.SIGNATURES:
+        header = _of_tiff(file)
+    else:
+        header = _of_others(file)
+    orientation = header.orientation if header.orientation in range(1, 9) else 1
+    if orientation >= 5:
+        header = header._replace(width=header.height, height=header.width)
+    return header._replace(orientation=orientation)
+
+
+def _of_png(file: IO[bytes]) -> Header:
+    found = pngs.read_png(file)
+    profile, strange = b"", ""
+    try:
+        profile = found.profile()
+    except pngs.UnknownColours as error:
+        strange = str(error)
+    return Header("PNG", *found.size, found.mode, found.orientation(), profile, strange, found.pictures)
+
+
+def _of_tiff(file: IO[bytes]) -> Header:
+    try:
+        found = tiffs.read_directory(file)
+    except struct.error as error:
+        raise ValueError("the TIFF is truncated or damaged") from error
+    width, height = found.first(tiffs.WIDTH, 0), found.first(tiffs.HEIGHT, 0)
+    if not width or not height:
+        raise ValueError("the TIFF is truncated or damaged")
+    orientation = found.first(tiffs.ORIENTATION, 0) or orientation_in_xmp(found.content(tiffs.XMP))
+    return Header(
+        "TIFF", width, height, tiffs.mode_of(found), orientation, found.content(tiffs.ICC_PROFILE),
+        pictures=found.pages, pixels=tiffs.tile_pixels(found), unusual=tiffs.unusual(found),
+    )  # fmt: skip
+
+
+def _of_others(file: IO[bytes]) -> Header:
+    """A BMP's or WebP's header as Pillow finds it. Its own limit of pixels is set aside: the caller has one."""
     with _pillow, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None
         try:
-            with PIL.Image.open(file, formats=_FORMATS) as image:
-                yield image
+            with PIL.Image.open(file, formats=("BMP", "WEBP")) as image:
+                said = image.info
+                orientation = tiffs.orientation_in_exif(_bytes(said.get("exif")))
+                return Header(
+                    image.format or "?", *image.size, image.mode,
+                    orientation or orientation_in_xmp(_bytes(said.get("xmp"))), _bytes(said.get("icc_profile")),
+                    pictures=getattr(image, "n_frames", 1),
+                )  # fmt: skip
         finally:
             PIL.Image.MAX_IMAGE_PIXELS = limit
 
 
-def _size_and_orientation(image: PIL.Image.Image, file: IO[bytes]) -> tuple[tuple[int, int], int]:
-    """Size as stored, and EXIF orientation 1–8."""
-    size = image.size
-    if isinstance(image, PIL.TiffImagePlugin.TiffImageFile):
-        size = (int(image.tag_v2[256]), int(image.tag_v2[257]))  # Pillow's own is turned already
-    if image.format == "PNG":  # Pillow would decode all of it to find a flag behind the pixels
-        exif = PIL.Image.Exif()
-        exif.load(_png_exif(file))
-    else:
-        exif = image.getexif()
-    orientation: Any = exif.get(_ORIENTATION, 1)
-    return size, orientation if orientation in range(1, 9) else 1
-
-
-def _png_exif(file: IO[bytes]) -> bytes:
-    """Content of a PNG's ``eXIf`` chunk, wherever it stands; empty without one (PNG 3rd edition, §5.3, §11.3.3.2)."""
-    place = 8
-    while True:
-        file.seek(place)
-        start = file.read(8)
-        if len(start) < 8 or start[4:] == b"IEND":
-            return b""
-        (length,) = struct.unpack(">I", start[:4])
-        if start[4:] == b"eXIf":
-            return file.read(length)
-        place += 12 + length
-
-
-def without_tiff_orientation(data: bytes) -> bytes:
-    """The same TIFF with its orientation tag set to 1: OpenCV would apply it to some TIFFs whatever it is asked."""
-    order = "<" if data[:2] == b"II" else ">"
-    (magic,) = struct.unpack_from(order + "H", data, 2)
-    big = magic == 43
-    first_at, first_as, count_as, size = (8, "Q", "Q", 20) if big else (4, "I", "H", 12)
-    try:
-        (first,) = struct.unpack_from(order + first_as, data, first_at)
-        (count,) = struct.unpack_from(order + count_as, data, first)
-        start = first + struct.calcsize(order + count_as)
-        for entry in range(start, min(start + size * count, len(data) - size + 1), size):
-            if struct.unpack_from(order + "H", data, entry)[0] == _ORIENTATION:
-                value = entry + size - (8 if big else 4)
-                return data[:value] + struct.pack(order + "HH", 1, 0) + data[value + 4 :]
-    except struct.error:
-        return data
-    return data
+def _bytes(value: object) -> bytes:
+    return value if isinstance(value, bytes) else b""
 
 
 def one_line(error: Exception) -> str:

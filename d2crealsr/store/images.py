@@ -13,7 +13,7 @@ import numpy as np
 
 from d2crealsr import opencv
 from d2crealsr.errors import ImageError
-from d2crealsr.store import files
+from d2crealsr.store import files, pngs, tiffs
 from d2crealsr.store.headers import (
     MAX_PIXELS,
     Header,
@@ -21,7 +21,6 @@ from d2crealsr.store.headers import (
     read_header,
     size_in,
     unsupported,
-    without_tiff_orientation,
 )
 from d2crealsr.store.notes import with_note
 from d2crealsr.store.profiles import foreign_profile, to_srgb
@@ -58,6 +57,9 @@ MAX_CAPTURE_SIDE = 32_766
 _FEW_COLOURS = ("P", "1")
 """Pillow's modes of a palette and of one bit. 256 colours on a smooth card passed QA with 2.4 HR px of error."""
 
+_CONVERT = "export it with the profile sRGB, or convert its colours with --convert-profile"
+_CONVERT_LR = "LR is published as shot, so shoot or export sRGB, or convert its colours with --convert-lr-profile"
+
 
 class CaptureImage(NamedTuple):
     """A capture's pixels in sRGB, the name of the colour profile they were converted from (empty where none was), and
@@ -68,21 +70,29 @@ class CaptureImage(NamedTuple):
     sha256: str
 
 
-def read_image(path: Path) -> Image:
+def read_image(path: Path, *, convert: bool | None = None) -> Image:
     """Read an image as ``(H, W, 3)`` RGB, uint8 or uint16 as in the file, with the orientation flag applied.
+
+    Parameters
+    ----------
+    convert : bool or None
+        What becomes of colours other than sRGB: converted, refused (False), or left as they are in the file (None).
 
     Raises
     ------
     ImageError
-        When the file is missing, truncated, damaged, or holds something that is no grey or RGB image of 8 or 16 bits.
+        When the file is missing, truncated, damaged, or holds something that is no grey or RGB image of 8 or 16 bits;
+        ``colour_profile`` as :func:`read_capture`, unless colours are left.
     """
-    return decode_image(bytes_of(path), path.name)
+    return decode_image(bytes_of(path), path.name, convert=convert)
 
 
-def decode_image(data: bytes, name: str) -> Image:
+def decode_image(data: bytes, name: str, *, convert: bool | None = None) -> Image:
     """As :func:`read_image`, from the content of a file; ``name`` is what errors call it."""
     header = read_header(data, name)
-    return _oriented(_as_rgb(_decoded(data, header, name), name), header.orientation)
+    foreign = "" if convert is None else _foreign_colours(header, name, convert=convert, remedy=_CONVERT)
+    colours = _as_rgb(_decoded(data, header, name), name)
+    return _oriented(to_srgb(colours, header.profile, name) if foreign else colours, header.orientation)
 
 
 def bytes_of(path: Path) -> bytes:
@@ -121,13 +131,7 @@ def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> 
         )
     if header.mode in _FEW_COLOURS:
         raise unsupported(f"{name}: a palette or black and white is too coarse to measure in (mode {header.mode})")
-    foreign = foreign_profile(header.profile, name)
-    if foreign and not convert:
-        raise ImageError(
-            f"{name}: has the colour profile {foreign!r}, expected sRGB; LR is published as shot, so shoot or export "
-            "sRGB, or convert its colours with --convert-lr-profile",
-            reason="colour_profile",
-        )
+    foreign = _foreign_colours(header, name, convert=convert, remedy=_CONVERT_LR)
     pixels = _as_rgb(_decoded(data, header, name), name)
     if foreign:
         pixels = to_srgb(pixels, header.profile, name)
@@ -144,13 +148,7 @@ def read_image_and_alpha(path: Path, *, convert: bool = False) -> tuple[Image, N
     """
     name, data = path.name, bytes_of(path)
     header = read_header(data, name)
-    foreign = foreign_profile(header.profile, name)
-    if foreign and not convert:
-        raise ImageError(
-            f"{name}: has the colour profile {foreign!r}, expected sRGB; export it with the profile sRGB, or convert "
-            "its colours with --convert-profile",
-            reason="colour_profile",
-        )
+    foreign = _foreign_colours(header, name, convert=convert, remedy=_CONVERT)
     pixels, alpha = _decoded(data, header, name), None
     if pixels.ndim == 3 and pixels.shape[2] == 4:
         alpha = _oriented(opencv.as_image(np.repeat(pixels[..., 3:], 3, axis=2)), header.orientation)[..., 0]
@@ -162,6 +160,21 @@ def read_image_and_alpha(path: Path, *, convert: bool = False) -> tuple[Image, N
         if grey:  # the library rounds its three curves apart by a level
             colours = opencv.as_image(np.repeat(colours[..., 1:2], 3, axis=2))
     return _oriented(colours, header.orientation), alpha
+
+
+def _foreign_colours(header: Header, name: str, *, convert: bool, remedy: str) -> str:
+    """What an image's colours are called, empty for sRGB; an error where they may not or cannot be converted."""
+    if header.strange_colours:
+        raise ImageError(
+            f"{name}: has {header.strange_colours}, which cannot be converted to sRGB; export it with the profile sRGB",
+            reason="colour_profile",
+        )
+    foreign = foreign_profile(header.profile, name)
+    if foreign and not convert:
+        raise ImageError(
+            f"{name}: has the colour profile {foreign!r}, expected sRGB; {remedy}", reason="colour_profile"
+        )
+    return foreign
 
 
 def read_size(path: Path) -> tuple[int, int]:
@@ -182,13 +195,17 @@ def read_size(path: Path) -> tuple[int, int]:
 def _decoded(data: bytes, header: Header, name: str) -> NDArray[Any]:
     """The samples as they lie in the file."""
     if header.format == "TIFF":
-        data = without_tiff_orientation(data)
+        data = tiffs.without_orientation(data)
+    elif header.format == "PNG":
+        data = pngs.without_texts(data)
     try:
         pixels = opencv.decode(data)
     except opencv.DecodeError as error:
         raise ImageError(f"{name}: {error}; copy it from the camera again") from error
     if pixels.dtype not in (np.uint8, np.uint16):
         raise unsupported(f"{name}: samples are {pixels.dtype}")
+    if header.mode == "RGBX" and pixels.ndim == 3 and pixels.shape[2] == 4 and not _is_opaque(pixels):
+        raise _transparent(name)  # its colours are multiplied by what may be something else than opacity
     stored = (header.height, header.width) if header.orientation < 5 else (header.width, header.height)
     if pixels.shape[:2] != stored:
         raise ImageError(f"{name}: decoded to {pixels.shape[1]}x{pixels.shape[0]} pixels, its header says otherwise")
@@ -218,14 +235,22 @@ def _as_rgb(pixels: NDArray[Any], name: str) -> Image:
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     if pixels.shape[2] == 4:
-        if (pixels[..., 3] != np.iinfo(pixels.dtype).max).any():
-            raise ImageError(
-                f"{name}: has transparent pixels, expected an opaque picture; flatten it", reason="unsupported_image"
-            )
+        if not _is_opaque(pixels):
+            raise _transparent(name)
         pixels = pixels[..., :3]
     if pixels.shape[2] != 3:
         raise unsupported(f"{name}: has {pixels.shape[2]} channels")
     return opencv.as_image(np.ascontiguousarray(pixels))
+
+
+def _is_opaque(pixels: NDArray[Any]) -> bool:
+    return bool((pixels[..., 3] == np.iinfo(pixels.dtype).max).all())
+
+
+def _transparent(name: str) -> ImageError:
+    return ImageError(
+        f"{name}: has transparent pixels, expected an opaque picture; flatten it", reason="unsupported_image"
+    )
 
 
 def _oriented(image: Image, orientation: int) -> Image:

@@ -11,15 +11,13 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
-from d2crealsr.store.headers import opened_image
+from d2crealsr.store import pngs, tiffs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 __all__ = ["note_in", "with_note"]
 
-_DESCRIPTION = 270
-"""TIFF's tag ``ImageDescription``."""
 _HEADER_END = 33
 """Where a PNG's first chunk (``IHDR``) ends: 8 bytes of signature, 12 around 13 of content."""
 
@@ -37,12 +35,11 @@ def with_note(png: bytes, key: str, text: str) -> bytes:
 def note_in(path: Path, key: str) -> str:
     """The note under that key in a PNG or TIFF file; empty where there is none, or no image that can be read."""
     try:
-        with path.open("rb") as file, opened_image(file) as image:
-            if image.format == "PNG":
-                found = image.info.get(key, "")
-            else:
-                described = json.loads(getattr(image, "tag_v2", {}).get(_DESCRIPTION, "{}"))
-                found = described.get(key, "") if isinstance(described, dict) else ""
-    except Exception:  # whatever a damaged header makes Pillow or json raise: it carries no note of ours
-        return ""
+        with path.open("rb") as file:
+            if file.read(len(pngs.SIGNATURE)) == pngs.SIGNATURE:
+                return pngs.text_in(file, key)
+            described = json.loads(tiffs.read_directory(file).content(tiffs.DESCRIPTION).rstrip(b"\0") or b"{}")
+    except (OSError, ValueError, RecursionError, struct.error):
+        return ""  # damaged, or no TIFF: it carries no note of ours
+    found = described.get(key, "") if isinstance(described, dict) else ""
     return found if isinstance(found, str) else ""

@@ -1,0 +1,111 @@
+"""What a JPEG's segments say before anything is decoded, and how much decoding they would ask for.
+
+The segments are walked here because of files that harm a reader: the standard lets a picture of a few kilobytes have
+any number of scans, each of which costs as much as decoding the whole picture, and Pillow joins any number of EXIF
+segments in quadratic time. (ITU-T T.81, annex B.)
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+from d2crealsr.store.tiffs import orientation_in_exif
+from d2crealsr.store.xmp import orientation_in_xmp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["MOST_SCANS", "SIGNATURE", "JpegHeader", "read_jpeg", "too_elaborate"]
+
+SIGNATURE = b"\xff\xd8\xff"
+
+_APP1, _APP2, _SCAN, _END = 0xE1, 0xE2, 0xDA, 0xD9
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_READ_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
+"""Sequential and progressive frames; the others are lossless or hierarchical."""
+_EXIF, _XMP, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
+
+MOST_SCANS = 64
+"""Scans of one picture. The usual progressive picture has ten, the most elaborate encoders write some twenty."""
+_MOST_SEGMENTS = 4096
+"""Segments in front of the pixels. Depth maps and the like fill some hundred."""
+
+_MOST_FILLING = 64
+
+_NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
+
+
+class JpegHeader(NamedTuple):
+    """Size as stored, Pillow's name of the colours, EXIF orientation (0 without), ICC profile; and what makes it one
+    that is not read, empty where it is."""
+
+    width: int
+    height: int
+    mode: str
+    orientation: int
+    profile: bytes
+    unusual: str
+
+
+def read_jpeg(file: IO[bytes]) -> JpegHeader:
+    """Read the segments of an open JPEG up to its first scan; raises ValueError where they are damaged."""
+    frame, exif, xmp, profile = None, b"", b"", []
+    for number, (marker, length) in enumerate(_segments(file)):
+        if number > _MOST_SEGMENTS:
+            raise ValueError(f"more than {_MOST_SEGMENTS} segments")
+        if marker in _FRAMES and frame is None:
+            frame = marker, *struct.unpack(">BHHB", file.read(6))
+        elif marker == _APP1:
+            content = file.read(length)
+            if content.startswith(_EXIF):
+                exif = exif or content
+            elif content.startswith(_XMP):
+                xmp = xmp or content
+        elif marker == _APP2 and (content := file.read(length)).startswith(_ICC):
+            profile.append(content[len(_ICC) :])
+    if frame is None:
+        raise ValueError("no picture before its first scan")
+    marker, bits, height, width, channels = frame
+    unusual = "lossless or hierarchical JPEG" if marker not in _READ_FRAMES else f"JPEG of {bits} bits" * (bits != 8)
+    mode = {1: "L", 3: "RGB", 4: "CMYK"}.get(channels, f"of {channels} channels")
+    orientation = orientation_in_exif(exif) or orientation_in_xmp(xmp)
+    return JpegHeader(width, height, mode, orientation, b"".join(part[2:] for part in sorted(profile)), unusual)
+
+
+def _segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
+    """Marker and length of content of every segment before the first scan, with the file at its content."""
+    place = 2
+    while True:
+        file.seek(place)
+        start = file.read(4)
+        filled = 0
+        while start[:2] == b"\xff\xff" and filled < _MOST_FILLING:  # which may stand in front of any marker
+            start, filled = start[1:] + file.read(1), filled + 1
+        place += filled
+        if len(start) < 4 or start[0] != 0xFF:
+            raise ValueError("truncated or damaged between its segments")
+        marker, length = start[1], int.from_bytes(start[2:], "big")
+        if marker == _SCAN:
+            return
+        if length < 2:
+            raise ValueError("truncated or damaged between its segments")
+        yield marker, length - 2
+        place += 2 + length
+
+
+def too_elaborate(data: bytes) -> bool:
+    """Whether a JPEG has more than :data:`MOST_SCANS` scans, so that decoding it may take minutes."""
+    if data.count(b"\xff\xda") <= MOST_SCANS:  # nearly every file: the bytes of a marker are rare elsewhere
+        return False
+    place, scans = 2, 0
+    while found := _NEXT_MARKER.search(data, place):
+        marker, place = found[0][1], found.end()
+        if marker == _END:
+            break
+        scans += marker == _SCAN
+        if scans > MOST_SCANS:
+            return True
+        place += int.from_bytes(data[place : place + 2], "big")
+    return False

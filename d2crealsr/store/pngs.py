@@ -1,0 +1,186 @@
+"""What a PNG's chunks say before anything is decoded: size, colours, orientation, number of pictures.
+
+The chunks are walked here because they may stand behind the pixels, where Pillow finds them only after decoding, and
+because Pillow calls a PNG damaged whose colour profile is long. (PNG 3rd edition, W3C 2025, chapters 5 and 11.)
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import zlib
+from typing import IO, TYPE_CHECKING
+
+from d2crealsr.store.primaries import PRIMARIES, SRGB_CURVE, TRANSFERS, UnknownColours, power, profile_of
+from d2crealsr.store.tiffs import orientation_in_exif
+from d2crealsr.store.xmp import orientation_in_xmp
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["SIGNATURE", "PngHeader", "UnknownColours", "read_png", "text_in", "without_texts"]
+
+SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+_MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
+_COLOURS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
+_TEXTS = (b"tEXt", b"zTXt", b"iTXt")
+_EXIF_TEXTS = (b"Raw profile type exif", b"Raw profile type APP1")
+_XMP_TEXT = b"XML:com.adobe.xmp"
+
+_LARGEST_CONTENT = 16 << 20
+"""Bytes to which a profile or a text is unpacked at most; the largest profiles of printers have a few million."""
+_SRGB_GAMMA, _NEAR_GAMMA, _NEAR_PLACE = 45_455, 500, 0.005
+_UNSPECIFIED = 2
+
+
+class PngHeader:
+    """The chunks of a PNG that say what its pixels mean: by their kind, texts by their keyword."""
+
+    def __init__(self, chunks: dict[bytes, bytes]) -> None:
+        self._chunks = chunks
+        width, height, depth, kind = struct.unpack_from(">IIBB", chunks[b"IHDR"])
+        if not width or not height or kind not in _MODES:
+            raise ValueError("broken PNG file")
+        self.size = width, height
+        self.mode = "1" if kind == 0 and depth == 1 else _MODES[kind]
+        (self.pictures,) = struct.unpack_from(">I", chunks.get(b"acTL", b"").ljust(4, b"\0"))
+
+    def orientation(self) -> int:
+        """EXIF's flag: of eXIf, of EXIF data in hexadecimal text as ImageMagick writes it, or of XMP; 0 without."""
+        texts = (_unhexed(self._chunks.get(keyword, b"")) for keyword in _EXIF_TEXTS)
+        flags = (orientation_in_exif(exif) for exif in (self._chunks.get(b"eXIf", b""), *texts))
+        return next((flag for flag in flags if flag), 0) or orientation_in_xmp(self._chunks.get(_XMP_TEXT, b""))
+
+    def profile(self) -> bytes:
+        """The colours as an ICC profile, by the first chunk there is of cICP, iCCP, sRGB, gAMA with cHRM.
+
+        Empty where they are sRGB. Raises UnknownColours where they cannot be converted.
+        """
+        code = self._chunks.get(b"cICP", b"")
+        if len(code) == 4 and _UNSPECIFIED not in code[:2]:
+            return _profile_of_code(*code)
+        if b"iCCP" in self._chunks:
+            content = self._chunks[b"iCCP"].partition(b"\0")[2]
+            return _unpacked(content[1:]) or b"damaged"
+        if b"sRGB" in self._chunks:
+            return b""
+        return _profile_of_numbers(self._chunks.get(b"gAMA", b""), self._chunks.get(b"cHRM", b""))
+
+
+def read_png(file: IO[bytes]) -> PngHeader:
+    """Read an open PNG's chunks; raises ValueError where it has no valid header."""
+    return PngHeader(_chunks(file))
+
+
+def _chunks(file: IO[bytes]) -> dict[bytes, bytes]:
+    """Content of the chunks that matter by their kind, texts by their keyword; the first of each counts."""
+    found: dict[bytes, bytes] = {}
+    for kind, length, _ in _walk(file):
+        if not found and (kind != b"IHDR" or length != 13):
+            raise ValueError("broken PNG file")
+        if kind in _TEXTS:
+            start = file.read(min(length, 80))
+            keyword = start.partition(b"\0")[0]
+            if keyword in (*_EXIF_TEXTS, _XMP_TEXT) and keyword not in found:
+                found[keyword] = _text(kind, start[len(keyword) + 1 :] + file.read(length - len(start)))
+        elif kind in (b"IHDR", b"eXIf", b"acTL", *_COLOURS) and kind not in found:
+            found[kind] = file.read(length)
+    if not found:
+        raise ValueError("broken PNG file")
+    return found
+
+
+def without_texts(data: bytes) -> bytes:
+    """The same PNG without its texts and profile, each of which libpng would unpack to megabytes before the pixels."""
+    parts, kept = [], 0
+    for kind, length, place in _walk(io.BytesIO(data)):
+        if kind in (*_TEXTS, b"iCCP"):
+            parts.append(data[kept:place])
+            kept = place + 12 + length
+    return b"".join([*parts, data[kept:]]) if parts else data
+
+
+def text_in(file: IO[bytes], keyword: str) -> str:
+    """The plain text (``tEXt``) under a keyword in an open PNG; empty without one."""
+    wanted = keyword.encode("latin-1") + b"\0"
+    for kind, length, _ in _walk(file):
+        if kind == b"tEXt" and (content := file.read(length)).startswith(wanted):
+            return content.removeprefix(wanted).decode("latin-1")
+    return ""
+
+
+def _walk(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
+    """Kind, length of content and place of every chunk, with the file at its content."""
+    place = len(SIGNATURE)
+    while True:
+        file.seek(place)
+        start = file.read(8)
+        if len(start) < 8 or start[4:] == b"IEND":
+            return
+        (length,) = struct.unpack(">I", start[:4])
+        yield start[4:], length, place
+        place += 12 + length
+
+
+def _text(kind: bytes, content: bytes) -> bytes:
+    """The text after its keyword, unpacked; empty where it is damaged."""
+    if kind == b"tEXt":
+        return content
+    packed = kind == b"zTXt"
+    if kind == b"iTXt":
+        packed, rest = content[:1] == b"\1", content[2:]
+        content = b"\0" + b"".join(rest.split(b"\0", 2)[2:])
+        if not packed:
+            return content[1:]
+    return _unpacked(content[1:])
+
+
+def _unpacked(data: bytes) -> bytes:
+    """Deflated data up to :data:`_LARGEST_CONTENT`; empty where it is damaged or longer."""
+    with contextlib.suppress(zlib.error):
+        unpacking = zlib.decompressobj()
+        content = unpacking.decompress(data, _LARGEST_CONTENT)
+        return content if unpacking.eof else b""
+    return b""
+
+
+def _unhexed(text: bytes) -> bytes:
+    r"""EXIF data of ``\nexif\n      120\n45786966…``; empty where it is none."""
+    with contextlib.suppress(ValueError):
+        return bytes.fromhex(b"".join(text.split()[2:]).decode("ascii"))
+    return b""
+
+
+def _profile_of_numbers(gamma_chunk: bytes, places_chunk: bytes) -> bytes:
+    """The colours of gAMA and cHRM, each of which is sRGB's where it is missing; empty where both are.
+
+    A gAMA of 45455 is how sRGB's curve is written; with other primaries it is a power.
+    """
+    gamma, places = _SRGB_GAMMA, PRIMARIES[1].places
+    if len(gamma_chunk) == 4:
+        (gamma,) = struct.unpack(">I", gamma_chunk)
+    if len(places_chunk) == 32:
+        x_and_y = [number / 100_000 for number in struct.unpack(">8I", places_chunk)]
+        places = (*x_and_y[2:], *x_and_y[:2])
+    of_srgb = max(abs(a - b) for a, b in zip(places, PRIMARIES[1].places, strict=True)) < _NEAR_PLACE
+    with_srgbs_curve = abs(gamma - _SRGB_GAMMA) <= _NEAR_GAMMA and (of_srgb or len(gamma_chunk) != 4)
+    if of_srgb and with_srgbs_curve:
+        return b""
+    if not gamma:
+        raise UnknownColours("a gAMA chunk of 0")
+    name = f"PNG gAMA {gamma / 100_000:g}" if of_srgb else f"PNG cHRM gAMA {gamma / 100_000:g}"
+    return profile_of(name, places, SRGB_CURVE if with_srgbs_curve else power(100_000 / gamma))
+
+
+def _profile_of_code(primaries: int, transfer: int, matrix: int, full_range: int) -> bytes:
+    """The colours of a cICP chunk, whose numbers are those of ITU-T H.273; empty for sRGB."""
+    said = f"the cICP chunk {primaries}, {transfer}, {matrix}, {full_range}"
+    if primaries not in PRIMARIES or transfer not in TRANSFERS or matrix != 0 or full_range != 1:
+        raise UnknownColours(said)
+    if (primaries, transfer) == (1, 13):
+        return b""
+    name, curve = TRANSFERS[transfer]
+    colours = PRIMARIES[primaries]
+    return profile_of(colours.name if colours.transfer == transfer else f"{colours.name} {name}", colours.places, curve)

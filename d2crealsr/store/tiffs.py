@@ -1,0 +1,238 @@
+"""A TIFF's first directory, and whether the picture it describes is one that the decoder reads as written.
+
+The TIFF format allows many thousand combinations. OpenCV decodes some of them to other numbers than were written,
+without an error: planes of 16 bits one after the other come back as uninitialised memory, grey with white at zero as a
+negative. So a TIFF is read only if its directory names a combination that the tests compare with what was written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import struct
+from typing import IO, TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+__all__ = [
+    "DESCRIPTION",
+    "HEIGHT",
+    "ICC_PROFILE",
+    "ORIENTATION",
+    "SIGNATURES",
+    "WIDTH",
+    "XMP",
+    "Directory",
+    "mode_of",
+    "orientation_in_exif",
+    "read_directory",
+    "tile_pixels",
+    "unusual",
+    "without_orientation",
+]
+
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+"""How a TIFF begins: little or big endian, with addresses of 32 or (BigTIFF) 64 bits."""
+
+WIDTH, HEIGHT, COMPRESSION, DESCRIPTION, ORIENTATION = 256, 257, 259, 270, 274
+_SUBFILE, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _PREDICTOR = 254, 258, 262, 277, 284, 317
+_TILE_WIDTH, _TILE_LENGTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT, XMP, ICC_PROFILE = 322, 323, 338, 339, 700, 34675
+
+_TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}
+"""Types of whole numbers and bytes (TIFF 6.0, section 2; BigTIFF); the others say nothing about the pixels."""
+
+_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
+"""Bytes of a value by its type; the others have one."""
+
+_COMPRESSIONS = {
+    1: "none", 2: "CCITT RLE", 3: "CCITT Group 3", 4: "CCITT Group 4", 5: "LZW", 6: "old-style JPEG", 7: "JPEG",
+    8: "Deflate", 32773: "PackBits", 32946: "Deflate", 33003: "JPEG 2000", 33004: "JPEG 2000", 33005: "JPEG 2000",
+    34661: "JBIG", 34712: "JPEG 2000", 34713: "Nikon NEF", 34887: "LERC", 34892: "lossy JPEG of a DNG",
+    34925: "LZMA", 34933: "PNG", 34934: "JPEG XR", 50000: "Zstandard", 50001: "WebP", 50002: "JPEG XL",
+    52546: "JPEG XL",
+}  # fmt: skip
+_PHOTOMETRICS = {
+    0: "grey with white at zero", 1: "grey", 2: "RGB", 3: "palette", 4: "transparency mask", 5: "CMYK", 6: "YCbCr",
+    8: "CIELAB (LAB)", 9: "ICCLAB (LAB)", 10: "ITULAB (LAB)", 32803: "unprocessed sensor data",
+    32844: "LogL", 32845: "LogLuv", 34892: "linear raw data",
+}  # fmt: skip
+_FORMATS = {1: "unsigned", 2: "signed integer", 3: "floating point", 4: "unsigned", 5: "complex", 6: "complex"}
+_PREDICTED = (5, 8, 32946)
+"""Compressions with which the decoder undoes differences; with others it leaves them, without an error."""
+_LOSSLESS = (1, 5, 8, 32773, 32946)
+_FAX = (2, 3, 4)
+_JPEG = 7
+_WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
+_READ = (_WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _YCBCR)
+_DEPTHS = {_WHITE_IS_ZERO: (1, 8), _GREY: (1, 8, 16), _RGB: (8, 16), _PALETTE: (8,), _YCBCR: (8,)}
+_OPACITY = 2
+_MOST_PAGES = 100
+"""Pages are counted no further: one too many is refused anyway."""
+_MOST_NUMBERS = 64
+_SMALLEST_TILE = 1024
+"""Bytes of a tile that is not compressed: OpenCV's libtiff calls smaller ones damaged."""
+
+
+_WANTED = (
+    _SUBFILE, WIDTH, HEIGHT, _BITS, COMPRESSION, _PHOTOMETRIC, DESCRIPTION, ORIENTATION, _SAMPLES, _PLANAR, _PREDICTOR,
+    _TILE_WIDTH, _TILE_LENGTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT, XMP, ICC_PROFILE,
+)  # fmt: skip
+_DAMAGED = "the TIFF is truncated or damaged"
+
+
+class Directory(NamedTuple):
+    """What a TIFF's first directory says: whole numbers by tag, and how many directories there are."""
+
+    tags: dict[int, Sequence[int]]
+    pages: int
+
+    def first(self, tag: int, default: int) -> int:
+        """A tag's first number."""
+        return next(iter(self.tags.get(tag, ())), default)
+
+    def content(self, tag: int) -> bytes:
+        """A tag's bytes, empty without it."""
+        value = self.tags.get(tag, b"")
+        return value if isinstance(value, bytes) else b""
+
+
+class _Tiff:
+    """An open TIFF or BigTIFF: its byte order, and the sizes of its structures."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self.file, self.size = file, file.seek(0, os.SEEK_END)
+        head = self.take(0, 8)
+        if head[:4] not in SIGNATURES:
+            raise ValueError("no TIFF")
+        self.order, self.big = "<" if head[:2] == b"II" else ">", b"+" in head[:4]
+        self.address, self.count, self.entry, self.inline = ("Q", "Q", 20, 8) if self.big else ("I", "H", 12, 4)
+        self.first = self.number(8 if self.big else 4, self.address)
+
+    def take(self, at: int, size: int) -> bytes:
+        """Bytes of the file; it may be large, but never larger than the file."""
+        if at + size > self.size:
+            raise ValueError(_DAMAGED)
+        self.file.seek(at)
+        return self.file.read(size)
+
+    def number(self, at: int, code: str) -> int:
+        code = self.order + code
+        return int(struct.unpack(code, self.take(at, struct.calcsize(code)))[0])
+
+    def entries(self, at: int) -> Iterator[tuple[int, int, int, int]]:
+        """Tag, type, number of values and place of the value of every entry of the directory at an address."""
+        count = self.number(at, self.count)
+        start = at + struct.calcsize(self.count)
+        body = self.take(start, count * self.entry)
+        for place in range(0, len(body), self.entry):
+            yield (
+                *struct.unpack_from(self.order + "HH" + self.address, body, place),
+                start + place + self.entry - self.inline,
+            )
+
+    def value(self, kind: int, number: int, place: int) -> Sequence[int]:
+        """An entry's value: all of it where it is bytes, else no more numbers than a picture may have samples."""
+        code = _TYPES[kind]
+        number = number if code == "B" else min(number, _MOST_NUMBERS)
+        size = struct.calcsize(code) * number
+        data = self.take(place if size <= self.inline else self.number(place, self.address), size)
+        return data if code == "B" else struct.unpack(f"{self.order}{number}{code}", data)
+
+    def pages(self) -> int:
+        """How many directories follow one another; counted no further than :data:`_MOST_PAGES`."""
+        at, seen = self.first, set[int]()
+        while at and at not in seen and len(seen) < _MOST_PAGES:
+            seen.add(at)
+            end = at + struct.calcsize(self.count) + self.entry * self.number(at, self.count)
+            at = self.number(end, self.address) if end + self.inline <= self.size else 0
+        return len(seen)
+
+
+def read_directory(file: IO[bytes]) -> Directory:
+    """What the first directory of an open TIFF says about the picture; raises ValueError where it is damaged."""
+    tiff = _Tiff(file)
+    tags: dict[int, Sequence[int]] = {}
+    claimed = 0
+    for tag, kind, number, place in tiff.entries(tiff.first):
+        claimed += number * _SIZES.get(kind, 1)
+        if claimed > 2 * tiff.size:  # a decoder keeps the value of every tag: they may share bytes, but not all of them
+            raise ValueError(_DAMAGED)
+        if tag in _WANTED and tag not in tags and kind in _TYPES:
+            tags[tag] = tiff.value(kind, number, place)
+    return Directory(tags, tiff.pages())
+
+
+def orientation_in_exif(exif: bytes) -> int:
+    """The orientation flag in EXIF data (which is a TIFF without pixels); 0 where there is none."""
+    with contextlib.suppress(ValueError):
+        tiff = _Tiff(io.BytesIO(exif.removeprefix(b"Exif\0\0")))
+        for tag, kind, number, place in tiff.entries(tiff.first):
+            if tag == ORIENTATION and kind in _TYPES and number:
+                return tiff.value(kind, number, place)[0]
+    return 0
+
+
+def without_orientation(data: bytes) -> bytes:
+    """The same TIFF with its orientation tag set to 1: OpenCV would apply it to some TIFFs whatever it is asked."""
+    tiff = _Tiff(io.BytesIO(data))
+    for tag, _, _, place in tiff.entries(tiff.first):
+        if tag == ORIENTATION:
+            return data[:place] + struct.pack(tiff.order + "HH", 1, 0) + data[place + 4 :]
+    return data
+
+
+def tile_pixels(found: Directory) -> int:
+    """Pixels of the tile that the decoder has to hold; 0 where the picture is in strips, which end with it."""
+    return found.first(_TILE_WIDTH, 0) * found.first(_TILE_LENGTH, 0)
+
+
+def mode_of(found: Directory) -> str:
+    """The picture's colours by Pillow's name, as in the other formats' headers.
+
+    A fourth sample that is decoded as opacity makes it RGBA; in RGBX it must hide nothing.
+    """
+    photometric, bits = found.first(_PHOTOMETRIC, 1), found.first(_BITS, 1)
+    if photometric == _PALETTE:
+        return "P"
+    if photometric in (_RGB, _YCBCR):
+        decoded_as_written = found.first(_EXTRA_SAMPLES, 0) == _OPACITY and bits == 16
+        return "RGB" if found.first(_SAMPLES, 1) == 3 else "RGBA" if decoded_as_written else "RGBX"
+    return "1" if bits == 1 else "L"
+
+
+def unusual(found: Directory) -> str:
+    """What makes a TIFF one that is not read as written; empty for what is.
+
+    Decoded right are, in strips or tiles of either byte order: grey and RGB of 8 or 16 bits; planes one after the other
+    and white at zero with 8 bits only; palettes and grey of fewer bits; JPEG of 8 bits; fax of one bit.
+    """
+    bits, samples = found.tags.get(_BITS, (1,)), found.first(_SAMPLES, 1)
+    photometric, planar = found.first(_PHOTOMETRIC, -1), found.first(_PLANAR, 1)
+    compression, kind = found.first(COMPRESSION, 1), found.first(_SAMPLE_FORMAT, 1)
+    depth = bits[0] if bits else 1
+    colours = _PHOTOMETRICS.get(photometric, f"photometric interpretation {photometric}")
+    extra = samples - (1 if photometric in (_WHITE_IS_ZERO, _GREY, _PALETTE) else 3)
+    packing = _COMPRESSIONS.get(compression, f"number {compression}")
+    if found.first(_SUBFILE, 0) & 5:
+        return "its first picture is a preview or a mask of another (a raw file?)"
+    if photometric not in _READ:
+        return f"colour mode {colours}"
+    if _FORMATS.get(kind) != "unsigned":
+        name = _FORMATS.get(kind, f"of format {kind}")
+        return f"samples are {name} of {depth} bits" + (" (mode F)" if kind == 3 else f" (int{depth})" * (kind == 2))
+    if len(set(bits)) > 1 or depth not in _DEPTHS[photometric]:
+        return f"{colours} of {'/'.join(map(str, bits))} bits"
+    if compression not in (*_LOSSLESS, *(_FAX if depth == 1 else ()), *((_JPEG,) if depth == 8 else ())):
+        return f"the compression {packing} is not built in" + f" for {depth} bits" * (compression in (*_FAX, _JPEG))
+    if extra not in ((0, 1) if photometric == _RGB else (0,)):
+        return f"{colours} with {samples} samples a pixel" + " (LA)" * (samples == 2)
+    if planar != 1 and samples > 1 and (depth != 8 or photometric != _RGB):
+        return f"planes of {colours} of {depth} bits one after the other"
+    predictor = found.first(_PREDICTOR, 1)
+    if predictor != 1 and (predictor != 2 or compression not in _PREDICTED):
+        return f"{packing} compression with predictor {predictor}"
+    if compression == 1 and 0 < tile_pixels(found) * depth * (samples if planar == 1 else 1) < 8 * _SMALLEST_TILE:
+        return f"tiles of fewer than {_SMALLEST_TILE:,} bytes"
+    return ""
