@@ -60,6 +60,11 @@ class CropSource:
             )
         for pair in self.pairs:
             height, width = pair.lr.shape[:2]
+            if pair.hr.shape[:2] != (self.scale * height, self.scale * width):  # replaced since its size was read
+                raise DataError(
+                    f"{pair.name}: its HR image is {pair.hr.shape[1]}x{pair.hr.shape[0]}, expected {self.scale} times "
+                    f"the LR image's {width}x{height}; it was replaced meanwhile: run the command again"
+                )
             if min(height, width) < self.config.patch:
                 raise ConfigError(
                     f"{pair.name}: its LR image is {width}x{height}, smaller than a patch of {self.config.patch}; "

@@ -234,3 +234,11 @@ def test_too_large_patches_and_too_few_pairs_are_errors():
         source(patch=8)
     with pytest.raises(DataError, match="5 training pairs do not fill a batch of 6; lower --batch"):
         source(batch=6)
+
+
+def test_a_pair_of_which_one_image_was_replaced_by_one_of_another_size_is_said():
+    pair = PixelPair("a", np.zeros((6, 8, 3), np.uint8), np.zeros((12, 14, 3), np.uint8))
+    with pytest.raises(
+        DataError, match="a: its HR image is 14x12, expected 2 times the LR image's 8x6; it was replaced"
+    ):
+        CropSource(pairs=[pair], scale=2, config=TrainConfig(batch=1, patch=4))
