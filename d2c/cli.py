@@ -17,8 +17,8 @@ from d2c.interrupts import Interrupted, Interrupts
 from d2c.presets import PRESETS, preset
 from d2crealsr.store import D2CRealSRError
 from d2crealsr.store.ownership import is_run
-from d2crealsr.store.versions import version
 from d2crealsr.ui.streams import tolerant_streams
+from d2crealsr.ui.versions import version
 
 if TYPE_CHECKING:
     from collections.abc import Callable

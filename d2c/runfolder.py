@@ -18,7 +18,7 @@ from d2c.errors import CheckpointError, ConfigError
 from d2c.resume import Settings, read_records, records_text
 from d2crealsr.store import files, lock_folder, ownership
 from d2crealsr.store.ownership import is_run
-from d2crealsr.store.versions import version
+from d2crealsr.ui.versions import version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

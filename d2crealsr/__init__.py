@@ -40,7 +40,7 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name == "__version__":
-        from d2crealsr.store.versions import version
+        from d2crealsr.ui.versions import version
 
         return version("d2crealsr")
     if name in _HOMES:

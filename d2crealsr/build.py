@@ -39,7 +39,7 @@ from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.ownership import refuse_foreign, refuse_links
 from d2crealsr.store.pairs import DATASET_FILE, read_dataset, write_dataset
-from d2crealsr.store.versions import version
+from d2crealsr.ui.versions import version
 from d2crealsr.workers import Backend, run_tasks
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import click
 from d2crealsr.errors import D2CRealSRError
 from d2crealsr.interrupts import Terminated, signals_as_exceptions
 from d2crealsr.options import SettingsCommand, is_given
-from d2crealsr.store.versions import version
 from d2crealsr.ui.streams import tolerant_streams
+from d2crealsr.ui.versions import version
 
 __all__ = ["main"]
 

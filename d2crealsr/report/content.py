@@ -15,7 +15,7 @@ from d2crealsr.settings import AlignSettings
 from d2crealsr.store.columns import MANIFEST
 from d2crealsr.store.files import sha256_of
 from d2crealsr.store.shapes import RESIDUAL_SHAPES
-from d2crealsr.store.versions import version
+from d2crealsr.ui.versions import version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -1,1 +1,1 @@
-"""What people see of a command, for both packages alike."""
+"""What people see of a command, for both packages alike: its streams, its version."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from d2crealsr.store import versions
+from d2crealsr.ui import versions
 
 ROOT = Path(__file__).parents[2]
 RUN = [sys.executable, "-m", "d2crealsr"]
