@@ -54,6 +54,9 @@ _DETECTION_ZOOM = 2.0
 _PLAUSIBLE_SCALE = 2.0
 """A rough estimate whose scale is off by more than this factor is not believed."""
 
+_OTHER_SCALE = 1.5
+"""Captures whose scale is off by more than this factor are told to have another one."""
+
 Stopped: TypeAlias = Literal["", "converged", "failed"]
 
 _ROUGH_THRESHOLD_LR_PX = 1.5
@@ -301,13 +304,16 @@ def _is_plausible(H_hr_to_lr: Matrix, hr_size: Size, scale: int) -> bool:
 
 
 def _other_scale(fit: _Fit, hr_size: Size, scale: int) -> str:
-    """What to do where most matches agree on a position that is plausible at another scale alone; empty elsewhere."""
+    """What to do where most matches agree on a position at clearly another scale; empty elsewhere.
+
+    What is nearer to the nominal scale goes on: QA judges it by thresholds that are options.
+    """
     agree = fit.counts["n_inliers"]
     if fit.H_hr_to_lr is None or agree < fit.counts["n_matches"] / 2:
         return ""
     effective = geometry.scale_effective(fit.H_hr_to_lr, geometry.frame_centre(hr_size))
-    nearest = round(effective) if np.isfinite(effective) else scale
-    if nearest == scale or not _is_plausible(fit.H_hr_to_lr, hr_size, max(nearest, 1)):
+    near = not np.isfinite(effective) or 1 / _OTHER_SCALE < effective / scale < _OTHER_SCALE
+    if near or not _is_plausible(fit.H_hr_to_lr, hr_size, max(round(effective), 1)):
         return ""
     return scale_advice(effective)
 
