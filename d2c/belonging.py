@@ -39,7 +39,7 @@ _NAMED = 10
 _NOISE_ROWS = 256
 
 _LEAST = 0.7
-"""Least share of the correlation that a true pair would have. What it refuses and lets pass: docs/training.md."""
+"""Least share of the correlation that a true pair would have. What it refuses and lets pass: docs/pairs-check.md."""
 
 _TELLING = 0.45
 """Correlation that a true pair must be expected to have before a lower one says anything."""
