@@ -381,9 +381,11 @@ def _result(
     if not pairs:
         return None
     used, claimed = {path for pair in pairs for path in (pair.hr, pair.lr)}, set(files)
-    others = [path for path in listing.images if path not in claimed | used and layout != "folders"]
     if layout == "folders":
         others = [path for path in listing.images if not side_of(path.relative_to(listing.folder).parts[0])]
+    else:
+        named = claimed | used
+        others = [path for path in listing.images if path not in named]
     outside = [f"{few_of(others, listing.folder, 'image')} not named as the pairs are and left out"] if others else []
     return PairFolder(
         layout=layout, pairs=tuple(pairs), unpaired=tuple(sorted(claimed - used)), notes=(*notes, *outside)

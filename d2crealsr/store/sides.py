@@ -84,7 +84,8 @@ def match_names(wanted: Sequence[str], there: Sequence[str]) -> dict[str, str]:
 
     Names differ in form where they differ in case or in the way an accent is written.
     """
-    found = {name: name for name in wanted if name in set(there)}
+    same = set(there)
+    found = {name: name for name in wanted if name in same}
     sides: tuple[defaultdict[str, list[str]], defaultdict[str, list[str]]] = (defaultdict(list), defaultdict(list))
     for kept, names in zip(sides, (wanted, there), strict=True):
         for name in names:
