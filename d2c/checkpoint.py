@@ -18,17 +18,29 @@ from d2c.toml import from_table
 from d2crealsr.store import files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from os import PathLike
 
     from torch import Tensor
 
-__all__ = ["FORMAT", "checkpoint_path", "digest", "load", "provenance", "read", "save", "save_weights"]
+__all__ = [
+    "FORMAT",
+    "check_plausible",
+    "checkpoint_path",
+    "digest",
+    "load",
+    "provenance",
+    "read",
+    "save",
+    "save_weights",
+]
 
 FORMAT = "d2c-checkpoint-1"
 """Value of ``format`` in the metadata of every file written here."""
 
 _KEY = "d2c"
+_SLACK = 2
+"""How much larger than its file a model may be, so that what is wrong with a file can be said by name."""
 
 
 def save(path: Path, model: D2CSR, **notes: Any) -> None:
@@ -111,25 +123,46 @@ def read(file: Path) -> tuple[D2CConfig, dict[str, Tensor], dict[str, Any]]:
     except ConfigError as error:
         said = f"{file.name}: {error.said}" if isinstance(error, SettingError) else error  # no option mends a file
         raise CheckpointError(f"{said}; was it written by a newer version?") from error
-    _check_plausible(config, weights, file.name)
+    check_plausible(config, [tensor.numel() for tensor in weights.values()], file.name)
     _check_numbers(weights, file.name)
     return config, weights, notes
 
 
-def _check_plausible(config: D2CConfig, weights: Mapping[str, Tensor], name: str) -> None:
-    """Refuse a configuration that its own weights contradict, before a model of that size is built."""
-    widest = max((size for tensor in weights.values() for size in tensor.shape), default=0)
+def check_plausible(config: D2CConfig, sizes: Sequence[int], name: str) -> None:
+    """Refuse a configuration that the file's own weights contradict, before a model of that size is built.
+
+    What counts is numbers: names, and shapes with a zero in them, cost a file nothing.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        How many numbers each tensor of the file has.
+
+    Raises
+    ------
+    CheckpointError
+        When there are fewer tensors or numbers than the smallest part of such a network needs, or not half as many
+        numbers as the whole of it has.
+    """
+    tensors, numbers = sum(size > 0 for size in sizes), sum(sizes)
     branches = sum(config.width**layer for layer in range(1, config.depth + 1))
-    for field, wanted, at_most in (
-        ("groups and blocks", branches * config.groups * config.blocks, len(weights)),
-        ("width and depth", branches, len(weights)),
-        ("features", config.features, widest),
-        ("convergence_features", config.convergence_features, widest),
+    for field, wanted, there in (
+        ("groups and blocks", branches * config.groups * config.blocks, tensors),
+        ("width and depth", branches, tensors),
+        ("features", config.features**2, numbers),  # every branch has layers of n x n channels
+        ("convergence_features", config.convergence_features**2, numbers),
+        ("scale and reduction", config.scale * config.scale, numbers),
     ):
-        if wanted > at_most:
+        if wanted > there:
             raise CheckpointError(
-                f"{name}: its weights do not fit its configuration: {field} need {wanted}, the file has {at_most}"
+                f"{name}: its weights do not fit its configuration: {field} need {wanted:.6g}, the file has {there}"
             )
+    with torch.device("meta"):  # shapes only, which take no memory
+        wanted = sum(tensor.numel() for tensor in D2CSR(config).state_dict().values())
+    if wanted > _SLACK * numbers:  # a tensor that is missing or too small is named when weights are loaded
+        raise CheckpointError(
+            f"{name}: its weights do not fit its configuration: that has {wanted} numbers, the file {numbers}"
+        )
 
 
 def _check_numbers(weights: Mapping[str, Tensor], name: str) -> None:

@@ -18,6 +18,7 @@ from d2c.presets import PRESETS, preset
 from d2crealsr.store import D2CRealSRError
 from d2crealsr.store.ownership import is_run
 from d2crealsr.ui.streams import tolerant_streams
+from d2crealsr.ui.terminal import echo, plain
 from d2crealsr.ui.versions import version
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def _one_line_errors(function: F) -> F:
 
 
 def _leave(text: str, code: int) -> NoReturn:
-    click.echo("d2c: " + " ".join(text.split()), err=True)
+    echo("d2c: " + " ".join(text.split()), err=True)
     sys.exit(code)
 
 
@@ -116,7 +117,17 @@ def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
     )
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+class _Plain(click.Group):
+    """Wrong use is said without what would steer a terminal: arguments may be a stranger's file names."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except click.UsageError as error:
+            raise click.UsageError(plain(error.format_message()), error.ctx) from error
+
+
+@click.group(cls=_Plain, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
 @click.version_option(version(), prog_name="d2c")
 def cli() -> None:
     """Train D2C-SR on pairs, measure it, and upscale images with it."""
@@ -155,12 +166,12 @@ def train(data: Path, out: Path | None, preset_name: str | None, config_file: Pa
     command = ("d2c", *sys.argv[1:])
     model, settings = _resolve(data, out, preset_name, config_file, options)
     if plan_only:
-        click.echo(_step_plan(model, settings, run_options["stage"], run_options["device"]))
+        echo(_step_plan(model, settings, run_options["stage"], run_options["device"]))
         return
     request = Request(data=data, out=out, model=model, train=settings, command=command, **run_options)
     with Interrupts() as interrupts:
         run(request, ConsoleReporter(), interrupts)
-    click.echo(f"{out / 'last.safetensors'}")
+    echo(f"{out / 'last.safetensors'}")
 
 
 def _step_plan(model: D2CConfig, settings: TrainConfig, stage: str, device: str) -> str:
@@ -250,7 +261,7 @@ def evaluate(
     rows = evaluate_files(model, data, split, protocols, reporter, failures, run=run, trust_pairs=trust_pairs)
     rows += means(rows)
     if rows:
-        click.echo("\n\n".join(quality_tables(rows)))
+        echo("\n\n".join(quality_tables(rows)))
     if rows and csv_file is not None:  # last: whatever becomes of the file, the table has been printed
         write_csv(csv_file, rows)
     failures.conclude()
@@ -323,10 +334,10 @@ def upscale(
     failures = Failures(reporter)
     if plan_only:
         jobs = [job for job in plan_files(model, files, out, wanted, limits, failures) if job.missing]
-        click.echo(plan_table([(job.source.name, job.plan, seconds_of(model, job.plan)) for job in jobs]))
+        echo(plan_table([(job.source.name, job.plan, seconds_of(model, job.plan)) for job in jobs]))
     else:
         for path in upscale_files(model, files, out, wanted, reporter, limits, failures):
-            click.echo(str(path))
+            echo(str(path))
     failures.conclude()
 
 
@@ -353,7 +364,7 @@ def report(run: Path, data: Path | None, out: Path | None, scenes: int, device: 
     from d2c.console import ConsoleReporter
     from d2c.report import report as make
 
-    click.echo(str(make(run, out=out, data=data, scenes=scenes, device=device, reporter=ConsoleReporter())))
+    echo(str(make(run, out=out, data=data, scenes=scenes, device=device, reporter=ConsoleReporter())))
 
 
 @cli.command()
@@ -365,6 +376,4 @@ def convert(source: Path, target: Path) -> None:
     from d2c.convert import convert as run
 
     config = run(source, target)
-    click.echo(
-        f"{target}: x{config.scale}, {config.groups} groups of {config.blocks} blocks, {config.features} features"
-    )
+    echo(f"{target}: x{config.scale}, {config.groups} groups of {config.blocks} blocks, {config.features} features")

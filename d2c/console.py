@@ -6,10 +6,12 @@ import time
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
 from d2c.reporter import Reporter
+from d2crealsr.ui.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -46,7 +48,7 @@ class ConsoleReporter(Reporter):
         self.began = self.said = 0.0
 
     def note(self, text: str) -> None:
-        self.console.print(text, markup=False)
+        self.console.print(plain(text), markup=False)
 
     def start(self, what: str, total: int, done: int = 0) -> None:
         self.what, self.total, self.first = what, total, done
@@ -57,13 +59,13 @@ class ConsoleReporter(Reporter):
                 *columns, TimeRemainingColumn(), TextColumn("{task.fields[info]}"), console=self.console
             )
             self.progress.start()
-            self.task = self.progress.add_task(what, total=total, completed=done, info="")
+            self.task = self.progress.add_task(escape(plain(what)), total=total, completed=done, info="")
 
     def step(self, done: int, info: str = "") -> None:
         if self.progress is not None and self.task is not None:
             self.progress.update(self.task, completed=done)
             if info:
-                self.progress.update(self.task, info=info)
+                self.progress.update(self.task, info=escape(plain(info)))
         elif time.monotonic() - self.said > _LINE_SECONDS:
             self.said = time.monotonic()
             left = (self.said - self.began) / max(1, done - self.first) * (self.total - done)

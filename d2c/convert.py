@@ -18,7 +18,7 @@ from d2c.config import D2CConfig
 from d2c.errors import CheckpointError
 from d2c.model import D2CSR
 from d2c.unpickle import read_arrays
-from d2crealsr.store import outputs
+from d2crealsr.store import files, outputs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,7 +47,7 @@ def convert(source: Path, target: Path) -> D2CConfig:
     """
     outputs.check_output(target, "a converted checkpoint", _is_converted, [source])
     try:
-        with source.open("rb") as file:
+        with files.open_regular(source) as file:
             parts = read_arrays(file, source.name)
     except OSError as error:
         raise CheckpointError(f"{source}: cannot be read ({error.strerror})") from error
@@ -70,6 +70,8 @@ def _is_converted(path: Path) -> bool:
 def to_model(divergence: Arrays, convergence: Arrays, name: str = "checkpoint") -> D2CSR:
     """Our model with released weights."""
     config = released_config(divergence, convergence, name)
+    arrays = (*divergence.values(), *convergence.values())
+    checkpoint.check_plausible(config, [array.size for array in arrays], name)
     model = D2CSR(config)
     left = {**divergence, **convergence}
     weights = {}

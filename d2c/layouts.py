@@ -77,6 +77,8 @@ def find_pairs(data: Path, *, scale: int | None = None, sizes: bool = True, note
         found = _from_folder(data, scale, note)
     else:
         raise DataError(f"{data}: no such file or folder; check --data")
+    if not found:
+        raise DataError(f"{data}: names no pairs, expected a line each: LR path, a tab, HR path; correct the list")
     scales = sorted({pair.scale for pair in found})
     if len(scales) > 1:
         raise DataError(f"{data}: has pairs of scales {', '.join(map(str, scales))}; choose one with --scale")

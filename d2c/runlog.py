@@ -7,16 +7,18 @@ import io
 import os
 from typing import TYPE_CHECKING, Any
 
-from d2c.errors import ConfigError
+from d2c.errors import ConfigError, DataError
 from d2c.evaluate import methods
 from d2c.stages import TERMS
 from d2crealsr.store import files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["RunLog", "columns"]
+__all__ = ["RunLog", "columns", "read_log_rows"]
+
+_MOST_STEPS = 2**53
 
 
 def columns(predictions: int) -> list[str]:
@@ -36,11 +38,11 @@ class RunLog:
 
     def __init__(self, path: Path, predictions: int, *, stage: int, step: int, tensorboard: Path | None = None) -> None:
         self.names = columns(predictions)
-        kept = []
-        if path.exists():
-            with path.open(newline="", encoding="utf-8") as file:
-                # a row that a kill cut short has no last column, and its step comes again
-                kept = [r for r in csv.DictReader(file) if None not in r.values() and _key(r) <= (stage, step)]
+        rows = read_log_rows(path)
+        strange = sorted(set(rows[0] if rows else ()) - set(self.names))
+        if strange:
+            raise DataError(f"{path}: has a column {strange[0]!r:.80}, which this run's log does not; {_REMEDY}")
+        kept = [row for row in rows if (int(row["stage"]), int(row["step"])) <= (stage, step)]
         text = io.StringIO()
         writer = csv.DictWriter(text, self.names, lineterminator="\n")
         writer.writeheader()
@@ -78,8 +80,54 @@ class RunLog:
             self.tensorboard.close()
 
 
-def _key(row: Mapping[str, str]) -> tuple[int, int]:
-    return int(row["stage"]), int(row["step"])
+_REMEDY = "restore it, or move it away to go on without its rows"
+
+
+def read_log_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a ``log.csv`` as text, checked: cells are numbers or empty, stage and step whole ones.
+
+    No file has no rows. A last row without its line's end was being written when the run was killed, and its step
+    comes again: it is left out.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read, or is no log of a run, as after a spreadsheet has saved it; with the row's number.
+    """
+    try:
+        text = files.read_text(path, "utf-8-sig")
+        reader = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""), strict=True)
+        names, *lines = list(reader) or [[]]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{path}: is no log of a run, a CSV file in UTF-8 ({error}); {_REMEDY}") from error
+    while lines and not any(lines[-1]):
+        lines.pop()
+    if (names or lines) and (not {"stage", "step"} <= set(names) or len(set(names)) < len(names)):
+        got = ",".join(names)
+        raise DataError(f"{path}: is no log of a run: got columns {got!r:.80}, expected stage,step,…; {_REMEDY}")
+    for number, line in enumerate(lines, start=2):
+        if problem := _row_problem(names, line):
+            raise DataError(f"{path}: is no log of a run: row {number}, {problem}; {_REMEDY}")
+    return [dict(zip(names, line, strict=True)) for line in lines]
+
+
+def _row_problem(names: Sequence[str], line: Sequence[str]) -> str:
+    """What is wrong with a row of a log; empty for a good one."""
+    if len(line) != len(names):
+        return f"got {len(line)} cells, expected {len(names)}"
+    for name, cell in zip(names, line, strict=True):
+        whole = name in ("stage", "step")
+        try:
+            good = not (cell or whole) or (0 <= int(cell) <= _MOST_STEPS if whole else isinstance(float(cell), float))
+        except ValueError:
+            good = False
+        if not good:
+            return f"column {name}: got {cell!r:.80}, expected {'a whole number' if whole else 'a number'}"
+    return ""
 
 
 def _tensorboard(folder: Path) -> Any:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from d2c.config import D2CConfig, TrainConfig
 from d2c.errors import ConfigError
+from d2crealsr.store import files
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -28,7 +29,7 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
         When the file cannot be read, is no TOML, or has anything but tables at its top.
     """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(files.read_text(path, "utf-8-sig"))
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
     except (ValueError, RecursionError) as error:

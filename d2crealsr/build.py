@@ -39,6 +39,7 @@ from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.ownership import refuse_foreign, refuse_links
 from d2crealsr.store.pairs import DATASET_FILE, read_dataset, write_dataset
+from d2crealsr.ui.text import plain
 from d2crealsr.ui.versions import version
 from d2crealsr.workers import Backend, run_tasks
 
@@ -294,4 +295,4 @@ def _enter(ledger: Ledger, result: SceneResult) -> None:
 
 def _log(out: Path, text: str) -> None:
     with contextlib.suppress(OSError), (out / ERROR_LOG).open("a", encoding="utf-8") as log:
-        log.write(text + "\n")
+        log.write(plain(text) + "\n")  # people show it on a terminal

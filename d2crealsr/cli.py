@@ -15,6 +15,7 @@ from d2crealsr.errors import D2CRealSRError
 from d2crealsr.interrupts import Terminated, signals_as_exceptions
 from d2crealsr.options import SettingsCommand, is_given
 from d2crealsr.ui.streams import tolerant_streams
+from d2crealsr.ui.terminal import echo
 from d2crealsr.ui.versions import version
 
 __all__ = ["main"]
@@ -40,7 +41,7 @@ class _Main(click.Group):
             code = _interrupted(error.__cause__ or error)  # click makes an Abort of every interrupt
         except Exception as error:
             if debug:
-                traceback.print_exc()
+                echo(traceback.format_exc(), err=True)
             code = _tell(error)
         sys.exit(code if isinstance(code, int) else 0)
 
@@ -48,7 +49,7 @@ class _Main(click.Group):
 def _interrupted(error: BaseException) -> int:
     """Say that the run was ended from outside; returns the exit code, 128 plus the signal's number."""
     what = "Terminated" if isinstance(error, Terminated) else "Interrupted"
-    click.echo(f"{what}; what is done is saved. Run the same command again to go on.", err=True)
+    echo(f"{what}; what is done is saved. Run the same command again to go on.", err=True)
     return error.exit_code if isinstance(error, Terminated) else INTERRUPTED
 
 
@@ -69,7 +70,7 @@ def _tell(error: Exception) -> int:
             text += f" (see {error.ctx.command_path} --help)"
     else:
         text = f"{type(error).__name__}: {error}; unexpected, please report it with the output of --debug"
-    click.echo("Error: " + " ".join(text.split()), err=True)
+    echo("Error: " + " ".join(text.split()), err=True)
     return code
 
 
@@ -181,7 +182,7 @@ def align(
             max_pixels=max_megapixels * 1_000_000,
         )
     for note in result.notes:
-        click.echo(f"Note: {note}", err=True)
+        echo(f"Note: {note}", err=True)
     click.echo(console.build_summary(result, str(out)))
     return 0 if result.accepted else NOTHING_ACCEPTED
 
@@ -213,7 +214,7 @@ def split(pairs: Path, test: int, seed: int, resplit: bool, decisions: Path | No
 
     result = splitting.split(pairs, test=test, seed=seed, resplit=resplit, decisions=decisions)
     for note in result.notes:
-        click.echo(f"Note: {note}", err=True)
+        echo(f"Note: {note}", err=True)
     click.echo(console.split_summary(result))
 
 
@@ -241,8 +242,8 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, d
     chosen = SimulateSettings(**settings)
     with console.counter("simulating", None if manifest else chosen.scenes) as listener:
         truth = run(out, settings=chosen, manifest=manifest, photos=photos, jobs=jobs or -1, on_scene=listener)
-    click.echo(f"{len(truth)} scenes in {out}, their truth in {out / 'truth.csv'}")
-    click.echo(f"next:   d2crealsr align {out} --out pairs/ --scale {chosen.scale}")
+    echo(f"{len(truth)} scenes in {out}, their truth in {out / 'truth.csv'}")
+    echo(f"next:   d2crealsr align {out} --out pairs/ --scale {chosen.scale}")
 
 
 @main.command()
@@ -283,13 +284,15 @@ def summary(
 
     names = summing.ESSENTIAL if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
     found = summing.summarise(pairs, where=where, sort=sort, columns=names)
-    make = {"table": console.summary_table, "csv": summing.as_csv, "json": summing.as_json}[kind]
-    click.echo(make(found).removesuffix("\n"))
+    if kind == "csv":  # as it is for a program, harmless for a terminal
+        (echo if sys.stdout.isatty() else click.echo)(summing.as_csv(found).removesuffix("\n"))
+    else:
+        click.echo(summing.as_json(found) if kind == "json" else console.summary_table(found))
     if parquet is not None:
         from d2crealsr.store.schema import write_parquet
 
         for path in write_parquet(pairs, parquet):
-            click.echo(f"written: {path}", err=True)
+            echo(f"written: {path}", err=True)
 
 
 @main.command()
@@ -313,8 +316,8 @@ def report(pairs: Path, out: Path | None, jobs: int, debug: bool) -> None:
 
     with console.report_progress() as listener:
         result = make_report(pairs, out, jobs=jobs, on_pair=listener)
-    click.echo(f"{result.drawn} pairs drawn, {result.unchanged} unchanged")
-    click.echo(f"open:   {result.page}")
+    echo(f"{result.drawn} pairs drawn, {result.unchanged} unchanged")
+    echo(f"open:   {result.page}")
 
 
 @main.command(epilog="Exit code: 0 clean, 4 findings.")
@@ -379,7 +382,7 @@ def audit(
     with console.audit_progress() as listener:
         result = run(folder, scale=scale, settings=AuditSettings(**settings), jobs=jobs or -1, on_pair=listener)
     for note in result.notes:
-        click.echo(f"Note: {note}", err=True)
+        echo(f"Note: {note}", err=True)
     click.echo(console.audit_summary(result))
     for path, table in ((out, result.table), (fields, result.fields)):
         if path is not None:
@@ -405,7 +408,7 @@ def verify(pairs: Path, captures: bool, jobs: int, debug: bool) -> int:
 
     result = run(pairs, captures=captures, jobs=jobs)
     for finding in result.findings:
-        click.echo(str(finding))
+        echo(str(finding))
     found = f"{len(result.findings)} findings" if result.findings else "clean"
-    click.echo(f"{result.scenes} scenes, {result.accepted} accepted: {found}")
+    echo(f"{result.scenes} scenes, {result.accepted} accepted: {found}")
     return FINDINGS if result.findings else 0

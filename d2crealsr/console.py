@@ -9,10 +9,9 @@ import shlex
 import sys
 from typing import TYPE_CHECKING, Literal
 
-import click
-
 from d2crealsr.build import RunStarted, SceneDone
 from d2crealsr.store.decisions import few
+from d2crealsr.ui.terminal import Styled, echo, plain, styled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -134,7 +133,7 @@ class _Lines:
         self.say(line)
 
     def say(self, line: str) -> None:
-        click.echo(line, err=True)
+        echo(line, err=True)
 
 
 class _Bar(_Lines):
@@ -169,7 +168,7 @@ class _Bar(_Lines):
             self.say(line)
 
     def say(self, line: str) -> None:
-        self.progress.console.print(line, markup=False, highlight=False, soft_wrap=True)
+        self.progress.console.print(plain(line), markup=False, highlight=False, soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -187,11 +186,11 @@ def build_summary(result: BuildResult, shown_out: str) -> str:
     total = sum(result.status.values())
     judged = f"{result.judged} judged again, " if result.judged else ""
     work = f"{result.done} done now, {judged}{result.unchanged} unchanged"
-    lines = [click.style(f"{result.accepted} of {total} scenes accepted", bold=True) + f" ({work})"]
+    lines: list[str | Styled] = [Styled(f"{result.accepted} of {total} scenes accepted", {"bold": True}, f" ({work})")]
     if result.reviewed:
         lines.append(f"  {result.reviewed} by reviewer, overruling the checks")
     others = [(status, result.status[status]) for status in _COLOURS if status in result.status]
-    lines += [click.style(f"  {count} {status}", fg=_COLOURS[status]) for status, count in others]
+    lines += [Styled(f"  {count} {status}", {"fg": _COLOURS[status]}) for status, count in others]
     lines += [f"    {code}: {count}" for code, count in sorted(result.reasons.items(), key=lambda item: -item[1])]
     if not math.isnan(result.residual_median_hr_px):
         lines.append(f"residual: median {result.residual_median_hr_px:.2f} HR px over the accepted scenes")
@@ -199,7 +198,7 @@ def build_summary(result: BuildResult, shown_out: str) -> str:
         lines.append(f"kept: {len(result.kept)} scenes that RAW no longer has (--prune removes them)")
     lines.append(f"tables: {shown_out}/manifest.csv, alignment.csv, residuals.csv")
     lines.append("next:   " + _next(result.accepted, shlex.quote(shown_out)))
-    return "\n".join(lines)
+    return styled(lines)
 
 
 def _next(accepted: int, out: str) -> str:
@@ -216,7 +215,7 @@ def split_summary(result: SplitResult) -> str:
         lines.append(f"{len(result.left_out)} accepted by the checks, left out by a reviewer: {few(result.left_out)}")
     if 0 < len(result.test) <= 30:
         lines.append(f"test: {', '.join(result.test)}")
-    return "\n".join(lines)
+    return styled(lines)
 
 
 def summary_table(summary: Summary, *, terminal: bool | None = None) -> str:
@@ -233,17 +232,17 @@ def summary_table(summary: Summary, *, terminal: bool | None = None) -> str:
     if shown < summary.overview.total:
         lines.append(f"{shown} of them shown:")
     if not shown:
-        return "\n".join(lines)
-    return "\n".join([*lines, "", _drawn(summary.table) if terminal else _plain(summary.table)])
+        return styled(lines)
+    return "\n".join([styled(lines), "", _drawn(summary.table) if terminal else plain(_plain(summary.table))])
 
 
-def _overview(found: Overview) -> list[str]:
+def _overview(found: Overview) -> list[str | Styled]:
     accepted = found.status.get("accepted", 0)
     asides = [f"{found.reviewed} by reviewer"] if found.reviewed else []
     asides += [f"{found.left_out} left out by reviewer"] if found.left_out else []
     asides += [f"{count} {name}" for name, count in found.split.items() if count]
     kept = f"{accepted} of {found.total} scenes accepted"
-    lines = [click.style(kept, bold=True) + (f" ({', '.join(asides)})" if asides else "")]
+    lines: list[str | Styled] = [Styled(kept, {"bold": True}, f" ({', '.join(asides)})" if asides else "")]
     if accepted:
         lines.append(
             f"medians in HR px: residual {found.residual_p50_hr_px:.2g}, its 95th percentile "
@@ -273,9 +272,10 @@ def _drawn(table: pd.DataFrame) -> str:
         number = is_numeric_dtype(table[name].dtype)
         least = min(table[name].str.len().max(), 11) if not number and len(table) else None
         justify: Literal["left", "right"] = "right" if number else "left"
-        drawn.add_column(_broken(name), justify=justify, no_wrap=number, overflow="fold", min_width=least)
+        drawn.add_column(Text(plain(_broken(name))), justify=justify, no_wrap=number, overflow="fold", min_width=least)
     for row in table.astype(object).where(table.notna(), None).to_dict("records"):
-        drawn.add_row(*(Text(_cell(cell)) for cell in row.values()), style=_COLOURS.get(row.get("status", ""), ""))
+        cells = (Text(plain(_cell(cell))) for cell in row.values())
+        drawn.add_row(*cells, style=_COLOURS.get(row.get("status", ""), ""))
     console = Console(highlight=False)
     console.width = max(console.width, console.measure(drawn, options=console.options.update(width=10**6)).minimum)
     with console.capture() as capture:
@@ -319,7 +319,7 @@ def validation_summary(result: ValidationResult) -> str:
         "Over the accepted pairs, in HR px:",
     ]
     lines += [f"  {name.removesuffix('_hr_px')}: {value:.4g}" for name, value in result.summary.items()]
-    return "\n".join([*lines, *_findings(result.findings)])
+    return styled([*lines, *_findings(result.findings)])
 
 
 _AUDITED = (
@@ -347,11 +347,11 @@ def audit_summary(result: AuditResult) -> str:
     lines = [table.to_string(index=False, float_format="{:.3f}".format, na_rep=""), ""]
     lines.append(f"{len(table)} pairs, layout {result.layout}; in HR px, medians over the measured pairs:")
     lines += [f"  {name.removesuffix('_hr_px')}: {v:.4g}" for name, v in result.summary.items() if name != "pairs"]
-    return "\n".join([*lines, *_findings(result.findings)])
+    return styled([*lines, *_findings(result.findings)])
 
 
-def _findings(findings: list[str]) -> list[str]:
+def _findings(findings: list[str]) -> list[str | Styled]:
     if not findings:
-        return ["", click.style("no findings", fg="green")]
-    head = click.style(f"{len(findings)} findings", fg="red", bold=True)
+        return ["", Styled("no findings", {"fg": "green"})]
+    head = Styled(f"{len(findings)} findings", {"fg": "red", "bold": True})
     return ["", head, *(f"  {finding}" for finding in findings)]

@@ -22,6 +22,7 @@ from d2crealsr.types import Array, Image, Matrix, Size
 
 __all__ = [
     "DecodeError",
+    "Error",
     "Keypoints",
     "blur",
     "decode",
@@ -54,6 +55,10 @@ _INTERPOLATION: dict[Interpolation, int] = {
     "lanczos4": cv2.INTER_LANCZOS4,
     "area": cv2.INTER_AREA,
 }
+
+
+Error = cv2.error
+"""What OpenCV raises."""
 
 
 class DecodeError(ValueError):

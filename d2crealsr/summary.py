@@ -14,6 +14,7 @@ from d2crealsr.selection import ordered, parse_conditions, pick_columns, selecte
 from d2crealsr.store.columns import MANIFEST
 from d2crealsr.store.pairs import read_manifest
 from d2crealsr.store.tables import csv_text
+from d2crealsr.ui.text import UNPRINTABLE
 
 if TYPE_CHECKING:
     import os
@@ -130,10 +131,14 @@ def as_csv(summary: Summary) -> str:
 
 
 def as_json(summary: Summary) -> str:
-    """The rows as a JSON list of objects by column name; what is missing is null, text is text."""
+    """The rows as a JSON list of objects by column name; what is missing is null, text is text.
+
+    Characters that would steer a terminal are written as JSON's escapes, which stand for the same text.
+    """
     plain = summary.table.astype(object)
     rows = plain.where(summary.table.notna(), None).to_dict("records")
-    return json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False, default=_number)
+    text = json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False, default=_number)
+    return UNPRINTABLE.sub(lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", text)
 
 
 def _number(value: Any) -> float | int | None:

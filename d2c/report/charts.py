@@ -14,6 +14,8 @@ __all__ = ["Chart", "Line", "Mark", "Series", "draw", "ticks"]
 WIDTH, HEIGHT = 640, 320
 LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 44
 """Room around the plotted area, in units of the drawing."""
+_LARGEST = 1e100
+"""What is larger is no measurement, and differences of such numbers are not finite."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -76,7 +78,7 @@ def draw(
     Parameters
     ----------
     series : sequence of Series
-        Points that are not finite, or not positive on a logarithmic scale, are left out.
+        Points that are not finite or beyond 1e±100, or not positive on a logarithmic scale, are left out.
     marks : sequence of (x, text)
         Vertical lines.
     logarithmic : bool
@@ -84,7 +86,7 @@ def draw(
     """
 
     def drawn(y: float) -> bool:
-        return math.isfinite(y) and (y > 0 or not logarithmic)
+        return abs(y) < _LARGEST and (y > 1 / _LARGEST or not logarithmic)
 
     kept = [(s, [(x, y) for x, y in s.points if drawn(y)]) for s in series]
     kept = [(s, points) for s, points in kept if points]

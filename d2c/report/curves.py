@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from d2c.errors import DataError
 from d2c.report.charts import Series, draw
+from d2c.runlog import read_log_rows
 from d2c.stages import TERMS
 
 if TYPE_CHECKING:
@@ -59,18 +57,8 @@ def read_log(path: Path) -> Log:
     DataError
         When the file is no log.
     """
-    text = path.read_text(encoding="utf-8") if path.exists() else ""
-    whole = text[: text.rfind("\n") + 1]
-    try:
-        rows = [
-            {name: float(cell) if cell else math.nan for name, cell in cells.items()}
-            for cells in csv.DictReader(io.StringIO(whole, newline=""))
-            if None not in cells and None not in cells.values()
-        ]
-        stages = [(row["stage"], row["step"]) for row in rows]
-    except (ValueError, KeyError, csv.Error) as error:
-        raise DataError(f"{path}: is no log of a run ({error}); restore it, or delete it to see the rest") from error
-    first = max((step for stage, step in stages if stage == 1), default=0.0)
+    rows = [{name: float(cell) if cell else math.nan for name, cell in cells.items()} for cells in read_log_rows(path)]
+    first = max((row["step"] for row in rows if row["stage"] == 1), default=0.0)
     for row in rows:
         row["at"] = row["step"] + (first if row["stage"] == 2 else 0)
     two = first if any(row["stage"] == 2 for row in rows) and first else None

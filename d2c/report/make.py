@@ -25,6 +25,8 @@ from d2crealsr.store import D2CRealSRError, files, page
 from d2crealsr.store.ownership import is_run
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from d2c.layouts import Pair
     from d2c.report.crops import Example
     from d2c.report.curves import Log
@@ -33,6 +35,13 @@ __all__ = ["report"]
 
 _GENERATOR = "d2c report"
 _PICTURE = re.compile(r"scene-\d+-[a-z0-9-]+\.png")
+_NOTED: dict[str, Callable[[Any], bool]] = {
+    "command": lambda value: isinstance(value, list) and all(isinstance(word, str) for word in value),
+    "data": lambda value: isinstance(value, str),
+    "device": lambda value: isinstance(value, str),
+    "versions": lambda value: isinstance(value, dict),
+}
+"""What is read of ``started.json``, and what it must be; the page is made without the rest."""
 
 
 def report(
@@ -101,10 +110,11 @@ def report(
 def _started(folder: RunFolder) -> dict[str, Any]:
     """What was noted when training was started; nothing for runs of older versions."""
     try:
-        noted = json.loads(folder.started.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        noted = json.loads(files.read_text(folder.started))
+    except (OSError, ValueError, RecursionError):
         return {}
-    return noted if isinstance(noted, dict) else {}
+    noted = noted if isinstance(noted, dict) else {}
+    return {name: noted[name] for name, is_good in _NOTED.items() if name in noted and is_good(noted[name])}
 
 
 def _stats(log: Log, settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
@@ -133,7 +143,7 @@ def _trained(folder: RunFolder) -> str:
         notes = checkpoint.provenance(folder.last)
     except CheckpointError:  # said where its crops would stand
         return ""
-    return f"stage {notes['stage']}, step {notes['step']}" if "stage" in notes else "no stage noted"
+    return f"stage {notes['stage']}, step {notes.get('step', 'not noted')}" if "stage" in notes else "no stage noted"
 
 
 def _examples(

@@ -77,7 +77,8 @@ def make_report(
     """
     pairs = Path(os.path.realpath(pairs))
     out = pairs / FOLDER if out is None else Path(os.path.realpath(out))
-    dataset, manifest = read_dataset(pairs), read_manifest(pairs)
+    dataset = read_dataset(pairs, needed=("scale", "settings", "tool_version", "raw_root"))
+    manifest = read_manifest(pairs)
     alignment, residuals = read_alignment(pairs), read_residuals(pairs)
     page.environment(__package__)  # says at once where jinja2 is missing
     page.claim(out, _GENERATOR, _KEY)
@@ -85,7 +86,7 @@ def make_report(
         remove_leftovers(out, *(out / page.FILES).glob("*"))
         rows = _rows(manifest)
         stages, blocks = _by_scene(alignment), _blocks(residuals)
-        raw = pairs / dataset.get("raw_root", "")
+        raw = pairs / dataset["raw_root"]
         tasks = [
             PairTask(
                 row=row,

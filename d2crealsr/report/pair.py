@@ -18,8 +18,8 @@ import numpy as np
 from d2crealsr import opencv
 from d2crealsr.errors import ImageError, MachineError
 from d2crealsr.imaging import degrade, geometry, photometry, warp
-from d2crealsr.report import measures, views
-from d2crealsr.store.files import sha256_of, write_bytes, write_text
+from d2crealsr.report import measures, plausible, views
+from d2crealsr.store.files import read_text, sha256_of, write_bytes, write_text
 from d2crealsr.store.images import read_image
 from d2crealsr.store.page import script_data
 from d2crealsr.threads import use_one_thread
@@ -47,7 +47,6 @@ _VIEW_QUALITY, _THUMB_QUALITY = 88, 82
 _THUMB, _SHARP, _OVERVIEW = 240, 1600, 420
 _NOT_DRAWN = ("split", "left_out_of", "group", "message")
 _FIELD_SHAPE = (8, 12)
-_DEFAULT_SIGMA = 1.0
 _CLIPPED_WORTH_SHOWING = 0.0005
 
 
@@ -86,7 +85,7 @@ def draw_pair(task: PairTask) -> Json:
     sources = {side: _state(task, side) for side in ("hr", "lr")}
     key = _fingerprint(task, sources)
     folder = task.files / key
-    known = _known(folder / DATA_FILE)
+    known = _known(folder / DATA_FILE, task.row["scene"])
     if known is not None:
         return {**known, "key": key, "unchanged": True}
     try:
@@ -99,13 +98,25 @@ def draw_pair(task: PairTask) -> Json:
     return {**json.loads(text), "unchanged": False}
 
 
-def _known(path: Path) -> Json | None:
-    """What an earlier run drew; None where it did not finish."""
-    with contextlib.suppress(OSError, ValueError):
-        text = path.read_text(encoding="utf-8").strip()
-        data: Json = json.loads(text.removeprefix(_CALL).removesuffix(");"))
-        return data
+def _known(path: Path, scene: str) -> Json | None:
+    """What an earlier run drew; None where it did not finish, or the file is another."""
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        text = read_text(path).strip()
+        data = json.loads(text.removeprefix(_CALL).removesuffix(");"))
+        return data if _is_whole(data, scene) else None
     return None
+
+
+def _is_whole(data: Any, scene: str) -> bool:
+    """Whether what stands in a file is what :func:`draw_pair` writes, as far as the page is made of it."""
+    if not isinstance(data, dict) or data.get("scene") != scene:
+        return False
+    files, captures = data.get("files"), data.get("captures")
+    if not isinstance(files, dict) or not isinstance(captures, dict):
+        return False
+    small = [captures[side] for side in ("hr", "lr") if side in captures]
+    names = [*files.values(), *(capture.get("file") if isinstance(capture, dict) else None for capture in small)]
+    return all(isinstance(name, str) for name in names) and ("thumb_lr" in files) == ("thumb_hr" in files)
 
 
 def _state(task: PairTask, side: str) -> SourceState:
@@ -140,19 +151,27 @@ class _Drawing:
         self.task, self.folder, self.sources = task, folder, sources
         self.row, self.scale = task.row, int(task.row["scale"])
         self.notes: list[str] = _source_notes(task, sources)
-        self.light = _light(self.row)
-        self.sigma = _last(task.stages, "sigma_blur_hr_px") or _DEFAULT_SIGMA * self.scale
+        self.light = plausible.light_of(self.row, self.notes.append)
+        self.sigma = plausible.blur_of(task.stages, self.scale, self.notes.append)
 
     def run(self) -> Json:
         """Draw everything that can be drawn."""
         hr = self._read(self.task.hr_source) if self.sources["hr"] == "there" else None
         lr = self._read(self.task.lr_source) if self.sources["lr"] == "there" else None
-        published = self._read_published()
-        data: Json = {"views": [], "files": {}, "captures": self._captures(hr, lr)}
-        crop = _crop(self.row)
+        lr_size = None if lr is None else _size(lr)
+        crop = plausible.crop_of(self.row, lr_size, self.notes.append)
+        published = self._read_published(crop)
+        end = None
+        if hr is not None and lr_size is not None:
+            end = self._mapping(self.row, _size(hr), lr_size, crop, "manifest.csv")
+        data: Json = {"views": [], "files": {}, "captures": self._captures(hr, lr, end, crop)}
         lr_part = published[1] if published else _cut(lr, crop)
         if crop is not None and lr_part is not None:
-            data |= self._compared(crop, lr_part, hr, None if lr is None else _size(lr), published)
+            try:
+                data |= self._compared(crop, lr_part, hr, lr_size, published, end)
+            except (ValueError, ArithmeticError, opencv.Error) as error:  # a row that cannot be drawn stops no other
+                why = " ".join(str(error).split())[:200]
+                self.notes.append(f"the pair cannot be drawn as its rows are ({why}); align it again")
         data["residuals"] = [[_rounded(v, 4) for v in block] for block in self.task.residuals]
         return {**data, "notes": self.notes, "sigma_blur_hr_px": _rounded(self.sigma, 4)}
 
@@ -165,14 +184,28 @@ class _Drawing:
             self.notes.append(str(error))
             return None
 
-    def _read_published(self) -> tuple[Image, Image] | None:
+    def _mapping(self, row: Row, hr_size: Size, lr_size: Size, crop: Crop | None, name: str) -> CaptureMapping | None:
+        k1_lr = self.row["k1_lr"] or 0.0
+        return plausible.mapping_of(row, hr_size, lr_size, crop, name, self.notes.append, k1_lr=k1_lr)
+
+    def _read_published(self, crop: Crop | None) -> tuple[Image, Image] | None:
         paths = _published(self.task)
         if paths is None:
             if self.row["status"] == "accepted":
                 self.notes.append("the published images are not in the folder any more; run align again")
             return None
         hr, lr = (self._read(path) for path in paths)
-        return None if hr is None or lr is None else (hr, lr)
+        if hr is None or lr is None or crop is None:
+            return None
+        expected = Size(crop.width, crop.height)
+        if _size(lr) != expected or _size(hr) != Size(self.scale * crop.width, self.scale * crop.height):
+            (width, height), (wide, high) = _size(hr), _size(lr)
+            self.notes.append(
+                f"the published images are {width}x{height} and {wide}x{high}, the row says {expected.width}x"
+                f"{expected.height} at scale {self.scale}; run d2crealsr verify"
+            )
+            return None
+        return hr, lr
 
     # --- writing ---
 
@@ -186,7 +219,7 @@ class _Drawing:
 
     # --- parts ---
 
-    def _captures(self, hr: Image | None, lr: Image | None) -> Json:
+    def _captures(self, hr: Image | None, lr: Image | None, end: CaptureMapping | None, crop: Crop | None) -> Json:
         """Both captures whole and small, and where HR and the crop lie in LR."""
         found: Json = {}
         for side, image in (("hr", hr), ("lr", lr)):
@@ -197,22 +230,26 @@ class _Drawing:
                     "width": image.shape[1],
                     "height": image.shape[0],
                 }
-        if hr is not None and lr is not None and (mapping := _final_mapping(self.row, _size(hr), _size(lr))):
-            outline = mapping.hr_to_lr(geometry.corners(_size(hr)))
-            if np.isfinite(outline).all():
-                found["outline"] = [[_rounded(float(v), 2) for v in point] for point in outline]
-        crop = _crop(self.row)
+        if end is not None:
+            outline = end.hr_to_lr(geometry.corners(end.hr_size))
+            found["outline"] = [[_rounded(float(v), 2) for v in point] for point in outline]
         return {**found, **({} if crop is None else {"crop": list(crop)})}
 
     def _compared(
-        self, crop: Crop, lr: Image, hr: Image | None, lr_size: Size | None, published: tuple[Image, Image] | None
+        self,
+        crop: Crop,
+        lr: Image,
+        hr: Image | None,
+        lr_size: Size | None,
+        published: tuple[Image, Image] | None,
+        end: CaptureMapping | None,
     ) -> Json:
         """LR against HR at each stage."""
         zoom = views.zoom_of(crop, self.scale)
         fine, coarse = views.grid(crop, zoom), views.grid(crop, 1)
         size = Size(crop.width * zoom, crop.height * zoom)
         lr_view, lr_luma = views.upsampled(lr, zoom), views.encoded_luma(lr)
-        shots = self._shots(crop, hr, lr_size, published)
+        shots = self._shots(crop, hr, lr_size, published, end)
         shown = []
         for number, (name, stage, look, mapping) in enumerate(shots):
             picture, luma = look.picture(mapping, fine), look.luma(mapping, coarse)
@@ -235,14 +272,19 @@ class _Drawing:
         data: Json = {"views": shown, "width": size.width, "height": size.height, "zoom": zoom}
         if shots:
             files |= self._sharp(shots[-1], fine, published)
-            data |= self._photometry(crop, lr, shots, hr, lr_size)
+            data |= self._photometry(crop, lr, shots, end)
             files |= data.pop("photometry_files")
         if published:
             data["spectrum"] = self._spectrum(*published)
         return {**data, "files": files}
 
     def _shots(
-        self, crop: Crop, hr: Image | None, lr_size: Size | None, published: tuple[Image, Image] | None
+        self,
+        crop: Crop,
+        hr: Image | None,
+        lr_size: Size | None,
+        published: tuple[Image, Image] | None,
+        end: CaptureMapping | None,
     ) -> list[tuple[str, Json | None, views.HrLook, CaptureMapping]]:
         """Before alignment, every stage, and the end of it: as published, or else as it would have been."""
         shots: list[tuple[str, Json | None, views.HrLook, CaptureMapping]] = []
@@ -250,10 +292,10 @@ class _Drawing:
             look = views.HrLook(views.reduced(hr, self.scale, self.light.tone), self.sigma, self.light)
             shots.append(("before alignment", None, look, views.nominal_mapping(_size(hr), lr_size, self.scale)))
             for stage in self.task.stages:
-                mapping = _mapping(stage, _size(hr), lr_size, k1_lr=self.row["k1_lr"] or 0.0)
+                name = _stage_name(stage)
+                mapping = self._mapping(stage, _size(hr), lr_size, crop, f"stage {name!r} in alignment.csv")
                 if mapping is not None:
-                    shots.append((_stage_name(stage), _stage_numbers(stage), look, mapping))
-            end = _final_mapping(self.row, _size(hr), lr_size)
+                    shots.append((name, _stage_numbers(stage), look, mapping))
             if end is not None and published is None:
                 shots.append(("final, not published", None, look, end))
         if published is not None:
@@ -272,7 +314,7 @@ class _Drawing:
         sharp = views.as_bytes(published[0]) if published else look.picture(mapping, fine, sharp=True)
         return {"sharp": self._jpeg("hr-sharp", views.bounded(sharp, _SHARP))}
 
-    def _photometry(self, crop: Crop, lr: Image, shots: Sequence[Any], hr: Image | None, lr_size: Size | None) -> Json:
+    def _photometry(self, crop: Crop, lr: Image, shots: Sequence[Any], end: CaptureMapping | None) -> Json:
         """How HR's brightness meets LR's before and after matching, the field that was applied, what is clipped."""
         coarse, lr_luma = views.grid(crop, 1), views.encoded_luma(lr)
         clipped = photometry.saturated(lr)
@@ -281,7 +323,6 @@ class _Drawing:
         after = measures.joint_histogram(look.luma(mapping, coarse), lr_known)
         files: Json = {"histogram_after": self._png("histogram-after", measures.histogram_picture(after))}
         data: Json = {}
-        end = _final_mapping(self.row, _size(hr), lr_size) if hr is not None and lr_size is not None else None
         if end is not None:
             raw = shots[0][2]
             before = measures.joint_histogram(raw.luma(end, coarse, matched=False), lr_known)
@@ -316,48 +357,11 @@ def _source_notes(task: PairTask, sources: Mapping[str, SourceState]) -> list[st
     return notes
 
 
-def _light(row: Row) -> Photometry:
-    """The brightness that was applied; none where the row has no estimate."""
-    tone = row["tone"] or "srgb"
-    names = ("gain_r", "gain_g", "gain_b", "offset_r", "offset_g", "offset_b", "field_x", "field_y", "field_r2")
-    numbers = [row[name] for name in names]
-    if any(number is None for number in numbers):
-        return Photometry(tone=tone)
-    r, g, b, offset_r, offset_g, offset_b, *field = numbers
-    return Photometry(
-        tone=tone,
-        gain=(r, g, b),
-        offset=(offset_r, offset_g, offset_b),
-        field_x=field[0],
-        field_y=field[1],
-        field_r2=field[2],
-    )
-
-
-def _crop(row: Row) -> Crop | None:
-    cells = [row[name] for name in ("lr_x", "lr_y", "lr_width", "lr_height")]
-    return None if any(cell is None for cell in cells) else Crop(*(int(cell) for cell in cells))
-
-
 def _cut(lr: Image | None, crop: Crop | None) -> Image | None:
     if lr is None or crop is None:
         return None
     part = lr[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
     return opencv.as_image(np.ascontiguousarray(part)) if part.shape[:2] == (crop.height, crop.width) else None
-
-
-def _mapping(row: Row, hr_size: Size, lr_size: Size, *, k1_lr: float) -> CaptureMapping | None:
-    cells = [row[f"h{i}{j}"] for i in range(3) for j in range(3)]
-    if any(cell is None for cell in cells):
-        return None
-    H = np.array(cells, dtype=np.float64).reshape(3, 3)
-    return geometry.CaptureMapping(
-        H_hr_to_lr=H, hr_size=hr_size, lr_size=lr_size, k1_hr=row["k1_hr"] or 0.0, k1_lr=k1_lr
-    )
-
-
-def _final_mapping(row: Row, hr_size: Size, lr_size: Size) -> CaptureMapping | None:
-    return _mapping(row, hr_size, lr_size, k1_lr=row["k1_lr"] or 0.0)
 
 
 def _stage_name(stage: Row) -> str:
@@ -368,11 +372,6 @@ def _stage_name(stage: Row) -> str:
 def _stage_numbers(stage: Row) -> Json:
     names = ("residual_p50_hr_px", "update_mean_hr_px", "update_max_hr_px", "n_inliers", "zncc", "sigma_blur_hr_px")
     return {name: _rounded(stage[name], 5) for name in names if stage[name] is not None}
-
-
-def _last(stages: Sequence[Row], name: str) -> float | None:
-    found = [stage[name] for stage in stages if stage[name]]
-    return float(found[-1]) if found else None
 
 
 def _rounded(value: float | None, digits: int) -> float | None:

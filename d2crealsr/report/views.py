@@ -90,6 +90,8 @@ class HrLook:
     def linear(self, mapping: CaptureMapping, p_lr: Array, *, sharp: bool = False, matched: bool = True) -> Float32:
         """Linear RGB at positions (..., 2) of the LR capture, (..., 3); nan where HR does not reach."""
         p_hr = mapping.lr_to_hr(p_lr)
+        inside = self.source.holds(p_hr, margin_hr_px=0)
+        p_hr = np.where(inside[..., None], p_hr, 0)  # what is far outside keeps OpenCV busy for nothing
         seen = self.source.at(self.source.rgb if sharp else self.blurred, p_hr)
         if matched:
             x, y = np.moveaxis(geometry.UnitFrame.of(mapping.hr_size).of_points(p_hr), -1, 0)
@@ -97,7 +99,6 @@ class HrLook:
             field = 1 + light.field_x * x + light.field_y * y + light.field_r2 * (x**2 + y**2)
             seen = seen * field[..., None].astype(np.float32) * np.array(light.gain, np.float32)
             seen = seen + np.array(light.offset, np.float32)
-        inside = self.source.holds(p_hr, margin_hr_px=0)
         return np.where(inside[..., None], seen, np.float32(np.nan))
 
     def picture(self, mapping: CaptureMapping, p_lr: Array, *, sharp: bool = False) -> Picture:

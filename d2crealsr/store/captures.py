@@ -122,8 +122,6 @@ def _captures(raw: Path, manifest: Path, scale: int, said: list[str]) -> list[Ca
 def _from_manifest(path: Path) -> list[Capture]:
     header, rows = read_rows(path)
     missing = [name for name in ("scene", "hr", "lr") if name not in header]
-    if missing and ";" in "".join(header):
-        raise LayoutError(f"{path}: its columns are separated by semicolons, expected commas; save it with commas")
     if missing:
         raise LayoutError(f"{path}: columns missing: {', '.join(missing)}; expected scene,hr,lr,group")
     captures = []

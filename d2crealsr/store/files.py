@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import stat
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,12 +14,16 @@ from typing import TYPE_CHECKING
 from d2crealsr.errors import MachineError
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterator
 
 __all__ = [
     "TEMPORARY_PREFIX",
     "atomic_path",
     "cannot_write",
+    "open_regular",
+    "read_bytes",
+    "read_text",
     "remove_leftovers",
     "sha256_of",
     "write_bytes",
@@ -111,7 +117,58 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
+def open_regular(path: Path) -> io.BufferedReader:
+    """Open a file to be read, whatever a stranger put in its place.
+
+    A pipe would keep the command waiting for ever and a device may have no end: they are never opened. What is there
+    is looked at before it is opened and again afterwards, since it may have been exchanged meanwhile.
+
+    Raises
+    ------
+    OSError
+        As ``open``; also where the name leads to a pipe, a device, a socket or a folder, which ``strerror`` says.
+    """
+    try:
+        _refuse_special(os.stat(path).st_mode, path)  # noqa: PTH116
+        handle = os.open(path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
+    except ValueError as error:  # a NUL in the name
+        raise OSError(errno.EINVAL, "cannot be a file's name", repr(str(path))) from error
+    try:
+        _refuse_special(os.fstat(handle).st_mode, path)
+        return os.fdopen(handle, "rb")
+    except BaseException:
+        os.close(handle)
+        raise
+
+
+_SPECIAL = {
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFDIR: "a folder",
+}
+
+
+def _refuse_special(mode: int, path: Path) -> None:
+    if not stat.S_ISREG(mode):
+        kind = _SPECIAL.get(stat.S_IFMT(mode), "something else")
+        number = errno.EISDIR if stat.S_ISDIR(mode) else errno.EINVAL
+        raise OSError(number, f"is {kind}, expected a file", str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The content of a regular file. Raises OSError as :func:`open_regular`."""
+    with open_regular(path) as file:
+        return file.read()
+
+
+def read_text(path: Path, encoding: str = "utf-8") -> str:
+    """The text of a regular file, line ends as they are. Raises OSError as :func:`open_regular`, UnicodeDecodeError."""
+    return read_bytes(path).decode(encoding)
+
+
 def sha256_of(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file's content."""
-    with path.open("rb") as file:
+    """Hexadecimal SHA-256 of a file's content. Raises OSError as :func:`open_regular`."""
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -98,7 +98,7 @@ def decode_image(data: bytes, name: str, *, convert: bool | None = None) -> Imag
 def bytes_of(path: Path) -> bytes:
     """The content of an image file; one that cannot be read is an :class:`ImageError`."""
     try:
-        return path.read_bytes()
+        return files.read_bytes(path)
     except OSError as error:
         raise ImageError(
             f"{path.name}: cannot be read ({error.strerror}); check the file and its permissions"
@@ -186,7 +186,7 @@ def read_size(path: Path) -> tuple[int, int]:
         When the file is missing or its header cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with files.open_regular(path) as file:
             return size_in(file)
     except Exception as error:
         raise ImageError(f"{path.name}: its header cannot be read ({one_line(error)}); check the file") from error

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from d2crealsr.errors import ImageError, LayoutError, ScaleError
+from d2crealsr.store.files import read_text
 from d2crealsr.store.images import read_size
 from d2crealsr.store.listing import Listing, few_of, folded, list_images
 from d2crealsr.store.pairs import cell_problem, read_manifest
@@ -169,9 +170,11 @@ def _ratio(pair: ImagePair) -> int | None:
 def text_of(path: Path) -> str:
     """A list of files as text; raises LayoutError when it is none."""
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return read_text(path, "utf-8-sig")
     except UnicodeDecodeError as error:
         raise LayoutError(f"{path}: not a text file in UTF-8 ({error.reason}); give a list of paths") from error
+    except OSError as error:
+        raise LayoutError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
 
 
 def size_ratio(hr: tuple[int, int], lr: tuple[int, int]) -> int | None:

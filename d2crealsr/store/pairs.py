@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 import re
-import unicodedata
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import LayoutError, MachineError, TableError
-from d2crealsr.store.columns import ALIGNMENT, MANIFEST, RESIDUALS, TABLES, TIMINGS
-from d2crealsr.store.files import write_text
+from d2crealsr.store.columns import MANIFEST, TABLES
+from d2crealsr.store.files import read_text, write_text
 from d2crealsr.store.tables import read_table, write_table
+from d2crealsr.ui.text import UNPRINTABLE
 
 if TYPE_CHECKING:
     import os
@@ -41,13 +41,18 @@ FORMAT_NAME = "d2crealsr-pairs"
 FORMAT_VERSION = 1
 DATASET_FILE = "dataset.json"
 
-_DESCRIBED: dict[str, type] = {
-    **{"scale": int, "settings": dict},
-    **dict.fromkeys(("tool", "tool_version", "raw_root", "licence", "citation"), str),
-}
-"""Entries of ``dataset.json`` that may be missing, and what they are where they are there."""
-
 _LONGEST_SCENE = 200
+_ENTRIES: dict[str, tuple[type, str]] = {
+    "scale": (int, "a whole number from 1 to 16"),
+    "settings": (dict, "an object"),
+    "tool": (str, "text"),
+    "tool_version": (str, "text"),
+    "raw_root": (str, "a path"),
+    "licence": (str, "text"),
+    "citation": (str, "text"),
+}
+"""What is read of a description: its type, and that in words."""
+_LARGEST_SCALE = 16
 _FORMULA = ("=", "+", "-", "@")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
@@ -78,8 +83,8 @@ def formula_problem(text: str) -> str | None:
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text has no control characters and can be written as UTF-8."""
-    return not any(unicodedata.category(character) in ("Cc", "Cs") for character in text)
+    """Whether a text can be written as UTF-8 and holds nothing that ends a line, steers a terminal or turns text."""
+    return not UNPRINTABLE.search(text)
 
 
 def cell_problem(text: str) -> str | None:
@@ -140,17 +145,24 @@ def read_manifest(pairs: str | os.PathLike[str], columns: Sequence[str] | None =
 
 def read_alignment(pairs: str | os.PathLike[str]) -> pd.DataFrame:
     """Read ``alignment.csv`` of a pairs folder: one row a scene and stage, in order. Errors as `read_manifest`."""
-    return read_table(Path(pairs) / "alignment.csv", ALIGNMENT)
+    return _read_details(pairs, "alignment.csv")
 
 
 def read_residuals(pairs: str | os.PathLike[str]) -> pd.DataFrame:
     """Read ``residuals.csv`` of a pairs folder: one row a scene and block. Errors as `read_manifest`."""
-    return read_table(Path(pairs) / "residuals.csv", RESIDUALS)
+    return _read_details(pairs, "residuals.csv")
 
 
 def read_timings(pairs: str | os.PathLike[str]) -> pd.DataFrame:
     """Read ``timings.csv`` of a pairs folder: one row a scene. Errors as `read_manifest`."""
-    return read_table(Path(pairs) / "timings.csv", TIMINGS)
+    return _read_details(pairs, "timings.csv")
+
+
+def _read_details(pairs: str | os.PathLike[str], name: str) -> pd.DataFrame:
+    path = Path(pairs) / name
+    frame = read_table(path, TABLES[name])
+    _check_names(frame, path)
+    return frame
 
 
 def write_dataset(pairs: Path, description: Mapping[str, Any]) -> None:
@@ -160,17 +172,24 @@ def write_dataset(pairs: Path, description: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
 
 
-def read_dataset(pairs: str | os.PathLike[str]) -> dict[str, Any]:
+def read_dataset(pairs: str | os.PathLike[str], needed: Sequence[str] = ()) -> dict[str, Any]:
     """Read ``dataset.json`` of a pairs folder.
+
+    Parameters
+    ----------
+    pairs : path
+        The pairs folder.
+    needed : sequence of str
+        Entries that must be there.
 
     Raises
     ------
     LayoutError
-        When it is missing, damaged, or of another format or version.
+        When it is missing, damaged, of another format or version, lacks an entry or has one of another type.
     """
     path = Path(pairs) / DATASET_FILE
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(read_text(path))
     except FileNotFoundError as error:
         raise LayoutError(f"{path} is not there; give a pairs folder made by `d2crealsr align`") from error
     except (ValueError, RecursionError) as error:
@@ -181,13 +200,25 @@ def read_dataset(pairs: str | os.PathLike[str]) -> dict[str, Any]:
         raise LayoutError(f"{path}: expected a description of format {FORMAT_NAME!r}; give a pairs folder")
     if content.get("version") != FORMAT_VERSION:
         got = content.get("version")
-        raise LayoutError(f"{path}: got format version {got!r}, expected {FORMAT_VERSION}; update d2crealsr")
-    for name, kind in _DESCRIBED.items():
-        if name in content and (not isinstance(content[name], kind) or isinstance(content[name], bool)):
-            raise LayoutError(
-                f"{path}: {name} is {content[name]!r:.80}, expected a {kind.__name__}; restore the file, or correct it"
-            )
+        raise LayoutError(f"{path}: got format version {got!r:.80}, expected {FORMAT_VERSION}; update d2crealsr")
+    _check_entries(content, needed, path)
     return content
+
+
+def _check_entries(content: Mapping[str, Any], needed: Sequence[str], path: Path) -> None:
+    """Raise LayoutError naming the first entry of a description that is not what it must be."""
+    for name, (kind, expected) in _ENTRIES.items():
+        value = content.get(name)
+        if name not in content and name not in needed:
+            continue
+        good = isinstance(value, kind) and not isinstance(value, bool)
+        if isinstance(value, str) and name == "raw_root":
+            good = "\0" not in value
+        if isinstance(value, int) and good:
+            good = 1 <= value <= _LARGEST_SCALE
+        if not good:
+            got = "nothing" if name not in content else f"{type(value).__name__} {str(value)[:40]!r}"
+            raise LayoutError(f"{path}: {name} is {got}, expected {expected}; restore the file, or run align again")
 
 
 def _check_names(frame: pd.DataFrame, path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import LayoutError, MachineError, TableError
 from d2crealsr.store.columns import Column
-from d2crealsr.store.files import write_text
+from d2crealsr.store.files import read_text, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -99,14 +99,21 @@ def read_table(path: Path, columns: Sequence[Column], wanted: Sequence[str] | No
 def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     """Header and rows of a CSV file as text, every row as long as the header."""
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, "utf-8-sig")
         header, *rows = list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
     except FileNotFoundError as error:
         raise LayoutError(f"{path} is not there; check the folder that was given") from error
     except (UnicodeDecodeError, csv.Error) as error:
-        raise TableError(f"{path}: not a CSV file in UTF-8 ({error}); restore it") from error
+        raise TableError(
+            f"{path}: not a CSV file in UTF-8 ({error}); restore it, or save it as CSV in UTF-8 with commas"
+        ) from error
     except OSError as error:
         raise MachineError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
+    if len(header) == 1 and (mark := next((m for m in (";", "\t") if m in header[0]), "")):
+        name = "semicolons" if mark == ";" else "tabs"
+        raise TableError(f"{path}: its columns are separated by {name}, expected commas; save it with commas")
+    while rows and not any(rows[-1]):  # as spreadsheets leave behind the last row
+        rows.pop()
     if len(set(header)) < len(header):
         names = sorted({name for name in header if header.count(name) > 1})
         twice = [name if name.isprintable() else repr(name) for name in names]

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from d2crealsr.ui.text import plain
+
 __all__ = ["Finding", "Row", "crop_of"]
 
 Row: TypeAlias = dict[str, Any]
@@ -21,7 +23,7 @@ class Finding:
 
     def __str__(self) -> str:
         line = " ".join(f"{self.code} {self.where}: {self.text}".split())
-        return "".join(character if character.isprintable() else "?" for character in line)  # names of strangers' files
+        return plain(line)  # names of strangers' files
 
 
 def crop_of(row: Row) -> tuple[Any, Any, Any, Any]:

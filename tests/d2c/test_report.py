@@ -219,3 +219,19 @@ def test_the_page_in_a_browser_without_a_network(run, width, scheme):
         assert page.evaluate(drawn) not in ("none", "rgb(0, 0, 0)")
         assert said == []
         browser.close()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"command": [1]}',
+        '{"command": "d2c"}',
+        '{"data": 3}',
+        '{"data": "a\\u0000b"}',
+        '{"versions": []}',
+        "[" * 100_000,
+    ],
+)
+def test_notes_of_other_types_are_left_out(run, text):
+    (run / "state" / "started.json").write_text(text)
+    assert "Training run" in made(run, "--scenes", "0").texts["h1"][0]

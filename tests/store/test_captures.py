@@ -218,7 +218,7 @@ def test_a_manifests_path_that_is_not_there_is_named(cell: str, hint: str, tmp_p
 
 def test_semicolons_are_named(tmp_path: Path) -> None:
     (tmp_path / "manifest.csv").write_text("scene;hr;lr\na;x;y\n")
-    with pytest.raises(LayoutError, match="separated by semicolons, expected commas"):
+    with pytest.raises(TableError, match="separated by semicolons, expected commas"):
         find_captures(tmp_path)
 
 
