@@ -47,10 +47,12 @@ class ImageCache:
     ----------
     folder : Path
         Made when needed. Anything in it may be deleted while nothing runs.
+    convert_profile : bool
+        Convert images of another colour profile to sRGB; otherwise they are refused.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, *, convert_profile: bool = False) -> None:
+        self.folder, self.convert_profile = folder, convert_profile
 
     def images(self, paths: Iterable[Path], progress: Callable[[int, int], None] | None = None) -> CachedImages:
         """Content hash and memory-mapped ``(H, W, 3)`` RGB pixels of each image file; missing ones are decoded.
@@ -62,12 +64,12 @@ class ImageCache:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / ".lock"):
                 files.remove_leftovers(self.folder)
-                digests = {}
+                digests, stored = {}, {}
                 for done, path in enumerate(wanted, start=1):
-                    digests[path] = self._store(path)
+                    digests[path], stored[path] = self._store(path)
                     if progress is not None:
                         progress(done, len(wanted))
-                return CachedImages(self.folder, digests)
+                return CachedImages(digests, stored)
         except (OSError, MachineError) as error:
             why = error.__cause__ if isinstance(error, MachineError) else error
             raise D2CError(
@@ -75,22 +77,26 @@ class ImageCache:
                 "make room, or move it by --cache"
             ) from error
 
-    def _store(self, path: Path) -> str:
-        """Make sure that an image's planes are here; returns the hash of its content, which names them."""
+    def _store(self, path: Path) -> tuple[str, Path]:
+        """Make sure that an image's planes are here; returns the hash of its content, and their file named after it.
+
+        The header is judged each time: the planes may be of a version that took other colours for sRGB.
+        """
         try:
             content = images.bytes_of(path)
             digest = hashlib.sha256(content).hexdigest()
-            mapped = self.folder / f"{digest}.npy"
+            foreign = images.foreign_colours(content, path.name, convert=self.convert_profile)
+            mapped = self.folder / (f"{digest}-srgb.npy" if foreign else f"{digest}.npy")
             if _open(mapped) is not None:
-                return digest
-            decoded = images.decode_image(content, path.name)
+                return digest, mapped
+            decoded = images.decode_image(content, path.name, convert=self.convert_profile)
         except ImageError as error:
             raise DataError(f"{path}: {error}") from error
         with files.atomic_path(mapped) as temporary, temporary.open("wb") as file:
             np.save(file, np.ascontiguousarray(np.moveaxis(decoded, -1, 0)))
         if _open(mapped) is None:
             raise D2CError(f"cache {mapped}: cannot be read back; check the disk, or move it by --cache")
-        return digest
+        return digest, mapped
 
 
 class CachedImages(Mapping[Path, "tuple[str, Mapped]"]):
@@ -99,8 +105,8 @@ class CachedImages(Mapping[Path, "tuple[str, Mapped]"]):
     ``digests`` has the hashes alone.
     """
 
-    def __init__(self, folder: Path, digests: Mapping[Path, str]) -> None:
-        self.folder, self.digests = folder, digests
+    def __init__(self, digests: Mapping[Path, str], stored: Mapping[Path, Path]) -> None:
+        self.digests, self._stored = digests, stored
         self._opened = functools.lru_cache(_open_at_most())(_opened)
 
     def __len__(self) -> int:
@@ -110,8 +116,7 @@ class CachedImages(Mapping[Path, "tuple[str, Mapped]"]):
         return iter(self.digests)
 
     def __getitem__(self, path: Path) -> tuple[str, Mapped]:
-        digest = self.digests[path]
-        return digest, self._opened(self.folder / f"{digest}.npy")
+        return self.digests[path], self._opened(self._stored[path])
 
 
 class CachedPairs(Sequence[PixelPair]):

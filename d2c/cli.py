@@ -42,6 +42,7 @@ Layouts of --data:
 """
 
 
+_CONVERT = "Convert images of another colour profile to sRGB, do not refuse."
 _TRUST = "Do not look whether HR and LR of each pair show one scene."
 
 
@@ -144,6 +145,7 @@ def cli() -> None:
 @click.option("--weights", type=FILE, help="A checkpoint to start from.")
 @click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too.")
 @click.option("--trust-pairs", is_flag=True, help=_TRUST)
+@click.option("--convert-profile", is_flag=True, help=_CONVERT)
 @click.option("--plan", "plan_only", is_flag=True, help="Print how much memory a step would take; train nothing.")
 @_settings_options(D2CConfig)
 @_settings_options(TrainConfig)
@@ -160,9 +162,8 @@ def train(data: Path, out: Path | None, preset_name: str | None, config_file: Pa
 
     out = out or Path("runs") / (preset_name or "paper")
     plan_only = options.pop("plan_only")
-    run_options = {
-        name: options.pop(name) for name in ("stage", "device", "cache", "weights", "tensorboard", "trust_pairs")
-    }
+    names = ("stage", "device", "cache", "weights", "tensorboard", "trust_pairs", "convert_profile")
+    run_options = {name: options.pop(name) for name in names}
     command = ("d2c", *sys.argv[1:])
     model, settings = _resolve(data, out, preset_name, config_file, options)
     if plan_only:
@@ -232,6 +233,7 @@ def _given(kind: type[D2CConfig] | type[TrainConfig], options: dict[str, Any]) -
     help="How quality is measured; may be given twice.",
 )
 @click.option("--trust-pairs", is_flag=True, help=_TRUST)
+@click.option("--convert-profile", is_flag=True, help=_CONVERT)
 @click.option("--csv", "csv_file", type=FILE, help="Write the table there too.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @_one_line_errors
@@ -241,6 +243,7 @@ def evaluate(
     split: str,
     protocols: tuple[Any, ...],
     trust_pairs: bool,
+    convert_profile: bool,
     csv_file: Path | None,
     device: str,
 ) -> None:
@@ -258,7 +261,8 @@ def evaluate(
     reporter = ConsoleReporter()
     failures = Failures(reporter)
     run = RunFolder(checkpoint if checkpoint.is_dir() else checkpoint.parent)
-    rows = evaluate_files(model, data, split, protocols, reporter, failures, run=run, trust_pairs=trust_pairs)
+    choices = {"trust_pairs": trust_pairs, "convert_profile": convert_profile}
+    rows = evaluate_files(model, data, split, protocols, reporter, failures, run=run, **choices)
     rows += means(rows)
     if rows:
         echo("\n\n".join(quality_tables(rows)))
@@ -278,9 +282,7 @@ def evaluate(
 @click.option("--hr", type=FILE, help="HR image of the patch figure; with one file only.")
 @click.option("--max-memory", metavar="SIZE", help="Take no more, such as 2GB; the program's own .4 GB come on top.")
 @click.option("--spill", type=FILE, help="Folder of temporary files, where memory is short.  [default: OUT]")
-@click.option(
-    "--convert-profile", is_flag=True, help="Convert images of another colour profile to sRGB, do not refuse."
-)
+@click.option("--convert-profile", is_flag=True, help=_CONVERT)
 @click.option(
     "--grey",
     type=click.Choice(["auto", "off"]),

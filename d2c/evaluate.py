@@ -131,6 +131,7 @@ def evaluate_files(
     *,
     run: RunFolder | None = None,
     trust_pairs: bool = False,
+    convert_profile: bool = False,
 ) -> list[Row]:
     """Measure on a dataset of any known layout.
 
@@ -145,6 +146,8 @@ def evaluate_files(
         The run that the model is from: pairs that it was trained on are said, and its cache keeps what is found.
     trust_pairs : bool
         Do not look whether both images of a pair show one scene.
+    convert_profile : bool
+        Convert images of another colour profile than sRGB; otherwise they cannot be measured.
 
     Raises
     ------
@@ -167,15 +170,16 @@ def evaluate_files(
             chosen.append(pair)
     check_sizes(chosen)
     digest = functools.cache(files.sha256_of)
+    pixels = FilePairs(chosen, convert_profile=convert_profile)
     if not trust_pairs:
         kept = run.cache / KEPT if run is not None and run.cache.is_dir() else None
-        check_belonging(chosen, FilePairs(chosen), digest, kept)
+        check_belonging(chosen, pixels, digest, kept)
     if run is not None and (trained := _trained_on(chosen, run, digest)):
         reporter.note(f"{trained} of these {len(pairs)} pairs were trained on: their figures say nothing of new images")
     device = next(model.parameters()).device
     for pair in chosen:
         make_plan(model.config, size_of(pair.lr), device, str(pair.lr), keep_all=True)
-    rows, pixels = [], FilePairs(chosen)
+    rows = []
     progress = reporter.images("evaluating")
     for done, pair in enumerate(chosen):
         with met.of(pair.name):
@@ -239,10 +243,13 @@ def _trained_on(pairs: Iterable[Pair], run: RunFolder, digest: Callable[[Path], 
 
 
 class FilePairs(Sequence[PixelPair]):
-    """Pairs of files as pixels, read when they are asked for and not kept."""
+    """Pairs of files as sRGB pixels, read when they are asked for and not kept.
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
-        self.pairs = pairs
+    Images of another colour profile are converted with ``convert_profile`` and refused without.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], *, convert_profile: bool = False) -> None:
+        self.pairs, self.convert_profile = pairs, convert_profile
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -250,7 +257,8 @@ class FilePairs(Sequence[PixelPair]):
     def __getitem__(self, index: Any) -> Any:
         pair = self.pairs[index]
         try:
-            return PixelPair(pair.name, images.read_image(pair.lr), images.read_image(pair.hr))
+            lr, hr = (images.read_image(path, convert=self.convert_profile) for path in (pair.lr, pair.hr))
+            return PixelPair(pair.name, lr, hr)
         except ImageError as error:
             raise DataError(f"{pair.lr} or {pair.hr}: {error}") from error
 

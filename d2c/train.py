@@ -76,6 +76,8 @@ class Request:
     tensorboard: bool = False
     trust_pairs: bool = False
     """Whether pairs are taken for right without a look at their content."""
+    convert_profile: bool = False
+    """Whether images of another colour profile than sRGB are converted; otherwise they are refused."""
     command: tuple[str, ...] = ()
     """What was typed, for the run's report."""
 
@@ -122,7 +124,7 @@ class _Training:
         before = None if folder.is_blank() else folder.settings()
         if before is None:
             self._parts(pairs)  # pairs that have no such parts are told before anything is decoded
-        cache = ImageCache(request.cache or folder.cache)
+        cache = ImageCache(request.cache or folder.cache, convert_profile=request.convert_profile)
         cached = cache.images((p for pair in pairs for p in (pair.lr, pair.hr)), reporter.images("decoding"))
         if not request.trust_pairs:
             check_belonging(pairs, CachedPairs(pairs, cached), cached.digests.__getitem__, cache.folder / KEPT)

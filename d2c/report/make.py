@@ -167,7 +167,7 @@ def _examples(
         model = checkpoint.load(folder.last, device=pick_device(device))
         pairs, note = _shown(data, folder, model.config.scale)
         notes += [note] if note else []
-        chosen = FilePairs([pair for pair in pairs if is_measurable(pair)][:count])
+        chosen = FilePairs([pair for pair in pairs if is_measurable(pair)][:count], convert_profile=True)
         reporter.start("example crops", len(chosen))
         for place, pair in enumerate(chosen, start=1):
             examples.append(make_example(model, pair, out / page.FILES, f"scene-{place}"))

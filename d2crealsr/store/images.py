@@ -40,6 +40,7 @@ __all__ = [
     "Header",
     "bytes_of",
     "decode_image",
+    "foreign_colours",
     "read_capture",
     "read_header",
     "read_image",
@@ -93,6 +94,17 @@ def decode_image(data: bytes, name: str, *, convert: bool | None = None) -> Imag
     foreign = "" if convert is None else _foreign_colours(header, name, convert=convert, remedy=_CONVERT)
     colours = _as_rgb(_decoded(data, header, name), name)
     return _oriented(to_srgb(colours, header.profile, name) if foreign else colours, header.orientation)
+
+
+def foreign_colours(data: bytes, name: str, *, convert: bool) -> str:
+    """What :func:`decode_image` converts a file's colours from, found without decoding; empty for sRGB.
+
+    Raises
+    ------
+    ImageError
+        As :func:`decode_image` does for the header and the colours.
+    """
+    return _foreign_colours(read_header(data, name), name, convert=convert, remedy=_CONVERT)
 
 
 def bytes_of(path: Path) -> bytes:

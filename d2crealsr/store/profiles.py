@@ -6,6 +6,7 @@ knows RGB of 8 bits only, so a 16-bit picture of other colours is refused rather
 
 from __future__ import annotations
 
+import functools
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,10 @@ _MODES = {"RGB ": "RGB", "GRAY": "L"}
 _LONGEST_NAME = 80
 
 
+class _Unusable(Exception):
+    """A profile by which nothing can be converted; the text says why."""
+
+
 def foreign_profile(profile: bytes, name: str) -> str:
     """What a colour profile is called; empty where it is sRGB, or where there is none.
 
@@ -38,13 +43,20 @@ def foreign_profile(profile: bytes, name: str) -> str:
     ImageError
         ``colour_profile``: it is damaged, or of colours that are not grey or RGB.
     """
-    if not profile:
-        return ""
+    try:
+        return _called(profile) if profile else ""
+    except _Unusable as error:
+        raise _refused(name, error) from error
+
+
+@functools.lru_cache(maxsize=16)
+def _called(profile: bytes) -> str:
+    """As :func:`foreign_profile`; a folder's pictures mostly have one profile."""
     steps = np.linspace(0, 255, 18).round().astype(np.uint8)
     colours = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(18, -1, 3)
-    if _mode(profile, name) == "L":
+    if _mode(profile) == "L":
         colours = np.repeat(np.arange(256, dtype=np.uint8)[None, :, None], 3, axis=2)
-    difference = np.abs(_converted(colours, profile, name).astype(int) - colours)
+    difference = np.abs(_converted(colours, profile).astype(int) - colours)
     return "" if difference.max() <= _SAME else _description(profile)
 
 
@@ -62,11 +74,16 @@ def to_srgb(pixels: NDArray[Any], profile: bytes, name: str) -> Image:
             "export it with the profile sRGB",
             reason="colour_profile",
         )
-    return opencv.as_image(_converted(pixels, profile, name))
+    try:
+        return opencv.as_image(_converted(pixels, profile))
+    except _Unusable as error:
+        raise _refused(name, error) from error
 
 
-def _converted(pixels: NDArray[Any], profile: bytes, name: str) -> NDArray[np.uint8]:
-    mode = _mode(profile, name)
+def _converted(pixels: NDArray[Any], profile: bytes) -> NDArray[np.uint8]:
+    mode = _mode(profile)
+    if mode == "L" and (pixels != pixels[..., :1]).any():
+        raise _Unusable("of grey, on a picture that has colours")
     image = PIL.Image.fromarray(np.ascontiguousarray(pixels if mode == "RGB" else pixels[..., 0]))
     try:
         transform = ImageCms.buildTransform(
@@ -79,17 +96,17 @@ def _converted(pixels: NDArray[Any], profile: bytes, name: str) -> NDArray[np.ui
         )
         return np.asarray(transform.apply(image))
     except (ImageCms.PyCMSError, OSError, ValueError, TypeError) as error:
-        raise _unusable(name, " ".join(str(error).split())) from error
+        raise _Unusable(" ".join(str(error).split())) from error
 
 
-def _mode(profile: bytes, name: str) -> str:
+def _mode(profile: bytes) -> str:
     """Pillow's name for the colours that a profile is about."""
     try:
         space = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space
     except (OSError, TypeError, ValueError) as error:
-        raise _unusable(name, "damaged") from error
+        raise _Unusable("damaged") from error
     if space not in _MODES:
-        raise _unusable(name, f"of {space!r} colours, not grey or RGB")
+        raise _Unusable(f"of {space!r} colours, not grey or RGB")
     return _MODES[space]
 
 
@@ -103,7 +120,7 @@ def _description(profile: bytes) -> str:
     return " ".join(plain.split()).lstrip("=+-@ ")[:_LONGEST_NAME] or "unnamed"
 
 
-def _unusable(name: str, why: str) -> ImageError:
+def _refused(name: str, why: _Unusable) -> ImageError:
     return ImageError(
         f"{name}: its colour profile cannot be used ({why}); export it with the profile sRGB", reason="colour_profile"
     )

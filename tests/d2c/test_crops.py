@@ -62,9 +62,9 @@ def test_a_file_that_is_replaced_while_it_is_read_is_stored_under_no_others_name
     content = path.read_bytes()
     decode = images.decode_image
 
-    def replaced(*content):
+    def replaced(*content, **options):
         picture(path, seed=2)
-        return decode(*content)
+        return decode(*content, **options)
 
     monkeypatch.setattr(images, "decode_image", replaced)
     digest, pixels = ImageCache(tmp_path / "cache").images([path])[path]

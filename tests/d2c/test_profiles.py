@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import PIL.Image
 import pytest
@@ -9,7 +11,9 @@ from click.testing import CliRunner
 
 import icc
 from d2c import D2CSR, D2CConfig, checkpoint
+from d2c.cache import ImageCache
 from d2c.cli import cli
+from d2c.errors import DataError
 from d2crealsr.store.images import read_capture, read_image, write_image
 from d2crealsr.store.profiles import to_srgb
 
@@ -51,6 +55,46 @@ def test_or_converted(upscaled, tmp_path):
     model = ["--checkpoint", str(tmp_path / "a.safetensors"), "--out", str(tmp_path / "other"), "--device", "cpu"]
     assert CliRunner().invoke(cli, ["upscale", str(tmp_path / "in.png"), *model]).exit_code == 0
     assert np.array_equal(read_image(tmp_path / "other" / "in_x2.png"), found)
+
+
+@pytest.fixture
+def pairs(tmp_path):
+    """Two pairs whose HR has another colour profile."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "data/HR").mkdir(parents=True)
+    (tmp_path / "data/LR").mkdir()
+    for name in ("a.png", "b.png"):
+        lr = rng.integers(40, 200, (24, 24, 3), dtype=np.uint8)
+        write_image(tmp_path / "data/LR" / name, lr)
+        hr = np.kron(lr, np.ones((2, 2, 1), np.uint8))
+        PIL.Image.fromarray(hr).save(tmp_path / "data/HR" / name, icc_profile=ADOBE)
+    checkpoint.save(tmp_path / "a.safetensors", D2CSR(TINY))
+    return tmp_path / "data"
+
+
+def test_eval_refuses_other_colours_or_converts_them(pairs, tmp_path):
+    command = ["eval", str(tmp_path / "a.safetensors"), "--data", str(pairs), "--device", "cpu"]
+    refused = CliRunner().invoke(cli, command)
+    assert refused.exit_code != 0
+    assert "'Adobe RGB (1998)', expected sRGB" in refused.stderr
+    assert "--convert-profile" in refused.stderr
+    converted = CliRunner().invoke(cli, [*command, "--convert-profile"])
+    assert converted.exit_code == 0, converted.output
+
+
+def test_training_refuses_other_colours_or_converts_them_also_where_they_are_cached(pairs, tmp_path):
+    paths = sorted((pairs / "HR").iterdir())
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    cache = tmp_path / "cache"
+    cache.mkdir()
+    for path, digest in zip(paths, hashes, strict=True):  # as versions left it that knew no profiles
+        np.save(cache / f"{digest}.npy", np.moveaxis(read_image(path), -1, 0))
+    with pytest.raises(DataError, match=r"'Adobe RGB \(1998\)', expected sRGB.*--convert-profile"):
+        ImageCache(cache).images(paths)
+    found = ImageCache(cache, convert_profile=True).images(paths)
+    for path, digest in zip(paths, hashes, strict=True):
+        assert found[path][0] == digest
+        assert np.array_equal(found[path][1], read_capture(path, convert=True).pixels)
 
 
 def test_a_grey_picture_stays_grey_through_its_profile(upscaled, tmp_path):

@@ -253,6 +253,14 @@ def test_a_grey_profile(tmp_path: Path) -> None:
     assert np.abs(got.pixels[7].astype(float) - expected[:, None]).max() <= 1.5
 
 
+def test_a_grey_profile_on_colours_is_refused(colourful: np.ndarray, tmp_path: Path) -> None:
+    """Only its first channel would be left."""
+    profile = matrix_profile("Gray Gamma 1.8", WIDE_GREY, 1.8)
+    path = save(tmp_path / "a.png", PIL.Image.fromarray(colourful), "PNG", icc_profile=profile)
+    with pytest.raises(ImageError, match="of grey, on a picture that has colours"):
+        read_capture(path, convert=True)
+
+
 def test_what_a_profile_is_called_is_plain_text(colourful: np.ndarray, tmp_path: Path) -> None:
     profile = matrix_profile('=cmd("x")\n\x1b[31m' + "long" * 40, ADOBE_RGB, 1.8)
     path = save(tmp_path / "a.png", PIL.Image.fromarray(colourful), "PNG", icc_profile=profile)
