@@ -26,12 +26,13 @@ from d2crealsr.events import (
     scale_note,
     scene_done,
 )
-from d2crealsr.freshness import Aligner, SceneResult, SceneTask, recipe_of
+from d2crealsr.freshness import Aligner, SceneResult, SceneTask, missing, recipe_of
 from d2crealsr.freshness import withdrawn as is_withdrawn
 from d2crealsr.lens import check_lensfun
 from d2crealsr.reruns import Rerun
 from d2crealsr.scene import lost_scene, remove_published, run_scene
 from d2crealsr.store.captures import Capture, captures_root, find_captures
+from d2crealsr.store.columns import TABLES
 from d2crealsr.store.decisions import few, read_decisions
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.images import MAX_PIXELS
@@ -196,6 +197,9 @@ def _open(out: Path) -> tuple[Ledger, dict[str, Any]]:
         )
     if not described:
         refuse_foreign(out, own="pairs")
+        there = [name for name in TABLES if (out / name).exists()]
+        if there and "manifest.csv" not in there:
+            raise LayoutError(f"{out}: has a {there[0]} that no align wrote; give a new folder with --out")
     old = read_dataset(out) if described else {}
     ledger = Ledger.load(out)
     remove_leftovers(*_written(out))
@@ -228,11 +232,8 @@ def _foreign(ledger: Ledger, captures: Sequence[Capture], *, scale: int, moved: 
 
 
 def _held(ledger: Ledger, scene: str) -> SceneResult | None:
-    """What an earlier run held back of a scene; nothing where that cannot be read."""
-    with contextlib.suppress(TypeError, KeyError):
-        entry = SceneResult(**ledger.held[scene], lost=True)
-        return entry if entry.row["recipe"] and isinstance(entry.row, dict) else None
-    return None
+    """What an earlier run held back of a scene."""
+    return SceneResult(**ledger.held[scene], lost=True) if scene in ledger.held else None
 
 
 def _run(
@@ -249,7 +250,9 @@ def _run(
     events: list[SceneDone] = []
     losses: dict[str, SceneResult] = {}
     recaptured: list[str] = []
-    on_event(RunStarted(total=len(tasks), changes=rerun.announcement(standing, recipe)))
+    absent = {task.capture.scene for task in tasks if missing(task.capture) is not None}  # they stand as they are
+    touched = {scene: row for scene, row in standing.items() if scene not in absent}
+    on_event(RunStarted(total=len(tasks), changes=rerun.announcement(touched, recipe)))
     try:
         with contextlib.closing(results):
             for result in results:
@@ -294,5 +297,8 @@ def _enter(ledger: Ledger, result: SceneResult) -> None:
 
 
 def _log(out: Path, text: str) -> None:
-    with contextlib.suppress(OSError), (out / ERROR_LOG).open("a", encoding="utf-8") as log:
+    path = out / ERROR_LOG
+    if path.is_symlink() or (path.exists() and not path.is_file()):
+        return
+    with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as log:
         log.write(plain(text) + "\n")  # people show it on a terminal

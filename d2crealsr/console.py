@@ -47,7 +47,7 @@ def scene_line(event: SceneDone) -> str:
     """One finished scene in one line: ``[12/115] card_007 accepted  residual 0.08 HR px  3.1 s``."""
     text = f"[{event.number}/{event.total}] {event.scene} {event.status}"
     if event.accepted_by == "reviewer":
-        text += " by reviewer despite"
+        text += " by reviewer despite" if event.reasons else " by reviewer"
     if event.reasons:
         text += f" {event.reasons}"
     if not math.isnan(event.residual_hr_px):

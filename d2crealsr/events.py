@@ -133,7 +133,7 @@ def result_of(out: Path, events: Sequence[SceneDone], kept: tuple[str, ...], not
         unchanged=sum(event.unchanged for event in events),
         kept=kept,
         residual_median_hr_px=statistics.median(residuals) if residuals else float("nan"),
-        reviewed=sum(event.accepted_by == "reviewer" for event in events),
+        reviewed=sum(event.accepted_by == "reviewer" and bool(event.reasons) for event in events),
         notes=tuple(notes),
     )
 
@@ -145,7 +145,7 @@ def decision_notes(
     status = {event.scene: event for event in events}
     unknown = sorted(decisions.keys() - status.keys())
     rejected = {scene for scene in decisions.keys() & status.keys() if decisions[scene] == "reject"}
-    ignored = sorted(rejected - withdrawn)
+    ignored = sorted(scene for scene in rejected if scene not in withdrawn or status[scene].status == "accepted")
     notes = []
     if unknown:
         notes.append(f"decisions for scenes that RAW does not have: {few(unknown)}; check the names")

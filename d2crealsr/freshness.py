@@ -40,7 +40,7 @@ __all__ = [
     "is_published",
     "lets_through",
     "missing",
-    "overrules",
+    "passed_by",
     "recipe_of",
     "same_captures",
     "source_cells",
@@ -238,7 +238,17 @@ def estimate_of(recipe: str) -> str:
 
 def lets_through(task: SceneTask, known: Mapping[str, Any]) -> str:
     """Who lets a known row's scene through, by today's decision."""
-    return "" if known["status"] == "failed" else accepted_by(known["reasons"].split(";"), overrules(task, known))
+    return "" if known["status"] == "failed" else passed_by(task, known, known["reasons"].split(";"))
+
+
+def passed_by(task: SceneTask, sources: Mapping[str, Any], reasons: Iterable[str]) -> Literal["", "qa", "reviewer"]:
+    """Who lets a scene with an estimate through, nobody where it is rejected.
+
+    An earlier accept stays in the row also while the checks find nothing: they may find something again.
+    """
+    by = accepted_by(reasons, overrules(task, sources))
+    earlier = task.known is not None and task.known["accepted_by"] == "reviewer" and same_captures(task, sources)
+    return "reviewer" if by and earlier and task.decision != "reject" else by
 
 
 def missing(capture: Capture) -> AlignmentFailure | None:

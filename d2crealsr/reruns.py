@@ -123,15 +123,22 @@ class Rerun(NamedTuple):
         half = verdicts_only and len(losses) <= _SHARE_OF_VERDICTS * len(standing)
         named = few([f"{scene} ({result.row['reasons']})" for scene, result in sorted(losses.items())])
         count = f"{len(losses)} of {len(standing)} standing pairs"
-        why = ", ".join(self.changed) or "as they were made now"
+        why = ", ".join(self.changed) or "with the folder's own settings"
         if not (allowed or small or half):
             others = len(standing) - len(losses)
             raise UsageError(
                 f"{self.out}: {count} would no longer be accepted ({why}): {named}. They stand as they were, and the "
-                f"{others} others are up to date; run the same command with --allow-loss to let them go, or leave that "
-                "option out to keep the folder's own settings"
+                f"{others} others are up to date; run the same command with --allow-loss to let them go, or "
+                f"{self._other()}"
             )
-        return f"{count} are no longer accepted ({why}): {named}; to have them again: {self._way_back()}"
+        back = f"; to have them again: {self._way_back()}" if self.changed else ""
+        return f"{count} are no longer accepted ({why}): {named}{back}"
+
+    def _other(self) -> str:
+        """What a person can do instead of letting pairs go."""
+        if self.changed:
+            return "leave that option out to keep the folder's own settings"
+        return "give the options that they were made with"
 
     def _way_back(self) -> str:
         """The command that restores the folder's former settings."""

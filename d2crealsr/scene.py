@@ -23,14 +23,13 @@ from d2crealsr.freshness import (
     TRY_AGAIN,
     SceneResult,
     SceneTask,
-    accepted_by,
     fits,
     gone,
     is_loss,
     is_published,
     lets_through,
     missing,
-    overrules,
+    passed_by,
     same_captures,
     source_cells,
     stands,
@@ -122,8 +121,7 @@ def _kept(task: SceneTask, why: str) -> SceneResult:
 
 
 def _told(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure) -> SceneResult:
-    overruled = overrules(task, sources)
-    by = accepted_by(outcome.reasons, overruled) if isinstance(outcome, Alignment) else ""
+    by = passed_by(task, sources, outcome.reasons) if isinstance(outcome, Alignment) else ""
     rows = rows_of(outcome, {**sources, "recipe": task.recipe}, task.settings, by)
     return SceneResult(row=rows.row, stages=rows.stages, residuals=rows.residuals)
 
@@ -223,7 +221,7 @@ def _captures(task: SceneTask, row: Row) -> dict[str, Image]:
 def _publish(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure, clock: _Clock) -> Row:
     """Write the accepted pair, or remove what an earlier run published; returns the cells that name the files."""
     scene, out = task.capture.scene, task.out
-    if not isinstance(outcome, Alignment) or not accepted_by(outcome.reasons, overrules(task, sources)):
+    if not isinstance(outcome, Alignment) or not passed_by(task, sources, outcome.reasons):
         _check_lease(task)
         remove_published(out, scene)
         return {}

@@ -9,10 +9,11 @@ import json
 import time
 from typing import TYPE_CHECKING, Any
 
+from d2crealsr.errors import TableError
 from d2crealsr.store.columns import MANIFEST, TABLES
 from d2crealsr.store.files import write_text
 from d2crealsr.store.pairs import read_manifest, write_pairs_table
-from d2crealsr.store.tables import frame_of, read_table
+from d2crealsr.store.tables import check_table, frame_of, read_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,6 +32,9 @@ _LARGEST_SHARE = 0.05
 
 _HELD = ".held.json"
 """Results by scene that would remove a standing pair, kept until somebody consents to them or they are out of date."""
+
+_HELD_PARTS = {"row", "judged", "stages", "residuals", "timing"}
+_HELD_TEXTS = ("recipe", "reasons", "message", "hr_source_sha256", "lr_source_sha256")
 
 _OWN = {column.name for column in MANIFEST} - {"split", "left_out_of"}
 """Columns of the manifest that `align` writes; the two that it does not are `split`'s."""
@@ -55,10 +59,7 @@ class Ledger:
     def load(cls, pairs: Path) -> Ledger:
         """What an earlier run left; empty where there was none. Raises TableError when a table is damaged."""
         ledger = cls(pairs)
-        with contextlib.suppress(OSError, ValueError, RecursionError):  # a damaged one: the scenes are done once more
-            held = json.loads((pairs / _HELD).read_text(encoding="utf-8"))
-            entries = held.items() if isinstance(held, dict) else ()
-            ledger.held = {scene: entry for scene, entry in entries if isinstance(entry, dict)}
+        ledger.held = _read_held(pairs / _HELD)
         if not (pairs / "manifest.csv").exists():
             return ledger
         ledger._manifest = {row["scene"]: row for row in _records(read_manifest(pairs))}
@@ -96,7 +97,8 @@ class Ledger:
 
     def update(self, row: Mapping[str, Any]) -> None:
         """Replace cells of a scene whose other rows stay as they are."""
-        self._manifest[row["scene"]] = {**self._manifest[row["scene"]], **row}
+        own = {name: cell for name, cell in row.items() if name in _OWN}  # a held row may be older than its split
+        self._manifest[row["scene"]] = {**self._manifest[row["scene"]], **own}
 
     def replace(self, row: Mapping[str, Any], **details: Sequence[Mapping[str, Any]]) -> None:
         """Replace all of a scene's rows; ``residuals``, ``alignment`` and ``timings`` by keyword."""
@@ -145,7 +147,36 @@ class Ledger:
         if self.held:
             write_text(path, json.dumps(self.held, default=lambda number: number.item()) + "\n")
         else:
-            path.unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # what is held is looked at before it is used, so it may as well stay
+                path.unlink(missing_ok=True)
+
+
+def _read_held(path: Path) -> dict[str, dict[str, Any]]:
+    """What an earlier run held back; nothing where the file is damaged, and those scenes are then done once more."""
+    damage = (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, TableError)
+    with contextlib.suppress(*damage):
+        held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        if not held:
+            return {}
+        rows: dict[str, list[Mapping[str, Any]]] = {name: [] for name in TABLES}
+        for scene, parts in held.items():
+            row, timing = parts["row"], parts["timing"]
+            found = {
+                "manifest.csv": [row],
+                "alignment.csv": parts["stages"],
+                "residuals.csv": parts["residuals"],
+                "timings.csv": [timing] if timing else [],
+            }
+            own = all(entry["scene"] == scene for entries in found.values() for entry in entries)
+            texts = all(isinstance(row[name], str) for name in _HELD_TEXTS)
+            if not (own and texts and parts.keys() == _HELD_PARTS and row["status"] != "accepted"):
+                return {}
+            for name, entries in found.items():
+                rows[name] += entries
+        for name, entries in rows.items():
+            check_table(frame_of(entries, TABLES[name]), TABLES[name], path)
+        return dict(held)
+    return {}
 
 
 def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:

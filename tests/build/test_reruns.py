@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 import shutil
@@ -18,7 +19,9 @@ from d2crealsr.errors import LayoutError, SettingsError, UsageError
 from d2crealsr.freshness import SceneResult
 from d2crealsr.reruns import Rerun
 from d2crealsr.settings import AlignSettings
+from d2crealsr.split import split
 from d2crealsr.store.images import read_image, write_image
+from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.pairs import read_dataset, read_manifest
 
 if TYPE_CHECKING:
@@ -147,6 +150,16 @@ def test_settings_that_a_description_lacks_are_the_defaults(raw: Path, out: Path
     assert events_of(raw, out, align=never)[:2] == ("", set())
 
 
+@pytest.mark.parametrize("name", ["timings.csv", "alignment.csv", "residuals.csv"])
+def test_tables_of_others_are_not_written_over(raw: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "notes" / name
+    path.parent.mkdir()
+    path.write_text("lap,time\n")
+    with pytest.raises(LayoutError, match=rf"has a {name} that no align wrote; give a new folder"):
+        build(raw, path.parent, align=never)
+    assert path.read_text() == "lap,time\n"
+
+
 # --- captures ----------------------------------------------------------------------------------------------------
 
 
@@ -166,6 +179,13 @@ def test_pairs_stand_while_a_drive_is_gone(raw: Path, out: Path) -> None:
     away.rename(raw / "hr")
     assert build(raw, out, align=never).notes == ()
     assert content(out) == before
+
+
+def test_what_is_announced_is_not_of_pairs_whose_captures_are_away(raw: Path, out: Path, aligner: Aligner) -> None:
+    for scene in ("03", "04"):
+        (raw / "hr" / f"{scene}.png").unlink()
+    said, done, _ = events_of(raw, out, align=aligner, settings={"crop": "max"})
+    assert (said, len(done)) == ("crop: default → max, 10 pairs made anew", 10)
 
 
 def test_a_pair_stands_where_its_new_capture_cannot_be_read(raw: Path, out: Path) -> None:
@@ -305,6 +325,43 @@ def test_an_interrupted_change_ends_in_the_same_bytes(raw: Path, out: Path, pick
     assert content(out) == content(raw.parent / "fresh")
 
 
+def test_a_split_made_between_a_refusal_and_consent_stays(tmp_path: Path) -> None:
+    """Held rows are older than it: real captures, whose held verdicts are whole rows of the manifest."""
+    shutil.copytree(EARLIER, tmp_path / "v")
+    raw, out = tmp_path / "v" / "raw", tmp_path / "v" / "pairs"
+    path = out / "manifest.csv"
+    path.write_text(re.sub("(accepted,,)(train|test)", r"\1", path.read_text()))
+    assert set(manifest(out)["split"]) == {""}
+    with pytest.raises(UsageError, match="2 of 3"):
+        build(raw, out, settings={"max_residual_p95": 0.3})
+    decisions = tmp_path / "decisions.csv"
+    decisions.write_text("scene,decision,note\ncoffee,reject,\n")
+    split(out, test=1, decisions=decisions)
+    before = manifest(out)
+    build(raw, out, settings={"max_residual_p95": 0.3}, allow_loss=True)
+    assert manifest(out).loc["coffee", ["status", "left_out_of"]].tolist() == ["rejected", "unsplit"]
+    assert manifest(out)[["split", "left_out_of"]].equals(before[["split", "left_out_of"]])
+
+
+def test_held_results_with_odd_parts_are_not_taken(raw: Path, out: Path, picky: Callable[..., Aligner]) -> None:
+    with pytest.raises(UsageError, match="2 of 12 standing pairs"):
+        build(raw, out, align=picky("02", "07"), settings={"crop": "max"})
+    path = out / ".held.json"
+    whole = path.read_text()
+    assert Ledger.load(out).held == json.loads(whole)
+    for damage in (
+        *({"row": 5}, {"stages": "abc"}, {"timing": [1]}, {"strange": 1}, {"stages": [{"scene": "03"}]}),
+        *({"row": {"scene": "02", "recipe": "x"}}, {"row.status": "accepted"}, {"row.scale": "abc"}),
+        *({"row.scene": "03"}, {"row.message": 5}, {"row.scale": 10**400}),
+    ):
+        held = json.loads(whole)
+        for place, value in damage.items():
+            *above, name = place.split(".")
+            (held["02"][above[0]] if above else held["02"])[name] = value
+        path.write_text(json.dumps(held))
+        assert Ledger.load(out).held == {}, damage
+
+
 @pytest.mark.parametrize("held", ["", "[]", '{"02": 5}', '{"02": {"row": 5}}', '{"02": {"strange": 1}}', "\xff"])
 def test_held_results_that_are_damaged_are_made_again(
     raw: Path, out: Path, picky: Callable[..., Aligner], held: str
@@ -312,6 +369,16 @@ def test_held_results_that_are_damaged_are_made_again(
     (out / ".held.json").write_text(held, encoding="latin-1")
     with pytest.raises(UsageError, match="2 of 12 standing pairs"):
         build(raw, out, align=picky("02", "07"), settings={"crop": "max"})
+
+
+def test_losses_by_the_folders_own_settings_are_said_truly() -> None:
+    """A change that was interrupted had let pairs in which the folder's settings do not accept."""
+    rerun = Rerun("raw", Path("pairs"), AlignSettings(), AlignSettings(), "1", "1")
+    standing = {scene: {"recipe": "other.verdict"} for scene in SCENES}
+    lost = {scene: SceneResult(row={"reasons": "position_uncertain"}, lost=True) for scene in SCENES[:4]}
+    with pytest.raises(UsageError, match=r"with the folder's own settings.*give the options that they were made with$"):
+        rerun.settle_losses(lost, standing, "estimate.verdict", allowed=False)
+    assert "to have them again" not in rerun.settle_losses(lost, standing, "estimate.verdict", allowed=True)
 
 
 def test_up_to_half_may_go_for_thresholds_alone() -> None:
@@ -353,6 +420,25 @@ def test_a_reviewers_accept_stands_until_a_file_says_otherwise(raw: Path, aligne
     decisions.write_text("scene,decision,note\n04,accept,\n")
     build(raw, out, align=aligner, accept=decisions)
     assert manifest(out).loc["04", ["status", "accepted_by", "split"]].tolist() == ["accepted", "reviewer", "test"]
+
+
+def test_an_accept_outlives_thresholds_that_do_not_need_it(tmp_path: Path) -> None:
+    shutil.copytree(EARLIER, tmp_path / "v")
+    raw, out, decisions = tmp_path / "v" / "raw", tmp_path / "v" / "pairs", tmp_path / "decisions.csv"
+    build(raw, out, settings={"max_residual_p95": 0.5})
+    decisions.write_text("scene,decision,note\ncoffee,accept,\n")
+    build(raw, out, accept=decisions)
+    before = content(out)
+    result = build(raw, out, settings={"max_residual_p95": 2.5})
+    assert (result.accepted, result.reviewed) == (3, 0)
+    assert manifest(out).loc["coffee", ["reasons", "accepted_by"]].tolist() == ["", "reviewer"]
+    assert build(raw, out, settings={"max_residual_p95": 0.5}).reviewed == 1
+    assert content(out) == before
+    build(raw, out, settings={"max_residual_p95": 2.5})
+    decisions.write_text("scene,decision,note\ncoffee,reject,\n")
+    result = build(raw, out, accept=decisions)
+    assert "decisions to reject, which align does not act on (split --decisions does): coffee" in result.notes
+    assert manifest(out).loc["coffee", "accepted_by"] == "qa"
 
 
 def test_an_accept_is_for_the_captures_it_was_given_for(raw: Path, aligner: Aligner, tmp_path: Path) -> None:

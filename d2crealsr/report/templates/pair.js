@@ -47,7 +47,7 @@ const pairView = (() => {
 
   function head(pair) {
     const kind = { accepted: "good", rejected: "warn", failed: "bad" }[pair.status];
-    const by = cell(pair, "accepted_by") === "reviewer" ? " by a reviewer, against the checks" : "";
+    const by = cell(pair, "accepted_by") === "reviewer" ? ` by a reviewer${pair.reasons.length ? ", against the checks" : ""}` : "";
     const message = cell(pair, "message");
     const verdict = pair.reasons.length ? element("div", { class: `verdict ${kind}` },
       ...pair.reasons.map((code) => element("p", {}, element("strong", {}, code), `: ${reasons[code]?.means ?? ""} `, element("em", {}, reasons[code]?.helps ?? ""))),
