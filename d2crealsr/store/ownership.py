@@ -23,7 +23,8 @@ __all__ = ["Holding", "holdings", "is_run", "refuse_foreign", "refuse_links"]
 Holding: TypeAlias = Literal["pairs", "captures", "a training run", "checkpoints", "a page"]
 
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".pkl", ".onnx")
-_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+_RAW = (".arw", ".cr2", ".cr3", ".dng", ".heic", ".nef", ".orf", ".raf", ".rw2")
+_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", *_RAW)
 _CAPTURE = re.compile(r".+_(HR|LR\d+)|.*\d[HL]", re.IGNORECASE)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING
 
 import pytest
@@ -112,3 +113,17 @@ def test_a_page_removes_what_its_record_names_and_nothing_behind_a_link(tmp_path
         with pytest.raises(LayoutError, match="files: is a link"):
             write()
     assert sorted(path.name for path in (tmp_path / "home").iterdir()) == ["3", "4", "mine"]
+
+
+@pytest.mark.parametrize("name", ["hr/a.NEF", "lr/a.heic", "a_HR.ARW"])
+def test_captures_as_the_camera_wrote_them_are_captures(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    (tmp_path / name).touch()
+    with pytest.raises(LayoutError, match=r"holds captures \(a"):
+        refuse_foreign(tmp_path, own="a page")
+
+
+def test_a_link_in_place_of_a_pages_record_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".page.json").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(LayoutError, match=r"\.page\.json: is a link"):
+        page.claim(tmp_path, "d2crealsr report", re.compile("x"))

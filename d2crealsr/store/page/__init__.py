@@ -105,7 +105,7 @@ def claim(folder: Path, generator: str, earlier: re.Pattern[str]) -> None:
         When the folder holds a page or files of another origin, pairs, captures or checkpoints, or ``files`` is a link.
     """
     index, files = folder / PAGE, folder / FILES
-    refuse_links(folder, FILES, PAGE)
+    refuse_links(folder, FILES, PAGE, RECORD)
     refuse_foreign(folder, own="a page")
     if index.exists():
         meta = f'<meta name="generator" content="{generator}">'
