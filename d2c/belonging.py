@@ -168,7 +168,7 @@ def _read(kept: Path | None) -> dict[str, float]:
     if kept is None:
         return {}
     try:
-        found = json.loads(kept.read_text(encoding="utf-8"))
+        found = json.loads(files.read_text(kept))
     except (OSError, ValueError, RecursionError):
         return {}
     pairs = found.items() if isinstance(found, dict) else ()

@@ -301,7 +301,7 @@ def _check_hr(hr: Path, path: Path, expected: tuple[int, int]) -> None:
 
 def _sample_bytes(path: Path) -> int:
     """2 for an image that may have 16 bits a sample, from its header; 1 for one that cannot."""
-    with path.open("rb") as file:
+    with files.open_regular(path) as file:
         start = file.read(25)
     if start.startswith(b"\x89PNG"):
         return 1 if start[24] <= 8 else 2  # IHDR's bit depth

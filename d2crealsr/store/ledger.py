@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import TableError
 from d2crealsr.store.columns import MANIFEST, TABLES
-from d2crealsr.store.files import write_text
+from d2crealsr.store.files import read_text, write_text
 from d2crealsr.store.pairs import read_manifest, write_pairs_table
 from d2crealsr.store.tables import check_table, frame_of, read_table
 
@@ -155,7 +155,7 @@ def _read_held(path: Path) -> dict[str, dict[str, Any]]:
     """What an earlier run held back; nothing where the file is damaged, and those scenes are then done once more."""
     damage = (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, TableError)
     with contextlib.suppress(*damage):
-        held = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+        held = json.loads(read_text(path)) if path.is_file() else {}
         if not held:
             return {}
         rows: dict[str, list[Mapping[str, Any]]] = {name: [] for name in TABLES}

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from d2crealsr.errors import LockError, MachineError
-from d2crealsr.store.files import write_text
+from d2crealsr.store.files import read_text, write_text
 from d2crealsr.store.ownership import refuse_links
 
 if TYPE_CHECKING:
@@ -78,8 +78,8 @@ def check_lease(folder: Path, lease: str) -> None:
 def _holder(folder: Path) -> dict[str, Any]:
     """What the folder's last holder said about itself; nothing where that cannot be read."""
     try:
-        known = json.loads((folder / _HOLDER).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        known = json.loads(read_text(folder / _HOLDER))
+    except (OSError, ValueError, RecursionError):
         return {}
     return known if isinstance(known, dict) else {}
 

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from d2crealsr.errors import ImageError, LayoutError, MachineError, TableError
-from d2crealsr.store import files, images, layouts
+from d2crealsr.store import files, images, layouts, ledger, locks
 from d2crealsr.store.decisions import read_decisions
 from d2crealsr.store.pairs import scene_problem
 from d2crealsr.store.tables import read_rows
@@ -85,3 +85,10 @@ def test_tables_of_other_encodings_are_told_in_one_line(tmp_path: Path, content:
 def test_what_spreadsheets_add_harmlessly_is_read(tmp_path: Path) -> None:
     (tmp_path / "d.csv").write_bytes('\ufeff"scene","decision","note"\r\n"a","accept",""\r\n,,\r\n\r\n'.encode())
     assert read_decisions(tmp_path / "d.csv") == {"a": "accept"}
+
+
+def test_a_pipe_among_the_files_that_commands_keep_is_not_waited_for(tmp_path: Path) -> None:
+    for name in (".lock-holder", ".held.json"):
+        os.mkfifo(tmp_path / name)
+    assert locks._described(tmp_path) == "another process"
+    assert ledger.Ledger.load(tmp_path).held == {}

@@ -21,7 +21,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import LayoutError, SettingsError
-from d2crealsr.store.files import cannot_write, write_text
+from d2crealsr.store.files import cannot_write, open_regular, read_text, write_text
 from d2crealsr.store.ownership import refuse_foreign, refuse_links
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def claim(folder: Path, generator: str, earlier: re.Pattern[str]) -> None:
 
 
 def _beginning(page: Path) -> str:
-    with page.open("rb") as file:
+    with open_regular(page) as file:
         return file.read(4000).decode("utf-8", "replace")
 
 
@@ -162,7 +162,7 @@ def publish(folder: Path, html: str, files: Collection[str] = (), *, earlier: re
 def _recorded(folder: Path) -> set[str] | None:
     """Names under ``files/`` that the page which stands there needed; None where that is not known."""
     try:
-        names = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        names = json.loads(read_text(folder / RECORD))
     except (OSError, ValueError, RecursionError):
         return None
     return {name for name in names if isinstance(name, str)} if isinstance(names, list) else None
