@@ -14,8 +14,8 @@ BASE := $(VENV)/.base-$(VERSION)
 TRAIN := $(VENV)/.train-$(VERSION)
 ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 
-# Tests that take long are left to `make check`.
-SELECT ?= -m "not slow"
+# Tests that take long, and those that need Chromium, are left to `make check`.
+SELECT ?= -m "not slow and not browser"
 TESTS = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
 .PHONY: help install install-train demo test test-base lint types contracts check search soak format bench bench-peers sbom clean

@@ -1,4 +1,4 @@
-"""A disk that is full after a while, for tests of what is left then."""
+"""What tests of several folders share: a disk that is full after a while, and a browser."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ import pytest
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+    from playwright.sync_api import Browser
 
     Fill = Callable[[int], Callable[[], None]]
 
@@ -58,3 +60,24 @@ def small_disk(
         yield folder, fill_up
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def chromium() -> str | None:
+    """Debian's Chromium, or another that is on the path."""
+    return next(
+        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+    )
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """One for all tests of a worker: a second one cannot be started while it runs."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    program = chromium()
+    if program is None:
+        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
+    with playwright.sync_playwright() as running:
+        # Without its sandbox, because CI is root in a container; it opens nothing but our own files.
+        found = running.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
+        yield found
+        found.close()

@@ -66,6 +66,7 @@ def error(
     return pair, error_against(pair, truth(scale), *sizes)
 
 
+@pytest.mark.slow
 def test_same_size_pairs_through_the_command(tmp_path: Path) -> None:
     """The middle of two scenes at --scale 1: they are aligned already, and stay where they are."""
     for name in ("010H", "010L", "090H", "090L"):
@@ -98,6 +99,7 @@ def test_a_whole_pair_is_accepted_and_known_the_other_way_round() -> None:
     assert "hr_not_sharper" in exchanged.reasons
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("scene", "scale"),
     [("010", 4), ("016", 4), ("033", 4), ("060", 4), ("060", 2)],

@@ -48,6 +48,7 @@ def fringed(mini_scene: Callable[..., Scene]) -> Scene:
     return mini_scene(KIND, SEED, "chromatic-aberration")
 
 
+@pytest.mark.slow
 def test_colours_lie_where_the_card_has_them(
     fringed: Scene, error_of: Callable[[Alignment, Scene], MappingError]
 ) -> None:

@@ -52,15 +52,16 @@ def test_aligned_all_the_same(
     assert error_of(pair, scene).mean < 0.15
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("nuisance", "kind"),
     [
         ("lr-exposure-x4", "leaves"),
         ("lr-exposure-x4", "mixed"),
         ("glare", "leaves"),
-        pytest.param("glare", "mixed", marks=pytest.mark.slow),
+        ("glare", "mixed"),
         ("occlusion", "leaves"),
-        pytest.param("occlusion", "mixed", marks=pytest.mark.slow),
+        ("occlusion", "mixed"),
         ("lr-psf", "leaves"),
         ("bowed-card", "leaves"),
         ("low-texture", "leaves"),

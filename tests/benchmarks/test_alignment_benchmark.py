@@ -91,6 +91,7 @@ def test_small_run(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert "command:" in (tmp_path / "ladder.txt").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_skimage_peers_align(mini: BenchScene, cache: Path) -> None:
     hr, lr = captures_of(mini, cache)
     for peer in peers.PEERS[:2]:

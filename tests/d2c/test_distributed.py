@@ -107,6 +107,7 @@ def test_two_processes_give_the_gradients_of_one_with_the_doubled_batch(two):
         torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_two_processes_train_to_the_weights_of_one(two, pairs, tmp_path):
     alone = train(Request(data=pairs, out=tmp_path / "run", model=MODEL, train=TRAIN, device="cpu"))
     for name, value in d2c.load(two / "run").state_dict().items():

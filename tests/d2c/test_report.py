@@ -194,31 +194,25 @@ def test_the_busiest_square_lies_on_the_detail_and_in_the_image():
 
 @pytest.mark.browser
 @pytest.mark.parametrize(("width", "scheme"), [(1200, "light"), (390, "dark")])
-def test_the_page_in_a_browser_without_a_network(run, width, scheme):
-    sync_api = pytest.importorskip("playwright.sync_api")
+def test_the_page_in_a_browser_without_a_network(run, browser, width, scheme):
     axe = pytest.importorskip("axe_playwright_python.sync_playwright")
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("no chromium: apt-get install chromium")
     made(run, "--scenes", "2")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        options = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme, "offline": True}
-        page = browser.new_page(**options)
-        said = []
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.goto((run / "report" / "index.html").as_uri())
-        page.evaluate("document.querySelectorAll('img').forEach((image) => { image.loading = 'eager'; })")
-        page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth)")
-        violations = axe.Axe().run(page).response["violations"]
-        assert [(found["id"], found["nodes"][0]["html"]) for found in violations] == []
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
-        assert page.evaluate("document.documentElement.dataset.theme") == scheme
-        drawn = "getComputedStyle(document.querySelector('.swatch .curve')).stroke"
-        assert page.evaluate(drawn) not in ("none", "rgb(0, 0, 0)")
-        assert said == []
-        browser.close()
+    options = {"viewport": {"width": width, "height": 900}, "color_scheme": scheme, "offline": True}
+    page = browser.new_page(**options)
+    said = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    page.goto((run / "report" / "index.html").as_uri())
+    page.evaluate("document.querySelectorAll('img').forEach((image) => { image.loading = 'eager'; })")
+    page.wait_for_function("[...document.images].every((image) => image.complete && image.naturalWidth)")
+    violations = axe.Axe().run(page).response["violations"]
+    assert [(found["id"], found["nodes"][0]["html"]) for found in violations] == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert page.evaluate("document.documentElement.dataset.theme") == scheme
+    drawn = "getComputedStyle(document.querySelector('.swatch .curve')).stroke"
+    assert page.evaluate(drawn) not in ("none", "rgb(0, 0, 0)")
+    assert said == []
+    page.close()
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ def test_make_test_needs_torch_and_make_test_base_does_not() -> None:
 
 
 def test_only_make_check_runs_the_slow_tests() -> None:
-    assert '-m "not slow"' in commands("test")
-    assert '-m "not slow"' in commands("test-base")
+    assert '-m "not slow and not browser"' in commands("test")
+    assert '-m "not slow and not browser"' in commands("test-base")
     checked = commands("check")
     assert "--cov" in checked
     assert "not slow" not in checked

@@ -142,26 +142,6 @@ def pairs(master: Path, tmp_path: Path) -> Path:
 # --- the browser -------------------------------------------------------------------------------------------------
 
 
-def chromium() -> str | None:
-    """Debian's Chromium, or another that is on the path."""
-    return next(
-        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-    )
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = chromium()
-    if program is None:
-        pytest.skip("no Chromium on this machine (Debian: apt-get install chromium)")
-    with playwright.sync_playwright() as running:
-        # Without its sandbox, because CI is root in a container; it opens nothing but our own files.
-        found = running.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        yield found
-        found.close()
-
-
 @pytest.fixture(scope="session")
 def report(master: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The page of a report that no test changes."""
