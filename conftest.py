@@ -32,10 +32,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Shuffle the tests if asked to, alike in every worker."""
+    """Shuffle files and the tests of each, if asked to, alike in every worker.
+
+    A file's tests stay together, for fixtures that they share are made anew when tests of another file come between.
+    """
     seed = config.getoption("shuffle")
-    if seed is not None:
-        random.Random(seed).shuffle(items)
+    if seed is None:
+        return
+    draw = random.Random(seed)
+    files = {item.path: draw.random() for item in items}
+    draw.shuffle(items)
+    items.sort(key=lambda item: files[item.path])
 
 
 def pytest_configure(config: pytest.Config) -> None:

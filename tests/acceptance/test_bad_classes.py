@@ -148,6 +148,7 @@ def test_a_worst_point_just_over_a_pixel_is_rejected(judged: Judge, kind: str) -
 SHAPES = {"shift": "uniform", "scale": "affine", "rotation": "affine", "shear": "affine", "perspective": "affine"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [*SHAPES, "radial"])
 def test_its_worst_point_is_known(judged: Judge, kind: str) -> None:
     """The pattern that is named, and the displacement that it comes to at its worst."""

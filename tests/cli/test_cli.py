@@ -258,7 +258,8 @@ def test_a_reviewer_overrules_and_a_profile_is_chosen(tmp_path: Path) -> None:
     assert row["message"].startswith("residual_p50_hr_px ")
     off = run(*severe, "--qa-profile", "off")
     assert off.exit_code == 0
-    assert read_manifest(out).iloc[0][["accepted_by", "reasons"]].tolist() == ["qa", ""]
+    # The reviewer's accept stands until a decisions file says otherwise.
+    assert read_manifest(out).iloc[0][["accepted_by", "reasons"]].tolist() == ["reviewer", ""]
     assert read_dataset(out)["settings"]["qa_profile"] == "off"
     decisions.write_text("scene,decision\n")
     wrong = run(*severe, "--accept", decisions)

@@ -117,6 +117,7 @@ def test_two_processes_train_to_the_weights_of_one(two, pairs, tmp_path):
     assert ours[0] == theirs[0]
 
 
+@pytest.mark.slow
 def test_processes_stop_together_where_one_of_them_is_not_finite(two):
     said = [(two / f"run-said-{rank}").read_text() for rank in (0, 1)]
     assert "step 1: what another process has is not finite; lower --lr" in said[0]
