@@ -25,10 +25,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import numpy as np
 
-from d2crealsr import opencv, threads
-from d2crealsr.build import build
+from d2crealsr import opencv
+from d2crealsr.dataset.build import build
 from d2crealsr.errors import D2CRealSRError
 from d2crealsr.imaging.crop import default_size
+from d2crealsr.jobs import threads
 from d2crealsr.settings import AlignSettings
 from d2crealsr.simulate import SIZES
 from d2crealsr.store.files import write_text

@@ -25,11 +25,11 @@ import numpy as np
 import cramer_rao
 import opencv_recipes
 import peers
-from d2crealsr import threads
 from d2crealsr.align import align_pair
 from d2crealsr.errors import D2CRealSRError
 from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.jobs import threads
 from d2crealsr.simulate import NUISANCES, SIZES
 from d2crealsr.store.files import write_text
 from d2crealsr.types import AlignmentFailure, Crop

@@ -21,9 +21,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from d2crealsr.build import build
+from d2crealsr.audit.folder import audit
+from d2crealsr.dataset.build import build
 from d2crealsr.errors import D2CRealSRError
-from d2crealsr.quality.audit import audit
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.files import write_text
 from d2crealsr.store.layouts import find_pairs

@@ -30,10 +30,10 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import save as to_safetensors
 
-from d2c import checkpoint
+from d2c.checkpoints import native as checkpoint
 from d2c.cli import cli
-from d2c.config import D2CConfig
-from d2c.model import D2CSR
+from d2c.d2csr.network import D2CSR
+from d2c.settings.config import D2CConfig
 from d2crealsr.store.files import write_text
 from d2crealsr.store.images import write_image
 from peaks import begin_peak, peak_bytes

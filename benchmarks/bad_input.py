@@ -30,10 +30,10 @@ from bad_files import ANY, KINDS, Base, File, Made
 from bad_runs import RUNS, Run
 from d2crealsr import opencv
 from d2crealsr.errors import D2CRealSRError
-from d2crealsr.quality.mapping_error import mapping_error
 from d2crealsr.store.files import write_text
 from d2crealsr.store.images import read_image
 from d2crealsr.store.pairs import read_manifest
+from d2crealsr.truth.mapping_error import mapping_error
 from d2crealsr.types import Crop, Size
 from scenes import BenchScene, make_files
 from tables import Row, provenance, text_table

@@ -14,8 +14,8 @@ import numpy as np
 
 from d2crealsr import opencv
 from d2crealsr.imaging import degrade, geometry
-from d2crealsr.quality.mapping_error import crop_grid
 from d2crealsr.simulate.sensor import FULL_WELL, READ_NOISE
+from d2crealsr.truth.mapping_error import crop_grid
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:

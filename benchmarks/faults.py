@@ -89,7 +89,7 @@ def launch(case: Case, out: Path, log: Path) -> int:
         if case.program == "d2c":
             from d2c.cli import cli as main
         else:
-            from d2crealsr.cli import main
+            from d2crealsr.command.cli import main
         main(case.arguments(out))
         code = 0
     except SystemExit as left:
@@ -154,9 +154,9 @@ def _end_group(pid: int) -> None:
 
 def load_libraries() -> None:
     """All that the commands import, so that none of it is done after the fork."""
-    import d2crealsr.build
-    import d2crealsr.console
-    import d2crealsr.split
+    import d2crealsr.command.console
+    import d2crealsr.dataset.build
+    import d2crealsr.dataset.split
 
     opencv.use_one_thread()
     if find_spec("d2crealsr.report") is not None:
@@ -165,7 +165,7 @@ def load_libraries() -> None:
         import torch
 
         import d2c.console
-        import d2c.train  # noqa: F401
+        import d2c.training.train  # noqa: F401
 
         torch.set_num_threads(1)
 
@@ -216,8 +216,8 @@ def check_report(out: Path) -> None:
 
 def check_run(out: Path) -> None:
     """Checkpoints load, the state loads."""
-    from d2c import checkpoint
-    from d2c.runfolder import RunFolder
+    from d2c.checkpoints import native as checkpoint
+    from d2c.training.runfolder import RunFolder
 
     for name in ("last.safetensors", "best.safetensors"):
         if (out / name).exists():
@@ -236,10 +236,10 @@ def leftovers(out: Path) -> list[str]:
 
 def prepare(work: Path, scenes: int, wanted: list[str]) -> list[Case]:
     """Captures, the folders that commands start from, and the commands."""
-    from d2crealsr.build import build
+    from d2crealsr.dataset.build import build
+    from d2crealsr.dataset.split import split
     from d2crealsr.settings import AlignSettings
     from d2crealsr.simulate import SimulateSettings, simulate
-    from d2crealsr.split import split
 
     raw, pairs, other = work / "raw", work / "pairs", work / "other"
     simulate(raw, settings=SimulateSettings(size="mini", scenes=scenes))

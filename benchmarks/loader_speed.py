@@ -26,13 +26,13 @@ import cv2
 import numpy as np
 import torch
 
-from d2c.cache import ImageCache
-from d2c.config import TrainConfig
-from d2c.crops import Batch, CropSource, PixelPair, write_patch
-from d2c.engine import Engine
-from d2c.model import D2CSR
-from d2c.presets import preset
-from d2c.stages import DivergenceStage
+from d2c.d2csr.network import D2CSR
+from d2c.d2csr.stages import DivergenceStage
+from d2c.data.cache import ImageCache
+from d2c.data.patches import Batch, CropSource, PixelPair, write_patch
+from d2c.settings.config import TrainConfig
+from d2c.settings.presets import preset
+from d2c.training.engine import Engine
 from d2crealsr.store.files import write_text
 from d2crealsr.store.images import read_image
 from tables import Row, provenance, text_table, write_csv

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from d2c.config import D2CConfig
+from d2c.settings.config import D2CConfig
 from d2crealsr.store.files import write_text
 from peaks import begin_peak, peak_bytes
 from tables import Row, provenance, text_table, write_csv
@@ -56,8 +56,8 @@ def measure(configuration: Configuration) -> Row:
     import numpy as np
     import torch
 
-    from d2c.model import D2CSR
-    from d2c.upscale import Figures, Limits, plan_files, upscale_files
+    from d2c.d2csr.network import D2CSR
+    from d2c.inference.files import Figures, Limits, plan_files, upscale_files
     from d2crealsr.store.images import write_image
 
     torch.set_num_threads(1)

@@ -20,8 +20,8 @@ from peaks import begin_peak, peak_bytes
 from tables import Row, provenance, text_table, write_csv
 
 if TYPE_CHECKING:
-    from d2c.config import D2CConfig, TrainConfig
-    from d2c.memory_train import Kind
+    from d2c.settings.config import D2CConfig, TrainConfig
+    from d2c.training.memory import Kind
 
 
 UNSEEN = frozenset(
@@ -37,7 +37,7 @@ UNSEEN = frozenset(
 
 def configurations() -> dict[str, tuple[D2CConfig, TrainConfig, Kind]]:
     """What is measured, by name: presets, with fewer patches where a preset would need a GPU."""
-    from d2c.presets import preset
+    from d2c.settings.presets import preset
 
     def of(name: str, kind: Kind, scale: int, **changes: int) -> tuple[D2CConfig, TrainConfig, Kind]:
         chosen = preset(name)
@@ -66,11 +66,11 @@ def measure(model: D2CConfig, train: TrainConfig, kind: Kind) -> float:
     """Bytes that two steps add to this process's peak, from where `d2c train` asks whether they fit."""
     import torch
 
-    from d2c import stages
-    from d2c.crops import Batch
-    from d2c.engine import Engine
-    from d2c.memory_train import step_memory
-    from d2c.model import D2CSR
+    from d2c.d2csr import stages
+    from d2c.d2csr.network import D2CSR
+    from d2c.data.patches import Batch
+    from d2c.training.engine import Engine
+    from d2c.training.memory import step_memory
 
     torch.set_num_threads(1)
     step_memory(model, train, kind, torch.device("cpu"))
@@ -91,7 +91,7 @@ def main(small: bool, out: Path | None) -> None:
     """Print the table, and store it."""
     import torch
 
-    from d2c.memory_train import step_memory
+    from d2c.training.memory import step_memory
 
     chosen = configurations()
     if small:

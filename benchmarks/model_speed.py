@@ -30,7 +30,7 @@ from tables import Row, provenance, text_table, write_csv
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from d2c.config import D2CConfig
+    from d2c.settings.config import D2CConfig
 
 TRAINING = ("stage 1", "stage 2", "joint", "joint, two passes")
 PEERS = ("RCAN", "EDSR")
@@ -70,7 +70,7 @@ class Task(NamedTuple):
     @property
     def config(self) -> D2CConfig:
         """The structure of d2c: the paper's, or one for a quick look."""
-        from d2c.config import D2CConfig
+        from d2c.settings.config import D2CConfig
 
         small = {"features": 8, "groups": 1, "blocks": 1, "convergence_features": 8} if self.small else {}
         return D2CConfig(scale=self.scale, **small)
@@ -80,7 +80,7 @@ def prepare(task: Task, network: str, device: str) -> tuple[Callable[[], object]
     """One step or upscaling as a function to call, and the network's trained parameters."""
     import torch
 
-    from d2c.model import D2CSR
+    from d2c.d2csr.network import D2CSR
     from peer_networks import EDSR, PUBLISHED_PARAMETERS, RCAN, Factored
 
     torch.manual_seed(0)
@@ -107,10 +107,10 @@ def prepare(task: Task, network: str, device: str) -> tuple[Callable[[], object]
 
 
 def _own_step(task: Task, model: Any, lr: Any, hr: Any) -> Callable[[], object]:
-    from d2c.config import TrainConfig
-    from d2c.crops import Batch
-    from d2c.engine import Engine
-    from d2c.stages import ConvergenceStage, DivergenceStage, JointStage
+    from d2c.d2csr.stages import ConvergenceStage, DivergenceStage, JointStage
+    from d2c.data.patches import Batch
+    from d2c.settings.config import TrainConfig
+    from d2c.training.engine import Engine
 
     if task.name.startswith("upscaling"):
         return _own_upscaling(model.eval(), (255 * lr[0].movedim(0, -1)).byte().cpu().numpy())
@@ -124,8 +124,8 @@ def _own_upscaling(model: Any, pixels: Any) -> Callable[[], object]:
     """What `d2c upscale` does between files: the fused image alone, as the other networks make it."""
     import numpy as np
 
-    from d2c.infer import as_image, upscale_strips
-    from d2c.plan import make_plan
+    from d2c.inference.plan import make_plan
+    from d2c.inference.run import as_image, upscale_strips
 
     height, width = pixels.shape[:2]
     plan = make_plan(model.config, (width, height), next(model.parameters()).device)
@@ -141,8 +141,8 @@ def _factored_step(name: str, task: Task, network: Any, lr: Any, hr: Any) -> Cal
     import torch
     import torch.nn.functional as F
 
-    from d2c.config import TrainConfig
     from d2c.losses import convergence_loss, divergence_loss
+    from d2c.settings.config import TrainConfig
 
     if task.name.startswith("upscaling"):
         network.eval()

@@ -21,11 +21,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import click
 import joblib
 
-from d2crealsr import threads
 from d2crealsr.align import align_pair
 from d2crealsr.errors import D2CRealSRError, SettingsError
 from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.jobs import threads
 from d2crealsr.quality import verdict
 from d2crealsr.settings import AlignSettings
 from d2crealsr.simulate import NUISANCES, SIZES

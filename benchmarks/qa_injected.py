@@ -21,10 +21,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import click
 import numpy as np
 
-from d2crealsr import threads
 from d2crealsr.align import align_pair
 from d2crealsr.errors import D2CRealSRError
 from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.jobs import threads
 from d2crealsr.quality import residuals, verdict
 from d2crealsr.quality.shape import name_shape
 from d2crealsr.settings import AlignSettings

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from d2crealsr.build import build
+from d2crealsr.dataset.build import build
 from d2crealsr.simulate import SIZES, SimulateSettings, simulate
 from d2crealsr.store.files import write_text
 from d2crealsr.store.pairs import (

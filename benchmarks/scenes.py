@@ -17,7 +17,6 @@ import numpy as np
 
 import d2crealsr.simulate
 from d2crealsr.imaging.geometry import CaptureMapping
-from d2crealsr.quality.mapping_error import MappingError, crop_grid, mapping_error
 from d2crealsr.simulate import Recipe, SimulateSettings, Truth, default_recipes, encode_capture, session_for, shoot
 from d2crealsr.simulate.camera import cast_rays, project, surface
 from d2crealsr.simulate.photographs import wheel_library
@@ -25,6 +24,7 @@ from d2crealsr.simulate.recipe import KINDS
 from d2crealsr.simulate.truth import default_crop, truth_of
 from d2crealsr.store.files import write_bytes
 from d2crealsr.store.images import read_image
+from d2crealsr.truth.mapping_error import MappingError, crop_grid, mapping_error
 from d2crealsr.types import Crop
 
 if TYPE_CHECKING:

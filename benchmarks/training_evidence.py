@@ -24,14 +24,14 @@ from typing import TYPE_CHECKING, Any
 import click
 import torch
 
-from d2c.checkpoint import load
-from d2c.crops import to_tensor
-from d2c.evaluate import FilePairs, evaluate, means
-from d2c.layouts import find_pairs, with_split
-from d2c.presets import preset
+from d2c.checkpoints.native import load
+from d2c.d2csr.stages import spread
+from d2c.data.layouts import find_pairs, with_split
+from d2c.data.patches import to_tensor
+from d2c.evaluation.evaluate import FilePairs, evaluate, means
 from d2c.reporter import Reporter
-from d2c.stages import spread
-from d2c.train import Request, train
+from d2c.settings.presets import preset
+from d2c.training.train import Request, train
 from d2crealsr.store.files import write_text
 from seeds import parse_seeds, purpose_of
 from tables import Row, provenance, read_csv, text_table, write_csv
@@ -40,9 +40,9 @@ from training_sets import TrainingSet, city100_x4, simulated_x8, validation_pair
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from d2c.config import D2CConfig, TrainConfig
-    from d2c.layouts import Pair
-    from d2c.model import D2CSR
+    from d2c.d2csr.network import D2CSR
+    from d2c.data.layouts import Pair
+    from d2c.settings.config import D2CConfig, TrainConfig
 
 PATH = click.Path(path_type=Path)
 VALIDATION = 0.2

@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from d2c.layouts import find_pairs as pairs_of
-from d2c.layouts import with_split
-from d2c.validation import hold_out
-from d2crealsr.build import build
+from d2c.data.hold_out import hold_out
+from d2c.data.layouts import find_pairs as pairs_of
+from d2c.data.layouts import with_split
+from d2crealsr.dataset.build import build
+from d2crealsr.dataset.split import split
 from d2crealsr.settings import AlignSettings
 from d2crealsr.simulate import SimulateSettings, simulate
-from d2crealsr.split import split
 from d2crealsr.store import read_image, write_image
 from d2crealsr.store.files import write_text
 from d2crealsr.store.layouts import find_pairs
@@ -27,7 +27,7 @@ from d2crealsr.store.layouts import find_pairs
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from d2c.layouts import Pair
+    from d2c.data.layouts import Pair
     from d2crealsr.simulate.settings import SizeName
 
 __all__ = ["TrainingSet", "city100_x4", "simulated_x8", "validation_pairs"]

@@ -8,17 +8,17 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from d2c.config import D2CConfig, TrainConfig
+from d2c.settings.config import D2CConfig, TrainConfig
 
 if TYPE_CHECKING:
     import d2c.losses as losses
     import d2c.metrics as metrics
-    from d2c.checkpoint import load
-    from d2c.model import D2CSR
+    from d2c.checkpoints.native import load
+    from d2c.d2csr.network import D2CSR
 
 __all__ = ["D2CSR", "D2CConfig", "TrainConfig", "load", "losses", "metrics"]
 
-_HOME = {"D2CSR": "d2c.model", "load": "d2c.checkpoint"}
+_HOME = {"D2CSR": "d2c.d2csr.network", "load": "d2c.checkpoints.native"}
 
 
 def __getattr__(name: str) -> Any:

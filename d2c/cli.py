@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import click
 
-from d2c.config import D2CConfig, TrainConfig
 from d2c.errors import ConfigError
-from d2c.interrupts import Interrupted, Interrupts
-from d2c.presets import PRESETS, preset
+from d2c.settings.config import D2CConfig, TrainConfig
+from d2c.settings.presets import PRESETS, preset
+from d2c.training.interrupts import Interrupted, Interrupts
 from d2crealsr.store import D2CRealSRError
 from d2crealsr.store.ownership import is_run
 from d2crealsr.ui.streams import tolerant_streams
@@ -24,7 +24,7 @@ from d2crealsr.ui.versions import version
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from d2c.presets import Preset
+    from d2c.settings.presets import Preset
 
 __all__ = ["cli", "main"]
 
@@ -157,8 +157,8 @@ def train(data: Path, out: Path | None, preset_name: str | None, config_file: Pa
     torchrun --nproc-per-node N -m d2c train …
     """
     from d2c.console import ConsoleReporter
-    from d2c.train import Request
-    from d2c.train import train as run
+    from d2c.training.train import Request
+    from d2c.training.train import train as run
 
     out = out or Path("runs") / (preset_name or "paper")
     plan_only = options.pop("plan_only")
@@ -178,9 +178,9 @@ def train(data: Path, out: Path | None, preset_name: str | None, config_file: Pa
 def _step_plan(model: D2CConfig, settings: TrainConfig, stage: str, device: str) -> str:
     """What a step of each stage would take of the memory that is free."""
     from d2c.console import step_table
-    from d2c.infer import pick_device
-    from d2c.memory import available_bytes
-    from d2c.memory_train import kinds, step_memory
+    from d2c.device import available_bytes
+    from d2c.inference.run import pick_device
+    from d2c.training.memory import kinds, step_memory
 
     chosen = pick_device(device)
     steps: dict[str, Any] = {kind: step_memory(model, settings, kind, chosen) for kind in kinds(settings, stage)}
@@ -191,8 +191,8 @@ def _resolve(
     data: Path, out: Path, preset_name: str | None, config_file: Path | None, options: dict[str, Any]
 ) -> tuple[D2CConfig, TrainConfig]:
     """Settings of a run: preset, file, options, each over the one before; a run's own ones where it is gone on with."""
-    from d2c import toml
-    from d2c.layouts import find_pairs
+    from d2c.data.layouts import find_pairs
+    from d2c.settings import toml
 
     base: Preset = preset(preset_name or "paper")
     if config_file is None and preset_name is None and is_run(out / "config.toml"):
@@ -248,12 +248,12 @@ def evaluate(
     device: str,
 ) -> None:
     """Measure CHECKPOINT (a file, or a run's folder) on pairs: bicubic, each branch, their mean, fused, oracle."""
-    from d2c.checkpoint import load
+    from d2c.checkpoints.native import load
     from d2c.console import ConsoleReporter, quality_tables
-    from d2c.evaluate import check_csv, evaluate_files, means, write_csv
-    from d2c.failures import Failures
-    from d2c.infer import pick_device
-    from d2c.runfolder import RunFolder
+    from d2c.evaluation.evaluate import check_csv, evaluate_files, means, write_csv
+    from d2c.inference.failures import Failures
+    from d2c.inference.run import pick_device
+    from d2c.training.runfolder import RunFolder
 
     model = load(checkpoint, device=pick_device(device))
     if csv_file is not None:
@@ -317,12 +317,12 @@ def upscale(
     What does not fit into memory is worked on in strips, and feature maps go to temporary files: the result is the
     same. A result of more than 2^30 pixels becomes a BigTIFF, NAME_xSCALE.tif.
     """
-    from d2c.checkpoint import load
+    from d2c.checkpoints.native import load
     from d2c.console import ConsoleReporter, plan_table
-    from d2c.failures import Failures
-    from d2c.infer import pick_device
-    from d2c.plan import parse_size
-    from d2c.upscale import Figures, Limits, plan_files, seconds_of, upscale_files
+    from d2c.inference.failures import Failures
+    from d2c.inference.files import Figures, Limits, plan_files, seconds_of, upscale_files
+    from d2c.inference.plan import parse_size
+    from d2c.inference.run import pick_device
 
     if hr is not None and (len(files) != 1 or box is None):
         raise ConfigError(f"hr: got {len(files)} files, expected one and a --box to draw")
@@ -344,7 +344,7 @@ def upscale(
 
 
 def _box(text: str | None) -> Any:
-    from d2c.figures import Box
+    from d2c.inference.figures import Box
 
     if text is None:
         return None
@@ -375,7 +375,7 @@ def report(run: Path, data: Path | None, out: Path | None, scenes: int, device: 
 @_one_line_errors
 def convert(source: Path, target: Path) -> None:
     """Read the released checkpoint SOURCE (MegEngine) and write TARGET (.safetensors). Nothing in SOURCE is run."""
-    from d2c.convert import convert as run
+    from d2c.checkpoints.released import convert as run
 
     config = run(source, target)
     echo(f"{target}: x{config.scale}, {config.groups} groups of {config.blocks} blocks, {config.features} features")

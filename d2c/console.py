@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from rich.progress import Task, TaskID
 
-    from d2c.evaluate import Row
-    from d2c.memory_train import StepMemory
-    from d2c.plan import Plan
+    from d2c.evaluation.evaluate import Row
+    from d2c.inference.plan import Plan
+    from d2c.training.memory import StepMemory
 
 __all__ = ["ConsoleReporter", "plan_table", "quality_tables", "step_table"]
 

@@ -1,6 +1,6 @@
 """``python -m d2crealsr``."""
 
-from d2crealsr.cli import main
+from d2crealsr.command.cli import main
 
 if __name__ == "__main__":
     main()

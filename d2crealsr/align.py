@@ -12,12 +12,13 @@ from d2crealsr import opencv
 from d2crealsr.errors import ImageError, SettingsError
 from d2crealsr.imaging import crop as cropping
 from d2crealsr.imaging import degrade, geometry, warp
-from d2crealsr.quality import evidence, residuals, sharpness, tones, verdict
-from d2crealsr.quality.chromatic import ChromaticAberration, measure_chromatic_aberration, without_aberration
-from d2crealsr.quality.comparison import Look, LrCrop
-from d2crealsr.quality.off_centre import LrDistortion, can_show, measure_lr_distortion
+from d2crealsr.imaging.comparison import Look, LrCrop
+from d2crealsr.quality import evidence, residuals, sharpness, verdict
 from d2crealsr.quality.shape import Shape, name_shape
-from d2crealsr.registration import iterate
+from d2crealsr.registration import sift as iterate
+from d2crealsr.registration import tone as tones
+from d2crealsr.registration.chromatic import ChromaticAberration, measure_chromatic_aberration, without_aberration
+from d2crealsr.registration.lr_lens import LrDistortion, can_show, measure_lr_distortion
 from d2crealsr.registration.refine import Refinement, refine
 from d2crealsr.registration.swapped import look_for_swap
 from d2crealsr.settings import AlignSettings

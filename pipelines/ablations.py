@@ -16,13 +16,13 @@ from pathlib import Path
 import click
 import pandas as pd
 
-from d2c.checkpoint import load
+from d2c.checkpoints.native import load
 from d2c.console import ConsoleReporter
-from d2c.evaluate import evaluate_files, means, write_csv
-from d2c.layouts import find_pairs
-from d2c.presets import PRESETS, Preset, preset, scaled_down
+from d2c.data.layouts import find_pairs
+from d2c.evaluation.evaluate import evaluate_files, means, write_csv
 from d2c.reporter import Reporter
-from d2c.train import Request, train
+from d2c.settings.presets import PRESETS, Preset, preset, scaled_down
+from d2c.training.train import Request, train
 from d2crealsr.store import D2CRealSRError
 
 PATH = click.Path(path_type=Path)

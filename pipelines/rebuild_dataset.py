@@ -13,15 +13,15 @@ from pathlib import Path
 
 import click
 
-from d2crealsr import console
-from d2crealsr.build import build
+from d2crealsr.command import console
+from d2crealsr.dataset.build import build
+from d2crealsr.dataset.split import split
 from d2crealsr.errors import D2CRealSRError
-from d2crealsr.quality.validate import validate
 from d2crealsr.settings import AlignSettings
 from d2crealsr.simulate import SIZES, SimulateSettings, simulate
 from d2crealsr.simulate.settings import SizeName
-from d2crealsr.split import split
 from d2crealsr.store.files import write_text
+from d2crealsr.truth.validate import validate
 
 PATH = click.Path(path_type=Path)
 SIMULATE, ALIGN = SimulateSettings(), AlignSettings()

@@ -15,17 +15,17 @@ from pathlib import Path
 
 import click
 
-from d2c.checkpoint import load
+from d2c.checkpoints.native import load
 from d2c.console import ConsoleReporter, quality_tables
-from d2c.evaluate import evaluate_files, means, write_csv
-from d2c.figures import Box, comparison_figure
-from d2c.layouts import Pair, find_pairs, size_of, with_split
+from d2c.d2csr.network import D2CSR
+from d2c.data.layouts import Pair, find_pairs, size_of, with_split
+from d2c.evaluation.evaluate import evaluate_files, means, write_csv
+from d2c.inference.figures import Box, comparison_figure
+from d2c.inference.files import Figures, upscale_files
 from d2c.metrics import PROTOCOLS
-from d2c.model import D2CSR
-from d2c.presets import PRESETS, preset, scaled_down
 from d2c.reporter import Reporter
-from d2c.train import Request, train
-from d2c.upscale import Figures, upscale_files
+from d2c.settings.presets import PRESETS, preset, scaled_down
+from d2c.training.train import Request, train
 from d2crealsr.store import D2CRealSRError, images
 
 PATH = click.Path(path_type=Path)

@@ -18,9 +18,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from d2crealsr.build import build
+from d2crealsr.dataset.build import build
+from d2crealsr.dataset.split import split
 from d2crealsr.simulate import SimulateSettings, simulate
-from d2crealsr.split import split
 
 DOCS = Path(__file__).parents[1] / "docs"
 EXAMPLE = DOCS / "example-pairs"

@@ -9,10 +9,10 @@ import numpy as np
 import PIL.Image
 from scipy.ndimage import uniform_filter
 
-from d2c.bicubic import bicubic
-from d2c.evaluate import oracle
-from d2c.figures import Box
-from d2c.infer import upscale
+from d2c.evaluation.evaluate import oracle
+from d2c.inference.bicubic import bicubic
+from d2c.inference.figures import Box
+from d2c.inference.run import upscale
 from d2c.metrics import quality, to_uint8, y_basicsr
 from d2crealsr.store import files
 
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from d2c.crops import PixelPair
-    from d2c.model import D2CSR
+    from d2c.d2csr.network import D2CSR
+    from d2c.data.patches import PixelPair
 
 __all__ = ["Example", "Panel", "busiest", "heat", "make_example"]
 

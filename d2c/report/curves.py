@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from d2c.d2csr.stages import TERMS
 from d2c.report.charts import Series, draw
-from d2c.runlog import read_log_rows
-from d2c.stages import TERMS
+from d2c.training.log import read_log_rows
 
 if TYPE_CHECKING:
     from pathlib import Path

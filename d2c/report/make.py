@@ -9,25 +9,26 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from d2c import checkpoint, toml
-from d2c.config import TrainConfig
+from d2c.checkpoints import native as checkpoint
+from d2c.data.hold_out import grouped, hold_out
+from d2c.data.layouts import find_pairs, with_split
 from d2c.errors import CheckpointError, ConfigError
-from d2c.evaluate import FilePairs, is_measurable
-from d2c.infer import pick_device
-from d2c.layouts import find_pairs, with_split
+from d2c.evaluation.evaluate import FilePairs, is_measurable
+from d2c.inference.run import pick_device
 from d2c.report.crops import make_example
 from d2c.report.curves import figures, read_log
 from d2c.reporter import Reporter
-from d2c.resume import fingerprint, pair_records, parts
-from d2c.runfolder import RunFolder
-from d2c.validation import grouped, hold_out
+from d2c.settings import toml
+from d2c.settings.config import TrainConfig
+from d2c.training.resume import fingerprint, pair_records, parts
+from d2c.training.runfolder import RunFolder
 from d2crealsr.store import D2CRealSRError, files, page
 from d2crealsr.store.ownership import is_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from d2c.layouts import Pair
+    from d2c.data.layouts import Pair
     from d2c.report.crops import Example
     from d2c.report.curves import Log
 

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from d2crealsr.imaging.spectrum import FREQUENCIES, spectra, tone_pairs
 from d2crealsr.plots.style import BLUE, GREY, SEQUENTIAL, axes, log_axis
-from d2crealsr.quality.spectrum import FREQUENCIES, spectra, tone_pairs
 from d2crealsr.types import Alignment, ResidualField
 
 if TYPE_CHECKING:

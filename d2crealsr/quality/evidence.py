@@ -11,9 +11,9 @@ from d2crealsr.imaging import geometry
 from d2crealsr.quality import residuals
 
 if TYPE_CHECKING:
+    from d2crealsr.imaging.comparison import Look, LrCrop
     from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
-    from d2crealsr.quality.comparison import Look, LrCrop
     from d2crealsr.types import Crop, Stage
 
 __all__ = ["Left", "matching", "plausibility", "with_evidence"]

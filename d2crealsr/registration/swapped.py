@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d2crealsr.imaging import degrade
-from d2crealsr.registration import iterate
+from d2crealsr.registration import sift as iterate
 from d2crealsr.types import AlignmentFailure
 
 if TYPE_CHECKING:

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.report.content import page_content
 from d2crealsr.report.pair import KEY_LENGTH, PairTask, draw_pair
 from d2crealsr.store import page
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals
-from d2crealsr.workers import run_tasks
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from d2crealsr.imaging import geometry
-from d2crealsr.quality import spectrum
+from d2crealsr.imaging import geometry, spectrum
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.geometry import CaptureMapping
@@ -71,7 +70,7 @@ def spectrum_ratio(hr_luma: Float32, lr_luma: Float32, samples_per_lr_px: float)
 
     Notes
     -----
-    See :func:`d2crealsr.quality.spectrum.amplitude`. LR is HR seen
+    See :func:`d2crealsr.imaging.spectrum.amplitude`. LR is HR seen
     through a wider blur: the ratio begins at 1 and rises with frequency by as much as super-resolution has to
     restore, until LR's noise and aliasing take over.
     """

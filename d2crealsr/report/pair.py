@@ -18,11 +18,11 @@ import numpy as np
 from d2crealsr import opencv
 from d2crealsr.errors import ImageError, MachineError
 from d2crealsr.imaging import degrade, geometry, photometry, warp
+from d2crealsr.jobs.threads import use_one_thread
 from d2crealsr.report import measures, plausible, views
 from d2crealsr.store.files import read_text, sha256_of, write_bytes, write_text
 from d2crealsr.store.images import read_image
 from d2crealsr.store.page import script_data
-from d2crealsr.threads import use_one_thread
 from d2crealsr.types import Crop, Photometry, Size
 
 if TYPE_CHECKING:

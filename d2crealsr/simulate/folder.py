@@ -7,8 +7,8 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from d2crealsr import threads
 from d2crealsr.errors import MachineError
+from d2crealsr.jobs import threads
 from d2crealsr.simulate import records
 from d2crealsr.simulate.photographs import Library, folder_library, wheel_library
 from d2crealsr.simulate.recipe import Recipe, default_recipes

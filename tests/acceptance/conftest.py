@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from d2crealsr.imaging.geometry import CaptureMapping
-from d2crealsr.quality.mapping_error import MappingError, mapping_error
 from d2crealsr.simulate import Recipe, Scene, SimulateSettings, default_recipes, shoot, wheel_library
+from d2crealsr.truth.mapping_error import MappingError, mapping_error
 from d2crealsr.types import Alignment, Size
 
 if TYPE_CHECKING:

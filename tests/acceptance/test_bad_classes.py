@@ -19,12 +19,12 @@ from d2crealsr.align import align_pair
 from d2crealsr.imaging import geometry
 from d2crealsr.imaging.crop import choose_crop
 from d2crealsr.imaging.geometry import CaptureMapping
-from d2crealsr.quality.mapping_error import mapping_error
-from d2crealsr.registration.iterate import Registration
 from d2crealsr.registration.refine import Refinement
+from d2crealsr.registration.sift import Registration
 from d2crealsr.simulate import NUISANCES, Recipe, SimulateSettings, shoot
 from d2crealsr.simulate.recipe import stream
 from d2crealsr.simulate.session import draw_session
+from d2crealsr.truth.mapping_error import mapping_error
 from d2crealsr.types import Alignment, AlignmentFailure, Crop, Size, Stage
 
 if TYPE_CHECKING:

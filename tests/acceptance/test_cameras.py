@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from d2crealsr.quality.mapping_error import MappingError
     from d2crealsr.simulate import Scene
+    from d2crealsr.truth.mapping_error import MappingError
     from d2crealsr.types import Image, Matrix
 
 BOUND_HR_PX = 0.3

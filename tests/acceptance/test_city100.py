@@ -15,7 +15,7 @@ from click.testing import CliRunner
 
 from d2crealsr import opencv
 from d2crealsr.align import align_pair
-from d2crealsr.cli import main
+from d2crealsr.command.cli import main
 from d2crealsr.imaging import photometry
 from d2crealsr.store.images import read_image, write_image
 from d2crealsr.store.pairs import read_manifest
@@ -24,7 +24,7 @@ from d2crealsr.types import Alignment, Size
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from d2crealsr.quality.mapping_error import MappingError
+    from d2crealsr.truth.mapping_error import MappingError
     from d2crealsr.types import Image, Matrix
 
 REPOSITORY = Path(__file__).resolve().parents[2]

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from d2crealsr.align import align_pair
-from d2crealsr.quality.shift import measure_shift
+from d2crealsr.truth.shift import measure_shift
 from d2crealsr.types import Alignment
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from d2crealsr.quality.mapping_error import MappingError
     from d2crealsr.simulate import Scene
+    from d2crealsr.truth.mapping_error import MappingError
     from d2crealsr.types import Image
 
 KIND, SEED = "text", 2

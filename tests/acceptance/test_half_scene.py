@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 
 from d2crealsr.align import align_pair
-from d2crealsr.build import build
+from d2crealsr.dataset.build import build
 from d2crealsr.imaging import photometry
 from d2crealsr.imaging.geometry import CaptureMapping
-from d2crealsr.quality.mapping_error import mapping_error
-from d2crealsr.quality.validate import AGREEMENT_HR_PX, validate
 from d2crealsr.simulate import Scene, SimulateSettings, default_recipes, shoot, simulate, wheel_library
 from d2crealsr.store.pairs import read_alignment, read_manifest
+from d2crealsr.truth.mapping_error import mapping_error
+from d2crealsr.truth.validate import AGREEMENT_HR_PX, validate
 from d2crealsr.types import Alignment, Crop, Size
 
 if TYPE_CHECKING:

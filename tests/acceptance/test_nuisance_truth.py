@@ -19,8 +19,8 @@ from d2crealsr.types import Alignment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from d2crealsr.quality.mapping_error import MappingError
     from d2crealsr.simulate import Scene
+    from d2crealsr.truth.mapping_error import MappingError
 
     Scenes = Callable[..., Scene]
     ErrorOf = Callable[[Alignment, Scene], MappingError]

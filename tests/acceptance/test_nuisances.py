@@ -12,8 +12,8 @@ from d2crealsr.types import Alignment
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from d2crealsr.quality.mapping_error import MappingError
     from d2crealsr.simulate import Scene
+    from d2crealsr.truth.mapping_error import MappingError
 
 
 @pytest.mark.parametrize("nuisance", ["distortion-0.5", "distortion-2"])

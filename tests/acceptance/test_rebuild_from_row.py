@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from d2crealsr.again import published_from_row
-from d2crealsr.build import build
+from d2crealsr.dataset.build import build
+from d2crealsr.dataset.rejudge import published_from_row
 from d2crealsr.settings import AlignSettings
 from d2crealsr.simulate import SimulateSettings, simulate
 from d2crealsr.store.images import read_image, write_image

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from d2crealsr.cli import main
+from d2crealsr.command.cli import main
 from d2crealsr.simulate import SimulateSettings, simulate
 from d2crealsr.store.images import read_image, write_image
 from d2crealsr.store.pairs import read_alignment, read_manifest

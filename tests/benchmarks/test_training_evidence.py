@@ -10,7 +10,7 @@ from click.testing import CliRunner
 
 pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
 
-from d2c.layouts import find_pairs, with_split
+from d2c.data.layouts import find_pairs, with_split
 from d2crealsr.store import read_image, write_image
 from training_evidence import main, measured
 from training_sets import city100_x4, validation_pairs

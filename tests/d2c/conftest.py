@@ -42,7 +42,7 @@ def _make_pairs(folder, count=6, scale=2, size=(24, 20), test=1, dtype="uint8", 
     import pandas as pd
     from scipy.ndimage import gaussian_filter
 
-    from d2c.bicubic import bicubic
+    from d2c.inference.bicubic import bicubic
     from d2crealsr.store.images import write_image
 
     columns = ["scene", "status", "split", "group", "scale", "hr_path", "lr_path"]

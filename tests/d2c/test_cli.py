@@ -10,9 +10,10 @@ import pytest
 from click.testing import CliRunner
 
 import d2c
-from d2c import D2CSR, D2CConfig, checkpoint
+from d2c import D2CSR, D2CConfig
+from d2c.checkpoints import native as checkpoint
 from d2c.cli import cli
-from d2c.config import TrainConfig
+from d2c.settings.config import TrainConfig
 
 MODEL = D2CConfig(scale=2, features=6, groups=1, blocks=1, reduction=3, convergence_features=5)
 QUICK = [

@@ -11,14 +11,14 @@ from click.testing import CliRunner
 
 from d2c import D2CSR, D2CConfig
 from d2c.cli import cli
-from d2c.config import TrainConfig
-from d2c.crops import Batch
-from d2c.engine import Engine, set_tf32, world
+from d2c.d2csr.stages import make_stage
+from d2c.data.patches import Batch
 from d2c.errors import ConfigError
-from d2c.infer import pick_device, upscale_strips
+from d2c.inference.plan import make_plan
+from d2c.inference.run import pick_device, upscale_strips
 from d2c.losses import triplet_loss
-from d2c.plan import make_plan
-from d2c.stages import make_stage
+from d2c.settings.config import TrainConfig
+from d2c.training.engine import Engine, set_tf32, world
 
 MODEL = D2CConfig(scale=8, features=6, groups=1, blocks=1, reduction=3, convergence_features=5, convergence_gain=20.0)
 TRAIN = TrainConfig(batch=2, patch=8, ema=0.9, margin_siblings=0.2, accumulate=2)

@@ -10,7 +10,7 @@ from skimage.color import rgb2ycbcr
 from skimage.data import astronaut
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from d2c.bicubic import bicubic
+from d2c.inference.bicubic import bicubic
 from d2c.metrics import psnr_released, psnr_y, quality, ssim_released, ssim_y, to_uint8
 
 

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from d2c.errors import ConfigError
-from d2c.presets import preset, scaled_down
+from d2c.settings.presets import preset, scaled_down
 from d2crealsr.store.images import read_image
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"

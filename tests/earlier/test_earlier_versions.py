@@ -72,7 +72,7 @@ def test_a_stopped_run_may_get_more_steps_and_is_told_that_its_pairs_changed(fol
 
 
 def test_a_rerun_leaves_its_pairs_as_they_are(folder):
-    from d2crealsr.cli import main
+    from d2crealsr.command.cli import main
 
     pairs = folder / "pairs"
     old, images = d2crealsr.read_manifest(pairs), {p: p.read_bytes() for p in pairs.glob("?r/*.png")}
@@ -92,7 +92,7 @@ def test_a_rerun_leaves_its_pairs_as_they_are(folder):
 
 @pytest.mark.parametrize("command", ["verify", "summary"])
 def test_its_pairs_are_read(folder, command):
-    from d2crealsr.cli import main
+    from d2crealsr.command.cli import main
 
     done = CliRunner().invoke(main, [command, str(folder / "pairs")])
     assert done.exit_code == 0, done.output

@@ -44,7 +44,7 @@ def run(main, line):
     print("ran", line)
 
 if __name__ == "__main__":
-    from d2crealsr.cli import main
+    from d2crealsr.command.cli import main
     run(main, "simulate --out raw --size mini --scenes 2")
     loose = "--crop 40x40 --max-residual-p50 9 --max-residual-p95 99 --max-sigma 9"
     run(main, f"align raw --out pairs --jobs 2 {loose}")

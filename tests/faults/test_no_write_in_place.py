@@ -33,7 +33,7 @@ def run(main, line):
         if left.code:
             raise
 
-from d2crealsr.cli import main
+from d2crealsr.command.cli import main
 loose = "--crop 40x40 --max-residual-p50 9 --max-residual-p95 99 --max-sigma 9"
 run(main, "simulate --out raw --size mini --scenes 2")
 run(main, f"align raw --out out/pairs {loose}")

@@ -34,9 +34,9 @@ def test_contracts_hold() -> None:
 ILLEGAL = {
     "floors": ("d2crealsr/settings.py", "import d2crealsr.imaging.geometry"),
     "numbers": ("d2crealsr/imaging/geometry.py", "import pandas"),
-    "no-inverse-crime": ("d2crealsr/registration/iterate.py", "import d2crealsr.simulate.camera"),
+    "no-inverse-crime": ("d2crealsr/registration/sift.py", "import d2crealsr.simulate.camera"),
     "no-inverse-crime-back": ("d2crealsr/simulate/camera.py", "import d2crealsr.imaging.geometry"),
-    "independent-judge": ("d2crealsr/quality/shift.py", "import d2crealsr.imaging.warp"),
+    "independent-judge": ("d2crealsr/truth/shift.py", "import d2crealsr.imaging.warp"),
     "toolkit-without-model": ("d2crealsr/imaging/warp.py", "import torch"),
     "file-layer-only": ("d2c/__init__.py", "import d2crealsr.registration"),
 }

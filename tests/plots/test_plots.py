@@ -12,8 +12,8 @@ import pytest
 
 from d2crealsr import plots
 from d2crealsr.errors import SettingsError
+from d2crealsr.imaging.spectrum import FREQUENCIES, spectra, tone_pairs
 from d2crealsr.plots import style
-from d2crealsr.quality.spectrum import FREQUENCIES, spectra, tone_pairs
 from d2crealsr.types import ResidualField
 
 if TYPE_CHECKING:

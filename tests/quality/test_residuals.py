@@ -7,8 +7,8 @@ import pytest
 
 from d2crealsr import opencv
 from d2crealsr.imaging import degrade, geometry, photometry, warp
+from d2crealsr.imaging.comparison import Look, LrCrop
 from d2crealsr.quality import residuals
-from d2crealsr.quality.comparison import Look, LrCrop
 from d2crealsr.types import Crop, ResidualField, Size
 
 SCALE = 8

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from d2crealsr.build import build
+from d2crealsr.dataset.build import build
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.files import write_text
 from d2crealsr.store.images import write_image

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from d2crealsr.build import build
+from d2crealsr.dataset.build import build
+from d2crealsr.dataset.split import split
 from d2crealsr.report import make_report
 from d2crealsr.settings import AlignSettings
-from d2crealsr.split import split
 from d2crealsr.store.decisions import read_decisions
 from d2crealsr.store.pairs import read_manifest
 

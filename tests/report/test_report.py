@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
+from d2crealsr.dataset.split import split
 from d2crealsr.errors import UsageError
 from d2crealsr.imaging import geometry
 from d2crealsr.quality.verdict import RULES
 from d2crealsr.report import make_report, measures, views, words
 from d2crealsr.report import pair as drawing
-from d2crealsr.split import split
 from d2crealsr.store.files import write_text
 from d2crealsr.store.images import read_image
 from d2crealsr.store.pairs import read_manifest

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from d2crealsr.cli import main
+from d2crealsr.command.cli import main
 from d2crealsr.errors import UsageError
 from d2crealsr.store import outputs
 

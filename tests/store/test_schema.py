@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from d2crealsr.cli import main
+from d2crealsr.command.cli import main
 from d2crealsr.errors import LayoutError, MachineError, SettingsError, UsageError
 from d2crealsr.store import pairs as format
 from d2crealsr.store.columns import MANIFEST, RESIDUALS, TABLES

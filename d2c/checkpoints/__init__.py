@@ -1,0 +1,1 @@
+"""Weights in files: our own format, and pickles that are read without running them."""

@@ -1,0 +1,98 @@
+"""The divergence net's parts, from the inside out (Zhang et al., RCAN, ECCV 2018, doi:10.1007/978-3-030-01234-2_18).
+
+Every part maps features ``(N, n, h, w)`` to features of the same shape, except the colour layer, which maps RGB to RGB.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from d2c.settings.config import D2CConfig
+
+__all__ = ["RGB_MEAN", "AttentionBlock", "Branch", "ChannelAttention", "ColourLayer", "ResidualGroup", "conv3x3"]
+
+RGB_MEAN = (0.4488, 0.4371, 0.4040)
+"""Mean colour of DIV2K's training images, which the released code subtracts; RGB on [0, 1]."""
+
+
+def conv3x3(channels_in: int, channels_out: int, *, bias: bool = True) -> nn.Conv2d:
+    """A 3×3 convolution that keeps height and width (zeros outside)."""
+    return nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=bias)
+
+
+class ColourLayer(nn.Module):
+    """``out = matrix · rgb + offset`` in every pixel. Held as buffers: saved with the weights, never trained."""
+
+    matrix: Tensor
+    offset: Tensor
+
+    def __init__(self, offset: tuple[float, float, float]) -> None:
+        super().__init__()
+        self.register_buffer("matrix", torch.eye(3))
+        self.register_buffer("offset", torch.tensor(offset))
+
+    def forward(self, rgb: Tensor) -> Tensor:
+        return F.conv2d(rgb, self.matrix[:, :, None, None], self.offset)
+
+
+class ChannelAttention(nn.Module):
+    """Scale each channel by a number in (0, 1) that the means of all channels decide."""
+
+    def __init__(self, features: int, reduction: int) -> None:
+        super().__init__()
+        narrow = max(1, features // reduction)
+        self.squeeze = nn.Conv2d(features, narrow, 1)
+        self.excite = nn.Conv2d(narrow, features, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        means = x.mean(dim=(2, 3), keepdim=True)  # (N, n, 1, 1)
+        attention: Tensor = torch.sigmoid(self.excite(F.relu(self.squeeze(means))))
+        return x * attention
+
+
+class AttentionBlock(nn.Module):
+    """Residual channel attention block: two convolutions and channel attention beside a skip."""
+
+    def __init__(self, config: D2CConfig) -> None:
+        super().__init__()
+        n = config.features
+        self.conv1 = conv3x3(n, n)
+        self.conv2 = conv3x3(n, n)
+        self.attention = ChannelAttention(n, config.reduction)
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual: Tensor = self.attention(self.conv2(F.relu(self.conv1(x))))
+        return x + residual
+
+
+class ResidualGroup(nn.Module):
+    """B attention blocks and a convolution beside a skip."""
+
+    def __init__(self, config: D2CConfig) -> None:
+        super().__init__()
+        self.blocks = nn.Sequential(*(AttentionBlock(config) for _ in range(config.blocks)))
+        self.conv = conv3x3(config.features, config.features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual: Tensor = self.conv(self.blocks(x))
+        return x + residual
+
+
+class Branch(nn.Module):
+    """The basic branch module: G residual groups and a closing convolution."""
+
+    def __init__(self, config: D2CConfig) -> None:
+        super().__init__()
+        self.groups = nn.Sequential(*(ResidualGroup(config) for _ in range(config.groups)))
+        self.conv = conv3x3(config.features, config.features)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.conv(self.groups(x))
+        return out

@@ -1,0 +1,119 @@
+"""D2C-SR: a tree of branches that diverges into P predictions, and a net that converges them into one.
+
+Li et al., "D2C-SR: A Divergence to Convergence Approach for Image Super-Resolution". The tree for L = C = 2::
+
+                      ┌─ branch 0 ── leaf 0 ── tail 0 ─▶ prediction 0 ─┐
+          ┌─ branch 0 ┤                                                │
+          │           └─ branch 1 ── leaf 1 ── tail 1 ─▶ prediction 1 ─┤
+    head ─┤                                                            ├─▶ weight maps ─▶ weighted sum
+          │           ┌─ branch 2 ── leaf 2 ── tail 2 ─▶ prediction 2 ─┤
+          └─ branch 1 ┤                                                │
+                      └─ branch 3 ── leaf 3 ── tail 3 ─▶ prediction 3 ─┘
+    layer 0   layer 1     layer 2
+
+Layer l has C^l branches; the parent of branch j is branch j // C of the layer before.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import torch
+from torch import nn
+
+from d2c.d2csr.blocks import RGB_MEAN, Branch, ColourLayer, conv3x3
+from d2c.d2csr.convergence import ConvergenceNet
+from d2c.settings.config import D2CConfig
+from d2c.tails.tail import Tail, compose_tails
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from d2c.tails.compose import Kernels
+
+__all__ = ["D2CSR"]
+
+
+class D2CSR(nn.Module):
+    """The whole network.
+
+    Parameters
+    ----------
+    config : D2CConfig
+        Its structure.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from d2c import D2CSR, D2CConfig
+    >>> model = D2CSR(D2CConfig(scale=2, groups=1, blocks=1, features=8))
+    >>> lr = torch.rand(1, 3, 12, 10)
+    >>> predictions = model.diverge(lr)
+    >>> predictions.shape
+    torch.Size([1, 4, 3, 24, 20])
+    >>> sr, weights = model.converge(predictions)
+    >>> sr.shape, weights.shape
+    (torch.Size([1, 3, 24, 20]), torch.Size([1, 4, 24, 20]))
+    """
+
+    def __init__(self, config: D2CConfig | None = None) -> None:
+        super().__init__()
+        self.config = config = config or D2CConfig()
+        n, leaves = config.features, range(config.predictions)
+        self.colour_in = ColourLayer((-RGB_MEAN[0], -RGB_MEAN[1], -RGB_MEAN[2]))
+        self.head = conv3x3(3, n)
+        self.layers = nn.ModuleList(
+            nn.ModuleList(Branch(config) for _ in range(config.width**layer)) for layer in range(1, config.depth + 1)
+        )
+        self.residuals = nn.ModuleList(
+            nn.ModuleList(conv3x3(n, n) for _ in range(config.depth)) for _ in leaves if config.deep_residual
+        )
+        self.tails = nn.ModuleList(Tail(config) for _ in leaves)
+        self.colour_out = ColourLayer(RGB_MEAN)
+        self.convergence = ConvergenceNet(config)
+
+    def leaf_features(self, lr: Tensor) -> list[Tensor]:
+        """What goes into each leaf's tail: P features ``(N, n, h, w)`` of an image ``(N, 3, h, w)``, RGB in [0, 1]."""
+        tree: list[list[Tensor]] = [[self.head(self.colour_in(lr))]]  # layer 0: the shallow feature
+        for layer in self.layers:
+            parents = tree[-1]
+            branches = cast("nn.ModuleList", layer)
+            tree.append([branch(parents[j // self.config.width]) for j, branch in enumerate(branches)])
+        return [self._deep_residual(leaf, tree) for leaf in range(self.config.predictions)]
+
+    def _deep_residual(self, leaf: int, tree: list[list[Tensor]]) -> Tensor:
+        """A leaf's feature; with the deep residual, each ancestor's is added to it after one convolution."""
+        feature = tree[-1][leaf]
+        if not self.config.deep_residual:
+            return feature
+        ancestor = leaf
+        for conv, layer in zip(cast("nn.ModuleList", self.residuals[leaf]), reversed(tree[:-1]), strict=True):
+            ancestor //= self.config.width
+            feature = conv(feature) + layer[ancestor]
+        return feature
+
+    def diverge(self, lr: Tensor) -> Tensor:
+        """Predictions ``(N, P, 3, s·h, s·w)`` of an image ``(N, 3, h, w)``, RGB in [0, 1] (predictions unclipped)."""
+        features = self.leaf_features(lr)
+        kernels: list[Kernels] | list[None] = [None] * len(features)
+        if torch.is_grad_enabled() and self.config.scale > 1:
+            kernels = compose_tails([cast("Tail", tail) for tail in self.tails], self.colour_out)
+        parts = zip(self.tails, features, kernels, strict=True)
+        return torch.stack([tail(x, self.colour_out, kernel) for tail, x, kernel in parts], dim=1)
+
+    def converge(self, predictions: Tensor) -> tuple[Tensor, Tensor]:
+        """The weighted sum ``(N, 3, H, W)`` of predictions ``(N, P, 3, H, W)``, and the weights ``(N, P, H, W)``."""
+        sr, weights = self.convergence(predictions)
+        return sr, weights
+
+    def forward(self, lr: Tensor) -> Tensor:
+        """The super-resolved image ``(N, 3, s·h, s·w)`` of ``(N, 3, h, w)``, RGB in [0, 1] (output unclipped)."""
+        return self.converge(self.diverge(lr))[0]
+
+    def divergence_parameters(self) -> list[nn.Parameter]:
+        """All parameters but the convergence net's: what stage 1 trains and stage 2 leaves frozen."""
+        return [p for name, p in self.named_parameters() if not name.startswith("convergence.")]
+
+    def convergence_parameters(self) -> list[nn.Parameter]:
+        """The convergence net's parameters: what stage 2 trains."""
+        return list(self.convergence.parameters())

@@ -1,0 +1,90 @@
+"""Tails and convergence net in strips of rows: all that has HR size, a little at a time, equal to the whole.
+
+A strip's weight maps need a few more HR rows of the predictions than it has itself, and the tails a few more LR rows of
+the features (both nets' ``HALO``). Predictions are made once and kept for the next strip as long as it needs them.
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+import torch
+
+from d2c.d2csr import convergence
+from d2c.tails import tail
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from torch import Tensor
+
+    from d2c.d2csr.network import D2CSR
+    from d2c.d2csr.spill import FeatureMap
+    from d2c.tails.tail import Tail
+
+__all__ = ["Strip", "strips"]
+
+
+class Strip(NamedTuple):
+    """HR rows from ``first`` on: ``fused`` (3, ·, W), ``predictions`` (P, 3, ·, W), ``weights`` (P, ·, W)."""
+
+    first: int
+    fused: Tensor
+    predictions: Tensor
+    weights: Tensor
+
+
+def strips(model: D2CSR, features: Sequence[FeatureMap], height: int, rows: int) -> Generator[Strip, None, None]:
+    """The image from top to bottom, ``rows`` LR rows at a time, from the leaves' features of all its ``height``."""
+    scale, whole = model.config.scale, model.config.scale * height
+    ahead = -(-convergence.HALO // scale)
+    net = copy.deepcopy(model.convergence)  # a copy: what trains goes on in the order that it began in
+    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    tails = _Tails(model, features, height)
+    kept = tails.predictions(0, 0)
+    first, made = 0, 0  # ``kept`` begins at HR row ``first``; LR rows before ``made`` have their predictions
+    for start in range(0, height, rows):
+        with torch.inference_mode():
+            stop = min(height, start + rows)
+            until = min(height, stop + ahead)
+            begin, end = max(0, scale * start - convergence.HALO), min(whole, scale * stop + convergence.HALO)
+            kept = tails.predictions(made, until, kept[:, :, :, begin - first :])
+            first, made = begin, until
+            fused, weights = net(kept[:, :, :, : end - begin], begins=begin == 0, ends=end == whole)
+            above = scale * start if begin == 0 else 0  # rows of the strip before, made again
+            own = slice(above, above + scale * (stop - start))
+            shown = kept[0, :, :, scale * start - begin : scale * stop - begin]
+            strip = Strip(scale * start, fused[0, :, own], shown, weights[0, :, own])
+        yield strip
+
+
+class _Tails:
+    """All tails of a model, with the kernels that they keep for the whole image."""
+
+    def __init__(self, model: D2CSR, features: Sequence[FeatureMap], height: int) -> None:
+        self.features, self.height, self.colour = features, height, model.colour_out
+        self.tails = [cast("Tail", module) for module in model.tails]
+        with torch.inference_mode():
+            self.kernels = [tail.kernels(self.colour) if tail.scale > 1 else None for tail in self.tails]
+
+    @torch.inference_mode()
+    def predictions(self, first: int, last: int, kept: Tensor | None = None) -> Tensor:
+        """Predictions ``(1, P, 3, ·, W)``: the HR rows ``kept`` already, and below them LR rows ``first`` to ``last``.
+
+        Those of a pixel lie beside each other, as the convergence net's convolutions want them.
+        """
+        above, below = max(0, first - tail.HALO), min(self.height, last + tail.HALO)
+        scale, like = self.tails[0].scale, self.features[0].read(above, below)
+        have = 0 if kept is None else kept.shape[3]
+        size = have + scale * (last - first), scale * like.shape[3]
+        made = like.new_empty(1, *size, len(self.tails), 3).permute(0, 3, 4, 1, 2)
+        if kept is not None:
+            made[:, :, :, :have] = kept
+        for leaf, feature in enumerate(self.features if last > first else ()):
+            rows = feature.read(above, below)
+            made[:, leaf, :, have:] = self.tails[leaf].rows(
+                rows, first, last, self.height, self.colour, self.kernels[leaf]
+            )
+            feature.release(above, below)
+        return made

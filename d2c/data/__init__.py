@@ -1,0 +1,1 @@
+"""Pairs of files as patches to train on: found, decoded once, cut."""

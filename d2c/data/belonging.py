@@ -1,0 +1,175 @@
+"""Whether the two images of a pair show one scene, seen at low resolution, where neither scale nor sharpness counts.
+
+Both images are averaged over one grid of about 32×32 cells and correlated, as they are and without their slow change of
+brightness: a bright sky alone makes no two pictures alike. The correlation is measured against the one that the noise
+of both images allows a true pair, so that dark pictures are not refused and smooth ones are still told apart.
+
+What was found is kept beside the decoded images by the hashes of both files, so that a pair is looked at once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from d2c.errors import DataError
+from d2crealsr.store import ImageError, MachineError, files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from d2c.data.layouts import Pair
+    from d2c.data.patches import PixelPair
+
+
+__all__ = ["KEPT", "belongs", "check_belonging", "likeness"]
+
+KEPT = "belonging.json"
+"""File beside the decoded images that keeps what was found."""
+
+_GRID = 32
+_NAMED = 10
+_NOISE_ROWS = 256
+
+_LEAST = 0.7
+"""Least share of the correlation that a true pair would have. What it refuses and lets pass: docs/pairs-check.md."""
+
+_TELLING = 0.45
+"""Correlation that a true pair must be expected to have before a lower one says anything."""
+
+_SCATTER = 3.0
+"""Standard errors of a correlation that noise may have lowered it by."""
+
+_CONTRAST = (0.05, 3.0)
+"""An image with less than this share of the other's contrast, which is more than these levels of 256, is another."""
+
+
+def likeness(hr: NDArray[Any], lr: NDArray[Any]) -> float:
+    """How much of the correlation that is expected of two images of one scene two images have at low resolution.
+
+    Parameters
+    ----------
+    hr, lr : ndarray
+        ``(s·h, s·w, 3)`` and ``(h, w, 3)``, 8 or 16 bit.
+
+    Returns
+    -------
+    float
+        About 1 for two images of one scene, and 1 where neither shows anything that could be compared.
+    """
+    scale = hr.shape[0] // lr.shape[0]
+    edges = [np.linspace(0, side, min(_GRID, side) + 1).round().astype(int) for side in lr.shape[:2]]
+    grids = [_averages(lr, edges), _averages(hr, [scale * edge for edge in edges])]
+    noise = [_noise(lr) * grids[0].size / (lr.size / 3), _noise(hr) * grids[1].size / (hr.size / 3)]
+    low, high = sorted(float(grid.std()) for grid in grids)
+    if high > _CONTRAST[1] and low < _CONTRAST[0] * high:
+        return 0.0
+    shares = [1.0]
+    for part in (_without_mean, _without_trend):
+        one, other = (part(grid) for grid in grids)
+        powers = [float(np.mean(values * values)) for values in (one, other)]
+        expected = math.prod(max(0.0, 1 - n / p) if p else 0.0 for n, p in zip(noise, powers, strict=True)) ** 0.5
+        if expected > _TELLING:
+            scatter = (1 - expected**2) / math.sqrt(one.size)
+            got = float(np.mean(one * other)) / math.sqrt(math.prod(powers))
+            shares.append((got + _SCATTER * scatter) / expected)
+    return min(shares)
+
+
+def belongs(found: float) -> bool:
+    """Whether a :func:`likeness` is that of two images of one scene."""
+    return found >= _LEAST
+
+
+def check_belonging(
+    pairs: Sequence[Pair], pixels: Sequence[PixelPair], digest: Callable[[Path], str], kept: Path | None
+) -> None:
+    """Make sure that every pair's images show one scene.
+
+    Parameters
+    ----------
+    pairs : sequence of Pair
+    pixels : sequence of PixelPair
+        Their pixels, read when they are asked for. A pair that cannot be read is left to whoever reads it next.
+    digest : callable
+        SHA-256 of an image file's content.
+    kept : Path or None
+        JSON file that keeps what was found; None to keep nothing.
+
+    Raises
+    ------
+    DataError
+        Naming the first ten pairs that do not belong together.
+    """
+    known = _read(kept)
+    found: dict[str, float] = {}
+    wrong = []
+    for place, pair in enumerate(pairs):
+        try:
+            key = f"{digest(pair.hr)}-{digest(pair.lr)}"
+            if key not in found:
+                images = pixels[place] if key not in known else None
+                found[key] = round(likeness(images.hr, images.lr), 4) if images else known[key]
+        except (OSError, ImageError, DataError):
+            continue
+        if not belongs(found[key]):
+            wrong.append(pair.name)
+    if kept is not None and found.keys() - known.keys():
+        with contextlib.suppress(MachineError):  # it can be found again
+            files.write_text(kept, json.dumps(known | found, indent=0) + "\n")
+    if wrong:
+        names = ", ".join(wrong[:_NAMED]) + (f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else "")
+        raise DataError(
+            f"in {len(wrong)} of {len(pairs)} pairs HR and LR do not show one scene: {names}; "
+            "correct the folders or the list, or give --trust-pairs where they are right all the same"
+        )
+
+
+def _averages(image: NDArray[Any], edges: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Mean brightness of each cell, in levels of 256."""
+    sums: NDArray[Any] = np.zeros((len(edges[0]) - 1, len(edges[1]) - 1))
+    for channel in range(3):
+        rows = np.add.reduceat(image[..., channel], edges[0][:-1], axis=0, dtype=np.uint64)
+        sums += np.add.reduceat(rows, edges[1][:-1], axis=1)
+    areas = np.diff(edges[0])[:, None] * np.diff(edges[1])
+    return np.asarray(sums / (3 * areas) * (255 / np.iinfo(image.dtype).max))
+
+
+def _noise(image: NDArray[Any]) -> float:
+    """Variance of a pixel's brightness from second differences along some rows, in levels of 256."""
+    rows = image[:: max(1, image.shape[0] // _NOISE_ROWS)].mean(axis=-1) * (255 / np.iinfo(image.dtype).max)
+    if rows.shape[1] < 3:
+        return 0.0
+    differences = rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]
+    return float(np.mean(differences * differences)) / 6 + 1 / 12  # the weights' squares, and rounding
+
+
+def _without_mean(averages: NDArray[Any]) -> NDArray[Any]:
+    return np.asarray((averages - averages.mean()).ravel())
+
+
+def _without_trend(averages: NDArray[Any]) -> NDArray[Any]:
+    """Averages without the quadratic surface that fits them best."""
+    y, x = np.meshgrid(*(np.linspace(-1, 1, side) for side in averages.shape), indexing="ij")
+    surface = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
+    fit = np.linalg.lstsq(surface, averages.ravel(), rcond=None)[0]
+    return np.asarray(averages.ravel() - surface @ fit)
+
+
+def _read(kept: Path | None) -> dict[str, float]:
+    """What an earlier run found; nothing where the file is missing or damaged, since it can be found again."""
+    if kept is None:
+        return {}
+    try:
+        found = json.loads(files.read_text(kept))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    pairs = found.items() if isinstance(found, dict) else ()
+    return {key: value for key, value in pairs if isinstance(value, float)}

@@ -1,0 +1,160 @@
+"""Decoded images as memory-mapped files: decoded once, read in pieces, never all in memory.
+
+A file is named after the SHA-256 of the image file's content, so that renaming costs nothing and a changed image is
+decoded anew. The hash is of the very bytes that were decoded: an image that is replaced meanwhile is stored under no
+other's name. Files appear complete or not at all, and a lock makes two processes that start together share the work.
+
+A file holds the three colour planes one after the other, ``(3, H, W)``, as the network reads them: a patch is then cut
+by copying rows, with no sample moved on its own. What is handed out looks like any image, ``(H, W, 3)``. It is opened
+when it is asked for, and only so many stay open at once: a process may open about a thousand files, and a dataset has
+many more.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+from filelock import FileLock
+
+from d2c.data.patches import PixelPair
+from d2c.errors import D2CError, DataError
+from d2crealsr.store import ImageError, MachineError, files, images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
+
+    from d2c.data.layouts import Pair
+
+    Mapped: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
+
+__all__ = ["CachedImages", "CachedPairs", "ImageCache"]
+
+_OPEN_AT_MOST = 256
+"""Images that stay open at once, where the process may open four times as many files."""
+
+
+class ImageCache:
+    """A folder of decoded images.
+
+    Parameters
+    ----------
+    folder : Path
+        Made when needed. Anything in it may be deleted while nothing runs.
+    convert_profile : bool
+        Convert images of another colour profile to sRGB; otherwise they are refused.
+    """
+
+    def __init__(self, folder: Path, *, convert_profile: bool = False) -> None:
+        self.folder, self.convert_profile = folder, convert_profile
+
+    def images(self, paths: Iterable[Path], progress: Callable[[int, int], None] | None = None) -> CachedImages:
+        """Content hash and memory-mapped ``(H, W, 3)`` RGB pixels of each image file; missing ones are decoded.
+
+        ``progress`` is called with the number of images done and in all.
+        """
+        wanted = list(dict.fromkeys(paths))
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(self.folder / ".lock"):
+                files.remove_leftovers(self.folder)
+                digests, stored = {}, {}
+                for done, path in enumerate(wanted, start=1):
+                    digests[path], stored[path] = self._store(path)
+                    if progress is not None:
+                        progress(done, len(wanted))
+                return CachedImages(digests, stored)
+        except (OSError, MachineError) as error:
+            why = error.__cause__ if isinstance(error, MachineError) else error
+            raise D2CError(
+                f"cache {self.folder}: cannot be written ({getattr(why, 'strerror', None) or why}); "
+                "make room, or move it by --cache"
+            ) from error
+
+    def _store(self, path: Path) -> tuple[str, Path]:
+        """Make sure that an image's planes are here; returns the hash of its content, and their file named after it.
+
+        The header is judged each time: the planes may be of a version that took other colours for sRGB.
+        """
+        try:
+            content = images.bytes_of(path)
+            digest = hashlib.sha256(content).hexdigest()
+            foreign = images.foreign_colours(content, path.name, convert=self.convert_profile)
+            mapped = self.folder / (f"{digest}-srgb.npy" if foreign else f"{digest}.npy")
+            if _open(mapped) is not None:
+                return digest, mapped
+            decoded = images.decode_image(content, path.name, convert=self.convert_profile)
+        except ImageError as error:
+            raise DataError(f"{path}: {error}") from error
+        with files.atomic_path(mapped) as temporary, temporary.open("wb") as file:
+            np.save(file, np.ascontiguousarray(np.moveaxis(decoded, -1, 0)))
+        if _open(mapped) is None:
+            raise D2CError(f"cache {mapped}: cannot be read back; check the disk, or move it by --cache")
+        return digest, mapped
+
+
+class CachedImages(Mapping[Path, "tuple[str, Mapped]"]):
+    """Images of a cache by the path of the image file: hash and pixels, opened when they are asked for.
+
+    ``digests`` has the hashes alone.
+    """
+
+    def __init__(self, digests: Mapping[Path, str], stored: Mapping[Path, Path]) -> None:
+        self.digests, self._stored = digests, stored
+        self._opened = functools.lru_cache(_open_at_most())(_opened)
+
+    def __len__(self) -> int:
+        return len(self.digests)
+
+    def __iter__(self) -> Iterator[Path]:
+        return iter(self.digests)
+
+    def __getitem__(self, path: Path) -> tuple[str, Mapped]:
+        return self.digests[path], self._opened(self._stored[path])
+
+
+class CachedPairs(Sequence[PixelPair]):
+    """Pairs as pixels of a cache, opened when they are asked for."""
+
+    def __init__(self, pairs: Sequence[Pair], cached: CachedImages) -> None:
+        self.pairs, self.cached = pairs, cached
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: Any) -> Any:
+        pair = self.pairs[index]
+        return PixelPair(pair.name, self.cached[pair.lr][1], self.cached[pair.hr][1])
+
+
+def _open(path: Path) -> Mapped | None:
+    """The mapped image; None where the file is missing, damaged, or of an older version (colours within pixels)."""
+    try:
+        planes: Mapped = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (FileNotFoundError, ValueError, EOFError):
+        return None
+    return np.moveaxis(planes, 0, -1) if planes.ndim == 3 and planes.shape[0] == 3 else None
+
+
+def _opened(path: Path) -> Mapped:
+    """The mapped image, of which it is known that it was there."""
+    pixels = _open(path)
+    if pixels is None:
+        raise D2CError(f"cache {path}: was removed or damaged while it was in use; run the command again")
+    return pixels
+
+
+def _open_at_most() -> int:
+    """How many images may stay open: at most a quarter of the files that this process may open."""
+    try:
+        import resource
+    except ImportError:  # Windows, which has no such limit
+        return _OPEN_AT_MOST
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return _OPEN_AT_MOST if limit == resource.RLIM_INFINITY else max(2, min(_OPEN_AT_MOST, limit // 4))

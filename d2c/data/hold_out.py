@@ -1,0 +1,97 @@
+"""Which training scenes are kept for validation: decided by the hash of their group, never by chance or order."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+from typing import TYPE_CHECKING
+
+from d2c.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from d2c.data.layouts import Pair
+
+__all__ = ["grouped", "hold_out", "picture_of"]
+
+_PART = re.compile(
+    r"(.+?)(?:[_-](?:s|sub|patch|tile|crop|part)[_-]?\d+|[_-]x\d+[_-]y\d+|[_-]r(?:ow)?\d+[_-]c(?:ol)?\d+)",
+    re.IGNORECASE | re.DOTALL,
+)
+"""Names of sub-images: ``0001_s001`` as BasicSR writes them, ``0001_patch_3``, ``0001_x0_y480``, ``0001_r2_c3``."""
+
+
+def picture_of(name: str) -> str:
+    """The picture that a sub-image was cut from, where its name says so; else the name.
+
+    Examples
+    --------
+    >>> picture_of("train/0001_s012"), picture_of("Canon_001")
+    ('train/0001', 'Canon_001')
+    """
+    match = _PART.fullmatch(name)
+    return match[1] if match else name
+
+
+def grouped(pairs: Sequence[Pair], group_by: str | None) -> list[Pair]:
+    """The pairs with their groups from their names: the first group of a regular expression, or all that it matches.
+
+    A name that it is not found in is a group of its own. Without an expression the pairs keep their groups.
+
+    Raises
+    ------
+    ConfigError
+        When it is no regular expression.
+    """
+    if group_by is None:
+        return list(pairs)
+    try:
+        pattern = re.compile(group_by)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ConfigError(f"group_by: {group_by!r} is no regular expression ({error}); change --group-by") from error
+    return [
+        dataclasses.replace(pair, group=(match[1] or "") if pattern.groups else match[0])
+        if (match := pattern.search(pair.name))
+        else dataclasses.replace(pair, group=pair.name)
+        for pair in pairs
+    ]
+
+
+def hold_out(
+    pairs: Sequence[Pair], share: float, fit: Callable[[Pair], bool] = lambda pair: True
+) -> tuple[list[Pair], list[Pair]]:
+    """Split training pairs into those to train on and those to validate on (``share`` of them, at least one).
+
+    Groups are taken whole, in the order of the SHA-256 of their names, and at least one is left to train on. ``fit``
+    says whether a pair can serve for validation; groups with one that cannot are trained on.
+
+    Raises
+    ------
+    DataError
+        When all pairs are of one group, so that none could be kept without showing it in training, or none is fit.
+    """
+    if share == 0:
+        return list(pairs), []
+    groups = sorted({pair.group for pair in pairs}, key=lambda group: hashlib.sha256(group.encode()).digest())
+    if len(groups) < 2:
+        raise DataError(
+            f"all {len(pairs)} training pairs are of group {groups[0]!r}, so none can be kept for validation; "
+            "add scenes, say by --group-by what a picture is called, or train without by --validation 0"
+        )
+    unfit = {pair.group for pair in pairs if not fit(pair)}
+    able = [group for group in groups if group not in unfit]
+    if not able:
+        raise DataError(
+            f"none of the {len(pairs)} training pairs is large enough to validate on; "
+            "add larger scenes, or train without by --validation 0"
+        )
+    wanted, kept = max(1, round(share * len(pairs))), 0
+    held: set[str] = set()
+    for group in able if unfit else able[:-1]:
+        if kept >= wanted:
+            break
+        held.add(group)
+        kept += sum(pair.group == group for pair in pairs)
+    return [p for p in pairs if p.group not in held], [p for p in pairs if p.group in held]

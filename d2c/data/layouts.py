@@ -1,0 +1,226 @@
+"""Find the pairs of a dataset: every layout that the file layer reads, and a D2C-SR list.
+
+========== =====================================================================================
+list       a text file, one pair a line: LR path, then HR path
+others     :mod:`d2crealsr.store.layouts`: pairs folder, two folders, RealSR, DRealSR, City100
+========== =====================================================================================
+
+The split comes from a pairs folder's table; elsewhere from a folder's name with the whole word train, test or val, else
+there is none.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+
+from d2c.data.hold_out import picture_of
+from d2c.errors import DataError
+from d2crealsr.store import ImageError, LayoutError, images, layouts, listing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+__all__ = ["Note", "Pair", "Split", "check_sizes", "find_pairs", "split_of", "with_split"]
+
+Split: TypeAlias = Literal["train", "test", "val", ""]
+"""``val`` only where there is a test split beside it; else a validation set is the test split."""
+
+_SPLIT = re.compile(r"(?<![^\W\d_])(train(?:ing)?|test(?:ing)?|val(?:id(?:ation)?)?)(?![^\W\d_])", re.IGNORECASE)
+
+Note: TypeAlias = "Callable[[str], None]"
+"""Told a sentence for people."""
+
+
+def _unheard(_text: str) -> None:
+    """Say nothing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Pair:
+    """One pair of image files. ``group`` holds pairs of one motif together; ``split`` is empty where none is known."""
+
+    name: str
+    hr: Path
+    lr: Path
+    scale: int
+    group: str
+    split: Split = ""
+
+
+def find_pairs(data: Path, *, scale: int | None = None, sizes: bool = True, note: Note = _unheard) -> list[Pair]:
+    """The pairs of a dataset, sorted by name, every size checked from the files' headers.
+
+    Parameters
+    ----------
+    data : Path
+        A folder of any known layout, or a D2C-SR list.
+    scale : int, optional
+        Only pairs of this scale; needed where the dataset holds several.
+    sizes : bool
+        Check the sizes; otherwise the caller does so with :func:`check_sizes`.
+    note : callable, optional
+        Told in a sentence each what of the dataset is left out.
+
+    Raises
+    ------
+    DataError
+        When nothing is found, a file is missing, or an HR image is not exactly ``scale`` times its LR image.
+    """
+    if data.is_file():
+        found = _from_list(data, scale)
+    elif data.is_dir():
+        found = _from_folder(data, scale, note)
+    else:
+        raise DataError(f"{data}: no such file or folder; check --data")
+    if not found:
+        raise DataError(f"{data}: names no pairs, expected a line each: LR path, a tab, HR path; correct the list")
+    scales = sorted({pair.scale for pair in found})
+    if len(scales) > 1:
+        raise DataError(f"{data}: has pairs of scales {', '.join(map(str, scales))}; choose one with --scale")
+    if sizes:
+        check_sizes(found)
+    return sorted(found, key=lambda pair: pair.name)
+
+
+def with_split(pairs: Sequence[Pair], split: Literal["train", "test"], data: Path, note: Note = _unheard) -> list[Pair]:
+    """The pairs of a split; where the dataset knows no splits, all of them, and ``note`` is told what is left out.
+
+    Raises
+    ------
+    DataError
+        For a pairs folder that was never split (the message names the command), a split without pairs, or the test
+        split of a dataset without splits whose own name does not say that it is a test set.
+    """
+    if not any(pair.split for pair in pairs):
+        if (data / "manifest.csv").is_file():
+            raise DataError(f"{data}: its pairs are not split; run: d2crealsr split {data} --test 15")
+        named = [split_of(part) for part in data.resolve().parts[-2:]]
+        if split == "test" and ("train" in named or not {"test", "val"} & set(named)):
+            raise DataError(f"{data}: its {len(pairs)} pairs are not split into train and test; use --split all")
+        return list(pairs)
+    chosen = [pair for pair in pairs if pair.split == split]
+    if not chosen:
+        raise DataError(f"{data}: none of its {len(pairs)} pairs is in the {split} split; give a folder that has some")
+    left = Counter(pair.split for pair in pairs if pair.split != split)
+    if left:
+        parts = ", ".join(f"{left[name]} of {name or 'no split'}" for name in sorted(left))
+        note(f"{len(chosen)} of {len(pairs)} pairs are in the {split} split; left out: {parts}")
+    return chosen
+
+
+def check_sizes(pairs: Sequence[Pair]) -> None:
+    """Raise :class:`DataError` naming the first pair whose HR size is not ``scale`` times its LR size.
+
+    Where all pairs are of one other scale, that is what is said.
+    """
+    for pair in pairs:
+        (width, height), hr = size_of(pair.lr), size_of(pair.hr)
+        if hr == (pair.scale * width, pair.scale * height):
+            continue
+        other = _ratio(pair)
+        remedy = "replace or remove the pair"
+        if other and all(_ratio(every) == other for every in pairs):
+            remedy = f"all pairs are of scale {other}, so give pairs of scale {pair.scale}, or a model of scale {other}"
+            if other == 1:  # as RealSR publishes them
+                remedy = f"in all pairs LR has HR's size already: reduce the LR images by {pair.scale} first"
+        raise DataError(
+            f"{pair.hr}: got {hr[0]}x{hr[1]} pixels, expected {pair.scale * width}x{pair.scale * height} "
+            f"({pair.scale} times {pair.lr.name} of {width}x{height}); {remedy}"
+        )
+
+
+def _ratio(pair: Pair) -> int | None:
+    """How many times HR is LR, on both sides; None where it is no whole number."""
+    (width, height), hr = size_of(pair.lr), size_of(pair.hr)
+    found = hr[0] // width
+    return found if hr == (found * width, found * height) else None
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """Width and height of an image file; a missing or damaged one is a :class:`DataError`."""
+    try:
+        return images.read_size(path)
+    except ImageError as error:
+        missing = "" if path.exists() else " (no such file; write / for \\)" if "\\" in str(path) else " (no such file)"
+        raise DataError(f"{path}{missing}: {error}") from error
+
+
+def _from_folder(data: Path, scale: int | None, note: Note) -> list[Pair]:
+    try:
+        found = layouts.find_pairs(data, scale=scale)
+    except LayoutError as error:
+        raise DataError(str(error)) from error
+    for path in found.unpaired:
+        if found.layout in ("RealSR", "DRealSR") and not path.stem.upper().endswith(("_HR", "_X1")):
+            raise DataError(f"{path}: its HR image is not there; copy it, or remove the LR image")
+    if found.unpaired:
+        note(f"{listing.few_of(found.unpaired, data, 'image')} without a partner and left out")
+    for text in found.notes:
+        note(text)
+    named = found.layout == "pairs"
+    return _with_validation_as_test(
+        Pair(
+            name=pair.scene,
+            hr=pair.hr,
+            lr=pair.lr,
+            scale=pair.nominal or scale or _scale_of(pair.hr, pair.lr),
+            group=pair.group if named else picture_of(pair.group),
+            split=cast("Split", pair.split) if named else split_of(pair.lr.parent.relative_to(data).as_posix()),
+        )
+        for pair in found.pairs
+    )
+
+
+def _with_validation_as_test(pairs: Iterable[Pair]) -> list[Pair]:
+    """A validation set is the test split where there is no other."""
+    found = list(pairs)
+    if any(pair.split == "test" for pair in found):
+        return found
+    return [dataclasses.replace(pair, split="test") if pair.split == "val" else pair for pair in found]
+
+
+def _from_list(path: Path, scale: int | None) -> list[Pair]:
+    found = []
+    try:
+        text = layouts.text_of(path)
+    except LayoutError as error:
+        raise DataError(str(error)) from error
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        columns = line.split("\t") if "\t" in line else line.split()
+        if len(columns) != 2:
+            mark = next((name for sign, name in ((";", "semicolons"), (",", "commas")) if sign in line), "")
+            got = f"paths separated by {mark}" if mark else f"{len(columns)} paths"
+            raise DataError(f"{path}, line {number}: got {got}, expected LR and HR, a tab between")
+        lr, hr = (path.parent / column.strip() for column in columns)  # an absolute path stays what it is
+        found.append(Pair(name=lr.stem, hr=hr, lr=lr, scale=scale or _scale_of(hr, lr), group=picture_of(lr.stem)))
+    if not found:
+        raise DataError(f"{path}: lists no pairs; give a pair a line: LR path, a tab, HR path")
+    return _unique(found, path)
+
+
+def split_of(name: str) -> Split:
+    """The split that a folder's name says by a whole word, if any."""
+    match = _SPLIT.search(name)
+    if match is None:
+        return ""
+    return next(split for split in ("train", "test", "val") if match[1].lower().startswith(split))
+
+
+def _unique(pairs: list[Pair], data: Path) -> list[Pair]:
+    seen: dict[tuple[str, int], Pair] = {}
+    for pair in pairs:
+        other = seen.setdefault((pair.name, pair.scale), pair)
+        if other is not pair:
+            raise DataError(f"{data}: {other.lr} and {pair.lr} both name pair {pair.name}; rename one")
+    return pairs
+
+
+def _scale_of(hr: Path, lr: Path) -> int:
+    return max(1, round(size_of(hr)[0] / size_of(lr)[0]))

@@ -1,0 +1,142 @@
+"""Random patches of pairs, cut from memory-mapped images; (seed, stage, step) alone decide what is drawn."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import torch
+
+from d2c.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from d2c.data.cache import Mapped
+    from d2c.settings.config import TrainConfig
+
+__all__ = ["Batch", "CropSource", "PixelPair", "to_tensor", "write_patch"]
+
+
+class Batch(NamedTuple):
+    """Patches of a step: ``lr`` (N, 3, p, p) and ``hr`` (N, 3, s·p, s·p), float32 RGB on [0, 1]."""
+
+    lr: Tensor
+    hr: Tensor
+
+
+class PixelPair(NamedTuple):
+    """The pixels of one pair, (h, w, 3) and (s·h, s·w, 3), each 8 or 16 bit."""
+
+    name: str
+    lr: Mapped
+    hr: Mapped
+
+
+def to_tensor(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Tensor:
+    """``(…, H, W, 3)`` integers as ``(…, 3, H, W)`` float32 on [0, 1]."""
+    scaled = np.moveaxis(pixels, -1, -3).astype(np.float32, order="C")
+    scaled /= np.iinfo(pixels.dtype).max
+    return torch.from_numpy(scaled)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CropSource:
+    """Draws the batches of a training run. An epoch takes one patch of every pair; a partial batch is dropped."""
+
+    pairs: Sequence[PixelPair]
+    scale: int
+    config: TrainConfig
+
+    def __post_init__(self) -> None:
+        if len(self.pairs) < self.config.batch:
+            raise DataError(
+                f"{len(self.pairs)} training pairs do not fill a batch of {self.config.batch}; lower --batch"
+            )
+        for pair in self.pairs:
+            height, width = pair.lr.shape[:2]
+            if pair.hr.shape[:2] != (self.scale * height, self.scale * width):  # replaced since its size was read
+                raise DataError(
+                    f"{pair.name}: its HR image is {pair.hr.shape[1]}x{pair.hr.shape[0]}, expected {self.scale} times "
+                    f"the LR image's {width}x{height}; it was replaced meanwhile: run the command again"
+                )
+            if min(height, width) < self.config.patch:
+                raise ConfigError(
+                    f"{pair.name}: its LR image is {width}x{height}, smaller than a patch of {self.config.patch}; "
+                    f"use --patch {min(height, width)} or less"
+                )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Whole batches in an epoch."""
+        return len(self.pairs) // self.config.batch
+
+    def batch(self, stage: int, step: int, rank: int = 0, world: int = 1) -> Batch:
+        """The patches of a step (steps of a stage count from 0) that process ``rank`` of ``world`` works on.
+
+        A patch is written once, where it belongs in the batch.
+        """
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng((self.config.seed, stage, 0, epoch)).permutation(len(self.pairs))
+        share = self.config.batch // world
+        first = rank * share
+        size = self.config.patch
+        batch = Batch(*(torch.empty(share, 3, side, side) for side in (size, self.scale * size)))
+        for k in range(share):
+            pair = self.pairs[int(order[position * self.config.batch + first + k])]
+            self._cut(pair, (self.config.seed, stage, 1, step, first + k), Batch(batch.lr[k], batch.hr[k]))
+        return batch
+
+    def batches(self, stage: int, steps: range, rank: int = 0, world: int = 1) -> Iterator[Batch]:
+        """The batches of several steps; the next one is cut while the last is worked on."""
+        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="crops") as pool:
+            ahead = [pool.submit(self.batch, stage, step, rank, world) for step in steps[:2]]
+            for step in steps:
+                batch = ahead.pop(0).result()
+                if step + 2 in steps:
+                    ahead.append(pool.submit(self.batch, stage, step + 2, rank, world))
+                yield batch
+
+    def _cut(self, pair: PixelPair, key: tuple[int, ...], out: Batch) -> None:
+        """Draw a patch of a pair and write it to ``out``, LR (3, p, p) and HR (3, s·p, s·p)."""
+        size, scale = self.config.patch, self.scale
+        rng = np.random.default_rng(key)
+        height, width = pair.lr.shape[:2]
+        x = int(rng.integers(width - size + 1))  # the last offset included
+        y = int(rng.integers(height - size + 1))
+        turn = int(rng.integers(8)) if self.config.augment else 0
+        write_patch(pair.lr[y : y + size, x : x + size], turn, out.lr)
+        write_patch(pair.hr[scale * y : scale * (y + size), scale * x : scale * (x + size)], turn, out.hr)
+
+
+def write_patch(pixels: Mapped, turn: int, out: Tensor) -> None:
+    """Write one of the eight flips and transposes of a square ``(p, p, 3)`` image as ``(3, p, p)`` floats on [0, 1].
+
+    Integers are copied and turned before they become floats: they are a fourth or half of the bytes.
+    """
+    peak = int(np.iinfo(pixels.dtype).max)
+    planes = torch.from_numpy(np.array(np.moveaxis(pixels, -1, 0), order="C"))
+    if turn:
+        planes = _turned(planes.view(_TURNS_AS[planes.dtype]), turn).view(planes.dtype)
+    if planes.dtype == torch.uint8:
+        torch.div(planes, peak, out=out)
+    else:
+        out.copy_(planes).div_(peak)  # division knows no 16-bit unsigned numbers
+
+
+_TURNS_AS = {torch.uint8: torch.uint8, torch.uint16: torch.int16}  # the bits alone matter, and flip knows no uint16
+
+
+def _turned(planes: Tensor, turn: int) -> Tensor:
+    """One of the eight flips and transposes of ``(3, p, p)`` planes; 0 leaves them."""
+    sides = [side for bit, side in ((1, 2), (2, 1)) if turn & bit]
+    if sides:
+        planes = planes.flip(sides)
+    if turn & 4:  # plane by plane: the library transposes two dimensions in blocks, three in long strides
+        planes = torch.stack([plane.t().contiguous() for plane in planes])
+    return planes

@@ -1,0 +1,293 @@
+"""Measure a model on pairs: every branch, their plain mean, the fused output, the oracle, and bicubic beside them."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import io
+import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from d2c.data.belonging import KEPT, check_belonging
+from d2c.data.layouts import check_sizes, find_pairs, size_of, with_split
+from d2c.data.patches import PixelPair
+from d2c.errors import DataError
+from d2c.inference.bicubic import bicubic
+from d2c.inference.failures import Failures
+from d2c.inference.plan import make_plan
+from d2c.inference.run import upscale
+from d2c.metrics import PROTOCOLS, least_side, quality, to_uint8, y_basicsr
+from d2c.reporter import Reporter
+from d2c.training.resume import read_records
+from d2crealsr.store import ImageError, ScaleError, files, images, outputs
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from d2c.d2csr.network import D2CSR
+    from d2c.data.layouts import Pair
+    from d2c.metrics import Protocol
+    from d2c.training.runfolder import RunFolder
+
+__all__ = [
+    "FilePairs",
+    "Row",
+    "check_csv",
+    "check_measurable",
+    "evaluate",
+    "evaluate_files",
+    "is_measurable",
+    "means",
+    "method_images",
+    "methods",
+    "oracle",
+    "write_csv",
+]
+
+
+class Row(NamedTuple):
+    """One image by one method and protocol."""
+
+    image: str
+    method: str
+    protocol: str
+    psnr_db: float
+    ssim: float
+
+
+def methods(predictions: int) -> list[str]:
+    """Names of what is measured, in the order of the tables."""
+    return ["bicubic", *(f"branch_{k}" for k in range(1, predictions + 1)), "mean", "fused", "oracle"]
+
+
+def oracle(predictions: NDArray[Any], hr: NDArray[Any]) -> NDArray[Any]:
+    """The best of the branches in each pixel: from ``(P, H, W, 3)``, the one whose 8-bit Y is nearest to HR's.
+
+    No network can know it; it says how much the divergence would be worth to a perfect convergence net.
+    """
+    errors = np.stack([np.abs(y_basicsr(p) - y_basicsr(hr)) for p in predictions])  # (P, H, W)
+    best = errors.argmin(axis=0)
+    return np.asarray(np.take_along_axis(predictions, best[None, :, :, None], axis=0)[0])
+
+
+def method_images(model: D2CSR, pair: PixelPair) -> dict[str, NDArray[Any]]:
+    """What each method makes of a pair's LR image, ``(H, W, 3)`` by name, in the order of :func:`methods`."""
+    height, width = pair.hr.shape[:2]
+    made = upscale(model, np.asarray(pair.lr), name=pair.name)
+    images = [
+        bicubic(np.asarray(pair.lr), width, height),
+        *made.predictions,
+        made.predictions.mean(axis=0),
+        made.fused,
+        oracle(made.predictions, pair.hr),
+    ]
+    return dict(zip(methods(len(made.predictions)), images, strict=True))
+
+
+def evaluate(
+    model: D2CSR,
+    pairs: Sequence[PixelPair],
+    protocols: Sequence[Protocol] = PROTOCOLS[:1],
+    progress: Callable[[int, int], None] | None = None,
+) -> list[Row]:
+    """PSNR and SSIM of every image by every method and protocol; the border is the model's scale.
+
+    An infinite PSNR (equal images) is kept as it is.
+    """
+    rows = []
+    for done, pair in enumerate(pairs, start=1):
+        rows += _measured(model, pair, protocols)
+        if progress is not None:
+            progress(done, len(pairs))
+    return rows
+
+
+def _measured(model: D2CSR, pair: PixelPair, protocols: Sequence[Protocol]) -> list[Row]:
+    """One pair by every method and protocol."""
+    truth = np.asarray(pair.hr)
+    rows = []
+    for method, image in method_images(model, pair).items():
+        for protocol in protocols:
+            reference = to_uint8(truth) if protocol == "basicsr-y" else truth
+            measured = quality(image, reference, model.config.scale, protocol)
+            rows.append(Row(pair.name, method, protocol, measured.psnr, measured.ssim))
+    return rows
+
+
+def evaluate_files(
+    model: D2CSR,
+    data: Path,
+    split: str,
+    protocols: Sequence[Protocol],
+    reporter: Reporter | None = None,
+    failures: Failures | None = None,
+    *,
+    run: RunFolder | None = None,
+    trust_pairs: bool = False,
+    convert_profile: bool = False,
+) -> list[Row]:
+    """Measure on a dataset of any known layout.
+
+    A pair that cannot be read, or is too small to be measured, costs itself only: it is named, and at the end the
+    error is raised, by ``failures`` where the caller gives them.
+
+    Parameters
+    ----------
+    split : str
+        ``test``, ``train``, ``all``, or ``auto``: the test split where there is one, else all pairs.
+    run : RunFolder, optional
+        The run that the model is from: pairs that it was trained on are said, and its cache keeps what is found.
+    trust_pairs : bool
+        Do not look whether both images of a pair show one scene.
+    convert_profile : bool
+        Convert images of another colour profile than sRGB; otherwise they cannot be measured.
+
+    Raises
+    ------
+    DataError
+        When there are no pairs for this model, the only one cannot be measured, or some do not belong together.
+    BatchError
+        When some of several cannot be measured.
+    MemoryNeedError
+        When one would not fit into memory; nothing was started.
+    """
+    reporter = reporter or Reporter()
+    met = failures or Failures(reporter)
+    pairs = _chosen(_pairs_for(model, data, reporter), split, data, reporter)
+    met.total = len(pairs)
+    chosen = []
+    for pair in pairs:
+        with met.of(pair.name):
+            check_measurable(pair, protocols)
+            size_of(pair.hr)
+            chosen.append(pair)
+    check_sizes(chosen)
+    digest = functools.cache(files.sha256_of)
+    pixels = FilePairs(chosen, convert_profile=convert_profile)
+    if not trust_pairs:
+        kept = run.cache / KEPT if run is not None and run.cache.is_dir() else None
+        check_belonging(chosen, pixels, digest, kept)
+    if run is not None and (trained := _trained_on(chosen, run, digest)):
+        reporter.note(f"{trained} of these {len(pairs)} pairs were trained on: their figures say nothing of new images")
+    device = next(model.parameters()).device
+    for pair in chosen:
+        make_plan(model.config, size_of(pair.lr), device, str(pair.lr), keep_all=True)
+    rows = []
+    progress = reporter.images("evaluating")
+    for done, pair in enumerate(chosen):
+        with met.of(pair.name):
+            rows += _measured(model, pixels[done], protocols)
+        progress(done + 1, len(chosen))
+    if failures is None:
+        met.conclude()
+    return rows
+
+
+def _chosen(pairs: list[Pair], split: str, data: Path, reporter: Reporter) -> list[Pair]:
+    """The pairs of a split, and a word on what ``auto`` takes."""
+    if split == "auto":
+        split = "test" if any(pair.split == "test" for pair in pairs) else "all"
+        said = "the test split" if split == "test" else f"all {len(pairs)} pairs, as there is no test split"
+        reporter.note(f"{data}: measuring {said}")
+    if split == "all":
+        return pairs
+    return with_split(pairs, "train" if split == "train" else "test", data, reporter.note)
+
+
+def _pairs_for(model: D2CSR, data: Path, reporter: Reporter) -> list[Pair]:
+    """All pairs of the model's scale, their sizes not yet checked."""
+    scale = model.config.scale
+    try:
+        return find_pairs(data, scale=scale, sizes=False, note=reporter.note)
+    except DataError as error:
+        if not isinstance(error.__cause__, ScaleError):
+            raise
+        others = ", ".join(map(str, error.__cause__.scales))
+        raise DataError(
+            f"{data}: no pairs of scale {scale}, only of {others}; the model upscales by {scale}, "
+            f"so give pairs of that scale, or a model of scale {others}"
+        ) from error
+
+
+def check_measurable(pair: Pair, protocols: Sequence[Protocol] = PROTOCOLS[:1]) -> None:
+    """Raise :class:`DataError` for a pair that is too small for a protocol."""
+    side = pair.scale * min(size_of(pair.lr))
+    needed = max(least_side(pair.scale, protocol) for protocol in protocols)
+    if side < needed:
+        raise DataError(
+            f"{pair.lr}: gives a result of {side} pixels on its shorter side, too small to be measured: at least "
+            f"{needed} are needed; remove the pair"
+        )
+
+
+def is_measurable(pair: Pair) -> bool:
+    """Whether a pair can serve for validation."""
+    try:
+        check_measurable(pair)
+    except DataError:
+        return False
+    return True
+
+
+def _trained_on(pairs: Iterable[Pair], run: RunFolder, digest: Callable[[Path], str]) -> int:
+    """How many pairs have an HR image that the run trained on."""
+    seen = {record.hr_sha256 for record in read_records(run.pairs) if record.part == "train"}
+    return sum(digest(pair.hr) in seen for pair in pairs) if seen else 0
+
+
+class FilePairs(Sequence[PixelPair]):
+    """Pairs of files as sRGB pixels, read when they are asked for and not kept.
+
+    Images of another colour profile are converted with ``convert_profile`` and refused without.
+    """
+
+    def __init__(self, pairs: Sequence[Pair], *, convert_profile: bool = False) -> None:
+        self.pairs, self.convert_profile = pairs, convert_profile
+
+    def __len__(self) -> int:
+        return len(self.pairs)
+
+    def __getitem__(self, index: Any) -> Any:
+        pair = self.pairs[index]
+        try:
+            lr, hr = (images.read_image(path, convert=self.convert_profile) for path in (pair.lr, pair.hr))
+            return PixelPair(pair.name, lr, hr)
+        except ImageError as error:
+            raise DataError(f"{pair.lr} or {pair.hr}: {error}") from error
+
+
+def means(rows: Iterable[Row]) -> list[Row]:
+    """Mean over the images, a row for each method and protocol, in their order."""
+    collected: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        collected.setdefault((row.method, row.protocol), []).append(row)
+    return [
+        Row("mean", method, protocol, _mean(r.psnr_db for r in group), _mean(r.ssim for r in group))
+        for (method, protocol), group in collected.items()
+    ]
+
+
+def check_csv(path: Path, inputs: Sequence[Path]) -> None:
+    """Refuse a place for :func:`write_csv` that cannot be written to, or holds anything but such a table."""
+    outputs.check_tables([(path, "a table of d2c eval", Row._fields)], inputs)
+
+
+def write_csv(path: Path, rows: Iterable[Row]) -> None:
+    """Write rows as ``image,method,protocol,psnr_db,ssim``, complete or not at all."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(Row._fields)
+    writer.writerows((r.image, r.method, r.protocol, f"{r.psnr_db:.6f}", f"{r.ssim:.8f}") for r in rows)
+    files.write_text(path, text.getvalue())
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return math.fsum(listed) / len(listed)

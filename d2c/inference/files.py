@@ -1,0 +1,323 @@
+"""Upscale image files, in as much memory as there is, at their own depth, transparency and orientation kept."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from d2c.d2csr.sweeps import sweeps_in
+from d2c.errors import DataError
+from d2c.inference import figures, output, results
+from d2c.inference.bicubic import bicubic
+from d2c.inference.failures import Failures
+from d2c.inference.plan import PNG_PIXELS, check_disk, make_plan
+from d2c.inference.run import as_image, upscale, upscale_strips
+from d2c.reporter import Reporter
+from d2crealsr.store import ImageError, files, images
+from d2crealsr.store.outputs import check_folder
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from numpy.typing import NDArray
+
+    from d2c.d2csr.network import D2CSR
+    from d2c.inference.plan import Plan
+
+__all__ = ["Figures", "Job", "Limits", "plan_files", "seconds_of", "upscale_files"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figures:
+    """What to draw beside the upscaled images: predictions, weight maps, a patch (with HR where given)."""
+
+    branches: bool = False
+    weights: bool = False
+    box: figures.Box | None = None
+    hr: Path | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether anything is drawn."""
+        return bool(self.settings)
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """Names of the figures, and what decides each of them besides image and checkpoint."""
+        drawn: dict[str, dict[str, Any]] = {}
+        if self.branches:
+            drawn["branches"] = {"figure": "branches"}
+        if self.weights:
+            drawn["weights"] = {"figure": "weights"}
+        if self.box is not None:
+            hr = "" if self.hr is None else files.sha256_of(self.hr)
+            drawn["patch"] = {"figure": "patch", "box": list(self.box), "hr": hr}
+        return drawn
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """What upscaling may take, may do to colours, and may replace."""
+
+    max_memory: int | None = None
+    """Bytes of memory over what the process takes already; by default nine tenths of what is free."""
+    spill: Path | None = None
+    """Folder of temporary files; by default that of the results."""
+    convert_profile: bool = False
+    """Convert images of another colour profile than sRGB instead of refusing them."""
+    grey: bool = True
+    """Give a picture of equal channels for one of equal channels; otherwise the colours that the network makes."""
+    overwrite: bool = False
+    """Replace files that stand where results go; never an input."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Those that decide pixels."""
+        return {"grey": "auto" if self.grey else "off"} | ({"convert_profile": True} if self.convert_profile else {})
+
+
+class Job(NamedTuple):
+    """A file to upscale: where from, where to, and how; ``wanted`` are its results and the notes that they carry."""
+
+    source: Path
+    target: Path
+    plan: Plan
+    sha256: str
+    wanted: Mapping[Path, str]
+    missing: Sequence[Path] = ()
+    """Those of its results that are not there yet."""
+
+
+def upscale_files(
+    model: D2CSR,
+    paths: Sequence[Path],
+    out: Path,
+    wanted: Figures | None = None,
+    reporter: Reporter | None = None,
+    limits: Limits | None = None,
+    failures: Failures | None = None,
+) -> list[Path]:
+    """Upscale images, and those directly in folders, to ``OUT/NAME_x{scale}.png``; returns them, figures not counted.
+
+    8-bit images give 8-bit ones, 16-bit 16-bit ones. An alpha channel is upscaled bicubically. An orientation flag is
+    applied, so the result needs none. Colours are sRGB: an image of another profile is refused, or converted where
+    ``limits`` say so. Equal channels give equal channels. A result of more than 2³⁰ pixels is
+    ``OUT/NAME_x{scale}.tif``, a BigTIFF.
+
+    Each result carries what it was made of (:mod:`d2c.inference.results`). One that is there already is not made again; any
+    other file in its place is left alone. An image that cannot be read costs itself only: it is named, the others are
+    made, and at the end the error is raised, by ``failures`` where the caller gives them.
+
+    Raises
+    ------
+    MemoryNeedError
+        When memory or disk are too small for one of them; found before any is started.
+    ConfigError
+        When two would get the same name, or a result would replace an input, or another file; found before too.
+    DataError, BatchError
+        When images cannot be read: the only one, some of several.
+    """
+    reporter = reporter or Reporter()
+    wanted, limits = wanted or Figures(), limits or Limits()
+    met = failures or Failures(reporter)
+    jobs = plan_files(model, paths, out, wanted, limits, met)
+    left = [job for job in jobs if job.missing]
+    if len(left) < len(jobs):
+        reporter.note(f"{len(jobs) - len(left)} of {len(jobs)} results are there already")
+    parts = [_parts(model, job) for job in left]
+    reporter.start("upscaling", sum(parts))
+    done = 0
+    for job, steps in zip(left, parts, strict=True):
+        counter = _Counter(reporter, done, job.source.name)
+        with met.of(str(job.source)):
+            if wanted.any:
+                _upscale_and_draw(model, job, wanted, limits)
+            else:
+                _upscale_file(model, job, limits, counter)
+        done += steps
+        reporter.step(done, job.source.name)
+    reporter.finish()
+    if failures is None:
+        met.conclude()
+    return [job.target for job in jobs if str(job.source) not in met.met]
+
+
+def plan_files(
+    model: D2CSR,
+    paths: Sequence[Path],
+    out: Path,
+    wanted: Figures | None = None,
+    limits: Limits | None = None,
+    failures: Failures | None = None,
+) -> list[Job]:
+    """What :func:`upscale_files` would do, decided from the files' headers; raises what it would.
+
+    Images whose header cannot be read are added to ``failures``; without them the first one is raised.
+    """
+    wanted, limits = wanted or Figures(), limits or Limits()
+    met = failures or Failures(Reporter())
+    inputs, said = results.images_of(paths)
+    for line in said:
+        met.reporter.note(line)
+    results.check_names(inputs, model.config.scale)
+    check_folder(out)
+    met.total = len(inputs)
+    checkpoint, jobs = results.digest(model), []
+    for path in inputs:
+        with met.of(str(path)):
+            jobs.append(_job(model, path, out, wanted, limits, checkpoint))
+    if failures is None:
+        met.conclude()
+    read = [*inputs, *([] if wanted.hr is None else [wanted.hr])]
+    notes = {target: note for job in jobs for target, note in job.wanted.items()}
+    left = set(results.missing(notes, read, overwrite=limits.overwrite))
+    jobs = [job._replace(missing=[target for target in job.wanted if target in left]) for job in jobs]
+    for job in jobs:
+        if job.missing:
+            check_disk(job.plan, job.target, limits.spill or out)
+    return jobs
+
+
+def _job(model: D2CSR, path: Path, out: Path, wanted: Figures, limits: Limits, checkpoint: str) -> Job:
+    """One file's job, all of its results still to be made."""
+    scale = model.config.scale
+    if path.exists() and not path.is_file():
+        raise DataError(f"{path}: is no plain file; give an image file, or a folder of them")
+    size = _read(images.read_size, path)
+    ending = ".tif" if size[0] * size[1] * scale**2 > PNG_PIXELS else ".png"
+    target = out / f"{path.stem}_x{scale}{ending}"
+    plan = make_plan(
+        model.config,
+        size,
+        next(model.parameters()).device,
+        str(path),
+        sample_bytes=_sample_bytes(path),
+        keep_all=wanted.any,
+        max_memory=limits.max_memory,
+    )
+    if wanted.hr is not None:
+        _check_hr(wanted.hr, path, (scale * size[0], scale * size[1]))
+    origin = results.Origin(files.sha256_of(path), checkpoint, limits.settings)
+    notes = {target: origin.note}
+    for name, settings in wanted.settings.items():
+        drawn = origin._replace(settings={**limits.settings, **settings})
+        notes[target.with_name(f"{target.stem}_{name}.png")] = drawn.note
+    return Job(path, target, plan, origin.input, notes)
+
+
+def seconds_of(model: D2CSR, plan: Plan) -> float:
+    """About how long a plan will take, from the time of a small image that is upscaled for it; disks not counted."""
+    width, height = min(plan.width, 64), min(plan.height, 48)
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
+    small = make_plan(model.config, (width, height), next(model.parameters()).device)
+    seconds = []
+    for _ in range(2):
+        begun = time.perf_counter()
+        for _strip in upscale_strips(model, pixels, small):
+            pass
+        seconds.append(time.perf_counter() - begun)
+    return min(seconds) * plan.width * plan.height / (width * height)
+
+
+class _Counter:
+    """Counts the parts of a file that are done, from where the file before ended."""
+
+    def __init__(self, reporter: Reporter, done: int, name: str) -> None:
+        self.reporter, self.done, self.name = reporter, done, name
+
+    def __call__(self) -> None:
+        self.done += 1
+        self.reporter.step(self.done, self.name)
+
+
+def _parts(model: D2CSR, job: Job) -> int:
+    return sweeps_in(model) + math.ceil(job.plan.height / job.plan.strip)
+
+
+def _upscale_file(model: D2CSR, job: Job, limits: Limits, progress: _Counter) -> None:
+    """The result alone, strip by strip."""
+    pixels, alpha = _pixels(job, limits)
+    height, width = (model.config.scale * side for side in pixels.shape[:2])
+    job.target.parent.mkdir(parents=True, exist_ok=True)
+    shape, note = (height, width, 3), (results.KEY, job.wanted[job.target])
+    finished = output.finisher(pixels, grey=limits.grey)
+    with contextlib.ExitStack() as opened:
+        if height * width > PNG_PIXELS:
+            if alpha is not None:
+                raise DataError(f"{job.source}: has transparency, which so large results cannot keep; flatten it")
+            write = opened.enter_context(output.big_tiff(job.target, shape, pixels.dtype, note))
+        else:
+            wide = None if alpha is None else bicubic(alpha, width, height)
+            write = opened.enter_context(output.png(job.target, shape, pixels.dtype, wide, note))
+        folder = limits.spill or job.target.parent
+        made = opened.enter_context(contextlib.closing(upscale_strips(model, pixels, job.plan, folder, progress)))
+        for strip in made:
+            write(strip.first, output.as_type(finished(as_image(strip.fused)), pixels.dtype))
+
+
+def _upscale_and_draw(model: D2CSR, job: Job, wanted: Figures, limits: Limits) -> None:
+    """The result and figures of all that the network makes: predictions as they are, fused as it is written."""
+    path, target = job.source, job.target
+    pixels, alpha = _pixels(job, limits)
+    folder = limits.spill or target.parent
+    made = upscale(model, pixels, name=str(path), max_memory=limits.max_memory, spill=folder)
+    made = made._replace(fused=output.finisher(pixels, grey=limits.grey)(made.fused))
+    height, width = made.fused.shape[:2]
+    drawn: dict[str, NDArray[Any]] = {}
+    if wanted.branches:
+        drawn["branches"] = figures.branches_figure(made)
+    if wanted.weights:
+        drawn["weights"] = figures.weights_figure(made)
+    if wanted.box is not None:
+        hr = None if wanted.hr is None else _read(images.read_image, wanted.hr)
+        drawn["patch"] = figures.patch_figure(pixels, made, wanted.box, hr)
+    if target in job.missing:
+        wide = None if alpha is None else bicubic(alpha, width, height)
+        with output.png(target, made.fused.shape, pixels.dtype, wide, (results.KEY, job.wanted[target])) as write:
+            write(0, output.as_type(made.fused, pixels.dtype))
+    for name, picture in drawn.items():
+        place = target.with_name(f"{target.stem}_{name}.png")
+        if place in job.missing:
+            images.write_image(place, picture, note=(results.KEY, job.wanted[place]))
+
+
+def _check_hr(hr: Path, path: Path, expected: tuple[int, int]) -> None:
+    """Refuse an HR image of the patch figure that is not of the result's size."""
+    got = _read(images.read_size, hr)
+    if got != expected:
+        raise DataError(
+            f"{hr}: got {got[0]}x{got[1]} pixels, expected {expected[0]}x{expected[1]} (the size that {path.name} "
+            "is upscaled to); give the HR image of this file"
+        )
+
+
+def _sample_bytes(path: Path) -> int:
+    """2 for an image that may have 16 bits a sample, from its header; 1 for one that cannot."""
+    with files.open_regular(path) as file:
+        start = file.read(25)
+    if start.startswith(b"\x89PNG"):
+        return 1 if start[24] <= 8 else 2  # IHDR's bit depth
+    return 2 if start[:2] in (b"II", b"MM") else 1
+
+
+def _pixels(job: Job, limits: Limits) -> Any:
+    """Pixels and alpha channel, of the very bytes whose hash the result will carry."""
+    found = _read(functools.partial(images.read_image_and_alpha, convert=limits.convert_profile), job.source)
+    if files.sha256_of(job.source) != job.sha256:
+        raise DataError(f"{job.source}: was replaced while this command ran; run it again")
+    return found
+
+
+def _read(reader: Any, path: Path) -> Any:
+    try:
+        return reader(path)
+    except ImageError as error:
+        raise DataError(f"{path}: {error}") from error

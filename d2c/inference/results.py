@@ -1,0 +1,145 @@
+"""Results of upscaling as files: which images they are made of, how they are recognised, what they may replace.
+
+Every result carries a note of what it was made of (:class:`Origin`). By it a second run finds what is done, a folder's
+results are not taken for its images, and a file that stands in the way is known for what it is.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from typing import TYPE_CHECKING, NamedTuple
+
+from d2c.errors import ConfigError, DataError
+from d2crealsr.store import IMAGE_SUFFIXES, notes
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    from d2c.d2csr.network import D2CSR
+
+__all__ = ["KEY", "Origin", "check_names", "digest", "images_of", "missing"]
+
+KEY = "d2c"
+"""Key of the note in a result."""
+_NAMED = 3
+
+
+class Origin(NamedTuple):
+    """What decides a result's pixels: two SHA-256 and the settings. The device is none: another one rounds alike."""
+
+    input: str
+    checkpoint: str
+    settings: Mapping[str, Any]
+
+    @property
+    def note(self) -> str:
+        """The text that the result carries."""
+        return json.dumps(self._asdict(), sort_keys=True)
+
+
+def digest(model: D2CSR) -> str:
+    """SHA-256 of a model's configuration and weights, whatever file they came from."""
+    found = hashlib.sha256(repr(model.config).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        found.update(name.encode())
+        found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return found.hexdigest()
+
+
+def images_of(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
+    """The images that are meant, a folder being the images directly in it; and what is said of those left out.
+
+    Hidden files and earlier results (they carry the note) are none of a folder's images.
+
+    Raises
+    ------
+    DataError
+        When a folder holds none.
+    """
+    found: list[Path] = []
+    said: list[str] = []
+    for path in paths:
+        if not path.is_dir():
+            found.append(path)
+            continue
+        files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
+        readable = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
+        images = [file for file in readable if not notes.note_in(file, KEY)]
+        if not images:
+            raise DataError(f"{path}: no images to upscale are directly in it ({len(readable)} earlier results)")
+        others = [file.name for file in files if file not in readable]
+        if others:
+            said.append(
+                f"{path}: {len(others)} files are of a kind that is not read ({_few(others)}); "
+                "export pictures among them as TIFF or JPEG"
+            )
+        found += images
+    return found, said
+
+
+def check_names(paths: Sequence[Path], scale: int) -> None:
+    """Refuse inputs that would give one result.
+
+    Raises
+    ------
+    ConfigError
+        Naming the first two.
+    """
+    seen: dict[str, Path] = {}
+    for path in paths:
+        other = seen.setdefault(path.stem, path)
+        if other is not path:
+            if other == path:
+                raise ConfigError(f"{path}: is given twice; give every image once")
+            raise ConfigError(
+                f"{other} and {path} would both become {path.stem}_x{scale}.png; upscale them to two folders"
+            )
+
+
+def missing(wanted: Mapping[Path, str], inputs: Iterable[Path], *, overwrite: bool) -> list[Path]:
+    """Those of the wanted results (and the notes they will carry) that are not there yet.
+
+    Raises
+    ------
+    ConfigError
+        When one is an input of this command, or is there but is another file and may not be replaced.
+    """
+    read = {_identity(path): path for path in inputs if path.exists()}
+    left, in_the_way = [], []
+    for target, note in wanted.items():
+        if not os.path.lexists(target):
+            left.append(target)
+            continue
+        if target.exists() and (source := read.get(_identity(target))) is not None:
+            raise ConfigError(
+                f"{target}: would be replaced by a result, but is the input {source}; give another folder with --out"
+            )
+        plain = stat.S_ISREG(target.lstat().st_mode)
+        if plain and notes.note_in(target, KEY) == note:
+            continue
+        if target.is_dir() or not overwrite:
+            in_the_way.append(target)
+        left.append(target)
+    if in_the_way:
+        names = _few([str(path) for path in in_the_way])
+        raise ConfigError(
+            f"{names}: there already, and not made of these images by this checkpoint with these settings; "
+            "give another folder with --out, or replace with --overwrite"
+        )
+    return left
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    """Which file it is, whatever its name."""
+    found = path.stat()
+    return found.st_dev, found.st_ino
+
+
+def _few(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more

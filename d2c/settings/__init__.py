@@ -1,0 +1,1 @@
+"""Settings of models and of training: their fields, named presets, TOML files."""

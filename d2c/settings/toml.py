@@ -1,0 +1,89 @@
+"""Settings as TOML: ``[model]`` and ``[train]`` tables of plain values, in a file people can read and edit."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import tomllib
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from d2c.errors import ConfigError
+from d2c.settings.config import D2CConfig, TrainConfig
+from d2crealsr.store import files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+__all__ = ["from_table", "read", "to_text"]
+
+T = TypeVar("T", D2CConfig, TrainConfig)
+
+
+def read(path: Path) -> dict[str, dict[str, Any]]:
+    """The tables of a TOML file of settings.
+
+    Raises
+    ------
+    ConfigError
+        When the file cannot be read, is no TOML, or has anything but tables at its top.
+    """
+    try:
+        tables = tomllib.loads(files.read_text(path, "utf-8-sig"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: is no TOML ({error}); see a run's config.toml for an example") from error
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise ConfigError(f"{path}: {name} stands outside a table, expected it under [model] or [train]")
+    return tables
+
+
+def from_table(kind: type[T], table: Mapping[str, Any], base: T, where: str) -> T:
+    """``base`` with the values of a table; a name or type that ``kind`` does not have is an error naming it."""
+    fields = {f.name: f for f in dataclasses.fields(kind)}
+    values: dict[str, Any] = {}
+    for name, value in table.items():
+        if name not in fields:
+            raise ConfigError(f"{where}: unknown setting {name!r}, expected one of {', '.join(fields)}")
+        values[name] = _typed(value, str(fields[name].type), f"{where}: {name}")
+    return dataclasses.replace(base, **values)
+
+
+def _typed(value: Any, wanted: str, where: str) -> Any:
+    if wanted.startswith("float") and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    kinds = {
+        "int": int,
+        "float": float,
+        "bool": bool,
+        "Precision": str,
+        "Borders": str,
+        "float | None": float,
+        "str | None": str,
+    }
+    kind = kinds[wanted]
+    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
+        raise ConfigError(f"{where}: got {value!r}, expected {kind.__name__}")
+    return value
+
+
+def to_text(tables: Mapping[str, Mapping[str, Any]]) -> str:
+    """TOML text of tables of strings, numbers and booleans; values that are None are left out."""
+    lines: list[str] = []
+    for name, table in tables.items():
+        lines.append(f"[{name}]")
+        lines += [f"{key} = {_literal(value)}" for key, value in table.items() if value is not None]
+        lines.append("")
+    return "\n".join(lines)
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return repr(value)
+    if isinstance(value, str):
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which is a TOML string too
+    raise TypeError(f"no TOML form for {type(value).__name__}")

@@ -1,0 +1,1 @@
+"""A training run: its loop, its engine, its folder, its log."""

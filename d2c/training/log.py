@@ -1,0 +1,139 @@
+"""A run's ``log.csv``: one row every so many steps, the same rows whether the run was interrupted or not."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from typing import TYPE_CHECKING, Any
+
+from d2c.d2csr.stages import TERMS
+from d2c.errors import ConfigError, DataError
+from d2c.evaluation.evaluate import methods
+from d2crealsr.store import files
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["RunLog", "columns", "read_log_rows"]
+
+_MOST_STEPS = 2**53
+
+
+def columns(predictions: int) -> list[str]:
+    """Columns of ``log.csv``; the last ones are filled in rows where there was a validation."""
+    validation = [f"val_{what}_{method}" for what in ("psnr_db", "ssim") for method in methods(predictions)]
+    return ["stage", "step", "epoch", "lr", "alpha", *TERMS, *validation]
+
+
+class RunLog:
+    """Appends to ``log.csv`` (and to TensorBoard's files, where asked).
+
+    Parameters
+    ----------
+    path : Path
+        The file; rows of steps after ``(stage, step)`` are cut off, since those steps will be done again.
+    """
+
+    def __init__(self, path: Path, predictions: int, *, stage: int, step: int, tensorboard: Path | None = None) -> None:
+        self.names = columns(predictions)
+        rows = read_log_rows(path)
+        strange = sorted(set(rows[0] if rows else ()) - set(self.names))
+        if strange:
+            raise DataError(f"{path}: has a column {strange[0]!r:.80}, which this run's log does not; {_REMEDY}")
+        kept = [row for row in rows if (int(row["stage"]), int(row["step"])) <= (stage, step)]
+        text = io.StringIO()
+        writer = csv.DictWriter(text, self.names, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(kept)
+        files.write_text(path, text.getvalue())
+        self.path = path
+        self.tensorboard = _tensorboard(tensorboard) if tensorboard else None
+
+    def row(self, values: Mapping[str, Any]) -> None:
+        """Append one row; numbers are written so that they read back the same."""
+        cells = {name: repr(value) if isinstance(value, float) else value for name, value in values.items()}
+        text = io.StringIO()
+        csv.DictWriter(text, self.names, restval="", lineterminator="\n").writerow(cells)
+        try:
+            with self.path.open("a", encoding="utf-8", newline="") as file:
+                file.write(text.getvalue())
+        except OSError as error:
+            raise files.cannot_write(self.path, error) from error
+        if self.tensorboard is not None:
+            for name, value in values.items():
+                if isinstance(value, float):
+                    self.tensorboard.add_scalar(f"stage {values['stage']}/{name}", value, values["step"])
+
+    def sync(self) -> None:
+        """Make sure that the rows are on the disk: a state that is saved after them must not outlive them."""
+        try:
+            with self.path.open("rb+") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise files.cannot_write(self.path, error) from error
+
+    def close(self) -> None:
+        """Flush what is buffered."""
+        if self.tensorboard is not None:
+            self.tensorboard.close()
+
+
+_REMEDY = "restore it, or move it away to go on without its rows"
+
+
+def read_log_rows(path: Path) -> list[dict[str, str]]:
+    """The rows of a ``log.csv`` as text, checked: cells are numbers or empty, stage and step whole ones.
+
+    No file has no rows. A last row without its line's end was being written when the run was killed, and its step
+    comes again: it is left out.
+
+    Raises
+    ------
+    DataError
+        When it cannot be read, or is no log of a run, as after a spreadsheet has saved it; with the row's number.
+    """
+    try:
+        text = files.read_text(path, "utf-8-sig")
+        reader = csv.reader(io.StringIO(text[: text.rfind("\n") + 1], newline=""), strict=True)
+        names, *lines = list(reader) or [[]]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
+    except (ValueError, csv.Error) as error:
+        raise DataError(f"{path}: is no log of a run, a CSV file in UTF-8 ({error}); {_REMEDY}") from error
+    while lines and not any(lines[-1]):
+        lines.pop()
+    if (names or lines) and (not {"stage", "step"} <= set(names) or len(set(names)) < len(names)):
+        got = ",".join(names)
+        raise DataError(f"{path}: is no log of a run: got columns {got!r:.80}, expected stage,step,…; {_REMEDY}")
+    for number, line in enumerate(lines, start=2):
+        if problem := _row_problem(names, line):
+            raise DataError(f"{path}: is no log of a run: row {number}, {problem}; {_REMEDY}")
+    return [dict(zip(names, line, strict=True)) for line in lines]
+
+
+def _row_problem(names: Sequence[str], line: Sequence[str]) -> str:
+    """What is wrong with a row of a log; empty for a good one."""
+    if len(line) != len(names):
+        return f"got {len(line)} cells, expected {len(names)}"
+    for name, cell in zip(names, line, strict=True):
+        whole = name in ("stage", "step")
+        try:
+            good = not (cell or whole) or (0 <= int(cell) <= _MOST_STEPS if whole else isinstance(float(cell), float))
+        except ValueError:
+            good = False
+        if not good:
+            return f"column {name}: got {cell!r:.80}, expected {'a whole number' if whole else 'a number'}"
+    return ""
+
+
+def _tensorboard(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        raise ConfigError("--tensorboard: not installed; run: pip install 'd2crealsr[tensorboard]'") from error
+    writer: Any = SummaryWriter
+    return writer(folder)

@@ -1,0 +1,222 @@
+"""What may change when a run goes on, and what is said of what may not.
+
+Settings that do not change the weights are free. The schedules follow the epoch, not the number of steps, so a stage
+with more steps ends with the weights that it would have ended with if it had been given them at the start. That holds
+while the stage's own state is the last one: stage 1 is over when stage 2 has begun on its weights, and a stage whose
+moving average has replaced its weights is over too.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import dataclasses
+import hashlib
+import io
+import shlex
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from d2c.data.hold_out import hold_out
+from d2c.errors import ConfigError, DataError
+from d2c.settings.config import D2CConfig, TrainConfig
+from d2c.training.schedule import stage_steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from d2c.data.layouts import Pair
+
+    Parts: TypeAlias = tuple[list[Pair], list[Pair]]
+
+__all__ = [
+    "PairRecord",
+    "Settings",
+    "check_lengths",
+    "check_same",
+    "fingerprint",
+    "from_run",
+    "pair_records",
+    "parts",
+    "read_records",
+    "records_text",
+    "settings_changes",
+]
+
+_LENGTHS = ("epochs", "epochs_convergence", "steps", "steps_convergence")
+_NAMES = 3
+
+
+class Settings(NamedTuple):
+    """What decides a run's weights: its settings, and facts (the pairs' fingerprint, the hash of initial weights).
+
+    ``records`` are the pairs, none where an earlier version made the run.
+    """
+
+    model: D2CConfig
+    train: TrainConfig
+    facts: dict[str, str]
+    records: list[PairRecord]
+
+
+class PairRecord(NamedTuple):
+    """A pair as a run remembers it: the part it is in (``train`` or ``validation``), its name, its files' SHA-256."""
+
+    part: str
+    name: str
+    lr_sha256: str
+    hr_sha256: str
+
+
+def pair_records(chosen: Iterable[Pair], held_out: Iterable[Pair], digests: Mapping[Path, str]) -> list[PairRecord]:
+    """The pairs that are trained on and validated on; ``digests`` are the SHA-256 of the image files."""
+    return [
+        PairRecord(part, pair.name, digests[pair.lr], digests[pair.hr])
+        for part, pairs in (("train", chosen), ("validation", held_out))
+        for pair in pairs
+    ]
+
+
+def fingerprint(records: Iterable[PairRecord]) -> str:
+    """SHA-256 over the names, parts and contents of the pairs: what training sees of a dataset."""
+    return hashlib.sha256("\n".join(" ".join(record) for record in records).encode()).hexdigest()
+
+
+def parts(
+    before: Settings | None, pairs: Sequence[Pair], digests: Mapping[Path, str], rule: Callable[[], Parts]
+) -> Parts:
+    """The pairs to train on and those to validate on: by ``rule`` in a new run, otherwise as the run has them.
+
+    A run keeps its parts though the rule is another one by now, or other pairs have come. Where an earlier version
+    made it and kept no list, today's rule and that of its time are tried.
+    """
+    if before is None:
+        return rule()
+    if fingerprint(before.records) == before.facts.get("data"):
+        held = {record.name for record in before.records if record.part == "validation"}
+        return [pair for pair in pairs if pair.name not in held], [pair for pair in pairs if pair.name in held]
+    by_name = [dataclasses.replace(pair, group=pair.name) for pair in pairs]
+    share = before.train.validation
+    for tried in (rule, lambda: hold_out(pairs, share), lambda: hold_out(by_name, share)):
+        with contextlib.suppress(DataError):
+            found = tried()
+            if fingerprint(pair_records(*found, digests)) == before.facts.get("data"):
+                return found
+    return rule()
+
+
+def records_text(records: Iterable[PairRecord]) -> str:
+    """The records as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(PairRecord._fields)
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def read_records(path: Path) -> list[PairRecord]:
+    """The records in a file of :func:`records_text`; none where it is missing or is no such file."""
+    try:
+        rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
+    except (OSError, ValueError, csv.Error):
+        return []
+    return [PairRecord(*row) for row in rows[1:] if len(row) == len(PairRecord._fields)]
+
+
+def from_run(run: Path, *, weights: Path | None = None, stage: int = 1) -> str:
+    """Options of a new run that starts from the weights of another one."""
+    options = f"--config {shlex.quote(str(run / 'config.toml'))} --weights {shlex.quote(str(weights or run))} --out NEW"
+    return options + (" --stage 2" if stage == 2 else "")
+
+
+def check_same(before: Settings, now: Settings, run: Path) -> None:
+    """Raise :class:`ConfigError` for the first setting that differs and would change the weights."""
+    for table, old, new in (("model", before.model, now.model), ("train", before.train, now.train)):
+        for field in dataclasses.fields(old):
+            was, wanted = getattr(old, field.name), getattr(new, field.name)
+            if was != wanted and not field.metadata["free"] and field.name not in _LENGTHS:
+                raise ConfigError(
+                    f"{run}: its run has {table}.{field.name} = {was}, now it is {wanted}; "
+                    "use the same settings to go on, or another --out"
+                )
+    started, given = before.facts.get("weights"), now.facts["weights"]
+    if started != given:
+        was = "random weights" if started == "random" else "weights that --weights named"
+        wanted = "random ones" if given == "random" else "the weights that --weights names"
+        raise ConfigError(
+            f"{run}: its run started from {was}, now it would from {wanted}; give the same --weights, or another --out"
+        )
+    if before.facts.get("data") != now.facts["data"]:
+        raise ConfigError(
+            f"{run}: its data changed since: {_data_changes(before, now)}; restore them to go on, or start a new run "
+            f"from its weights with {from_run(run)}"
+        )
+
+
+def _data_changes(before: Settings, now: Settings) -> str:
+    """What differs between the pairs of a run and those there are now, in words with the first names."""
+    if fingerprint(before.records) != before.facts.get("data"):
+        parts = [record.part for record in now.records]
+        return (
+            "which pairs is not known, as an earlier version made the run and kept no list of them "
+            f"(now {parts.count('train')} to train on, {parts.count('validation')} to validate on)"
+        )
+    old, new = ({record.name: record for record in settings.records} for settings in (before, now))
+    kinds = {
+        "added": [name for name in new if name not in old],
+        "removed": [name for name in old if name not in new],
+        "changed": [name for name in new if name in old and new[name][2:] != old[name][2:]],
+    }
+    said = ", ".join(
+        f"{len(names)} {'pair' if len(names) == 1 else 'pairs'} {kind} "
+        f"({', '.join(names[:_NAMES])}{', …' if len(names) > _NAMES else ''})"
+        for kind, names in kinds.items()
+        if names
+    )
+    return said or "the order of the pairs"
+
+
+def check_lengths(
+    before: TrainConfig, now: TrainConfig, steps_per_epoch: int, state: tuple[int, int], run: Path
+) -> None:
+    """Raise :class:`ConfigError` when the stages cannot have the steps that are wanted now.
+
+    Parameters
+    ----------
+    before, now : TrainConfig
+        The run's settings, and those wanted now.
+    steps_per_epoch : int
+        Steps of an epoch, the same in both.
+    state : tuple of int
+        The stage and the step where the run's state stands.
+    run : Path
+        The run's folder.
+    """
+    stage, step = state
+    for number in range(1, stage + 1):
+        had, wanted = (stage_steps(number, steps_per_epoch, config) for config in (before, now))
+        if had == wanted:
+            continue
+        said = f"{run}: stage {number} of its run has {had} steps, now {wanted} are asked for"
+        if number < stage:
+            why = "stage 2 has begun on its weights"
+        elif now.ema and step >= had:
+            why = "the moving average has replaced its weights"
+        elif wanted <= step:
+            raise ConfigError(f"{said}, and {step} are done; ask for more than {step}, or use another --out")
+        else:
+            continue
+        raise ConfigError(
+            f"{said}, but {why}; keep the {had} steps, or start a new run from it with {from_run(run, stage=number)}"
+        )
+
+
+def settings_changes(before: Settings, now: Settings) -> str:
+    """The settings that a run goes on with and did not have before, in words; empty where there are none."""
+    changes = [
+        f"{field.name.replace('_', '-')} {getattr(old, field.name)} → {getattr(new, field.name)}"
+        for old, new in ((before.model, now.model), (before.train, now.train))
+        for field in dataclasses.fields(old)
+        if getattr(old, field.name) != getattr(new, field.name)
+    ]
+    return ", ".join(changes)

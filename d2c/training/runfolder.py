@@ -1,0 +1,142 @@
+"""A run's folder: its settings, its lock, its training state. All files in it are complete or absent."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import io
+import json
+import platform
+import zipfile
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from d2c.errors import CheckpointError, ConfigError
+from d2c.settings import toml
+from d2c.settings.config import D2CConfig, TrainConfig
+from d2c.training.resume import Settings, read_records, records_text
+from d2crealsr.store import files, lock_folder, ownership
+from d2crealsr.store.ownership import is_run
+from d2crealsr.ui.versions import version
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
+
+__all__ = ["RunFolder", "claim"]
+
+_STATE_FORMAT = 2
+_STATE_PARTS: dict[str, Any] = {
+    "stage": int,
+    "step": int,
+    "best": (int, float),
+    "unlogged": dict,
+    "model": dict,
+    "engine": dict,
+}
+
+
+class RunFolder:
+    """``config.toml, log.csv, last.safetensors, best.safetensors, state/, figures/, cache/`` in one place."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.config = path / "config.toml"
+        self.log = path / "log.csv"
+        self.last = path / "last.safetensors"
+        self.best = path / "best.safetensors"
+        self.state = path / "state" / "state.pt"
+        self.started = path / "state" / "started.json"
+        self.pairs = path / "state" / "pairs.csv"
+        self.figures = path / "figures"
+        self.cache = path / "cache"
+        self.tensorboard = path / "tensorboard"
+
+    @contextlib.contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder; another run that holds it is a LockError. What a killed run was writing is removed."""
+        with lock_folder(self.path):
+            files.remove_leftovers(self.path, self.state.parent, self.figures)
+            yield
+
+    def is_blank(self) -> bool:
+        """Whether no run has saved anything here yet, so that one with any settings may begin."""
+        return not any(path.exists() for path in (self.state, self.last, self.best))
+
+    def settings(self) -> Settings | None:
+        """The settings of the folder's run; None in a new folder."""
+        if not self.config.exists():
+            return None
+        tables, where = toml.read(self.config), str(self.config)
+        return Settings(
+            toml.from_table(D2CConfig, tables.get("model", {}), D2CConfig(), where),
+            toml.from_table(TrainConfig, tables.get("train", {}), TrainConfig(), where),
+            tables.get("data", {}),
+            read_records(self.pairs),
+        )
+
+    def settle(self, settings: Settings) -> None:
+        """Record the settings of a run, and the pairs that it sees."""
+        model, train, facts, records = settings
+        tables = {"model": dataclasses.asdict(model), "train": dataclasses.asdict(train), "data": facts}
+        for path, text in ((self.pairs, records_text(records)), (self.config, toml.to_text(tables))):
+            if not path.exists() or path.read_bytes() != text.encode():
+                files.write_text(path, text)
+
+    def note_start(self, *, data: Path, device: str, command: Sequence[str]) -> None:
+        """Record what the report tells of a run and its weights do not depend on; no date, so that reruns are equal."""
+        versions = {"python": platform.python_version()}
+        versions |= {name: version(name) for name in ("d2crealsr", "torch", "numpy")}
+        noted = {"command": list(command), "data": str(data.absolute()), "device": device, "versions": versions}
+        files.write_text(self.started, json.dumps(noted, indent=2, ensure_ascii=False) + "\n")
+
+    def save_state(self, state: Mapping[str, Any]) -> None:
+        """Write the training state: numbers, tensors, lists and dictionaries of them."""
+        buffer = io.BytesIO()
+        torch.save({"format": _STATE_FORMAT, **state}, buffer)
+        files.write_bytes(self.state, buffer.getvalue())
+
+    def load_state(self) -> dict[str, Any] | None:
+        """The training state, on the CPU; None in a new folder. Nothing in the file is run."""
+        if not self.state.exists():
+            return None
+        try:
+            if _is_packed(self.state):
+                raise ValueError("packed")
+            state: dict[str, Any] = torch.load(self.state, map_location="cpu", weights_only=True)
+        except (OSError, MemoryError):
+            raise
+        except Exception as error:  # a damaged archive or pickle can raise nearly anything
+            raise CheckpointError(f"{self.state}: is damaged; delete it to start over") from error
+        if not isinstance(state, dict) or state.get("format") != _STATE_FORMAT:
+            raise CheckpointError(f"{self.state}: is of another version; delete it to start over")
+        if not all(isinstance(state.get(name), kind) for name, kind in _STATE_PARTS.items()):
+            raise CheckpointError(f"{self.state}: is damaged; delete it to start over")
+        return state
+
+    @contextlib.contextmanager
+    def taking_up(self) -> Iterator[None]:
+        """A block that puts parts of the state where they belong; one that does not fit is a CheckpointError."""
+        try:
+            yield
+        except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
+            raise CheckpointError(f"{self.state}: does not fit this run; delete it to start over") from error
+
+
+def claim(folder: Path) -> None:
+    """Make sure that a folder is a run's, or holds nobody's work; raises LayoutError otherwise."""
+    config = folder / "config.toml"
+    if is_run(config):
+        return
+    ownership.refuse_foreign(folder, own="a training run")
+    if config.exists():
+        raise ConfigError(f"{config}: is no training run's, it has no table [train]; give another folder with --out")
+
+
+def _is_packed(path: Path) -> bool:
+    """Whether an archive unpacks to more than the file holds: torch writes none that does, a bomb is one."""
+    if not zipfile.is_zipfile(path):
+        return False
+    with zipfile.ZipFile(path) as archive:
+        return sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size

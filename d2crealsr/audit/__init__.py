@@ -1,0 +1,1 @@
+"""Measure pairs that others made, from their published images alone."""

@@ -1,0 +1,215 @@
+"""A folder of existing pairs, whoever made them: how well is each aligned? Nothing is modified."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from d2crealsr.audit.pair import MEASURED, AuditSettings, judge, measure_pair
+from d2crealsr.errors import ImageError
+from d2crealsr.imaging.crop import MIN_SIDE
+from d2crealsr.jobs.threads import threads_restored, use_one_thread
+from d2crealsr.store.images import read_image, read_size
+from d2crealsr.store.layouts import PairFolder, find_pairs, size_ratio
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
+    from d2crealsr.store.layouts import ImagePair
+    from d2crealsr.types import ResidualField
+
+__all__ = ["COLUMNS", "FIELD_COLUMNS", "AuditResult", "AuditSettings", "PairDone", "audit"]
+
+COLUMNS = ("scene", "scale", "verdict", "reason", "residual_shape", *MEASURED, "hr_path", "lr_path")
+"""Columns of an audit's table."""
+FIELD_COLUMNS = ("scene", "lr_x", "lr_y", "dx_hr_px", "dy_hr_px", "weight", "zncc")
+"""Columns of its residual fields."""
+_UNPAIRED_SHOWN = 10
+
+
+class PairDone(NamedTuple):
+    """Told to a listener: how many pairs of how many are done, the last one's scene, verdict and reason."""
+
+    number: int
+    total: int
+    scene: str
+    verdict: str
+    reason: str
+
+
+Listener: TypeAlias = Callable[[PairDone], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class AuditResult:
+    """What :func:`audit` found.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row a pair, sorted: ``scene, scale, verdict, reason, residual_shape``, then the statistics of
+        :data:`d2crealsr.audit.pair.MEASURED`, then ``hr_path, lr_path`` relative to the folder. ``verdict`` is
+        ``clean, misaligned, different_content, too_little_texture, wrong_size`` or ``unreadable``; statistics of the
+        last two are nan and their scale is 0.
+    findings : list of str
+        One line for every pair that is not clean and every image without a partner; empty for a clean folder.
+    fields : DataFrame
+        The residual fields, ``scene, lr_x, lr_y, dx_hr_px, dy_hr_px, weight, zncc``: positions in the LR image.
+    layout : str
+        What kind of folder it is.
+    notes : tuple of str
+        What else of the folder is left out, a sentence each.
+    """
+
+    table: pd.DataFrame
+    findings: list[str]
+    fields: pd.DataFrame
+    layout: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def summary(self) -> dict[str, float]:
+        """How many pairs have which verdict, and medians over the measured pairs, in HR px."""
+        counts = {str(verdict): float(n) for verdict, n in self.table["verdict"].value_counts().items()}
+        names = ("residual_p50_hr_px", "smooth_hr_px", "floor_p50_hr_px", "floor_smooth_hr_px")
+        return {"pairs": float(len(self.table)), **counts, **{name: float(self.table[name].median()) for name in names}}
+
+
+def audit(
+    folder: str | os.PathLike[str],
+    *,
+    scale: int | None = None,
+    settings: AuditSettings | None = None,
+    jobs: int = 1,
+    on_pair: Listener | None = None,
+) -> AuditResult:
+    """Measure the alignment of every pair in a folder of a known layout (:mod:`d2crealsr.store.layouts`).
+
+    The measurement is the one by which `align` judges its own pairs: the shift left in each block between LR and HR
+    degraded to LR's resolution. Beside it stands the estimator's floor: the same measurement on a control that is made
+    from the same two images and has no shift.
+
+    Parameters
+    ----------
+    folder : path
+    scale : int, optional
+        Only pairs of this scale. Without names or tables that tell scales, the scale that image sizes must have.
+    settings : AuditSettings, optional
+        Limits of the verdict; its defaults otherwise.
+    jobs : int
+        Pairs measured at once, in processes of their own; -1 for one a core. Each holds one pair in memory.
+    on_pair : callable, optional
+        Called with a :class:`PairDone` after each pair, in the table's order.
+
+    Returns
+    -------
+    AuditResult
+        Errors in HR px, which are pixels of the larger image.
+
+    Raises
+    ------
+    LayoutError
+        When the folder is missing or holds no pairs of a known layout or scale.
+    TableError
+        When the manifest of a pairs folder is damaged.
+
+    References
+    ----------
+    B. D. Lucas, T. Kanade, "An Iterative Image Registration Technique with an Application to Stereo Vision", 1981.
+    """
+    import joblib
+    import pandas as pd
+
+    root, settings = Path(folder), settings or AuditSettings()
+    found = find_pairs(root, scale=scale)
+    work = (joblib.delayed(_measure)(pair, _allowed(pair, found, scale), settings) for pair in found.pairs)
+    rows: list[dict[str, Any]] = []
+    fields: list[pd.DataFrame] = []
+    with threads_restored():
+        for pair, (row, field) in zip(
+            found.pairs, joblib.Parallel(n_jobs=jobs, return_as="generator")(work), strict=True
+        ):
+            paths = {"hr_path": _inside(pair.hr, root), "lr_path": _inside(pair.lr, root)}
+            rows.append({"scene": pair.scene, **row, **paths})
+            fields.append(_frame(pair.scene, field))
+            if on_pair is not None:
+                on_pair(PairDone(len(rows), len(found.pairs), pair.scene, row["verdict"], row["reason"]))
+    return AuditResult(
+        table=pd.DataFrame(rows),
+        findings=_findings(rows, found, root),
+        fields=pd.concat(fields, ignore_index=True),
+        layout=found.layout,
+        notes=found.notes,
+    )
+
+
+def _allowed(pair: ImagePair, found: PairFolder, scale: int | None) -> tuple[int, ...]:
+    """Ratios of HR's to LR's size that a pair may have; empty for any. RealSR's ``_LR4`` images have HR's size."""
+    if pair.nominal is None:
+        return () if scale is None else (scale,)
+    return (pair.nominal,) if found.layout == "pairs" else (1, pair.nominal)
+
+
+def _measure(
+    pair: ImagePair, allowed: tuple[int, ...], settings: AuditSettings
+) -> tuple[dict[str, Any], ResidualField | None]:
+    """A pair's row but for its name and paths, and its residual field; None where nothing could be measured."""
+    use_one_thread()
+    nothing = {"scale": 0, "verdict": "", "reason": "", "residual_shape": "", **dict.fromkeys(MEASURED, float("nan"))}
+    try:
+        hr_size, lr_size = read_size(pair.hr), read_size(pair.lr)
+        scale = size_ratio(hr_size, lr_size)
+        if scale is None or (allowed and scale not in allowed):
+            return nothing | {"verdict": "wrong_size", "reason": _wrong_size(pair, hr_size, lr_size, allowed)}, None
+        if min(lr_size) < MIN_SIDE:
+            reason = f"LR is {lr_size[0]}x{lr_size[1]}, at least {MIN_SIDE} px a side are needed"
+            return nothing | {"scale": scale, "verdict": "too_little_texture", "reason": reason}, None
+        evidence = measure_pair(read_image(pair.hr), read_image(pair.lr), scale)
+    except ImageError as error:
+        return nothing | {"verdict": "unreadable", "reason": str(error)}, None
+    verdict, reason = judge(evidence.statistics, scale, settings)
+    if verdict == "misaligned" and evidence.shape:
+        reason += f"; the field is {evidence.shape}"
+    told = {"scale": scale, "verdict": verdict, "reason": reason, "residual_shape": evidence.shape}
+    return {**told, **evidence.statistics}, evidence.field
+
+
+def _wrong_size(pair: ImagePair, hr: tuple[int, int], lr: tuple[int, int], allowed: tuple[int, ...]) -> str:
+    """What a pair's sizes are and what they should be."""
+    wanted = [f"{n * lr[0]}x{n * lr[1]}" for n in allowed] or ["a whole multiple"]
+    return f"{pair.hr.name} is {hr[0]}x{hr[1]}, expected {' or '.join(wanted)} for {pair.lr.name} of {lr[0]}x{lr[1]}"
+
+
+def _inside(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _frame(scene: str, field: ResidualField | None) -> pd.DataFrame:
+    import pandas as pd
+
+    points, shifts = (np.empty((0, 2)),) * 2 if field is None else (field.points_lr, field.shifts_hr_px)
+    weights, zncc = (np.empty(0),) * 2 if field is None else (field.weights, field.zncc)
+    columns: dict[str, Any] = {
+        "scene": pd.Series([scene] * len(weights), dtype=str),
+        "lr_x": points[:, 0],
+        "lr_y": points[:, 1],
+        "dx_hr_px": shifts[:, 0],
+        "dy_hr_px": shifts[:, 1],
+        "weight": weights,
+        "zncc": zncc,
+    }
+    return pd.DataFrame(columns)
+
+
+def _findings(rows: list[dict[str, Any]], found: PairFolder, root: Path) -> list[str]:
+    lines = [f"{row['scene']}: {row['verdict']}: {row['reason']}" for row in rows if row["verdict"] != "clean"]
+    lines += [f"{_inside(path, root)}: has no partner in the folder" for path in found.unpaired[:_UNPAIRED_SHOWN]]
+    if len(found.unpaired) > _UNPAIRED_SHOWN:
+        lines.append(f"{len(found.unpaired) - _UNPAIRED_SHOWN} more images have no partner in the folder")
+    return lines

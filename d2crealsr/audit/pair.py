@@ -1,0 +1,217 @@
+"""One existing pair: how its HR and LR image lie on each other, how well that could be measured, and a verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+import numpy as np
+
+from d2crealsr.audit import likeness
+from d2crealsr.audit.control import zero_shift_control
+from d2crealsr.audit.smooth import fit_smooth
+from d2crealsr.imaging import degrade, geometry
+from d2crealsr.imaging.comparison import Look, LrCrop
+from d2crealsr.quality import residuals
+from d2crealsr.quality.shape import name_shape
+from d2crealsr.settings import check_ranges, setting
+from d2crealsr.types import Crop, Size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from d2crealsr.imaging.degrade import LinearReduced
+    from d2crealsr.types import Array, Image, ResidualField
+
+__all__ = ["MEASURED", "AuditSettings", "PairEvidence", "Verdict", "judge", "measure_pair"]
+
+Verdict: TypeAlias = Literal["clean", "misaligned", "different_content", "too_little_texture"]
+
+MEASURED = (
+    "blocks",
+    "weight",
+    "residual_p50_hr_px",
+    "residual_p95_hr_px",
+    "constant_x_hr_px",
+    "constant_y_hr_px",
+    "constant_hr_px",
+    "affine_hr_px",
+    "smooth_hr_px",
+    "smooth_error_hr_px",
+    "rest_p50_hr_px",
+    "residual_shape_hr_px",
+    "floor_p50_hr_px",
+    "floor_p95_hr_px",
+    "floor_smooth_hr_px",
+    "zncc",
+    "correlation",
+    "unlike_fraction",
+    "coarse_x_hr_px",
+    "coarse_y_hr_px",
+    "contrast",
+    "sigma_blur_hr_px",
+    "brightness_error",
+)
+"""Names of the statistics, in the order of the table's columns."""
+
+_TONE = "srgb"
+_MIN_WEIGHT = 8.0
+"""Blocks, counted by weight, that an affine field of six numbers must rest on."""
+_HARMLESS_LR_PX = 0.1
+"""Smooth part up to which blur and brightness are found well enough without taking it out first."""
+_REACH_LR_PX = 3.0
+"""Shift up to which blocks are measured well; beyond it the coarse shift of the whole image tells more."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AuditSettings:
+    """When an existing pair is called anything but clean."""
+
+    limit: float = setting(
+        0.25,
+        "constant and affine part, above its uncertainty, from which on a pair is misaligned",
+        unit="HR px",
+        at_least=0,
+    )
+    limit_rest: float = setting(
+        0.5, "median of what else is left, above the floor's, likewise", unit="HR px", at_least=0
+    )
+    min_correlation: float = setting(0.6, "correlation of detail below which the images differ", at_most=1)
+    max_unlike: float = setting(0.1, "share of blocks with strong detail that may differ", at_least=0, at_most=1)
+    min_contrast: float = setting(3.0, "detail over noise in LR that a measurement needs", at_least=0)
+
+    def __post_init__(self) -> None:
+        check_ranges(self)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PairEvidence:
+    """What :func:`measure_pair` found.
+
+    Attributes
+    ----------
+    statistics : mapping
+        By the names in :data:`MEASURED`; nan where there is nothing to measure with.
+    field : ResidualField
+        Positions are those of the LR image.
+    shape : str
+        The field's, a name of :data:`d2crealsr.store.shapes.RESIDUAL_SHAPES`; empty where no block says anything.
+    """
+
+    statistics: Mapping[str, float]
+    field: ResidualField
+    shape: str
+
+
+def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
+    """Measure how an HR image lies on its LR image, block by block, as QA does, and what the measurement is worth.
+
+    Parameters
+    ----------
+    hr : (scale·h, scale·w, 3) ndarray of uint8 or uint16
+    lr : (h, w, 3) ndarray of uint8 or uint16
+        At least :data:`d2crealsr.imaging.crop.MIN_SIDE` px a side.
+    scale : int
+        1 for images of one size.
+
+    Returns
+    -------
+    PairEvidence
+        Shifts are where HR has the content minus where LR has it, in HR px.
+    """
+    crop, mapping = Crop(0, 0, lr.shape[1], lr.shape[0]), _as_published(lr, scale)
+    source, lr_crop = degrade.reduced(hr, scale, _TONE), LrCrop.of(lr, crop, scale, _TONE)
+    look = _look(source, lr_crop, mapping)
+    field = lr_crop.residuals(look, mapping)
+    smooth = fit_smooth(field, crop)
+    if field.weights.sum() >= _MIN_WEIGHT and smooth.hr_px > _HARMLESS_LR_PX * scale:
+        # What is displaced looks blurred: find blur and brightness where HR really lies, then measure where it is put.
+        look = _look(source, lr_crop, smooth.taken_out(mapping))
+        field = lr_crop.residuals(look, mapping)
+        smooth = fit_smooth(field, crop)
+    control = zero_shift_control(lr_crop, look, mapping, field).residuals(look, mapping)
+    shape = name_shape(field, crop)
+    alike = likeness.compare(look.through(mapping, lr_crop.positions), lr_crop.encoded, lr_crop.valid, field, crop)
+    values = (
+        len(field.weights),
+        field.weights.sum(),
+        residuals.percentile(field, 50),
+        residuals.percentile(field, 95),
+        *smooth.constant,
+        smooth.constant_hr_px,
+        smooth.affine_hr_px,
+        smooth.hr_px,
+        smooth.error_hr_px,
+        residuals.percentile(smooth.rest, 50),
+        shape.hr_px,
+        residuals.percentile(control, 50),
+        residuals.percentile(control, 95),
+        fit_smooth(control, crop).hr_px,
+        lr_crop.zncc(look, mapping),
+        alike.correlation,
+        alike.unlike,
+        *(scale * alike.shift_lr_px),
+        alike.contrast,
+        look.sigma_hr_px,
+        lr_crop.brightness_error(lr_crop.seen(source, mapping, look.sigma_hr_px)),
+    )
+    statistics = dict(zip(MEASURED, map(float, values), strict=True))
+    return PairEvidence(statistics=statistics, field=field, shape=shape.name or "")
+
+
+def _look(source: LinearReduced, lr_crop: LrCrop, mapping: geometry.CaptureMapping) -> Look:
+    """HR as LR's camera would have developed it, blur and brightness found under a mapping."""
+    sigma = lr_crop.blur(source, mapping)
+    light = lr_crop.brightness(lr_crop.seen(source, mapping, sigma), mapping)
+    return Look.of(source, sigma, light, _TONE)
+
+
+def _as_published(lr: Image, scale: int) -> geometry.CaptureMapping:
+    """The mapping that a pair's sizes promise: HR is LR's grid, ``scale`` times finer."""
+    size = Size(lr.shape[1], lr.shape[0])
+    return geometry.CaptureMapping(
+        H_hr_to_lr=geometry.inverse(geometry.scaling(scale)),
+        hr_size=Size(scale * size.width, scale * size.height),
+        lr_size=size,
+    )
+
+
+def judge(statistics: Mapping[str, float], scale: int, settings: AuditSettings) -> tuple[Verdict, str]:
+    """The verdict on a pair and its reason with number and limit; the reason of a clean pair is empty."""
+    s = statistics
+    if not s["contrast"] >= settings.min_contrast:
+        return "too_little_texture", f"contrast {s['contrast']:.2g}, at least {settings.min_contrast:g} needed"
+    if not s["correlation"] >= settings.min_correlation:
+        return "different_content", (
+            f"correlation {s['correlation']:.2f} wherever HR is put, at least {settings.min_correlation:g} expected"
+        )
+    coarse: Array = np.array([s["coarse_x_hr_px"], s["coarse_y_hr_px"]])
+    if np.hypot(*coarse) > _REACH_LR_PX * scale:
+        return "misaligned", f"all of HR lies about ({coarse[0]:+.0f}, {coarse[1]:+.0f}) HR px off"
+    if s["unlike_fraction"] > settings.max_unlike:
+        return "different_content", (
+            f"{s['unlike_fraction']:.0%} of the blocks with strong detail differ, at most {settings.max_unlike:.0%}"
+        )
+    return _judge_field(s, settings)
+
+
+def _judge_field(s: Mapping[str, float], settings: AuditSettings) -> tuple[Verdict, str]:
+    """The verdict on two images that show the same things in about the same place."""
+    if not s["weight"] >= _MIN_WEIGHT:
+        return "too_little_texture", f"blocks to measure weigh {s['weight']:.1f}, at least {_MIN_WEIGHT:g} needed"
+    error = float(np.maximum(s["floor_smooth_hr_px"], s["smooth_error_hr_px"]))  # nan where either is
+    if not error <= settings.limit:
+        return "too_little_texture", (
+            f"constant and affine part uncertain by {error:.2f} HR px, at most {settings.limit:g} may be"
+        )
+    if s["smooth_hr_px"] > settings.limit + error:
+        return "misaligned", (
+            f"constant and affine part {s['smooth_hr_px']:.2f} HR px, at most {settings.limit:g} "
+            f"and its uncertainty of {error:.2f}"
+        )
+    if s["rest_p50_hr_px"] > settings.limit_rest + s["floor_p50_hr_px"]:
+        return "misaligned", (
+            f"neither constant nor affine: median {s['rest_p50_hr_px']:.2f} HR px, at most {settings.limit_rest:g} "
+            f"and the floor's {s['floor_p50_hr_px']:.2f}"
+        )
+    return "clean", ""

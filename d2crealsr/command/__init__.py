@@ -1,0 +1,1 @@
+"""The command ``d2crealsr``: parse, call, print, exit code."""

@@ -1,0 +1,414 @@
+"""The command ``d2crealsr``: parse, call, print, exit code. What is called is imported when it is called."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from concurrent.futures.process import BrokenProcessPool
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import click
+
+from d2crealsr.command.options import SettingsCommand, is_given
+from d2crealsr.errors import D2CRealSRError
+from d2crealsr.ui.interrupts import Terminated, signals_as_exceptions
+from d2crealsr.ui.streams import tolerant_streams
+from d2crealsr.ui.terminal import echo
+from d2crealsr.ui.versions import version
+
+__all__ = ["main"]
+
+NOTHING_ACCEPTED = 3
+FINDINGS = 4
+INTERRUPTED = 130
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+
+
+class _Main(click.Group):
+    """Commands return their exit code; every error is one line on standard error."""
+
+    def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Run, and leave with the command's exit code."""
+        debug = "--debug" in (sys.argv[1:] if args is None else args)
+        kwargs["standalone_mode"] = False
+        try:
+            with tolerant_streams(), signals_as_exceptions():
+                code = super().main(args, **kwargs)
+        except (KeyboardInterrupt, click.Abort) as error:
+            code = _interrupted(error.__cause__ or error)  # click makes an Abort of every interrupt
+        except Exception as error:
+            if debug:
+                echo(traceback.format_exc(), err=True)
+            code = _tell(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
+
+def _interrupted(error: BaseException) -> int:
+    """Say that the run was ended from outside; returns the exit code, 128 plus the signal's number."""
+    what = "Terminated" if isinstance(error, Terminated) else "Interrupted"
+    echo(f"{what}; what is done is saved. Run the same command again to go on.", err=True)
+    return error.exit_code if isinstance(error, Terminated) else INTERRUPTED
+
+
+def _tell(error: Exception) -> int:
+    """Say in one line what went wrong; returns the exit code."""
+    code = 1
+    if isinstance(error, D2CRealSRError):
+        text, code = str(error), error.exit_code
+    elif isinstance(error, MemoryError):
+        text = "memory ran out; use fewer --jobs, or a machine with more"
+    elif isinstance(error, BrokenProcessPool):
+        text = "a worker process was killed, as happens when memory runs out; use fewer --jobs, or look there"
+    elif isinstance(error, OSError) and error.filename is not None:
+        text = f"{error.filename}: {error.strerror}; check the disk and its permissions, then run it again"
+    elif isinstance(error, click.ClickException):
+        text, code = error.format_message(), error.exit_code
+        if isinstance(error, click.UsageError) and error.ctx is not None:
+            text += f" (see {error.ctx.command_path} --help)"
+    else:
+        text = f"{type(error).__name__}: {error}; unexpected, please report it with the output of --debug"
+    echo("Error: " + " ".join(text.split()), err=True)
+    return code
+
+
+_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+_PATH = click.Path(path_type=Path)
+_JOBS = click.option(
+    "--jobs", type=click.IntRange(min=0), default=1, show_default=True, help="Scenes at a time; 0: one a core."
+)
+_DEBUG = click.option("--debug", is_flag=True, help="Show tracebacks.")
+
+
+@click.group(cls=_Main, invoke_without_command=True, context_settings=_CONTEXT)
+@click.version_option(version(), prog_name="d2crealsr")
+@click.pass_context
+def main(ctx: click.Context) -> None:
+    """Build a real-world super-resolution dataset from raw captures.
+
+    \b
+    d2crealsr align captures/ --out pairs/     raw captures to aligned pairs
+    d2crealsr split pairs/ --test 15           training and test scenes
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+@main.command(
+    cls=SettingsCommand,
+    settings="d2crealsr.settings:AlignSettings",
+    epilog="Exit code: 0 something is accepted, 3 nothing is, 2 wrong use, 1 the machine failed, 130 interrupted, "
+    "143 terminated.",
+)
+@click.argument("raw", type=_PATH)
+@click.option("--out", type=_PATH, required=True, metavar="PAIRS", help="Folder of the pairs; it is made if need be.")
+@_JOBS
+@click.option(
+    "--backend", type=click.Choice(["loky", "dask"]), default="loky", show_default=True, help="What runs the jobs."
+)
+@click.option(
+    "--scheduler",
+    metavar="ADDR",
+    help="dask scheduler, as tcp://host:8786, whose workers see the same folders; else one is started here.",
+)
+@click.option("--force", is_flag=True, help="Do every scene again.")
+@click.option("--prune", is_flag=True, help="Remove scenes from PAIRS that RAW no longer has.")
+@click.option("--allow-loss", is_flag=True, help="Let pairs go that other settings no longer accept, however many.")
+@click.option(
+    "--accept",
+    type=_PATH,
+    metavar="FILE",
+    help="CSV scene,decision,note: rejected scenes with the decision accept are published all the same.",
+)
+@click.option(
+    "--max-megapixels",
+    type=click.IntRange(1, 1073),
+    default=200,
+    show_default=True,
+    help="Largest capture that is decoded; a larger one is refused by its header.",
+)
+@click.option("--licence", metavar="TEXT", help="For dataset.json: under what terms the pictures may be used.")
+@click.option("--citation", metavar="TEXT", help="For dataset.json: how the dataset wants to be cited.")
+@_DEBUG
+def align(
+    raw: Path,
+    out: Path,
+    jobs: int,
+    backend: Literal["loky", "dask"],
+    scheduler: str | None,
+    force: bool,
+    prune: bool,
+    allow_loss: bool,
+    accept: Path | None,
+    max_megapixels: int,
+    licence: str | None,
+    citation: str | None,
+    debug: bool,
+    **settings: Any,
+) -> int:
+    """Align raw captures, publish the good pairs.
+
+    RAW is a folder with hr/NAME.* and lr/NAME.*, or NAME_HR.* and NAME_LR8.*, or 001H.* and 001L.*, or a CSV with the
+    columns scene,hr,lr,group. A second run does only what is missing or whose captures, settings or version changed.
+    An option that is left out then keeps the value that PAIRS was made with, and what another value changes is said
+    first. Pairs that other settings would no longer accept stay, unless they are few or --allow-loss is given.
+
+    \b
+    d2crealsr align captures/ --out pairs/ --jobs 0
+    d2crealsr align captures/ --out pairs/ --scale 4 --crop max
+    d2crealsr align captures/ --out pairs/ --backend dask --scheduler tcp://host:8786
+    """
+    from d2crealsr.command import console
+    from d2crealsr.dataset.build import build
+
+    given = {name: value for name, value in settings.items() if is_given(name)}
+    with console.build_progress(debug=debug) as listener:
+        result = build(
+            raw,
+            out,
+            settings=given,
+            jobs=jobs,
+            backend=backend,
+            scheduler=scheduler,
+            force=force,
+            prune=prune,
+            allow_loss=allow_loss,
+            accept=accept,
+            licence=licence,
+            citation=citation,
+            on_event=listener,
+            max_pixels=max_megapixels * 1_000_000,
+        )
+    for note in result.notes:
+        echo(f"Note: {note}", err=True)
+    click.echo(console.build_summary(result, str(out)))
+    return 0 if result.accepted else NOTHING_ACCEPTED
+
+
+@main.command()
+@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@click.option("--test", type=click.IntRange(min=0), default=15, show_default=True, help="Test scenes there shall be.")
+@click.option("--seed", type=int, default=0, show_default=True, help="Which scenes are drawn.")
+@click.option("--resplit", is_flag=True, help="Forget earlier splits and start over.")
+@click.option(
+    "--decisions",
+    type=_PATH,
+    metavar="FILE",
+    help="CSV scene,decision,note, as the report exports it: scenes with the decision reject are left out.",
+)
+@_DEBUG
+def split(pairs: Path, test: int, seed: int, resplit: bool, decisions: Path | None, debug: bool) -> None:
+    """Assign accepted scenes to training and test.
+
+    PAIRS is pairs/ by default. Scenes of one group are never torn apart, and splits made earlier stay. What a reviewer
+    rejected stays left out, also without --decisions, until a file says accept for it.
+
+    \b
+    d2crealsr split pairs/ --test 15 --seed 1
+    d2crealsr split pairs/ --test 15 --decisions decisions.csv
+    """
+    from d2crealsr.command import console
+    from d2crealsr.dataset import split as splitting
+
+    result = splitting.split(pairs, test=test, seed=seed, resplit=resplit, decisions=decisions)
+    for note in result.notes:
+        echo(f"Note: {note}", err=True)
+    click.echo(console.split_summary(result))
+
+
+@main.command(
+    cls=SettingsCommand,
+    settings="d2crealsr.simulate.settings:SimulateSettings",
+    names={"nuisances": "--nuisance", "image_format": "--format"},
+)
+@click.option("--out", type=_PATH, required=True, metavar="RAW", help="Folder of the captures; it is made if need be.")
+@click.option("--manifest", type=_PATH, metavar="CSV", help="Recipe of the scenes, as data_manifest.csv.")
+@click.option("--photos", type=_PATH, metavar="DIR", help="Your own photographs to print on the cards.")
+@_JOBS
+@_DEBUG
+def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, debug: bool, **settings: Any) -> None:
+    """Render captures whose alignment is known.
+
+    \b
+    d2crealsr simulate --out raw/ --size mini --scenes 8
+    d2crealsr simulate --out raw/ --manifest data_manifest.csv
+    """
+    from d2crealsr.command import console
+    from d2crealsr.simulate import SimulateSettings
+    from d2crealsr.simulate import simulate as run
+
+    chosen = SimulateSettings(**settings)
+    with console.counter("simulating", None if manifest else chosen.scenes) as listener:
+        truth = run(out, settings=chosen, manifest=manifest, photos=photos, jobs=jobs or -1, on_scene=listener)
+    echo(f"{len(truth)} scenes in {out}, their truth in {out / 'truth.csv'}")
+    echo(f"next:   d2crealsr align {out} --out pairs/ --scale {chosen.scale}")
+
+
+@main.command()
+@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@click.option(
+    "--where",
+    multiple=True,
+    metavar="CONDITION",
+    help="Only these rows: COLUMN OPERATOR VALUE [and …] with = != < <= > >= ~ (contains) !~. May be repeated.",
+)
+@click.option("--sort", multiple=True, metavar="COLUMN", help="Sort by it; -COLUMN downwards. May be repeated.")
+@click.option("--columns", metavar="A,B,…|all", help="Which columns.  [default: the essential ones]")
+@click.option("--format", "kind", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option(
+    "--parquet", type=_PATH, metavar="DIR", help="Write all tables whole to DIR as Parquet, with their units."
+)
+@_DEBUG
+def summary(
+    pairs: Path,
+    where: tuple[str, ...],
+    sort: tuple[str, ...],
+    columns: str | None,
+    kind: str,
+    parquet: Path | None,
+    debug: bool,
+) -> None:
+    """Print a folder's figures and its essential table.
+
+    PAIRS is pairs/ by default. The names of all columns are in docs/pairs-format.md.
+
+    \b
+    d2crealsr summary pairs/ --sort -residual_p95_hr_px
+    d2crealsr summary pairs/ --where 'status != accepted and reasons ~ clipped' --columns scene,message
+    d2crealsr summary pairs/ --columns all --format json
+    """
+    from d2crealsr.command import console
+    from d2crealsr.dataset import summary as summing
+
+    names = summing.ESSENTIAL if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
+    found = summing.summarise(pairs, where=where, sort=sort, columns=names)
+    if kind == "csv":  # as it is for a program, harmless for a terminal
+        (echo if sys.stdout.isatty() else click.echo)(summing.as_csv(found).removesuffix("\n"))
+    else:
+        click.echo(summing.as_json(found) if kind == "json" else console.summary_table(found))
+    if parquet is not None:
+        from d2crealsr.store.schema import write_parquet
+
+        for path in write_parquet(pairs, parquet):
+            echo(f"written: {path}", err=True)
+
+
+@main.command()
+@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@click.option("--out", type=_PATH, metavar="DIR", help="Folder of the report; PAIRS/report by default.")
+@_JOBS
+@_DEBUG
+def report(pairs: Path, out: Path | None, jobs: int, debug: bool) -> None:
+    """Make the report that people look at.
+
+    PAIRS is pairs/ by default. The report is a folder whose index.html opens from disk in any browser, without a
+    network. A second run draws only what changed. Marks made in it are exported as a CSV for `split --decisions` and
+    `align --accept`.
+
+    \b
+    d2crealsr report pairs/
+    d2crealsr report pairs/ --out report/ --jobs 0
+    """
+    from d2crealsr.command import console
+    from d2crealsr.report import make_report
+
+    with console.report_progress() as listener:
+        result = make_report(pairs, out, jobs=jobs, on_pair=listener)
+    echo(f"{result.drawn} pairs drawn, {result.unchanged} unchanged")
+    echo(f"open:   {result.page}")
+
+
+@main.command(epilog="Exit code: 0 clean, 4 findings.")
+@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@click.option("--truth", type=_PATH, required=True, metavar="CSV", help="truth.csv of the simulated captures.")
+@click.option("--csv", type=_PATH, metavar="FILE", help="Write the table to this file as well.")
+@_JOBS
+@_DEBUG
+def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int, debug: bool) -> int:
+    """Measure the pairs' true error, in HR px.
+
+    PAIRS is pairs/ by default; it must have been made from simulated captures.
+
+    \b
+    d2crealsr validate pairs/ --truth raw/truth.csv
+    """
+    from d2crealsr.command import console
+    from d2crealsr.store.files import write_text
+    from d2crealsr.store.outputs import check_tables
+    from d2crealsr.truth.validate import COLUMNS
+    from d2crealsr.truth.validate import validate as run
+
+    check_tables([(csv, "a table of validate", COLUMNS)], [pairs, truth])
+    result = run(pairs, truth, jobs=jobs or -1)
+    click.echo(console.validation_summary(result))
+    if csv is not None:  # last: whatever becomes of the file, the table has been printed
+        write_text(csv, result.table.to_csv(index=False))
+    return FINDINGS if result.findings else 0
+
+
+@main.command(
+    cls=SettingsCommand,
+    settings="d2crealsr.audit.pair:AuditSettings",
+    epilog="Exit code: 0 clean, 4 findings, 2 wrong use or no known layout.",
+)
+@click.argument("folder", type=_PATH, metavar="DIR")
+@click.option("--scale", type=click.IntRange(1, 16), help="Only pairs of this scale.")
+@click.option("--out", type=_PATH, metavar="CSV", help="Write the table to this file as well.")
+@click.option("--fields", type=_PATH, metavar="CSV", help="Write the residual fields, block by block, to this file.")
+@_JOBS
+@_DEBUG
+def audit(
+    folder: Path, scale: int | None, out: Path | None, fields: Path | None, jobs: int, debug: bool, **settings: Any
+) -> int:
+    """Measure how well existing pairs are aligned.
+
+    DIR is a folder of pairs, of one size or HR a whole number of times larger: a pairs folder, RealSR, DRealSR,
+    City100, or two folders HR and LR. Nothing in it is modified.
+
+    \b
+    d2crealsr audit RealSR/Canon/Test/4
+    d2crealsr audit pairs/ --out audit.csv --jobs 0
+    """
+    from d2crealsr.audit.folder import COLUMNS, FIELD_COLUMNS
+    from d2crealsr.audit.folder import audit as run
+    from d2crealsr.audit.pair import AuditSettings
+    from d2crealsr.command import console
+    from d2crealsr.store.files import write_text
+    from d2crealsr.store.outputs import check_tables
+
+    check_tables([(out, "a table of audit", COLUMNS), (fields, "residual fields of audit", FIELD_COLUMNS)], [folder])
+    with console.audit_progress() as listener:
+        result = run(folder, scale=scale, settings=AuditSettings(**settings), jobs=jobs or -1, on_pair=listener)
+    for note in result.notes:
+        echo(f"Note: {note}", err=True)
+    click.echo(console.audit_summary(result))
+    for path, table in ((out, result.table), (fields, result.fields)):
+        if path is not None:
+            write_text(path, table.to_csv(index=False, float_format="%.6g"))
+    return FINDINGS if result.findings else 0
+
+
+@main.command(epilog="Exit code: 0 clean, 4 findings, 2 no pairs folder.")
+@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@click.option("--captures", is_flag=True, help="Compare the captures with their recorded hashes too.")
+@_JOBS
+@_DEBUG
+def verify(pairs: Path, captures: bool, jobs: int, debug: bool) -> int:
+    """Check a pairs folder against its tables.
+
+    PAIRS is pairs/ by default. Hashes, sizes, schemas, rows without files, files without rows: a line a finding.
+    Nothing is changed.
+
+    \b
+    d2crealsr verify pairs/ --jobs 0
+    """
+    from d2crealsr.dataset.verify import verify as run
+
+    result = run(pairs, captures=captures, jobs=jobs)
+    for finding in result.findings:
+        echo(str(finding))
+    found = f"{len(result.findings)} findings" if result.findings else "clean"
+    echo(f"{result.scenes} scenes, {result.accepted} accepted: {found}")
+    return FINDINGS if result.findings else 0

@@ -1,0 +1,357 @@
+"""What a person sees of a run: a bar on a terminal, plain lines elsewhere, and a summary."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import re
+import shlex
+import sys
+from typing import TYPE_CHECKING, Literal
+
+from d2crealsr.dataset.build import RunStarted, SceneDone
+from d2crealsr.store.decisions import few
+from d2crealsr.ui.terminal import Styled, echo, plain, styled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    import pandas as pd
+
+    from d2crealsr.audit.folder import AuditResult, PairDone
+    from d2crealsr.dataset.build import BuildResult, Event
+    from d2crealsr.dataset.split import SplitResult
+    from d2crealsr.dataset.summary import Overview, Summary
+    from d2crealsr.report.make import PairDrawn
+    from d2crealsr.truth.validate import ValidationResult
+
+__all__ = [
+    "audit_progress",
+    "audit_summary",
+    "build_progress",
+    "build_summary",
+    "counter",
+    "report_progress",
+    "scene_line",
+    "split_summary",
+    "summary_table",
+    "validation_summary",
+]
+
+_HEAD = 9
+"""Width at which a column's name is broken."""
+_COLOURS = {"rejected": "yellow", "failed": "red"}
+
+
+def scene_line(event: SceneDone) -> str:
+    """One finished scene in one line: ``[12/115] card_007 accepted  residual 0.08 HR px  3.1 s``."""
+    text = f"[{event.number}/{event.total}] {event.scene} {event.status}"
+    if event.accepted_by == "reviewer":
+        text += " by reviewer despite" if event.reasons else " by reviewer"
+    if event.reasons:
+        text += f" {event.reasons}"
+    if not math.isnan(event.residual_hr_px):
+        text += f"  residual {event.residual_hr_px:.2f} HR px"
+    if event.kept:
+        return f"{text}  kept as it was  ({event.kept})"
+    text += "  unchanged" if event.unchanged else "  judged again" if event.judged else f"  {event.seconds:.1f} s"
+    return f"{text}  ({event.message})" if event.message and not event.unchanged else text
+
+
+@contextlib.contextmanager
+def build_progress(*, debug: bool = False) -> Iterator[Callable[[Event], None]]:
+    """A listener for :func:`d2crealsr.dataset.build.build`, to standard error."""
+    with _shown("aligning") as shown:
+
+        def listen(event: Event) -> None:
+            if isinstance(event, RunStarted):
+                shown.start(event.total)
+                if event.changes:
+                    shown.say(event.changes)
+                return
+            shown.advance(
+                scene_line(event), noteworthy=bool(event.kept) or (event.status != "accepted" and not event.unchanged)
+            )
+            if debug and event.traceback:
+                shown.say(event.traceback)
+
+        yield listen
+
+
+@contextlib.contextmanager
+def counter(what: str, total: int | None) -> Iterator[Callable[[str], None]]:
+    """A listener for other long work, told the name of every piece that is done; shown in the same way."""
+    with _shown(what) as shown:
+        done = 0
+        shown.start(total)
+
+        def listen(name: str) -> None:
+            nonlocal done
+            done += 1
+            shown.advance(f"[{done}{f'/{total}' if total else ''}] {name}", noteworthy=False)
+
+        yield listen
+
+
+@contextlib.contextmanager
+def report_progress() -> Iterator[Callable[[PairDrawn], None]]:
+    """A listener for :func:`d2crealsr.report.make_report`, to standard error."""
+    with _shown("drawing") as shown:
+        shown.start(None)
+
+        def listen(pair: PairDrawn) -> None:
+            if pair.number == 1:
+                shown.start(pair.total)
+            done = "unchanged" if pair.unchanged else "drawn"
+            shown.advance(f"[{pair.number}/{pair.total}] {pair.scene} {done}", noteworthy=False)
+
+        yield listen
+
+
+@contextlib.contextmanager
+def audit_progress() -> Iterator[Callable[[PairDone], None]]:
+    """A listener for :func:`d2crealsr.audit.folder.audit`, to standard error."""
+    with _shown("measuring") as shown:
+        shown.start(None)
+
+        def listen(pair: PairDone) -> None:
+            if pair.number == 1:
+                shown.start(pair.total)
+            line = f"[{pair.number}/{pair.total}] {pair.scene} {pair.verdict}"
+            shown.advance(f"{line}  ({pair.reason})" if pair.reason else line, noteworthy=bool(pair.reason))
+
+        yield listen
+
+
+class _Lines:
+    """Plain lines, for logs and pipes."""
+
+    def start(self, total: int | None) -> None:
+        pass
+
+    def advance(self, line: str, *, noteworthy: bool) -> None:
+        self.say(line)
+
+    def say(self, line: str) -> None:
+        echo(line, err=True)
+
+
+class _Bar(_Lines):
+    """A bar with rate and time left; lines that matter scroll by above it."""
+
+    def __init__(self, what: str) -> None:
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+        from rich.progress import TimeRemainingColumn as TimeLeft
+
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeLeft(),
+            console=Console(stderr=True),
+        )
+        self._task = self.progress.add_task(what, total=None, rate="")
+
+    def start(self, total: int | None) -> None:
+        self.progress.update(self._task, total=total)
+
+    def advance(self, line: str, *, noteworthy: bool) -> None:
+        self.progress.advance(self._task)
+        speed = self.progress.tasks[0].finished_speed or self.progress.tasks[0].speed
+        if speed:
+            self.progress.update(self._task, rate=f"{60 * speed:.3g} scenes/min")
+        if noteworthy:
+            self.say(line)
+
+    def say(self, line: str) -> None:
+        self.progress.console.print(plain(line), markup=False, highlight=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _shown(what: str) -> Iterator[_Lines]:
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    bar = _Bar(what)
+    with bar.progress:
+        yield bar
+
+
+def build_summary(result: BuildResult, shown_out: str) -> str:
+    """What a finished run leaves, and what to type next."""
+    total = sum(result.status.values())
+    judged = f"{result.judged} judged again, " if result.judged else ""
+    work = f"{result.done} done now, {judged}{result.unchanged} unchanged"
+    lines: list[str | Styled] = [Styled(f"{result.accepted} of {total} scenes accepted", {"bold": True}, f" ({work})")]
+    if result.reviewed:
+        lines.append(f"  {result.reviewed} by reviewer, overruling the checks")
+    others = [(status, result.status[status]) for status in _COLOURS if status in result.status]
+    lines += [Styled(f"  {count} {status}", {"fg": _COLOURS[status]}) for status, count in others]
+    lines += [f"    {code}: {count}" for code, count in sorted(result.reasons.items(), key=lambda item: -item[1])]
+    if not math.isnan(result.residual_median_hr_px):
+        lines.append(f"residual: median {result.residual_median_hr_px:.2f} HR px over the accepted scenes")
+    if result.kept:
+        lines.append(f"kept: {len(result.kept)} scenes that RAW no longer has (--prune removes them)")
+    lines.append(f"tables: {shown_out}/manifest.csv, alignment.csv, residuals.csv")
+    lines.append("next:   " + _next(result.accepted, shlex.quote(shown_out)))
+    return styled(lines)
+
+
+def _next(accepted: int, out: str) -> str:
+    """What to type after `align`: a split of the usual size, or of a fifth where that would leave too little."""
+    if accepted == 0:
+        return "read the reasons in manifest.csv; docs/reason-codes.md says what helps"
+    return f"d2crealsr split {out} --test {15 if accepted >= 45 else min(max(accepted // 5, 1), accepted - 1)}"
+
+
+def split_summary(result: SplitResult) -> str:
+    """Sizes of the splits, what a reviewer left out, and the test scenes where they are few."""
+    lines = [f"{len(result.train)} train, {len(result.test)} test ({result.new} assigned now)"]
+    if result.left_out:
+        lines.append(f"{len(result.left_out)} accepted by the checks, left out by a reviewer: {few(result.left_out)}")
+    if 0 < len(result.test) <= 30:
+        lines.append(f"test: {', '.join(result.test)}")
+    return styled(lines)
+
+
+def summary_table(summary: Summary, *, terminal: bool | None = None) -> str:
+    """The folder's figures and the table; drawn for a terminal, else plain lines of aligned columns.
+
+    Parameters
+    ----------
+    terminal : bool, optional
+        Whether standard output is one; found out by default.
+    """
+    terminal = sys.stdout.isatty() if terminal is None else terminal
+    shown = len(summary.table)
+    lines = _overview(summary.overview)
+    if shown < summary.overview.total:
+        lines.append(f"{shown} of them shown:")
+    if not shown:
+        return styled(lines)
+    return "\n".join([styled(lines), "", _drawn(summary.table) if terminal else plain(_plain(summary.table))])
+
+
+def _overview(found: Overview) -> list[str | Styled]:
+    accepted = found.status.get("accepted", 0)
+    asides = [f"{found.reviewed} by reviewer"] if found.reviewed else []
+    asides += [f"{found.left_out} left out by reviewer"] if found.left_out else []
+    asides += [f"{count} {name}" for name, count in found.split.items() if count]
+    kept = f"{accepted} of {found.total} scenes accepted"
+    lines: list[str | Styled] = [Styled(kept, {"bold": True}, f" ({', '.join(asides)})" if asides else "")]
+    if accepted:
+        lines.append(
+            f"medians in HR px: residual {found.residual_p50_hr_px:.2g}, its 95th percentile "
+            f"{found.residual_p95_hr_px:.2g}, predicted error {found.sigma_hr_px:.2g}"
+        )
+    others = [f"{count} {status}" for status, count in sorted(found.status.items()) if status != "accepted"]
+    if others:
+        reasons = ", ".join(f"{code} {count}" for code, count in found.reasons.items())
+        lines.append(f"{', '.join(others)}: {reasons}")
+    return lines
+
+
+def _plain(table: pd.DataFrame) -> str:
+    return table.to_string(index=False, float_format="{:.3f}".format, na_rep="", justify="left")
+
+
+def _drawn(table: pd.DataFrame) -> str:
+    """The table as rich draws it, as wide as the terminal; a number is never cut."""
+    from pandas.api.types import is_numeric_dtype
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name in table.columns:
+        number = is_numeric_dtype(table[name].dtype)
+        least = min(table[name].str.len().max(), 11) if not number and len(table) else None
+        justify: Literal["left", "right"] = "right" if number else "left"
+        drawn.add_column(Text(plain(_broken(name))), justify=justify, no_wrap=number, overflow="fold", min_width=least)
+    for row in table.astype(object).where(table.notna(), None).to_dict("records"):
+        cells = (Text(plain(_cell(cell))) for cell in row.values())
+        drawn.add_row(*cells, style=_COLOURS.get(row.get("status", ""), ""))
+    console = Console(highlight=False)
+    console.width = max(console.width, console.measure(drawn, options=console.options.update(width=10**6)).minimum)
+    with console.capture() as capture:
+        console.print(drawn)
+    return capture.get().rstrip()
+
+
+def _cell(cell: str | float | None) -> str:
+    """Three decimals, nothing for what is missing, each reason on a line of its own."""
+    if cell is None:
+        return ""
+    return f"{cell:.3f}" if isinstance(cell, float) else str(cell).replace(";", ";\n")
+
+
+def _broken(name: str) -> str:
+    """A column's name on as many lines as keep it narrow, broken after an underscore but not inside a unit."""
+    lines = [""]
+    for part in re.findall(r"[hl]r_px$|[^_]+_?", name):
+        if lines[-1] and len(lines[-1] + part) > _HEAD:
+            lines.append("")
+        lines[-1] += part
+    return "\n".join(lines)
+
+
+_SHOWN = (
+    "scene",
+    "status",
+    "true_error_mean_hr_px",
+    "true_error_p95_hr_px",
+    "true_error_max_hr_px",
+    "pixel_shift_hr_px",
+)
+
+
+def validation_summary(result: ValidationResult) -> str:
+    """The error table, its figures over the accepted pairs, and what is not as it should be."""
+    table = result.table[list(_SHOWN)].rename(columns=lambda name: name.removesuffix("_hr_px"))
+    lines = [
+        table.to_string(index=False, float_format="{:.3f}".format, na_rep=""),
+        "",
+        "Over the accepted pairs, in HR px:",
+    ]
+    lines += [f"  {name.removesuffix('_hr_px')}: {value:.4g}" for name, value in result.summary.items()]
+    return styled([*lines, *_findings(result.findings)])
+
+
+_AUDITED = (
+    "scene",
+    "scale",
+    "verdict",
+    "residual_shape",
+    "residual_p50_hr_px",
+    "residual_p95_hr_px",
+    "constant_hr_px",
+    "affine_hr_px",
+    "smooth_hr_px",
+    "smooth_error_hr_px",
+    "rest_p50_hr_px",
+    "floor_p50_hr_px",
+    "floor_p95_hr_px",
+    "floor_smooth_hr_px",
+    "zncc",
+)
+
+
+def audit_summary(result: AuditResult) -> str:
+    """The table of pairs in HR px, how many have which verdict, and what is not as it should be."""
+    table = result.table[list(_AUDITED)].rename(columns=lambda name: name.removesuffix("_hr_px"))
+    lines = [table.to_string(index=False, float_format="{:.3f}".format, na_rep=""), ""]
+    lines.append(f"{len(table)} pairs, layout {result.layout}; in HR px, medians over the measured pairs:")
+    lines += [f"  {name.removesuffix('_hr_px')}: {v:.4g}" for name, v in result.summary.items() if name != "pairs"]
+    return styled([*lines, *_findings(result.findings)])
+
+
+def _findings(findings: list[str]) -> list[str | Styled]:
+    if not findings:
+        return ["", Styled("no findings", {"fg": "green"})]
+    head = Styled(f"{len(findings)} findings", {"fg": "red", "bold": True})
+    return ["", head, *(f"  {finding}" for finding in findings)]

@@ -1,0 +1,184 @@
+"""What a run tells while it goes on, and what it leaves: events, the result, and notes for a person."""
+
+from __future__ import annotations
+
+import collections
+import re
+import statistics
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from d2crealsr.store.decisions import few
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from d2crealsr.dataset.freshness import SceneResult
+    from d2crealsr.store.decisions import Decision
+
+__all__ = [
+    "BuildResult",
+    "Event",
+    "RunStarted",
+    "SceneDone",
+    "decision_notes",
+    "kept_note",
+    "recaptured_note",
+    "result_of",
+    "scale_note",
+    "scene_done",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunStarted:
+    """The run begins: how many scenes there are, and what it changes in a folder that has pairs; empty for nothing."""
+
+    total: int
+    changes: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SceneDone:
+    """One scene is done, or was found ``unchanged``, or kept its estimate and was ``judged`` again.
+
+    ``number`` counts from 1 in the order of finishing; ``kept`` says why a standing pair was left as it is.
+    """
+
+    number: int
+    total: int
+    scene: str
+    status: str
+    reasons: str
+    message: str
+    residual_hr_px: float
+    seconds: float
+    unchanged: bool
+    traceback: str
+    accepted_by: str = ""
+    judged: bool = False
+    kept: str = ""
+
+
+Event: TypeAlias = RunStarted | SceneDone
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class BuildResult:
+    """What a finished run leaves.
+
+    Attributes
+    ----------
+    status, reasons : dict
+        Scenes of RAW by status, and those that are not accepted by reason code.
+    reviewed : int
+        Scenes that are accepted because a reviewer overruled QA.
+    done, judged, unchanged : int
+        Scenes that were aligned, those whose estimate was judged again, and those that were up to date.
+    kept : tuple of str
+        Scenes of the pairs folder that RAW does not have; they were left as they were.
+    notes : tuple of str
+        Pairs that went or were kept for a reason, and what could not be done of the reviewer's decisions, a line each.
+    residual_median_hr_px : float
+        Median over accepted scenes of ``residual_p50_hr_px``; NaN where there is none.
+    """
+
+    out: Path
+    status: dict[str, int]
+    reasons: dict[str, int]
+    done: int
+    unchanged: int
+    kept: tuple[str, ...]
+    residual_median_hr_px: float
+    judged: int = 0
+    reviewed: int = 0
+    notes: tuple[str, ...] = ()
+
+    @property
+    def accepted(self) -> int:
+        """Scenes of RAW that are accepted."""
+        return self.status.get("accepted", 0)
+
+
+def scene_done(number: int, total: int, result: SceneResult) -> SceneDone:
+    row: Mapping[str, Any] = result.row
+    residual = row.get("residual_p50_hr_px")
+    return SceneDone(
+        number=number,
+        total=total,
+        scene=row["scene"],
+        status=row["status"],
+        reasons=row["reasons"],
+        message=row["message"],
+        residual_hr_px=float("nan") if residual is None else float(residual),
+        seconds=result.timing.get("seconds", 0.0),
+        unchanged=result.unchanged,
+        judged=result.judged,
+        traceback=result.traceback,
+        accepted_by=row.get("accepted_by") or "",
+        kept=result.kept,
+    )
+
+
+def result_of(out: Path, events: Sequence[SceneDone], kept: tuple[str, ...], notes: Sequence[str]) -> BuildResult:
+    residuals = [e.residual_hr_px for e in events if e.status == "accepted" and e.residual_hr_px == e.residual_hr_px]
+    bad = [event for event in events if event.status != "accepted"]
+    return BuildResult(
+        out=out,
+        status=dict(collections.Counter(event.status for event in events)),
+        reasons=dict(collections.Counter(code for event in bad for code in event.reasons.split(";"))),
+        done=sum(not (event.unchanged or event.judged) for event in events),
+        judged=sum(event.judged for event in events),
+        unchanged=sum(event.unchanged for event in events),
+        kept=kept,
+        residual_median_hr_px=statistics.median(residuals) if residuals else float("nan"),
+        reviewed=sum(event.accepted_by == "reviewer" and bool(event.reasons) for event in events),
+        notes=tuple(notes),
+    )
+
+
+def decision_notes(
+    events: Sequence[SceneDone], decisions: Mapping[str, Decision], withdrawn: set[str]
+) -> tuple[str, ...]:
+    """What could not be done of the reviewer's decisions, and why; ``withdrawn`` are accepts that were taken back."""
+    status = {event.scene: event for event in events}
+    unknown = sorted(decisions.keys() - status.keys())
+    rejected = {scene for scene in decisions.keys() & status.keys() if decisions[scene] == "reject"}
+    ignored = sorted(scene for scene in rejected if scene not in withdrawn or status[scene].status == "accepted")
+    notes = []
+    if unknown:
+        notes.append(f"decisions for scenes that RAW does not have: {few(unknown)}; check the names")
+    if ignored:
+        notes.append(f"decisions to reject, which align does not act on (split --decisions does): {few(ignored)}")
+    for scene in sorted(decisions.keys() & status.keys()):
+        event = status[scene]
+        if decisions[scene] == "accept" and event.status != "accepted":
+            why = "has no estimate" if event.status == "failed" else "has no images to publish"
+            notes.append(f"{scene} cannot be accepted: it {why} ({event.reasons})")
+    return tuple(notes)
+
+
+def recaptured_note(scenes: Sequence[str]) -> str:
+    """A note on standing pairs whose captures are others now."""
+    if not scenes:
+        return ""
+    return f"{len(scenes)} standing pairs were made anew, as their captures are others now: {few(sorted(scenes))}"
+
+
+def kept_note(events: Sequence[SceneDone]) -> str:
+    """A note on standing pairs that were left as they are."""
+    left = sorted((event.scene, event.kept) for event in events if event.kept)
+    if not left:
+        return ""
+    named = "; ".join(f"{scene} ({why})" for scene, why in left[:3]) + ("; …" if len(left) > 3 else "")
+    return f"{len(left)} standing pairs were left as they are, as their captures could not be used: {named}"
+
+
+def scale_note(events: Sequence[SceneDone]) -> str:
+    """A note where most scenes look of one other scale than was asked for."""
+    said = [match[1] for event in events if (match := re.search(r"use --scale (\d+)", event.message))]
+    scale, count = max(collections.Counter(said).items(), key=lambda item: item[1], default=("", 0))
+    return (
+        f"{count} of {len(events)} scenes look of another scale; use --scale {scale}" if 2 * count > len(events) else ""
+    )

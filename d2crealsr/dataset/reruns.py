@@ -1,0 +1,156 @@
+"""What a second run changes in a finished folder, and whether it may: said first, applied once everything is seen."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from d2crealsr.dataset.freshness import estimate_of
+from d2crealsr.errors import LayoutError, UsageError
+from d2crealsr.settings import AlignSettings, settings_from
+from d2crealsr.store.decisions import few
+from d2crealsr.store.pairs import DATASET_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from d2crealsr.dataset.freshness import SceneResult
+
+__all__ = ["Rerun"]
+
+_SMALL_SHARE = 0.1
+"""Losses below this share of the standing pairs need no consent."""
+_SHARE_OF_VERDICTS = 0.5
+"""Up to this share may go where thresholds alone changed: the estimates stay, and other thresholds bring pairs back."""
+
+
+class Rerun(NamedTuple):
+    """The settings of a run and those that its folder was made with; equal in a new folder.
+
+    ``former_version`` is the version of the tool that wrote the folder last.
+    """
+
+    raw: str
+    out: Path
+    settings: AlignSettings
+    former: AlignSettings
+    version: str
+    former_version: str
+
+    @classmethod
+    def of(
+        cls,
+        raw: str,
+        out: Path,
+        asked: AlignSettings | Mapping[str, Any] | None,
+        description: Mapping[str, Any],
+        version: str,
+    ) -> Rerun:
+        """Settings asked for over those of the folder's description, which is empty for a new folder.
+
+        Raises
+        ------
+        SettingsError
+            When a setting, asked for or described, is none.
+        """
+        described = description.get("settings", {})
+        scale = {"scale": description["scale"]} if "scale" in description else {}
+        former = settings_from({**described, **scale}, str(out / DATASET_FILE))
+        settings = asked if isinstance(asked, AlignSettings) else dataclasses.replace(former, **(asked or {}))
+        written_by = description.get("tool_version", version)
+        return cls(raw, out, settings, former if description else settings, version, str(written_by))
+
+    def refuse_other_scale(self, standing: int) -> None:
+        """A folder that holds pairs keeps its scale: raise LayoutError where another one is asked for."""
+        if standing and self.settings.scale != self.former.scale:
+            raise LayoutError(
+                f"{self.out}: its {standing} pairs are of scale {self.former.scale}, got --scale "
+                f"{self.settings.scale}; give another folder with --out, or leave --scale out"
+            )
+
+    @property
+    def changed(self) -> list[str]:
+        """Settings that differ from the folder's, as ``crop: max → default``."""
+        return [f"{_option(name)[2:]}: {old} → {new}" for name, (old, new) in self._differences().items()]
+
+    def _differences(self) -> dict[str, tuple[Any, Any]]:
+        names = (f.name for f in dataclasses.fields(AlignSettings))
+        pairs = {name: (getattr(self.former, name), getattr(self.settings, name)) for name in names}
+        return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
+
+    def announcement(self, standing: Mapping[str, Mapping[str, Any]], recipe: str) -> str:
+        """What the run is going to change, and for how many of the standing pairs; empty where it changes none."""
+        made = sum(estimate_of(row["recipe"]) != estimate_of(recipe) for row in standing.values())
+        judged = sum(row["recipe"] != recipe for row in standing.values()) - made
+        parts = [f"{count} pairs {what}" for count, what in ((made, "made anew"), (judged, "judged again")) if count]
+        why = self.changed
+        if self.version != self.former_version:
+            why.append(f"d2crealsr: {self.former_version} → {self.version}")
+        if parts and not why:
+            why = ["made with other settings than the folder's"]
+        return ", ".join([*why, *parts]) if why else ""
+
+    def settle_losses(
+        self,
+        losses: Mapping[str, SceneResult],
+        standing: Mapping[str, Mapping[str, Any]],
+        recipe: str,
+        *,
+        allowed: bool,
+    ) -> str:
+        """A note on the pairs that go, empty where none does.
+
+        Parameters
+        ----------
+        losses : mapping
+            Results that would remove a standing pair, by scene.
+        standing : mapping
+            Manifest rows of the pairs that stood when the run began, by scene.
+        allowed : bool
+            Whether ``--allow-loss`` was given.
+
+        Raises
+        ------
+        UsageError
+            When they are too many to go without consent.
+        """
+        if not losses:
+            return ""
+        verdicts_only = all(estimate_of(standing[scene]["recipe"]) == estimate_of(recipe) for scene in losses)
+        small = len(losses) < _SMALL_SHARE * len(standing)
+        half = verdicts_only and len(losses) <= _SHARE_OF_VERDICTS * len(standing)
+        named = few([f"{scene} ({result.row['reasons']})" for scene, result in sorted(losses.items())])
+        count = f"{len(losses)} of {len(standing)} standing pairs"
+        why = ", ".join(self.changed) or "with the folder's own settings"
+        if not (allowed or small or half):
+            others = len(standing) - len(losses)
+            raise UsageError(
+                f"{self.out}: {count} would no longer be accepted ({why}): {named}. They stand as they were, and the "
+                f"{others} others are up to date; run the same command with --allow-loss to let them go, or "
+                f"{self._other()}"
+            )
+        back = f"; to have them again: {self._way_back()}" if self.changed else ""
+        return f"{count} are no longer accepted ({why}): {named}{back}"
+
+    def _other(self) -> str:
+        """What a person can do instead of letting pairs go."""
+        if self.changed:
+            return "leave that option out to keep the folder's own settings"
+        return "give the options that they were made with"
+
+    def _way_back(self) -> str:
+        """The command that restores the folder's former settings."""
+        command = ["d2crealsr", "align", self.raw, "--out", str(self.out)]
+        for name, (old, _) in self._differences().items():
+            option = _option(name)
+            if isinstance(old, bool):
+                command.append(option if old else f"--no-{option[2:]}")
+            else:
+                command += [option, str(old)]
+        return shlex.join(command)
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")

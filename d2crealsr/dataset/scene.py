@@ -1,0 +1,256 @@
+"""One scene as one task: read both captures, align them, publish the pair, and say in rows what came of it.
+
+A task depends on nothing but its arguments and the files they name, so it may run in any process on any machine that
+sees the files. What goes wrong with the scene becomes its row; only a failing machine ends the run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import socket
+import time
+import traceback
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from d2crealsr.dataset import lens_profiles as lens
+from d2crealsr.dataset.freshness import (
+    TRY_AGAIN,
+    SceneResult,
+    SceneTask,
+    fits,
+    gone,
+    is_loss,
+    is_published,
+    lets_through,
+    missing,
+    passed_by,
+    same_captures,
+    source_cells,
+    stands,
+    withdrawn,
+)
+from d2crealsr.dataset.rejudge import judge_row, published_from_row
+from d2crealsr.dataset.rows import Row, message_of, rows_of
+from d2crealsr.errors import ImageError, MachineError
+from d2crealsr.jobs.threads import use_one_thread
+from d2crealsr.opencv import is_out_of_memory
+from d2crealsr.store.files import cannot_write, sha256_of
+from d2crealsr.store.images import read_capture, write_image
+from d2crealsr.store.locks import check_lease
+from d2crealsr.store.pairs import published_paths
+from d2crealsr.types import Alignment, AlignmentFailure, Image, Size
+
+__all__ = ["lost_scene", "remove_published", "run_scene"]
+
+_FILE_CELLS = ("hr_path", "lr_path", "hr_sha256", "lr_sha256")
+_OUT_OF_MEMORY = "it needs more memory than there is; use fewer --jobs, or a machine with more"
+_WORKER_DIED = "its worker process was killed twice, as happens when memory runs out; use fewer --jobs, or look there"
+
+
+def run_scene(task: SceneTask) -> SceneResult:
+    """Do one scene, unless its files, its recipe and what the reviewer decided are what its known row says.
+
+    Raises
+    ------
+    MachineError
+        When the pairs folder cannot be written. Anything else becomes a failed row.
+    """
+    use_one_thread()
+    clock = _Clock()
+    row, stood = source_cells(task), is_published(task)
+    if stood and (why := gone(task, row)):
+        return _taken_back(task, dict(task.known or {})) if withdrawn(task) else _kept(task, why)
+    known = task.known if not task.force and stands(task, row) else None
+    if known is not None and known["recipe"] == task.recipe and known["accepted_by"] == lets_through(task, known):
+        return SceneResult(row={**known, **row}, unchanged=True)
+    if task.held is not None and fits(task.held.row, task, row):
+        return dataclasses.replace(task.held, row={**task.held.row, **row})
+    details = ""
+    try:
+        if known is not None and (judged := _judged(task, known, row)) is not None:
+            return judged
+        outcome = _align(task, clock, row)
+        result = _told(task, row, outcome)
+        if is_loss(task, row, result.row["status"]):
+            result = dataclasses.replace(result, lost=True)
+        else:
+            result.row.update(_publish(task, row, outcome, clock))
+    except ImageError as error:
+        result = _failed(task, row, reason=error.reason, message=str(error), of_image=True)
+    except MachineError:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            result = _failed(task, row, reason="out_of_memory", message=_OUT_OF_MEMORY)
+        else:
+            # A scene must never end the run, whatever is wrong with it or with the code that met it.
+            details = f"scene {task.capture.scene}\n{traceback.format_exc()}"
+            text = re.sub(r" at 0x[0-9a-f]+", "", " ".join(str(error).split())) or "no message"
+            message = f"{type(error).__name__}: {text}; errors.log has the details, please report them"
+            result = _failed(task, row, reason="internal_error", message=message)
+    timing = {} if result.unchanged else clock.row(task.capture.scene)
+    recaptured = stood and not result.unchanged and not same_captures(task, row)
+    return dataclasses.replace(result, timing=timing, traceback=details, recaptured=recaptured)
+
+
+def lost_scene(task: SceneTask) -> SceneResult:
+    """The failed row of a scene whose worker process died twice; see :func:`run_scene` for what is raised."""
+    result = _failed(task, source_cells(task), reason="worker_died", message=_WORKER_DIED)
+    return result if result.unchanged else dataclasses.replace(result, timing=_Clock().row(task.capture.scene))
+
+
+def _failed(task: SceneTask, sources: Row, *, reason: str, message: str, of_image: bool = False) -> SceneResult:
+    """A scene without an estimate. A standing pair stays where the failure is the machine's, or that of new captures
+    that cannot be read; it is held back where the settings are to blame; else nothing of it stays published."""
+    if is_published(task) and (reason in TRY_AGAIN or (of_image and not same_captures(task, sources))):
+        return _kept(task, message)
+    result = _told(task, sources, AlignmentFailure(reason=reason, message=message))
+    if is_loss(task, sources, "failed"):
+        return dataclasses.replace(result, lost=True)
+    remove_published(task.out, task.capture.scene)
+    return result
+
+
+def _kept(task: SceneTask, why: str) -> SceneResult:
+    """The standing pair as it is."""
+    return SceneResult(row={**(task.known or {}), "group": task.capture.group}, unchanged=True, kept=why)
+
+
+def _told(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure) -> SceneResult:
+    by = passed_by(task, sources, outcome.reasons) if isinstance(outcome, Alignment) else ""
+    rows = rows_of(outcome, {**sources, "recipe": task.recipe}, task.settings, by)
+    return SceneResult(row=rows.row, stages=rows.stages, residuals=rows.residuals)
+
+
+class _Clock:
+    """Seconds by part of the work, for ``timings.csv`` alone."""
+
+    def __init__(self) -> None:
+        self._start = self._last = time.perf_counter()
+        self._parts: dict[str, float] = {}
+
+    def lap(self, part: str) -> None:
+        """The time since the last lap went into ``part``; an empty name is for what belongs to none."""
+        now = time.perf_counter()
+        if part:
+            self._parts[f"seconds_{part}"] = now - self._last
+        self._last = now
+
+    def row(self, scene: str) -> Row:
+        return {
+            "scene": scene,
+            "seconds": time.perf_counter() - self._start,
+            **self._parts,
+            "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+            "host": socket.gethostname(),
+        }
+
+
+def _judged(task: SceneTask, known: Mapping[str, Any], sources: Row) -> SceneResult | None:
+    """The scene by another verdict over its known row, pixels published or taken back; None where it must be done."""
+    row: Row = {**known, **sources, "recipe": task.recipe}
+    if known["status"] == "failed":
+        return SceneResult(row=row, judged=True)
+    if known["recipe"] != task.recipe:
+        verdict = judge_row(known, task.settings)
+        if verdict is None:
+            return None
+        row["reasons"] = ";".join(verdict.reasons)
+        row["message"] = message_of(verdict.explained, verdict.reasons, known["residual_shape"])
+    row["accepted_by"] = lets_through(task, row)
+    row["status"] = "accepted" if row["accepted_by"] else "rejected"
+    if row["status"] == known["status"]:
+        return SceneResult(row=row, judged=True)
+    if row["status"] == "rejected":
+        return _taken_back(task, row, lost=is_loss(task, sources, "rejected"))
+    if not task.judges:
+        return None
+    read: Row = {}
+    images = _captures(task, read)
+    if any(read[name] != row[name] for name in ("hr_source_sha256", "lr_source_sha256")):
+        return None  # the capture was exchanged meanwhile: the row is about another one
+    row |= _write(task, *published_from_row(row, images["hr"], images["lr"], task.settings))
+    return SceneResult(row=row, judged=True)
+
+
+def _taken_back(task: SceneTask, row: Row, *, lost: bool = False) -> SceneResult:
+    """The scene with its estimate and no longer published; its files stay where that is a loss."""
+    row |= {"status": "rejected", "accepted_by": "", **dict.fromkeys(_FILE_CELLS, "")}
+    if not lost:
+        _check_lease(task)
+        remove_published(task.out, task.capture.scene)
+    return SceneResult(row=row, judged=True, lost=lost)
+
+
+def _align(task: SceneTask, clock: _Clock, row: Row) -> Alignment | AlignmentFailure:
+    """The captures read and aligned; their colour profiles go into ``row``."""
+    absent = missing(task.capture)
+    if absent is not None:
+        return absent
+    images = _captures(task, row)
+    clock.lap("read")
+    settings = task.settings
+    if settings.lens_profile != "none":
+        captures = {"hr": task.capture.hr, "lr": task.capture.lr}
+        known = {side: path for side, path in captures.items() if path is not None}
+        sizes = {side: Size(image.shape[1], image.shape[0]) for side, image in images.items()}
+        settings, row["lens_model"] = lens.with_profiles(settings, known, sizes)
+    outcome = task.align(images["hr"], images["lr"], settings=settings)
+    clock.lap("align")
+    return outcome
+
+
+def _captures(task: SceneTask, row: Row) -> dict[str, Image]:
+    """Both captures in sRGB; the colour profiles they had and the hashes of the bytes decoded go into ``row``."""
+    converts = {"hr": True, "lr": task.settings.convert_lr_profile}
+    images: dict[str, Image] = {}
+    for side, path in (("hr", task.capture.hr), ("lr", task.capture.lr)):
+        if path is not None:
+            read = read_capture(path, convert=converts[side], max_pixels=task.max_pixels)
+            images[side], row[f"{side}_profile"], row[f"{side}_source_sha256"] = read
+    return images
+
+
+# --- files -------------------------------------------------------------------------------------------------------
+
+
+def _publish(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure, clock: _Clock) -> Row:
+    """Write the accepted pair, or remove what an earlier run published; returns the cells that name the files."""
+    scene, out = task.capture.scene, task.out
+    if not isinstance(outcome, Alignment) or not passed_by(task, sources, outcome.reasons):
+        _check_lease(task)
+        remove_published(out, scene)
+        return {}
+    clock.lap("")
+    cells = _write(task, outcome.hr, outcome.lr)
+    clock.lap("write")
+    return cells
+
+
+def _write(task: SceneTask, hr: Image, lr: Image) -> Row:
+    """Write both images of a pair; returns the cells that name them."""
+    hr_path, lr_path = published_paths(task.capture.scene)
+    hashes = {}
+    for name, path, image in (("hr_sha256", hr_path, hr), ("lr_sha256", lr_path, lr)):
+        _check_lease(task)
+        write_image(task.out / path, image)
+        hashes[name] = sha256_of(task.out / path)
+    return {"hr_path": hr_path, "lr_path": lr_path, **hashes}
+
+
+def _check_lease(task: SceneTask) -> None:
+    if task.lease:
+        check_lease(task.out, task.lease)
+
+
+def remove_published(out: Path, scene: str) -> None:
+    """Remove a scene's published files, if there are any; raises MachineError when the folder does not let go."""
+    for path in published_paths(scene):
+        try:
+            (out / path).unlink(missing_ok=True)
+        except OSError as error:
+            raise cannot_write(out / path, error) from error

@@ -1,0 +1,147 @@
+"""What a pairs folder holds, in a few figures and an essential table."""
+
+from __future__ import annotations
+
+import collections
+import json
+import math
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from d2crealsr.dataset.selection import ordered, parse_conditions, pick_columns, selected
+from d2crealsr.errors import LayoutError
+from d2crealsr.store.columns import MANIFEST
+from d2crealsr.store.pairs import read_manifest
+from d2crealsr.store.tables import csv_text
+from d2crealsr.ui.text import UNPRINTABLE
+
+if TYPE_CHECKING:
+    import os
+    from collections.abc import Mapping, Sequence
+
+    import pandas as pd
+
+__all__ = ["ESSENTIAL", "Overview", "Summary", "as_csv", "as_json", "overview", "summarise"]
+
+ESSENTIAL = (
+    "scene",
+    "status",
+    "split",
+    "residual_p50_hr_px",
+    "residual_p95_hr_px",
+    "sigma_hr_px",
+    "sharpness_ratio",
+    "residual_shape",
+    "reasons",
+)
+"""Columns of the manifest that are shown where none are named."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Overview:
+    """Figures over all scenes of a pairs folder.
+
+    Attributes
+    ----------
+    status, split, reasons : mapping
+        Scenes by status; accepted scenes by split (those without one left out); scenes by reason code, most frequent
+        first, overruled reasons not counted.
+    reviewed, left_out : int
+        Scenes that a reviewer accepted against the checks, and accepted ones that a reviewer rejected.
+    residual_p50_hr_px, residual_p95_hr_px, sigma_hr_px : float
+        Medians over the accepted scenes; nan without any.
+    """
+
+    total: int
+    status: Mapping[str, int]
+    split: Mapping[str, int]
+    reasons: Mapping[str, int]
+    reviewed: int
+    left_out: int
+    residual_p50_hr_px: float
+    residual_p95_hr_px: float
+    sigma_hr_px: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Summary:
+    """An overview of the whole folder, and the rows and columns that were asked for."""
+
+    overview: Overview
+    table: pd.DataFrame
+
+
+def summarise(
+    pairs: str | os.PathLike[str],
+    *,
+    where: Sequence[str] = (),
+    sort: Sequence[str] = (),
+    columns: Sequence[str] = ESSENTIAL,
+) -> Summary:
+    """Read the manifest of a pairs folder, and pick rows and columns.
+
+    Parameters
+    ----------
+    pairs : path
+        The pairs folder.
+    where : sequence of str
+        Conditions that a row must meet, all of them (:func:`d2crealsr.dataset.selection.parse_conditions`).
+    sort : sequence of str
+        Column names, the first sorts first; with a leading ``-`` downwards.
+    columns : sequence of str
+        Which to keep, in this order; ``all`` stands for all of them.
+
+    Raises
+    ------
+    UsageError
+        When the folder has no manifest, a column is not there, or a condition is none.
+    """
+    if not (Path(pairs) / "manifest.csv").is_file():
+        raise LayoutError(f"{pairs}: no manifest.csv; give a pairs folder, made by d2crealsr align")
+    manifest = read_manifest(pairs)
+    conditions = [condition for text in where for condition in parse_conditions(text)]
+    table = ordered(selected(manifest, conditions), sort)
+    if list(columns) != ["all"]:
+        table = pick_columns(table, columns)
+    return Summary(overview=overview(manifest), table=table.reset_index(drop=True))
+
+
+def overview(manifest: pd.DataFrame) -> Overview:
+    """Figures over all rows of a manifest."""
+    accepted = manifest[manifest["status"] == "accepted"]
+    bad = manifest.loc[manifest["status"] != "accepted", "reasons"]
+    reasons = collections.Counter(code for codes in bad for code in codes.split(";") if code)
+    return Overview(
+        total=len(manifest),
+        status=dict(collections.Counter(manifest["status"])),
+        split={name: int((accepted["split"] == name).sum()) for name in ("train", "test")},
+        reasons=dict(sorted(reasons.items(), key=lambda item: (-item[1], item[0]))),
+        reviewed=int((accepted["accepted_by"] == "reviewer").sum()),
+        left_out=int((accepted["left_out_of"] != "").sum()),
+        residual_p50_hr_px=float(accepted["residual_p50_hr_px"].median()),
+        residual_p95_hr_px=float(accepted["residual_p95_hr_px"].median()),
+        sigma_hr_px=float(accepted["sigma_hr_px"].median()),
+    )
+
+
+def as_csv(summary: Summary) -> str:
+    """The rows as CSV, numbers with the digits that they have in the manifest."""
+    return csv_text(summary.table, MANIFEST)
+
+
+def as_json(summary: Summary) -> str:
+    """The rows as a JSON list of objects by column name; what is missing is null, text is text.
+
+    Characters that would steer a terminal are written as JSON's escapes, which stand for the same text.
+    """
+    plain = summary.table.astype(object)
+    rows = plain.where(summary.table.notna(), None).to_dict("records")
+    text = json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False, default=_number)
+    return UNPRINTABLE.sub(lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", text)
+
+
+def _number(value: Any) -> float | int | None:
+    """Numbers of pandas' own kinds as JSON has them."""
+    number = value.item()
+    return None if isinstance(number, float) and not math.isfinite(number) else number

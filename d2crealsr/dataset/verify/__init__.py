@@ -1,0 +1,90 @@
+"""Is a pairs folder what its tables say? Every file against its hash and size, every table against the others.
+
+Nothing is changed and nothing is locked; a folder that `align` works in meanwhile has findings that pass.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from d2crealsr.dataset.verify.files import SceneFiles, folder_findings, scene_findings
+from d2crealsr.dataset.verify.finding import Finding, Row
+from d2crealsr.dataset.verify.tables import broken, detail_findings, row_findings
+from d2crealsr.errors import D2CRealSRError, LayoutError
+from d2crealsr.jobs.workers import run_tasks
+from d2crealsr.store.pairs import DATASET_FILE, read_dataset, read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Finding", "Verification", "verify"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Verification:
+    """What was looked at, and what was found wrong."""
+
+    scenes: int
+    accepted: int
+    findings: tuple[Finding, ...]
+
+
+def verify(
+    pairs: str | os.PathLike[str],
+    *,
+    captures: bool = False,
+    jobs: int = 1,
+    on_scene: Callable[[], None] = lambda: None,
+) -> Verification:
+    """Check a pairs folder: schemas, hashes, sizes, the scale relation, rows without files and files without rows.
+
+    Parameters
+    ----------
+    pairs : path
+    captures : bool
+        Compare the captures with their recorded hashes and crops as well.
+    jobs : int
+        Scenes at a time; 0 for one a core.
+    on_scene : callable
+        Told of every accepted scene that is done.
+
+    Raises
+    ------
+    LayoutError
+        When there is neither a manifest nor a description: this is no pairs folder.
+    """
+    folder = Path(os.path.realpath(pairs))
+    if not (folder / "manifest.csv").exists() and not (folder / DATASET_FILE).exists():
+        raise LayoutError(f"{folder}: has neither manifest.csv nor {DATASET_FILE}; give a pairs folder")
+    findings, description, manifest = [], {}, None
+    try:
+        description = read_dataset(folder)
+    except D2CRealSRError as error:
+        findings.append(broken(DATASET_FILE, error, folder))
+    try:
+        manifest = read_manifest(folder)
+    except D2CRealSRError as error:
+        findings.append(broken("manifest.csv", error, folder))
+    rows: list[Row] = [] if manifest is None else [_plain(row) for row in manifest.to_dict("records")]
+    accepted = [row for row in rows if row["status"] == "accepted"]
+    if manifest is not None:
+        findings += row_findings(rows, description)
+        findings += folder_findings(folder, rows)
+    findings += detail_findings(folder, rows, known=manifest is not None)
+    raw = folder / str(description.get("raw_root", "")) if captures else None
+    tasks = [SceneFiles(pairs=folder, row=row, raw=raw) for row in accepted]
+    for found in run_tasks(scene_findings, tasks, jobs=jobs):
+        findings += found
+        on_scene()
+    findings.sort(key=lambda finding: (finding.where, finding.code, finding.text))
+    return Verification(scenes=len(rows), accepted=len(accepted), findings=tuple(findings))
+
+
+def _plain(row: dict[Any, Any]) -> Row:
+    """A row with None where a cell is empty."""
+    return {
+        str(name): None if cell is None or cell != cell or str(cell) == "<NA>" else cell for name, cell in row.items()
+    }

@@ -1,0 +1,111 @@
+"""The files of a pairs folder: there, whole, of the recorded hash and size, and no others."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from d2crealsr.dataset.verify.finding import Finding, Row, crop_of
+from d2crealsr.errors import ImageError
+from d2crealsr.store.files import TEMPORARY_PREFIX, sha256_of
+from d2crealsr.store.images import read_image, read_size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+__all__ = ["SceneFiles", "folder_findings", "scene_findings"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SceneFiles:
+    """One accepted scene's row, and the captures' folder if they are to be looked at too."""
+
+    pairs: Path
+    row: Row
+    raw: Path | None
+
+
+def folder_findings(folder: Path, rows: Sequence[Row]) -> Iterator[Finding]:
+    """Files that no accepted row names, and leftovers of a run that was killed."""
+    named = {row[f"{side}_path"] for row in rows if row["status"] == "accepted" for side in ("hr", "lr")}
+    for side in ("", "hr", "lr"):
+        try:
+            present = sorted((folder / side).iterdir())
+        except OSError as error:
+            if named:
+                yield Finding(code="missing_file", where=side, text=f"cannot be listed ({error.strerror})")
+            continue
+        for path in present:
+            relative = path.relative_to(folder).as_posix()
+            if path.name.startswith(TEMPORARY_PREFIX):
+                yield Finding(code="leftover", where=relative, text="a file that was never finished; run align again")
+            elif side and relative not in named:
+                yield Finding(
+                    code="file_without_row", where=relative, text="no accepted scene of the manifest names it"
+                )
+
+
+def scene_findings(task: SceneFiles) -> list[Finding]:
+    """One accepted scene's published files, and its captures if asked for."""
+    row, found = task.row, []
+
+    def say(code: str, where: str, text: str) -> None:
+        found.append(Finding(code=code, where=where, text=text))
+
+    sizes = {}
+    for side in ("hr", "lr"):
+        relative = row[f"{side}_path"]
+        path = task.pairs / relative
+        if not Path(os.path.realpath(path)).is_relative_to(task.pairs):
+            say("leaves_folder", relative, "is a link out of the pairs folder")
+            continue
+        sizes[side] = _published_size(path, row, side, say)
+    hr, lr = sizes.get("hr"), sizes.get("lr")
+    if hr and lr and hr != (lr[0] * row["scale"], lr[1] * row["scale"]):
+        say("size_differs", row["scene"], f"HR is {hr[0]}x{hr[1]}, LR {lr[0]}x{lr[1]}, not 1:{row['scale']}")
+    if lr and None not in (row["lr_width"], row["lr_height"]) and lr != (row["lr_width"], row["lr_height"]):
+        say("size_differs", row["lr_path"], f"{lr[0]}x{lr[1]}, the row says {row['lr_width']}x{row['lr_height']}")
+    if task.raw is not None:
+        _look_at_captures(task.raw, row, say)
+    return found
+
+
+def _published_size(path: Path, row: Row, side: str, say: Callable[[str, str, str], None]) -> tuple[int, int] | None:
+    """Width and height of a published file that is whole and has its hash; what is not, is said."""
+    relative, expected = row[f"{side}_path"], row[f"{side}_sha256"]
+    try:
+        got = sha256_of(path)
+    except OSError as error:
+        say("missing_file", relative, f"cannot be read ({error.strerror}); run align again")
+        return None
+    if got != expected:
+        say("hash_differs", relative, f"got {got[:12]}…, the row says {expected[:12] or 'nothing'}…; run align again")
+    try:
+        image = read_image(path)
+    except ImageError as error:
+        say("unreadable", relative, str(error).removeprefix(f"{path.name}: "))
+        return None
+    return image.shape[1], image.shape[0]
+
+
+def _look_at_captures(raw: Path, row: Row, say: Callable[[str, str, str], None]) -> None:
+    for side in ("hr", "lr"):
+        relative = row[f"{side}_source"]
+        path = raw / relative
+        try:
+            got = sha256_of(path)
+            width, height = read_size(path)
+        except (OSError, ImageError):
+            say("missing_capture", relative, "cannot be read under raw_root")
+            continue
+        if got != row[f"{side}_source_sha256"]:
+            say("capture_differs", relative, "is not the file that the pair was made from; run align again")
+        elif side == "lr" and None not in crop_of(row) and not _inside(row, width, height):
+            say("crop_outside", row["scene"], f"its crop leaves the capture of {width}x{height}")
+
+
+def _inside(row: Row, width: int, height: int) -> bool:
+    x, y, crop_width, crop_height = crop_of(row)
+    return bool(x + crop_width <= width and y + crop_height <= height)

@@ -1,0 +1,126 @@
+"""The tables of a pairs folder, each by itself and against the others."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from d2crealsr.dataset.verify.finding import Finding, Row, crop_of
+from d2crealsr.errors import D2CRealSRError
+from d2crealsr.store.columns import TABLES
+from d2crealsr.store.pairs import DATASET_FILE, published_paths
+from d2crealsr.store.tables import read_table
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    import pandas as pd
+
+__all__ = ["broken", "detail_findings", "row_findings"]
+
+_DETAILS = ("alignment.csv", "residuals.csv", "timings.csv")
+
+
+def broken(name: str, error: Exception, folder: Path) -> Finding:
+    """A table or description that cannot be read."""
+    text = str(error).replace(f"{folder}{os.sep}", "").removeprefix(f"{name}: ")
+    return Finding(code="broken_table", where=name, text=text)
+
+
+def row_findings(rows: Sequence[Row], description: Row) -> Iterator[Finding]:
+    """What a row says against itself, against the description and against other rows."""
+    groups: dict[str, set[str]] = {}
+    names: dict[str, str] = {}
+    captures: dict[str, str] = {}
+    for row in rows:
+        scene, status = row["scene"], row["status"]
+        for text in _contradictions(row, status):
+            yield Finding(code="contradiction", where=scene, text=text)
+        if description and row["scale"] != description.get("scale"):
+            yield Finding(
+                code="scale_differs",
+                where=scene,
+                text=f"scale {row['scale']}, {description.get('scale')} in {DATASET_FILE}",
+            )
+        if status == "accepted" and (row["hr_path"], row["lr_path"]) != published_paths(scene):
+            expected = " and ".join(published_paths(scene))
+            yield Finding(
+                code="path_differs", where=scene, text=f"got {row['hr_path']} and {row['lr_path']}, expected {expected}"
+            )
+        if row["split"]:
+            groups.setdefault(row["group"], set()).add(row["split"])
+        other = names.setdefault(unicodedata.normalize("NFC", scene).casefold(), scene)
+        if other != scene:
+            yield Finding(code="names_clash", where=scene, text=f"shares its files with {other} on some disks")
+        for side in ("hr", "lr"):
+            digest = row[f"{side}_source_sha256"]
+            first = captures.setdefault(digest, scene) if digest else scene
+            if first != scene:
+                text = f"its {side.upper()} capture is, byte for byte, one of {first}; remove one of the scenes"
+                yield Finding(code="same_capture", where=scene, text=text)
+    for group in sorted(group for group, splits in groups.items() if len(splits) > 1):
+        yield Finding(code="group_torn", where=group, text="has scenes in train and in test; run split --resplit")
+
+
+def _contradictions(row: Row, status: str) -> Iterator[str]:
+    matrix = [row[f"h{i}{j}"] for i in range(3) for j in range(3)]
+    crop = crop_of(row)
+    if status == "accepted":
+        if None in matrix:
+            yield "accepted without a homography"
+        elif matrix[8] != 1:
+            yield f"h22 is {matrix[8]:g}, expected 1"
+        if None in crop or min(crop[:2]) < 0:
+            yield f"accepted with the crop {crop}"
+        if row["accepted_by"] == "" or (row["accepted_by"] == "qa" and row["reasons"]):
+            yield f"accepted by {row['accepted_by'] or 'nobody'} with the reasons {row['reasons'] or 'none'}"
+    else:
+        if not row["reasons"]:
+            yield f"{status} without a reason"
+        if row["hr_path"] or row["lr_path"] or row["hr_sha256"] or row["lr_sha256"]:
+            yield f"{status}, but names published files"
+
+
+def detail_findings(folder: Path, rows: Sequence[Row], *, known: bool) -> Iterator[Finding]:
+    """Tables beside the manifest: there, whole, about its scenes, and about all that are accepted."""
+    scenes = {row["scene"]: row for row in rows}
+    for name in _DETAILS:
+        if not (folder / name).exists():
+            yield Finding(code="missing_table", where=name, text="is not there; run align again")
+            continue
+        try:
+            table = read_table(folder / name, TABLES[name])
+        except D2CRealSRError as error:
+            yield broken(name, error, folder)
+            continue
+        if not known:
+            continue
+        counts = Counter(table["scene"])
+        for scene in sorted(counts.keys() - scenes.keys()):
+            yield Finding(
+                code="unknown_scene", where=name, text=f"{counts[scene]} rows of {scene}, which has no manifest row"
+            )
+        for scene, row in sorted(scenes.items()):
+            if row["status"] == "accepted" and scene not in counts:
+                yield Finding(code="missing_rows", where=name, text=f"no row of {scene}, which is accepted")
+        if name == "residuals.csv":
+            yield from _stray_residuals(table, scenes)
+
+
+def _stray_residuals(table: pd.DataFrame, scenes: dict[str, Row]) -> Iterator[Finding]:
+    """Residuals that lie outside their scene's crop: they belong to another estimate."""
+    for scene, part in table.groupby("scene"):
+        row = scenes.get(str(scene))
+        if row is None or row["status"] != "accepted" or None in crop_of(row):
+            continue
+        x, y = part["lr_x"] - row["lr_x"], part["lr_y"] - row["lr_y"]
+        outside = int(((x < -0.5) | (y < -0.5) | (x > row["lr_width"] - 0.5) | (y > row["lr_height"] - 0.5)).sum())
+        if outside:
+            yield Finding(
+                code="residual_outside",
+                where=str(scene),
+                text=f"{outside} of {len(part)} residuals lie outside its crop",
+            )

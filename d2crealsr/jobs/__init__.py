@@ -1,0 +1,1 @@
+"""Work spread over processes: pools and the threads of a worker."""

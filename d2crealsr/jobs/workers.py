@@ -1,0 +1,226 @@
+"""Tasks side by side: in this process, in processes of this machine (joblib's loky), or on a dask cluster."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures.process
+import contextlib
+import functools
+import logging
+import os
+import queue
+import signal
+import threading
+import time
+import warnings
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+
+import joblib
+
+from d2crealsr.errors import MachineError, SettingsError
+from d2crealsr.jobs.threads import threads_restored
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+__all__ = ["Backend", "run_tasks"]
+
+Backend: TypeAlias = Literal["loky", "dask"]
+
+_PATIENCE_SECONDS = 30.0
+"""How long a dask scheduler may take to answer."""
+
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
+
+
+def run_tasks(
+    function: Callable[[_Task], _Result],
+    tasks: Sequence[_Task],
+    *,
+    jobs: int = 1,
+    backend: Backend = "loky",
+    scheduler: str | None = None,
+    on_lost: Callable[[_Task], _Result] | None = None,
+) -> Generator[_Result]:
+    """Results of ``function`` over the tasks, in the order of finishing. Closing the generator ends the run.
+
+    A worker that dies does not say over which task. Those that were handed out and not finished are done once more,
+    each by itself; one whose worker dies then too is lost. So what is lost depends on the tasks alone.
+
+    Parameters
+    ----------
+    jobs : int
+        Tasks at a time, 0 for one a core; 1 with backend loky runs in this process, where nothing can be lost but all.
+        A dask cluster that ``scheduler`` names decides for itself.
+    scheduler : str, optional
+        Address of a dask scheduler; without it backend dask starts ``jobs`` workers on this machine.
+    on_lost : callable, optional
+        The result of a task that is lost; called in this process. Without it a lost task ends the run.
+
+    Raises
+    ------
+    SettingsError
+        When the settings contradict each other or dask is not installed.
+    MachineError
+        When the cluster is lost, or a task.
+    """
+    if backend == "loky" and scheduler is not None:
+        raise SettingsError(f"scheduler: got {scheduler!r} with backend loky; add --backend dask")
+    jobs = joblib.cpu_count() if jobs == 0 else jobs
+    left, suspects = dict(enumerate(tasks)), list[int]()
+    with threads_restored(), _backend(jobs, backend, scheduler) as do_once:
+        while left:
+            alone = suspects.pop(0) if suspects else None
+            died: list[int] = []
+            results = do_once(function, left if alone is None else {alone: left[alone]}, died)
+            with contextlib.closing(results):
+                for number, result in results:
+                    del left[number]
+                    yield result
+            if alone is None:
+                suspects = died
+            elif died and on_lost is None:
+                raise MachineError(
+                    "a worker process was killed twice, as happens when memory runs out; use fewer --jobs"
+                )
+            elif died and on_lost is not None:
+                yield on_lost(left.pop(alone))
+
+
+def _on_loky(
+    jobs: int, function: Callable[[_Task], _Result], tasks: Mapping[int, _Task], died: list[int]
+) -> Generator[tuple[int, _Result]]:
+    """Results with their tasks' numbers until a worker dies; ``died`` then gets all tasks that it may have had."""
+    handed_out: list[int] = []
+
+    def calls() -> Iterator[Any]:
+        for number, task in list(tasks.items()):
+            handed_out.append(number)
+            yield joblib.delayed(_numbered)(function, number, task, os.getpid())
+
+    # "n_jobs": no task waits in a worker's queue, so those that a dying worker takes with it are few
+    parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
+    results = parallel(calls())
+    try:
+        for number, result in results:
+            handed_out.remove(number)
+            yield number, result
+    except concurrent.futures.process.BrokenProcessPool:
+        died.extend(handed_out)
+    finally:
+        _close(results)
+
+
+def _on_dask(
+    client: Any, function: Callable[[_Task], _Result], tasks: Mapping[int, _Task], died: list[int]
+) -> Generator[tuple[int, _Result]]:
+    """As :func:`_on_loky`, but ``died`` gets only those that dask itself gave up, and all others are done.
+
+    Not through joblib: its dask backend waits for ever when a worker dies.
+    """
+    import distributed.comm
+
+    library: Any = distributed  # typed in part only
+    gone = (asyncio.CancelledError, concurrent.futures.CancelledError, library.comm.CommClosedError)
+    numbers = {client.submit(function, task, pure=False): number for number, task in tasks.items()}
+    try:
+        for future in library.as_completed(list(numbers)):
+            try:
+                result = future.result()
+            except library.KilledWorker:
+                died.append(numbers[future])
+                continue
+            except gone as error:
+                raise MachineError("the dask scheduler is gone; start it, and run the same again") from error
+            yield numbers.pop(future), result
+            future.release()
+    finally:
+        with contextlib.suppress(OSError, TimeoutError):
+            client.cancel(list(numbers))
+
+
+def _numbered(function: Callable[[_Task], _Result], number: int, task: _Task, parent: int) -> tuple[int, _Result]:
+    if parent != os.getpid():
+        _end_with(parent)
+    return number, function(task)
+
+
+@functools.cache
+def _end_with(parent: int) -> None:
+    """Let this worker process end soon after its parent: a parent that is killed leaves loky's workers waiting."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+
+
+def _close(results: Any) -> None:
+    """End a run early without joblib's advice to ask for less: the run was interrupted, not planned badly."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=UserWarning, message=r".*tasks (have been|which were)")
+        results.close()
+
+
+@contextlib.contextmanager
+def _backend(jobs: int, backend: Backend, scheduler: str | None) -> Iterator[Any]:
+    """A function that does tasks once: :func:`_on_loky` or :func:`_on_dask` with its workers."""
+    if backend == "loky":
+        with joblib.parallel_config(backend="loky"):
+            yield functools.partial(_on_loky, jobs)
+        return
+    try:
+        import distributed
+    except ImportError as error:
+        raise SettingsError("backend: dask is not installed; pip install 'd2crealsr[dask]'") from error
+    with _client(distributed, jobs, scheduler) as client:
+        yield functools.partial(_on_dask, client)
+
+
+def _client(distributed: Any, jobs: int, scheduler: str | None) -> Any:
+    try:
+        if scheduler is None:
+            with _interrupts_stay_here():
+                return distributed.Client(
+                    n_workers=jobs, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
+                )
+        return _within(_PATIENCE_SECONDS, lambda: distributed.Client(scheduler, timeout=_PATIENCE_SECONDS))
+    except Exception as error:  # what a wrong address, another protocol or a certificate raises differs with dask
+        where = "dask workers on this machine" if scheduler is None else f"scheduler {scheduler}"
+        raise MachineError(f"{where}: no answer ({error}); start it, or correct --scheduler") from error
+
+
+def _within(seconds: float, connect: Callable[[], Any]) -> Any:
+    """What a function returns; TimeoutError when it takes longer, as with a scheduler that accepts and says nothing."""
+    answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put((connect(), None))
+        except Exception as error:
+            answers.put((None, error))
+
+    threading.Thread(target=ask, name="connect", daemon=True).start()
+    try:
+        made, error = answers.get(timeout=seconds)
+    except queue.Empty as empty:
+        raise TimeoutError(f"nothing said for {seconds:g} s") from empty
+    if error is not None:
+        raise error
+    return made
+
+
+@contextlib.contextmanager
+def _interrupts_stay_here() -> Iterator[None]:
+    """Processes started in this block ignore Ctrl-C: this one ends them, without a traceback from each of them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,1 @@
+"""Measure pairs against known truth; nothing here shares code with what it judges."""

@@ -1,0 +1,290 @@
+"""A pairs folder against known truth: the error of the published mapping and of the published pixels, pair by pair."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from d2crealsr.errors import ImageError
+from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.store.images import read_image
+from d2crealsr.store.pairs import read_manifest
+from d2crealsr.store.truth import read_truth, reference_path
+from d2crealsr.truth.mapping_error import crop_grid, mapping_error
+from d2crealsr.truth.shift import clipped, fourier_shift, linear_luma, measure_shift
+from d2crealsr.types import Crop, Size
+
+if TYPE_CHECKING:
+    import os
+
+    import pandas as pd
+
+    from d2crealsr.truth.shift import PixelShift, Plane
+    from d2crealsr.types import Array
+
+__all__ = ["AGREEMENT_HR_PX", "COLUMNS", "ValidationResult", "validate"]
+
+AGREEMENT_HR_PX = 0.03
+"""How far the pixel shift may lie from the mapping's signed mean error, beyond the estimator's own floor."""
+_BAD_WORST_POINT_HR_PX = 1.0
+_BAD_CONTENT_FRACTION = 0.02
+_CONTROLS = ((0.0, 0.0), (0.05, -0.03), (0.31, 0.42))
+"""Known shifts, in HR px, that the estimator must find again: none, small, and of half a pixel."""
+_CONTROL_SCENES = 4
+_SMALLEST_HR = 128
+
+_MEASURED = (
+    "true_error_mean_hr_px",
+    "true_error_p95_hr_px",
+    "true_error_max_hr_px",
+    "true_error_x_hr_px",
+    "true_error_y_hr_px",
+    "pixel_shift_hr_px",
+    "pixel_shift_x_hr_px",
+    "pixel_shift_y_hr_px",
+    "pixel_shift_se_hr_px",
+    "pixel_error_mean_hr_px",
+    "disagreement_hr_px",
+    "floor_hr_px",
+)
+
+
+COLUMNS = (
+    "scene",
+    "status",
+    "reasons",
+    "same_scene",
+    "content_differs_fraction",
+    *(name for name in _MEASURED if name != "floor_hr_px"),
+)
+"""Columns of a validation's table."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValidationResult:
+    """What :func:`validate` found.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row a scene of the manifest: ``scene, status, reasons, same_scene, content_differs_fraction``, then errors
+        in HR px; nan where there is nothing to measure.
+    floor_hr_px : float
+        The largest error the pixel estimator made on controls whose shift is known; nan without an accepted pair.
+    findings : list of str
+        One line for everything that is not as it should be; empty for a clean dataset.
+    """
+
+    table: pd.DataFrame
+    floor_hr_px: float
+    findings: list[str]
+
+    @property
+    def summary(self) -> dict[str, float]:
+        """Figures over the accepted pairs: counts, mean and 95th percentile of scene means, median worst point."""
+        accepted = self.table[self.table["status"] == "accepted"]
+        means = accepted["true_error_mean_hr_px"].dropna()
+        worst = accepted["true_error_max_hr_px"].dropna()
+        disagreement = accepted["disagreement_hr_px"].dropna()
+        return {
+            "scenes": float(len(self.table)),
+            "accepted": float(len(accepted)),
+            "true_error_mean_hr_px": float(means.mean()),
+            "true_error_p95_of_means_hr_px": float(np.percentile(means, 95)) if len(means) else float("nan"),
+            "true_error_median_of_max_hr_px": float(worst.median()),
+            "disagreement_max_hr_px": float(disagreement.max()),
+            "floor_hr_px": self.floor_hr_px,
+        }
+
+
+def validate(pairs: str | os.PathLike[str], truth: str | os.PathLike[str], *, jobs: int = 1) -> ValidationResult:
+    """Measure every pair of a folder against the truth of its simulated captures.
+
+    Two measures that share no code. The **mapping**: over 19×13 points of the LR crop, where the published mapping
+    looks against where the true one does. The **pixels**: the shift of the published HR against the true picture
+    ``reference/NAME.png``, averaged over the same points. The mean of the one must be the other.
+
+    Parameters
+    ----------
+    pairs : path
+        The pairs folder.
+    truth : path
+        ``truth.csv`` of the captures; ``reference/`` lies beside it.
+    jobs : int
+        Scenes measured at once, in processes of their own.
+
+    Returns
+    -------
+    ValidationResult
+        Signs as everywhere: where the published HR has the content minus where it belongs.
+
+    Raises
+    ------
+    LayoutError, TableError
+        When a table is missing or damaged.
+    """
+    import joblib
+    import pandas as pd
+
+    pairs, truth = Path(pairs), Path(truth)
+    manifest, known = read_manifest(pairs), read_truth(truth)
+    rows = [_Row(row, known.loc[row["scene"]] if row["scene"] in known.index else None) for row in _records(manifest)]
+    measurable = [row.scene for row in rows if row.accepted and row.truth is not None]
+    controls = set(measurable[:: max(1, -(-len(measurable) // _CONTROL_SCENES))])
+    measure = joblib.delayed(partial(_measure, pairs, truth))
+    measured = joblib.Parallel(n_jobs=jobs)(measure(row, row.scene in controls) for row in rows)
+    table = pd.DataFrame([values for values, _ in measured])
+    floors = table["floor_hr_px"].dropna()
+    floor = float(floors.max()) if len(floors) else float("nan")
+    findings = [line for _, problems in measured for line in problems]
+    findings += _disagreements(table, AGREEMENT_HR_PX + (0.0 if np.isnan(floor) else floor), known)
+    return ValidationResult(table=table.drop(columns="floor_hr_px"), floor_hr_px=floor, findings=findings)
+
+
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    return [{str(key): value for key, value in record.items()} for record in frame.to_dict("records")]
+
+
+class _Row:
+    """One scene: its row of the manifest and of the truth."""
+
+    def __init__(self, manifest: dict[str, Any], truth: pd.Series[Any] | None) -> None:
+        self.manifest = manifest
+        self.truth = None if truth is None else {str(key): value for key, value in truth.items()}
+        self.scene = str(manifest["scene"])
+        self.accepted = manifest["status"] == "accepted"
+        self.scale = int(manifest["scale"])
+
+    @property
+    def crop(self) -> Crop | None:
+        """The published rectangle; None where the scene has no estimate."""
+        sides = [self.manifest[name] for name in ("lr_x", "lr_y", "lr_width", "lr_height")]
+        return None if any(_missing(side) for side in sides) else Crop(*(int(side) for side in sides))
+
+    def mapping(self, of: dict[str, Any]) -> CaptureMapping | None:
+        """The mapping that a row of the manifest or of the truth tells; None without one."""
+        assert self.truth is not None
+        H = np.array([of[f"h{i}{j}"] for i in range(3) for j in range(3)], dtype=np.float64).reshape(3, 3)
+        if not np.isfinite(H).all():
+            return None
+        k1_hr, k1_lr = (0.0 if _missing(of[name]) else float(of[name]) for name in ("k1_hr", "k1_lr"))
+        hr_size, lr_size = (Size(int(self.truth[f"{k}_width"]), int(self.truth[f"{k}_height"])) for k in ("hr", "lr"))
+        return CaptureMapping(H_hr_to_lr=H, hr_size=hr_size, lr_size=lr_size, k1_hr=k1_hr, k1_lr=k1_lr)
+
+
+def _missing(value: Any) -> bool:
+    import pandas as pd
+
+    return bool(pd.isna(value))
+
+
+def _measure(pairs: Path, truth: Path, row: _Row, with_controls: bool) -> tuple[dict[str, Any], list[str]]:
+    """One row of the table, and what is wrong with the scene."""
+    values: dict[str, Any] = {"scene": row.scene, "status": row.manifest["status"], "reasons": row.manifest["reasons"]}
+    values |= {"same_scene": None, "content_differs_fraction": float("nan")} | dict.fromkeys(_MEASURED, float("nan"))
+    if row.truth is None:
+        return values, [f"scene {row.scene}: not in {truth.name}; give the truth of these captures"]
+    values["same_scene"] = bool(row.truth["same_scene"])
+    values["content_differs_fraction"] = float(row.truth["content_differs_fraction"])
+    findings: list[str] = []
+    _measure_mapping(row, values)
+    if row.accepted:
+        findings += _bad(row.scene, values)
+        try:
+            _measure_pixels(pairs, truth, row, values, with_controls)
+        except (ImageError, ValueError) as error:
+            findings.append(f"scene {row.scene}: pixels not measured: {error}")
+    return values, findings
+
+
+def _measure_mapping(row: _Row, values: dict[str, Any]) -> None:
+    assert row.truth is not None
+    crop, published, true = row.crop, row.mapping(row.manifest), row.mapping(row.truth)
+    if crop is None or published is None or true is None or not values["same_scene"]:
+        return
+    error = mapping_error(published, true, crop, row.scale)
+    values["true_error_mean_hr_px"] = error.mean
+    values["true_error_p95_hr_px"] = error.p95
+    values["true_error_max_hr_px"] = error.maximum
+    values["true_error_x_hr_px"], values["true_error_y_hr_px"] = (float(part) for part in error.signed)
+
+
+def _bad(scene: str, values: dict[str, Any]) -> list[str]:
+    """Why an accepted pair should not have been."""
+    if not values["same_scene"]:
+        return [f"scene {scene}: accepted, but HR and LR show different scenes"]
+    found = []
+    if values["true_error_max_hr_px"] > _BAD_WORST_POINT_HR_PX:
+        worst = f"{values['true_error_max_hr_px']:.2f} HR px"
+        found.append(f"scene {scene}: accepted, but its worst point is {worst} off, at most {_BAD_WORST_POINT_HR_PX:g}")
+    if values["content_differs_fraction"] > _BAD_CONTENT_FRACTION:
+        share = f"{values['content_differs_fraction']:.1%}"
+        found.append(
+            f"scene {scene}: accepted, but {share} of its content differs, at most {_BAD_CONTENT_FRACTION:.0%}"
+        )
+    return found
+
+
+def _measure_pixels(pairs: Path, truth: Path, row: _Row, values: dict[str, Any], with_controls: bool) -> None:
+    crop = row.crop
+    if crop is None or row.truth is None or not values["same_scene"]:
+        return
+    image = read_image(pairs / row.manifest["hr_path"])
+    reference = linear_luma(read_image(reference_path(truth, row.scene)))
+    published, masked = linear_luma(image), clipped(image)
+    # Where the published image's first pixel lies in the reference: whole LR px, hence whole HR px.
+    origin = row.scale * (np.array([crop.x, crop.y]) - np.array([row.truth["ref_x"], row.truth["ref_y"]], dtype=float))
+    begin, end = _overlap(origin, published.shape, reference.shape)
+    if min(end - begin) < _SMALLEST_HR:
+        raise ValueError(f"published HR and reference share less than {_SMALLEST_HR} px a side")
+    inside = np.s_[begin[1] : end[1], begin[0] : end[0]]
+    offset = (float(origin[0] + begin[0]), float(origin[1] + begin[1]))
+    found = measure_shift(published[inside], reference, offset, masked=masked[inside])
+    points = (crop_grid(crop) - np.array([crop.x, crop.y]) + 0.5) * row.scale - 0.5 - begin
+    field = found.field.at(points)
+    shift = field.mean(axis=0)
+    values["pixel_shift_x_hr_px"], values["pixel_shift_y_hr_px"] = (float(part) for part in shift)
+    values["pixel_shift_hr_px"] = float(np.hypot(*shift))
+    values["pixel_shift_se_hr_px"] = found.error
+    values["pixel_error_mean_hr_px"] = float(np.linalg.norm(field, axis=1).mean())
+    signed = np.array([values["true_error_x_hr_px"], values["true_error_y_hr_px"]])
+    values["disagreement_hr_px"] = float(np.hypot(*(shift - signed)))
+    if with_controls:
+        values["floor_hr_px"] = _floor(reference, found, offset, points, published[inside].shape)
+
+
+def _overlap(origin: Array, published: tuple[int, ...], reference: tuple[int, ...]) -> tuple[Any, Any]:
+    """The part (begin, end), each (x, y), of the published image that the reference shows."""
+    size = np.array([published[1], published[0]])
+    begin = np.clip(np.ceil(-origin), 0, None).astype(int)
+    end = np.minimum(size, np.floor(np.array([reference[1], reference[0]]) - origin)).astype(int)
+    return begin, end
+
+
+def _floor(
+    reference: Plane, found: PixelShift, offset: tuple[float, float], points: Array, shape: tuple[int, ...]
+) -> float:
+    """Largest error on controls: the reference itself, moved by a known shift and given the published pair's noise."""
+    rng = np.random.default_rng(0)
+    left, top = round(offset[0]), round(offset[1])
+    errors = []
+    for shift in _CONTROLS:
+        moved = fourier_shift(reference, shift)[top : top + shape[0], left : left + shape[1]]
+        noisy = (moved + found.noise * rng.standard_normal(moved.shape)).astype(np.float32)
+        again = measure_shift(noisy, reference, (float(left), float(top))).field.at(points).mean(axis=0)
+        errors.append(float(np.hypot(*(again - np.array(shift)))))
+    return max(errors)
+
+
+def _disagreements(table: pd.DataFrame, limit: float, truth: pd.DataFrame) -> list[str]:
+    """Pairs whose pixels do not lie where their mapping says. A bowed card may depart from its plane."""
+    limits = limit + table["scene"].map(truth["bow_shift_max_hr_px"]).fillna(0.0)
+    odd = table["disagreement_hr_px"] > limits
+    return [
+        f"scene {scene}: pixel shift and mapping error disagree by {value:.3f} HR px, at most {most:.3f}"
+        for scene, value, most in zip(table["scene"][odd], table["disagreement_hr_px"][odd], limits[odd], strict=True)
+    ]

@@ -1,0 +1,486 @@
+"""A second run into a finished folder: what it keeps, what it says first, and that nothing goes unasked."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from d2crealsr.command.cli import main
+from d2crealsr.dataset.build import RunStarted, SceneDone, build
+from d2crealsr.dataset.freshness import SceneResult
+from d2crealsr.dataset.reruns import Rerun
+from d2crealsr.dataset.split import split
+from d2crealsr.errors import LayoutError, SettingsError, UsageError
+from d2crealsr.settings import AlignSettings
+from d2crealsr.store.images import read_image, write_image
+from d2crealsr.store.ledger import Ledger
+from d2crealsr.store.pairs import read_dataset, read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    import pandas as pd
+
+    Aligner = Callable[..., Any]
+
+SCENES = [f"{number:02d}" for number in range(12)]
+EARLIER = Path(__file__).parents[1] / "earlier" / "v0.1.0"
+
+
+@pytest.fixture
+def raw(make_raw: Callable[[Path, list[str]], Path], tmp_path: Path) -> Path:
+    return make_raw(tmp_path / "raw", SCENES)
+
+
+@pytest.fixture
+def picky(raw: Path, aligner: Aligner) -> Callable[..., Aligner]:
+    """Makes an aligner that rejects some scenes where the crop is the largest one."""
+
+    def make(*bad: str) -> Aligner:
+        first = {tuple(read_image(raw / "lr" / f"{scene}.png")[0, 0]) for scene in bad}
+
+        def align(hr: Any, lr: Any, *, settings: Any) -> Any:
+            found = aligner(hr, lr, settings=settings)
+            rejects = settings.crop == "max" and tuple(lr[0, 0]) in first
+            return found if not rejects else _rejected(found)
+
+        return align
+
+    return make
+
+
+def _rejected(found: Any) -> Any:
+    import dataclasses
+
+    return dataclasses.replace(found, reasons=("residual_too_large",))
+
+
+@pytest.fixture
+def out(raw: Path, aligner: Aligner) -> Path:
+    """A finished folder of twelve pairs."""
+    folder = raw.parent / "pairs"
+    build(raw, folder, align=aligner)
+    return folder
+
+
+def content(out: Path) -> dict[str, bytes]:
+    files = (path for path in out.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {path.relative_to(out).as_posix(): path.read_bytes() for path in files if path.name != "timings.csv"}
+
+
+def manifest(out: Path) -> pd.DataFrame:
+    return read_manifest(out).set_index("scene")
+
+
+def events_of(*args: Any, **kwargs: Any) -> tuple[str, set[str], Any]:
+    """What was said first, which scenes were done, and the result."""
+    events: list[Any] = []
+    result = build(*args, on_event=events.append, **kwargs)
+    said = next(event.changes for event in events if isinstance(event, RunStarted))
+    return said, {event.scene for event in events if isinstance(event, SceneDone) and not event.unchanged}, result
+
+
+def never(hr: Any, lr: Any, *, settings: Any) -> Any:
+    raise AssertionError("aligned again")
+
+
+# --- settings ----------------------------------------------------------------------------------------------------
+
+
+def test_a_setting_that_is_not_given_keeps_the_folders_value(raw: Path, out: Path, aligner: Aligner) -> None:
+    said, done, _ = events_of(raw, out, align=aligner, settings={"crop": "max"})
+    assert (said, len(done)) == ("crop: default → max, 12 pairs made anew", 12)
+    assert events_of(raw, out, align=never)[:2] == ("", set())
+    assert read_dataset(out)["settings"]["crop"] == "max"
+    said, done, _ = events_of(raw, out, align=aligner, settings={"crop": "default", "iters": 2})
+    assert (said, len(done)) == ("iters: 3 → 2, crop: max → default, 12 pairs made anew", 12)
+
+
+def test_another_version_says_what_it_costs(
+    raw: Path, out: Path, aligner: Aligner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("d2crealsr.dataset.build.version", lambda name: "9.9")
+    said, done, _ = events_of(raw, out, align=aligner)
+    assert (said, len(done)) == ("d2crealsr: 0.1.0 → 9.9, 12 pairs made anew", 12)
+
+
+@pytest.mark.parametrize("consent", [{}, {"force": True}, {"allow_loss": True}, {"prune": True}])
+def test_a_folder_of_pairs_keeps_its_scale(raw: Path, out: Path, consent: dict[str, bool]) -> None:
+    before = content(out)
+    with pytest.raises(LayoutError, match=r"12 pairs are of scale 8, got --scale 4; give another folder with --out"):
+        build(raw, out, align=never, settings={"scale": 4}, **consent)
+    assert content(out) == before
+
+
+def test_a_folder_without_pairs_takes_another_scale(raw: Path, tmp_path: Path, aligner: Aligner) -> None:
+    def fails(hr: Any, lr: Any, *, settings: Any) -> Any:
+        return _rejected(aligner(hr, lr, settings=settings))
+
+    build(raw, tmp_path / "new", align=fails)
+    assert build(raw, tmp_path / "new", align=aligner, settings={"scale": 4}).accepted == 12
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ('"crop": 5', r"dataset\.json: setting crop is 5, expected a str"),
+        ('"iters": true', r"dataset\.json: setting iters is True, expected a int"),
+        ('"max_sigma": -1', r"dataset\.json: max_sigma: got -1"),
+    ],
+)
+def test_settings_of_a_description_are_checked(raw: Path, out: Path, entry: str, message: str) -> None:
+    path = out / "dataset.json"
+    name = entry.split(":")[0]
+    path.write_text(re.sub(rf"{name}: [^,\n]*", entry, path.read_text()))
+    with pytest.raises(SettingsError, match=message):
+        build(raw, out, align=never)
+
+
+def test_settings_that_a_description_lacks_are_the_defaults(raw: Path, out: Path) -> None:
+    path = out / "dataset.json"
+    path.write_text(re.sub(r'    "crop": "default",\n', '    "of_tomorrow": [1],\n', path.read_text()))
+    assert events_of(raw, out, align=never)[:2] == ("", set())
+
+
+@pytest.mark.parametrize("name", ["timings.csv", "alignment.csv", "residuals.csv"])
+def test_tables_of_others_are_not_written_over(raw: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "notes" / name
+    path.parent.mkdir()
+    path.write_text("lap,time\n")
+    with pytest.raises(LayoutError, match=rf"has a {name} that no align wrote; give a new folder"):
+        build(raw, path.parent, align=never)
+    assert path.read_text() == "lap,time\n"
+
+
+# --- captures ----------------------------------------------------------------------------------------------------
+
+
+def test_pairs_stand_while_a_drive_is_gone(raw: Path, out: Path) -> None:
+    before, away = content(out), raw.parent / "away"
+    (raw / "hr").rename(away)
+    (raw / "hr").mkdir()
+    for settings in ({}, {"crop": "max"}, {"max_sigma": 0.001}):
+        result = build(raw, out, align=never, settings=settings)
+        assert (result.accepted, result.unchanged) == (12, 12)
+        assert re.match(
+            r"12 standing pairs were left as they are.*: 00 \(hr/00\.png is not there\); 01", result.notes[0]
+        )
+        build(raw, out, align=never, settings={"crop": "default", "max_sigma": 0.25})
+        assert content(out) == before
+    (raw / "hr").rmdir()
+    away.rename(raw / "hr")
+    assert build(raw, out, align=never).notes == ()
+    assert content(out) == before
+
+
+def test_what_is_announced_is_not_of_pairs_whose_captures_are_away(raw: Path, out: Path, aligner: Aligner) -> None:
+    for scene in ("03", "04"):
+        (raw / "hr" / f"{scene}.png").unlink()
+    said, done, _ = events_of(raw, out, align=aligner, settings={"crop": "max"})
+    assert (said, len(done)) == ("crop: default → max, 10 pairs made anew", 10)
+
+
+def test_a_pair_stands_where_its_new_capture_cannot_be_read(raw: Path, out: Path) -> None:
+    before = content(out)
+    (raw / "lr" / "03.png").write_bytes((raw / "lr" / "03.png").read_bytes()[:400])
+    result = build(raw, out, align=never)
+    assert result.accepted == 12
+    assert re.match(r"1 standing pairs were left as they are.*: 03 \(03\.png: ", result.notes[0])
+    assert content(out) == before
+
+
+def test_a_pair_stands_where_the_machine_or_the_code_fails(
+    raw: Path, out: Path, aligner: Aligner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = manifest(out)
+
+    def runs_out(hr: Any, lr: Any, *, settings: Any) -> Any:
+        raise MemoryError
+
+    monkeypatch.setattr("d2crealsr.dataset.build.version", lambda name: "9.9")
+    result = build(raw, out, align=runs_out)
+    assert result.accepted == 12
+    assert "00 (it needs more memory than there is" in result.notes[0]
+    assert manifest(out).equals(before)
+    assert events_of(raw, out, align=aligner)[1] == set(SCENES)
+
+
+def test_another_capture_is_taken_and_said(raw: Path, out: Path, aligner: Aligner) -> None:
+    write_image(raw / "lr" / "05.png", read_image(raw / "lr" / "05.png")[::-1])
+    write_image(raw / "lr" / "06.png", np.full((48, 64, 3), 7, np.uint8))
+    _, done, result = events_of(raw, out, align=aligner)
+    assert done == {"05", "06"}
+    assert result.notes == ("2 standing pairs were made anew, as their captures are others now: 05, 06",)
+    assert manifest(out).loc["06", "status"] == "rejected"
+
+
+def test_a_rows_hashes_are_of_the_pixels_that_were_used(raw: Path, aligner: Aligner, tmp_path: Path) -> None:
+    """A capture that is exchanged between the look at it and its decoding."""
+    other = raw.parent / "other.png"
+    shutil.copy(raw / "hr" / "05.png", other)
+
+    def exchanged(path: Path, **kwargs: Any) -> Any:
+        if path.name == "00.png" and path.parent.name == "hr":
+            shutil.copy(other, path)
+        return read(path, **kwargs)
+
+    from d2crealsr.dataset import scene
+    from d2crealsr.store.files import sha256_of
+
+    read = scene.read_capture
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(scene, "read_capture", exchanged)
+        build(raw, tmp_path / "pairs", align=aligner)
+    assert manifest(tmp_path / "pairs").loc["00", "hr_source_sha256"] == sha256_of(other)
+
+
+# --- losses ------------------------------------------------------------------------------------------------------
+
+
+def test_losses_without_consent_leave_every_pair(raw: Path, out: Path, picky: Callable[..., Aligner]) -> None:
+    before, table = content(out), manifest(out)
+    with pytest.raises(UsageError) as raised:
+        build(raw, out, align=picky("02", "07", "09", "10"), settings={"crop": "max"})
+    assert (
+        "4 of 12 standing pairs would no longer be accepted (crop: default → max): 02 (residual_too_large), 07"
+        in str(raised.value)
+    )
+    assert "--allow-loss" in str(raised.value)
+    after = content(out)
+    assert after["dataset.json"] == before["dataset.json"]
+    for scene in ("02", "07", "09", "10"):
+        assert after[f"hr/{scene}.png"] == before[f"hr/{scene}.png"]
+        assert manifest(out).loc[scene].equals(table.loc[scene])
+    assert (manifest(out)["status"] == "accepted").all()
+
+
+def test_with_consent_what_was_found_is_applied_at_once(
+    raw: Path, out: Path, picky: Callable[..., Aligner], aligner: Aligner
+) -> None:
+    align = picky("02", "07", "09", "10")
+    build(raw, raw.parent / "fresh", align=align, settings={"crop": "max"})
+    with pytest.raises(UsageError):
+        build(raw, out, align=align, settings={"crop": "max"})
+    result = build(raw, out, align=never, settings={"crop": "max"}, allow_loss=True)
+    assert result.status == {"accepted": 8, "rejected": 4}
+    assert content(out) == content(raw.parent / "fresh")
+    assert not (out / ".held.json").exists()
+    # and straight away, without a refusal in between
+    shutil.rmtree(out)
+    build(raw, out, align=aligner)
+    build(raw, out, align=align, settings={"crop": "max"}, allow_loss=True)
+    assert content(out) == content(raw.parent / "fresh")
+
+
+def test_the_folders_own_settings_undo_a_refused_change(
+    raw: Path, out: Path, picky: Callable[..., Aligner], aligner: Aligner
+) -> None:
+    before = content(out)
+    with pytest.raises(UsageError):
+        build(raw, out, align=picky("02", "07"), settings={"crop": "max"})
+    said, done, _ = events_of(raw, out, align=aligner)
+    assert said == "made with other settings than the folder's, 10 pairs made anew"
+    assert done == set(SCENES) - {"02", "07"}
+    assert content(out) == before
+    assert not (out / ".held.json").exists()
+
+
+def test_few_losses_are_applied_with_the_way_back(raw: Path, out: Path, picky: Callable[..., Aligner]) -> None:
+    result = build(raw, out, align=picky("02"), settings={"crop": "max"})
+    assert result.status == {"accepted": 11, "rejected": 1}
+    assert not (out / "hr" / "02.png").exists()
+    assert result.notes == (
+        "1 of 12 standing pairs are no longer accepted (crop: default → max): 02 (residual_too_large); to have them "
+        f"again: d2crealsr align {raw} --out {out} --crop default",
+    )
+
+
+def test_force_consents_to_nothing(raw: Path, out: Path, picky: Callable[..., Aligner]) -> None:
+    with pytest.raises(UsageError, match="3 of 12 standing pairs"):
+        build(raw, out, align=picky("02", "07", "09"), settings={"crop": "max"}, force=True)
+    assert (manifest(out)["status"] == "accepted").all()
+
+
+def test_an_interrupted_change_ends_in_the_same_bytes(raw: Path, out: Path, picky: Callable[..., Aligner]) -> None:
+    align = picky("02", "07")
+    build(raw, raw.parent / "fresh", align=align, settings={"crop": "max"})
+
+    def stop(event: Any) -> None:
+        if isinstance(event, SceneDone) and event.number == 5:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build(raw, out, align=align, settings={"crop": "max"}, on_event=stop)
+    assert read_dataset(out)["settings"]["crop"] == "default"
+    assert (manifest(out)["status"] == "accepted").all()
+    assert events_of(raw, out, align=align, settings={"crop": "max"}, allow_loss=True)[1] == set(SCENES[5:]) | {"02"}
+    assert content(out) == content(raw.parent / "fresh")
+
+
+def test_a_split_made_between_a_refusal_and_consent_stays(tmp_path: Path) -> None:
+    """Held rows are older than it: real captures, whose held verdicts are whole rows of the manifest."""
+    shutil.copytree(EARLIER, tmp_path / "v")
+    raw, out = tmp_path / "v" / "raw", tmp_path / "v" / "pairs"
+    path = out / "manifest.csv"
+    path.write_text(re.sub("(accepted,,)(train|test)", r"\1", path.read_text()))
+    assert set(manifest(out)["split"]) == {""}
+    with pytest.raises(UsageError, match="2 of 3"):
+        build(raw, out, settings={"max_residual_p95": 0.3})
+    decisions = tmp_path / "decisions.csv"
+    decisions.write_text("scene,decision,note\ncoffee,reject,\n")
+    split(out, test=1, decisions=decisions)
+    before = manifest(out)
+    build(raw, out, settings={"max_residual_p95": 0.3}, allow_loss=True)
+    assert manifest(out).loc["coffee", ["status", "left_out_of"]].tolist() == ["rejected", "unsplit"]
+    assert manifest(out)[["split", "left_out_of"]].equals(before[["split", "left_out_of"]])
+
+
+def test_held_results_with_odd_parts_are_not_taken(raw: Path, out: Path, picky: Callable[..., Aligner]) -> None:
+    with pytest.raises(UsageError, match="2 of 12 standing pairs"):
+        build(raw, out, align=picky("02", "07"), settings={"crop": "max"})
+    path = out / ".held.json"
+    whole = path.read_text()
+    assert Ledger.load(out).held == json.loads(whole)
+    for damage in (
+        *({"row": 5}, {"stages": "abc"}, {"timing": [1]}, {"strange": 1}, {"stages": [{"scene": "03"}]}),
+        *({"row": {"scene": "02", "recipe": "x"}}, {"row.status": "accepted"}, {"row.scale": "abc"}),
+        *({"row.scene": "03"}, {"row.message": 5}, {"row.scale": 10**400}),
+    ):
+        held = json.loads(whole)
+        for place, value in damage.items():
+            *above, name = place.split(".")
+            (held["02"][above[0]] if above else held["02"])[name] = value
+        path.write_text(json.dumps(held))
+        assert Ledger.load(out).held == {}, damage
+
+
+@pytest.mark.parametrize("held", ["", "[]", '{"02": 5}', '{"02": {"row": 5}}', '{"02": {"strange": 1}}', "\xff"])
+def test_held_results_that_are_damaged_are_made_again(
+    raw: Path, out: Path, picky: Callable[..., Aligner], held: str
+) -> None:
+    (out / ".held.json").write_text(held, encoding="latin-1")
+    with pytest.raises(UsageError, match="2 of 12 standing pairs"):
+        build(raw, out, align=picky("02", "07"), settings={"crop": "max"})
+
+
+def test_losses_by_the_folders_own_settings_are_said_truly() -> None:
+    """A change that was interrupted had let pairs in which the folder's settings do not accept."""
+    rerun = Rerun("raw", Path("pairs"), AlignSettings(), AlignSettings(), "1", "1")
+    standing = {scene: {"recipe": "other.verdict"} for scene in SCENES}
+    lost = {scene: SceneResult(row={"reasons": "position_uncertain"}, lost=True) for scene in SCENES[:4]}
+    with pytest.raises(UsageError, match=r"with the folder's own settings.*give the options that they were made with$"):
+        rerun.settle_losses(lost, standing, "estimate.verdict", allowed=False)
+    assert "to have them again" not in rerun.settle_losses(lost, standing, "estimate.verdict", allowed=True)
+
+
+def test_up_to_half_may_go_for_thresholds_alone() -> None:
+    tight = AlignSettings(max_sigma=0.1)
+    rerun = Rerun("raw", Path("pairs"), tight, AlignSettings(), "1", "1")
+    standing = {scene: {"recipe": "estimate.loose"} for scene in SCENES}
+    lost = {scene: SceneResult(row={"reasons": "position_uncertain"}, lost=True) for scene in SCENES[:6]}
+    note = rerun.settle_losses(lost, standing, "estimate.tight", allowed=False)
+    assert note.endswith("to have them again: d2crealsr align raw --out pairs --max-sigma 0.25")
+    more = lost | {SCENES[6]: lost[SCENES[0]]}
+    with pytest.raises(UsageError, match="7 of 12"):
+        rerun.settle_losses(more, standing, "estimate.tight", allowed=False)
+    with pytest.raises(UsageError, match="6 of 12"):
+        rerun.settle_losses(lost, standing, "other.tight", allowed=False)
+    assert rerun.settle_losses(more, standing, "other.tight", allowed=True)
+    assert rerun.settle_losses({}, standing, "other.tight", allowed=False) == ""
+
+
+# --- a reviewer --------------------------------------------------------------------------------------------------
+
+
+def test_a_reviewers_accept_stands_until_a_file_says_otherwise(raw: Path, aligner: Aligner, tmp_path: Path) -> None:
+    write_image(raw / "lr" / "04.png", np.full((48, 64, 3), 7, np.uint8))
+    out, decisions = tmp_path / "pairs", tmp_path / "decisions.csv"
+    decisions.write_text("scene,decision,note\n04,accept,\n")
+    build(raw, out, align=aligner, accept=decisions)
+    path = out / "manifest.csv"
+    path.write_text(path.read_text().replace("04,accepted,not_same_scene,,", "04,accepted,not_same_scene,test,"))
+    before = content(out)
+    assert build(raw, out, align=never).reviewed == 1
+    decisions.write_text("scene,decision,note\n01,accept,\n")
+    assert build(raw, out, align=never, accept=decisions).reviewed == 1
+    assert content(out) == before
+    assert build(raw, out, align=aligner, settings={"crop": "max"}).reviewed == 1
+    decisions.write_text("scene,decision,note\n04,reject,\n")
+    assert build(raw, out, align=aligner, accept=decisions).accepted == 11
+    assert manifest(out).loc["04", ["status", "accepted_by", "split"]].tolist() == ["rejected", "", "test"]
+    assert not (out / "hr" / "04.png").exists()
+    decisions.write_text("scene,decision,note\n04,accept,\n")
+    build(raw, out, align=aligner, accept=decisions)
+    assert manifest(out).loc["04", ["status", "accepted_by", "split"]].tolist() == ["accepted", "reviewer", "test"]
+
+
+def test_an_accept_outlives_thresholds_that_do_not_need_it(tmp_path: Path) -> None:
+    shutil.copytree(EARLIER, tmp_path / "v")
+    raw, out, decisions = tmp_path / "v" / "raw", tmp_path / "v" / "pairs", tmp_path / "decisions.csv"
+    build(raw, out, settings={"max_residual_p95": 0.5})
+    decisions.write_text("scene,decision,note\ncoffee,accept,\n")
+    build(raw, out, accept=decisions)
+    before = content(out)
+    result = build(raw, out, settings={"max_residual_p95": 2.5})
+    assert (result.accepted, result.reviewed) == (3, 0)
+    assert manifest(out).loc["coffee", ["reasons", "accepted_by"]].tolist() == ["", "reviewer"]
+    assert build(raw, out, settings={"max_residual_p95": 0.5}).reviewed == 1
+    assert content(out) == before
+    build(raw, out, settings={"max_residual_p95": 2.5})
+    decisions.write_text("scene,decision,note\ncoffee,reject,\n")
+    result = build(raw, out, accept=decisions)
+    assert "decisions to reject, which align does not act on (split --decisions does): coffee" in result.notes
+    assert manifest(out).loc["coffee", "accepted_by"] == "qa"
+
+
+def test_an_accept_is_for_the_captures_it_was_given_for(raw: Path, aligner: Aligner, tmp_path: Path) -> None:
+    write_image(raw / "lr" / "04.png", np.full((48, 64, 3), 7, np.uint8))
+    decisions = tmp_path / "decisions.csv"
+    decisions.write_text("scene,decision,note\n04,accept,\n")
+    build(raw, tmp_path / "pairs", align=aligner, accept=decisions)
+    write_image(raw / "hr" / "04.png", np.full((48, 64, 3), 9, np.uint8))
+    assert build(raw, tmp_path / "pairs", align=aligner).accepted == 11
+
+
+# --- as people type it -------------------------------------------------------------------------------------------
+
+
+def test_a_walk_through_reruns(tmp_path: Path) -> None:
+    """Real captures: no options, another scale, a threshold too tight, one that costs a pair, and back again."""
+    shutil.copytree(EARLIER, tmp_path / "v")
+    raw, pairs = tmp_path / "v" / "raw", tmp_path / "v" / "pairs"
+
+    def align(*options: str) -> tuple[int, str]:
+        done = CliRunner().invoke(main, ["align", str(raw), "--out", str(pairs), *options])
+        return done.exit_code, done.output
+
+    before = content(pairs)
+    assert align()[0] == 0
+    assert content(pairs) == before
+    code, said = align("--scale", "8")
+    assert code == 2
+    assert "its 3 pairs are of scale 2, got --scale 8" in said
+    code, said = align("--max-residual-p95", "0.3")
+    assert code == 2
+    assert said.startswith("max-residual-p95: 2.5 → 0.3, 3 pairs judged again\n")
+    assert "2 of 3 standing pairs would no longer be accepted" in said
+    assert {path: data for path, data in content(pairs).items() if "/" in path} == {
+        path: data for path, data in before.items() if "/" in path
+    }
+    assert align()[0] == 0
+    assert content(pairs) == before
+    code, said = align("--max-residual-p95", "0.5")
+    assert code == 0
+    assert not (pairs / "hr" / "coffee.png").exists()
+    command = re.search(r"to have them again: (.*)", said)
+    assert command
+    assert CliRunner().invoke(main, shlex.split(command[1])[1:]).exit_code == 0
+    assert content(pairs) == before
