@@ -30,7 +30,7 @@ import torch
 from click.testing import CliRunner
 from safetensors.torch import save as to_safetensors
 
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native
 from d2c.cli import cli
 from d2c.d2csr.network import D2CSR
 from d2c.settings.config import D2CConfig
@@ -74,7 +74,7 @@ def _weights() -> dict[str, torch.Tensor]:
 
 
 def _safetensors(config: Mapping[str, Any] | None = None, weights: Any = None, described: Any = None) -> bytes:
-    said = {"format": checkpoint.FORMAT, "config": {**dataclasses.asdict(TINY), **(config or {})}, "notes": {}}
+    said = {"format": native.FORMAT, "config": {**dataclasses.asdict(TINY), **(config or {})}, "notes": {}}
     text = json.dumps(said if described is None else described)
     return bytes(to_safetensors(weights or _weights(), metadata={"d2c": text}))
 
@@ -104,7 +104,7 @@ def safetensors(marker: Path) -> Iterator[Case]:
     ):
         yield Case("checkpoint", f"configuration {field} = {value}", _safetensors({field: value}))
     yield Case("checkpoint", "configuration of scale 4", _safetensors({"scale": 4}))
-    for text in ([], "x", 3, {"format": "other"}, {"format": checkpoint.FORMAT}):
+    for text in ([], "x", 3, {"format": "other"}, {"format": native.FORMAT}):
         yield Case("checkpoint", f"metadata {str(text)[:30]}", _safetensors(described=text))
     for value in (float("nan"), float("inf")):
         weights = _weights()

@@ -216,12 +216,12 @@ def check_report(out: Path) -> None:
 
 def check_run(out: Path) -> None:
     """Checkpoints load, the state loads."""
-    from d2c.checkpoints import native as checkpoint
+    from d2c.checkpoints import native
     from d2c.training.runfolder import RunFolder
 
     for name in ("last.safetensors", "best.safetensors"):
         if (out / name).exists():
-            checkpoint.load(out / name)
+            native.load(out / name)
     RunFolder(out).load_state()
 
 

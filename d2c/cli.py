@@ -178,8 +178,7 @@ def train(data: Path, out: Path | None, preset_name: str | None, config_file: Pa
 def _step_plan(model: D2CConfig, settings: TrainConfig, stage: str, device: str) -> str:
     """What a step of each stage would take of the memory that is free."""
     from d2c.console import step_table
-    from d2c.device import available_bytes
-    from d2c.inference.run import pick_device
+    from d2c.device import available_bytes, pick_device
     from d2c.training.memory import kinds, step_memory
 
     chosen = pick_device(device)
@@ -250,9 +249,9 @@ def evaluate(
     """Measure CHECKPOINT (a file, or a run's folder) on pairs: bicubic, each branch, their mean, fused, oracle."""
     from d2c.checkpoints.native import load
     from d2c.console import ConsoleReporter, quality_tables
+    from d2c.device import pick_device
     from d2c.evaluation.evaluate import check_csv, evaluate_files, means, write_csv
     from d2c.inference.failures import Failures
-    from d2c.inference.run import pick_device
     from d2c.training.runfolder import RunFolder
 
     model = load(checkpoint, device=pick_device(device))
@@ -319,10 +318,10 @@ def upscale(
     """
     from d2c.checkpoints.native import load
     from d2c.console import ConsoleReporter, plan_table
+    from d2c.device import pick_device
     from d2c.inference.failures import Failures
     from d2c.inference.files import Figures, Limits, plan_files, seconds_of, upscale_files
     from d2c.inference.plan import parse_size
-    from d2c.inference.run import pick_device
 
     if hr is not None and (len(files) != 1 or box is None):
         raise ConfigError(f"hr: got {len(files)} files, expected one and a --box to draw")

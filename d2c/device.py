@@ -1,12 +1,40 @@
-"""How much memory there is."""
+"""Devices: which one is meant, how much memory it has, and where its numbers must not be rounded to half precision."""
 
 from __future__ import annotations
 
+import contextlib
+import re
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-__all__ = ["available_bytes"]
+from d2c.errors import ConfigError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["at_least_fp32", "available_bytes", "no_autocast", "pick_device"]
+
+
+def pick_device(name: str = "auto") -> torch.device:
+    """The device of that name: ``auto`` (CUDA where there is one, else the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    Raises
+    ------
+    ConfigError
+        When it has another name, or this machine has none of that name.
+    """
+    found = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", name)
+    if found is None:
+        raise ConfigError(f"device: got {name!r}, expected auto, cpu, cuda or cuda:N (N from 0); change --device")
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if name == "auto":
+        return torch.device("cuda" if count else "cpu")
+    if name.startswith("cuda") and int(found[1] or 0) >= count:
+        there = f"{count} CUDA devices, counted from 0" if count else "no CUDA device"
+        raise ConfigError(f"device: got {name!r}, but PyTorch finds {there} on this machine; use --device cpu or auto")
+    return torch.device(name)
 
 
 def available_bytes(device: torch.device) -> int | None:
@@ -40,3 +68,15 @@ def _control_group() -> int | None:
     except (OSError, ValueError):
         return None
     return None if limit == "max" else max(0, int(limit) - used + cached)
+
+
+def no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
+    """Within, operations on that kind of device keep the types of what they are given."""
+    if not torch.amp.is_autocast_available(device.type):  # as on meta
+        return contextlib.nullcontext()
+    return torch.autocast(device.type, enabled=False)
+
+
+def at_least_fp32(x: Tensor) -> Tensor:
+    """The tensor in float32, or in float64 if it is."""
+    return x.to(torch.promote_types(x.dtype, torch.float32))

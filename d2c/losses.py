@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 import torch.nn.functional as F
 
-from d2c.precision import at_least_fp32, no_autocast
+from d2c.device import at_least_fp32, no_autocast
 
 if TYPE_CHECKING:
     from torch import Tensor

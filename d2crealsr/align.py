@@ -15,11 +15,11 @@ from d2crealsr.imaging import degrade, geometry, warp
 from d2crealsr.imaging.comparison import Look, LrCrop
 from d2crealsr.quality import evidence, residuals, sharpness, verdict
 from d2crealsr.quality.shape import Shape, name_shape
-from d2crealsr.registration import sift as iterate
-from d2crealsr.registration import tone as tones
+from d2crealsr.registration import tone
 from d2crealsr.registration.chromatic import ChromaticAberration, measure_chromatic_aberration, without_aberration
 from d2crealsr.registration.lr_lens import LrDistortion, can_show, measure_lr_distortion
 from d2crealsr.registration.refine import Refinement, refine
+from d2crealsr.registration.sift import CONVERGED_HR_PX, NEAR_ENOUGH_LR_PX, register
 from d2crealsr.registration.swapped import look_for_swap
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.images import read_capture
@@ -93,7 +93,7 @@ def align_pair(
             )
     tone = _FIRST_TONE if settings.tone == "auto" else settings.tone
     source = degrade.reduced(hr_image, settings.scale, tone)
-    registered = iterate.register(
+    registered = register(
         source,
         lr_image,
         scale=settings.scale,
@@ -136,14 +136,14 @@ def _tone(hr: Image, lr: Image, mapping: CaptureMapping, settings: AlignSettings
     crop = cropping.choose_crop(mapping, settings.scale, settings.crop)
     if min(crop.width, crop.height) < cropping.MIN_SIDE:
         return _FIRST_TONE
-    return tones.likeliest_tone(hr, _cut(lr, crop), mapping, crop, settings.scale)
+    return tone.likeliest_tone(hr, _cut(lr, crop), mapping, crop, settings.scale)
 
 
 def _settled_hr_px(settings: AlignSettings) -> float:
     """When SIFT iterations have done their part."""
     if settings.refine == "none":
-        return iterate.CONVERGED_HR_PX
-    return iterate.NEAR_ENOUGH_LR_PX * settings.scale
+        return CONVERGED_HR_PX
+    return NEAR_ENOUGH_LR_PX * settings.scale
 
 
 class _Estimate(NamedTuple):

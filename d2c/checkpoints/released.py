@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native
 from d2c.checkpoints.unpickle import read_arrays
 from d2c.d2csr.network import D2CSR
 from d2c.errors import CheckpointError
@@ -55,14 +55,14 @@ def convert(source: Path, target: Path) -> D2CConfig:
     if missing:
         raise CheckpointError(f"{source.name}: lacks {', '.join(sorted(missing))}; expected a released checkpoint")
     model = to_model(parts["state_dict_D"], parts["state_dict_C"], source.name)
-    checkpoint.save(target, model, imported_from=source.name, stage=2)
+    native.save(target, model, imported_from=source.name, stage=2)
     return model.config
 
 
 def _is_converted(path: Path) -> bool:
     """Whether a file is a checkpoint that :func:`convert` wrote, not one that was trained."""
     try:
-        return "imported_from" in checkpoint.provenance(path)
+        return "imported_from" in native.provenance(path)
     except CheckpointError:
         return False
 
@@ -71,7 +71,7 @@ def to_model(divergence: Arrays, convergence: Arrays, name: str = "checkpoint") 
     """Our model with released weights."""
     config = released_config(divergence, convergence, name)
     arrays = (*divergence.values(), *convergence.values())
-    checkpoint.check_plausible(config, [array.size for array in arrays], name)
+    native.check_plausible(config, [array.size for array in arrays], name)
     model = D2CSR(config)
     left = {**divergence, **convergence}
     weights = {}

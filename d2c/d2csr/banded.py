@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from d2c.d2csr.convergence import HALO
-from d2c.precision import at_least_fp32, no_autocast
+from d2c.device import at_least_fp32, no_autocast
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -11,35 +11,14 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from d2c.tails.layers import conv3x3
+
 if TYPE_CHECKING:
     from torch import Tensor
 
     from d2c.settings.config import D2CConfig
 
-__all__ = ["RGB_MEAN", "AttentionBlock", "Branch", "ChannelAttention", "ColourLayer", "ResidualGroup", "conv3x3"]
-
-RGB_MEAN = (0.4488, 0.4371, 0.4040)
-"""Mean colour of DIV2K's training images, which the released code subtracts; RGB on [0, 1]."""
-
-
-def conv3x3(channels_in: int, channels_out: int, *, bias: bool = True) -> nn.Conv2d:
-    """A 3×3 convolution that keeps height and width (zeros outside)."""
-    return nn.Conv2d(channels_in, channels_out, 3, padding=1, bias=bias)
-
-
-class ColourLayer(nn.Module):
-    """``out = matrix · rgb + offset`` in every pixel. Held as buffers: saved with the weights, never trained."""
-
-    matrix: Tensor
-    offset: Tensor
-
-    def __init__(self, offset: tuple[float, float, float]) -> None:
-        super().__init__()
-        self.register_buffer("matrix", torch.eye(3))
-        self.register_buffer("offset", torch.tensor(offset))
-
-    def forward(self, rgb: Tensor) -> Tensor:
-        return F.conv2d(rgb, self.matrix[:, :, None, None], self.offset)
+__all__ = ["AttentionBlock", "Branch", "ChannelAttention", "ResidualGroup"]
 
 
 class ChannelAttention(nn.Module):

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from d2c.d2csr.blocks import conv3x3
-from d2c.precision import at_least_fp32
+from d2c.device import at_least_fp32
+from d2c.tails.layers import conv3x3
 
 if TYPE_CHECKING:
     from torch import Tensor

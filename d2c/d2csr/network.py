@@ -21,9 +21,10 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import nn
 
-from d2c.d2csr.blocks import RGB_MEAN, Branch, ColourLayer, conv3x3
+from d2c.d2csr.blocks import Branch
 from d2c.d2csr.convergence import ConvergenceNet
 from d2c.settings.config import D2CConfig
+from d2c.tails.layers import RGB_MEAN, ColourLayer, conv3x3
 from d2c.tails.tail import Tail, compose_tails
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, cast
 import torch
 import torch.nn.functional as F
 
-from d2c.precision import at_least_fp32
+from d2c.device import at_least_fp32
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

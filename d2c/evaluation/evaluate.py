@@ -6,6 +6,7 @@ import csv
 import functools
 import io
 import math
+import typing
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 from d2c.data.belonging import KEPT, check_belonging
 from d2c.data.layouts import check_sizes, find_pairs, size_of, with_split
 from d2c.data.patches import PixelPair
+from d2c.data.records import read_records
 from d2c.errors import DataError
 from d2c.inference.bicubic import bicubic
 from d2c.inference.failures import Failures
@@ -21,7 +23,6 @@ from d2c.inference.plan import make_plan
 from d2c.inference.run import upscale
 from d2c.metrics import PROTOCOLS, least_side, quality, to_uint8, y_basicsr
 from d2c.reporter import Reporter
-from d2c.training.resume import read_records
 from d2crealsr.store import ImageError, ScaleError, files, images, outputs
 
 if TYPE_CHECKING:
@@ -34,7 +35,6 @@ if TYPE_CHECKING:
     from d2c.d2csr.network import D2CSR
     from d2c.data.layouts import Pair
     from d2c.metrics import Protocol
-    from d2c.training.runfolder import RunFolder
 
 __all__ = [
     "FilePairs",
@@ -50,6 +50,13 @@ __all__ = [
     "oracle",
     "write_csv",
 ]
+
+
+class _Run(typing.Protocol):
+    """A run's folder, of which its list of pairs and its cache are looked at."""
+
+    pairs: Path
+    cache: Path
 
 
 class Row(NamedTuple):
@@ -129,7 +136,7 @@ def evaluate_files(
     reporter: Reporter | None = None,
     failures: Failures | None = None,
     *,
-    run: RunFolder | None = None,
+    run: _Run | None = None,
     trust_pairs: bool = False,
     convert_profile: bool = False,
 ) -> list[Row]:
@@ -143,7 +150,7 @@ def evaluate_files(
     split : str
         ``test``, ``train``, ``all``, or ``auto``: the test split where there is one, else all pairs.
     run : RunFolder, optional
-        The run that the model is from: pairs that it was trained on are said, and its cache keeps what is found.
+        Folder of the model's run: pairs that it was trained on are said, and its cache keeps what is found.
     trust_pairs : bool
         Do not look whether both images of a pair show one scene.
     convert_profile : bool
@@ -236,7 +243,7 @@ def is_measurable(pair: Pair) -> bool:
     return True
 
 
-def _trained_on(pairs: Iterable[Pair], run: RunFolder, digest: Callable[[Path], str]) -> int:
+def _trained_on(pairs: Iterable[Pair], run: _Run, digest: Callable[[Path], str]) -> int:
     """How many pairs have an HR image that the run trained on."""
     seen = {record.hr_sha256 for record in read_records(run.pairs) if record.part == "train"}
     return sum(digest(pair.hr) in seen for pair in pairs) if seen else 0

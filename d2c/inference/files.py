@@ -112,9 +112,9 @@ def upscale_files(
     ``limits`` say so. Equal channels give equal channels. A result of more than 2³⁰ pixels is
     ``OUT/NAME_x{scale}.tif``, a BigTIFF.
 
-    Each result carries what it was made of (:mod:`d2c.inference.results`). One that is there already is not made again; any
-    other file in its place is left alone. An image that cannot be read costs itself only: it is named, the others are
-    made, and at the end the error is raised, by ``failures`` where the caller gives them.
+    Each result carries what it was made of (:mod:`d2c.inference.results`). One that is there already is not made again;
+    any other file in its place is left alone. An image that cannot be read costs itself only: it is named, the others
+    are made, and at the end the error is raised, by ``failures`` where the caller gives them.
 
     Raises
     ------

@@ -7,7 +7,6 @@ not depend on the heights of bands and strips but for rounding in the last digit
 from __future__ import annotations
 
 import contextlib
-import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -19,7 +18,6 @@ from d2c.d2csr.spill import FeatureMaps
 from d2c.d2csr.strips import strips
 from d2c.d2csr.sweeps import leaf_feature_maps
 from d2c.data.patches import to_tensor
-from d2c.errors import ConfigError
 from d2c.inference.plan import make_plan
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 
     Float32 = NDArray[np.float32]
 
-__all__ = ["Upscaled", "pick_device", "upscale", "upscale_strips"]
+__all__ = ["Upscaled", "upscale", "upscale_strips"]
 
 
 class Upscaled(NamedTuple):
@@ -46,26 +44,6 @@ class Upscaled(NamedTuple):
     fused: Float32
     predictions: Float32
     weights: Float32
-
-
-def pick_device(name: str = "auto") -> torch.device:
-    """The device of that name: ``auto`` (CUDA where there is one, else the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
-
-    Raises
-    ------
-    ConfigError
-        When it has another name, or this machine has none of that name.
-    """
-    found = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", name)
-    if found is None:
-        raise ConfigError(f"device: got {name!r}, expected auto, cpu, cuda or cuda:N (N from 0); change --device")
-    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
-    if name == "auto":
-        return torch.device("cuda" if count else "cpu")
-    if name.startswith("cuda") and int(found[1] or 0) >= count:
-        there = f"{count} CUDA devices, counted from 0" if count else "no CUDA device"
-        raise ConfigError(f"device: got {name!r}, but PyTorch finds {there} on this machine; use --device cpu or auto")
-    return torch.device(name)
 
 
 def upscale(

@@ -9,18 +9,19 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native
 from d2c.data.hold_out import grouped, hold_out
 from d2c.data.layouts import find_pairs, with_split
+from d2c.data.records import fingerprint, pair_records
+from d2c.device import pick_device
 from d2c.errors import CheckpointError, ConfigError
 from d2c.evaluation.evaluate import FilePairs, is_measurable
-from d2c.inference.run import pick_device
 from d2c.report.crops import make_example
 from d2c.report.curves import figures, read_log
 from d2c.reporter import Reporter
 from d2c.settings import toml
 from d2c.settings.config import TrainConfig
-from d2c.training.resume import fingerprint, pair_records, parts
+from d2c.training.resume import parts
 from d2c.training.runfolder import RunFolder
 from d2crealsr.store import D2CRealSRError, files, page
 from d2crealsr.store.ownership import is_run
@@ -141,7 +142,7 @@ def _trained(folder: RunFolder) -> str:
     if not folder.last.exists():
         return ""
     try:
-        notes = checkpoint.provenance(folder.last)
+        notes = native.provenance(folder.last)
     except CheckpointError:  # said where its crops would stand
         return ""
     return f"stage {notes['stage']}, step {notes.get('step', 'not noted')}" if "stage" in notes else "no stage noted"
@@ -165,7 +166,7 @@ def _examples(
     examples: list[Example] = []
     notes: list[str] = []
     try:
-        model = checkpoint.load(folder.last, device=pick_device(device))
+        model = native.load(folder.last, device=pick_device(device))
         pairs, note = _shown(data, folder, model.config.scale)
         notes += [note] if note else []
         chosen = FilePairs([pair for pair in pairs if is_measurable(pair)][:count], convert_profile=True)

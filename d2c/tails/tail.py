@@ -1,8 +1,8 @@
 """A leaf's tail: from features at LR size to one prediction at HR size.
 
 It holds no activation, so it is linear, and it is run as one convolution at LR size and one PixelShuffle, whose kernels
-are composed from its parameters (:mod:`d2c.tails.compose`). The parameters stay what they are: the keys of checkpoints, what
-gradients reach, what the optimiser changes.
+are composed from its parameters (:mod:`d2c.tails.compose`). The parameters stay what they are: the keys of
+checkpoints, what gradients reach, what the optimiser changes.
 """
 
 from __future__ import annotations
@@ -13,18 +13,18 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from d2c.d2csr.blocks import conv3x3
-from d2c.precision import at_least_fp32, no_autocast
+from d2c.device import at_least_fp32, no_autocast
 from d2c.tails.compose import FIRST, INNER, LAST, Kernel, Step, compose
+from d2c.tails.layers import conv3x3
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from torch import Tensor
 
-    from d2c.d2csr.blocks import ColourLayer
     from d2c.settings.config import D2CConfig
     from d2c.tails.compose import Kernels
+    from d2c.tails.layers import ColourLayer
 
 __all__ = ["HALO", "Tail", "compose_tails", "upscale_factors"]
 

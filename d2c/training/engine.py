@@ -12,8 +12,8 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from d2c.device import pick_device
 from d2c.errors import ConfigError
-from d2c.inference.run import pick_device
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

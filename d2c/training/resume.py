@@ -9,20 +9,18 @@ moving average has replaced its weights is over too.
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
-import hashlib
-import io
 import shlex
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from d2c.data.hold_out import hold_out
+from d2c.data.records import PairRecord, fingerprint, pair_records
 from d2c.errors import ConfigError, DataError
 from d2c.settings.config import D2CConfig, TrainConfig
 from d2c.training.schedule import stage_steps
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from d2c.data.layouts import Pair
@@ -30,16 +28,11 @@ if TYPE_CHECKING:
     Parts: TypeAlias = tuple[list[Pair], list[Pair]]
 
 __all__ = [
-    "PairRecord",
     "Settings",
     "check_lengths",
     "check_same",
-    "fingerprint",
     "from_run",
-    "pair_records",
     "parts",
-    "read_records",
-    "records_text",
     "settings_changes",
 ]
 
@@ -57,29 +50,6 @@ class Settings(NamedTuple):
     train: TrainConfig
     facts: dict[str, str]
     records: list[PairRecord]
-
-
-class PairRecord(NamedTuple):
-    """A pair as a run remembers it: the part it is in (``train`` or ``validation``), its name, its files' SHA-256."""
-
-    part: str
-    name: str
-    lr_sha256: str
-    hr_sha256: str
-
-
-def pair_records(chosen: Iterable[Pair], held_out: Iterable[Pair], digests: Mapping[Path, str]) -> list[PairRecord]:
-    """The pairs that are trained on and validated on; ``digests`` are the SHA-256 of the image files."""
-    return [
-        PairRecord(part, pair.name, digests[pair.lr], digests[pair.hr])
-        for part, pairs in (("train", chosen), ("validation", held_out))
-        for pair in pairs
-    ]
-
-
-def fingerprint(records: Iterable[PairRecord]) -> str:
-    """SHA-256 over the names, parts and contents of the pairs: what training sees of a dataset."""
-    return hashlib.sha256("\n".join(" ".join(record) for record in records).encode()).hexdigest()
 
 
 def parts(
@@ -103,24 +73,6 @@ def parts(
             if fingerprint(pair_records(*found, digests)) == before.facts.get("data"):
                 return found
     return rule()
-
-
-def records_text(records: Iterable[PairRecord]) -> str:
-    """The records as CSV."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(PairRecord._fields)
-    writer.writerows(records)
-    return text.getvalue()
-
-
-def read_records(path: Path) -> list[PairRecord]:
-    """The records in a file of :func:`records_text`; none where it is missing or is no such file."""
-    try:
-        rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
-    except (OSError, ValueError, csv.Error):
-        return []
-    return [PairRecord(*row) for row in rows[1:] if len(row) == len(PairRecord._fields)]
 
 
 def from_run(run: Path, *, weights: Path | None = None, stage: int = 1) -> str:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from d2c.data.records import read_records, records_text
 from d2c.errors import CheckpointError, ConfigError
 from d2c.settings import toml
 from d2c.settings.config import D2CConfig, TrainConfig
-from d2c.training.resume import Settings, read_records, records_text
+from d2c.training.resume import Settings
 from d2crealsr.store import files, lock_folder, ownership
 from d2crealsr.store.ownership import is_run
 from d2crealsr.ui.versions import version

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native
 from d2c.d2csr.network import D2CSR
 from d2c.errors import ConfigError
 
@@ -38,7 +38,7 @@ def initial_model(
         model = D2CSR(config)
     if weights is None:
         return model
-    start = checkpoint.load(weights)
+    start = native.load(weights)
     values = {f.name: (getattr(start.config, f.name), getattr(config, f.name)) for f in dataclasses.fields(config)}
     differs = {name: pair for name, pair in values.items() if pair[0] != pair[1]}
     anew = {}

@@ -16,13 +16,14 @@ from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
 import torch
 import torch.distributed as dist
 
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native
 from d2c.d2csr.stages import make_stage
 from d2c.data.belonging import KEPT, check_belonging
 from d2c.data.cache import CachedPairs, ImageCache
 from d2c.data.hold_out import grouped, hold_out
 from d2c.data.layouts import find_pairs, with_split
 from d2c.data.patches import CropSource
+from d2c.data.records import fingerprint, pair_records
 from d2c.errors import CheckpointError, ConfigError, TrainingError
 from d2c.evaluation.evaluate import evaluate, is_measurable, means
 from d2c.reporter import Reporter
@@ -132,8 +133,8 @@ class _Training:
         self.state = self._state()
         self.saved = (self.state["stage"], self.state["step"]) if self.state else None
         chosen, held_out = resume.parts(before, pairs, cached.digests, lambda: self._parts(pairs))
-        records = resume.pair_records(chosen, held_out, cached.digests)
-        facts = {"data": resume.fingerprint(records), "weights": self._started_from(before)}
+        records = pair_records(chosen, held_out, cached.digests)
+        facts = {"data": fingerprint(records), "weights": self._started_from(before)}
         settings = resume.Settings(request.model, self.config, facts, records)
         if before:
             resume.check_same(before, settings, folder.path)
@@ -165,7 +166,7 @@ class _Training:
     def _started_from(self, before: Settings | None) -> str:
         """Hash of the weights that the run starts from; those of a run that goes on need not be given again."""
         if self.request.weights is not None:
-            return checkpoint.digest(self.request.weights)
+            return native.digest(self.request.weights)
         return before.facts.get("weights", "random") if before and self.state else "random"
 
     def _settle(self, before: Settings | None, settings: Settings) -> None:
@@ -363,7 +364,7 @@ class _StageRun:
             score = values["val_psnr_db_" + ("mean" if self.number == 1 and not self.config.joint else "fused")]
             if score > self.best:
                 self.best = score
-                checkpoint.save(self.folder.best, model, stage=self.number, step=done)
+                native.save(self.folder.best, model, stage=self.number, step=done)
         psnr = {name: values[f"val_psnr_db_{name}"] for name in ("bicubic", "mean", "fused", "oracle")}
         self.training.reporter.note(
             f"stage {self.number}, step {done}: PSNR-Y (basicsr-y) "
@@ -380,7 +381,7 @@ class _StageRun:
         if self.log is not None:
             self.log.sync()
         with self.engine.averaged_weights():
-            checkpoint.save(self.folder.last, self.training.model, stage=self.number, step=done)
+            native.save(self.folder.last, self.training.model, stage=self.number, step=done)
         self.folder.save_state(
             {
                 "stage": self.number,

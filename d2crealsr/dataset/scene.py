@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from d2crealsr.dataset import lens_profiles as lens
+from d2crealsr.dataset import lens_profiles
 from d2crealsr.dataset.freshness import (
     TRY_AGAIN,
     SceneResult,
@@ -198,7 +198,7 @@ def _align(task: SceneTask, clock: _Clock, row: Row) -> Alignment | AlignmentFai
         captures = {"hr": task.capture.hr, "lr": task.capture.lr}
         known = {side: path for side, path in captures.items() if path is not None}
         sizes = {side: Size(image.shape[1], image.shape[0]) for side, image in images.items()}
-        settings, row["lens_model"] = lens.with_profiles(settings, known, sizes)
+        settings, row["lens_model"] = lens_profiles.with_profiles(settings, known, sizes)
     outcome = task.align(images["hr"], images["lr"], settings=settings)
     clock.lap("align")
     return outcome

@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d2crealsr import opencv
-from d2crealsr.imaging import degrade, geometry, photometry
-from d2crealsr.quality import residuals
+from d2crealsr.imaging import blocks, degrade, geometry, photometry
 from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
@@ -146,9 +145,9 @@ class LrCrop:
 
         Averaging within blocks leaves out noise and what little the images are displaced.
         """
-        blocks = Size(_BRIGHTNESS_BLOCKS, _BRIGHTNESS_BLOCKS)
-        difference = opencv.resize((seen - self.rgb) * self.valid[..., None], blocks, "area")
-        trusted = opencv.resize(self.valid.astype(np.float32), blocks, "area")
+        size = Size(_BRIGHTNESS_BLOCKS, _BRIGHTNESS_BLOCKS)
+        difference = opencv.resize((seen - self.rgb) * self.valid[..., None], size, "area")
+        trusted = opencv.resize(self.valid.astype(np.float32), size, "area")
         if not trusted.any():
             return float("nan")
         return float(np.abs(difference).sum() / (3 * trusted.sum()))
@@ -178,7 +177,7 @@ class LrCrop:
 
     def residuals(self, look: Look, mapping: CaptureMapping) -> ResidualField:
         """The residual field of a look against this crop."""
-        return residuals.measure(
+        return blocks.measure(
             look.at,
             mapping.lr_to_hr,
             self.encoded,

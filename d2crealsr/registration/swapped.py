@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d2crealsr.imaging import degrade
-from d2crealsr.registration import sift as iterate
+from d2crealsr.registration import sift
 from d2crealsr.types import AlignmentFailure
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def look_for_swap(failure: AlignmentFailure, hr: Image, lr: Image, *, scale: int
     """
     if scale == 1 or failure.reason not in _WITHOUT_ESTIMATE:
         return failure
-    turned = iterate.register(degrade.reduced(lr, scale, tone), hr, scale=scale, iters=1, tone=tone)
+    turned = sift.register(degrade.reduced(lr, scale, tone), hr, scale=scale, iters=1, tone=tone)
     if isinstance(turned, AlignmentFailure):
         return failure
     inliers = turned.stages[-1].n_inliers

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import d2c
 from d2c import D2CSR, D2CConfig
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native
 from d2c.cli import cli
 from d2c.settings.config import TrainConfig
 
@@ -138,7 +138,7 @@ def test_convert_refuses_what_is_no_checkpoint(tmp_path):
 
 
 def test_load_is_the_documented_function(tmp_path):
-    checkpoint.save(tmp_path / "m.safetensors", D2CSR(MODEL))
+    native.save(tmp_path / "m.safetensors", D2CSR(MODEL))
     assert isinstance(d2c.load(tmp_path / "m.safetensors"), d2c.D2CSR)
     assert {"D2CSR", "D2CConfig", "load", "losses", "metrics"} <= set(dir(d2c))
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):

@@ -13,9 +13,10 @@ from d2c import D2CSR, D2CConfig
 from d2c.cli import cli
 from d2c.d2csr.stages import make_stage
 from d2c.data.patches import Batch
+from d2c.device import pick_device
 from d2c.errors import ConfigError
 from d2c.inference.plan import make_plan
-from d2c.inference.run import pick_device, upscale_strips
+from d2c.inference.run import upscale_strips
 from d2c.losses import triplet_loss
 from d2c.settings.config import TrainConfig
 from d2c.training.engine import Engine, set_tf32, world

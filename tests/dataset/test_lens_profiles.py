@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 
 from d2crealsr.align import align_pair
-from d2crealsr.dataset import lens_profiles as lens
+from d2crealsr.dataset import lens_profiles
 from d2crealsr.dataset.build import build
 from d2crealsr.errors import ImageError, SettingsError, UsageError
 from d2crealsr.imaging.geometry import Lens, frame_centre
@@ -58,7 +58,7 @@ def test_a_correction_of_one_coefficient_is_found_whatever_the_magnification(k1:
     captured = np.stack([x.ravel(), y.ravel()], axis=1)
     ideal = Lens(k1, FRAME).undistort(captured)
     centre = frame_centre(FRAME)
-    found, left = lens.fit_k1(centre + (ideal - centre) * 1.03, captured, FRAME)
+    found, left = lens_profiles.fit_k1(centre + (ideal - centre) * 1.03, captured, FRAME)
     assert found == pytest.approx(k1, abs=1e-9)
     assert left < 1e-6
 
@@ -77,7 +77,7 @@ class TestWithLensfun:
         import lensfunpy
 
         shot = TELE._replace(lens=name, focal_mm=focal)
-        profile = lens.find_profile(shot, FRAME)
+        profile = lens_profiles.find_profile(shot, FRAME)
         database = lensfunpy.Database()
         camera = database.find_cameras(shot.camera_make, shot.camera)[0]
         modifier = lensfunpy.Modifier(database.find_lenses(camera, None, name)[0], camera.crop_factor, *FRAME)
@@ -95,8 +95,8 @@ class TestWithLensfun:
         assert abs(profile.k1) > 1e-3
 
     def test_portrait_captures_have_the_same_lens(self) -> None:
-        upright = lens.find_profile(TELE, Size(4000, 6000))
-        assert upright == lens.find_profile(TELE, FRAME)
+        upright = lens_profiles.find_profile(TELE, Size(4000, 6000))
+        assert upright == lens_profiles.find_profile(TELE, FRAME)
         assert "70-300mm" in upright.described
 
     @pytest.mark.parametrize(
@@ -113,19 +113,19 @@ class TestWithLensfun:
     def test_what_is_missing_is_said(self, tmp_path: Path, tags: dict[str, Any], says: str) -> None:
         path = write_capture(tmp_path / "hr.jpg", **tags)
         with pytest.raises(ImageError, match=rf"hr.jpg: lens profile: .*{says}.*--lens-profile") as raised:
-            lens.with_profiles(AlignSettings(lens_profile="hr"), {"hr": path}, {"hr": Size(300, 200)})
+            lens_profiles.with_profiles(AlignSettings(lens_profile="hr"), {"hr": path}, {"hr": Size(300, 200)})
         assert raised.value.reason == "lens_unknown"
 
     def test_each_capture_gets_its_own(self, tmp_path: Path) -> None:
         paths = {"hr": write_capture(tmp_path / "h.jpg", focal=300.0), "lr": write_capture(tmp_path / "l.jpg")}
         sizes = {"hr": Size(300, 200), "lr": Size(300, 200)}
-        both, described = lens.with_profiles(AlignSettings(lens_profile="both"), paths, sizes)
+        both, described = lens_profiles.with_profiles(AlignSettings(lens_profile="both"), paths, sizes)
         assert both.undistort_hr == pytest.approx(0.0022, abs=2e-4)
         assert both.undistort_lr == pytest.approx(0.0191, abs=5e-4)
         assert both.lens_profile == "none"
         assert described.startswith("hr: Nikon D850, ")
         assert "; lr: Nikon D850, " in described
-        one, _ = lens.with_profiles(AlignSettings(lens_profile="lr"), paths, sizes)
+        one, _ = lens_profiles.with_profiles(AlignSettings(lens_profile="lr"), paths, sizes)
         assert (one.undistort_hr, one.undistort_lr) == (0.0, both.undistort_lr)
 
 
@@ -154,7 +154,7 @@ def test_a_build_looks_profiles_up_and_writes_them_down(tmp_path: Path) -> None:
 def test_without_lensfunpy_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lensfunpy", None)
     with pytest.raises(UsageError, match=r"lensfunpy is not installed; pip install 'd2crealsr\[lens\]'"):
-        lens.check_lensfun()
+        lens_profiles.check_lensfun()
 
 
 def test_settings_that_contradict_each_other() -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from d2crealsr.dataset import rejudge as again
+from d2crealsr.dataset import rejudge
 from d2crealsr.dataset.build import build
 from d2crealsr.quality import verdict
 from d2crealsr.settings import AlignSettings
@@ -140,8 +140,8 @@ ROW = {
 }
 
 
-def said(row: dict[str, Any], **changes: Any) -> again.Verdict | None:
-    return again.judge_row(row, dataclasses.replace(AlignSettings(), **changes))
+def said(row: dict[str, Any], **changes: Any) -> rejudge.Verdict | None:
+    return rejudge.judge_row(row, dataclasses.replace(AlignSettings(), **changes))
 
 
 def test_a_verdict_that_rounding_leaves_open_is_none() -> None:
@@ -181,7 +181,7 @@ def test_a_verdict_over_a_row_is_the_one_over_its_statistics(seed: int) -> None:
     row = {name: float(f"{value:.6f}") for name, value in statistics.items()} | {"message": ""}
     for profile in ("strict", "default", "off"):
         settings = AlignSettings(qa_profile=profile)
-        found = again.judge_row(row, settings)
+        found = rejudge.judge_row(row, settings)
         if found is not None:
             assert found == (verdict.judge(statistics, settings), verdict.explain(statistics, settings))
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 torch = pytest.importorskip("torch")
 
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native  # noqa: E402
 from d2c.checkpoints.unpickle import read_arrays  # noqa: E402
 from d2c.d2csr.network import D2CSR  # noqa: E402
 from d2c.errors import CheckpointError, ConfigError  # noqa: E402
@@ -29,7 +29,7 @@ TINY = D2CConfig(scale=2, depth=1, groups=1, blocks=1, features=4, convergence_f
 
 
 def _checkpoint(folder: Path) -> bytes:
-    checkpoint.save(folder / "a.safetensors", D2CSR(TINY), stage=1)
+    native.save(folder / "a.safetensors", D2CSR(TINY), stage=1)
     return (folder / "a.safetensors").read_bytes()
 
 
@@ -70,7 +70,7 @@ def test_checkpoints(tmp_path_factory: pytest.TempPathFactory) -> None:
     def one(data: bytes) -> None:
         path.write_bytes(data)
         try:
-            model = checkpoint.load(path)
+            model = native.load(path)
         except CheckpointError as error:
             said_in_one_line(error)
         else:

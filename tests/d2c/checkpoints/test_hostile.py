@@ -18,7 +18,7 @@ torch = pytest.importorskip("torch")
 
 from safetensors.torch import save as to_safetensors  # noqa: E402
 
-from d2c.checkpoints import native as checkpoint  # noqa: E402
+from d2c.checkpoints import native  # noqa: E402
 from d2c.checkpoints.unpickle import _Encode, read_arrays  # noqa: E402
 from d2c.d2csr.network import D2CSR  # noqa: E402
 from d2c.errors import CheckpointError  # noqa: E402
@@ -46,29 +46,29 @@ def written(path: Path, described: Any) -> Path:
 )
 def test_a_configuration_larger_than_its_weights_is_never_built(tmp_path: Path, changes: dict[str, int]) -> None:
     config = {**dataclasses.asdict(TINY), **changes}
-    path = written(tmp_path / "a.safetensors", {"format": checkpoint.FORMAT, "config": config, "notes": {}})
+    path = written(tmp_path / "a.safetensors", {"format": native.FORMAT, "config": config, "notes": {}})
     with pytest.raises(CheckpointError, match=r"a\.safetensors: its weights do not fit its configuration: .* has"):
-        checkpoint.load(path)
+        native.load(path)
 
 
 @pytest.mark.parametrize(
     "described",
-    [[], "text", None, {"format": checkpoint.FORMAT}, {"format": checkpoint.FORMAT, "config": [], "notes": {}},
-     {"format": checkpoint.FORMAT, "config": {"scale": {}}, "notes": {}},
-     {"format": checkpoint.FORMAT, "config": {}, "notes": 3}],
+    [[], "text", None, {"format": native.FORMAT}, {"format": native.FORMAT, "config": [], "notes": {}},
+     {"format": native.FORMAT, "config": {"scale": {}}, "notes": {}},
+     {"format": native.FORMAT, "config": {}, "notes": 3}],
 )  # fmt: skip
 def test_metadata_that_is_none(tmp_path: Path, described: Any) -> None:
     with pytest.raises(CheckpointError, match=r"^a\.safetensors: [^\n]*$"):
-        checkpoint.load(written(tmp_path / "a.safetensors", described))
+        native.load(written(tmp_path / "a.safetensors", described))
 
 
 @pytest.mark.parametrize("share", [0.0, 0.01, 0.3, 0.99])
 def test_truncated(tmp_path: Path, share: float) -> None:
     path = tmp_path / "a.safetensors"
-    checkpoint.save(path, D2CSR(TINY))
+    native.save(path, D2CSR(TINY))
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
     with pytest.raises(CheckpointError, match="no whole safetensors checkpoint"):
-        checkpoint.load(path)
+        native.load(path)
 
 
 def test_a_memo_that_would_fill_the_memory() -> None:

@@ -11,7 +11,7 @@ from safetensors.torch import save_file
 
 import d2c
 from d2c import D2CSR, D2CConfig
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native
 from d2c.errors import CheckpointError
 
 SMALL = D2CConfig(scale=2, features=6, groups=1, blocks=1, reduction=3, convergence_features=5)
@@ -29,7 +29,7 @@ SMALL = D2CConfig(scale=2, features=6, groups=1, blocks=1, reduction=3, converge
 def test_save_and_load_gives_the_same_model(tmp_path, changes):
     model = D2CSR(dataclasses.replace(SMALL, **changes))
     model.colour_in.matrix.uniform_()
-    checkpoint.save(tmp_path / "m.safetensors", model, step=7)
+    native.save(tmp_path / "m.safetensors", model, step=7)
     loaded = d2c.load(tmp_path / "m.safetensors")
     assert loaded.config == model.config
     assert not loaded.training
@@ -39,11 +39,11 @@ def test_save_and_load_gives_the_same_model(tmp_path, changes):
     lr = torch.rand(1, 3, 5, 6)
     # What is loaded lies channels last, and rounds otherwise.
     torch.testing.assert_close(loaded(lr), model(lr), rtol=0, atol=2e-6)
-    assert checkpoint.provenance(tmp_path / "m.safetensors") == {"step": 7}
+    assert native.provenance(tmp_path / "m.safetensors") == {"step": 7}
 
 
 def test_a_run_folder_means_its_last_checkpoint(tmp_path):
-    checkpoint.save(tmp_path / "last.safetensors", D2CSR(SMALL))
+    native.save(tmp_path / "last.safetensors", D2CSR(SMALL))
     assert d2c.load(tmp_path).config == SMALL
 
 
@@ -62,7 +62,7 @@ def test_files_of_others_are_refused(tmp_path):
     save_file({"a": torch.zeros(2)}, path)
     with pytest.raises(CheckpointError, match="was not written by d2c"):
         d2c.load(path)
-    checkpoint.save(path, D2CSR(SMALL))
+    native.save(path, D2CSR(SMALL))
     whole = path.read_bytes()
     path.write_bytes(whole[:-8])
     with pytest.raises(CheckpointError, match="is no whole safetensors checkpoint"):
@@ -72,10 +72,10 @@ def test_files_of_others_are_refused(tmp_path):
 def test_weights_that_do_not_fit_are_refused(tmp_path):
     path = tmp_path / "m.safetensors"
     weights = D2CSR(SMALL).state_dict()
-    checkpoint.save_weights(path, dataclasses.replace(SMALL, features=8), weights)
+    native.save_weights(path, dataclasses.replace(SMALL, features=8), weights)
     with pytest.raises(CheckpointError, match="do not fit its configuration"):
         d2c.load(path)
     weights.pop("head.bias")
-    checkpoint.save_weights(path, SMALL, weights)
+    native.save_weights(path, SMALL, weights)
     with pytest.raises(CheckpointError, match=r"head\.bias"):
         d2c.load(path)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 import d2c
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native
 from d2c.checkpoints.released import convert
 from d2c.checkpoints.unpickle import read_arrays
 from d2c.errors import CheckpointError
@@ -128,7 +128,7 @@ def test_the_target_replaces_a_converted_checkpoint_and_nothing_else(tmp_path):
     source.write_bytes(pickle.dumps({"state_dict_D": D, "state_dict_C": C}))
     for _ in range(2):
         convert(source, target)
-    checkpoint.save(tmp_path / "trained.safetensors", d2c.load(target), stage=2)
+    native.save(tmp_path / "trained.safetensors", d2c.load(target), stage=2)
     (tmp_path / "mine").write_text("mine")
     os.link(source, tmp_path / "second")
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

@@ -13,8 +13,8 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from d2c.checkpoints import native as checkpoint  # noqa: E402
-from d2c.checkpoints import released as convert
+from d2c.checkpoints import native  # noqa: E402
+from d2c.checkpoints import released as convert  # noqa: E402
 from d2c.checkpoints.unpickle import read_arrays  # noqa: E402
 from d2c.errors import CheckpointError  # noqa: E402
 from d2c.settings.config import D2CConfig  # noqa: E402
@@ -37,18 +37,18 @@ def refused(program: bytes, match: str) -> None:
 @pytest.mark.parametrize("changes", [{"features": 2000}, {"convergence_features": 10**6}, {"groups": 2}, {"scale": 64}])
 def test_tensors_without_numbers_count_for_nothing(tmp_path, changes):
     config = dataclasses.asdict(TINY) | changes
-    described = {"format": checkpoint.FORMAT, "config": config, "notes": {}}
+    described = {"format": native.FORMAT, "config": config, "notes": {}}
     tensors = {f"t{k}": {"dtype": "F32", "shape": [10**6, 0], "data_offsets": [0, 0]} for k in range(9)}
     header = json.dumps({"__metadata__": {"d2c": json.dumps(described)}, **tensors}).encode()
     path = tmp_path / "a.safetensors"
     path.write_bytes(struct.pack("<Q", len(header)) + header)
     with pytest.raises(CheckpointError, match=r"a\.safetensors: its weights do not fit its configuration"):
-        checkpoint.load(path)
+        native.load(path)
 
 
 def test_a_model_larger_than_its_file_is_not_built():
     with pytest.raises(CheckpointError, match=r"that has \d+ numbers, the file 3000$"):
-        checkpoint.check_plausible(dataclasses.replace(TINY, features=32), [100] * 30, "a")
+        native.check_plausible(dataclasses.replace(TINY, features=32), [100] * 30, "a")
 
 
 def test_tuples_of_tuples_are_neither_hashed_nor_shown():

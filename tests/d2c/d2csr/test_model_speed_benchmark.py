@@ -13,7 +13,7 @@ import torch
 import peer_networks
 from d2c import D2CSR, D2CConfig
 
-PROGRAM = Path(__file__).parents[2] / "benchmarks" / "model_speed.py"
+PROGRAM = Path(__file__).parents[3] / "benchmarks" / "model_speed.py"
 
 
 @pytest.mark.parametrize(("name", "scale"), peer_networks.PUBLISHED_PARAMETERS)

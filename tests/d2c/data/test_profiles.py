@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import icc
 from d2c import D2CSR, D2CConfig
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native
 from d2c.cli import cli
 from d2c.data.cache import ImageCache
 from d2c.errors import DataError
@@ -26,7 +26,7 @@ ADOBE = icc.matrix_profile("Adobe RGB (1998)", icc.ADOBE_RGB, 2.2)
 def upscaled(tmp_path):
     """Upscales an image with a profile; exit code, standard error, and the result's path."""
     pixels = np.random.default_rng(0).integers(40, 200, (20, 24, 3), dtype=np.uint8)
-    checkpoint.save(tmp_path / "a.safetensors", D2CSR(TINY))
+    native.save(tmp_path / "a.safetensors", D2CSR(TINY))
 
     def run(profile, *options):
         PIL.Image.fromarray(pixels).save(tmp_path / "in.png", icc_profile=profile)
@@ -69,7 +69,7 @@ def pairs(tmp_path):
         write_image(tmp_path / "data/LR" / name, lr)
         hr = np.kron(lr, np.ones((2, 2, 1), np.uint8))
         PIL.Image.fromarray(hr).save(tmp_path / "data/HR" / name, icc_profile=ADOBE)
-    checkpoint.save(tmp_path / "a.safetensors", D2CSR(TINY))
+    native.save(tmp_path / "a.safetensors", D2CSR(TINY))
     return tmp_path / "data"
 
 

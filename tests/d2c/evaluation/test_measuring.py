@@ -11,7 +11,7 @@ import torch
 from click.testing import CliRunner
 
 from d2c import D2CSR, D2CConfig, metrics
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native
 from d2c.cli import cli
 from d2c.data.hold_out import hold_out
 from d2c.data.layouts import find_pairs
@@ -28,7 +28,7 @@ METHODS = ["bicubic", "branch_1", "branch_2", "mean", "fused", "oracle"]
 def model(tmp_path_factory):
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("model") / "m.safetensors"
-    checkpoint.save(path, D2CSR(TINY))
+    native.save(path, D2CSR(TINY))
     return path
 
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from d2c import D2CSR, D2CConfig
 from d2c import device as memory
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native
 from d2c.cli import cli
 from d2c.errors import ConfigError, DataError, MemoryNeedError
 from d2c.inference import files as upscale
@@ -161,7 +161,7 @@ def test_what_does_not_fit_whole_is_done_under_a_memory_limit(tmp_path):
     torch.manual_seed(0)
     config = D2CConfig(scale=4, features=32, groups=1, blocks=1, convergence_features=32)
     model = D2CSR(config).eval()
-    checkpoint.save(tmp_path / "m.safetensors", model)
+    native.save(tmp_path / "m.safetensors", model)
     pixels = noise((160, 200))
     np.save(tmp_path / "lr.npy", pixels)
     spare = 20_000_000
@@ -181,7 +181,7 @@ def test_what_does_not_fit_whole_is_done_under_a_memory_limit(tmp_path):
 
 
 def test_an_interrupted_run_leaves_no_files(tmp_path):
-    checkpoint.save(tmp_path / "m.safetensors", D2CSR(D2CConfig(scale=2, features=32)))
+    native.save(tmp_path / "m.safetensors", D2CSR(D2CConfig(scale=2, features=32)))
     write_image(tmp_path / "a.png", noise((300, 400)))
     command = [sys.executable, "-m", "d2c", "upscale", str(tmp_path / "a.png"), "--device", "cpu"]
     command += ["--checkpoint", str(tmp_path / "m.safetensors"), "--out", str(tmp_path / "out"), "--max-memory", "60MB"]
@@ -212,7 +212,7 @@ def test_predictions_are_held_against_measured_peaks():
 
 
 def test_the_command_plans_and_keeps_to_a_limit(model, tmp_path):
-    checkpoint.save(tmp_path / "m.safetensors", model)
+    native.save(tmp_path / "m.safetensors", model)
     write_image(tmp_path / "a.png", noise((21, 30)))
     command = ["upscale", str(tmp_path / "a.png"), "--checkpoint", str(tmp_path / "m.safetensors"), "--device", "cpu"]
     command += ["--out", str(tmp_path / "out")]

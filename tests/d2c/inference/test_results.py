@@ -14,7 +14,7 @@ import torch
 from click.testing import CliRunner
 
 from d2c import D2CSR, D2CConfig
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native
 from d2c.cli import cli
 from d2c.errors import BatchError, ConfigError, DataError
 from d2c.inference import files as upscale
@@ -223,7 +223,7 @@ def _damage(path):
 
 @pytest.mark.parametrize("damage", [_damage, lambda path: path.write_bytes(b""), Path.unlink])
 def test_a_damaged_image_costs_itself_only(photos, damage):
-    checkpoint.save(photos / "m.safetensors", network())
+    native.save(photos / "m.safetensors", network())
     damage(photos / "b.png")
     names = [str(photos / f"{name}.png") for name in "abc"]
     command = ["upscale", *names, "--checkpoint", str(photos / "m.safetensors"), "--device", "cpu"]

@@ -9,8 +9,8 @@ import pytest
 import torch
 
 from d2c import D2CSR, D2CConfig
-from d2c.checkpoints import native as checkpoint
-from d2c.d2csr.blocks import ColourLayer
+from d2c.checkpoints import native
+from d2c.tails.layers import ColourLayer
 from d2c.tails.tail import HALO, Tail
 
 SIZES = [(1, 1), (1, 4), (3, 1), (2, 2), (2, 3), (3, 3), (4, 2), (5, 7), (6, 9)]
@@ -207,8 +207,8 @@ def test_a_model_runs_with_the_borders_it_was_trained_with(tmp_path):
     config = D2CConfig(scale=4, features=6, groups=1, blocks=1, reduction=3, convergence_features=5, borders="composed")
     torch.manual_seed(0)
     model = D2CSR(config)
-    checkpoint.save(tmp_path / "m.safetensors", model)
-    loaded = checkpoint.load(tmp_path / "m.safetensors")
+    native.save(tmp_path / "m.safetensors", model)
+    loaded = native.load(tmp_path / "m.safetensors")
     assert loaded.config.borders == "composed"
     lr = torch.rand(1, 3, 6, 5)
     torch.testing.assert_close(loaded(lr), model(lr), rtol=0, atol=2e-6)

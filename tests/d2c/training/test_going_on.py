@@ -18,11 +18,11 @@ import d2c
 from d2c.cli import cli
 from d2c.data.hold_out import hold_out
 from d2c.data.layouts import find_pairs
+from d2c.data.records import fingerprint, pair_records
 from d2c.errors import ConfigError, DataError
 from d2c.reporter import Reporter
 from d2c.settings.config import D2CConfig, TrainConfig
 from d2c.training.engine import World
-from d2c.training.resume import fingerprint, pair_records
 from d2c.training.runfolder import RunFolder
 from d2c.training.train import Request, train
 from d2crealsr.store import read_image, sha256_of, write_image

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from d2c import D2CSR, D2CConfig
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native
 from d2c.errors import CheckpointError
 from d2c.training.runfolder import RunFolder
 
@@ -20,9 +20,9 @@ TINY = D2CConfig(scale=2, depth=1, groups=1, blocks=1, features=4, reduction=2, 
 def test_weights_that_are_no_numbers(value, tmp_path):
     weights = D2CSR(TINY).state_dict()
     weights["head.weight"][0, 0, 0, 0] = value
-    checkpoint.save_weights(tmp_path / "a.safetensors", TINY, weights)
+    native.save_weights(tmp_path / "a.safetensors", TINY, weights)
     with pytest.raises(CheckpointError, match=r"a\.safetensors: head\.weight holds what are no finite numbers"):
-        checkpoint.load(tmp_path / "a.safetensors")
+        native.load(tmp_path / "a.safetensors")
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from d2c.training.memory import check_step_fits, kinds, step_memory
 from d2c.training.train import Request, train
 
 CPU = torch.device("cpu")
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 
 def total(kind="stage 1", model=None, **changes):

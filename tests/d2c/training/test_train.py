@@ -18,7 +18,7 @@ import pytest
 import torch
 
 import d2c
-from d2c.checkpoints import native as checkpoint
+from d2c.checkpoints import native
 from d2c.d2csr.stages import ConvergenceStage, DivergenceStage, JointStage
 from d2c.errors import ConfigError, DataError, TrainingError
 from d2c.evaluation.evaluate import methods
@@ -70,7 +70,7 @@ def test_a_run_leaves_what_is_documented(whole, pairs):
         "state",
     }
     assert same(d2c.load(out), model)
-    assert checkpoint.provenance(out) == {"stage": 2, "step": 5}
+    assert native.provenance(out) == {"stage": 2, "step": 5}
     tables = tomllib.loads((out / "config.toml").read_text())
     assert tables["train"]["steps"] == 6
     assert tables["model"]["features"] == 6
@@ -86,7 +86,7 @@ def test_a_run_leaves_what_is_documented(whole, pairs):
 def test_best_follows_the_fused_output_in_stage_2(whole):
     rows = [r for r in log_of(whole[0]) if r["stage"] == "2" and r["val_psnr_db_fused"]]
     best = max(rows, key=lambda r: float(r["val_psnr_db_fused"]))
-    assert checkpoint.provenance(whole[0] / "best.safetensors") == {"stage": 2, "step": int(best["step"])}
+    assert native.provenance(whole[0] / "best.safetensors") == {"stage": 2, "step": int(best["step"])}
 
 
 def test_the_test_split_is_never_opened(pairs, tmp_path):

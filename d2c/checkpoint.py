@@ -1,0 +1,12 @@
+"""The former place of :mod:`d2c.checkpoints.native`, for code that imports it from here."""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+_HOME = "d2c.checkpoints.native"
+
+
+def __getattr__(name: str) -> Any:
+    return getattr(importlib.import_module(_HOME), name)

@@ -1,0 +1,57 @@
+"""What a run remembers of its pairs: their names, their parts, and the hashes of their files."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from d2c.data.layouts import Pair
+
+__all__ = ["PairRecord", "fingerprint", "pair_records", "read_records", "records_text"]
+
+
+class PairRecord(NamedTuple):
+    """A pair as a run remembers it: the part it is in (``train`` or ``validation``), its name, its files' SHA-256."""
+
+    part: str
+    name: str
+    lr_sha256: str
+    hr_sha256: str
+
+
+def pair_records(chosen: Iterable[Pair], held_out: Iterable[Pair], digests: Mapping[Path, str]) -> list[PairRecord]:
+    """The pairs that are trained on and validated on; ``digests`` are the SHA-256 of the image files."""
+    return [
+        PairRecord(part, pair.name, digests[pair.lr], digests[pair.hr])
+        for part, pairs in (("train", chosen), ("validation", held_out))
+        for pair in pairs
+    ]
+
+
+def fingerprint(records: Iterable[PairRecord]) -> str:
+    """SHA-256 over the names, parts and contents of the pairs: what training sees of a dataset."""
+    return hashlib.sha256("\n".join(" ".join(record) for record in records).encode()).hexdigest()
+
+
+def records_text(records: Iterable[PairRecord]) -> str:
+    """The records as CSV."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(PairRecord._fields)
+    writer.writerows(records)
+    return text.getvalue()
+
+
+def read_records(path: Path) -> list[PairRecord]:
+    """The records in a file of :func:`records_text`; none where it is missing or is no such file."""
+    try:
+        rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
+    except (OSError, ValueError, csv.Error):
+        return []
+    return [PairRecord(*row) for row in rows[1:] if len(row) == len(PairRecord._fields)]
