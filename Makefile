@@ -18,7 +18,7 @@ ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 SELECT ?= -m "not slow and not browser"
 TESTS = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help install install-train demo test test-base lint types contracts check search soak format bench bench-peers sbom clean
+.PHONY: help install install-train demo test test-base lint types contracts check search soak format bench bench-peers architecture sbom clean
 
 help:
 	@echo "make demo           simulate raw captures, align, split, validate, make the report, train a tiny model, upscale (minutes; installs torch)"
@@ -30,6 +30,7 @@ help:
 	@echo "make install        the environment alone; install-train adds torch"
 	@echo "make format         let ruff rewrite what it can"
 	@echo "make bench          the benchmark programs, small; bench-peers: other tools on the same captures"
+	@echo "make architecture   docs/images/architecture-*.svg, drawn from the imports"
 	@echo "make sbom           sbom.json: all packages of the environment with versions and licences (CycloneDX)"
 	@echo "make clean          remove the environment, caches and the demo's files"
 
@@ -102,6 +103,9 @@ bench: $(BASE)
 bench-peers: $(BASE)
 	PYTHON="$(PYTHON)" benchmarks/make_peers.sh
 	$(BIN)/python benchmarks/alignment.py --small --peers
+
+architecture: $(BASE)
+	$(BIN)/python tools/architecture.py
 
 # The generator has an environment of its own, so that it is no part of what it lists.
 sbom: $(TRAIN)

@@ -222,8 +222,9 @@ def _publish(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailur
     """Write the accepted pair, or remove what an earlier run published; returns the cells that name the files."""
     scene, out = task.capture.scene, task.out
     if not isinstance(outcome, Alignment) or not passed_by(task, sources, outcome.reasons):
-        _check_lease(task)
-        remove_published(out, scene)
+        if task.known is not None or missing(task.capture) is None:  # else nobody can say whose files these are
+            _check_lease(task)
+            remove_published(out, scene)
         return {}
     clock.lap("")
     cells = _write(task, outcome.hr, outcome.lr)

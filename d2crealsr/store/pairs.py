@@ -69,7 +69,9 @@ def scene_problem(scene: str) -> str | None:
         return "contains control characters or is not UTF-8"
     if len(scene.encode()) > _LONGEST_SCENE:
         return f"is {len(scene.encode())} bytes long, at most {_LONGEST_SCENE} are allowed"
-    return formula_problem(scene)
+    if scene.startswith(_FORMULA):
+        return f"begins with {scene[0]!r}, which spreadsheets take for a formula"
+    return None
 
 
 def formula_problem(text: str) -> str | None:
@@ -193,7 +195,7 @@ def read_dataset(pairs: str | os.PathLike[str], needed: Sequence[str] = ()) -> d
     except FileNotFoundError as error:
         raise LayoutError(f"{path} is not there; give a pairs folder made by `d2crealsr align`") from error
     except (ValueError, RecursionError) as error:
-        raise LayoutError(f"{path}: not JSON ({error}); restore it, or delete it and run align again") from error
+        raise LayoutError(f"{path}: not JSON ({error}); restore it from a copy") from error
     except OSError as error:
         raise MachineError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
     if not isinstance(content, dict) or content.get("format") != FORMAT_NAME:

@@ -88,6 +88,8 @@ def test_a_manifest_without_groups(tmp_path: Path) -> None:
         ("ok,b.png,c.png,", r"rows 2 and 3: scenes 'ok' and 'ok'"),
         ("OK,b.png,c.png,", r"rows 2 and 3: scenes 'ok' and 'OK'"),
         ("a,b.png", r"row 3: got 2 cells, expected 4"),
+        ("-0,b.png,c.png,", r"row 3: scene '-0' begins with '-', which spreadsheets take for a formula; rename"),
+        ("+1,b.png,c.png,", r"row 3: scene '\+1' begins with '\+'"),
         ("=1+1,b.png,c.png,", r"row 3: scene '=1\+1' begins with '=', which spreadsheets take for a formula; rename"),
         ("a,b.png,c.png,@SUM(A1)", r"row 3, column group: '@SUM\(A1\)' begins with '@'"),
         ('a,b.png,c.png,"x\ty"', r"row 3, column group: 'x\\ty' contains control characters"),

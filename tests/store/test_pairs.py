@@ -20,7 +20,7 @@ from d2crealsr.store.tables import frame_of
 if TYPE_CHECKING:
     from pathlib import Path
 
-AWKWARD = ["001", "1", "1e5", "NA", "NaN", "None", "TRUE", "a,b", 'say "x"', "null", "ünï", "-0", "00"]
+AWKWARD = ["001", "1", "1e5", "NA", "NaN", "None", "TRUE", "a,b", 'say "x"', "null", "ünï", "00"]
 
 
 MANIFEST_1 = re.findall(
