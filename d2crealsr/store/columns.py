@@ -134,7 +134,7 @@ MANIFEST: tuple[Column, ...] = (
     Column(
         name="zncc",
         kind="float",
-        meaning="median of the blocks' zero-mean normalised cross-correlation",
+        meaning="zero-mean normalised cross-correlation of LR and HR as LR would see it, over the unclipped crop",
         at_least=-1,
         at_most=1,
     ),
@@ -228,7 +228,13 @@ ALIGNMENT: tuple[Column, ...] = (
     _size("update_mean_hr_px", "mean shift over the crop against the row before", "HR px"),
     _size("update_max_hr_px", "largest shift over the crop against the row before", "HR px"),
     _size("residual_p50_hr_px", "median length of the block-wise residual shifts", "HR px"),
-    Column(name="zncc", kind="float", meaning="median of the blocks' correlation", at_least=-1, at_most=1),
+    Column(
+        name="zncc",
+        kind="float",
+        meaning="zero-mean normalised cross-correlation over the crop's unclipped pixels",
+        at_least=-1,
+        at_most=1,
+    ),
     _number("gain_g", "brightness gain of green"),
     *HOMOGRAPHY,
     _number("k1_hr", "radial distortion of the HR capture", digits=EXACT),
