@@ -66,7 +66,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Judge:
     def judge(hr: Image, lr: Image, mapping: CaptureMapping) -> Outcome:
         H = mapping.H_hr_to_lr
         stage = Stage(iteration=1, stage="sift", H_hr_to_lr=H, n_inliers=99, sigma_blur_hr_px=9.0)
-        monkeypatch.setattr(align.iterate, "register", lambda *_, **__: Registration(H, (stage,)))
+        monkeypatch.setattr(align, "register", lambda *_, **__: Registration(H, (stage,)))
         refinement = Refinement(
             mapping=mapping, sigma_blur_hr_px=9.0, phase=None, converged=True, covariance=np.zeros((9, 9))
         )

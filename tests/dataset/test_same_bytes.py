@@ -102,9 +102,9 @@ def test_after_a_run_of_other_settings_and_damage(
     from d2crealsr.settings import AlignSettings
 
     out = tmp_path / "out"
-    build(mixed, out, align=aligner, settings=AlignSettings(scale=2))
+    build(mixed, out, align=aligner, settings=AlignSettings(iters=2))
     (out / "lr" / "00.png").write_bytes(b"")
-    build(mixed, out, align=aligner)
+    build(mixed, out, align=aligner, settings=AlignSettings())
     assert content(out) == expected
 
 
