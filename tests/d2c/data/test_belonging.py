@@ -65,7 +65,7 @@ def city100_pairs():
 
     from d2crealsr.store.images import read_image
 
-    folder = Path(__file__).parents[3] / "shared" / "data" / "city100"
+    folder = Path(__file__).parents[4] / "shared" / "data" / "city100"
     if not folder.is_dir():
         pytest.skip("shared/data/city100 is not there")
     names = sorted(path.name[:3] for path in folder.glob("*H.PNG"))[:3]
