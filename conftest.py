@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 import os
 import random
+import signal
 
 import pytest
 from hypothesis import settings
@@ -46,10 +47,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Keep OpenCV to one thread a worker."""
+    """Keep OpenCV to one thread a worker, and let interrupts through to the commands that are tested."""
     from d2crealsr import opencv
 
     opencv.use_one_thread()
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background, which children inherit
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:
