@@ -84,9 +84,9 @@ search: $(TRAIN)
 # What the tests do in short. Each program ends with an error where anything was not as it should be.
 soak: $(TRAIN)
 	D2CREALSR_FUZZ=20000 $(TESTS) tests/fuzz $(PYTEST)
-	$(BIN)/python benchmarks/faults.py
-	$(BIN)/python benchmarks/bad_input.py
-	$(BIN)/python benchmarks/bad_checkpoints.py
+	$(BIN)/python -m tests.robustness.faults
+	$(BIN)/python -m tests.robustness.bad_input
+	$(BIN)/python -m tests.robustness.bad_checkpoints
 
 format: $(BASE)
 	$(BIN)/ruff check --fix .
@@ -94,15 +94,15 @@ format: $(BASE)
 
 # Small: to see that they work. Figures are taken by hand, with the options that each program's --help names.
 bench: $(BASE)
-	$(BIN)/python benchmarks/alignment.py --small
-	$(BIN)/python benchmarks/qa.py --small
-	$(BIN)/python benchmarks/align_speed.py --small
-	$(BIN)/python benchmarks/report_500.py --small
+	$(BIN)/python -m benchmarks.accuracy.alignment --small
+	$(BIN)/python -m benchmarks.accuracy.qa --small
+	$(BIN)/python -m benchmarks.speed.align_speed --small
+	$(BIN)/python -m benchmarks.speed.report_500 --small
 
 # The peers' environments are their own, under .peers; one that cannot be made is a row that says why.
 bench-peers: $(BASE)
-	PYTHON="$(PYTHON)" benchmarks/make_peers.sh
-	$(BIN)/python benchmarks/alignment.py --small --peers
+	PYTHON="$(PYTHON)" benchmarks/peers/make_peers.sh
+	$(BIN)/python -m benchmarks.accuracy.alignment --small --peers
 
 architecture: $(BASE)
 	$(BIN)/python tools/architecture.py

@@ -1,7 +1,8 @@
 """How to upscale an image within a given memory: rows at a time, files or not; and what it takes, before it starts.
 
 The predictions of memory count what is alive at the two peaks, in the body and in the strips, on top of what the
-process had when it began (Python, PyTorch, the weights). benchmarks/memory_model.py compares them with measured peaks.
+process had when it began (Python, PyTorch, the weights). ``benchmarks.speed.memory_model`` compares them with measured
+peaks.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from scenes import BenchScene, make_files
+from benchmarks.scenes import BenchScene, make_files
 
 if TYPE_CHECKING:
     from pathlib import Path

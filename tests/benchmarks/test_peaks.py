@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
+ROOT = Path(__file__).parents[2]
 CHILD = """
-from peaks import begin_peak, peak_bytes
+from benchmarks.peaks import begin_peak, peak_bytes
 big = bytearray(60_000_000)
 del big
 before = begin_peak()
@@ -23,6 +23,6 @@ print(peak_bytes() - before)
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the system has no /proc/self/clear_refs")
 def test_a_peak_holds_neither_what_the_parent_had_nor_what_came_before():
     held = np.ones(40_000_000)  # 320 MB, which ru_maxrss of the child would begin with
-    done = subprocess.run([sys.executable, "-c", CHILD], cwd=BENCHMARKS, check=True, capture_output=True, text=True)
+    done = subprocess.run([sys.executable, "-c", CHILD], cwd=ROOT, check=True, capture_output=True, text=True)
     assert held.all()
     assert int(done.stdout) == pytest.approx(40e6, rel=0.1)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from benchmarks.scenes import BenchScene, captures_of, make_files
 from d2crealsr.imaging import geometry
 from d2crealsr.types import Crop
-from scenes import BenchScene, captures_of, make_files
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.seeds import REPORTING, TUNING, check_disjoint, parse_seeds, purpose_of
 from d2crealsr.errors import SettingsError
-from seeds import REPORTING, TUNING, check_disjoint, parse_seeds, purpose_of
 
-PROGRAMS = Path(__file__).parents[2] / "benchmarks"
+ROOT = Path(__file__).parents[2]
 
 
 def test_ranges_are_disjoint() -> None:
@@ -47,10 +47,10 @@ def test_last_seed_is_included() -> None:
     assert TUNING[0][0] == 0
 
 
-@pytest.mark.parametrize("program", ["alignment", "qa", "align_speed"])
+@pytest.mark.parametrize("program", ["accuracy.alignment", "accuracy.qa", "speed.align_speed"])
 def test_program_refuses_in_one_line(program: str) -> None:
-    command = [sys.executable, PROGRAMS / f"{program}.py", "--seeds", "90..110"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [sys.executable, "-m", f"benchmarks.{program}", "--seeds", "90..110"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr.startswith("Error: seeds: got 90..110")

@@ -19,7 +19,7 @@ from d2crealsr.store.files import sha256_of
 from d2crealsr.store.images import read_image, write_image
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals, read_timings
-from icc import ADOBE_RGB, matrix_profile
+from tests.icc import ADOBE_RGB, matrix_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable

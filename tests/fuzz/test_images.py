@@ -17,7 +17,7 @@ from d2crealsr.errors import ImageError
 from d2crealsr.store.headers import MAX_PIXELS
 from d2crealsr.store.images import read_capture, read_header, read_image_and_alpha, read_size
 from d2crealsr.store.profiles import foreign_profile
-from icc import ADOBE_RGB, SRGB, WIDE_GREY, matrix_profile
+from tests.icc import ADOBE_RGB, SRGB, WIDE_GREY, matrix_profile
 
 from .mutations import broken_bytes
 

@@ -14,7 +14,7 @@ import pytest
 from d2crealsr.errors import ImageError
 from d2crealsr.store import images
 from d2crealsr.store.images import read_capture, read_image, read_size
-from icc import ADOBE_RGB, SRGB, WIDE_GREY, matrix_profile
+from tests.icc import ADOBE_RGB, SRGB, WIDE_GREY, matrix_profile
 
 if TYPE_CHECKING:
     from pathlib import Path

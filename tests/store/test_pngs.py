@@ -14,7 +14,7 @@ import pytest
 from d2crealsr.errors import ImageError
 from d2crealsr.store import pngs
 from d2crealsr.store.images import decode_image, read_capture, read_size
-from icc import ADOBE_RGB, SRGB, matrix_profile
+from tests.icc import ADOBE_RGB, SRGB, matrix_profile
 
 if TYPE_CHECKING:
     from pathlib import Path

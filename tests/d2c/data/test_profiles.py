@@ -9,7 +9,6 @@ import PIL.Image
 import pytest
 from click.testing import CliRunner
 
-import icc
 from d2c import D2CSR, D2CConfig
 from d2c.checkpoints import native
 from d2c.cli import cli
@@ -17,6 +16,7 @@ from d2c.data.cache import ImageCache
 from d2c.errors import DataError
 from d2crealsr.store.images import read_capture, read_image, write_image
 from d2crealsr.store.profiles import to_srgb
+from tests import icc
 
 TINY = D2CConfig(scale=2, depth=1, groups=1, blocks=1, features=4, reduction=2, convergence_features=4)
 ADOBE = icc.matrix_profile("Adobe RGB (1998)", icc.ADOBE_RGB, 2.2)

@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import dataclasses
-import importlib.util
 import re
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -23,7 +18,6 @@ from d2c.training.memory import check_step_fits, kinds, step_memory
 from d2c.training.train import Request, train
 
 CPU = torch.device("cpu")
-BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 
 
 def total(kind="stage 1", model=None, **changes):
@@ -73,26 +67,3 @@ def test_plan_prints_and_trains_nothing(pairs, tmp_path):
     assert re.search(r"^stage 2 +\d+\.\d{3} ", said.output, re.MULTILINE)
     assert re.search(r"^free on cpu: .*fits?", said.output, re.MULTILINE)
     assert not (tmp_path / "run").exists()
-
-
-def program(name):
-    spec = importlib.util.spec_from_file_location(name, BENCHMARKS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.mark.slow
-def test_the_five_configurations_and_one_of_them_measured(tmp_path):
-    """Run as a program, in a process whose own peak says nothing about the step's."""
-    names = program("memory_train").configurations()
-    assert len(names) >= 5
-    for model, settings, kind in names.values():
-        assert dataclasses.is_dataclass(model)
-        assert step_memory(model, settings, kind, CPU).total > 0
-    command = [sys.executable, str(BENCHMARKS / "memory_train.py"), "--small", "--out", str(tmp_path / "table")]
-    subprocess.run(command, check=True, capture_output=True)
-    row = (tmp_path / "table.csv").read_text().splitlines()[1].split(",")
-    predicted, measured = float(row[-8]), float(row[-7])  # before the ratio and five parts
-    assert 0.5 < predicted / measured < 2

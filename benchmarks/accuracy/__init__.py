@@ -1,0 +1,1 @@
+"""How far pairs are aligned, and which of them QA lets through."""

@@ -1,0 +1,268 @@
+"""How far is a pair aligned? The ladder of methods, ours and OpenCV's own, on simulated captures with exact truth.
+
+    python -m benchmarks.accuracy.alignment --seeds 100..124 --jobs 2 --out benchmarks/results/alignment
+    python -m benchmarks.accuracy.alignment --size full --scenes 5 --seed 100 --only ours
+    python -m benchmarks.accuracy.alignment --nuisance distortion-0.5 --seeds 100..109
+    python -m benchmarks.accuracy.alignment --small
+
+True error (design, section 9): over 19x13 points of the LR crop, where a published pixel comes from against where it
+should come from, in HR px. mean: over scenes; p95: of the scenes' means; worst: median over scenes of the worst point;
+failures: no estimate, or a mean beyond one LR px, and left out of the other columns. Every method starts from the two
+captures. Also printed: the predicted standard error against the true one.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+import joblib
+import numpy as np
+
+from benchmarks.accuracy import cramer_rao
+from benchmarks.peers import opencv_recipes, tools
+from benchmarks.result_tables import Row, provenance, text_table, write_csv
+from benchmarks.scenes import PLAIN, BenchScene, captures_of
+from benchmarks.seeds import parse_seeds, purpose_of
+from d2crealsr.align import align_pair
+from d2crealsr.errors import D2CRealSRError
+from d2crealsr.imaging.crop import MIN_SIDE
+from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.jobs import threads
+from d2crealsr.simulate import NUISANCES, SIZES
+from d2crealsr.store.files import write_text
+from d2crealsr.types import AlignmentFailure, Crop
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from d2crealsr.simulate.settings import SizeName
+    from d2crealsr.types import Image
+
+OURS: dict[str, dict[str, Any]] = {
+    "ours: rough": {"iters": 1, "refine": "none"},
+    "ours: SIFT, 2 iterations": {"iters": 2, "refine": "none"},
+    "ours: SIFT, 3 iterations": {"iters": 3, "refine": "none"},
+    "ours: + direct, homography": {"refine": "homography"},
+    "ours: + direct, radial (default)": {"refine": "radial"},
+}
+"""Our own methods as settings of align; the last one is what everybody gets."""
+
+DEFAULT = list(OURS)[-1]
+BOUND = "Cramér–Rao bound"
+GROSS_LR_PX = 1.0
+"""A mean error beyond this is a failure, not a figure."""
+
+
+class Estimate(NamedTuple):
+    """What a method found: where HR lies in LR, what it would publish, and how sure it says it is."""
+
+    mapping: CaptureMapping
+    crop: Crop
+    sigma: float = float("nan")
+    status: str = ""
+
+
+def _ours(scene: BenchScene, hr: Image, lr: Image, settings: dict[str, Any]) -> Estimate | None:
+    found = align_pair(hr, lr, scale=scene.scale, **settings)
+    if isinstance(found, AlignmentFailure):
+        return None
+    mapping = _mapping(scene, found.H_hr_to_lr, found.k1_hr, found.k1_lr)
+    publishable = min(found.crop.width, found.crop.height) >= MIN_SIDE
+    return Estimate(
+        mapping,
+        found.crop if publishable else scene.true_crop,
+        found.statistics.get("sigma_hr_px", float("nan")),
+        "accepted" if found.accepted else "rejected",
+    )
+
+
+def _mapping(scene: BenchScene, H_hr_to_lr: Any, k1_hr: float = 0.0, k1_lr: float = 0.0) -> CaptureMapping:
+    size = scene.truth.session.size
+    return CaptureMapping(H_hr_to_lr=H_hr_to_lr, hr_size=size, lr_size=size, k1_hr=k1_hr, k1_lr=k1_lr)
+
+
+def _of_homography(scene: BenchScene, H_hr_to_lr: Any) -> Estimate | None:
+    return None if H_hr_to_lr is None else Estimate(_mapping(scene, H_hr_to_lr), scene.true_crop)
+
+
+def measure(scene: BenchScene, cache: Path | None, only: str, with_peers: bool) -> list[Row]:
+    """A row for each method on one scene."""
+    threads.use_one_thread()
+    hr, lr = captures_of(scene, cache)
+    methods: dict[str, Callable[[], Estimate | None]] = {}
+    if only != "opencv":
+        ours = {DEFAULT: OURS[DEFAULT]} if only == "default" else OURS
+        methods |= {n: lambda s=s: _ours(scene, hr, lr, s) for n, s in ours.items()}  # type: ignore[misc]
+    if only in ("all", "opencv"):
+        recipes = opencv_recipes.RECIPES
+        methods |= {n: lambda f=f: _of_homography(scene, f(hr, lr, scene.scale)) for n, f in recipes.items()}  # type: ignore[misc]
+    rows = [_row(scene, name, method) for name, method in methods.items()]
+    if with_peers:
+        rows += [_peer_row(scene, peer, hr, lr) for peer in tools.PEERS]
+    if only != "opencv":
+        bound = cramer_rao.bound(hr, scene.truth.session, scene.true_mapping, scene.true_crop)
+        rows.append(_facts(scene, BOUND) | {"rms": bound})
+    return rows
+
+
+def _facts(scene: BenchScene, method: str) -> Row:
+    return {"method": method, "seed": scene.seed, "kind": scene.kind, "nuisance": scene.nuisance}
+
+
+def _row(scene: BenchScene, name: str, method: Callable[[], Estimate | None]) -> Row:
+    start = time.perf_counter()
+    found = method()
+    seconds = time.perf_counter() - start
+    if found is None:
+        return _facts(scene, name) | {"failed": "no estimate", "seconds": round(seconds, 2)}
+    error = scene.error_of(found.mapping, found.crop)
+    gross = not error.mean < GROSS_LR_PX * scene.scale
+    return _facts(scene, name) | {
+        "failed": "gross" if gross else "",
+        "mean": error.mean,
+        "p95": error.p95,
+        "worst": error.maximum,
+        "rms": error.rms,
+        "sigma_hr_px": found.sigma,
+        "status": found.status,
+        "seconds": round(seconds, 2),
+    }
+
+
+def _peer_row(scene: BenchScene, peer: tools.Peer, hr: Image, lr: Image) -> Row:
+    lacking = peer.lacking()
+    if lacking:
+        return _facts(scene, peer.name) | {"failed": f"not installed: {lacking}"}
+    return _row(scene, peer.name, lambda: _of_homography(scene, peer.align(hr, lr, scene.scale)))
+
+
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """One row a method: the columns of the ladder."""
+    return [_summary(name, [row for row in rows if row["method"] == name]) for name in _methods(rows)]
+
+
+def _methods(rows: Sequence[Row]) -> list[str]:
+    return [name for name in dict.fromkeys(row["method"] for row in rows) if name != BOUND]
+
+
+def _summary(name: str, rows: Sequence[Row]) -> Row:
+    lacking = next((row["failed"] for row in rows if row["failed"].startswith("not installed")), "")
+    if lacking:
+        return {"method": name, "note": lacking}
+    good = [row for row in rows if not row["failed"]]
+    summary: Row = {"method": name}
+    if good:
+        means = [row["mean"] for row in good]
+        summary |= {"mean": float(np.mean(means)), "p95": float(np.percentile(means, 95))}
+        summary |= {"worst": float(np.median([row["worst"] for row in good]))}
+    summary |= {"failures": len(rows) - len(good), "seconds": float(np.mean([row["seconds"] for row in rows]))}
+    return summary
+
+
+def by_kind(rows: Sequence[Row]) -> list[Row]:
+    """Mean error of each method on each kind of card."""
+    kinds = list(dict.fromkeys(row["kind"] for row in rows))
+    table = []
+    for name in _methods(rows):
+        good = [row for row in rows if row["method"] == name and not row["failed"]]
+        means = {kind: [row["mean"] for row in good if row["kind"] == kind] for kind in kinds}
+        table.append({"method": name} | {k: float(np.mean(v)) if v else float("nan") for k, v in means.items()})
+    return table
+
+
+def error_bars(rows: Sequence[Row]) -> list[Row]:
+    """Predicted against true standard error of the default method: all estimates, the pairs it publishes, by kind."""
+    ours = [row for row in rows if row["method"] == DEFAULT and not row["failed"] and row["sigma_hr_px"] > 0]
+    published = [row for row in ours if row["status"] == "accepted"]
+    bounds = {row["seed"]: row["rms"] for row in rows if row["method"] == BOUND}
+    kinds = list(dict.fromkeys(row["kind"] for row in ours))
+    groups = {"all estimates": ours, "published": published}
+    groups |= {f"published, {kind}": [row for row in published if row["kind"] == kind] for kind in kinds}
+    return [{"scenes of": name} | _calibration(group, bounds) for name, group in groups.items() if group]
+
+
+def _calibration(rows: Sequence[Row], bounds: dict[int, float]) -> Row:
+    true, predicted = (np.array([row[name] for row in rows]) for name in ("rms", "sigma_hr_px"))
+    bound = np.array([bounds.get(row["seed"], float("nan")) for row in rows])
+    total, foreseen = float(np.sqrt(np.mean(true**2))), float(np.sqrt(np.mean(predicted**2)))
+    return {
+        "count": len(rows),
+        "rms true": total,
+        "rms predicted": foreseen,
+        "true/predicted": total / foreseen,
+        "share within 1 sigma": float(np.mean(true <= predicted)),
+        "share within 2 sigma": float(np.mean(true <= 2 * predicted)),
+        "Cramér–Rao bound": float(np.sqrt(np.mean(bound**2))),
+    }
+
+
+def report(rows: Sequence[Row], title: str) -> str:
+    """All tables of a run."""
+    parts = [title, text_table(summarise(rows), ("method", "mean", "p95", "worst", "failures", "seconds", "note"))]
+    parts += ["Mean error by kind of card", text_table(by_kind(rows))]
+    bars = error_bars(rows)
+    if bars:
+        parts += [f"Predicted against true standard error ({DEFAULT})", text_table(bars)]
+    return "\n\n".join(parts)
+
+
+def run(scenes: Sequence[BenchScene], *, cache: Path | None, only: str, with_peers: bool, jobs: int) -> list[Row]:
+    """Measure scenes side by side; told on standard error as they come."""
+    work = (joblib.delayed(measure)(scene, cache, only, with_peers) for scene in scenes)
+    rows: list[Row] = []
+    for number, found in enumerate(joblib.Parallel(n_jobs=jobs or -1, return_as="generator")(work), 1):
+        first, best = found[0], next((row for row in found if row["method"] == DEFAULT), found[0])
+        error = best["failed"] or f"mean {best['mean']:.3f} worst {best['worst']:.3f}"
+        click.echo(f"[{number}/{len(scenes)}] {first['seed']} {first['kind']} {best['method']}: {error}", err=True)
+        rows += found
+    return rows
+
+
+@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
+@click.option("--seeds", help="A..B, B included; a seed is a scene. Default 100..124.")
+@click.option("--scenes", "count", type=click.IntRange(min=1), help="Number of scenes from --seed on, for --seeds.")
+@click.option("--seed", type=int, default=100, show_default=True, help="First seed of --scenes.")
+@click.option("--size", type=click.Choice(list(SIZES)), default="half", show_default=True, help="Capture size.")
+@click.option("--nuisance", type=click.Choice([PLAIN, *NUISANCES]), default=PLAIN, show_default=True)
+@click.option("--only", type=click.Choice(["all", "ours", "default", "opencv"]), default="all", show_default=True)
+@click.option("--peers", "with_peers", is_flag=True, help="Also other tools, each in its environment under .peers/.")
+@click.option("--jobs", type=int, default=1, show_default=True, help="Scenes at a time; 0: one a core.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Keep the simulated captures here.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write OUT.txt and OUT-scenes.csv.")
+@click.option("--small", is_flag=True, help="Two mini scenes, to see that it works; never compared with budgets.")
+def main(
+    seeds: str | None,
+    count: int | None,
+    seed: int,
+    size: SizeName,
+    nuisance: str,
+    only: str,
+    with_peers: bool,
+    jobs: int,
+    cache: Path | None,
+    out: Path | None,
+    small: bool,
+) -> None:
+    if small:
+        seeds, size = seeds or "0..1", "mini"
+    text = seeds or (f"{seed}..{seed + count - 1}" if count else "100..124")
+    wanted = parse_seeds(text)
+    title = f"Alignment, {size} size, {purpose_of(wanted)} seeds {text}, nuisance: {nuisance}. Errors in HR px."
+    scenes = [BenchScene(seed=s, size=size, nuisance=nuisance) for s in wanted]
+    rows = run(scenes, cache=cache, only=only, with_peers=with_peers, jobs=jobs)
+    tables = report(rows, title)
+    print(tables)
+    if out:
+        write_csv(out.with_name(out.name + "-scenes.csv"), rows)
+        write_text(out.with_name(out.name + ".txt"), f"{tables}\n\n{provenance(sys.argv)}\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except D2CRealSRError as error:
+        sys.exit(f"Error: {error}")

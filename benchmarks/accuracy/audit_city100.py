@@ -1,0 +1,142 @@
+"""How well are City100's published pairs aligned, before and after this project's `align`?
+
+    D2CREALSR_CITY100=city100 python -m benchmarks.accuracy.audit_city100 --out benchmarks/results/audit_city100.md
+    python -m benchmarks.accuracy.audit_city100 --scenes 1
+
+Real optics, no truth: what can be said is what `d2crealsr audit` measures, a residual field, with the estimator's floor
+beside it. The pairs are audited as published, realigned with `align --scale 1` (all else default, no pair held back by
+QA's thresholds), and audited again. Every pair is listed, whatever came of it. The realigned pairs are a few pixels
+smaller on each side, where HR must not be read beyond its border.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from benchmarks.result_tables import Row, provenance, text_table
+from d2crealsr.audit.folder import audit
+from d2crealsr.dataset.build import build
+from d2crealsr.errors import D2CRealSRError
+from d2crealsr.settings import AlignSettings
+from d2crealsr.store.files import write_text
+from d2crealsr.store.layouts import find_pairs
+from d2crealsr.store.pairs import read_manifest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+_MEASURES = ("smooth", "constant", "affine", "residual_p50", "residual_p95", "rest_p50")
+_BESIDE = {
+    "smooth": {"floor": "floor_smooth", "error": "smooth_error"},
+    "residual_p50": {"floor": "floor_p50"},
+    "residual_p95": {"floor": "floor_p95"},
+}
+"""What stands beside a measure: the same of the zero-shift control, and the error that the field's scatter tells."""
+
+
+def nothing_rejected() -> AlignSettings:
+    """Settings whose thresholds let every estimate through: every pair's outcome is wanted."""
+    limits: dict[str, Any] = {}
+    for field in dataclasses.fields(AlignSettings):
+        if field.name.startswith("max_"):
+            limits[field.name] = field.metadata["at_most"] or 1e9
+        elif field.name.startswith("min_"):
+            limits[field.name] = field.metadata["at_least"] or 0.0
+    return AlignSettings(scale=1, **limits)
+
+
+def first_pairs(source: Path, scenes: int | None, scratch: Path) -> Path:
+    """The folder of captures; with ``scenes``, a copy of its first so many pairs."""
+    if scenes is None:
+        return source
+    copy = scratch / "captures"
+    copy.mkdir()
+    for pair in find_pairs(source).pairs[:scenes]:
+        for path in (pair.hr, pair.lr):
+            shutil.copyfile(path, copy / path.name)
+    return copy
+
+
+def measured(folder: Path) -> pd.DataFrame:
+    """The audit's table, by scene."""
+    return audit(folder, on_pair=lambda pair: click.echo(f"{folder.name}: {pair.scene}", err=True)).table.set_index(
+        "scene"
+    )
+
+
+def realigned(captures: Path, pairs: Path) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Manifest and audit of the realigned pairs, by scene."""
+    build(captures, pairs, settings=nothing_rejected())
+    return read_manifest(pairs).set_index("scene"), measured(pairs)
+
+
+def report(before: pd.DataFrame, after: pd.DataFrame, manifest: pd.DataFrame) -> str:
+    """Tables of all pairs, before and after, each measure beside its floor, and medians."""
+    parts = []
+    for name in _MEASURES:
+        columns = {"before": (before, name), "after": (after, name)}
+        for label, column in _BESIDE.get(name, {}).items():
+            columns |= {f"{label} before": (before, column), f"{label} after": (after, column)}
+        table = {label: frame[f"{column}_hr_px"] for label, (frame, column) in columns.items()}
+        rows: list[Row] = [
+            {"scene": scene, **{label: float(cells.get(scene, float("nan"))) for label, cells in table.items()}}
+            for scene in before.index
+        ]
+        rows.append({"scene": "median", **{label: float(cells.median()) for label, cells in table.items()}})
+        better = sum(row["after"] < row["before"] for row in rows[:-1])
+        parts.append(f"{name}, px: smaller after realigning in {better} of {len(rows) - 1} pairs\n\n{text_table(rows)}")
+    parts.append("verdicts and what align found\n\n" + text_table(outcomes(before, after, manifest), digits=4))
+    return "\n\n".join(parts)
+
+
+def outcomes(before: pd.DataFrame, after: pd.DataFrame, manifest: pd.DataFrame) -> list[Row]:
+    """Verdicts before and after, the lens term and the predicted error of each pair."""
+    return [
+        {
+            "scene": scene,
+            "before": before["verdict"][scene],
+            "after": after["verdict"].get(scene, manifest["status"][scene]),
+            "k1_hr": float(manifest["k1_hr"][scene]),
+            "sigma_hr_px": float(manifest["sigma_hr_px"][scene]),
+            "zncc before": float(before["zncc"][scene]),
+            "zncc after": float(after["zncc"].get(scene, float("nan"))),
+        }
+        for scene in before.index
+    ]
+
+
+@click.command(help=(__doc__ or "").split("\n\n", maxsplit=1)[0])
+@click.option("--out", type=click.Path(path_type=Path), help="Store the report in this file.")
+@click.option(
+    "--cache", type=click.Path(path_type=Path), help="Keep the realigned pairs here, or go on with those there."
+)
+@click.option("--scenes", type=click.IntRange(1), help="Only the first so many pairs.")
+def main(out: Path | None, cache: Path | None, scenes: int | None) -> None:
+    """Measure, realign, measure again, print."""
+    source = Path(os.environ.get("D2CREALSR_CITY100", "../shared/data/city100"))
+    if not source.is_dir():
+        sys.exit("City100 is not there; set D2CREALSR_CITY100 to its folder of 001H.PNG, 001L.PNG, …")
+    with tempfile.TemporaryDirectory() as scratch:
+        captures = first_pairs(source, scenes, Path(scratch))
+        try:
+            before = measured(captures)
+            manifest, after = realigned(captures, cache or Path(scratch) / "pairs")
+        except D2CRealSRError as error:
+            sys.exit(f"Error: {error}")
+    text = f"{report(before, after, manifest)}\n\n{provenance(sys.argv)}\n"
+    click.echo(text)
+    if out is not None:
+        about = (__doc__ or "").split("\n\n")[-1].strip()
+        write_text(out, f"# City100, published and realigned\n\n{about}\n\n```\n{text}```\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,158 @@
+"""Which errors of a mapping would QA see? Known displacements put on the residual fields of accepted pairs.
+
+    python -m benchmarks.accuracy.qa_injected --seeds 100..119 --cache scenes --out benchmarks/results/qa-injected.txt
+
+Registration hardly ever errs by a pixel, so the errors are made: each pair is aligned once, and its residual field
+measured by QA is moved as an error of the mapping of a known kind and size would move it. The rules judge what is left.
+What this takes for granted is that a block's shift is measured as well when it is larger.
+
+Kinds: a shift of everything; scale, rotation, shear, perspective and a lens' distortion, about the crop's centre, whose
+largest displacement, in a corner, has the size given; a bump (Gaussian) that stands for a lifted part of the card, its
+half-height area a tenth of the crop, and a curl: one side bent up by the square of the distance over its last quarter.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+import click
+import numpy as np
+
+from benchmarks.result_tables import Row, provenance, text_table
+from benchmarks.scenes import BenchScene, captures_of
+from benchmarks.seeds import parse_seeds, purpose_of
+from d2crealsr.align import align_pair
+from d2crealsr.errors import D2CRealSRError
+from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.jobs import threads
+from d2crealsr.quality import residuals, verdict
+from d2crealsr.quality.shape import name_shape
+from d2crealsr.settings import AlignSettings
+from d2crealsr.simulate import SIZES
+from d2crealsr.store.files import write_text
+from d2crealsr.types import Alignment
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from d2crealsr.simulate.settings import SizeName
+    from d2crealsr.types import Array
+
+    Kind: TypeAlias = Callable[[Array, Array, np.random.Generator], Array]
+
+SIZES_HR_PX = (0.7, 1.1, 1.3, 1.6, 2.0, 3.0)
+
+LOCAL = ("max_residual_local", "max_residual_side", "max_residual_worst")
+"""Rules that look for errors in one place of the crop."""
+
+_BUMP_SHARE = 0.1
+_CURL_FROM = 0.5
+"""Of the way from the crop's centre to the side that curls."""
+
+
+def _direction(rng: np.random.Generator) -> Array:
+    angle = rng.uniform(0, 2 * np.pi)
+    return np.array([np.cos(angle), np.sin(angle)])
+
+
+def _bump(p: Array, half: Array, rng: np.random.Generator) -> Array:
+    centre, direction = rng.uniform(-0.8, 0.8, 2) * half, _direction(rng)
+    variance = _BUMP_SHARE * 4 * half[0] * half[1] / (2 * np.pi * np.log(2))
+    return np.exp(-np.sum((p - centre) ** 2, axis=1, keepdims=True) / (2 * variance)) * direction
+
+
+def _curl(p: Array, half: Array, rng: np.random.Generator) -> Array:
+    side, sign = int(rng.integers(2)), rng.choice([-1, 1])
+    beyond = np.clip(sign * p[:, side] / half[side] - _CURL_FROM, 0, None) / (1 - _CURL_FROM)
+    return beyond[:, None] ** 2 * np.eye(2)[side] * -sign
+
+
+KINDS: dict[str, Kind] = {
+    "shift": lambda p, half, rng: np.tile(_direction(rng), (len(p), 1)),
+    "scale": lambda p, half, rng: p / np.hypot(*half),
+    "rotation": lambda p, half, rng: p[:, ::-1] * [-1, 1] / np.hypot(*half),
+    "shear": lambda p, half, rng: p[:, 1:] / half[1] * [1, 0],
+    "perspective": lambda p, half, rng: p * p[:, :1] / (half[0] * np.hypot(*half)),
+    "lens": lambda p, half, rng: p * np.sum(p**2, axis=1, keepdims=True) / np.hypot(*half) ** 3,
+    "bump": _bump,
+    "curl": _curl,
+}
+"""Displacement at positions from the crop's centre, (N, 2), of a crop of the half sides given, largest length 1."""
+
+
+def moved(found: Alignment, mapping: CaptureMapping, kind: str, hr_px: float, seed: int) -> dict[str, float]:
+    """The statistics of a pair whose mapping had this error."""
+    crop, field = found.crop, found.residuals
+    half = np.array([crop.width - 1, crop.height - 1]) / 2
+    error = KINDS[kind](field.points_lr - half - [crop.x, crop.y], half, np.random.default_rng(seed))
+    field = dataclasses.replace(field, shifts_hr_px=field.shifts_hr_px + hr_px * error)
+    return dict(found.statistics) | {
+        "residual_p50_hr_px": residuals.percentile(field, 50),
+        "residual_p95_hr_px": residuals.percentile(field, 95),
+        "residual_local_hr_px": residuals.worst_neighbourhood(field),
+        "residual_side_hr_px": residuals.worst_side(field),
+        "residual_worst_hr_px": name_shape(field, crop, mapping.hr_centre_in_lr).worst_hr_px,
+    }
+
+
+def judged(pairs: Sequence[tuple[int, Alignment, CaptureMapping]], settings: dict[str, AlignSettings]) -> list[Row]:
+    """One row a kind of error: the share of pairs that each set of rules rejects at each size, in per cent."""
+    rows: list[Row] = []
+    for kind in KINDS:
+        for name, rules in settings.items():
+            row: Row = {"error": kind, "rules": name}
+            for size in SIZES_HR_PX:
+                rejected = [bool(verdict.judge(moved(f, m, kind, size, s), rules)) for s, f, m in pairs]
+                row[f"{size:g} px"] = 100 * float(np.mean(rejected))
+            rows.append(row)
+    return rows
+
+
+def _accepted(seeds: Sequence[int], size: SizeName, cache: Path | None) -> list[tuple[int, Alignment, CaptureMapping]]:
+    pairs = []
+    for seed in seeds:
+        scene = BenchScene(seed=seed, size=size)
+        found = align_pair(*captures_of(scene, cache))
+        told = "accepted" if isinstance(found, Alignment) and found.accepted else "left out"
+        click.echo(f"{scene.name} {scene.kind}: {told}", err=True)
+        if isinstance(found, Alignment) and found.accepted:
+            known = {name: getattr(found, name) for name in ("H_hr_to_lr", "k1_hr", "k1_lr")}
+            of_session = scene.truth.session.size
+            pairs.append((seed, found, CaptureMapping(hr_size=of_session, lr_size=of_session, **known)))
+    return pairs
+
+
+@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
+@click.option("--seeds", default="100..119", show_default=True, help="A..B, B included: plain scenes.")
+@click.option("--size", type=click.Choice(list(SIZES)), default="half", show_default=True, help="Capture size.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Keep the simulated captures here.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write the table here.")
+@click.option("--small", is_flag=True, help="Two mini scenes, to see that it works.")
+def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None, small: bool) -> None:
+    threads.use_one_thread()
+    if small:
+        seeds, size = "0..1", "mini"
+    wanted = parse_seeds(seeds)
+    pairs = _accepted(wanted, size, cache)
+    nowhere = 1e9
+    settings = {
+        "median and p95": AlignSettings(**dict.fromkeys(LOCAL, nowhere)),
+        "default": AlignSettings(),
+        "strict": AlignSettings(qa_profile="strict"),
+    }
+    about = f"{len(pairs)} accepted plain pairs, {size} size, {purpose_of(wanted)} seeds {seeds}"
+    told = f"Rejected, in % of pairs, by the error's largest displacement in HR px\n{about}\n\n"
+    text = told + text_table(judged(pairs, settings), digits=0)
+    print(text)
+    if out:
+        write_text(out, f"{text}\n\n{provenance(sys.argv)}\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except D2CRealSRError as error:
+        sys.exit(f"Error: {error}")

@@ -1,0 +1,1 @@
+"""Other people's tools and networks on the same captures."""

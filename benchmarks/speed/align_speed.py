@@ -1,0 +1,207 @@
+"""What does one pair cost? Seconds and memory of `align` on one thread, against the floor of the same run.
+
+    python -m benchmarks.speed.align_speed --cache speed-scenes --out benchmarks/results/align_speed
+    python -m benchmarks.speed.align_speed --small
+
+Whole pairs: read both JPEG captures, hash them, align, publish both PNG and the tables, as `d2crealsr align --jobs 1`
+does, over all pairs of one folder. Floor: what nobody can leave out, measured on the same captures right after: two
+decodes, one cubic warp, one PNG. On a machine that does other things too, look at the CPU seconds. Peak memory is of a
+process that does nothing else; the profile is of one more pair.
+"""
+
+from __future__ import annotations
+
+import cProfile
+import multiprocessing
+import os
+import pstats
+import sys
+import tempfile
+import time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+import numpy as np
+
+from benchmarks.peaks import peak_bytes
+from benchmarks.result_tables import Row, provenance, text_table, write_csv
+from benchmarks.scenes import BenchScene, make_files
+from benchmarks.seeds import parse_seeds, purpose_of
+from d2crealsr import opencv
+from d2crealsr.dataset.build import build
+from d2crealsr.errors import D2CRealSRError
+from d2crealsr.imaging.crop import default_size
+from d2crealsr.jobs import threads
+from d2crealsr.settings import AlignSettings
+from d2crealsr.simulate import SIZES
+from d2crealsr.store.files import write_text
+from d2crealsr.types import Size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from d2crealsr.simulate.settings import SizeName
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+_FLOOR_ROUNDS = 3
+_PROFILE_LINES = 20
+
+
+def timed_pairs(raw: Path) -> Row:
+    """Seconds of every pair of a folder, of the whole run, and the process's peak memory before and after."""
+    before = peak_bytes() / 1e6
+    seconds: list[float] = []
+    last = start = time.perf_counter()
+    cpu = time.process_time()
+
+    def listen(event: Any) -> None:
+        nonlocal last
+        if hasattr(event, "status"):
+            now = time.perf_counter()
+            seconds.append(now - last)
+            last = now
+
+    with tempfile.TemporaryDirectory() as out:
+        result = build(raw, out, jobs=1, on_event=listen)
+    total = time.perf_counter() - start
+    return {
+        "pairs": len(seconds),
+        "accepted": result.accepted,
+        "total": total,
+        "cpu": time.process_time() - cpu,
+        "seconds": seconds,
+        "rss_before_mb": before,
+        "rss_mb": peak_bytes() / 1e6,
+    }
+
+
+def floor(hr: Path, lr: Path, scale: int) -> Row:
+    """Best of three of what cannot be left out: two decodes, one cubic warp of 8-bit RGB, one PNG of it.
+
+    CPU seconds: on one thread of a machine with nothing else to do, wall time is the same.
+    """
+    threads.use_one_thread()
+    data = hr.read_bytes(), lr.read_bytes()
+    image = opencv.decode(data[0])
+    crop = default_size(Size(image.shape[1], image.shape[0]), scale)
+    size = Size(crop.width * scale, crop.height * scale)
+    H_out_to_in = np.array([[0.98, 0.02, 0.2 * image.shape[1]], [-0.02, 0.98, 0.2 * image.shape[0]], [0, 0, 1.0]])
+    published = opencv.warp(image, H_out_to_in, size, "cubic")
+    parts: dict[str, Callable[[], object]] = {
+        "decode HR": lambda: opencv.decode(data[0]),
+        "decode LR": lambda: opencv.decode(data[1]),
+        "warp": lambda: opencv.warp(image, H_out_to_in, size, "cubic"),
+        "PNG": lambda: opencv.encode_png(published),
+    }
+    seconds = {name: min(_seconds(work) for _ in range(_FLOOR_ROUNDS)) for name, work in parts.items()}
+    return seconds | {"floor": sum(seconds.values())}
+
+
+def _seconds(work: Callable[[], object]) -> float:
+    start = time.process_time()
+    work()
+    return time.process_time() - start
+
+
+class Profile(NamedTuple):
+    """Functions with their CPU seconds: the project's with all they call, and any by what they do themselves."""
+
+    with_callees: list[Row]
+    own: list[Row]
+
+
+def profile(raw: Path) -> Profile:
+    """Where the CPU time of a run goes."""
+    profiler = cProfile.Profile(time.process_time)
+    with tempfile.TemporaryDirectory() as out:
+        profiler.runcall(build, raw, out, jobs=1)
+    stats: dict[Any, Any] = vars(pstats.Stats(profiler))["stats"]
+    ours, own = [], []
+    for (file, _, function), (_, calls, alone, cumulative, _) in stats.items():
+        package, _, module = file.rpartition("d2crealsr/")
+        name = f"{module.removesuffix('.py')}:{function}" if package else function.strip("<>")
+        if package:
+            ours.append({"function": name, "calls": calls, "CPU s with callees": cumulative})
+        own.append({"function": name, "calls": calls, "CPU s of its own": alone})
+    return Profile(_largest(ours, "CPU s with callees"), _largest(own, "CPU s of its own"))
+
+
+def _largest(rows: list[Row], column: str) -> list[Row]:
+    return sorted(rows, key=lambda row: -float(row[column]))[:_PROFILE_LINES]
+
+
+def _alone(function: Callable[..., Any], *arguments: object) -> Any:
+    """The result of a function run in a new process, one that has done nothing before."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(function, *arguments).result()
+
+
+def _folder_of(scenes: Sequence[BenchScene], cache: Path, folder: Path) -> Path:
+    """A folder of raw captures that links to the cached ones."""
+    for scene in scenes:
+        found = make_files(scene, cache)
+        click.echo(f"captures of {scene.size} scene {scene.seed} are there", err=True)
+        for side, path in (("hr", found.hr), ("lr", found.lr)):
+            (folder / side).mkdir(parents=True, exist_ok=True)
+            (folder / side / f"{scene.seed:04d}.jpg").symlink_to(path.resolve())
+    return folder
+
+
+def measure(scenes: Sequence[BenchScene], cache: Path) -> tuple[Row, Profile]:
+    """The figures of a run, one row, and the profile."""
+    with tempfile.TemporaryDirectory() as temporary:
+        raw = _folder_of(scenes, cache, Path(temporary) / "raw")
+        first = _folder_of(scenes[:1], cache, Path(temporary) / "first")
+        pairs = _alone(timed_pairs, raw)
+        files = make_files(scenes[0], cache)
+        base = _alone(floor, files.hr, files.lr, AlignSettings().scale)
+        where = _alone(profile, first)
+    per_pair, cpu = pairs["total"] / pairs["pairs"], pairs["cpu"] / pairs["pairs"]
+    row: Row = {
+        "pairs": pairs["pairs"],
+        "accepted": pairs["accepted"],
+        "wall s a pair": per_pair,
+        "wall s, fastest pair": min(pairs["seconds"]),
+        "wall s, slowest pair": max(pairs["seconds"]),
+        "CPU s a pair": cpu,
+        **{f"{name} CPU s": seconds for name, seconds in base.items()},
+        "wall, times the floor": per_pair / base["floor"],
+        "CPU, times the floor": cpu / base["floor"],
+        "peak RSS MB": pairs["rss_mb"],
+        "of which imports": pairs["rss_before_mb"],
+    }
+    return row, where
+
+
+@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
+@click.option("--seeds", default="100..107", show_default=True, help="A..B, B included: the pairs.")
+@click.option("--size", type=click.Choice(list(SIZES)), default="full", show_default=True, help="Capture size.")
+@click.option("--cache", type=click.Path(path_type=Path), help="Keep the simulated captures here (25 MB a full scene).")
+@click.option("--out", type=click.Path(path_type=Path), help="Write OUT.txt and OUT.csv.")
+@click.option("--small", is_flag=True, help="Two mini pairs, to see that it works.")
+def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None, small: bool) -> None:
+    for name in _THREADS:
+        os.environ[name] = "1"
+    if small:
+        seeds, size = "0..1", "mini"
+    wanted = parse_seeds(seeds)
+    title = f"Cost of a pair, {size} size, {purpose_of(wanted)} seeds {seeds}, one thread"
+    scenes = [BenchScene(seed=seed, size=size) for seed in wanted]
+    with tempfile.TemporaryDirectory() as temporary:
+        row, where = measure(scenes, cache or Path(temporary))
+    lines = text_table([{"what": name, "value": value} for name, value in row.items()])
+    tables = text_table(where.with_callees), text_table(where.own)
+    text = "\n\n".join([title, lines, "Where the CPU time of one pair goes (the profiler adds its own)", *tables])
+    print(text)
+    if out:
+        write_csv(out.with_name(out.name + ".csv"), [row])
+        write_text(out.with_name(out.name + ".txt"), f"{text}\n\n{provenance(sys.argv)}\n")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except D2CRealSRError as error:
+        sys.exit(f"Error: {error}")

@@ -1,0 +1,112 @@
+"""Memory of upscaling: what `d2c upscale --plan` predicts against what is measured.
+
+    python -m benchmarks.speed.memory_model --out benchmarks/results/memory_model
+
+Each configuration runs in a process of its own, on a CPU. The measured figure is the process's peak resident memory
+less what it had when the file was begun, with libraries loaded, weights made and one tiny image upscaled, so that the
+kernels are there. Files of a spilled run count as far as their pages are resident.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+from benchmarks.peaks import begin_peak, peak_bytes
+from benchmarks.result_tables import Row, provenance, text_table, write_csv
+from d2c.settings.config import D2CConfig
+from d2crealsr.store.files import write_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Configuration:
+    """What is upscaled by what."""
+
+    model: D2CConfig
+    size: tuple[int, int]
+    max_memory: int | None = None
+    figures: bool = False
+
+
+PAPER = D2CConfig()
+MIDDLE = D2CConfig(scale=4, features=32, blocks=1, convergence_features=32)
+TINY = D2CConfig(scale=2, features=16, groups=1, blocks=1, convergence_features=16)
+
+CONFIGURATIONS = {
+    "paper x8, 432x288": Configuration(model=PAPER, size=(432, 288)),
+    "paper x8, 432x288, in files": Configuration(model=PAPER, size=(432, 288), max_memory=200_000_000),
+    "paper x8, 216x144, with figures": Configuration(model=PAPER, size=(216, 144), figures=True),
+    "middle x4, 1152x768": Configuration(model=MIDDLE, size=(1152, 768)),
+    "tiny x2, 3000x2000": Configuration(model=TINY, size=(3000, 2000)),
+}
+
+SMALL = {
+    "tiny x2, 96x64": Configuration(model=TINY, size=(96, 64)),
+    "tiny x2, 96x64, in files": Configuration(model=TINY, size=(96, 64), max_memory=2_000_000),
+}
+
+
+def measure(configuration: Configuration) -> Row:
+    """Predicted and measured peak of one configuration, in bytes; runs in a new process."""
+    import numpy as np
+    import torch
+
+    from d2c.d2csr.network import D2CSR
+    from d2c.inference.files import Figures, Limits, plan_files, upscale_files
+    from d2crealsr.store.images import write_image
+
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    model = D2CSR(configuration.model).eval()
+    model.to(memory_format=torch.channels_last)
+    wanted, limits = Figures(branches=configuration.figures), Limits(max_memory=configuration.max_memory)
+    with tempfile.TemporaryDirectory() as temporary:
+        paths = []
+        for name, (width, height) in {"tiny": (32, 16), "image": configuration.size}.items():
+            paths.append(Path(temporary) / f"{name}.png")
+            noise = np.random.default_rng(0).integers(0, 256, (height, width, 3))
+            write_image(paths[-1], noise.astype(np.uint8))
+        upscale_files(model, paths[:1], Path(temporary), wanted)
+        (job,) = plan_files(model, paths[1:], Path(temporary), wanted, limits)
+        before = begin_peak()
+        upscale_files(model, paths[1:], Path(temporary), wanted, limits=limits)
+        peak = peak_bytes() - before
+    plan = job.plan
+    return {"strip": plan.strip, "band": plan.band, "files": plan.spill, "predicted": plan.memory, "measured": peak}
+
+
+def rows_of(configurations: dict[str, Configuration]) -> list[Row]:
+    """A row for each configuration, each from a process of its own."""
+    rows: list[Row] = []
+    context = multiprocessing.get_context("spawn")
+    for name, configuration in configurations.items():
+        with context.Pool(1) as pool:
+            found = pool.apply(measure, (configuration,))
+        predicted, peak = found["predicted"], found["measured"]
+        sizes: Row = {"predicted MB": predicted / 1e6, "measured MB": peak / 1e6}
+        ways: Row = {key: str(found[key]) for key in ("strip", "band", "files")}
+        rows.append({"configuration": name, **ways, **sizes, "predicted / measured": predicted / peak})
+        click.echo(f"{name}: done", err=True)
+    return rows
+
+
+@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
+@click.option("--out", type=click.Path(path_type=Path), help="Write OUT.txt and OUT.csv.")
+@click.option("--small", is_flag=True, help="Two tiny images, to see that it works.")
+def main(out: Path | None, small: bool) -> None:
+    rows = rows_of(SMALL if small else CONFIGURATIONS)
+    title = "Peak memory of `d2c upscale` over what the process had before, CPU, one thread"
+    text = f"{title}\n\n{text_table(rows, digits=2)}"
+    print(text)
+    if out:
+        write_csv(out.with_name(out.name + ".csv"), rows)
+        write_text(out.with_name(out.name + ".txt"), f"{text}\n\n{provenance(sys.argv)}\n")
+
+
+if __name__ == "__main__":
+    main()

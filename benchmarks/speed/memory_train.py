@@ -1,0 +1,119 @@
+"""Predicted against measured peak memory of training steps, each in a process of its own.
+
+    python -m benchmarks.speed.memory_train --out benchmarks/results/memory_train
+    python -m benchmarks.speed.memory_train --small
+
+Measured is what two steps add to the process's peak, on one CPU thread; the batch is random numbers.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import multiprocessing
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from benchmarks.peaks import begin_peak, peak_bytes
+from benchmarks.result_tables import Row, provenance, text_table, write_csv
+
+if TYPE_CHECKING:
+    from d2c.settings.config import D2CConfig, TrainConfig
+    from d2c.training.memory import Kind
+
+
+UNSEEN = frozenset(
+    {
+        "paper, x4, stage 1, batch 1",
+        "released, x8, joint, batch 1",
+        "small, x4, stage 2, batch 16",
+        "tiny, x2, stage 1, patch 64",
+    }
+)
+"""Configurations that the model's constants were not chosen on."""
+
+
+def configurations() -> dict[str, tuple[D2CConfig, TrainConfig, Kind]]:
+    """What is measured, by name: presets, with fewer patches where a preset would need a GPU."""
+    from d2c.settings.presets import preset
+
+    def of(name: str, kind: Kind, scale: int, **changes: int) -> tuple[D2CConfig, TrainConfig, Kind]:
+        chosen = preset(name)
+        model, train = (
+            dataclasses.replace(chosen.model, scale=scale, borders="exact"),
+            dataclasses.replace(chosen.train, ema=0.0, **changes),
+        )
+        return model, train, kind
+
+    return {
+        "paper, x8, stage 1, batch 2": of("paper", "stage 1", 8, batch=2),
+        "paper, x8, stage 2, batch 4": of("paper", "stage 2", 8),
+        "released, x4, joint, batch 2": of("released", "joint", 4, batch=2),
+        "small, x8, stage 1": of("small", "stage 1", 8),
+        "small, x2, joint, patch 96": of("small", "joint", 2, patch=96),
+        "tiny, x4, stage 1": of("tiny", "stage 1", 4),
+        "tiny, x8, joint, batch 16": of("tiny", "joint", 8, batch=16),
+        "paper, x4, stage 1, batch 1": of("paper", "stage 1", 4, batch=1),
+        "released, x8, joint, batch 1": of("released", "joint", 8, batch=1),
+        "small, x4, stage 2, batch 16": of("small", "stage 2", 4, batch=16),
+        "tiny, x2, stage 1, patch 64": of("tiny", "stage 1", 2, patch=64),
+    }
+
+
+def measure(model: D2CConfig, train: TrainConfig, kind: Kind) -> float:
+    """Bytes that two steps add to this process's peak, from where `d2c train` asks whether they fit."""
+    import torch
+
+    from d2c.d2csr import stages
+    from d2c.d2csr.network import D2CSR
+    from d2c.data.patches import Batch
+    from d2c.training.engine import Engine
+    from d2c.training.memory import step_memory
+
+    torch.set_num_threads(1)
+    step_memory(model, train, kind, torch.device("cpu"))
+    before = begin_peak()
+    names = {"stage 1": "DivergenceStage", "stage 2": "ConvergenceStage", "joint": "JointStage"}
+    engine = Engine(getattr(stages, names[kind])(D2CSR(model), train), train)
+    sides = (train.patch, train.patch * model.scale)
+    batch = Batch(*(torch.rand(train.batch, 3, side, side) for side in sides))
+    for _ in range(2):
+        engine.update(batch, train.lr, train.alpha)
+    return float(peak_bytes() - before)
+
+
+@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
+@click.option("--small", is_flag=True, help="The smallest configuration only.")
+@click.option("--out", type=click.Path(path_type=Path), help="Write OUT.txt and OUT.csv.")
+def main(small: bool, out: Path | None) -> None:
+    """Print the table, and store it."""
+    import torch
+
+    from d2c.training.memory import step_memory
+
+    chosen = configurations()
+    if small:
+        chosen = {name: value for name, value in chosen.items() if name == "tiny, x4, stage 1"}
+    rows: list[Row] = []
+    for name, (model, train, kind) in chosen.items():
+        predicted = step_memory(model, train, kind, torch.device("cpu"))
+        with multiprocessing.get_context("spawn").Pool(1) as pool:
+            measured = pool.apply(measure, (model, train, kind))
+        parts = {f"{part}_gb": round(value / 1e9, 4) for part, value in predicted._asdict().items() if part != "total"}
+        ratio = round(predicted.total / measured, 3)
+        sizes = {"predicted_gb": round(predicted.total / 1e9, 3), "measured_gb": round(measured / 1e9, 3)}
+        seen = "no" if name in UNSEEN else "yes"
+        rows.append(
+            {"configuration": name, "constants_chosen_on_it": seen, **sizes, "predicted_over_measured": ratio, **parts}
+        )
+        print(text_table(rows[-1:]), flush=True)
+    text = f"{provenance(sys.argv)}, torch {torch.__version__}\n\n{text_table(rows)}\n"
+    if out is not None:
+        out.with_suffix(".txt").write_text(text, encoding="utf-8")
+        write_csv(out.with_suffix(".csv"), rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Tests of both packages, and what several of their folders share."""

@@ -1,0 +1,79 @@
+"""benchmarks/accuracy/alignment.py: the summary, the recipes of others, and a small run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.accuracy import alignment
+from benchmarks.peers import opencv_recipes, tools
+from benchmarks.result_tables import read_csv
+from benchmarks.scenes import captures_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.scenes import BenchScene
+
+
+def row(mean: float, *, failed: str = "", kind: str = "text", seed: int = 0) -> dict[str, Any]:
+    found = {"mean": mean, "p95": mean, "worst": 2 * mean, "rms": mean, "sigma_hr_px": 0.1, "seconds": 1.0}
+    about = {"method": alignment.DEFAULT, "seed": seed, "kind": kind, "failed": failed, "status": "accepted"}
+    return about | ({} if failed == "no estimate" else found) | {"seconds": 1.0}
+
+
+def test_failures_are_counted_and_left_out() -> None:
+    rows = [row(0.1), row(0.3), row(50.0, failed="gross"), row(0, failed="no estimate")]
+    (summary,) = alignment.summarise(rows)
+    assert summary["failures"] == 2
+    assert summary["mean"] == pytest.approx(0.2)
+    assert summary["worst"] == pytest.approx(0.4)
+
+
+def test_error_bars_compare_root_mean_squares() -> None:
+    rows = [
+        row(0.1),
+        row(0.3, kind="leaves", seed=1) | {"status": "rejected"},
+        {"method": alignment.BOUND, "seed": 0, "kind": "text", "rms": 0.01},
+    ]
+    whole, published, text = alignment.error_bars(rows)
+    assert (whole["scenes of"], whole["count"], whole["share within 2 sigma"]) == ("all estimates", 2, 0.5)
+    assert whole["true/predicted"] == pytest.approx(np.sqrt(0.05) / 0.1)
+    assert (published["scenes of"], published["count"]) == ("published", 1)
+    assert (text["scenes of"], text["share within 1 sigma"]) == ("published, text", 1.0)
+    assert text["Cramér–Rao bound"] == pytest.approx(0.01)
+
+
+@pytest.mark.slow
+def test_what_the_sift_flag_costs(mini: BenchScene, cache: Path) -> None:
+    hr, lr = captures_of(mini, cache)
+    errors = {}
+    for name in ("OpenCV SIFT, default flag", "OpenCV SIFT, precise upscale", "… + findTransformECC, linear light"):
+        H = opencv_recipes.RECIPES[name](hr, lr, 8)
+        mapping = alignment._mapping(mini, H)
+        errors[name] = mini.error_of(mapping, mini.true_crop).mean
+    default, precise, ecc = errors.values()
+    assert default > 1.5 > precise > ecc
+
+
+@pytest.mark.slow
+def test_small_run(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    absent = tools.Peer(name="absent", lacking=lambda: "no program absent", find=lambda bridge: None)
+    present = tools.Peer(name="present", lacking=lambda: "", find=lambda bridge: bridge.start)
+    monkeypatch.setattr(tools, "PEERS", (absent, present))
+    out = tmp_path / "ladder"
+    arguments = ["--small", "--seeds", "0..0", "--peers", "--cache", str(cache), "--out", str(out)]
+    done = CliRunner().invoke(alignment.main, arguments, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "absent" in done.stdout
+    assert "not installed: no program absent" in done.stdout
+    rows = {r["method"]: r for r in read_csv(tmp_path / "ladder-scenes.csv")}
+    assert set(rows) == {*alignment.OURS, *opencv_recipes.RECIPES, "absent", "present", alignment.BOUND}
+    # the bridge leads a peer's answer back to the captures
+    start = float(rows["OpenCV SIFT precise, HR blurred"]["mean"])
+    assert float(rows["present"]["mean"]) == pytest.approx(start, rel=1e-6)
+    assert 0 < float(rows[alignment.BOUND]["rms"]) < float(rows[alignment.DEFAULT]["rms"])
+    assert "command:" in (tmp_path / "ladder.txt").read_text(encoding="utf-8")

@@ -1,0 +1,24 @@
+"""benchmarks/speed/align_speed.py measures whole pairs, each part in a process of its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from benchmarks.speed import align_speed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from benchmarks.scenes import BenchScene
+
+
+@pytest.mark.slow
+def test_one_mini_pair(mini: BenchScene, cache: Path) -> None:
+    row, where = align_speed.measure([mini], cache)
+    assert row["pairs"] == 1
+    assert row["CPU, times the floor"] > 1
+    assert row["peak RSS MB"] > row["of which imports"] > 10
+    assert any(line["function"] == "align:align_pair" for line in where.with_callees)
+    assert where.own[0]["CPU s of its own"] >= where.own[-1]["CPU s of its own"] > 0
