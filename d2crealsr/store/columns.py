@@ -1,7 +1,7 @@
-"""The columns of every table in a pairs folder, each said once: name, kind, unit, meaning, number format.
+"""The columns of every table in a pairs folder, each declared once: name, kind, unit, meaning, number format.
 
-The schema that is checked on writing and reading, the written order and the tables of ``docs/pairs-format.md`` all
-follow from these tuples.
+Three things follow from these tuples: the schema that is checked on writing and on reading, the order in which columns
+are written, and the tables of ``docs/pairs-format.md``.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ __all__ = ["ALIGNMENT", "HOMOGRAPHY", "MANIFEST", "RESIDUALS", "TABLES", "TIMING
 Kind: TypeAlias = Literal["text", "int", "float"]
 
 EXACT = ".17g"
-"""Digits that bring a double back bit by bit: what a published file can be rebuilt from."""
+"""Enough digits to restore a double exactly. Used for every number from which a published file can be rebuilt."""
 MICRO = ".6f"
-"""A millionth of the unit: far below what any of the measured numbers means."""
+"""A millionth of the unit, far finer than the accuracy of any measured number."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -33,7 +33,7 @@ class Column:
     required : bool
         Whether a cell may not be empty.
     fixed : bool
-        Part of the format's fixed columns, which stand in every table of this version; the others are optional to read.
+        Whether every table of this format version has the column. A reader may find the other columns missing.
     """
 
     name: str
@@ -86,7 +86,7 @@ def _share(name: str, meaning: str) -> Column:
     return Column(name=name, kind="float", meaning=meaning, at_least=0, at_most=1)
 
 
-SCENE = _text("scene", "name of the scene, text", required=True)
+SCENE = _text("scene", "name of the scene; text, even where it looks like a number", required=True)
 ONE_SCENE = dataclasses.replace(SCENE, unique=True)
 
 HOMOGRAPHY = tuple(
@@ -97,148 +97,168 @@ MANIFEST: tuple[Column, ...] = (
     ONE_SCENE,
     _text(
         "status",
-        "accepted; rejected: there is an estimate and QA says no; failed: there is no estimate",
+        "accepted; rejected: there is an estimate, but QA rejects it; failed: there is no estimate",
         required=True,
         one_of=("accepted", "rejected", "failed"),
     ),
-    _text("reasons", "stable reason codes, joined by ;, also those that a reviewer overruled"),
+    _text("reasons", "stable reason codes, joined by ; (kept when a reviewer overrules them)"),
     _text("split", "train, test or empty", one_of=("", "train", "test")),
-    _text("group", "what must not be torn apart by a split: the printed picture", required=True),
+    _text("group", "the printed picture; a split keeps all scenes of one group on one side", required=True),
     Column(name="scale", kind="int", meaning="HR pixels per LR pixel", required=True, at_least=1, at_most=16),
-    _text("hr_path", "published HR image, relative to the folder; accepted scenes only"),
-    _text("lr_path", "published LR image, relative to the folder; accepted scenes only"),
-    _text("hr_source", "HR capture, relative to raw_root"),
-    _text("lr_source", "LR capture, relative to raw_root"),
+    _text("hr_path", "path of the published HR image, relative to the folder; accepted scenes only"),
+    _text("lr_path", "path of the published LR image, relative to the folder; accepted scenes only"),
+    _text("hr_source", "path of the HR capture, relative to raw_root"),
+    _text("lr_source", "path of the LR capture, relative to raw_root"),
     _count("lr_x", "first column of the crop in the LR capture", unit="LR px"),
     _count("lr_y", "first row of the crop in the LR capture", unit="LR px"),
     _count("lr_width", "width of the crop", unit="LR px", at_least=1),
     _count("lr_height", "height of the crop", unit="LR px", at_least=1),
     *HOMOGRAPHY,
-    _number("k1_hr", "radial distortion of the HR capture", digits=EXACT),
-    _number("k1_lr", "radial distortion of the LR capture", digits=EXACT),
-    _size("scale_effective", "HR px per LR px that the captures really have, at the crop's centre", "HR px / LR px"),
+    _number("k1_hr", "radial distortion coefficient of the HR capture", digits=EXACT),
+    _number("k1_lr", "radial distortion coefficient of the LR capture", digits=EXACT),
+    _size("scale_effective", "measured scale of the captures at the centre of the HR frame", "HR px / LR px"),
     _number("rotation_deg", "rotation from HR to LR", "degrees"),
-    _size("card_offset", "distance of the HR frame's centre from the LR frame's centre", "LR px"),
-    _count("n_keypoints_hr", "keypoints in HR, last registration"),
-    _count("n_keypoints_lr", "keypoints in LR, last registration"),
-    _count("n_matches", "matches, last registration"),
+    _size("card_offset", "distance between the centres of the HR frame and the LR frame", "LR px"),
+    _count("n_keypoints_hr", "keypoints in HR at the last SIFT registration"),
+    _count("n_keypoints_lr", "keypoints in LR at the last SIFT registration"),
+    _count("n_matches", "matches at the last SIFT registration"),
     _count("n_inliers", "matches that agree with the homography"),
-    _size("reprojection_rmse_lr_px", "inliers' root mean square reprojection error; blind to a constant bias", "LR px"),
-    _size("residual_p50_hr_px", "median length of the block-wise residual shifts", "HR px"),
-    _size("residual_p95_hr_px", "95th percentile of their length", "HR px"),
+    _size(
+        "reprojection_rmse_lr_px",
+        "root mean square reprojection error of the inliers; it cannot show a constant bias",
+        "LR px",
+    ),
+    _size("residual_p50_hr_px", "median length of the residual shifts of the blocks", "HR px"),
+    _size("residual_p95_hr_px", "95th percentile of the length of the residual shifts", "HR px"),
     _size(
         "sigma_hr_px",
-        "predicted standard error of the position over the crop: what the fit does not know and is seen to leave",
+        "predicted standard error of the position over the crop: error of the fit and systematic error seen after it",
         "HR px",
     ),
     Column(
         name="zncc",
         kind="float",
-        meaning="zero-mean normalised cross-correlation of LR and HR as LR would see it, over the unclipped crop",
+        meaning="zero-mean normalised cross-correlation of LR with HR (as LR would see it) over the unclipped crop",
         at_least=-1,
         at_most=1,
     ),
-    _text("tone", "tone curve by which the captures were linearised"),
+    _text("tone", "tone curve with which the captures were linearised"),
     *(_number(f"gain_{c}", f"brightness gain of {c.upper()}, linear light", digits=EXACT) for c in "rgb"),
     *(_number(f"offset_{c}", f"brightness offset of {c.upper()}, linear light on [0, 1]", digits=EXACT) for c in "rgb"),
-    _number("field_x", "illumination field: its slope along x", digits=EXACT),
-    _number("field_y", "illumination field: its slope along y", digits=EXACT),
-    _number("field_r2", "illumination field: its radial term", digits=EXACT),
+    _number("field_x", "illumination field: slope along x", digits=EXACT),
+    _number("field_y", "illumination field: slope along y", digits=EXACT),
+    _number("field_r2", "illumination field: radial term", digits=EXACT),
     _number(
         "ca_k_r",
-        "magnification of red over green in the HR capture that was taken out (--correct-ca); else 0",
+        "magnification of red relative to green, less 1, that was corrected in HR (--correct-ca); 0: not corrected",
         digits=EXACT,
     ),
-    _number("ca_k_b", "the same of blue", digits=EXACT),
+    _number("ca_k_b", "the same for blue", digits=EXACT),
     _text("lens_model", "lens correction that was applied, if any"),
     _text(
         "accepted_by",
-        "qa, or reviewer where a person overruled the reasons; accepted scenes only",
+        "qa, or reviewer where a person overruled QA; accepted scenes only",
         one_of=("", "qa", "reviewer"),
     ),
     _number(
-        "brightness_error_before", "mean brightness difference of HR and LR before matching", "share of full range"
+        "brightness_error_before", "mean brightness difference between HR and LR before matching", "share of full range"
     ),
-    _number("brightness_error_after", "the same after matching", "share of full range"),
-    _size("sharpness_ratio", "sharpness of HR over that of LR", ""),
-    _share("clipped_fraction", "share of the crop that is saturated in LR"),
+    _number("brightness_error_after", "the same difference after matching", "share of full range"),
+    _size("sharpness_ratio", "sharpness of HR divided by sharpness of LR", ""),
+    _share("clipped_fraction", "share of the crop's LR pixels that are saturated in a channel or next to such a pixel"),
     _text("hr_sha256", "SHA-256 of the published HR file"),
     _text("lr_sha256", "SHA-256 of the published LR file"),
     _text("hr_source_sha256", "SHA-256 of the HR capture"),
     _text("lr_source_sha256", "SHA-256 of the LR capture"),
-    _added("scale_ratio", "scale_effective over scale"),
-    _added("anisotropy", "largest over smallest magnification at the frame's centre"),
-    _added("perspective_ratio", "largest over smallest magnification among the frame's corners"),
-    _added("crop_side_lr_px", "shorter side of the crop that both captures allow", "LR px"),
+    _added("scale_ratio", "scale_effective divided by scale"),
+    _added(
+        "anisotropy", "largest magnification divided by the smallest, over directions at the centre of the HR frame"
+    ),
+    _added("perspective_ratio", "largest magnification divided by the smallest, among the corners of the HR frame"),
+    _added("crop_side_lr_px", "shorter side of the crop", "LR px"),
     _added(
         "ca_r_hr_px",
-        "how far outwards red lies of green at the crop's corner in the HR capture (lateral chromatic aberration)",
+        "lateral chromatic aberration of HR: how far red lies outside green at the crop's corner",
         "HR px",
     ),
-    _added("ca_b_hr_px", "the same of blue", "HR px"),
-    _added("content_differs_fraction", "share of the crop where LR shows something else than HR"),
-    _added("zncc_block_p50", "median correlation of the blocks once each one's shift is taken out"),
-    _added("textured_fraction", "share of the crop's blocks with enough texture to measure a shift"),
+    _added("ca_b_hr_px", "the same for blue", "HR px"),
+    _added("content_differs_fraction", "share of the crop where LR shows something other than HR"),
+    _added("zncc_block_p50", "median correlation of the blocks, each after removal of its own shift"),
+    _added("textured_fraction", "share of the unclipped blocks that have enough texture to measure a shift"),
     _text(
         "left_out_of",
-        "what a reviewer took the scene out of (split --decisions): train, test or unsplit; empty: nothing",
+        "split that the scene had when a reviewer left it out (split --decisions): train, test or unsplit; else empty",
         fixed=False,
         one_of=("", "train", "test", "unsplit"),
     ),
     _text(
         "residual_shape",
-        "pattern of the residual field, in words below: uniform, affine, radial, bent or random; empty without a field",
+        "pattern of the residual field: uniform, affine, radial, bent or random; empty where there is no field",
         fixed=False,
         one_of=("", *RESIDUAL_SHAPES),
     ),
     _added(
         "off_centre_hr_px",
-        "what a distorting LR lens still leaves over the crop because the card is off its middle, root mean square",
+        "root mean square displacement over the crop that LR lens distortion leaves when the card is off centre",
         "HR px",
     ),
-    _added("residual_shape_hr_px", "root mean square length of what that shape describes, over the crop", "HR px"),
-    _added("residual_local_hr_px", "largest mean displacement of a ninth of the crop, at least 3×3 blocks", "HR px"),
+    _added("residual_shape_hr_px", "root mean square length of the pattern over the crop", "HR px"),
+    _added(
+        "residual_local_hr_px",
+        "largest mean displacement of any ninth of the crop (of at least 3×3 blocks)",
+        "HR px",
+    ),
     _added(
         "residual_side_hr_px",
-        "largest mean displacement along a side of the crop (the outermost blocks with texture), less scatter's share",
+        "largest mean displacement of the outermost textured blocks along one side, less the part due to their scatter",
         "HR px",
     ),
-    _added("residual_worst_hr_px", "largest length of what that shape describes over the crop; 0 for random", "HR px"),
-    _text("message", "one line for a person, where a scene has reasons", fixed=False),
-    _text("hr_profile", "colour profile that the HR capture was converted from; empty: it was sRGB", fixed=False),
-    _text("lr_profile", "the same of the LR capture; only with --convert-lr-profile", fixed=False),
+    _added("residual_worst_hr_px", "largest length of the pattern over the crop; 0 for random", "HR px"),
+    _text("message", "one line that explains the reasons to a person", fixed=False),
+    _text("hr_profile", "colour profile that the HR capture was converted from; empty: none, it was sRGB", fixed=False),
+    _text("lr_profile", "the same for the LR capture; only with --convert-lr-profile", fixed=False),
     _text(
         "recipe",
-        "fingerprints of what the row was made with: versions and settings of the estimate, a dot, settings of QA",
+        "two fingerprints, joined by a dot: versions and settings of the estimate; settings of QA",
         fixed=False,
     ),
 )
 
 ALIGNMENT: tuple[Column, ...] = (
     SCENE,
-    _count("iteration", "number of the registration, in order", required=True),
+    _count("iteration", "number of the stage, in order from 1", required=True),
     _text("stage", "rough, sift or direct", required=True, one_of=("rough", "sift", "direct")),
     _size("scale_effective", "HR px per LR px", "HR px / LR px"),
-    _size("sigma_blur_hr_px", "blur of HR that was matched against LR", "HR px"),
+    _size("sigma_blur_hr_px", "standard deviation of the Gaussian blur that brings HR to LR's resolution", "HR px"),
     _count("n_keypoints_hr", "keypoints in HR"),
     _count("n_keypoints_lr", "keypoints in LR"),
     _count("n_matches", "matches"),
     _count("n_inliers", "matches that agree with the homography"),
-    _size("reprojection_rmse_lr_px", "inliers' root mean square reprojection error", "LR px"),
-    _size("update_mean_hr_px", "mean shift over the crop against the row before", "HR px"),
-    _size("update_max_hr_px", "largest shift over the crop against the row before", "HR px"),
-    _size("residual_p50_hr_px", "median length of the block-wise residual shifts", "HR px"),
+    _size("reprojection_rmse_lr_px", "root mean square reprojection error of the inliers", "LR px"),
+    _size(
+        "update_mean_hr_px",
+        "mean change of position since the previous stage, over the frame's central part",
+        "HR px",
+    ),
+    _size(
+        "update_max_hr_px",
+        "largest change of position since the previous stage, over the frame's central part",
+        "HR px",
+    ),
+    _size("residual_p50_hr_px", "median length of the residual shifts of the blocks", "HR px"),
     Column(
         name="zncc",
         kind="float",
-        meaning="zero-mean normalised cross-correlation over the crop's unclipped pixels",
+        meaning="zero-mean normalised cross-correlation of LR with HR (as LR would see it) over the unclipped crop",
         at_least=-1,
         at_most=1,
     ),
     _number("gain_g", "brightness gain of green"),
     *HOMOGRAPHY,
-    _number("k1_hr", "radial distortion of the HR capture", digits=EXACT),
-    _text("stopped", "empty, converged or failed", one_of=("", "converged", "failed")),
+    _number("k1_hr", "radial distortion coefficient of the HR capture", digits=EXACT),
+    _text(
+        "stopped", "how the stage ended: converged, failed, or empty where neither", one_of=("", "converged", "failed")
+    ),
 )
 
 RESIDUALS: tuple[Column, ...] = (
@@ -246,7 +266,7 @@ RESIDUALS: tuple[Column, ...] = (
     Column(
         name="lr_x",
         kind="float",
-        meaning="block's centre in the LR capture, x",
+        meaning="x of the block's centre in the LR capture",
         unit="LR px",
         digits=".3f",
         required=True,
@@ -254,7 +274,7 @@ RESIDUALS: tuple[Column, ...] = (
     Column(
         name="lr_y",
         kind="float",
-        meaning="block's centre in the LR capture, y",
+        meaning="y of the block's centre in the LR capture",
         unit="LR px",
         digits=".3f",
         required=True,
@@ -271,19 +291,24 @@ RESIDUALS: tuple[Column, ...] = (
         meaning="where published HR has the content minus where LR has it, y",
         unit="HR px",
     ),
-    _share("weight", "confidence; 0 where a block has no texture to measure with"),
+    _share("weight", "confidence, 0 to 1; 0 where a block has too little texture to measure a shift"),
 )
 
 TIMINGS: tuple[Column, ...] = (
     ONE_SCENE,
-    Column(name="seconds", kind="float", meaning="wall time of the scene", unit="s", digits=".3f", at_least=0),
-    Column(name="seconds_read", kind="float", meaning="reading both captures", unit="s", digits=".3f", at_least=0),
-    Column(name="seconds_align", kind="float", meaning="aligning them", unit="s", digits=".3f", at_least=0),
+    Column(name="seconds", kind="float", meaning="wall time of the whole scene", unit="s", digits=".3f", at_least=0),
+    Column(name="seconds_read", kind="float", meaning="time to read both captures", unit="s", digits=".3f", at_least=0),
+    Column(name="seconds_align", kind="float", meaning="time to align them", unit="s", digits=".3f", at_least=0),
     Column(
-        name="seconds_write", kind="float", meaning="writing the published images", unit="s", digits=".3f", at_least=0
+        name="seconds_write",
+        kind="float",
+        meaning="time to write the published images",
+        unit="s",
+        digits=".3f",
+        at_least=0,
     ),
-    _text("finished", "date and time (UTC) when the scene was done"),
-    _text("host", "machine that did it"),
+    _text("finished", "date and time (UTC) when the scene was finished"),
+    _text("host", "name of the machine that aligned the scene"),
 )
 
 TABLES: dict[str, tuple[Column, ...]] = {
@@ -296,7 +321,7 @@ TABLES: dict[str, tuple[Column, ...]] = {
 
 
 def markdown(columns: tuple[Column, ...]) -> str:
-    """The columns as a Markdown table, as it stands in the documentation of the format."""
+    """The columns as the Markdown table in the documentation of the format."""
     lines = ["| column | kind | unit | meaning |", "|---|---|---|---|"]
     for column in columns:
         added = "" if column.fixed else " (optional to read)"

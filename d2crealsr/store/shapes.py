@@ -1,7 +1,7 @@
 """Shapes that a residual field can have: their names, what each means, and what to do about it.
 
-Words only, so that reports and documentation can use them without any numeric code; :mod:`d2crealsr.quality.shape`
-finds which one a field has.
+The module holds only text, so that reports and documentation can use it without numeric code.
+:mod:`d2crealsr.quality.shape` determines the shape of a field.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ class ShapeInWords(NamedTuple):
 RESIDUAL_SHAPES: dict[ResidualShape, ShapeInWords] = {
     "uniform": ShapeInWords(
         "every arrow points the same way",
-        "HR as a whole lies off: a bias, such as a half pixel forgotten or keypoints that are displaced",
-        "look at the conventions of whatever resampled the images; realign from the captures",
+        "HR is displaced as a whole: a bias, such as a forgotten half pixel or displaced keypoints",
+        "check the pixel convention of the program that resampled the images; align again from the captures",
     ),
     "affine": ShapeInWords(
-        "arrows turn, stretch, shear or tilt steadily across the picture, as a plane seen from elsewhere",
-        "the fit has not converged: one more homography would take it out",
-        "realign with more iterations or with direct refinement (--refine radial)",
+        "arrows change steadily across the picture: a rotation, scaling, shear or perspective",
+        "the fit has not converged: one more homography would remove the pattern",
+        "align again with more iterations or with direct refinement (--refine radial)",
     ),
     "radial": ShapeInWords(
-        "arrows point to or from the middle and grow with the third power of the distance",
-        "a lens' distortion that the mapping does not have",
-        "align with --refine radial, or give the lens' k1 by --undistort-hr and --undistort-lr",
+        "arrows point towards or away from the middle and grow with the third power of the distance",
+        "lens distortion that the mapping does not model",
+        "align with --refine radial, or give the k1 of the lens with --undistort-hr and --undistort-lr",
     ),
     "bent": ShapeInWords(
         "arrows follow a curve along one direction and do not change across it",
-        "the card is bowed and the camera moved between the shots, so that no flat mapping fits",
-        "press the card flat, keep the camera in place between the shots; reshoot it if it matters",
+        "the card is bowed and the camera moved between the shots, so no mapping of a plane fits",
+        "press the card flat and keep the camera in place between the shots; reshoot if the error matters",
     ),
     "random": ShapeInWords(
-        "no pattern: arrows of neighbours have nothing to do with each other",
-        "the measurement's own noise, or single things that moved; nothing that a better mapping would take out",
-        "nothing, where it is small; where it is large, look for what moved or for too little texture",
+        "no pattern: neighbouring arrows are unrelated",
+        "noise of the measurement, or single objects that moved; a better mapping would not remove it",
+        "nothing where it is small; where it is large, look for objects that moved or for too little texture",
     ),
 }
-"""Every shape by the name that stands in ``residual_shape``, in the order in which they are tried."""
+"""Every shape by its name in the column ``residual_shape``, from the simplest to none."""
 
 
 def shapes_markdown() -> str:
-    """The shapes as a Markdown table, as it stands in the documentation."""
+    """The shapes as the Markdown table in the documentation."""
     lines = ["| shape | looks like | means | what helps |", "|---|---|---|---|"]
     lines += [
         f"| `{name}` | {words.looks} | {words.means} | {words.remedy} |" for name, words in RESIDUAL_SHAPES.items()
