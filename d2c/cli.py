@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import importlib.util
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from d2c.errors import ConfigError
 from d2c.settings.config import D2CConfig, TrainConfig
 from d2c.settings.presets import PRESETS, preset
-from d2c.training.interrupts import Interrupted, Interrupts
-from d2crealsr.store import D2CRealSRError
 from d2crealsr.store.ownership import is_run
-from d2crealsr.ui.streams import tolerant_streams
-from d2crealsr.ui.terminal import echo, plain
+from d2crealsr.ui.interrupts import Interrupts
+from d2crealsr.ui.program import Program
+from d2crealsr.ui.terminal import echo
 from d2crealsr.ui.versions import version
 
 if TYPE_CHECKING:
@@ -51,8 +49,7 @@ def main() -> None:
     if importlib.util.find_spec("torch") is None:
         click.echo("d2c needs PyTorch, which is not installed; run: pip install 'd2crealsr[train]'", err=True)
         sys.exit(1)
-    with tolerant_streams():
-        cli()
+    cli()
 
 
 def _settings_options(kind: type[D2CConfig] | type[TrainConfig]) -> Callable[[F], F]:
@@ -78,57 +75,11 @@ def _settings_options(kind: type[D2CConfig] | type[TrainConfig]) -> Callable[[F]
     return decorate
 
 
-def _one_line_errors(function: F) -> F:
-    """Errors made for people end the command with their line and exit code; others are bugs and show their trace."""
-
-    @functools.wraps(function)
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        try:
-            with Interrupts():
-                return function(*args, **kwargs)
-        except D2CRealSRError as error:
-            _leave(str(error), error.exit_code)
-        except KeyboardInterrupt as error:
-            name, code = (error.name, error.exit_code) if isinstance(error, Interrupted) else ("interrupted", 130)
-            _leave(f"{name}; nothing that was saved is lost, and the same command goes on from there", code)
-        except OSError as error:
-            if error.filename is None:
-                raise
-            _leave(f"{error.filename}: {error.strerror}; check the disk and its permissions, then run it again", 1)
-        except (MemoryError, RuntimeError) as error:
-            if not _out_of_memory(error):
-                raise
-            _leave(
-                "memory ran out; take smaller images or a larger machine (in training a smaller --batch or --patch)", 1
-            )
-
-    return wrapped  # type: ignore[return-value]
-
-
-def _leave(text: str, code: int) -> NoReturn:
-    echo("d2c: " + " ".join(text.split()), err=True)
-    sys.exit(code)
-
-
-def _out_of_memory(error: MemoryError | RuntimeError) -> bool:
-    """Whether an error says that memory ran out: Python's, or one of the several that torch has for it."""
-    said = str(error)
-    return isinstance(error, MemoryError) or any(
-        text in said for text in ("out of memory", "can't allocate memory", "std::bad_alloc")
-    )
-
-
-class _Plain(click.Group):
-    """Wrong use is said without what would steer a terminal: arguments may be a stranger's file names."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except click.UsageError as error:
-            raise click.UsageError(plain(error.format_message()), error.ctx) from error
-
-
-@click.group(cls=_Plain, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=Program,
+    error_prefix="d2c",
+    memory_advice="take smaller images or a larger machine (in training a smaller --batch or --patch)",
+)
 @click.version_option(version(), prog_name="d2c")
 def cli() -> None:
     """Train D2C-SR on pairs, measure it, and upscale images with it."""
@@ -149,7 +100,6 @@ def cli() -> None:
 @click.option("--plan", "plan_only", is_flag=True, help="Print how much memory a step would take; train nothing.")
 @_settings_options(D2CConfig)
 @_settings_options(TrainConfig)
-@_one_line_errors
 def train(data: Path, out: Path | None, preset_name: str | None, config_file: Path | None, **options: Any) -> None:
     """Train on pairs: stage 1 divergence, then stage 2 convergence.
 
@@ -235,7 +185,6 @@ def _given(kind: type[D2CConfig] | type[TrainConfig], options: dict[str, Any]) -
 @click.option("--convert-profile", is_flag=True, help=_CONVERT)
 @click.option("--csv", "csv_file", type=FILE, help="Write the table there too.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@_one_line_errors
 def evaluate(
     checkpoint: Path,
     data: Path,
@@ -291,7 +240,6 @@ def evaluate(
 )
 @click.option("--overwrite", is_flag=True, help="Replace other files that stand where results go; never an input.")
 @click.option("--plan", "plan_only", is_flag=True, help="Print memory, disk and time it would take; write nothing.")
-@_one_line_errors
 def upscale(
     files: tuple[Path, ...],
     checkpoint: Path,
@@ -359,7 +307,6 @@ def _box(text: str | None) -> Any:
 @click.option("--out", type=FILE, help="Folder of the report.  [default: RUN/report]")
 @click.option("--scenes", type=click.IntRange(min=0), default=4, show_default=True, help="Validation scenes to show.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@_one_line_errors
 def report(run: Path, data: Path | None, out: Path | None, scenes: int, device: str) -> None:
     """Make a page of curves, example crops and settings of RUN, the folder of a run; also while it trains."""
     from d2c.console import ConsoleReporter
@@ -371,7 +318,6 @@ def report(run: Path, data: Path | None, out: Path | None, scenes: int, device: 
 @cli.command()
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE)
-@_one_line_errors
 def convert(source: Path, target: Path) -> None:
     """Read the released checkpoint SOURCE (MegEngine) and write TARGET (.safetensors). Nothing in SOURCE is run."""
     from d2c.checkpoints.released import convert as run

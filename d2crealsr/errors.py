@@ -17,6 +17,7 @@ An expected failure of one pair is no exception but a value, :class:`d2crealsr.t
 
 from __future__ import annotations
 
+import errno
 from typing import ClassVar
 
 __all__ = [
@@ -29,7 +30,11 @@ __all__ = [
     "SettingsError",
     "TableError",
     "UsageError",
+    "is_out_of_memory",
 ]
+
+_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "std::bad_alloc", "Insufficient memory")
+"""What the errors of CUDA, of PyTorch on a CPU, of C++ and of OpenCV say when memory runs out."""
 
 
 class D2CRealSRError(Exception):
@@ -97,3 +102,10 @@ class MachineError(D2CRealSRError):
 
 class LockError(MachineError):
     """Another run holds the folder."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out: Python's, the system's, or one of those that libraries have for it."""
+    if isinstance(error, OSError):
+        return error.errno == errno.ENOMEM
+    return isinstance(error, MemoryError) or any(text in str(error) for text in _OUT_OF_MEMORY)

@@ -18,6 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from d2crealsr.errors import is_out_of_memory
 from d2crealsr.types import Array, Image, Matrix, Size
 
 __all__ = [
@@ -33,7 +34,6 @@ __all__ = [
     "encode_png",
     "encode_tiff",
     "find_homography",
-    "is_out_of_memory",
     "looked_up",
     "remap",
     "resize",
@@ -86,11 +86,6 @@ def thread_count() -> int:
 def set_thread_count(count: int) -> None:
     """Give OpenCV back the threads it had."""
     cv2.setNumThreads(count)
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out, in OpenCV or elsewhere."""
-    return isinstance(error, MemoryError) or (isinstance(error, cv2.error) and error.code == cv2.Error.StsNoMem)
 
 
 def decode(data: bytes) -> Pixels:

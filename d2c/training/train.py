@@ -30,13 +30,13 @@ from d2c.reporter import Reporter
 from d2c.training import resume
 from d2c.training.engine import Engine, set_tf32, world
 from d2c.training.finite import not_finite
-from d2c.training.interrupts import Interrupts
 from d2c.training.log import RunLog
 from d2c.training.memory import check_step_fits
 from d2c.training.pace import Pace
 from d2c.training.runfolder import RunFolder, claim
 from d2c.training.schedule import learning_rate, stage_steps, triplet_weight
 from d2c.training.start import initial_model
+from d2crealsr.ui.interrupts import Interrupts
 
 if TYPE_CHECKING:
     from pathlib import Path

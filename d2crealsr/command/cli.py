@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import sys
-import traceback
-from collections.abc import Callable, Sequence
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import click
 
 from d2crealsr.command.options import SettingsCommand, is_given
-from d2crealsr.errors import D2CRealSRError
-from d2crealsr.ui.interrupts import Terminated, signals_as_exceptions
-from d2crealsr.ui.streams import tolerant_streams
+from d2crealsr.ui.program import Program
 from d2crealsr.ui.terminal import echo
 from d2crealsr.ui.versions import version
 
@@ -22,78 +17,22 @@ __all__ = ["main"]
 
 NOTHING_ACCEPTED = 3
 FINDINGS = 4
-INTERRUPTED = 130
 
-_F = TypeVar("_F", bound=Callable[..., Any])
-
-
-class _Main(click.Group):
-    """Commands return their exit code; every error is one line on standard error."""
-
-    def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
-        """Run, and leave with the command's exit code."""
-        debug = "--debug" in (sys.argv[1:] if args is None else args)
-        kwargs["standalone_mode"] = False
-        try:
-            with tolerant_streams(), signals_as_exceptions():
-                code = super().main(args, **kwargs)
-        except (KeyboardInterrupt, click.Abort) as error:
-            code = _interrupted(error.__cause__ or error)  # click makes an Abort of every interrupt
-        except Exception as error:
-            if debug:
-                echo(traceback.format_exc(), err=True)
-            code = _tell(error)
-        sys.exit(code if isinstance(code, int) else 0)
-
-
-def _interrupted(error: BaseException) -> int:
-    """Say that the run was ended from outside; returns the exit code, 128 plus the signal's number."""
-    what = "Terminated" if isinstance(error, Terminated) else "Interrupted"
-    echo(f"{what}; what is done is saved. Run the same command again to go on.", err=True)
-    return error.exit_code if isinstance(error, Terminated) else INTERRUPTED
-
-
-def _tell(error: Exception) -> int:
-    """Say in one line what went wrong; returns the exit code."""
-    code = 1
-    if isinstance(error, D2CRealSRError):
-        text, code = str(error), error.exit_code
-    elif isinstance(error, MemoryError):
-        text = "memory ran out; use fewer --jobs, or a machine with more"
-    elif isinstance(error, BrokenProcessPool):
-        text = "a worker process was killed, as happens when memory runs out; use fewer --jobs, or look there"
-    elif isinstance(error, OSError) and error.filename is not None:
-        text = f"{error.filename}: {error.strerror}; check the disk and its permissions, then run it again"
-    elif isinstance(error, click.ClickException):
-        text, code = error.format_message(), error.exit_code
-        if isinstance(error, click.UsageError) and error.ctx is not None:
-            text += f" (see {error.ctx.command_path} --help)"
-    else:
-        text = f"{type(error).__name__}: {error}; unexpected, please report it with the output of --debug"
-    echo("Error: " + " ".join(text.split()), err=True)
-    return code
-
-
-_CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 _PATH = click.Path(path_type=Path)
 _JOBS = click.option(
     "--jobs", type=click.IntRange(min=0), default=1, show_default=True, help="Scenes at a time; 0: one a core."
 )
-_DEBUG = click.option("--debug", is_flag=True, help="Show tracebacks.")
 
 
-@click.group(cls=_Main, invoke_without_command=True, context_settings=_CONTEXT)
+@click.group(cls=Program, memory_advice="use fewer --jobs, or a machine with more")
 @click.version_option(version(), prog_name="d2crealsr")
-@click.pass_context
-def main(ctx: click.Context) -> None:
+def main() -> None:
     """Build a real-world super-resolution dataset from raw captures.
 
     \b
     d2crealsr align captures/ --out pairs/     raw captures to aligned pairs
     d2crealsr split pairs/ --test 15           training and test scenes
     """
-    if ctx.invoked_subcommand is None:
-        click.echo(ctx.get_help())
 
 
 @main.command(
@@ -131,7 +70,6 @@ def main(ctx: click.Context) -> None:
 )
 @click.option("--licence", metavar="TEXT", help="For dataset.json: under what terms the pictures may be used.")
 @click.option("--citation", metavar="TEXT", help="For dataset.json: how the dataset wants to be cited.")
-@_DEBUG
 def align(
     raw: Path,
     out: Path,
@@ -145,7 +83,6 @@ def align(
     max_megapixels: int,
     licence: str | None,
     citation: str | None,
-    debug: bool,
     **settings: Any,
 ) -> int:
     """Align raw captures, publish the good pairs.
@@ -164,7 +101,7 @@ def align(
     from d2crealsr.dataset.build import build
 
     given = {name: value for name, value in settings.items() if is_given(name)}
-    with console.build_progress(debug=debug) as listener:
+    with console.build_progress(debug=is_given("debug")) as listener:
         result = build(
             raw,
             out,
@@ -198,8 +135,7 @@ def align(
     metavar="FILE",
     help="CSV scene,decision,note, as the report exports it: scenes with the decision reject are left out.",
 )
-@_DEBUG
-def split(pairs: Path, test: int, seed: int, resplit: bool, decisions: Path | None, debug: bool) -> None:
+def split(pairs: Path, test: int, seed: int, resplit: bool, decisions: Path | None) -> None:
     """Assign accepted scenes to training and test.
 
     PAIRS is pairs/ by default. Scenes of one group are never torn apart, and splits made earlier stay. What a reviewer
@@ -227,8 +163,7 @@ def split(pairs: Path, test: int, seed: int, resplit: bool, decisions: Path | No
 @click.option("--manifest", type=_PATH, metavar="CSV", help="Recipe of the scenes, as data_manifest.csv.")
 @click.option("--photos", type=_PATH, metavar="DIR", help="Your own photographs to print on the cards.")
 @_JOBS
-@_DEBUG
-def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, debug: bool, **settings: Any) -> None:
+def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, **settings: Any) -> None:
     """Render captures whose alignment is known.
 
     \b
@@ -260,7 +195,6 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, d
 @click.option(
     "--parquet", type=_PATH, metavar="DIR", help="Write all tables whole to DIR as Parquet, with their units."
 )
-@_DEBUG
 def summary(
     pairs: Path,
     where: tuple[str, ...],
@@ -268,7 +202,6 @@ def summary(
     columns: str | None,
     kind: str,
     parquet: Path | None,
-    debug: bool,
 ) -> None:
     """Print a folder's figures and its essential table.
 
@@ -299,8 +232,7 @@ def summary(
 @click.argument("pairs", type=_PATH, default=Path("pairs"))
 @click.option("--out", type=_PATH, metavar="DIR", help="Folder of the report; PAIRS/report by default.")
 @_JOBS
-@_DEBUG
-def report(pairs: Path, out: Path | None, jobs: int, debug: bool) -> None:
+def report(pairs: Path, out: Path | None, jobs: int) -> None:
     """Make the report that people look at.
 
     PAIRS is pairs/ by default. The report is a folder whose index.html opens from disk in any browser, without a
@@ -325,8 +257,7 @@ def report(pairs: Path, out: Path | None, jobs: int, debug: bool) -> None:
 @click.option("--truth", type=_PATH, required=True, metavar="CSV", help="truth.csv of the simulated captures.")
 @click.option("--csv", type=_PATH, metavar="FILE", help="Write the table to this file as well.")
 @_JOBS
-@_DEBUG
-def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int, debug: bool) -> int:
+def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int) -> int:
     """Measure the pairs' true error, in HR px.
 
     PAIRS is pairs/ by default; it must have been made from simulated captures.
@@ -358,10 +289,7 @@ def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int, debug: bool)
 @click.option("--out", type=_PATH, metavar="CSV", help="Write the table to this file as well.")
 @click.option("--fields", type=_PATH, metavar="CSV", help="Write the residual fields, block by block, to this file.")
 @_JOBS
-@_DEBUG
-def audit(
-    folder: Path, scale: int | None, out: Path | None, fields: Path | None, jobs: int, debug: bool, **settings: Any
-) -> int:
+def audit(folder: Path, scale: int | None, out: Path | None, fields: Path | None, jobs: int, **settings: Any) -> int:
     """Measure how well existing pairs are aligned.
 
     DIR is a folder of pairs, of one size or HR a whole number of times larger: a pairs folder, RealSR, DRealSR,
@@ -394,8 +322,7 @@ def audit(
 @click.argument("pairs", type=_PATH, default=Path("pairs"))
 @click.option("--captures", is_flag=True, help="Compare the captures with their recorded hashes too.")
 @_JOBS
-@_DEBUG
-def verify(pairs: Path, captures: bool, jobs: int, debug: bool) -> int:
+def verify(pairs: Path, captures: bool, jobs: int) -> int:
     """Check a pairs folder against its tables.
 
     PAIRS is pairs/ by default. Hashes, sizes, schemas, rows without files, files without rows: a line a finding.

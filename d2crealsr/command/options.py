@@ -8,10 +8,12 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
+from d2crealsr.ui.program import Command
+
 __all__ = ["SettingsCommand", "is_given"]
 
 
-class SettingsCommand(click.Command):
+class SettingsCommand(Command):
     """A command with one option for each field of a settings dataclass, after its own.
 
     Parameters

@@ -1,44 +1,95 @@
-"""Signals that ask a process to end, as exceptions: what is under way is rolled back, what is done is saved."""
+"""Signals that ask a process to end, as exceptions: what is under way is rolled back, or finished where it must be."""
 
 from __future__ import annotations
 
 import contextlib
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from types import TracebackType
 
-__all__ = ["Terminated", "signals_as_exceptions"]
+__all__ = ["Interrupted", "Interrupts"]
 
-_ASKING = (signal.SIGTERM, signal.SIGHUP)
+_ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+_PATIENCE_SECONDS = 1.0
+"""A second signal within this time is the first one's echo: torchrun passes on what its processes got already."""
 
 
-class Terminated(KeyboardInterrupt):
-    """The process was asked to end by a signal other than Ctrl-C's; treated as Ctrl-C, but for the exit code."""
+class Interrupted(KeyboardInterrupt):
+    """A signal asked the process to end; ``exit_code`` is the one that a shell gives for that signal."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
         self.exit_code = 128 + number
+        self.name = "Interrupted" if number == signal.SIGINT else "Terminated"
 
 
-@contextlib.contextmanager
-def signals_as_exceptions() -> Iterator[None]:
-    """Within, SIGTERM and SIGHUP raise :class:`Terminated` in the main thread; where they are ignored, they stay so."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = {number: signal.getsignal(number) for number in _ASKING}
-    asked = [number for number, handler in before.items() if handler is signal.SIG_DFL]
-    for number in asked:
-        signal.signal(number, _raise)
-    try:
-        yield
-    finally:
-        for number in asked:
-            signal.signal(number, before[number])
+class Interrupts:
+    """Turns SIGINT, SIGTERM and SIGHUP into :class:`Interrupted`, while the context is open and in the main thread.
 
+    Without being opened it does nothing and is never asked. Signals that the process ignores stay ignored.
 
-def _raise(number: int, frame: Any) -> None:
-    raise Terminated(number)
+    Examples
+    --------
+    >>> with Interrupts() as interrupts, interrupts.held():
+    ...     signal.raise_signal(signal.SIGTERM)  # only noted: the block is finished first
+    ...     interrupts.asked
+    True
+    """
+
+    def __init__(self) -> None:
+        self._asked = 0
+        self._asked_at = 0.0
+        self._held = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Interrupts:
+        if threading.current_thread() is threading.main_thread():
+            before = {number: signal.getsignal(number) for number in _ASKING}
+            self._before = {n: handler for n, handler in before.items() if handler not in (signal.SIG_IGN, None)}
+            for number in self._before:
+                signal.signal(number, self._handle)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    @property
+    def asked(self) -> bool:
+        """Whether a signal came while it was held back."""
+        return self._asked != 0
+
+    def check(self) -> None:
+        """Raise Interrupted if a signal came while it was held back."""
+        if self._asked:
+            raise Interrupted(self._asked)
+
+    @contextlib.contextmanager
+    def held(self, hold: bool = True) -> Iterator[None]:
+        """Within, a signal is only noted, and whoever runs the block looks at ``asked``; a second one is raised.
+
+        With ``hold`` False, a part of such a block that may end at any moment: a signal is raised in it at once.
+        """
+        before, self._held = self._held, hold
+        try:
+            if not hold:
+                self.check()
+            yield
+        finally:
+            self._held = before
+
+    def _handle(self, number: int, frame: Any) -> None:
+        now = time.monotonic()
+        if self._held and (not self._asked or now - self._asked_at < _PATIENCE_SECONDS):
+            if not self._asked:
+                self._asked, self._asked_at = number, now
+            return
+        raise Interrupted(number)

@@ -82,7 +82,7 @@ def test_more_steps_end_with_the_weights_of_a_run_that_had_them_at_once(first, t
 
 
 def test_fewer_steps_than_planned_are_free_and_fewer_than_done_are_not(pairs, tmp_path, monkeypatch):
-    monkeypatch.setattr("d2c.training.interrupts.Interrupts.asked", property(lambda self: True))
+    monkeypatch.setattr("d2crealsr.ui.interrupts.Interrupts.asked", property(lambda self: True))
     with pytest.raises(KeyboardInterrupt):
         run(pairs, tmp_path / "run", stage="1", steps=50)
     with pytest.raises(KeyboardInterrupt):

@@ -17,9 +17,9 @@ from d2c.errors import CheckpointError, TrainingError
 from d2c.settings.config import D2CConfig, TrainConfig
 from d2c.training.engine import Engine
 from d2c.training.finite import not_finite
-from d2c.training.interrupts import Interrupts
 from d2c.training.runfolder import RunFolder
 from d2c.training.train import Request, train
+from d2crealsr.ui.interrupts import Interrupts
 
 MODEL = D2CConfig(scale=2, features=3, groups=1, blocks=1, reduction=3, convergence_features=3)
 TRAIN = TrainConfig(batch=2, patch=8, lr=1e-3, steps=6, steps_convergence=3, log_every=100, save_every=2, ema=0.9)

@@ -1,0 +1,90 @@
+"""A program of several commands, as both packages have one: exit codes, errors in one line, interrupts, ``--debug``."""
+
+from __future__ import annotations
+
+import sys
+import traceback
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from d2crealsr.errors import D2CRealSRError, is_out_of_memory
+from d2crealsr.ui.interrupts import Interrupted, Interrupts
+from d2crealsr.ui.streams import tolerant_streams
+from d2crealsr.ui.terminal import echo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+__all__ = ["Command", "Program"]
+
+_INTERRUPTED = 130
+"""Exit code of a program that was interrupted: 128 plus the number of SIGINT."""
+
+
+class Command(click.Command):
+    """A command of a :class:`Program`: it returns its exit code, None for 0, and has the option ``--debug``."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.params.append(click.Option(["--debug"], is_flag=True, expose_value=False, help="Show tracebacks."))
+
+
+class Program(click.Group):
+    """Commands under one name. Whatever goes wrong in one of them is one line on standard error and an exit code.
+
+    Parameters
+    ----------
+    error_prefix : str
+        What the line of an error begins with.
+    memory_advice : str
+        What to do where memory ran out.
+    """
+
+    command_class = Command
+
+    def __init__(self, *args: Any, error_prefix: str = "Error", memory_advice: str = "", **kwargs: Any) -> None:
+        context = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+        super().__init__(*args, context_settings=context, **kwargs)
+        self._error_prefix = error_prefix
+        self._memory_advice = memory_advice
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; without a command the program shows its help."""
+        return super().parse_args(ctx, args or ["--help"])
+
+    def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
+        """Run, and leave with the command's exit code."""
+        kwargs["standalone_mode"] = False
+        try:
+            with tolerant_streams(), Interrupts():
+                code = super().main(args, **kwargs)
+        except (KeyboardInterrupt, click.Abort) as error:
+            code = _say_interrupted(error.__cause__ or error)  # click makes an Abort of every interrupt
+        except Exception as error:
+            if "--debug" in (sys.argv[1:] if args is None else args):
+                echo(traceback.format_exc(), err=True)
+            text, code = self._explained(error)
+            echo(f"{self._error_prefix}: {' '.join(text.split())}", err=True)
+        sys.exit(code if isinstance(code, int) else 0)
+
+    def _explained(self, error: Exception) -> tuple[str, int]:
+        """What went wrong and what to do about it, and the exit code."""
+        if isinstance(error, D2CRealSRError):
+            return str(error), error.exit_code
+        if isinstance(error, click.ClickException):
+            context = error.ctx if isinstance(error, click.UsageError) else None
+            where = f" (see {context.command_path} --help)" if context else ""
+            return error.format_message() + where, error.exit_code
+        if is_out_of_memory(error):
+            return f"memory ran out; {self._memory_advice}", 1
+        if isinstance(error, OSError) and error.filename is not None:
+            return f"{error.filename}: {error.strerror}; check the disk and its permissions, then run it again", 1
+        return f"{type(error).__name__}: {error}; unexpected, please report it with the output of --debug", 1
+
+
+def _say_interrupted(error: BaseException) -> int:
+    """Say that the run was ended from outside; returns the exit code."""
+    what, code = (error.name, error.exit_code) if isinstance(error, Interrupted) else ("Interrupted", _INTERRUPTED)
+    echo(f"{what}; what was saved is kept. Run the same command again to continue.", err=True)
+    return code
