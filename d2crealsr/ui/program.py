@@ -86,5 +86,5 @@ class Program(click.Group):
 def _say_interrupted(error: BaseException) -> int:
     """Say that the run was ended from outside; returns the exit code."""
     what, code = (error.name, error.exit_code) if isinstance(error, Interrupted) else ("Interrupted", _INTERRUPTED)
-    echo(f"{what}; what was saved is kept. Run the same command again to continue.", err=True)
+    echo(f"{what}; what is done is saved. Run the same command again to continue.", err=True)
     return code

@@ -47,7 +47,7 @@ def test_a_command_returns_its_exit_code(returned: int | None, code: int) -> Non
         (OSError(errno.ENOMEM, "Cannot allocate memory"), 1, "prog: memory ran out; buy some"),
         (OSError(errno.ENOSPC, "No space left", "a.png"), 1, "prog: a.png: No space left; check the disk and its "),
         (ZeroDivisionError("one\ntwo\x9b"), 1, "prog: ZeroDivisionError: one two?; unexpected, please report it "),
-        (KeyboardInterrupt(), 130, "Interrupted; what was saved is kept. Run the same command again to continue."),
+        (KeyboardInterrupt(), 130, "Interrupted; what is done is saved. Run the same command again to continue."),
     ],
 )
 def test_every_error_is_one_line(error: BaseException, code: int, line: str) -> None:
