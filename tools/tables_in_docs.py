@@ -1,4 +1,5 @@
-"""Write the tables of docs/ that follow from the code: the format's columns and the rules a pair is judged by.
+"""Write the tables of docs/ that follow from the code: the format's columns, the rules a pair is judged by, reason
+codes, and what layouts and image formats are read.
 
 `python tools/tables_in_docs.py` rewrites the pages and `docs/tables.json`; a test compares.
 """
@@ -8,35 +9,84 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from d2crealsr.quality.verdict import RULES
+from d2crealsr.quality.verdict import RULES, in_words
 from d2crealsr.settings import AlignSettings
-from d2crealsr.store.columns import TABLES, markdown
+from d2crealsr.store.columns import TABLES, Column
+from d2crealsr.store.readers import READERS
+from d2crealsr.store.reasons import REASONS
 from d2crealsr.store.schema import data_package
-from d2crealsr.store.shapes import shapes_markdown
+from d2crealsr.store.shapes import RESIDUAL_SHAPES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ("pairs-format.md", "reason-codes.md")
+PAGES = ("audit.md", "bad-input.md", "pairs-format.md", "reason-codes.md")
+NAMES = re.compile(r"--[a-z][a-z-]+|\b[a-z0-9]+(_[a-z0-9]+)+\b|\berrors\.log\b")
 MARKED = re.compile(r"(<!-- (?:columns of )?(\S+): written by [^>]*-->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
+def table(*rows: tuple[str, ...]) -> str:
+    """A Markdown table; the first row is its head."""
+    head, *others = ("| " + " | ".join(row) + " |" for row in rows)
+    return "\n".join([head, "|" + "---|" * len(rows[0]), *others])
+
+
+def columns(its: tuple[Column, ...]) -> str:
+    """The columns of a table of the format."""
+    rows = [("column", "kind", "unit", "meaning")]
+    for column in its:
+        added = "" if column.fixed else " (optional to read)"
+        rows.append((f"`{column.name}`", column.kind, column.unit, f"{column.meaning}{added}"))
+    return table(*rows)
+
+
+def shapes() -> str:
+    """The shapes of a residual field."""
+    rows = ((f"`{name}`", *words) for name, words in RESIDUAL_SHAPES.items())
+    return table(("shape", "looks like", "means", "what helps"), *rows)
+
+
 def rules() -> str:
-    """The rules of QA as a Markdown table."""
-    lines = ["| code | number | rejected when | threshold | `strict` |", "|---|---|---|---|---|"]
+    """The rules of QA."""
+    rows = [("code", "number", "rejected when", "threshold", "`strict`")]
     for rule in RULES:
         limit = f"{rule.limit(AlignSettings()):g}"
         if isinstance(rule.threshold, str):
             limit += f", `{rule.threshold}`"
         strict = f"{rule.limit(AlignSettings(qa_profile='strict')):g}"
-        lines.append(f"| `{rule.reason}` | `{rule.statistic}` | {rule.bad_when} | {limit} | {strict} |")
-    return "\n".join(lines)
+        rows.append((f"`{rule.reason}`", f"`{rule.statistic}`", rule.bad_when, limit, strict))
+    return table(*rows)
+
+
+def reasons(codes: Iterable[str]) -> str:
+    """Reason codes in words; names of options and columns as code."""
+    head = ("code", "what it means", "what helps")
+    return table(head, *((f"`{code}`", *(NAMES.sub(r"`\g<0>`", text) for text in in_words(code))) for code in codes))
+
+
+def readers() -> str:
+    """The image formats."""
+    rows = [("format", "endings", "values", "needs")]
+    for reader in READERS:
+        needs = f"{reader.library}, by the extra `{reader.extra}`" if reader.extra else ""
+        values = "linear light" if reader.linear else "encoded"
+        rows.append((reader.name, ", ".join(f"`{suffix}`" for suffix in reader.suffixes), values, needs))
+    return table(*rows)
 
 
 def with_tables(page: str) -> str:
     """The page with every marked table as the code has it now."""
-    tables = {"rules": rules(), "shapes": shapes_markdown()} | {
-        name: markdown(columns) for name, columns in TABLES.items()
-    }
+    rejected = dict.fromkeys(rule.reason for rule in RULES)
+    tables = {
+        "rules": rules(),
+        "rejected": reasons(rejected),
+        "failed": reasons(code for code in REASONS if code not in rejected),
+        "shapes": shapes(),
+        "readers": readers(),
+    } | {name: columns(its) for name, its in TABLES.items()}
     return MARKED.sub(lambda found: f"{found[1]}\n{tables[found[2]]}\n\n{found[4]}", page)
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from d2crealsr.quality.verdict import NOT_PUBLISHABLE, QA_SETTINGS
+from d2crealsr.quality.verdict import FIXED_RULES, NOT_PUBLISHABLE, QA_SETTINGS
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import Capture
 from d2crealsr.store.files import sha256_of
@@ -51,7 +51,7 @@ __all__ = [
 Aligner: TypeAlias = Callable[..., Alignment | AlignmentFailure]
 """``align(hr, lr, *, settings)``; :func:`d2crealsr.align.align_pair` but in tests."""
 
-TRY_AGAIN = ("internal_error", "out_of_memory", "too_large", "worker_died")
+TRY_AGAIN = ("extra_missing", "internal_error", "out_of_memory", "too_large", "worker_died")
 """Failures that another run may not meet, with other limits or another machine: no recipe tells of them, and no
 standing pair goes for them."""
 
@@ -133,10 +133,10 @@ class SceneResult:
 def recipe_of(settings: AlignSettings, tool_version: str) -> str:
     """Fingerprints of all that decides a scene's result besides its captures: ``ESTIMATE.VERDICT``.
 
-    The second is of the settings that QA alone goes by.
+    The second is of the settings that QA alone goes by, and of those rules that no setting tells of.
     """
     values = dataclasses.asdict(settings)
-    qa = {name: values.pop(name) for name in QA_SETTINGS}
+    qa = {name: values.pop(name) for name in QA_SETTINGS} | ({"rules": FIXED_RULES} if FIXED_RULES else {})
     parts = ({"format": FORMAT_VERSION, "tool": tool_version, "settings": values}, qa)
     return ".".join(hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16] for part in parts)
 

@@ -7,21 +7,23 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.settings import STRICT_SHARE, scale_advice
+from d2crealsr.store.columns import MANIFEST
+from d2crealsr.store.reasons import REASONS, ReasonInWords
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from d2crealsr.settings import AlignSettings
 
-__all__ = ["NOT_PUBLISHABLE", "QA_SETTINGS", "RULES", "Rule", "explain", "judge"]
+__all__ = ["FIXED_RULES", "NOT_PUBLISHABLE", "QA_SETTINGS", "RULES", "Rule", "explain", "in_words", "judge"]
 
 
 class Rule(NamedTuple):
     """A pair is rejected for ``reason`` when a statistic is above or below its threshold.
 
-    ``threshold`` is the name of the setting that holds it, or a number where nothing can be published beyond it: such
-    a rule holds in every profile, and nobody can overrule it. ``perfect`` is the statistic's best value, which the
-    profile ``strict`` moves the threshold towards.
+    ``threshold`` is a number, or the name of the setting that holds it. ``perfect`` is the statistic's best value,
+    which the profile ``strict`` moves the threshold towards. Where nothing can be published beyond the threshold
+    (``publishable`` false), the rule holds in every profile, and nobody can overrule it.
     """
 
     reason: str
@@ -29,17 +31,18 @@ class Rule(NamedTuple):
     bad_when: Literal["above", "below"]
     threshold: float | str
     perfect: float = 0.0
+    publishable: bool = True
 
     def limit(self, settings: AlignSettings) -> float:
         """The threshold's value under the given settings: what is set, tightened in the profile ``strict``."""
-        if not isinstance(self.threshold, str):
-            return self.threshold
-        value = float(getattr(settings, self.threshold))
+        value = float(getattr(settings, self.threshold) if isinstance(self.threshold, str) else self.threshold)
+        if not self.publishable:
+            return value
         return self.perfect + STRICT_SHARE * (value - self.perfect) if settings.qa_profile == "strict" else value
 
     def rejects(self, value: float, settings: AlignSettings) -> bool:
         """Whether a value breaks the rule. nan, a statistic that could not be measured, breaks it."""
-        if settings.qa_profile == "off" and isinstance(self.threshold, str):
+        if settings.qa_profile == "off" and self.publishable:
             return False
         limit = self.limit(settings)
         return not (value <= limit if self.bad_when == "above" else value >= limit)
@@ -58,7 +61,7 @@ RULES = (
     Rule("implausible_homography", "perspective_ratio", "above", "max_perspective", 1.0),
     Rule("scale_mismatch", "scale_ratio", "below", "min_scale_ratio", 1.0),
     Rule("scale_mismatch", "scale_ratio", "above", "max_scale_ratio", 1.0),
-    Rule("crop_too_small", "crop_side_lr_px", "below", MIN_SIDE),
+    Rule("crop_too_small", "crop_side_lr_px", "below", MIN_SIDE, publishable=False),
     Rule("clipped", "clipped_fraction", "above", "max_clipped"),
     Rule("low_texture", "textured_fraction", "below", "min_textured", 1.0),
     Rule("not_same_scene", "zncc_block_p50", "below", "min_zncc", 1.0),
@@ -74,7 +77,7 @@ RULES = (
 )
 """Every rule QA applies, in the order in which reasons are listed."""
 
-NOT_PUBLISHABLE = frozenset(rule.reason for rule in RULES if not isinstance(rule.threshold, str))
+NOT_PUBLISHABLE = frozenset(rule.reason for rule in RULES if not rule.publishable)
 """Reasons that leave no images to publish, whatever a person or a profile says."""
 
 QA_SETTINGS = (
@@ -82,6 +85,9 @@ QA_SETTINGS = (
     *dict.fromkeys(rule.threshold for rule in RULES if isinstance(rule.threshold, str)),
 )
 """Settings that decide the verdict and nothing else."""
+
+FIXED_RULES = tuple(rule for rule in RULES if rule.publishable and not isinstance(rule.threshold, str))
+"""Rules that no setting tells of."""
 
 
 def judge(statistics: Mapping[str, float], settings: AlignSettings) -> tuple[str, ...]:
@@ -97,3 +103,11 @@ def explain(statistics: Mapping[str, float], settings: AlignSettings) -> str:
     """The broken rules in one line for a person, with this pair's numbers; empty when the pair is accepted."""
     broken = (r for r in RULES if r.statistic in statistics and r.rejects(statistics[r.statistic], settings))
     return "; ".join(r.words(statistics[r.statistic], settings) for r in broken)
+
+
+def in_words(reason: str) -> ReasonInWords:
+    """What a reason code means and what helps; where nobody wrote it down, what its rules go by."""
+    meanings = {column.name: column.meaning for column in MANIFEST}
+    broken = [f"{r.statistic} ({meanings[r.statistic]}) is {r.bad_when} its limit" for r in RULES if r.reason == reason]
+    means = f"The number {' or '.join(broken)}." if broken else "This version does not know the code."
+    return REASONS.get(reason, ReasonInWords(means, "See docs/reason-codes.md."))

@@ -10,10 +10,12 @@ import shlex
 import statistics
 from typing import TYPE_CHECKING, Any
 
+from d2crealsr.quality.verdict import RULES, in_words
 from d2crealsr.report import measures, words
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.columns import MANIFEST
 from d2crealsr.store.files import sha256_of
+from d2crealsr.store.reasons import REASONS
 from d2crealsr.store.shapes import RESIDUAL_SHAPES
 from d2crealsr.ui.versions import version
 
@@ -53,7 +55,6 @@ def page_content(
     accepted = [row for row in rows if row["status"] == "accepted"]
     bad = [row for row in rows if row["status"] != "accepted"]
     counted = collections.Counter(code for row in bad for code in row["reasons"].split(";") if code)
-    nothing = words.Fix("This report does not know the code.", "See docs/reason-codes.md.")
     return {
         "total": len(rows),
         "status": {status: sum(row["status"] == status for row in rows) for status in _STATUSES},
@@ -62,7 +63,7 @@ def page_content(
         "residual_p95": _median(row["residual_p95_hr_px"] for row in accepted),
         "sigma": _median(row["sigma_hr_px"] for row in accepted),
         "reasons": [
-            {"code": code, "count": count, "fix": words.REASONS.get(code, nothing)}
+            {"code": code, "count": count, "fix": in_words(code)}
             for code, count in sorted(counted.items(), key=lambda item: (-item[1], item[0]))
         ],
         "figures": words.FIGURES,
@@ -100,7 +101,7 @@ def _data(rows: Sequence[Row], stages: Mapping[str, list[Row]], drawn: Mapping[s
         "spectra": [result.get("spectrum") for result in results],
         "spectrum_bins": measures.SPECTRUM_BINS,
         "stages": [_stage_residuals(stages.get(row["scene"], [])) for row in rows],
-        "reasons": {code: dataclasses.asdict(fix) for code, fix in words.REASONS.items()},
+        "reasons": {code: in_words(code)._asdict() for code in (*REASONS, *(rule.reason for rule in RULES))},
         "shapes": {name: shape._asdict() for name, shape in RESIDUAL_SHAPES.items()},
     }
 

@@ -12,7 +12,7 @@ from typing import Literal, TypeAlias
 
 from d2crealsr.store.shapes import RESIDUAL_SHAPES
 
-__all__ = ["ALIGNMENT", "HOMOGRAPHY", "MANIFEST", "RESIDUALS", "TABLES", "TIMINGS", "Column", "Kind", "markdown"]
+__all__ = ["ALIGNMENT", "HOMOGRAPHY", "MANIFEST", "RESIDUALS", "TABLES", "TIMINGS", "Column", "Kind"]
 
 Kind: TypeAlias = Literal["text", "int", "float"]
 
@@ -318,12 +318,3 @@ TABLES: dict[str, tuple[Column, ...]] = {
     "timings.csv": TIMINGS,
 }
 """Columns by file name, in the order they are written."""
-
-
-def markdown(columns: tuple[Column, ...]) -> str:
-    """The columns as the Markdown table in the documentation of the format."""
-    lines = ["| column | kind | unit | meaning |", "|---|---|---|---|"]
-    for column in columns:
-        added = "" if column.fixed else " (optional to read)"
-        lines.append(f"| `{column.name}` | {column.kind} | {column.unit} | {column.meaning}{added} |")
-    return "\n".join(lines)

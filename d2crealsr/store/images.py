@@ -1,7 +1,7 @@
 """Images from and to files: the one module that reads and writes them.
 
 Bytes are read once, the header is checked before anything is decoded (:mod:`d2crealsr.store.headers`), the orientation
-flag is applied here and the result is RGB of 8 or 16 bits. Pillow reads headers, OpenCV decodes (ADR 0003).
+flag is applied here and the result is RGB of 8 or 16 bits. Formats differ in :mod:`d2crealsr.store.readers` (ADR 0003).
 """
 
 from __future__ import annotations
@@ -13,17 +13,11 @@ import numpy as np
 
 from d2crealsr import opencv
 from d2crealsr.errors import ImageError
-from d2crealsr.store import files, pngs, tiffs
-from d2crealsr.store.headers import (
-    MAX_PIXELS,
-    Header,
-    one_line,
-    read_header,
-    size_in,
-    unsupported,
-)
+from d2crealsr.store import files
+from d2crealsr.store.headers import MAX_PIXELS, needed, one_line, read_header, size_in, unsupported
 from d2crealsr.store.notes import with_note
 from d2crealsr.store.profiles import foreign_profile, to_srgb
+from d2crealsr.store.readers import IMAGE_SUFFIXES, START, Header, reader_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -48,9 +42,6 @@ __all__ = [
     "read_size",
     "write_image",
 ]
-
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
-"""File name endings (lower case) taken for images."""
 
 MAX_CAPTURE_SIDE = 32_766
 """Longest side of a capture, in pixels: no longer one can be warped (OpenCV's remap)."""
@@ -199,28 +190,29 @@ def read_size(path: Path) -> tuple[int, int]:
     """
     try:
         with files.open_regular(path) as file:
-            return size_in(file)
+            return size_in(file, path.name)
+    except ImageError:
+        raise
     except Exception as error:
         raise ImageError(f"{path.name}: its header cannot be read ({one_line(error)}); check the file") from error
 
 
 def _decoded(data: bytes, header: Header, name: str) -> NDArray[Any]:
     """The samples as they lie in the file."""
-    if header.format == "TIFF":
-        data = tiffs.without_orientation(data)
-    elif header.format == "PNG":
-        data = pngs.without_texts(data)
+    reader = reader_of(data[:START])
     try:
-        pixels = opencv.decode(data)
-    except opencv.DecodeError as error:
+        with needed(reader, name):
+            pixels = reader.decode(data)
+    except ValueError as error:
         raise ImageError(f"{name}: {error}; copy it from the camera again") from error
     if pixels.dtype not in (np.uint8, np.uint16):
         raise unsupported(f"{name}: samples are {pixels.dtype}")
     if header.mode == "RGBX" and pixels.ndim == 3 and pixels.shape[2] == 4 and not _is_opaque(pixels):
         raise _transparent(name)  # its colours are multiplied by what may be something else than opacity
     stored = (header.height, header.width) if header.orientation < 5 else (header.width, header.height)
-    if pixels.shape[:2] != stored:
-        raise ImageError(f"{name}: decoded to {pixels.shape[1]}x{pixels.shape[0]} pixels, its header says otherwise")
+    if pixels.shape[:2] != stored or 8 * pixels.itemsize < header.bits:
+        size = f"{pixels.shape[1]}x{pixels.shape[0]} pixels of {8 * pixels.itemsize} bits"
+        raise ImageError(f"{name}: decoded to {size}, its header says otherwise")
     return pixels
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d2crealsr.errors import MachineError
-from d2crealsr.store.images import IMAGE_SUFFIXES
+from d2crealsr.store.readers import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -11,7 +11,7 @@ import struct
 import zlib
 from typing import TYPE_CHECKING
 
-from d2crealsr.store import pngs, tiffs
+from d2crealsr.store.readers import pngs, tiffs
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -13,6 +13,7 @@ import tomllib
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from d2crealsr.errors import LayoutError
+from d2crealsr.store.readers import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,7 @@ Holding: TypeAlias = Literal["pairs", "captures", "a training run", "checkpoints
 
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".pkl", ".onnx")
 _RAW = (".arw", ".cr2", ".cr3", ".dng", ".heic", ".nef", ".orf", ".raf", ".rw2")
-_IMAGES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", *_RAW)
+_IMAGES = (*IMAGE_SUFFIXES, *_RAW)
 _CAPTURE = re.compile(r".+_(HR|LR\d+)|.*\d[HL]", re.IGNORECASE)
 
 

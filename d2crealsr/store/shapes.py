@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple, TypeAlias
 
-__all__ = ["RESIDUAL_SHAPES", "ResidualShape", "ShapeInWords", "shapes_markdown"]
+__all__ = ["RESIDUAL_SHAPES", "ResidualShape", "ShapeInWords"]
 
 ResidualShape: TypeAlias = Literal["uniform", "affine", "radial", "bent", "random"]
 
@@ -49,12 +49,3 @@ RESIDUAL_SHAPES: dict[ResidualShape, ShapeInWords] = {
     ),
 }
 """Every shape by its name in the column ``residual_shape``, from the simplest to none."""
-
-
-def shapes_markdown() -> str:
-    """The shapes as the Markdown table in the documentation."""
-    lines = ["| shape | looks like | means | what helps |", "|---|---|---|---|"]
-    lines += [
-        f"| `{name}` | {words.looks} | {words.means} | {words.remedy} |" for name, words in RESIDUAL_SHAPES.items()
-    ]
-    return "\n".join(lines)

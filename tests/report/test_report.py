@@ -17,7 +17,6 @@ import pytest
 from d2crealsr.dataset.split import split
 from d2crealsr.errors import UsageError
 from d2crealsr.imaging import geometry
-from d2crealsr.quality.verdict import RULES
 from d2crealsr.report import make_report, measures, views, words
 from d2crealsr.report import pair as drawing
 from d2crealsr.store.files import write_text
@@ -160,11 +159,10 @@ def test_command_line(pairs: Path) -> None:
     assert (gone.returncode, gone.stderr.count("\n")) == (2, 1)
 
 
-def test_every_reason_has_words() -> None:
-    text = (ROOT / "docs/reason-codes.md").read_text(encoding="utf-8")
-    documented = set(re.findall(r"^\| `(\w+)` \|", text, flags=re.MULTILINE))
-    assert {rule.reason for rule in RULES} <= set(words.REASONS)
-    assert documented <= set(words.REASONS), "a new code needs its line in d2crealsr/report/words.py"
+def test_every_figure_of_the_dataset_has_words_and_a_function() -> None:
+    script = (ROOT / "d2crealsr/report/templates/dataset.js").read_text(encoding="utf-8")
+    functions = re.findall(r'^    "?([\w-]+)"?: \(into\) =>', script, flags=re.MULTILINE)
+    assert functions == [name for name, figure in words.FIGURES.items() if figure.title]
 
 
 # --- what the pictures show --------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-/* Wires the page: which part is shown, keys, marks, the dataset's plots. */
+/* Wires the page: which part is shown, keys, marks, the dataset's figures. */
 (() => {
   const byId = (id) => document.getElementById(id);
   const data = shell.data("report-data");
@@ -79,16 +79,6 @@
     return false;
   }
 
-  /* --- the dataset in figures --- */
-  const drawn = (x, y) => sheet.pairs().map((pair) => ({ ...pair, x: sheet.value(x, pair.i), y: sheet.value(y, pair.i) }));
-  const kept = (name) => sheet.pairs().map((pair) => sheet.value(name, pair.i)).filter((v) => v !== null && v !== undefined);
-  const into = (name) => byId(`plot-${name}`);
-  plots.cumulative(into("residual-distribution"), { series: [{ name: "p50", css: "s1", values: kept("residual_p50_hr_px") }, { name: "p95", css: "s2", values: kept("residual_p95_hr_px") }], xLabel: "residual, HR px", says: "Distribution of residuals over pairs." });
-  plots.ladder(into("stages"), { pairs: sheet.pairs().map((pair) => ({ ...pair, stages: data.stages[pair.i] })).filter((pair) => pair.stages.length), yLabel: "median residual, HR px", says: "Median residual of each pair after each stage.", open: go });
-  plots.points(into("geometry"), { pairs: drawn("scale_effective", "rotation_deg"), xLabel: "effective scale, HR px per LR px", yLabel: "rotation, degrees", says: "Effective scale and rotation.", open: go });
-  plots.points(into("sharpness"), { pairs: drawn("sharpness_ratio", "residual_p50_hr_px"), yLog: true, xLabel: "sharpness of HR over LR", yLabel: "median residual, HR px", says: "Sharpness ratio against residual.", open: go });
-  plots.points(into("inliers"), { pairs: drawn("n_inliers", "residual_p50_hr_px"), xLog: true, yLog: true, xLabel: "inliers", yLabel: "median residual, HR px", says: "Inliers against residual.", open: go });
-  const bins = data.spectrum_bins;
-  plots.band(into("spectrum"), { rows: data.spectra.filter(Boolean), x: Array.from({ length: bins }, (_, i) => (i + 0.5) / bins / 2), xLabel: "cycles per LR px", yLabel: "HR over LR", says: "Ratio of amplitude spectra, HR over LR." });
+  for (const [name, draw] of Object.entries(datasetFigures(data, go))) draw(byId(`plot-${name}`));
   route();
 })();

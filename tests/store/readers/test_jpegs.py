@@ -11,8 +11,8 @@ import PIL.Image
 import pytest
 
 from d2crealsr.errors import ImageError
-from d2crealsr.store import jpegs
 from d2crealsr.store.images import decode_image, read_header
+from d2crealsr.store.readers import jpegs
 from tests.icc import ADOBE_RGB, matrix_profile
 
 PIXELS = np.kron(np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8))

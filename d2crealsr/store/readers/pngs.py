@@ -12,14 +12,16 @@ import struct
 import zlib
 from typing import IO, TYPE_CHECKING
 
+from d2crealsr import opencv
 from d2crealsr.store.primaries import PRIMARIES, SRGB_CURVE, TRANSFERS, UnknownColours, power, profile_of
-from d2crealsr.store.tiffs import orientation_in_exif
+from d2crealsr.store.readers.reader import Header, Reader
+from d2crealsr.store.readers.tiffs import orientation_in_exif
 from d2crealsr.store.xmp import orientation_in_xmp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["SIGNATURE", "PngHeader", "UnknownColours", "read_png", "text_in", "without_texts"]
+__all__ = ["PNG", "SIGNATURE", "text_in", "without_texts"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
@@ -35,43 +37,43 @@ _SRGB_GAMMA, _NEAR_GAMMA, _NEAR_PLACE = 45_455, 500, 0.005
 _UNSPECIFIED = 2
 
 
-class PngHeader:
-    """The chunks of a PNG that say what its pixels mean: by their kind, texts by their keyword."""
-
-    def __init__(self, chunks: dict[bytes, bytes]) -> None:
-        self._chunks = chunks
-        width, height, depth, kind = struct.unpack_from(">IIBB", chunks[b"IHDR"])
-        if not width or not height or kind not in _MODES:
-            raise ValueError("broken PNG file")
-        self.size = width, height
-        self.mode = "1" if kind == 0 and depth == 1 else _MODES[kind]
-        (self.pictures,) = struct.unpack_from(">I", chunks.get(b"acTL", b"").ljust(4, b"\0"))
-
-    def orientation(self) -> int:
-        """EXIF's flag: of eXIf, of EXIF data in hexadecimal text as ImageMagick writes it, or of XMP; 0 without."""
-        texts = (_unhexed(self._chunks.get(keyword, b"")) for keyword in _EXIF_TEXTS)
-        flags = (orientation_in_exif(exif) for exif in (self._chunks.get(b"eXIf", b""), *texts))
-        return next((flag for flag in flags if flag), 0) or orientation_in_xmp(self._chunks.get(_XMP_TEXT, b""))
-
-    def profile(self) -> bytes:
-        """The colours as an ICC profile, by the first chunk there is of cICP, iCCP, sRGB, gAMA with cHRM.
-
-        Empty where they are sRGB. Raises UnknownColours where they cannot be converted.
-        """
-        code = self._chunks.get(b"cICP", b"")
-        if len(code) == 4 and _UNSPECIFIED not in code[:2]:
-            return _profile_of_code(*code)
-        if b"iCCP" in self._chunks:
-            content = self._chunks[b"iCCP"].partition(b"\0")[2]
-            return _unpacked(content[1:]) or b"damaged"
-        if b"sRGB" in self._chunks:
-            return b""
-        return _profile_of_numbers(self._chunks.get(b"gAMA", b""), self._chunks.get(b"cHRM", b""))
+def _header(file: IO[bytes]) -> Header:
+    """What an open PNG's chunks say; raises ValueError where it has no valid header."""
+    chunks = _chunks(file)
+    width, height, depth, kind = struct.unpack_from(">IIBB", chunks[b"IHDR"])
+    if not width or not height or kind not in _MODES:
+        raise ValueError("broken PNG file")
+    (pictures,) = struct.unpack_from(">I", chunks.get(b"acTL", b"").ljust(4, b"\0"))
+    profile, strange = b"", ""
+    try:
+        profile = _profile(chunks)
+    except UnknownColours as error:
+        strange = str(error)
+    mode = "1" if kind == 0 and depth == 1 else _MODES[kind]
+    return Header(width, height, mode, depth, _orientation(chunks), profile, strange, pictures)
 
 
-def read_png(file: IO[bytes]) -> PngHeader:
-    """Read an open PNG's chunks; raises ValueError where it has no valid header."""
-    return PngHeader(_chunks(file))
+def _orientation(chunks: dict[bytes, bytes]) -> int:
+    """EXIF's flag: of eXIf, of EXIF data in hexadecimal text as ImageMagick writes it, or of XMP; 0 without."""
+    texts = (_unhexed(chunks.get(keyword, b"")) for keyword in _EXIF_TEXTS)
+    flags = (orientation_in_exif(exif) for exif in (chunks.get(b"eXIf", b""), *texts))
+    return next((flag for flag in flags if flag), 0) or orientation_in_xmp(chunks.get(_XMP_TEXT, b""))
+
+
+def _profile(chunks: dict[bytes, bytes]) -> bytes:
+    """The colours as an ICC profile, by the first chunk there is of cICP, iCCP, sRGB, gAMA with cHRM.
+
+    Empty where they are sRGB. Raises UnknownColours where they cannot be converted.
+    """
+    code = chunks.get(b"cICP", b"")
+    if len(code) == 4 and _UNSPECIFIED not in code[:2]:
+        return _profile_of_code(*code)
+    if b"iCCP" in chunks:
+        content = chunks[b"iCCP"].partition(b"\0")[2]
+        return _unpacked(content[1:]) or b"damaged"
+    if b"sRGB" in chunks:
+        return b""
+    return _profile_of_numbers(chunks.get(b"gAMA", b""), chunks.get(b"cHRM", b""))
 
 
 def _chunks(file: IO[bytes]) -> dict[bytes, bytes]:
@@ -184,3 +186,12 @@ def _profile_of_code(primaries: int, transfer: int, matrix: int, full_range: int
     name, curve = TRANSFERS[transfer]
     colours = PRIMARIES[primaries]
     return profile_of(colours.name if colours.transfer == transfer else f"{colours.name} {name}", colours.places, curve)
+
+
+PNG = Reader(
+    name="PNG",
+    suffixes=(".png",),
+    begins=lambda start: start.startswith(SIGNATURE),
+    header=_header,
+    decode=lambda data: opencv.decode(without_texts(data)),
+)

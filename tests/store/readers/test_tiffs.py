@@ -13,8 +13,8 @@ import PIL.Image
 import pytest
 
 from d2crealsr.errors import ImageError
-from d2crealsr.store import tiffs
 from d2crealsr.store.images import decode_image, read_header, read_image_and_alpha
+from d2crealsr.store.readers import tiffs
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

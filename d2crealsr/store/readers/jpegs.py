@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import IO, TYPE_CHECKING, NamedTuple
+from typing import IO, TYPE_CHECKING
 
-from d2crealsr.store.tiffs import orientation_in_exif
+from d2crealsr import opencv
+from d2crealsr.store.readers.reader import Header, Reader
+from d2crealsr.store.readers.tiffs import orientation_in_exif
 from d2crealsr.store.xmp import orientation_in_xmp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["MOST_SCANS", "SIGNATURE", "JpegHeader", "read_jpeg", "too_elaborate"]
-
-SIGNATURE = b"\xff\xd8\xff"
+__all__ = ["JPEG", "MOST_SCANS", "too_elaborate"]
 
 _APP1, _APP2, _SCAN, _END = 0xE1, 0xE2, 0xDA, 0xD9
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
@@ -37,19 +37,7 @@ _MOST_FILLING = 64
 _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
-class JpegHeader(NamedTuple):
-    """Size as stored, Pillow's name of the colours, EXIF orientation (0 without), ICC profile; and what makes it one
-    that is not read, empty where it is."""
-
-    width: int
-    height: int
-    mode: str
-    orientation: int
-    profile: bytes
-    unusual: str
-
-
-def read_jpeg(file: IO[bytes]) -> JpegHeader:
+def _header(file: IO[bytes]) -> Header:
     """Read the segments of an open JPEG up to its first scan; raises ValueError where they are damaged."""
     frame, exif, xmp, profile = None, b"", b"", []
     for number, (marker, length) in enumerate(_segments(file)):
@@ -71,7 +59,8 @@ def read_jpeg(file: IO[bytes]) -> JpegHeader:
     unusual = "lossless or hierarchical JPEG" if marker not in _READ_FRAMES else f"JPEG of {bits} bits" * (bits != 8)
     mode = {1: "L", 3: "RGB", 4: "CMYK"}.get(channels, f"of {channels} channels")
     orientation = orientation_in_exif(exif) or orientation_in_xmp(xmp)
-    return JpegHeader(width, height, mode, orientation, b"".join(part[2:] for part in sorted(profile)), unusual)
+    icc = b"".join(part[2:] for part in sorted(profile))
+    return Header(width, height, mode, orientation=orientation, profile=icc, unusual=unusual)
 
 
 def _segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
@@ -95,10 +84,10 @@ def _segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
         place += 2 + length
 
 
-def too_elaborate(data: bytes) -> bool:
-    """Whether a JPEG has more than :data:`MOST_SCANS` scans, so that decoding it may take minutes."""
+def too_elaborate(data: bytes) -> str:
+    """What makes decoding a JPEG take minutes: more than :data:`MOST_SCANS` scans; empty where nothing does."""
     if data.count(b"\xff\xda") <= MOST_SCANS:  # nearly every file: the bytes of a marker are rare elsewhere
-        return False
+        return ""
     place, scans = 2, 0
     while found := _NEXT_MARKER.search(data, place):
         marker, place = found[0][1], found.end()
@@ -106,6 +95,19 @@ def too_elaborate(data: bytes) -> bool:
             break
         scans += marker == _SCAN
         if scans > MOST_SCANS:
-            return True
+            return (
+                f"a JPEG of more than {MOST_SCANS} scans, each of which costs as much as the whole picture; "
+                "save it again as JPEG or PNG"
+            )
         place += int.from_bytes(data[place : place + 2], "big")
-    return False
+    return ""
+
+
+JPEG = Reader(
+    name="JPEG",
+    suffixes=(".jpg", ".jpeg"),
+    begins=lambda start: start.startswith(b"\xff\xd8\xff"),
+    header=_header,
+    decode=opencv.decode,
+    refuses=too_elaborate,
+)

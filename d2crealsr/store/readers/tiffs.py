@@ -13,32 +13,21 @@ import os
 import struct
 from typing import IO, TYPE_CHECKING, NamedTuple
 
+from d2crealsr import opencv
+from d2crealsr.store.readers.reader import Header, Reader
+from d2crealsr.store.xmp import orientation_in_xmp
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-__all__ = [
-    "DESCRIPTION",
-    "HEIGHT",
-    "ICC_PROFILE",
-    "ORIENTATION",
-    "SIGNATURES",
-    "WIDTH",
-    "XMP",
-    "Directory",
-    "mode_of",
-    "orientation_in_exif",
-    "read_directory",
-    "tile_pixels",
-    "unusual",
-    "without_orientation",
-]
+__all__ = ["DESCRIPTION", "TIFF", "Directory", "orientation_in_exif", "read_directory"]
 
-SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
+_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """How a TIFF begins: little or big endian, with addresses of 32 or (BigTIFF) 64 bits."""
 
-WIDTH, HEIGHT, COMPRESSION, DESCRIPTION, ORIENTATION = 256, 257, 259, 270, 274
+_WIDTH, _HEIGHT, _COMPRESSION, DESCRIPTION, _ORIENTATION = 256, 257, 259, 270, 274
 _SUBFILE, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _PREDICTOR = 254, 258, 262, 277, 284, 317
-_TILE_WIDTH, _TILE_LENGTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT, XMP, ICC_PROFILE = 322, 323, 338, 339, 700, 34675
+_TILE_WIDTH, _TILE_LENGTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _XMP, _ICC_PROFILE = 322, 323, 338, 339, 700, 34675
 
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}
 """Types of whole numbers and bytes (TIFF 6.0, section 2; BigTIFF); the others say nothing about the pixels."""
@@ -76,8 +65,8 @@ _SMALLEST_TILE = 1024
 
 
 _WANTED = (
-    _SUBFILE, WIDTH, HEIGHT, _BITS, COMPRESSION, _PHOTOMETRIC, DESCRIPTION, ORIENTATION, _SAMPLES, _PLANAR, _PREDICTOR,
-    _TILE_WIDTH, _TILE_LENGTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT, XMP, ICC_PROFILE,
+    _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, DESCRIPTION, _ORIENTATION, _SAMPLES, _PLANAR,
+    _PREDICTOR, _TILE_WIDTH, _TILE_LENGTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _XMP, _ICC_PROFILE,
 )  # fmt: skip
 _DAMAGED = "the TIFF is truncated or damaged"
 
@@ -104,7 +93,7 @@ class _Tiff:
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.size = file, file.seek(0, os.SEEK_END)
         head = self.take(0, 8)
-        if head[:4] not in SIGNATURES:
+        if head[:4] not in _SIGNATURES:
             raise ValueError("no TIFF")
         self.order, self.big = "<" if head[:2] == b"II" else ">", b"+" in head[:4]
         self.address, self.count, self.entry, self.inline = ("Q", "Q", 20, 8) if self.big else ("I", "H", 12, 4)
@@ -169,26 +158,26 @@ def orientation_in_exif(exif: bytes) -> int:
     with contextlib.suppress(ValueError):
         tiff = _Tiff(io.BytesIO(exif.removeprefix(b"Exif\0\0")))
         for tag, kind, number, place in tiff.entries(tiff.first):
-            if tag == ORIENTATION and kind in _TYPES and number:
+            if tag == _ORIENTATION and kind in _TYPES and number:
                 return tiff.value(kind, number, place)[0]
     return 0
 
 
-def without_orientation(data: bytes) -> bytes:
+def _without_orientation(data: bytes) -> bytes:
     """The same TIFF with its orientation tag set to 1: OpenCV would apply it to some TIFFs whatever it is asked."""
     tiff = _Tiff(io.BytesIO(data))
     for tag, _, _, place in tiff.entries(tiff.first):
-        if tag == ORIENTATION:
+        if tag == _ORIENTATION:
             return data[:place] + struct.pack(tiff.order + "HH", 1, 0) + data[place + 4 :]
     return data
 
 
-def tile_pixels(found: Directory) -> int:
+def _tile_pixels(found: Directory) -> int:
     """Pixels of the tile that the decoder has to hold; 0 where the picture is in strips, which end with it."""
     return found.first(_TILE_WIDTH, 0) * found.first(_TILE_LENGTH, 0)
 
 
-def mode_of(found: Directory) -> str:
+def _mode_of(found: Directory) -> str:
     """The picture's colours by Pillow's name, as in the other formats' headers.
 
     A fourth sample that is decoded as opacity makes it RGBA; in RGBX it must hide nothing.
@@ -202,7 +191,7 @@ def mode_of(found: Directory) -> str:
     return "1" if bits == 1 else "L"
 
 
-def unusual(found: Directory) -> str:
+def _unusual(found: Directory) -> str:
     """What makes a TIFF one that is not read as written; empty for what is.
 
     Decoded right are, in strips or tiles of either byte order: grey and RGB of 8 or 16 bits; planes one after the other
@@ -210,7 +199,7 @@ def unusual(found: Directory) -> str:
     """
     bits, samples = found.tags.get(_BITS, (1,)), found.first(_SAMPLES, 1)
     photometric, planar = found.first(_PHOTOMETRIC, -1), found.first(_PLANAR, 1)
-    compression, kind = found.first(COMPRESSION, 1), found.first(_SAMPLE_FORMAT, 1)
+    compression, kind = found.first(_COMPRESSION, 1), found.first(_SAMPLE_FORMAT, 1)
     depth = bits[0] if bits else 1
     colours = _PHOTOMETRICS.get(photometric, f"photometric interpretation {photometric}")
     extra = samples - (1 if photometric in (_WHITE_IS_ZERO, _GREY, _PALETTE) else 3)
@@ -233,6 +222,30 @@ def unusual(found: Directory) -> str:
     predictor = found.first(_PREDICTOR, 1)
     if predictor != 1 and (predictor != 2 or compression not in _PREDICTED):
         return f"{packing} compression with predictor {predictor}"
-    if compression == 1 and 0 < tile_pixels(found) * depth * (samples if planar == 1 else 1) < 8 * _SMALLEST_TILE:
+    if compression == 1 and 0 < _tile_pixels(found) * depth * (samples if planar == 1 else 1) < 8 * _SMALLEST_TILE:
         return f"tiles of fewer than {_SMALLEST_TILE:,} bytes"
     return ""
+
+
+def _header(file: IO[bytes]) -> Header:
+    try:
+        found = read_directory(file)
+    except struct.error as error:
+        raise ValueError(_DAMAGED) from error
+    width, height = found.first(_WIDTH, 0), found.first(_HEIGHT, 0)
+    if not width or not height:
+        raise ValueError(_DAMAGED)
+    return Header(
+        width, height, _mode_of(found), found.first(_BITS, 1),
+        orientation=found.first(_ORIENTATION, 0) or orientation_in_xmp(found.content(_XMP)),
+        profile=found.content(_ICC_PROFILE), pictures=found.pages, pixels=_tile_pixels(found), unusual=_unusual(found),
+    )  # fmt: skip
+
+
+TIFF = Reader(
+    name="TIFF",
+    suffixes=(".tif", ".tiff"),
+    begins=lambda start: start.startswith(_SIGNATURES),
+    header=_header,
+    decode=lambda data: opencv.decode(_without_orientation(data)),
+)

@@ -12,8 +12,8 @@ import PIL.Image
 import pytest
 
 from d2crealsr.errors import ImageError
-from d2crealsr.store import pngs
 from d2crealsr.store.images import decode_image, read_capture, read_size
+from d2crealsr.store.readers import pngs
 from tests.icc import ADOBE_RGB, SRGB, matrix_profile
 
 if TYPE_CHECKING:

@@ -1,0 +1,180 @@
+"""What is added to the house is a module and its line in a table: made here in a copy of the packages, and used."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+EARLIER = ROOT / "tests" / "earlier" / "v0.1.0"
+
+
+class House:
+    """A copy of both packages to build in, and commands and code that run in it."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        for package in ("d2crealsr", "d2c"):
+            shutil.copytree(ROOT / package, root / package)
+        (root / "tools").mkdir()
+        shutil.copy(ROOT / "tools" / "tables_in_docs.py", root / "tools")
+
+    def module(self, name: str, code: str) -> None:
+        """A new module."""
+        (self.root / name).write_text(textwrap.dedent(code), encoding="utf-8")
+
+    def line(self, name: str, before: str, new: str) -> None:
+        """A new line of a module, in front of the one that begins like this."""
+        path = self.root / name
+        text = path.read_text(encoding="utf-8")
+        assert text.count(f"\n{before}") == 1, f"{name} has another line {before!r}"
+        path.write_text(text.replace(f"\n{before}", f"\n{new}\n{before}"), encoding="utf-8")
+
+    def runs(self, code: str, *arguments: object) -> str:
+        """What code prints that is run in the copy."""
+        environment = os.environ | {"PYTHONPATH": str(self.root)}
+        command = [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *map(str, arguments)]
+        done = subprocess.run(command, cwd=self.root, env=environment, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def house(tmp_path_factory: pytest.TempPathFactory) -> House:
+    return House(tmp_path_factory.mktemp("house"))
+
+
+COMMANDS = """
+import json, sys
+from click.testing import CliRunner
+from d2crealsr.command.cli import main
+
+def d2crealsr(*words):
+    done = CliRunner().invoke(main, [str(word) for word in words])
+    return done.exit_code, done.output
+
+def docs(name, *arguments):
+    import runpy
+    return runpy.run_path("tools/tables_in_docs.py")[name](*arguments)
+"""
+
+
+def test_an_image_reader_is_a_module_and_a_line(house: House, tmp_path: Path) -> None:
+    house.module(
+        "d2crealsr/store/readers/toys.py",
+        """
+        import struct
+
+        from d2crealsr.store.readers.reader import Header, Reader
+
+
+        def _header(file):
+            return Header(*struct.unpack("<4xHH", file.read(8)), "RGB", 16)
+
+
+        def _decode(data):
+            import toylib
+
+            return toylib.decoded(data)
+
+
+        TOY = Reader(
+            name="Toy", suffixes=(".toy",), begins=lambda start: start.startswith(b"TOY1"), header=_header,
+            decode=_decode, linear=True, extra="toy", library="toylib",
+        )
+        """,
+    )
+    house.line(
+        "d2crealsr/store/readers/__init__.py",
+        "from d2crealsr.store.readers.reader",
+        "from d2crealsr.store.readers import toys",
+    )
+    house.line("d2crealsr/store/readers/__init__.py", "    tiffs.TIFF", "    toys.TOY,")
+    for side in ("hr", "lr"):
+        (tmp_path / "raw" / side).mkdir(parents=True)
+        (tmp_path / "raw" / side / "a.toy").write_bytes(b"TOY1" + bytes([40, 0, 32, 0]) + bytes(40 * 32 * 6))
+    told = house.runs(
+        COMMANDS
+        + """
+from pathlib import Path
+raw, pairs = Path(sys.argv[1], "raw"), Path(sys.argv[1], "pairs")
+print(d2crealsr("align", raw, "--out", pairs)[0])
+print((pairs / "manifest.csv").read_text())
+
+from d2crealsr.errors import ImageError
+from d2crealsr.store import read_image
+from d2crealsr.store.images import decode_image, read_capture, read_size
+print(read_size(raw / "hr/a.toy"))
+for read in (
+    lambda: read_capture(raw / "hr/a.toy", convert=True, max_pixels=1000), lambda: decode_image(b"none", "b.toy")
+):
+    try:
+        read()
+    except ImageError as error:
+        print(error)
+Path("toylib.py").write_text(
+    "import numpy\\ndef decoded(data): return numpy.frombuffer(data[8:], 'u2').reshape(32, 40, 3).astype('u2')"
+)
+print(read_image(raw / "hr/a.toy").shape)
+print(d2crealsr("align", raw, "--out", pairs)[1])
+print(docs("readers"))
+
+from d2c.data.layouts import find_pairs
+print([pair.lr.name for pair in find_pairs(raw, scale=1)])
+""",
+        tmp_path,
+    )
+    assert "a.toy is Toy, read by toylib; install it with pip install 'd2crealsr[toy]'" in told
+    assert "of no image format that is read: PNG, JPEG, Toy, TIFF, BMP, WebP" in told
+    assert "(40, 32)\n" in told
+    assert "a.toy: 40x32 pixels, at most 1,000 are read" in told
+    assert "(32, 40, 3)\n" in told
+    assert "a failed low_texture" in told, "the scene is tried again once the library is there"
+    assert "| Toy | `.toy` | linear light | toylib, by the extra `toy` |" in told
+    assert "['a.toy']" in told
+
+
+@pytest.fixture(scope="module")
+def pairs(house: House, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One pair, aligned before anything is added to the rules."""
+    folder = tmp_path_factory.mktemp("pairs")
+    for side in ("hr", "lr"):
+        (folder / "raw" / side).mkdir(parents=True)
+        shutil.copy(EARLIER / "raw" / side / "coffee.jpg", folder / "raw" / side)
+    house.runs(
+        COMMANDS + "print(d2crealsr('align', *sys.argv[1:]))", folder / "raw", "--out", folder / "pairs", "--scale", 2
+    )
+    return folder
+
+
+def test_a_rule_on_a_known_statistic_is_a_line(house: House, pairs: Path) -> None:
+    house.line(
+        "d2crealsr/quality/verdict.py",
+        '    Rule("clipped",',
+        '    Rule("uneven_light", "brightness_error_before", "above", 0.0),',
+    )
+    told = house.runs(
+        COMMANDS
+        + """
+raw, pairs = sys.argv[1] + "/raw", sys.argv[1] + "/pairs"
+print(d2crealsr("align", raw, "--out", pairs))
+print(d2crealsr("align", raw, "--out", pairs, "--allow-loss")[1])
+print(docs("rules"))
+from d2crealsr.report.content import in_words
+print(in_words("uneven_light").means)
+print(d2crealsr("align", raw, "--out", pairs, "--qa-profile", "off")[1])
+""",
+        pairs,
+    )
+    assert "(2, " in told
+    assert "1 of 1 standing pairs would no longer be accepted (with the folder's own settings): coffee (uneven" in told
+    assert "coffee rejected uneven_light  residual 0.37 HR px  judged again  (brightness_error_before 0.0" in told
+    assert "| `uneven_light` | `brightness_error_before` | above | 0 | 0 |" in told
+    assert "The number brightness_error_before (mean " in told
+    assert "coffee accepted  residual 0.37 HR px  judged again" in told, "nobody asked for this rule"
