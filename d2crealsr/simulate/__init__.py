@@ -1,12 +1,12 @@
 """Physically based captures with exactly known truth.
 
-A printed card is photographed by two simulated cameras; how the card looks and where the cameras stand is drawn from
-seeds, so that the homography between the captures is known to the last digit. Nothing here shares code with the
-alignment that is measured against it.
+Two simulated cameras photograph a printed card. The look of the card and the poses of the cameras are drawn from seeds,
+so the homography between the captures is known exactly. The simulator shares no code with the alignment that is
+measured against it.
 
-Order of reading: :mod:`.recipe` (what a scene is made from), :mod:`.session` (its drawn numbers), :mod:`.camera`,
-:mod:`.card` and :mod:`.printing` (what is photographed), :mod:`.render` and :mod:`.sensor` (how), :mod:`.shoot` (one
-scene), :mod:`.folder` (a folder of them).
+Suggested reading order: :mod:`.recipe` (what a scene is made from), :mod:`.session` (its drawn numbers),
+:mod:`.camera`, :mod:`.card` and :mod:`.printing` (what is photographed), :mod:`.render` and :mod:`.sensor` (how),
+:mod:`.shoot` (one scene), :mod:`.folder` (a folder of scenes).
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Pinhole cameras that look at a card: their geometry only.
+"""The geometry of pinhole cameras that look at a card.
 
-The card's frame is in mm: origin at its centre, x right, y down, z away from the camera. Pixel (0, 0) is the centre of
-the first pixel. Rays are cast from pixels to the card, points are projected with the homography
-``K [r1 r2 t]``: two formulas for one geometry, compared by the tests.
+The coordinates of the card are in mm: the origin is its centre, x points right, y down, and z away from the camera. The
+point (0, 0) of a capture is the centre of its first pixel. The geometry is implemented twice: rays are cast from pixels
+to the card, and points are projected with the homography ``K [r1 r2 t]``. The tests compare the two.
 """
 
 from __future__ import annotations
@@ -29,13 +29,14 @@ class Camera:
     Attributes
     ----------
     focal_px : float
-        Focal length in px; the principal point is the frame's centre.
+        Focal length in px. The principal point is the centre of the frame.
     rotation, translation : (3, 3) and (3,) ndarray
-        Card frame to camera frame, in mm.
+        From the coordinates of the card to those of the camera, in mm.
     k1 : float
-        Radial distortion, captured → ideal, r = 1 at half the diagonal.
+        Radial distortion coefficient from captured to ideal positions, with r = 1 at half the diagonal.
     stretch : tuple of float
-        Lateral chromatic aberration: radial factor of red, green, blue, captured → ideal; green defines the truth.
+        Lateral chromatic aberration: radial factors of red, green and blue from captured to ideal positions. The true
+        mapping is that of green.
     bow_mm : float
         Sag of the card: its surface is ``z = bow·(⟨ξ²⟩ − ξ²)``, ξ = x ÷ half the card's width (0: flat).
     """
@@ -85,7 +86,7 @@ def homography_between(hr: Camera, lr: Camera) -> Matrix:
 
 
 def project(camera: Camera, points_mm: Array) -> Array:
-    """Points (N, 3) of the card's frame to ideal pixel positions (N, 2)."""
+    """Project points (N, 3) in the coordinates of the card to ideal pixel positions (N, 2)."""
     seen = points_mm @ camera.rotation.T + camera.translation
     return np.asarray(camera.focal_px * seen[:, :2] / seen[:, 2:] + np.array(centre_of(camera.size)))
 
@@ -117,7 +118,7 @@ def cast_rays(camera: Camera, xs: Float, ys: Float, channel: int = 1) -> tuple[F
     xs, ys : (W,) and (H,) ndarray
         Columns and rows of the grid, in px of the capture; fractions are positions inside pixels.
     channel : int
-        Colour, 0 red, 1 green, 2 blue: they differ by the camera's ``stretch``.
+        Colour: 0 is red, 1 green, 2 blue. They differ by the camera's ``stretch``.
 
     Returns
     -------
@@ -145,6 +146,6 @@ def cast_rays(camera: Camera, xs: Float, ys: Float, channel: int = 1) -> tuple[F
 
 
 def surface(camera: Camera, x_mm: Float) -> Float:
-    """Height z of the bowed card at ``x_mm``; its mean over the default crop is 0, so that the flat H fits there."""
+    """Height z of the bowed card at ``x_mm``. Its mean over the default crop is 0, so that the flat H fits there."""
     crop_half = 0.576 / 1.1
     return np.asarray(camera.bow_mm * (crop_half**2 / 3 - (x_mm / camera.half_card_mm) ** 2))

@@ -1,4 +1,4 @@
-"""What is printed on a card: artwork as 8-bit sRGB, one function for each kind of card."""
+"""The artwork that is printed on a card, as 8-bit sRGB: one function for each kind of card."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def draw_artwork(
     kind : str
         One of :data:`d2crealsr.simulate.recipe.GENERATORS`.
     size : Size
-        Of the card, in card px.
+        Size of the card in card px.
     px_per_mm : float
-        Card px per mm, which sets the size of letters.
+        Card px per mm, which determines the size of letters.
     photographs : sequence of (H, W, 3) ndarray
-        8-bit RGB; of one group. Needed by the kinds photos, mixed and smooth.
+        8-bit RGB photographs of one group. The kinds photos, mixed and smooth need them.
 
     Returns
     -------
@@ -61,19 +61,19 @@ def draw_artwork(
 
 
 def _filled(size: Size, photograph: Pixels) -> Pixels:
-    """One photograph that fills the card, its overhang cut off."""
+    """One photograph that fills the card; the parts that stick out are cut off."""
     height, width = photograph.shape[:2]
     if (width > height) != (size.width > size.height) and abs(width - height) > 0.2 * width:
         photograph, width, height = np.ascontiguousarray(np.rot90(photograph)), height, width
     grow = max(size.width / width, size.height / height)
     keep_w, keep_h = min(width, round(size.width / grow)), min(height, round(size.height / grow))
-    top, left = (height - keep_h) // 3, (width - keep_w) // 2  # heads are in the upper part
+    top, left = (height - keep_h) // 3, (width - keep_w) // 2  # heads are in the upper part, so cut less there
     cut = np.ascontiguousarray(photograph[top : top + keep_h, left : left + keep_w])
     return np.asarray(opencv.resize(cut, size, "cubic"), np.uint8)
 
 
 def _collage(size: Size, photographs: Sequence[Pixels], rng: np.random.Generator) -> Pixels:
-    """Prints of several sizes, a little turned, on a backdrop made of one of them; the finest lie on top."""
+    """Slightly rotated prints of several sizes on a background made of one of them; the smallest lie on top."""
     backdrop = _filled(size, photographs[int(rng.integers(len(photographs)))])
     card = np.asarray(backdrop // 2 + 90, np.uint8)
     long_side = max(size)
@@ -86,7 +86,7 @@ def _collage(size: Size, photographs: Sequence[Pixels], rng: np.random.Generator
 
 
 def _stick(card: Pixels, photograph: Pixels, grow: float, longest: float, rng: np.random.Generator) -> None:
-    """Stick a part of a photograph on the card: scaled by ``grow``, turned by up to 25°, mirrored or not, white rim."""
+    """Stick part of a photograph with a white rim on the card: scaled by ``grow``, turned up to 25°, maybe mirrored."""
     height, width = photograph.shape[:2]
     part_w = min(width, int(longest / grow * rng.uniform(0.7, 1)))
     part_h = min(height, int(part_w * rng.uniform(0.6, 1)))
@@ -120,7 +120,7 @@ def _place(card: Pixels, part: Pixels, grow: float, angle: float, rng: np.random
 
 
 def _mixed(size: Size, px_per_mm: float, photographs: Sequence[Pixels], rng: np.random.Generator) -> Pixels:
-    """A collage with a panel of dead leaves and one of text, side by side in drawn order."""
+    """A collage, a panel of dead leaves and one of text, side by side in random order."""
     card = _collage(size, photographs, rng)
     landscape = size.width > size.height
     third = (size.width if landscape else size.height) // 3
@@ -143,7 +143,7 @@ def _plain(size: Size, rng: np.random.Generator) -> Pixels:
 
 
 def _repeated(size: Size, rng: np.random.Generator) -> Pixels:
-    """One small tile of dead leaves over and over, as wallpaper."""
+    """One small tile of dead leaves, repeated like wallpaper."""
     side = max(24, max(size) // 60)
     tile = dead_leaves(Size(side, side), rng)
     across, down = -(-size.width // side), -(-size.height // side)

@@ -1,4 +1,4 @@
-"""The desk under the card: a picture of wood or of stone in linear light, much coarser than the card."""
+"""The desk under the card: a picture of wood or stone in linear light, at a much lower resolution than the card."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 __all__ = ["Desk", "lay_desk"]
 
 _EXTENT = 1.25
-"""Side of the desk's picture over that of the wide frame; beyond, it is mirrored."""
+"""Side of the desk's picture divided by that of the wide frame. Beyond its edges the picture is mirrored."""
 
 
 @dataclass(frozen=True, slots=True)
 class Desk:
-    """Light reflected by the desk, (H, W, 3) linear, 65535 is 1; ``mm_per_px`` of its own, origin at its centre."""
+    """Light that the desk reflects, (H, W, 3), linear, 65535 is 1. The origin of its coordinates is its centre."""
 
     light: NDArray[np.uint16]
     mm_per_px: float
 
 
 def lay_desk(wide_frame_mm: tuple[float, float], lr_size: Size, rng: np.random.Generator) -> Desk:
-    """A desk larger than the wide frame, at half the LR capture's resolution: it need not be sharp."""
+    """A desk larger than the wide frame, at half the resolution of LR, because the desk need not be sharp."""
     size = Size(round(_EXTENT * lr_size.width / 2), round(_EXTENT * lr_size.height / 2))
     grain = _wood(size, rng) if rng.random() < 0.6 else _stone(size, rng)
     base = rng.uniform(0.06, 0.3) * rng.uniform(0.85, 1.15, 3) * np.array([1.15, 1.0, 0.8])
@@ -44,7 +44,7 @@ def _wood(size: Size, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def _stone(size: Size, rng: np.random.Generator) -> NDArray[np.float32]:
-    """Speckles: noise of all sizes, finer ones weaker."""
+    """Speckles: noise of all sizes, weaker at finer sizes."""
     grain = np.zeros((size.height, size.width), np.float32)
     for octave, weight in ((6, 0.7), (20, 0.6), (size.width // 10, 0.6), (size.width // 4, 0.5)):
         grain += weight * smooth_noise(size, (octave, octave * size.height // size.width), rng)

@@ -1,4 +1,4 @@
-"""A folder of simulated captures: which scenes are to be made, made side by side, and the tables about them."""
+"""A folder of simulated captures: choose the scenes, make them in parallel, and write the tables about them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["simulate"]
 
 _VERSION = 1
-"""Raised when the same recipe and settings come to give other pixels, so that old scenes are made again."""
+"""Increase this when the same recipe and settings give other pixels than before, so that old scenes are made again."""
 
 
 def simulate(
@@ -43,36 +43,36 @@ def simulate(
 ) -> pd.DataFrame:
     """Make a folder of captures: ``hr/``, ``lr/``, ``reference/``, ``manifest.csv`` and ``truth.csv``.
 
-    Scenes that are there from an earlier run with the same recipe and settings are left alone; more scenes are added,
-    and where fewer are asked for the others stay. The files are the same bytes for any number of jobs.
+    Scenes that an earlier run made with the same recipe and settings are kept. If more scenes are requested they are
+    added; if fewer are requested the others stay. The files have the same bytes for any number of jobs.
 
     Parameters
     ----------
     out : Path
-        Folder to fill; it is made if need be.
+        Folder to fill. It is created if it does not exist.
     settings : SimulateSettings
         Sizes, seeds, nuisances, file format.
     manifest : Path, optional
-        A recipe such as the repository's ``data_manifest.csv``; else ``settings.scenes`` scenes are drawn.
+        A recipe such as the repository's ``data_manifest.csv``. Without one, ``settings.scenes`` scenes are drawn.
     photos : Path, optional
-        Folder of the user's own photographs in place of those in the scikit-image wheel.
+        Folder of the user's own photographs, which replace those in the scikit-image wheel.
     jobs : int
         Processes; −1 for one a core.
     on_scene : callable, optional
-        Called with each scene's name when it is finished, in no fixed order.
+        Called with the name of each scene when it is finished, in any order.
 
     Returns
     -------
     DataFrame
-        ``truth.csv``, one row a scene, sorted by scene.
+        ``truth.csv``, one row per scene, sorted by scene.
 
     Raises
     ------
     TableError, LayoutError
-        A broken recipe; photographs that are not there; a folder that holds something else, or captures of another
-        recipe or other settings.
+        When the recipe is broken, photographs are missing, or the folder contains other files or captures that were
+        made with another recipe or other settings.
     LockError, MachineError
-        Another run holds the folder; the disk does not take the files.
+        When another run uses the folder, or the disk cannot store the files.
     """
     import joblib
 
@@ -96,12 +96,12 @@ def simulate(
 
 
 def _make(out: Path, recipe: Recipe, settings: SimulateSettings, library: Library) -> str:
-    """Make one scene's files; its record last, so that a scene with a record is complete."""
+    """Make the files of one scene. Its record is written last, so that a scene with a record is complete."""
     threads.use_one_thread()
     scene = shoot(recipe, settings, library=library)
     session = scene.truth.session
     manifest_row = recipe_row(recipe, settings.image_format)
-    records.write(out, recipe.scene, manifest=manifest_row)  # the files are ours before they are there
+    records.write(out, recipe.scene, manifest=manifest_row)  # claim the files before writing them
     for path, pixels, shot in zip(
         _captures(out, recipe, settings.image_format), (scene.hr, scene.lr), (session.hr, session.lr), strict=True
     ):
@@ -121,7 +121,7 @@ def _make(out: Path, recipe: Recipe, settings: SimulateSettings, library: Librar
 
 
 def _named(settings: SimulateSettings) -> list[str]:
-    """The nuisances of a run, each once; their order decides nothing."""
+    """The nuisances of a run, each once. Their order does not matter."""
     return sorted(set(settings.nuisances))
 
 
@@ -135,7 +135,7 @@ def _reference(out: Path, recipe: Recipe) -> Path:
 
 
 def _fingerprint(recipe: Recipe, settings: SimulateSettings, library: Library) -> str:
-    """Hash of everything a scene's pixels depend on."""
+    """Hash of everything that the pixels of a scene depend on."""
     photographs = (*recipe.source, *(library.others(recipe.group) if "wrong-scene" in settings.nuisances else ()))
     decides = {
         "version": _VERSION,
@@ -147,7 +147,7 @@ def _fingerprint(recipe: Recipe, settings: SimulateSettings, library: Library) -
 
 
 def _finished(out: Path, recipe: Recipe, settings: SimulateSettings, library: Library) -> dict[str, Any] | None:
-    """A finished scene's row of truth; None when it must be made (again)."""
+    """The row of truth of a finished scene; None when the scene must be made (again)."""
     needed = (*_captures(out, recipe, settings.image_format), _reference(out, recipe))
     if not all(path.is_file() for path in needed):
         return None
@@ -168,7 +168,7 @@ def _write_tables(out: Path, recipes: list[Recipe], settings: SimulateSettings, 
 
     rows = {recipe.scene: _finished(out, recipe, settings, library) for recipe in recipes}
     listed = {recipe.scene: recipe_row(recipe, settings.image_format) for recipe in recipes}
-    for scene, record in records.others(out, listed):  # of an earlier run that asked for more
+    for scene, record in records.others(out, listed):  # made by an earlier run that asked for more scenes
         rows[scene], listed[scene] = record["truth"], record["manifest"]
     truth = pd.DataFrame([row for _, row in sorted(rows.items()) if row is not None])
     manifest = pd.DataFrame([row for _, row in sorted(listed.items())])

@@ -1,6 +1,6 @@
-"""Nuisances by name: each changes the drawn numbers of a scene, and draws from a stream of its own.
+"""Nuisances by name. Each changes the drawn numbers of a scene, and draws its own numbers from a separate stream.
 
-A scene with a nuisance is the scene without it, except for what the nuisance is.
+A scene with a nuisance therefore differs from the scene without it only in the nuisance itself.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def _sign(rng: np.random.Generator) -> float:
 
 
 def _either(session: Session, rng: np.random.Generator, overlay: Overlay) -> Session:
-    """The overlay lies in the HR or in the LR shot, by the toss of a coin."""
+    """Put the overlay into the HR or the LR shot, with equal probability."""
     return _hr(session, overlay=overlay) if rng.random() < 0.5 else _lr(session, overlay=overlay)
 
 
@@ -86,7 +86,7 @@ def _glare(session: Session, rng: np.random.Generator) -> Session:
 
 
 def _tilt(session: Session, rng: np.random.Generator) -> Session:
-    """Both cameras look at the card from 15° aside; the small difference between the shots stays."""
+    """Both cameras look at the card at an angle of 15°; the small difference between the shots remains."""
     direction = rng.uniform(0, 2 * np.pi)
     goal_x, goal_y = 15 * np.cos(direction), 15 * np.sin(direction)
     add_x, add_y = float(goal_x) - session.hr.tilt_x, float(goal_y) - session.hr.tilt_y
@@ -112,7 +112,7 @@ def _card(kind: Literal["plain", "repeated"]) -> Change:
 
 
 def _off_centre(session: Session, rng: np.random.Generator) -> Session:
-    """The wide camera aims a fifth of its frame past the card (its frame is ``zoom`` tele frames wide)."""
+    """Aim the wide camera past the card by a fifth of its frame, whose width is ``zoom`` tele frames."""
     x, y = 0.2 * session.zoom * _sign(rng), 0.2 * session.zoom * _sign(rng)
     return _lr(session, shift_x=session.lr.shift_x + x, shift_y=session.lr.shift_y + y)
 
@@ -157,4 +157,4 @@ NUISANCES: dict[str, Nuisance] = {
     "orientation-flags": Nuisance("the files lie turned, with EXIF flags that differ between HR and LR", _flags),
     "turned-camera": Nuisance("the LR camera is turned by 90, 180 or 270 degrees and no flag says so", _turned),
 }
-"""Every nuisance by the name that ``--nuisance`` takes."""
+"""Every nuisance by its name in ``--nuisance``."""

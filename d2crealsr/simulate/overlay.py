@@ -1,4 +1,4 @@
-"""Things in one shot that are not in the other: a sheet over part of the card, and a glare."""
+"""Things that are in only one of the two shots: a sheet of paper over part of the card, or a glare."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ __all__ = ["Overlay", "apply_overlay", "covers"]
 Positions: TypeAlias = "NDArray[np.floating]"
 _GLARE_PEAK = 1.6
 _GLARE_DIFFERS = 0.3
-"""Light added to the card's, paper white = about 0.9, from which on a glare counts as content that differs."""
+"""Added light from which on a glare counts as differing content. White paper reflects about 0.9."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overlay:
-    """A sheet of paper or a glare, on the card's plane.
+    """A sheet of paper or a glare in the plane of the card.
 
     Attributes
     ----------
     x, y, angle : float
         Centre in mm and direction in radians.
     half_length, half_width : float
-        Of the sheet, or the semi-axes of the glare's ellipse (where it counts as differing), in mm.
+        In mm: half the sides of the sheet, or the semi-axes of the ellipse in which the glare counts as differing.
     """
 
     kind: Literal["sheet", "glare"]
@@ -46,7 +46,7 @@ def _local(overlay: Overlay, x_mm: Positions, y_mm: Positions) -> tuple[Position
 
 
 def covers(overlay: Overlay, x_mm: Positions, y_mm: Positions) -> NDArray[np.bool_]:
-    """Where the card's content is hidden or drowned by light; positions and result of one shape."""
+    """Where the overlay hides the content of the card. The result has the shape of the positions."""
     u, v = _local(overlay, x_mm, y_mm)
     inside = u**2 + v**2 <= 1 if overlay.kind == "glare" else (np.abs(u) <= 1) & (np.abs(v) <= 1)
     return np.asarray(inside)

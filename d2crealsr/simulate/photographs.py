@@ -1,7 +1,7 @@
 """Photographs to print on cards: those inside the scikit-image wheel, or a folder of the user's own.
 
-Only files that lie in the wheel are used, read from where the package is installed; ``skimage.data`` is never called,
-because it would download what is missing.
+Only files inside the wheel are used. They are read from the installed package. ``skimage.data`` is never called,
+because it would download missing files.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class Photograph(NamedTuple):
 
 _CC0, _PUBLIC = "CC0-1.0", "public domain"
 
-# Licences as scikit-image's docstrings and data README state them; pictures without a statement are left out.
+# Licences as stated in scikit-image's docstrings and data README. Pictures without a statement are left out.
 _WHEEL: dict[str, Photograph] = {
     "astronaut": Photograph("astronaut.png", "flight", f"{_PUBLIC} (NASA)", True),
     "rocket": Photograph("rocket.jpg", "flight", f"{_PUBLIC} (SpaceX)", True),
@@ -53,12 +53,12 @@ _WHEEL: dict[str, Photograph] = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Library:
-    """Photographs by name: where they lie, their groups and licences.
+    """Photographs by name: their files, groups and licences.
 
     Attributes
     ----------
     smooth : tuple of str
-        Those that make a hard card when a single one fills it: much sky, skin or porcelain.
+        Photographs with much sky, skin or porcelain. A single one of these that fills a card makes it hard to align.
     """
 
     paths: dict[str, Path]
@@ -72,7 +72,7 @@ class Library:
         return (image // 257).astype("uint8") if image.dtype == "uint16" else image.astype("uint8")
 
     def others(self, group: str) -> tuple[str, ...]:
-        """Photographs of the group after ``group``; of the same one where there is no other."""
+        """Photographs of the group that follows ``group``, or of the same group if there is no other."""
         groups = list(dict.fromkeys(self.groups_of.values()))
         after = groups[(groups.index(group) + 1) % len(groups)] if group in groups else groups[0]
         return tuple(name for name, of in self.groups_of.items() if of == after)
@@ -84,7 +84,7 @@ def wheel_library() -> Library:
     Raises
     ------
     MachineError
-        When scikit-image, or a picture it should hold, is not there.
+        When scikit-image, or a picture that it should contain, is missing.
     """
     spec = importlib.util.find_spec("skimage")
     if spec is None or spec.origin is None:
@@ -103,12 +103,12 @@ def wheel_library() -> Library:
 
 
 def folder_library(folder: Path) -> Library:
-    """The user's own photographs: every image file of ``folder``, each a group by its stem.
+    """The user's own photographs: every image file of ``folder``. Each is a group of its own, named by its stem.
 
     Raises
     ------
     LayoutError
-        When the folder is missing, holds no image, or two images share a stem.
+        When the folder is missing, contains no image, or contains two images with the same stem.
     """
     if not folder.is_dir():
         raise LayoutError(f"{folder}: no such folder of photographs; change --photos")

@@ -23,13 +23,13 @@ Light: TypeAlias = "NDArray[np.uint16]"
 _INK, _PAPER = 0.03, 0.88
 _LINES_PER_MM = {"am-133": 133 / 25.4, "am-200": 200 / 25.4}
 _ANGLES_DEG = (15.0, 75.0, 0.0)
-"""Screen angles of cyan, magenta and yellow, which hold back red, green and blue."""
+"""Screen angles of cyan, magenta and yellow, which absorb red, green and blue."""
 _STRIP = 256
 
 
 @dataclass(frozen=True, slots=True)
 class PrintedCard:
-    """A card as light sees it. Card pixel (i, j) lies at ``((i + .5)/W − .5)·width_mm`` and so for y, centre origin."""
+    """The light that a card reflects. Pixel i of a row is at x = ``((i + .5)/W − .5)·width_mm``; y is analogous."""
 
     light: Light
     width_mm: float
@@ -37,7 +37,7 @@ class PrintedCard:
     _levels: dict[int, Light] = field(default_factory=dict)
 
     def reduced(self, factor: int) -> Light:
-        """The card averaged over ``factor``² pixels (a divisor of both sides): what coarse sampling must read."""
+        """The card averaged over ``factor``² pixels, for coarse sampling. ``factor`` must divide both sides."""
         if factor == 1:
             return self.light
         if factor not in self._levels:
@@ -67,8 +67,8 @@ def print_card(
 ) -> PrintedCard:
     """Print artwork, (H, W, 3) sRGB, on a card of ``card_mm`` (width, height).
 
-    ``grain`` adds the fine mottle of ink and paper, 2 % of the light; single smooth photographs go without, so that
-    they stay the hard class. A screen finer than 2.5 card px a line cannot be drawn and becomes continuous tone.
+    ``grain`` adds the fine mottle of ink and paper, 2 % of the light. Single smooth photographs have none, so that they
+    stay hard to align. A screen with less than 2.5 card px per line cannot be drawn and becomes continuous tone.
     """
     table = _INK + (_PAPER - _INK) * linear_of_srgb(np.arange(256) / 255)
     light = np.empty(artwork.shape, np.uint16)
@@ -88,7 +88,7 @@ def print_card(
 
 
 def _screened(artwork: NDArray[np.uint8], threshold: _Threshold, top: int) -> Light:
-    """Dots of full ink or bare paper, with edges one card pixel soft, whose mean is the artwork's light."""
+    """Dots of full ink or bare paper whose mean is the light of the artwork. Their edges are one card pixel wide."""
     wanted = linear_of_srgb(np.arange(256) / 255).astype(np.float32)
     out = np.empty(artwork.shape, np.uint16)
     for channel in range(3):
@@ -99,13 +99,13 @@ def _screened(artwork: NDArray[np.uint8], threshold: _Threshold, top: int) -> Li
 
 
 class _Threshold:
-    """Values evenly spread over [0, 1] that decide where paper shows: an AM screen, or random dots."""
+    """Thresholds, evenly distributed over [0, 1], that determine where ink is printed: an AM screen or random dots."""
 
     def __init__(self, screen: Screen, px_per_mm: float, rng: np.random.Generator) -> None:
         self.tile: NDArray[np.float32] | None = None
         if screen == "inkjet":
             noise = rng.standard_normal((512, 512), dtype=np.float32)
-            noise -= opencv.blur(noise, 1.5)  # dots keep apart, as in error diffusion
+            noise -= opencv.blur(noise, 1.5)  # keeps dots apart, as in error diffusion
             ranks = noise.ravel().argsort().argsort().reshape(noise.shape)
             self.tile = ((ranks + 0.5) / ranks.size).astype(np.float32)
             self.softness, self.drawable = 0.5, True

@@ -1,4 +1,4 @@
-"""Recipes: what each scene is made from. Numbers and names only; the files are read in :mod:`.tables`."""
+"""Recipes: what each scene is made from. They consist of numbers and names; :mod:`.tables` reads their files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ KINDS = ("leaves", "photos", "mixed", "text", "smooth")
 text, text, one single smooth photograph."""
 
 GENERATORS = (*KINDS, "plain", "repeated")
-"""All kinds of card; the last two are nuisances: nearly no texture, and one pattern over and over."""
+"""All kinds of card. The last two are nuisances: almost no texture, and one repeated pattern."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,13 +30,13 @@ class Recipe:
     Attributes
     ----------
     group : str
-        The printed picture; scenes of one group share photographs and must not be split.
+        The printed picture. Scenes of one group share photographs and must be in the same split.
     generator : str
         Kind of card, one of :data:`GENERATORS`.
     source : tuple of str
-        Names of the photographs on the card; empty for cards without.
+        Names of the photographs on the card; empty if there are none.
     texture_seed, capture_seed : int
-        What the card looks like; how it is photographed.
+        The first determines what the card looks like, the second how it is photographed.
     """
 
     scene: str
@@ -49,14 +49,14 @@ class Recipe:
 
 
 def stream(purpose: str, *seeds: int) -> np.random.Generator:
-    """A random generator of its own for each purpose, so that one drawing more never changes another."""
+    """A separate random generator for each purpose, so that an additional draw for one never changes another."""
     return np.random.default_rng([zlib.crc32(purpose.encode()), *seeds])
 
 
 def default_recipes(count: int, seed: int, library: Library) -> list[Recipe]:
-    """Recipes of ``count`` scenes that go round the five kinds of card; the first ones do not depend on ``count``.
+    """Recipes of ``count`` scenes in which the five kinds of card alternate.
 
-    Photographs come from ``library``; a card takes those of one group only.
+    A recipe does not depend on ``count``. Photographs come from ``library``; a card uses photographs of one group only.
     """
     return [_recipe(index, seed, library) for index in range(count)]
 

@@ -1,4 +1,4 @@
-"""What the simulator notes beside its captures: which files it made, and from what."""
+"""Records that the simulator keeps beside its captures: which files it made, and from what."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["FOLDER", "check_folder", "others", "read", "write"]
 
 FOLDER = ".scenes"
-"""Folder with one record a scene: the fingerprint of what it was made from, its row of truth and of the manifest."""
+"""Folder with one record per scene: the fingerprint of its inputs, and its rows of truth and of the manifest."""
 
 _SETTINGS = ".simulation.json"
 _FREE = ("scenes",)
@@ -32,12 +32,13 @@ _RECIPE = ("group", "source", "generator", "texture_seed", "capture_seed")
 def check_folder(
     out: Path, settings: SimulateSettings, recipes: Sequence[Recipe], fingerprint: Callable[[Recipe], str]
 ) -> None:
-    """Make sure that the folder is new, or was simulated with the same settings and recipe; note the settings.
+    """Make sure that the folder is new or was simulated with the same settings and recipe, and record the settings.
 
     Raises
     ------
     LayoutError
-        Naming what else the folder holds, or the first setting or cell of the recipe that differs.
+        When it contains other files or was made otherwise. The text names them, or the first setting or recipe cell
+        that differs.
     """
     refuse_links(out, "hr", "lr", "reference", FOLDER, _SETTINGS)
     wanted = {name: value for name, value in dataclasses.asdict(settings).items() if name not in _FREE}
@@ -59,7 +60,7 @@ def check_folder(
         listed = None if record is None else record.get("manifest")
         if isinstance(listed, dict):
             _check_recipe(out, listed, recipe_row(recipe, settings.image_format))
-        elif record is not None and record.get("fingerprint") != fingerprint(recipe):  # of a version that noted less
+        elif record is not None and record.get("fingerprint") != fingerprint(recipe):  # from an earlier version
             raise LayoutError(_differs(out, f"another recipe or other settings (scene {recipe.scene})", "this one"))
     files.write_text(out / _SETTINGS, json.dumps(wanted) + "\n")
 
@@ -79,7 +80,7 @@ def _shown(value: Any) -> str:
 
 
 def _refuse_unrecorded(out: Path) -> None:
-    """Captures among ours that no record names are somebody else's: they could be taken for scenes."""
+    """Refuse captures that no record names. They are not ours and could be taken for scenes."""
     recorded = dict(_recorded(out))
     for side in ("hr", "lr", "reference"):
         for path in sorted((out / side).iterdir()) if (out / side).is_dir() else ():
@@ -95,12 +96,12 @@ def write(out: Path, scene: str, **record: Any) -> None:
 
 
 def read(out: Path, scene: str) -> dict[str, Any] | None:
-    """A scene's record; None where there is none that can be read."""
+    """The record of a scene; None if there is no readable one."""
     return _json(out / FOLDER / f"{scene}.json")
 
 
 def others(out: Path, listed: Collection[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Finished scenes beside the listed ones, with their records."""
+    """Finished scenes that are not listed, with their records."""
     for scene, record in _recorded(out):
         complete = all(isinstance(record.get(name), dict) for name in ("truth", "manifest"))
         if (

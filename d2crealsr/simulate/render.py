@@ -1,7 +1,7 @@
 """Light on a sensor: the card and the desk seen by a camera, blurred by the lens, averaged over each pixel.
 
-Every pixel is sampled on its own grid of sub-pixels, each mapped exactly to the card, so that nothing is resampled
-twice; blur and averaging happen on that grid.
+Every pixel is sampled on a grid of sub-pixels. Each sub-pixel is mapped exactly to the card, so nothing is resampled
+twice. Blurring and averaging take place on that grid.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Positions: TypeAlias = "NDArray[np.float64]"
 
 @dataclass(frozen=True, slots=True)
 class Tabletop:
-    """What lies before the cameras."""
+    """The card and the desk in front of the cameras."""
 
     card: PrintedCard
     desk: Desk
@@ -38,7 +38,7 @@ class Tabletop:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Grid:
-    """A rectangle of square pixels in a capture: its first pixel's outer corner, pitch in capture px, size in its own.
+    """A rectangle of square pixels: outer corner of the first pixel, pitch (both in capture px), size in its own px.
 
     ``Grid(left=-0.5, top=-0.5, pitch=1, width=W, height=H)`` is the whole capture.
     """
@@ -57,14 +57,14 @@ class Grid:
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """How finely a grid is sampled: sub-pixels a side, and by how much the card is averaged before."""
+    """How finely a grid is sampled: sub-pixels per side of a pixel, and by which factor the card is averaged before."""
 
     oversampling: int
     card_reduction: int
 
 
 def sampling_for(card_px_per_grid_px: float) -> Sampling:
-    """Sub-pixels at most one (reduced) card pixel apart, but no more than some six a side."""
+    """Sub-pixels at most one (reduced) card pixel apart, but no more than about six per side of a pixel."""
     fitting = [n for n in (1, 2, 3, 4, 6, 8, 12) if n <= max(1.0, card_px_per_grid_px / 5)]
     return Sampling(max(2, int(np.ceil(card_px_per_grid_px / fitting[-1]))), fitting[-1])
 
@@ -98,7 +98,7 @@ def light_on(
 def _sample(
     table: Tabletop, camera: Camera, overlay: Overlay | None, xs: Positions, ys: Positions, reduction: int
 ) -> Light:
-    """Light at every crossing of columns ``xs`` and rows ``ys``; colours apart where the lens pulls them apart."""
+    """Light where columns ``xs`` and rows ``ys`` cross. Colours are sampled separately if the lens separates them."""
     if len(set(camera.stretch)) == 1:
         return _seen(table, overlay, *cast_rays(camera, xs, ys), reduction)
     channels = [_seen(table, overlay, *cast_rays(camera, xs, ys, c), reduction)[..., c] for c in range(3)]
@@ -123,7 +123,7 @@ def _seen(table: Tabletop, overlay: Overlay | None, x_mm: Positions, y_mm: Posit
 def _desk_at(desk: Desk, x_mm: Positions, y_mm: Positions) -> Light:
     """The desk's light at N positions, (N, 3)."""
     height, width = desk.light.shape[:2]
-    # remap takes maps of at most 32,766 columns, so that N positions are laid out as a rectangle
+    # remap accepts at most 32,766 columns, so the N positions are arranged as a rectangle.
     columns = min(len(x_mm), 4096)
     padding = -len(x_mm) % columns
     map_x = np.pad(x_mm / desk.mm_per_px + (width - 1) / 2, (0, padding)).reshape(-1, columns).astype(np.float32)

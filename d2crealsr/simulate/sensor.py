@@ -1,4 +1,4 @@
-"""From light to an 8-bit picture: exposure, vignetting, colour filters, noise, demosaic, white balance, sRGB."""
+"""From light to an 8-bit picture: exposure, vignetting, colour filters, noise, demosaicing, white balance, sRGB."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ READ_NOISE = 6.0
 BASE_EXPOSURE = 0.8
 """Share of the full well that perfect white fills at exposure 1."""
 _BLACK, _PER_ELECTRON = 2048.0, 3.0
-"""Raw level of no light, kept above 0 so that read noise is not cut off, and raw levels per electron."""
+"""Raw level without light (above 0, so that read noise is not clipped), and raw levels per electron."""
 
 
 def expose(
@@ -30,15 +30,15 @@ def expose(
 ) -> NDArray[np.uint16]:
     """Raw values of some rows of the sensor, RGGB with red at pixel (0, 0).
 
-    Shot noise and read noise are one Gaussian draw of variance electrons + 36, which a Poisson count approaches from a
-    few electrons on.
+    Shot noise and read noise are a single Gaussian draw with variance electrons + 36. From a few electrons on, this is
+    close to a Poisson count.
 
     Parameters
     ----------
     light : (rows, W, 3) ndarray of float32
         From :func:`d2crealsr.simulate.render.light_on`.
     first_row : int
-        Where the rows begin, even.
+        Index of the first of these rows on the sensor; must be even.
     """
     rows, width = light.shape[:2]
     electrons = np.empty((rows, width), np.float32)
@@ -58,7 +58,7 @@ def expose(
 def develop(raw: NDArray[np.uint16], shot: Shot) -> NDArray[np.uint8]:
     """Demosaic, balance and encode a whole sensor's raw values: (H, W, 3) uint8 sRGB.
 
-    The balance is divided by its smallest gain, as cameras do, so that a full well is white in every colour.
+    The white balance gains are divided by the smallest of them, as in cameras, so that a full well is white.
     """
     rgb = opencv.demosaic_edge_aware(raw)
     out = np.empty(rgb.shape, np.uint8)

@@ -1,4 +1,4 @@
-"""The drawn numbers of a scene: two shots of one card, by the simulator's fixed defaults (design, section 6)."""
+"""The random numbers of a scene: two shots of one card, drawn from the simulator's fixed distributions."""
 
 from __future__ import annotations
 
@@ -50,13 +50,13 @@ class Session:
     Attributes
     ----------
     zoom : float
-        Focal length of the tele over that of the wide shot.
+        Focal length of the tele shot divided by that of the wide shot.
     card_fraction : float
-        Long side of the card over that of the tele frame.
+        Long side of the card divided by that of the tele frame.
     screen : str
-        How the card is printed: continuous tone, or with an AM screen or ink jet.
+        How the card is printed: in continuous tone, with an AM screen, or by ink jet.
     card_kind : str
-        Kind of card in place of the recipe's; empty for the recipe's own.
+        Kind of card that replaces the one of the recipe; empty to use the recipe's.
     """
 
     size: Size
@@ -72,7 +72,7 @@ class Session:
 
     @property
     def card_mm(self) -> tuple[float, float]:
-        """Width and height of the card as it lies in the frame, in mm."""
+        """Width and height of the card in its orientation in the frame, in mm."""
         return CARD_MM if self.size.width >= self.size.height else (CARD_MM[1], CARD_MM[0])
 
     @property
@@ -103,7 +103,7 @@ class Session:
 
 
 def draw_session(rng: np.random.Generator, size: Size, scale: int) -> Session:
-    """Draw a scene's numbers by the fixed defaults; nuisances change the result afterwards."""
+    """Draw the numbers of a scene from the fixed distributions. Nuisances change the result afterwards."""
     tilt = rng.uniform(-3, 3, 2)
     tilt_lr = tilt + rng.uniform(-1, 1, 2)
     zoom = rng.uniform(7.7, 8.4) * scale / 8

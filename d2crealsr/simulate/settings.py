@@ -1,4 +1,4 @@
-"""Settings of the simulator. Every default stands here once; the command line reads its options from these fields."""
+"""Settings of the simulator. Every default is written here once; the options of the command line come from here."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIZES: dict[str, Size] = {"mini": Size(1200, 800), "half": Size(3000, 2000), "fu
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SimulateSettings:
-    """What decides a folder of simulated captures, beside its recipe. Equal settings and recipe give equal bytes."""
+    """All settings of a folder of simulated captures. Equal settings with an equal recipe give equal bytes."""
 
     size: SizeName = setting("half", "sensor of both captures: mini 1200x800, half 3000x2000, full 6000x4000")
     seed: int = setting(0, "seed of the recipe, and of the captures of a given recipe", at_least=0)

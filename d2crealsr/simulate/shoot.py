@@ -1,4 +1,4 @@
-"""One scene from its recipe: print the card, take both shots, render the reference. Arrays in, arrays out."""
+"""Make one scene from its recipe in memory: print the card, take both shots, render the reference."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ __all__ = ["Scene", "card_size", "session_for", "shoot"]
 
 _CARD_PX_PER_HR_PX = 1.5
 _STRIP = 128
-"""Rows rendered at a time, which bounds memory; even, for the colour filter's sake."""
+"""Rows rendered at a time, which limits the memory. It must be even because of the colour filter."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """Two upright captures of one card and what is known about them.
+    """Two upright captures of one card, and the truth about them.
 
     Attributes
     ----------
     hr, lr : (H, W, 3) ndarray of uint8
-        sRGB as developed; storage (JPEG, turning) is :func:`d2crealsr.simulate.encode_capture`'s.
+        sRGB as developed. :func:`d2crealsr.simulate.encode_capture` turns and compresses them for storage.
     reference : (h, w, 3) ndarray of uint8
-        The card from the true LR pose on the ×scale grid, noise-free.
+        The card rendered without noise from the true LR pose, on a grid that is scale times finer than LR.
     """
 
     hr: NDArray[np.uint8]
@@ -51,7 +51,7 @@ class Scene:
 
 
 def session_for(recipe: Recipe, settings: SimulateSettings) -> Session:
-    """The numbers drawn for a scene: the defaults of the design, then what its nuisances change."""
+    """The numbers drawn for a scene, after the changes by its nuisances."""
     seeds = (recipe.capture_seed, settings.seed)
     session = draw_session(stream("session", *seeds), settings.sensor, settings.scale)
     for name, nuisance in NUISANCES.items():
@@ -61,7 +61,7 @@ def session_for(recipe: Recipe, settings: SimulateSettings) -> Session:
 
 
 def card_size(session: Session) -> Size:
-    """Size of the card in card px, 1.5 a side for each HR px of the default framing; a multiple of 24."""
+    """Size of the card in card px: 1.5 per HR px of the default framing along each side, in multiples of 24."""
     long_side = _CARD_PX_PER_HR_PX * 1.1 * max(session.size)
     width, height = (24 * round(long_side * mm / 150 / 24) for mm in session.card_mm)
     return Size(width, height)
@@ -75,7 +75,7 @@ def shoot(
     session: Session | None = None,
     artwork: NDArray[np.uint8] | None = None,
 ) -> Scene:
-    """Make one scene in memory. The same recipe and settings give the same pixels, whatever else is made.
+    """Make one scene in memory. The same recipe and settings always give the same pixels.
 
     Parameters
     ----------
@@ -84,11 +84,11 @@ def shoot(
     settings : SimulateSettings
         Size, scale, seed and nuisances.
     library : Library, optional
-        Photographs; those of the scikit-image wheel by default.
+        Photographs. By default those of the scikit-image wheel.
     session : Session, optional
-        Numbers to use in place of those drawn from recipe and settings.
+        Numbers that replace those drawn from recipe and settings.
     artwork : (H, W, 3) ndarray of uint8, optional
-        A picture to print in place of the recipe's, sides multiples of 24; it is printed without grain.
+        A picture to print in place of the recipe's, without grain. Its sides must be multiples of 24.
     """
     session = session or session_for(recipe, settings)
     library = library or wheel_library()
@@ -109,7 +109,7 @@ def shoot(
 
 
 def _another(recipe: Recipe, library: Library) -> Recipe:
-    """A card that shares nothing with the recipe's: other photographs, other texture."""
+    """The recipe of a card with other photographs and other texture."""
     return Recipe(
         scene=recipe.scene,
         group=recipe.group,
@@ -161,7 +161,7 @@ def _tele_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> N
 
 
 def _wide_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The whole frame with one sample a pixel, which is enough for the desk, and the card's part finely sampled."""
+    """The whole frame: one sample per pixel, which is enough for the desk, and fine sampling where the card is."""
     camera, shot, size = session.cameras[1], session.lr, session.size
     fine = sampling_for(_card_px_per_hr_px(session, table) * session.zoom)
     coarse = Sampling(1, fine.card_reduction)
@@ -181,7 +181,7 @@ def _wide_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> N
 
 
 def _card_window(session: Session) -> tuple[int, int, int, int]:
-    """First and last-plus-one column and row of the LR frame that the card, with room for blur, can touch."""
+    """Columns and rows of the LR frame that the card and its blur can reach: first, and last plus one, of each."""
     camera, size = session.cameras[1], session.size
     half_w, half_h = (side / 2 for side in session.card_mm)
     corners = np.array([[x, y, 1.0] for x in (-half_w, half_w) for y in (-half_h, half_h)]) @ camera.card_to_image.T
@@ -193,7 +193,7 @@ def _card_window(session: Session) -> tuple[int, int, int, int]:
 
 
 def _reference(session: Session, table: Tabletop, truth: Truth) -> NDArray[np.uint8]:
-    """The card from the true LR pose on the ×scale grid, blurred by the tele PSF; no noise, filter or vignetting."""
+    """The card from the true LR pose on the ×scale grid with the blur of the tele lens, but no noise or vignetting."""
     grid = reference_grid(default_crop(session, truth.H_hr_to_lr), session.scale)
     per_grid_px = session.zoom / session.scale  # HR px per px of this grid
     sampling = sampling_for(_card_px_per_hr_px(session, table) * per_grid_px)

@@ -1,4 +1,4 @@
-"""How a capture lies in its file: turned as the camera was held, with the EXIF flag that turns it back."""
+"""How a capture is stored: turned as the camera was held, with the EXIF flag that turns it upright again."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ __all__ = ["encode_capture", "stored"]
 
 JPEG_QUALITY = 95
 _QUARTERS = {1: 0, 3: 2, 6: 1, 8: 3}
-"""Quarter turns anticlockwise that bring an upright picture into the file, by orientation flag."""
+"""Anticlockwise quarter turns from the upright picture to the stored one, by orientation flag."""
 
 
 def stored(upright: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
-    """The pixels to store, which ``orientation`` (1, 3, 6 or 8; CIPA DC-008, tag 0x0112) then sets upright."""
+    """The pixels to store so that ``orientation`` (1, 3, 6 or 8; CIPA DC-008, tag 0x0112) turns them upright."""
     return np.ascontiguousarray(np.rot90(upright, _QUARTERS[orientation]))
 
 
 def encode_capture(upright: NDArray[np.uint8], image_format: str, orientation: int = 1) -> bytes:
-    """A capture's file: JPEG of quality 95 or PNG, with the orientation flag where it is not 1."""
+    """The file of a capture: JPEG of quality 95 or PNG, with an orientation flag unless it is 1."""
     pixels = stored(upright, orientation)
     data = opencv.encode_jpeg(pixels, JPEG_QUALITY) if image_format == "jpg" else opencv.encode_png(pixels)
     if orientation == 1:

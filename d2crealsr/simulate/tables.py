@@ -49,7 +49,7 @@ def read_recipes(path: Path, library: Library) -> list[Recipe]:
     LayoutError
         When there is no such file.
     TableError
-        When columns are missing, a cell cannot be used, or a scene stands twice; the text names the row.
+        When columns are missing, a cell cannot be used, or a scene occurs twice; the text names the row.
     """
     header, rows = read_rows(path)
     missing = [name for name in _NEEDED if name not in header]

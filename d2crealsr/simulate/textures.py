@@ -1,4 +1,4 @@
-"""Procedural pictures: dead leaves, text, and the noise that desks are made of. All are 8-bit sRGB or plain noise."""
+"""Procedural pictures: dead leaves, text, and noise for the desk. All except the noise are 8-bit sRGB."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _SYLLABLES = (
 
 
 def dead_leaves(size: Size, rng: np.random.Generator) -> Pixels:
-    """Discs that cover each other, of radii r with density ∝ r⁻³ (all scales alike), and small ones strewn on top.
+    """Discs that cover each other, with a scale-invariant density of radii ∝ r⁻³, and small discs scattered on top.
 
     Notes
     -----
     The dead leaves model: Lee, Mumford and Huang, "Occlusion models for natural images", IJCV 41 (2001),
-    doi:10.1023/A:1011109015675. The smallest discs are strewn on the others instead of covering all, which costs a
-    tenth of the time and looks the same.
+    doi:10.1023/A:1011109015675. Here the smallest discs are scattered on top of the others instead of covering
+    everything. This looks the same and takes a tenth of the time.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def _strew(
 
 
 def paragraph(size: Size, font_px: float, rng: np.random.Generator) -> Pixels:
-    """Lines of made-up words, black on white, filling ``size``; (H, W) uint8."""
+    """Lines of invented words, black on white, that fill ``size``; (H, W) uint8."""
     font = PIL.ImageFont.load_default(max(4.0, font_px))
     image = PIL.Image.new("L", (size.width, size.height), 255)
     draw = PIL.ImageDraw.Draw(image)
@@ -100,7 +100,7 @@ def _line(rng: np.random.Generator, length: int) -> str:
 
 
 def text_page(size: Size, px_per_mm: float, rng: np.random.Generator) -> Pixels:
-    """Blocks of text of many sizes, from half a millimetre to headlines, in ink on coloured paper; (H, W, 3) uint8."""
+    """Blocks of text on coloured paper, from half a millimetre high to headlines; (H, W, 3) uint8."""
     page = np.empty((size.height, size.width, 3), np.uint8)
     page[:] = 255 - rng.integers(0, 26, 3)
     columns = 3 if size.width > size.height else 2

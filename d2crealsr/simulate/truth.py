@@ -1,4 +1,4 @@
-"""What is known exactly about a simulated scene, and where its reference picture lies."""
+"""The exact truth about a simulated scene, and the position of its reference picture."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if TYPE_CHECKING:
 __all__ = ["REFERENCE_MARGIN", "Truth", "default_crop", "reference_grid", "truth_of"]
 
 REFERENCE_MARGIN = 8
-"""LR px that the reference picture reaches beyond the default crop on every side."""
+"""LR px by which the reference picture extends beyond the default crop on every side."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Truth:
-    """Exactly known facts about a scene, of the captures as they are after applying their orientation flags.
+    """Exactly known facts about a scene. They hold for the captures after applying their orientation flags.
 
     Attributes
     ----------
     H_hr_to_lr : (3, 3) ndarray
-        Ideal HR to ideal LR pixel centres, for green light and the card's plane; of a bowed card, the plane that fits
-        it best over the default crop.
+        Maps ideal HR to ideal LR pixel centres, for green light and the plane of the card. For a bowed card, it is the
+        plane that fits best over the default crop.
     reference_origin : tuple of int
         LR position (x, y) of the reference picture's first LR pixel.
     content_differs_fraction : float
         Share of the default crop whose content is not the same in both shots.
     bow_shift_max_hr_px : float
-        Largest distance, over the default crop, between where a bowed card's content is and where H says, in HR px.
+        Largest distance between the content of a bowed card and its position by H over the default crop, in HR px.
     """
 
     H_hr_to_lr: Matrix
@@ -83,7 +83,7 @@ def _drawn(name: str, shot: Shot) -> dict[str, str | float | int | bool]:
 
 
 def default_crop(session: Session, H_hr_to_lr: Matrix) -> Crop:
-    """The default crop of the pairs format: 57.6 % of the HR frame, around the HR frame's centre as seen in LR."""
+    """The default crop of the pairs format: 57.6 % of the HR frame, around the centre of the HR frame in LR."""
     width, height = (2 * (288 * side // (1000 * session.scale)) for side in session.size)
     x, y, depth = H_hr_to_lr @ np.array([*centre_of(session.size), 1.0])
     centre = distort(np.array([[x / depth, y / depth]]), session.size, session.lr.k1)[0]
@@ -92,7 +92,7 @@ def default_crop(session: Session, H_hr_to_lr: Matrix) -> Crop:
 
 
 def reference_grid(crop: Crop, scale: int) -> Grid:
-    """The ×scale grid over a crop and its margin, in LR px."""
+    """The grid of the reference picture over a crop and its margin, scale times finer than LR, in LR px."""
     return Grid(
         left=crop.x - REFERENCE_MARGIN - 0.5,
         top=crop.y - REFERENCE_MARGIN - 0.5,
@@ -103,7 +103,7 @@ def reference_grid(crop: Crop, scale: int) -> Grid:
 
 
 def truth_of(session: Session) -> Truth:
-    """Everything that is known exactly about a session, from its numbers alone."""
+    """The truth about a session, computed from its numbers alone."""
     H = homography_between(*session.cameras)
     crop = default_crop(session, H)
     return Truth(
