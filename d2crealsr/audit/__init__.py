@@ -1,1 +1,1 @@
-"""Measure pairs that others made, from their published images alone."""
+"""Measure pairs that others made, using only their published images."""

@@ -18,14 +18,14 @@ Indices = NDArray[np.intp]
 
 @dataclass(frozen=True)
 class Cells:
-    """Blocks in rows and columns that begin half way between their centres; the outermost reach to the crop's sides.
+    """Blocks in rows and columns, separated half way between their centres. The outermost extend to the crop's sides.
 
     Attributes
     ----------
     index : (height, width) ndarray
-        Number of each pixel's block: its place in the residual field.
+        Number of each pixel's block, which is its index in the residual field.
     turned : pair of ndarray
-        ``image[turned]`` is the image with every block turned by half a turn.
+        ``image[turned]`` is the image with every block rotated by 180 degrees.
     count : int
     """
 
@@ -48,7 +48,7 @@ class Cells:
 
 
 def _along(centres: Array, length: int) -> tuple[Indices, Indices, int]:
-    """Block number and place after half a turn of each pixel along one side, and how many blocks there are."""
+    """For each pixel along one side: its block and its position after a half turn. Also the number of blocks."""
     middle = np.unique(centres)
     inner = np.ceil((middle[1:] + middle[:-1]) / 2).astype(np.intp)
     begin, end = np.concatenate([[0], inner]), np.concatenate([inner, [length]])

@@ -1,9 +1,9 @@
-"""The estimator's floor: a control pair without any shift, made from the two images of a real one.
+"""The floor of the estimator: a control pair without any shift, made from the two images of a real pair.
 
-Its LR is the HR image, degraded as the real LR was: blur, and gain and offset block by block. What the HR image does
-not explain in the real LR (noise, demosaicing, compression, aliasing) is added too, but turned by half a turn within
-each block: it keeps its strength, place and spectrum and loses its tie to the texture. What the estimator finds between
-HR and this control is its own error.
+The LR of the control is the HR image, degraded like the real LR: with its blur, and with the gain and offset of each
+block. The part of the real LR that HR does not explain (noise, demosaicing, compression, aliasing) is added, rotated by
+180 degrees within each block. It keeps its strength, place and spectrum, but is no longer tied to the texture. Every
+shift that the estimator finds between HR and the control is therefore its own error.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ __all__ = ["zero_shift_control"]
 Float32 = NDArray[np.float32]
 
 _NO_VARIANCE = 1e-9
-"""Variance of encoded luma in a block below which it is flat: less than rounding to 8 bits makes."""
+"""Variance of encoded luma below which a block counts as flat. Rounding to 8 bits alone causes more."""
 
 
 def zero_shift_control(lr: LrCrop, look: Look, mapping: CaptureMapping, field: ResidualField) -> LrCrop:
-    """An LR crop that lies exactly where ``mapping`` says, and is otherwise like the real one.
+    """Make an LR crop that lies exactly where ``mapping`` says and otherwise resembles the real one.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ def zero_shift_control(lr: LrCrop, look: Look, mapping: CaptureMapping, field: R
     Returns
     -------
     LrCrop
-        The real one with another ``encoded``; its colours are still the real ones.
+        The real crop with another ``encoded``. Its colours are still those of the real crop.
     """
     cells = Cells.of(field, lr.crop)
     block = cells.index
@@ -58,7 +58,7 @@ def zero_shift_control(lr: LrCrop, look: Look, mapping: CaptureMapping, field: R
 
 
 def _lines(value: Float32, target: Float32, valid: NDArray[np.bool_], cells: Cells) -> tuple[Array, Array]:
-    """Gain and offset, (blocks,) each, of the straight line through each block's valid pixels."""
+    """Gain and offset, each (blocks,), of the least-squares line through the valid pixels of each block."""
     mean_value, mean_target = cells.mean(value, valid), cells.mean(target, valid)
     covariance = cells.mean(value * target, valid) - mean_value * mean_target
     variance = cells.mean(value * value, valid) - mean_value**2

@@ -1,4 +1,4 @@
-"""A folder of existing pairs, whoever made them: how well is each aligned? Nothing is modified."""
+"""Measure how well each pair in a folder is aligned, whoever made it. Nothing is modified."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _UNPAIRED_SHOWN = 10
 
 
 class PairDone(NamedTuple):
-    """Told to a listener: how many pairs of how many are done, the last one's scene, verdict and reason."""
+    """Progress of an audit: how many of how many pairs are done, and scene, verdict and reason of the last one."""
 
     number: int
     total: int
@@ -53,18 +53,18 @@ class AuditResult:
     Attributes
     ----------
     table : DataFrame
-        One row a pair, sorted: ``scene, scale, verdict, reason, residual_shape``, then the statistics of
+        One row per pair, sorted: ``scene, scale, verdict, reason, residual_shape``, then the statistics of
         :data:`d2crealsr.audit.pair.MEASURED`, then ``hr_path, lr_path`` relative to the folder. ``verdict`` is
-        ``clean, misaligned, different_content, too_little_texture, wrong_size`` or ``unreadable``; statistics of the
-        last two are nan and their scale is 0.
+        ``clean, misaligned, different_content, too_little_texture, wrong_size`` or ``unreadable``. For the last two
+        verdicts the statistics are nan and the scale is 0.
     findings : list of str
         One line for every pair that is not clean and every image without a partner; empty for a clean folder.
     fields : DataFrame
-        The residual fields, ``scene, lr_x, lr_y, dx_hr_px, dy_hr_px, weight, zncc``: positions in the LR image.
+        The residual fields, ``scene, lr_x, lr_y, dx_hr_px, dy_hr_px, weight, zncc``. Positions are in the LR image.
     layout : str
-        What kind of folder it is.
+        Name of the folder's layout.
     notes : tuple of str
-        What else of the folder is left out, a sentence each.
+        One sentence about each kind of file that was left out.
     """
 
     table: pd.DataFrame
@@ -75,7 +75,7 @@ class AuditResult:
 
     @property
     def summary(self) -> dict[str, float]:
-        """How many pairs have which verdict, and medians over the measured pairs, in HR px."""
+        """Number of pairs by verdict, and medians over the measured pairs, in HR px."""
         counts = {str(verdict): float(n) for verdict, n in self.table["verdict"].value_counts().items()}
         names = ("residual_p50_hr_px", "smooth_hr_px", "floor_p50_hr_px", "floor_smooth_hr_px")
         return {"pairs": float(len(self.table)), **counts, **{name: float(self.table[name].median()) for name in names}}
@@ -91,17 +91,17 @@ def audit(
 ) -> AuditResult:
     """Measure the alignment of every pair in a folder of a known layout (:mod:`d2crealsr.store.layouts`).
 
-    The measurement is the one by which `align` judges its own pairs: the shift left in each block between LR and HR
-    degraded to LR's resolution. Beside it stands the estimator's floor: the same measurement on a control that is made
-    from the same two images and has no shift.
+    The measurement is the same with which `align` judges its own pairs: the shift in each block between LR and HR
+    degraded to LR's resolution. In addition, the floor of the estimator is measured: the result for a control that is
+    made from the same two images and has no shift.
 
     Parameters
     ----------
     folder : path
     scale : int, optional
-        Only pairs of this scale. Without names or tables that tell scales, the scale that image sizes must have.
+        Measure only pairs of this scale. If neither names nor tables state scales, image sizes must have this ratio.
     settings : AuditSettings, optional
-        Limits of the verdict; its defaults otherwise.
+        Limits of the verdict.
     jobs : int
         Pairs measured at once, in processes of their own; -1 for one a core. Each holds one pair in memory.
     on_pair : callable, optional
@@ -150,7 +150,7 @@ def audit(
 
 
 def _allowed(pair: ImagePair, found: PairFolder, scale: int | None) -> tuple[int, ...]:
-    """Ratios of HR's to LR's size that a pair may have; empty for any. RealSR's ``_LR4`` images have HR's size."""
+    """Permitted ratios of HR's size to LR's; empty for any. RealSR's ``_LR4`` images have the size of HR."""
     if pair.nominal is None:
         return () if scale is None else (scale,)
     return (pair.nominal,) if found.layout == "pairs" else (1, pair.nominal)
@@ -181,7 +181,7 @@ def _measure(
 
 
 def _wrong_size(pair: ImagePair, hr: tuple[int, int], lr: tuple[int, int], allowed: tuple[int, ...]) -> str:
-    """What a pair's sizes are and what they should be."""
+    """A sentence on the sizes of a pair and what they should be."""
     wanted = [f"{n * lr[0]}x{n * lr[1]}" for n in allowed] or ["a whole multiple"]
     return f"{pair.hr.name} is {hr[0]}x{hr[1]}, expected {' or '.join(wanted)} for {pair.lr.name} of {lr[0]}x{lr[1]}"
 

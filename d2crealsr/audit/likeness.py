@@ -1,4 +1,4 @@
-"""Whether two images show the same things, before it is asked how exactly they lie on each other."""
+"""Check whether two images show the same content, before their alignment is measured."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ Float32 = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 _FINE, _COARSE = 1.5, 6.0
-"""Detail is the difference of two Gaussians of these σ, in LR px: above the noise, below the illumination."""
+"""Detail is the difference of two Gaussians of these σ, in LR px: coarser than noise, finer than illumination."""
 _NOISE_IN_BAND = 0.17
-"""Standard deviation that white noise of deviation 1 has after that filter."""
+"""Standard deviation of unit white noise after that filter."""
 _ROUNDING = 0.3 / 255
-"""Noise that is assumed at least: rounding to 8 bits."""
+"""Smallest noise that is assumed: that of rounding to 8 bits."""
 _QUIET_SHARE = 25
-"""Noise is what this percentile of the blocks has: texture cannot be told from noise in the others."""
+"""The noise of an image is this percentile of its blocks' noise. In the other blocks texture may look like noise."""
 _STRONG = 0.5
-"""Detail of a block over that of the whole image from which on it must correlate."""
+"""Detail of a block, divided by that of the whole image, from which on the detail counts as strong."""
 _UNLIKE = 0.5
-"""Correlation under which a block with strong detail shows something else."""
+"""Correlation below which a block with strong detail shows something else."""
 _FURTHEST = 0.25
-"""Shifts up to this share of each side are looked for."""
+"""Largest shift that is tried, as a share of each side."""
 
 
 class Likeness(NamedTuple):
-    """How alike LR and what HR predicts are.
+    """Similarity of LR and the prediction from HR.
 
     Attributes
     ----------
     contrast : float
-        Detail over noise in LR; about 1 where there is nothing but noise.
+        Detail in LR divided by noise in LR; about 1 if there is only noise.
     unlike : float
-        Share, 0 … 1, of those blocks where the two do not correlate, among blocks in which either has strong detail.
+        Share, 0 … 1, of the blocks in which the two do not correlate, among blocks in which either has strong detail.
     shift_lr_px : (2,) ndarray
-        Whole-pixel shift of all of HR, (x, y), that makes the two most alike: where HR has the content minus where
-        LR has it.
+        Whole-pixel shift (x, y) of HR at which the two are most similar: where HR has the content minus where LR has
+        it.
     correlation : float
-        Correlation of their detail once that shift is taken out, −1 … 1.
+        Correlation of their detail after removal of that shift, −1 … 1.
     """
 
     contrast: float
@@ -89,7 +89,7 @@ def _detail(image: Float32) -> Float32:
 
 
 def _noise(image: Float32, valid: Mask, cells: Cells) -> float:
-    """Standard deviation of an image's noise (Immerkær 1996), from its quiet blocks."""
+    """Standard deviation of an image's noise (Immerkær 1996), from its blocks with the least noise."""
     second = image[:, :-2] - 2 * image[:, 1:-1] + image[:, 2:]
     fine = np.zeros_like(image)
     fine[1:-1, 1:-1] = (second[:-2] - 2 * second[1:-1] + second[2:]) / 6
@@ -98,7 +98,7 @@ def _noise(image: Float32, valid: Mask, cells: Cells) -> float:
 
 
 def _best_shift(predicted: Float32, observed: Float32) -> NDArray[np.intp]:
-    """Whole pixels, (x, y), by which ``predicted`` has the content further right and down: peak of the correlation."""
+    """Whole pixels (x, y) by which the content in ``predicted`` is further right and down: peak of the correlation."""
     height, width = predicted.shape
     size = (2 * height, 2 * width)  # padded, so that shifts do not wrap around
     product = np.fft.rfft2(predicted, size) * np.conj(np.fft.rfft2(observed, size))

@@ -1,4 +1,4 @@
-"""One existing pair: how its HR and LR image lie on each other, how well that could be measured, and a verdict."""
+"""Measure one existing pair: how its HR lies on its LR, how accurate the measurement is, and the verdict."""
 
 from __future__ import annotations
 
@@ -52,20 +52,20 @@ MEASURED = (
     "sigma_blur_hr_px",
     "brightness_error",
 )
-"""Names of the statistics, in the order of the table's columns."""
+"""Names of the statistics, in the order of the columns of the table."""
 
 _TONE = "srgb"
 _MIN_WEIGHT = 8.0
-"""Blocks, counted by weight, that an affine field of six numbers must rest on."""
+"""Smallest sum of the blocks' weights from which the six numbers of an affine field are fitted."""
 _HARMLESS_LR_PX = 0.1
-"""Smooth part up to which blur and brightness are found well enough without taking it out first."""
+"""Smooth part up to which blur and brightness are estimated well enough without removing it first."""
 _REACH_LR_PX = 3.0
-"""Shift up to which blocks are measured well; beyond it the coarse shift of the whole image tells more."""
+"""Largest shift that blocks measure well. Beyond it, the coarse shift of the whole image is more reliable."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AuditSettings:
-    """When an existing pair is called anything but clean."""
+    """Limits within which an existing pair is clean."""
 
     limit: float = setting(
         0.25,
@@ -86,16 +86,16 @@ class AuditSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairEvidence:
-    """What :func:`measure_pair` found.
+    """Result of :func:`measure_pair`.
 
     Attributes
     ----------
     statistics : mapping
-        By the names in :data:`MEASURED`; nan where there is nothing to measure with.
+        Statistics by the names in :data:`MEASURED`; nan if there is too little texture to measure one.
     field : ResidualField
-        Positions are those of the LR image.
+        Residual field, with positions in the LR image.
     shape : str
-        The field's, a name of :data:`d2crealsr.store.shapes.RESIDUAL_SHAPES`; empty where no block says anything.
+        Shape of the field, a name of :data:`d2crealsr.store.shapes.RESIDUAL_SHAPES`; empty if no block has weight.
     """
 
     statistics: Mapping[str, float]
@@ -104,7 +104,7 @@ class PairEvidence:
 
 
 def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
-    """Measure how an HR image lies on its LR image, block by block, as QA does, and what the measurement is worth.
+    """Measure how an HR image lies on its LR image, block by block as in QA, and how accurate the measurement is.
 
     Parameters
     ----------
@@ -125,7 +125,7 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
     field = lr_crop.residuals(look, mapping)
     smooth = fit_smooth(field, crop)
     if field.weights.sum() >= _MIN_WEIGHT and smooth.hr_px > _HARMLESS_LR_PX * scale:
-        # What is displaced looks blurred: find blur and brightness where HR really lies, then measure where it is put.
+        # A displaced HR looks blurred. So estimate blur and brightness at its real position, then measure the shift.
         look = _look(source, lr_crop, smooth.taken_out(mapping))
         field = lr_crop.residuals(look, mapping)
         smooth = fit_smooth(field, crop)
@@ -160,14 +160,14 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
 
 
 def _look(source: LinearReduced, lr_crop: LrCrop, mapping: geometry.CaptureMapping) -> Look:
-    """HR as LR's camera would have developed it, blur and brightness found under a mapping."""
+    """HR as the LR camera would have developed it, with blur and brightness estimated under a mapping."""
     sigma = lr_crop.blur(source, mapping)
     light = lr_crop.brightness(lr_crop.seen(source, mapping, sigma), mapping)
     return Look.of(source, sigma, light, _TONE)
 
 
 def _as_published(lr: Image, scale: int) -> geometry.CaptureMapping:
-    """The mapping that a pair's sizes promise: HR is LR's grid, ``scale`` times finer."""
+    """The mapping that the sizes of a pair imply: HR has the grid of LR, ``scale`` times finer."""
     size = Size(lr.shape[1], lr.shape[0])
     return geometry.CaptureMapping(
         H_hr_to_lr=geometry.inverse(geometry.scaling(scale)),
@@ -177,7 +177,7 @@ def _as_published(lr: Image, scale: int) -> geometry.CaptureMapping:
 
 
 def judge(statistics: Mapping[str, float], scale: int, settings: AuditSettings) -> tuple[Verdict, str]:
-    """The verdict on a pair and its reason with number and limit; the reason of a clean pair is empty."""
+    """The verdict on a pair, and its reason with number and limit (empty for a clean pair)."""
     s = statistics
     if not s["contrast"] >= settings.min_contrast:
         return "too_little_texture", f"contrast {s['contrast']:.2g}, at least {settings.min_contrast:g} needed"
@@ -196,7 +196,7 @@ def judge(statistics: Mapping[str, float], scale: int, settings: AuditSettings) 
 
 
 def _judge_field(s: Mapping[str, float], settings: AuditSettings) -> tuple[Verdict, str]:
-    """The verdict on two images that show the same things in about the same place."""
+    """The verdict on two images that show the same content at about the same place."""
     if not s["weight"] >= _MIN_WEIGHT:
         return "too_little_texture", f"blocks to measure weigh {s['weight']:.1f}, at least {_MIN_WEIGHT:g} needed"
     error = float(np.maximum(s["floor_smooth_hr_px"], s["smooth_error_hr_px"]))  # nan where either is

@@ -1,7 +1,7 @@
-"""The smooth part of a residual field: what one more affine correction could still take out, and what is left then.
+"""The smooth part of a residual field, which another affine correction could remove, and the rest that it would leave.
 
-A field that is constant is a bias, one that is affine is an estimate that has not converged; what remains after both is
-lens, bend, parallax or the measurement's own noise.
+A constant field is a bias. An affine field shows that the estimate has not converged. The rest after removing both has
+other causes: lens, bent paper, parallax or noise of the measurement.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ class SmoothPart:
     Attributes
     ----------
     constant : (2,) ndarray
-        The field's value at the crop's centre, which is its mean over the crop, (x, y) in HR px.
+        Value of the smooth part at the centre of the crop, and so its mean over the crop, (x, y) in HR px.
     affine : (2, 2) ndarray
         Its derivative: ``shift = constant + affine @ (point_lr − centre)``, HR px per LR px.
     affine_hr_px : float
         Root mean square length of the affine part over the crop.
     error_hr_px : float
-        Standard error of both parts together over the crop, as the scatter of what remains tells it.
+        Standard error of both parts together over the crop, estimated from the scatter of the rest.
     centre : (2,) ndarray
-        Of the crop, in LR px.
+        Centre of the crop, in LR px.
     rest : ResidualField
-        The field with both taken out.
+        The field without both parts.
     """
 
     constant: Array
@@ -61,7 +61,7 @@ class SmoothPart:
         return float(np.hypot(self.constant_hr_px, self.affine_hr_px))
 
     def taken_out(self, mapping: CaptureMapping) -> CaptureMapping:
-        """The affine mapping under which this field would not be left, from the one under which it was."""
+        """The given mapping, corrected so that it would not leave this smooth part."""
         displacement = np.zeros((3, 3))
         displacement[:2, :2] = self.affine
         displacement[:2, 2] = self.constant - self.affine @ self.centre
@@ -76,12 +76,12 @@ def fit_smooth(field: ResidualField, crop: Crop) -> SmoothPart:
     ----------
     field : ResidualField
     crop : Crop
-        The part of the LR image that the field covers; sizes are root mean squares over it.
+        The part of the LR image that the field covers. Lengths are root mean squares over it.
 
     Returns
     -------
     SmoothPart
-        nan throughout where too few blocks have texture to fix an affine field.
+        All values are nan if too few blocks have texture to determine an affine field.
 
     Examples
     --------
@@ -103,7 +103,7 @@ def fit_smooth(field: ResidualField, crop: Crop) -> SmoothPart:
     # x and y are independent and even over the crop, whose variance is (side² − 1)/12 pixel by pixel.
     variance = (np.array([crop.width, crop.height], dtype=np.float64) ** 2 - 1) / 12
     rest = field.shifts_hr_px - design @ solution
-    # Three terms, each known as well as a weighted mean of the blocks, where these lie all over the crop.
+    # Three terms, each as accurate as a weighted mean of the blocks, if these are spread over the whole crop.
     scatter = np.sum(field.weights**2 * np.sum(rest**2, axis=1))
     error = float(np.sqrt(_TERMS * scatter) / field.weights.sum()) if rank == _TERMS else float("nan")
     return SmoothPart(

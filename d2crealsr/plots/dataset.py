@@ -28,7 +28,7 @@ _STAGES = ["rough", "sift", "direct"]
 
 
 def residual_distribution(manifest: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Which share of the accepted pairs has a residual below a size: of the median block and of the 95th percentile.
+    """Draw the share of accepted pairs whose median or 95th-percentile residual is below a value.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def residual_distribution(manifest: pd.DataFrame, ax: Axes | None = None) -> Axe
 
 
 def residual_by_stage(alignment: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """How the residual falls from stage to stage: a thin line a scene, a thick one for their median.
+    """Draw how the residual falls from stage to stage: a thin line for each scene, a thick one for their median.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ def residual_by_stage(alignment: pd.DataFrame, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        y is ``residual_p50_hr_px`` on a logarithmic scale, x the stages in their order.
+        y is ``residual_p50_hr_px`` on a logarithmic scale; x is the stages in their order.
     """
     ax = axes(ax)
     known = alignment[alignment["residual_p50_hr_px"] > 0]
@@ -101,7 +101,7 @@ def residual_by_stage(alignment: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def scale_and_rotation(manifest: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """What zoom and roll the captures really had: a point a pair; the line is the scale asked for.
+    """Draw the measured zoom and roll of the captures: one point per pair. The line is the requested scale.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def scale_and_rotation(manifest: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def sharpness(manifest: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """Sharpness of HR over that of LR: pairs right of the line have detail to learn from.
+    """Draw the sharpness of HR divided by that of LR. Pairs to the right of the line have detail to learn from.
 
     Parameters
     ----------
@@ -149,7 +149,7 @@ def sharpness(manifest: pd.DataFrame, ax: Axes | None = None) -> Axes:
 
 
 def inliers(manifest: pd.DataFrame, ax: Axes | None = None) -> Axes:
-    """What the last registration by keypoints stood on: number of matches that agree, and their share.
+    """Draw the support of the last registration by keypoints: number and share of the matches that agree.
 
     Parameters
     ----------
@@ -171,18 +171,18 @@ def inliers(manifest: pd.DataFrame, ax: Axes | None = None) -> Axes:
 def predicted_and_measured(
     manifest: pd.DataFrame, ax: Axes | None = None, *, measured: str = "residual_p50_hr_px"
 ) -> Axes:
-    """Predicted standard error against a measured error: a point a pair, the line where they are equal.
+    """Draw a measured error against the predicted standard error: one point per pair, and the line of equality.
 
     Parameters
     ----------
     manifest : DataFrame
-        With ``sigma_hr_px`` and ``measured``; as :func:`d2crealsr.read_manifest` returns it, or joined by scene to the
-        table that ``d2crealsr validate --csv`` writes.
+        Has the columns ``sigma_hr_px`` and ``measured``: the table that :func:`d2crealsr.read_manifest` returns, or
+        its join by scene with the table that ``d2crealsr validate --csv`` writes.
     ax : Axes, optional
         Where to draw; by default a new figure.
     measured : str
-        Column of the measured error, in HR px. The residual holds its own measurement noise and so lies above the line
-        where pairs are good; ``true_error_mean_hr_px`` of simulated captures does not.
+        Column of the measured error, in HR px. A residual includes its own measurement noise and is therefore above
+        the line for good pairs. ``true_error_mean_hr_px`` of simulated captures has no such noise.
     """
     ax = axes(ax)
     ax.set(title="Predicted and measured error", xscale="log", yscale="log")
@@ -201,7 +201,7 @@ def predicted_and_measured(
 
 
 def _by_status(ax: Axes, manifest: pd.DataFrame, x: str, y: str) -> None:
-    """A point a pair, with the colour and marker of its status; those without numbers are not shown."""
+    """Draw one point per pair with the colour and marker of its status, except for pairs without numbers."""
     for status, (colour, marker) in STATUS.items():
         rows = manifest[(manifest["status"] == status) & manifest[x].notna() & manifest[y].notna()]
         if len(rows):

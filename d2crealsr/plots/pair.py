@@ -1,4 +1,4 @@
-"""Plots of single pairs: the residual field, tones, and what is finer in HR than in LR."""
+"""Plots of single pairs: the residual field, tones, and the additional fine detail of HR."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def residual_field(
     scene: str | None = None,
     largest_hr_px: float | None = None,
 ) -> Axes:
-    """The displacement left between a pair: a heat map of its length, and arrows that show its direction, enlarged.
+    """Draw the displacement that remains in a pair: a heat map of its length, and enlarged arrows for its direction.
 
     Parameters
     ----------
@@ -39,9 +39,9 @@ def residual_field(
     ax : Axes, optional
         Where to draw; by default a new figure.
     scene : str, optional
-        Whose rows; needed where the table holds several scenes.
+        The scene to draw. Needed if the table contains several.
     largest_hr_px : float, optional
-        Upper end of the colours, so that several pairs can be compared; by default the largest residual shown.
+        Upper end of the colour scale, with which several plots can be compared. By default the largest residual shown.
 
     Returns
     -------
@@ -84,7 +84,7 @@ def _field(residuals: pd.DataFrame | ResidualField | Alignment, scene: str | Non
 
 
 def _arrows(ax: Axes, points: Array, shifts: Array, weights: Array, *, spacing: float, light_from: float) -> None:
-    """Arrows, the longest as long as blocks are apart, and a key that says how long that is."""
+    """Draw arrows, the longest as long as the distance between blocks, and a key that states its length."""
     length = np.linalg.norm(shifts, axis=1)
     longest = max(float(length.max()), 1e-9)
     key = max((value for value in _KEY_LENGTHS if value <= longest), default=_KEY_LENGTHS[0])
@@ -109,7 +109,7 @@ def _edges(centres: Array) -> Array:
 
 
 def joint_histogram(hr: Image, lr: Image, ax: Axes | None = None) -> Axes:
-    """How often a tone of HR meets a tone of LR: on the diagonal where brightness matches.
+    """Draw how often each tone of HR coincides with each tone of LR. Equal brightness lies on the diagonal.
 
     Parameters
     ----------
@@ -123,7 +123,7 @@ def joint_histogram(hr: Image, lr: Image, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        Tones are encoded luma over squares of 4 × 4 LR px, in percent of the full range; counts are logarithmic.
+        Tones are mean encoded luma of squares of 4 × 4 LR px, in percent of the full range. Counts are logarithmic.
     """
     from matplotlib.colors import LogNorm
 
@@ -141,19 +141,19 @@ def joint_histogram(hr: Image, lr: Image, ax: Axes | None = None) -> Axes:
 
 
 def spectrum_ratio(pairs: Iterable[tuple[Image, Image]], ax: Axes | None = None) -> Axes:
-    """Amplitude of HR over that of LR against fineness: a thin line a pair, a thick one for their median.
+    """Draw the amplitude of HR divided by that of LR by spatial frequency: a thin line per pair, a thick median.
 
     Parameters
     ----------
     pairs : iterable of (hr, lr)
-        Published images, HR a whole number of times larger; taken one after another, so a generator can read them.
+        Published images; HR is larger by a whole factor. They are used one by one, so a generator can read them.
     ax : Axes, optional
         Where to draw; by default a new figure.
 
     Returns
     -------
     Axes
-        x up to .5 cycles per LR px, the finest stripes that LR can hold.
+        x ends at .5 cycles per LR px, the finest stripes that LR can represent.
     """
     ax = axes(ax)
     ratios = []

@@ -16,11 +16,11 @@ __all__ = ["BLUE", "GREY", "ORANGE", "PURPLE", "SEQUENTIAL", "STATUS", "TEAL", "
 
 Theme: TypeAlias = Literal["light", "dark"]
 
-# Of middling luminance: at least 3:1 against white and against the dark theme's background; hue and lightness differ
-# for every kind of colour blindness (blue and orange foremost), and no plot tells by colour alone.
+# Colours of medium luminance, with a contrast of at least 3:1 against white and against the dark background. Hue and
+# lightness differ for every kind of colour blindness (blue and orange most). No plot relies on colour alone.
 BLUE, ORANGE, TEAL, PURPLE, GREY = "#2f83c5", "#cf6f17", "#1f9a77", "#b25fa0", "#80868b"
 SEQUENTIAL = "cividis"
-"""Colour map of sizes: the same to people with and without red-green blindness."""
+"""Colour map for sizes; it looks the same with and without red-green blindness."""
 
 STATUS = {"accepted": (BLUE, "o"), "rejected": (ORANGE, "^"), "failed": (GREY, "x")}
 """Colour and marker of a scene's status."""
@@ -29,9 +29,9 @@ _INK = {"light": ("#1b1d1f", "#55595e", "#d9d9d3"), "dark": ("#e9eaea", "#a9afb5
 
 
 def theme(name: Theme = "light") -> AbstractContextManager[None]:
-    """A ``with`` block in which plots are drawn for a light or a dark page; their background is transparent.
+    """A ``with`` block in which plots are drawn for a light or a dark page, with a transparent background.
 
-    Outside of it they take text size and colours from matplotlib's own settings.
+    Outside such a block, plots use the text size and colours of matplotlib's own settings.
     """
     mpl = _matplotlib()
     ink, soft, line = _INK[name]
@@ -57,7 +57,7 @@ def theme(name: Theme = "light") -> AbstractContextManager[None]:
 
 
 def axes(ax: Axes | None) -> Axes:
-    """``ax``, or axes of a new figure of pyplot's, which a notebook shows.
+    """Return ``ax``, or axes in a new figure of pyplot, which a notebook shows.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def axes(ax: Axes | None) -> Axes:
 
 
 def log_axis(axis: Axis) -> None:
-    """Give a logarithmic axis ticks at 1, 2, 5, … that are written out."""
+    """Give a logarithmic axis ticks at 1, 2, 5, … with plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
 
     axis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
