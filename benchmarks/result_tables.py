@@ -22,7 +22,7 @@ Row: TypeAlias = "dict[str, Any]"
 
 _LOCAL = ("--cache", "--out", "--work", "--city100")
 
-_PACKAGES = ("d2crealsr", "numpy", "scipy", "opencv-contrib-python", "scikit-image")
+_PACKAGES = ("d2crealsr", "numpy", "scipy", "opencv-contrib-python", "scikit-image", "torch")
 
 
 def cell(value: object, digits: int = 3) -> str:

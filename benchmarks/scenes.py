@@ -1,4 +1,4 @@
-"""Simulated scenes for the benchmarks: made in memory from a seed, kept in a folder if asked, with exact truth.
+"""Simulated scenes for the benchmarks: made from a seed, kept in a folder if asked, with exact truth.
 
 A seed is one scene: its kind of card is the seed modulo five, so that any run of seeds goes round the kinds.
 """
@@ -11,11 +11,14 @@ import tempfile
 from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
+import click
+import joblib
 import numpy as np
 
 import d2crealsr.simulate
+from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.imaging.geometry import CaptureMapping
 from d2crealsr.simulate import Recipe, SimulateSettings, Truth, default_recipes, encode_capture, session_for, shoot
 from d2crealsr.simulate.camera import cast_rays, project, surface
@@ -28,10 +31,14 @@ from d2crealsr.truth.mapping_error import MappingError, crop_grid, mapping_error
 from d2crealsr.types import Crop
 
 if TYPE_CHECKING:
-    from d2crealsr.simulate.settings import SizeName
-    from d2crealsr.types import Image
+    from collections.abc import Callable, Sequence
 
-__all__ = ["PLAIN", "BenchScene", "SceneFiles", "captures_of", "make_files"]
+    from d2crealsr.simulate.settings import SizeName
+    from d2crealsr.types import Alignment, Image, Matrix
+
+__all__ = ["PLAIN", "BenchScene", "SceneFiles", "captures_of", "make_files", "side_by_side"]
+
+_Result = TypeVar("_Result")
 
 PLAIN = "plain"
 """Name of the class of scenes without a nuisance."""
@@ -83,13 +90,16 @@ class BenchScene:
     def true_mapping(self) -> CaptureMapping:
         """Where HR truly lies in LR."""
         session = self.truth.session
-        return CaptureMapping(
-            H_hr_to_lr=self.truth.H_hr_to_lr,
-            hr_size=session.size,
-            lr_size=session.size,
-            k1_hr=session.hr.k1,
-            k1_lr=session.lr.k1,
-        )
+        return self.mapping(self.truth.H_hr_to_lr, session.hr.k1, session.lr.k1)
+
+    def mapping(self, H_hr_to_lr: Matrix, k1_hr: float = 0.0, k1_lr: float = 0.0) -> CaptureMapping:
+        """A mapping between captures of this scene's size."""
+        size = self.truth.session.size
+        return CaptureMapping(H_hr_to_lr=H_hr_to_lr, hr_size=size, lr_size=size, k1_hr=k1_hr, k1_lr=k1_lr)
+
+    def crop_of(self, found: Alignment) -> Crop:
+        """What a pair would publish; the default crop where that is too small to be published."""
+        return found.crop if min(found.crop.width, found.crop.height) >= MIN_SIDE else self.true_crop
 
     @property
     def true_crop(self) -> Crop:
@@ -151,6 +161,22 @@ def captures_of(scene: BenchScene, folder: Path | None) -> tuple[Image, Image]:
         return make_files(scene, folder).read()
     with tempfile.TemporaryDirectory() as temporary:
         return make_files(scene, Path(temporary)).read()
+
+
+def side_by_side(
+    function: Callable[[BenchScene], _Result],
+    scenes: Sequence[BenchScene],
+    *,
+    jobs: int = 1,
+    told: Callable[[_Result], str],
+) -> list[_Result]:
+    """Results in the order of the scenes; a line about each on standard error as it comes."""
+    results: list[_Result] = []
+    work = (joblib.delayed(function)(scene) for scene in scenes)
+    for result in joblib.Parallel(n_jobs=jobs or -1, return_as="generator")(work):
+        results.append(result)
+        click.echo(f"[{len(results)}/{len(scenes)}] {told(result)}", err=True)
+    return results
 
 
 @cache

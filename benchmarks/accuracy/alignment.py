@@ -13,34 +13,31 @@ captures. Also printed: the predicted standard error against the true one.
 
 from __future__ import annotations
 
-import sys
+import functools
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
-import joblib
 import numpy as np
 
 from benchmarks.accuracy import cramer_rao
 from benchmarks.peers import opencv_recipes, tools
-from benchmarks.result_tables import Row, provenance, text_table, write_csv
-from benchmarks.scenes import PLAIN, BenchScene, captures_of
+from benchmarks.program import print_and_store, program, with_cache, with_jobs, with_out, with_size, with_small
+from benchmarks.result_tables import Row, text_table
+from benchmarks.scenes import PLAIN, BenchScene, captures_of, side_by_side
 from benchmarks.seeds import parse_seeds, purpose_of
 from d2crealsr.align import align_pair
-from d2crealsr.errors import D2CRealSRError
-from d2crealsr.imaging.crop import MIN_SIDE
-from d2crealsr.imaging.geometry import CaptureMapping
 from d2crealsr.jobs import threads
-from d2crealsr.simulate import NUISANCES, SIZES
-from d2crealsr.store.files import write_text
-from d2crealsr.types import AlignmentFailure, Crop
+from d2crealsr.simulate import NUISANCES
+from d2crealsr.types import AlignmentFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
+    from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.simulate.settings import SizeName
-    from d2crealsr.types import Image
+    from d2crealsr.types import Crop, Image
 
 OURS: dict[str, dict[str, Any]] = {
     "ours: rough": {"iters": 1, "refine": "none"},
@@ -57,7 +54,7 @@ GROSS_LR_PX = 1.0
 """A mean error beyond this is a failure, not a figure."""
 
 
-class Estimate(NamedTuple):
+class Found(NamedTuple):
     """What a method found: where HR lies in LR, what it would publish, and how sure it says it is."""
 
     mapping: CaptureMapping
@@ -66,34 +63,27 @@ class Estimate(NamedTuple):
     status: str = ""
 
 
-def _ours(scene: BenchScene, hr: Image, lr: Image, settings: dict[str, Any]) -> Estimate | None:
+def _ours(scene: BenchScene, hr: Image, lr: Image, settings: dict[str, Any]) -> Found | None:
     found = align_pair(hr, lr, scale=scene.scale, **settings)
     if isinstance(found, AlignmentFailure):
         return None
-    mapping = _mapping(scene, found.H_hr_to_lr, found.k1_hr, found.k1_lr)
-    publishable = min(found.crop.width, found.crop.height) >= MIN_SIDE
-    return Estimate(
-        mapping,
-        found.crop if publishable else scene.true_crop,
+    return Found(
+        scene.mapping(found.H_hr_to_lr, found.k1_hr, found.k1_lr),
+        scene.crop_of(found),
         found.statistics.get("sigma_hr_px", float("nan")),
         "accepted" if found.accepted else "rejected",
     )
 
 
-def _mapping(scene: BenchScene, H_hr_to_lr: Any, k1_hr: float = 0.0, k1_lr: float = 0.0) -> CaptureMapping:
-    size = scene.truth.session.size
-    return CaptureMapping(H_hr_to_lr=H_hr_to_lr, hr_size=size, lr_size=size, k1_hr=k1_hr, k1_lr=k1_lr)
+def _of_homography(scene: BenchScene, H_hr_to_lr: Any) -> Found | None:
+    return None if H_hr_to_lr is None else Found(scene.mapping(H_hr_to_lr), scene.true_crop)
 
 
-def _of_homography(scene: BenchScene, H_hr_to_lr: Any) -> Estimate | None:
-    return None if H_hr_to_lr is None else Estimate(_mapping(scene, H_hr_to_lr), scene.true_crop)
-
-
-def measure(scene: BenchScene, cache: Path | None, only: str, with_peers: bool) -> list[Row]:
+def measure(scene: BenchScene, *, cache: Path | None, only: str, with_peers: bool) -> list[Row]:
     """A row for each method on one scene."""
     threads.use_one_thread()
     hr, lr = captures_of(scene, cache)
-    methods: dict[str, Callable[[], Estimate | None]] = {}
+    methods: dict[str, Callable[[], Found | None]] = {}
     if only != "opencv":
         ours = {DEFAULT: OURS[DEFAULT]} if only == "default" else OURS
         methods |= {n: lambda s=s: _ours(scene, hr, lr, s) for n, s in ours.items()}  # type: ignore[misc]
@@ -113,7 +103,7 @@ def _facts(scene: BenchScene, method: str) -> Row:
     return {"method": method, "seed": scene.seed, "kind": scene.kind, "nuisance": scene.nuisance}
 
 
-def _row(scene: BenchScene, name: str, method: Callable[[], Estimate | None]) -> Row:
+def _row(scene: BenchScene, name: str, method: Callable[[], Found | None]) -> Row:
     start = time.perf_counter()
     found = method()
     seconds = time.perf_counter() - start
@@ -210,59 +200,43 @@ def report(rows: Sequence[Row], title: str) -> str:
     return "\n\n".join(parts)
 
 
-def run(scenes: Sequence[BenchScene], *, cache: Path | None, only: str, with_peers: bool, jobs: int) -> list[Row]:
-    """Measure scenes side by side; told on standard error as they come."""
-    work = (joblib.delayed(measure)(scene, cache, only, with_peers) for scene in scenes)
-    rows: list[Row] = []
-    for number, found in enumerate(joblib.Parallel(n_jobs=jobs or -1, return_as="generator")(work), 1):
-        first, best = found[0], next((row for row in found if row["method"] == DEFAULT), found[0])
-        error = best["failed"] or f"mean {best['mean']:.3f} worst {best['worst']:.3f}"
-        click.echo(f"[{number}/{len(scenes)}] {first['seed']} {first['kind']} {best['method']}: {error}", err=True)
-        rows += found
-    return rows
+def _told(rows: Sequence[Row]) -> str:
+    """The line about one scene: what became of the default method, else of the first."""
+    row = next((row for row in rows if row["method"] == DEFAULT), rows[0])
+    error = row["failed"] or f"mean {row['mean']:.3f} worst {row['worst']:.3f}"
+    return f"{row['seed']} {row['kind']} {row['method']}: {error}"
 
 
-@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
+@program(__doc__)
 @click.option("--seeds", help="A..B, B included; a seed is a scene. Default 100..124.")
 @click.option("--scenes", "count", type=click.IntRange(min=1), help="Number of scenes from --seed on, for --seeds.")
 @click.option("--seed", type=int, default=100, show_default=True, help="First seed of --scenes.")
-@click.option("--size", type=click.Choice(list(SIZES)), default="half", show_default=True, help="Capture size.")
+@with_size("half")
 @click.option("--nuisance", type=click.Choice([PLAIN, *NUISANCES]), default=PLAIN, show_default=True)
 @click.option("--only", type=click.Choice(["all", "ours", "default", "opencv"]), default="all", show_default=True)
 @click.option("--peers", "with_peers", is_flag=True, help="Also other tools, each in its environment under .peers/.")
-@click.option("--jobs", type=int, default=1, show_default=True, help="Scenes at a time; 0: one a core.")
-@click.option("--cache", type=click.Path(path_type=Path), help="Keep the simulated captures here.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write OUT.txt and OUT-scenes.csv.")
-@click.option("--small", is_flag=True, help="Two mini scenes, to see that it works; never compared with budgets.")
+@with_jobs
+@with_cache
+@with_out
+@with_small("Two mini scenes", seeds="0..1", size="mini")
 def main(
     seeds: str | None,
     count: int | None,
     seed: int,
     size: SizeName,
     nuisance: str,
-    only: str,
-    with_peers: bool,
     jobs: int,
-    cache: Path | None,
     out: Path | None,
-    small: bool,
+    **options: Any,
 ) -> None:
-    if small:
-        seeds, size = seeds or "0..1", "mini"
     text = seeds or (f"{seed}..{seed + count - 1}" if count else "100..124")
     wanted = parse_seeds(text)
     title = f"Alignment, {size} size, {purpose_of(wanted)} seeds {text}, nuisance: {nuisance}. Errors in HR px."
     scenes = [BenchScene(seed=s, size=size, nuisance=nuisance) for s in wanted]
-    rows = run(scenes, cache=cache, only=only, with_peers=with_peers, jobs=jobs)
-    tables = report(rows, title)
-    print(tables)
-    if out:
-        write_csv(out.with_name(out.name + "-scenes.csv"), rows)
-        write_text(out.with_name(out.name + ".txt"), f"{tables}\n\n{provenance(sys.argv)}\n")
+    found = side_by_side(functools.partial(measure, **options), scenes, jobs=jobs, told=_told)
+    rows = [row for of_scene in found for row in of_scene]
+    print_and_store(report(rows, title), out, {"-scenes": rows})
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except D2CRealSRError as error:
-        sys.exit(f"Error: {error}")
+    main()

@@ -14,19 +14,18 @@ from __future__ import annotations
 import dataclasses
 import os
 import shutil
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from benchmarks.result_tables import Row, provenance, text_table
+from benchmarks.program import PATH, print_and_store, program, with_out
+from benchmarks.result_tables import Row, text_table
 from d2crealsr.audit.folder import audit
 from d2crealsr.dataset.build import build
-from d2crealsr.errors import D2CRealSRError
+from d2crealsr.errors import LayoutError
 from d2crealsr.settings import AlignSettings
-from d2crealsr.store.files import write_text
 from d2crealsr.store.layouts import find_pairs
 from d2crealsr.store.pairs import read_manifest
 
@@ -113,29 +112,21 @@ def outcomes(before: pd.DataFrame, after: pd.DataFrame, manifest: pd.DataFrame) 
     ]
 
 
-@click.command(help=(__doc__ or "").split("\n\n", maxsplit=1)[0])
-@click.option("--out", type=click.Path(path_type=Path), help="Store the report in this file.")
-@click.option(
-    "--cache", type=click.Path(path_type=Path), help="Keep the realigned pairs here, or go on with those there."
-)
+@program(__doc__)
+@with_out
+@click.option("--cache", type=PATH, help="Keep the realigned pairs here, or go on with those there.")
 @click.option("--scenes", type=click.IntRange(1), help="Only the first so many pairs.")
 def main(out: Path | None, cache: Path | None, scenes: int | None) -> None:
     """Measure, realign, measure again, print."""
     source = Path(os.environ.get("D2CREALSR_CITY100", "../shared/data/city100"))
     if not source.is_dir():
-        sys.exit("City100 is not there; set D2CREALSR_CITY100 to its folder of 001H.PNG, 001L.PNG, …")
+        raise LayoutError("City100 is not there; set D2CREALSR_CITY100 to its folder of 001H.PNG, 001L.PNG, …")
     with tempfile.TemporaryDirectory() as scratch:
         captures = first_pairs(source, scenes, Path(scratch))
-        try:
-            before = measured(captures)
-            manifest, after = realigned(captures, cache or Path(scratch) / "pairs")
-        except D2CRealSRError as error:
-            sys.exit(f"Error: {error}")
-    text = f"{report(before, after, manifest)}\n\n{provenance(sys.argv)}\n"
-    click.echo(text)
-    if out is not None:
-        about = (__doc__ or "").split("\n\n")[-1].strip()
-        write_text(out, f"# City100, published and realigned\n\n{about}\n\n```\n{text}```\n")
+        before = measured(captures)
+        manifest, after = realigned(captures, cache or Path(scratch) / "pairs")
+    about = (__doc__ or "").split("\n\n")[-1].strip()
+    print_and_store(report(before, after, manifest), out, heading=f"City100, published and realigned\n\n{about}")
 
 
 if __name__ == "__main__":

@@ -14,13 +14,15 @@ Waves of known frequency are sampled at the positions of a typical mapping and c
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 
 import numpy as np
 from scipy import ndimage
 
+from benchmarks.measuring import seconds_of
+from benchmarks.program import print_and_store, program, with_small
+from benchmarks.result_tables import Row, text_table
 from d2crealsr import opencv
 from d2crealsr.imaging.warp import without_aliasing
 from d2crealsr.types import Array, Matrix, Size
@@ -110,7 +112,7 @@ def contrast(warp: Warp, size: Size, source: Size, cycles: float, mapping: Matri
     return float(amplitude.mean()), float(np.percentile(amplitude, 99) - np.percentile(amplitude, 1))
 
 
-def shrinking(shrink: float, size: Size) -> list[tuple[str, float, float, float]]:
+def shrinking(shrink: float, size: Size) -> list[Row]:
     """With and without the low pass: contrast of a wave of .35 cycles per published px, and of two that alias.
 
     These are a quarter and three quarters of the way from the published grid's limit to the capture's.
@@ -127,43 +129,36 @@ def shrinking(shrink: float, size: Size) -> list[tuple[str, float, float, float]
     def filtered(image: np.ndarray, size: Size) -> np.ndarray:
         return plain(without_aliasing(image, shrink), size)
 
-    rows = []
+    rows: list[Row] = []
     for name, warp in (("cubic", plain), ("low pass, cubic", filtered)):
         kept = [contrast(warp, size, source, cycles, mapping)[0] for cycles in waves]
-        rows.append((name, kept[0], kept[1], kept[2]))
+        columns = dict(zip(("contrast .35", "alias 1/4", "alias 3/4"), kept, strict=True))
+        rows.append({"capture px per published px": f"{shrink:g}", "method": name, **columns})
     return rows
 
 
 def milliseconds(warp: Warp, size: Size, source: Size, runs: int) -> float:
     """Median time of a warp of RGB float32."""
     image = np.random.default_rng(0).random((source.height, source.width, 3), dtype=np.float32)
-    taken = []
-    for _ in range(runs):
-        begin = time.perf_counter()
-        warp(image, size)
-        taken.append(time.perf_counter() - begin)
-    return 1000 * float(np.median(taken))
+    return 1000 * float(np.median([seconds_of(lambda: warp(image, size), time.perf_counter) for _ in range(runs)]))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--small", action="store_true", help="a small image and one run: to see that it works")
-    small = parser.parse_args().small
+@program(__doc__)
+@with_small("A small image and one run", exposed=True)
+def main(small: bool) -> None:
     opencv.use_one_thread()
     size, source = (Size(300, 200), Size(360, 260)) if small else (Size(600, 400), Size(660, 460))
     timed, timed_source = (size, source) if small else (Size(3456, 2304), Size(3520, 2400))
-    print(f"{'method':28} {'position px':>12} {'contrast .25':>14} {'contrast .35':>14} {'ms':>8}")
+    rows: list[Row] = []
     for name, warp in methods().items():
-        kept = [contrast(warp, size, source, cycles) for cycles in (0.25, 0.35)]
+        row: Row = {"method": name, "position px": f"{position_error(warp, size, source):.4f}"}
+        for cycles in (0.25, 0.35):
+            mean, varies = contrast(warp, size, source, cycles)
+            row[f"contrast {cycles:g}"] = f"{mean:.3f} ±{varies / 2:.3f}"
         runs = 1 if small or "numpy" in name or "SciPy" in name else 5
-        ms = milliseconds(warp, timed, timed_source, runs)
-        error = position_error(warp, size, source)
-        contrasts = " ".join(f"{mean:7.3f} ±{varies / 2:5.3f}" for mean, varies in kept)
-        print(f"{name:28} {error:12.4f} {contrasts} {ms:8.0f}")
-    print(f"\n{'capture px per published px':28} {'':16} {'contrast .35':>14} {'alias 1/4':>12} {'alias 3/4':>12}")
-    for shrink in SHRINKS:
-        for name, kept_35, low, high in shrinking(shrink, size):
-            print(f"{shrink:<28g} {name:16} {kept_35:14.3f} {low:12.3f} {high:12.3f}")
+        rows.append(row | {"ms": round(milliseconds(warp, timed, timed_source, runs))})
+    shrunk = [row for shrink in SHRINKS for row in shrinking(shrink, size)]
+    print_and_store(f"{text_table(rows)}\n\n{text_table(shrunk)}", None)
 
 
 if __name__ == "__main__":

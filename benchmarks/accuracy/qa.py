@@ -12,27 +12,33 @@ time.
 
 from __future__ import annotations
 
+import functools
 import math
-import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import click
-import joblib
 
-from benchmarks.result_tables import Row, provenance, read_csv, text_table, write_csv
-from benchmarks.scenes import PLAIN, BenchScene, captures_of
+from benchmarks.program import (
+    print_and_store,
+    program,
+    with_cache,
+    with_jobs,
+    with_out,
+    with_seeds,
+    with_size,
+    with_small,
+)
+from benchmarks.result_tables import Row, read_csv, text_table
+from benchmarks.scenes import PLAIN, BenchScene, captures_of, side_by_side
 from benchmarks.seeds import parse_seeds, purpose_of
 from d2crealsr.align import align_pair
-from d2crealsr.errors import D2CRealSRError, SettingsError
-from d2crealsr.imaging.crop import MIN_SIDE
-from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.errors import SettingsError
 from d2crealsr.jobs import threads
 from d2crealsr.quality import verdict
 from d2crealsr.settings import AlignSettings
-from d2crealsr.simulate import NUISANCES, SIZES
-from d2crealsr.store.files import write_text
+from d2crealsr.simulate import NUISANCES
 from d2crealsr.types import AlignmentFailure
 
 if TYPE_CHECKING:
@@ -71,15 +77,8 @@ def measure(scene: BenchScene, cache: Path | None, settings: AlignSettings) -> R
     if isinstance(found, AlignmentFailure):
         facts |= {"judged": "failed", "status": "failed", "reasons": found.reason, "differs": differs}
         return facts | seconds | _numbers(found.statistics)
-    mapping = CaptureMapping(
-        H_hr_to_lr=found.H_hr_to_lr,
-        hr_size=scene.truth.session.size,
-        lr_size=scene.truth.session.size,
-        k1_hr=found.k1_hr,
-        k1_lr=found.k1_lr,
-    )
-    publishable = min(found.crop.width, found.crop.height) >= MIN_SIDE
-    error = scene.error_of(mapping, found.crop if publishable else scene.true_crop)
+    mapping = scene.mapping(found.H_hr_to_lr, found.k1_hr, found.k1_lr)
+    error = scene.error_of(mapping, scene.crop_of(found))
     same = scene.truth.session.same_scene
     facts |= {
         "judged": judged(same_scene=same, worst=error.maximum, mean=error.mean, differs=differs),
@@ -159,16 +158,10 @@ def wrong_verdicts(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def run(scenes: Sequence[BenchScene], *, cache: Path | None, settings: AlignSettings, jobs: int) -> list[Row]:
-    """Measure scenes side by side; told on standard error as they come."""
-    work = (joblib.delayed(measure)(scene, cache, settings) for scene in scenes)
-    rows: list[Row] = []
-    for row in joblib.Parallel(n_jobs=jobs or -1, return_as="generator")(work):
-        error = f"mean {row['error_mean']:.3f} max {row['error_max']:.3f}" if "error_mean" in row else ""
-        told = f"[{len(rows) + 1}/{len(scenes)}] {row['class']} {row['seed']} {row['judged']} {row['status']}"
-        click.echo(f"{told} {row['reasons']} {error} {row['seconds']:.1f} s", err=True)
-        rows.append(row)
-    return rows
+def _told(row: Row) -> str:
+    error = f"mean {row['error_mean']:.3f} max {row['error_max']:.3f}" if "error_mean" in row else ""
+    verdict = f"{row['class']} {row['seed']} {row['judged']} {row['status']} {row['reasons']}"
+    return f"{verdict} {error} {row['seconds']:.1f} s"
 
 
 def _changed(settings: AlignSettings, changes: Sequence[str]) -> AlignSettings:
@@ -183,16 +176,16 @@ def _changed(settings: AlignSettings, changes: Sequence[str]) -> AlignSettings:
     return AlignSettings(**values)
 
 
-@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
+@program(__doc__)
 @click.option("--class", "classes", multiple=True, type=click.Choice(CLASSES), help="Only this class; repeatable.")
-@click.option("--seeds", default="0..7", show_default=True, help="A..B, B included: scenes of every class.")
-@click.option("--size", type=click.Choice(list(SIZES)), default="half", show_default=True, help="Capture size.")
-@click.option("--jobs", type=int, default=1, show_default=True, help="Scenes at a time; 0: one a core.")
-@click.option("--cache", type=click.Path(path_type=Path), help="Keep the simulated captures here (3 MB a half scene).")
+@with_seeds("0..7")
+@with_size("half")
+@with_jobs
+@with_cache
 @click.option("--set", "changes", multiple=True, help="A setting of align, NAME=VALUE; repeatable.")
 @click.option("--rejudge", type=click.Path(path_type=Path, exists=True), help="Judge an earlier run's CSV again.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write OUT.txt and OUT-scenes.csv (all statistics).")
-@click.option("--small", is_flag=True, help="A few mini scenes, to see that it works.")
+@with_out
+@with_small("A few mini scenes", classes=(PLAIN, "wrong-scene", "low-texture"), seeds="0..1", size="mini")
 def main(
     classes: tuple[str, ...],
     seeds: str,
@@ -202,29 +195,22 @@ def main(
     changes: tuple[str, ...],
     rejudge: Path | None,
     out: Path | None,
-    small: bool,
 ) -> None:
     settings = _changed(AlignSettings(), changes)
     if rejudge:
         rows = [rejudged(row, settings) for row in read_csv(rejudge) if not classes or row["class"] in classes]
         about = f"{rejudge} judged again"
     else:
-        if small:
-            classes, seeds, size = classes or (PLAIN, "wrong-scene", "low-texture"), "0..1", "mini"
         wanted = parse_seeds(seeds)
         about = f"{size} size, {purpose_of(wanted)} seeds {seeds}"
         scenes = [BenchScene(seed=s, size=size, nuisance=n) for n in classes or CLASSES for s in wanted]
-        rows = run(scenes, cache=cache, settings=settings, jobs=jobs)
-    text = "\n".join([f"QA on stress captures: {about}", "", text_table(summarise(rows), digits=0)])
-    print(text)
-    print("\n" + "\n".join(wrong_verdicts(rows) or ["no bad pair accepted, no good pair rejected"]))
-    if out:
-        write_csv(out.with_name(out.name + "-scenes.csv"), rows)
-        write_text(out.with_name(out.name + ".txt"), f"{text}\n\n{provenance(sys.argv)}\n")
+        measured = functools.partial(measure, cache=cache, settings=settings)
+        rows = side_by_side(measured, scenes, jobs=jobs, told=_told)
+    wrong = wrong_verdicts(rows) or ["no bad pair accepted, no good pair rejected"]
+    text = f"QA on stress captures: {about}\n\n{text_table(summarise(rows), digits=0)}"
+    print_and_store(text, out, {"-scenes": rows})
+    click.echo("\n" + "\n".join(wrong))
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except D2CRealSRError as error:
-        sys.exit(f"Error: {error}")
+    main()

@@ -14,30 +14,27 @@ half-height area a tenth of the crop, and a curl: one side bent up by the square
 from __future__ import annotations
 
 import dataclasses
-import sys
-from pathlib import Path
+import functools
 from typing import TYPE_CHECKING, TypeAlias
 
-import click
 import numpy as np
 
-from benchmarks.result_tables import Row, provenance, text_table
-from benchmarks.scenes import BenchScene, captures_of
+from benchmarks.program import print_and_store, program, with_cache, with_out, with_seeds, with_size, with_small
+from benchmarks.result_tables import Row, text_table
+from benchmarks.scenes import BenchScene, captures_of, side_by_side
 from benchmarks.seeds import parse_seeds, purpose_of
 from d2crealsr.align import align_pair
-from d2crealsr.errors import D2CRealSRError
-from d2crealsr.imaging.geometry import CaptureMapping
 from d2crealsr.jobs import threads
 from d2crealsr.quality import residuals, verdict
 from d2crealsr.quality.shape import name_shape
 from d2crealsr.settings import AlignSettings
-from d2crealsr.simulate import SIZES
-from d2crealsr.store.files import write_text
 from d2crealsr.types import Alignment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
+    from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.simulate.settings import SizeName
     from d2crealsr.types import Array
 
@@ -104,39 +101,34 @@ def judged(pairs: Sequence[tuple[int, Alignment, CaptureMapping]], settings: dic
     for kind in KINDS:
         for name, rules in settings.items():
             row: Row = {"error": kind, "rules": name}
-            for size in SIZES_HR_PX:
-                rejected = [bool(verdict.judge(moved(f, m, kind, size, s), rules)) for s, f, m in pairs]
-                row[f"{size:g} px"] = 100 * float(np.mean(rejected))
+            for hr_px in SIZES_HR_PX:
+                rejected = [bool(verdict.judge(moved(f, m, kind, hr_px, s), rules)) for s, f, m in pairs]
+                row[f"{hr_px:g} px"] = 100 * float(np.mean(rejected))
             rows.append(row)
     return rows
 
 
-def _accepted(seeds: Sequence[int], size: SizeName, cache: Path | None) -> list[tuple[int, Alignment, CaptureMapping]]:
-    pairs = []
-    for seed in seeds:
-        scene = BenchScene(seed=seed, size=size)
-        found = align_pair(*captures_of(scene, cache))
-        told = "accepted" if isinstance(found, Alignment) and found.accepted else "left out"
-        click.echo(f"{scene.name} {scene.kind}: {told}", err=True)
-        if isinstance(found, Alignment) and found.accepted:
-            known = {name: getattr(found, name) for name in ("H_hr_to_lr", "k1_hr", "k1_lr")}
-            of_session = scene.truth.session.size
-            pairs.append((seed, found, CaptureMapping(hr_size=of_session, lr_size=of_session, **known)))
-    return pairs
+def _aligned(scene: BenchScene, *, cache: Path | None) -> tuple[BenchScene, Alignment | None]:
+    """A scene and its estimate, if that is accepted."""
+    found = align_pair(*captures_of(scene, cache))
+    return scene, found if isinstance(found, Alignment) and found.accepted else None
 
 
-@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
-@click.option("--seeds", default="100..119", show_default=True, help="A..B, B included: plain scenes.")
-@click.option("--size", type=click.Choice(list(SIZES)), default="half", show_default=True, help="Capture size.")
-@click.option("--cache", type=click.Path(path_type=Path), help="Keep the simulated captures here.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the table here.")
-@click.option("--small", is_flag=True, help="Two mini scenes, to see that it works.")
-def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None, small: bool) -> None:
+@program(__doc__)
+@with_seeds("100..119")
+@with_size("half")
+@with_cache
+@with_out
+@with_small("Two mini scenes", seeds="0..1", size="mini")
+def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None) -> None:
     threads.use_one_thread()
-    if small:
-        seeds, size = "0..1", "mini"
     wanted = parse_seeds(seeds)
-    pairs = _accepted(wanted, size, cache)
+    aligned = side_by_side(
+        functools.partial(_aligned, cache=cache),
+        [BenchScene(seed=seed, size=size) for seed in wanted],
+        told=lambda result: f"{result[0].name} {result[0].kind}: {'accepted' if result[1] else 'left out'}",
+    )
+    pairs = [(s.seed, f, s.mapping(f.H_hr_to_lr, f.k1_hr, f.k1_lr)) for s, f in aligned if f]
     nowhere = 1e9
     settings = {
         "median and p95": AlignSettings(**dict.fromkeys(LOCAL, nowhere)),
@@ -145,14 +137,8 @@ def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None, small
     }
     about = f"{len(pairs)} accepted plain pairs, {size} size, {purpose_of(wanted)} seeds {seeds}"
     told = f"Rejected, in % of pairs, by the error's largest displacement in HR px\n{about}\n\n"
-    text = told + text_table(judged(pairs, settings), digits=0)
-    print(text)
-    if out:
-        write_text(out, f"{text}\n\n{provenance(sys.argv)}\n")
+    print_and_store(told + text_table(judged(pairs, settings), digits=0), out)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except D2CRealSRError as error:
-        sys.exit(f"Error: {error}")
+    main()

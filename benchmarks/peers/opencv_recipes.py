@@ -6,6 +6,7 @@ called directly here, with its own defaults wherever a recipe says so: the packa
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import cv2
@@ -71,14 +72,6 @@ def _sift(hr: Image, lr: Image, scale: int, *, precise: bool, sigma_hr_px: float
     if H is None:
         return None
     return geometry.compose(geometry.translation(window.x, window.y), np.asarray(H, dtype=np.float64))
-
-
-def _sift_default(hr: Image, lr: Image, scale: int) -> Matrix | None:
-    return _sift(hr, lr, scale, precise=False)
-
-
-def _sift_precise(hr: Image, lr: Image, scale: int) -> Matrix | None:
-    return _sift(hr, lr, scale, precise=True)
 
 
 def _sift_blurred(hr: Image, lr: Image, scale: int) -> Matrix | None:
@@ -151,18 +144,6 @@ def _ecc(hr: Image, lr: Image, scale: int, *, linear: bool, multiscale: bool = F
     return _from_pair(pair, np.asarray(warp, dtype=np.float64))
 
 
-def _ecc_linear(hr: Image, lr: Image, scale: int) -> Matrix | None:
-    return _ecc(hr, lr, scale, linear=True)
-
-
-def _ecc_encoded(hr: Image, lr: Image, scale: int) -> Matrix | None:
-    return _ecc(hr, lr, scale, linear=False)
-
-
-def _ecc_multiscale(hr: Image, lr: Image, scale: int) -> Matrix | None:
-    return _ecc(hr, lr, scale, linear=True, multiscale=True)
-
-
 def _phase(hr: Image, lr: Image, scale: int) -> Matrix | None:
     """One shift by phaseCorrelate for what the blurred SIFT estimate leaves: it has nothing else to offer."""
     start = _sift_blurred(hr, lr, scale)
@@ -178,12 +159,12 @@ def _phase(hr: Image, lr: Image, scale: int) -> Matrix | None:
 
 
 RECIPES: dict[str, Callable[[Image, Image, int], Matrix | None]] = {
-    "OpenCV SIFT, default flag": _sift_default,
-    "OpenCV SIFT, precise upscale": _sift_precise,
+    "OpenCV SIFT, default flag": partial(_sift, precise=False),
+    "OpenCV SIFT, precise upscale": partial(_sift, precise=True),
     "OpenCV SIFT precise, HR blurred": _sift_blurred,
     "… + phaseCorrelate": _phase,
-    "… + findTransformECC, encoded": _ecc_encoded,
-    "… + findTransformECC, linear light": _ecc_linear,
-    "… + ECC multi-scale, linear light": _ecc_multiscale,
+    "… + findTransformECC, encoded": partial(_ecc, linear=False),
+    "… + findTransformECC, linear light": partial(_ecc, linear=True),
+    "… + ECC multi-scale, linear light": partial(_ecc, linear=True, multiscale=True),
 }
 """Every recipe by the name it has in the table; those with … start from the line above them."""

@@ -12,31 +12,26 @@ process that does nothing else; the profile is of one more pair.
 from __future__ import annotations
 
 import cProfile
-import multiprocessing
 import os
 import pstats
-import sys
 import tempfile
 import time
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
 
-from benchmarks.peaks import peak_bytes
-from benchmarks.result_tables import Row, provenance, text_table, write_csv
+from benchmarks.measuring import alone, peak_bytes, seconds_of
+from benchmarks.program import print_and_store, program, with_cache, with_out, with_seeds, with_size, with_small
+from benchmarks.result_tables import Row, text_table
 from benchmarks.scenes import BenchScene, make_files
 from benchmarks.seeds import parse_seeds, purpose_of
 from d2crealsr import opencv
 from d2crealsr.dataset.build import build
-from d2crealsr.errors import D2CRealSRError
 from d2crealsr.imaging.crop import default_size
 from d2crealsr.jobs import threads
 from d2crealsr.settings import AlignSettings
-from d2crealsr.simulate import SIZES
-from d2crealsr.store.files import write_text
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
@@ -95,14 +90,8 @@ def floor(hr: Path, lr: Path, scale: int) -> Row:
         "warp": lambda: opencv.warp(image, H_out_to_in, size, "cubic"),
         "PNG": lambda: opencv.encode_png(published),
     }
-    seconds = {name: min(_seconds(work) for _ in range(_FLOOR_ROUNDS)) for name, work in parts.items()}
+    seconds = {name: min(seconds_of(work) for _ in range(_FLOOR_ROUNDS)) for name, work in parts.items()}
     return seconds | {"floor": sum(seconds.values())}
-
-
-def _seconds(work: Callable[[], object]) -> float:
-    start = time.process_time()
-    work()
-    return time.process_time() - start
 
 
 class Profile(NamedTuple):
@@ -119,23 +108,17 @@ def profile(raw: Path) -> Profile:
         profiler.runcall(build, raw, out, jobs=1)
     stats: dict[Any, Any] = vars(pstats.Stats(profiler))["stats"]
     ours, own = [], []
-    for (file, _, function), (_, calls, alone, cumulative, _) in stats.items():
+    for (file, _, function), (_, calls, itself, cumulative, _) in stats.items():
         package, _, module = file.rpartition("d2crealsr/")
         name = f"{module.removesuffix('.py')}:{function}" if package else function.strip("<>")
         if package:
             ours.append({"function": name, "calls": calls, "CPU s with callees": cumulative})
-        own.append({"function": name, "calls": calls, "CPU s of its own": alone})
+        own.append({"function": name, "calls": calls, "CPU s of its own": itself})
     return Profile(_largest(ours, "CPU s with callees"), _largest(own, "CPU s of its own"))
 
 
 def _largest(rows: list[Row], column: str) -> list[Row]:
     return sorted(rows, key=lambda row: -float(row[column]))[:_PROFILE_LINES]
-
-
-def _alone(function: Callable[..., Any], *arguments: object) -> Any:
-    """The result of a function run in a new process, one that has done nothing before."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(function, *arguments).result()
 
 
 def _folder_of(scenes: Sequence[BenchScene], cache: Path, folder: Path) -> Path:
@@ -154,10 +137,10 @@ def measure(scenes: Sequence[BenchScene], cache: Path) -> tuple[Row, Profile]:
     with tempfile.TemporaryDirectory() as temporary:
         raw = _folder_of(scenes, cache, Path(temporary) / "raw")
         first = _folder_of(scenes[:1], cache, Path(temporary) / "first")
-        pairs = _alone(timed_pairs, raw)
+        pairs = alone(timed_pairs, raw)
         files = make_files(scenes[0], cache)
-        base = _alone(floor, files.hr, files.lr, AlignSettings().scale)
-        where = _alone(profile, first)
+        base = alone(floor, files.hr, files.lr, AlignSettings().scale)
+        where = alone(profile, first)
     per_pair, cpu = pairs["total"] / pairs["pairs"], pairs["cpu"] / pairs["pairs"]
     row: Row = {
         "pairs": pairs["pairs"],
@@ -175,17 +158,14 @@ def measure(scenes: Sequence[BenchScene], cache: Path) -> tuple[Row, Profile]:
     return row, where
 
 
-@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
-@click.option("--seeds", default="100..107", show_default=True, help="A..B, B included: the pairs.")
-@click.option("--size", type=click.Choice(list(SIZES)), default="full", show_default=True, help="Capture size.")
-@click.option("--cache", type=click.Path(path_type=Path), help="Keep the simulated captures here (25 MB a full scene).")
-@click.option("--out", type=click.Path(path_type=Path), help="Write OUT.txt and OUT.csv.")
-@click.option("--small", is_flag=True, help="Two mini pairs, to see that it works.")
-def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None, small: bool) -> None:
-    for name in _THREADS:
-        os.environ[name] = "1"
-    if small:
-        seeds, size = "0..1", "mini"
+@program(__doc__)
+@with_seeds("100..107")
+@with_size("full")
+@with_cache
+@with_out
+@with_small("Two mini pairs", seeds="0..1", size="mini")
+def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None) -> None:
+    os.environ |= dict.fromkeys(_THREADS, "1")
     wanted = parse_seeds(seeds)
     title = f"Cost of a pair, {size} size, {purpose_of(wanted)} seeds {seeds}, one thread"
     scenes = [BenchScene(seed=seed, size=size) for seed in wanted]
@@ -194,14 +174,8 @@ def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None, small
     lines = text_table([{"what": name, "value": value} for name, value in row.items()])
     tables = text_table(where.with_callees), text_table(where.own)
     text = "\n\n".join([title, lines, "Where the CPU time of one pair goes (the profiler adds its own)", *tables])
-    print(text)
-    if out:
-        write_csv(out.with_name(out.name + ".csv"), [row])
-        write_text(out.with_name(out.name + ".txt"), f"{text}\n\n{provenance(sys.argv)}\n")
+    print_and_store(text, out, {"": [row]})
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except D2CRealSRError as error:
-        sys.exit(f"Error: {error}")
+    main()

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import dataclasses
 import statistics
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -26,7 +25,9 @@ import cv2
 import numpy as np
 import torch
 
-from benchmarks.result_tables import Row, provenance, text_table, write_csv
+from benchmarks.measuring import seconds_of
+from benchmarks.program import print_and_store, program, with_out, with_small
+from benchmarks.result_tables import Row, text_table
 from d2c.d2csr.network import D2CSR
 from d2c.d2csr.stages import DivergenceStage
 from d2c.data.cache import ImageCache
@@ -34,7 +35,6 @@ from d2c.data.patches import Batch, CropSource, PixelPair, write_patch
 from d2c.settings.config import TrainConfig
 from d2c.settings.presets import preset
 from d2c.training.engine import Engine
-from d2crealsr.store.files import write_text
 from d2crealsr.store.images import read_image
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ def decoded_patch(files: tuple[Path, Path], patch: int, rng: np.random.Generator
 
 def seconds(work: Callable[[], object]) -> float:
     """CPU time of one call, which runs on one thread: what else the machine does counts least so."""
-    begun = time.thread_time()
-    work()
-    return time.thread_time() - begun
+    return seconds_of(work, time.thread_time)
 
 
 def measure(source: CropSource, files: Sequence[tuple[Path, Path]], rounds: int) -> Row:
@@ -146,17 +144,15 @@ def waiting_rows(pairs: Sequence[PixelPair], patch: int, steps: int) -> list[Row
     return rows
 
 
-@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
+@program(__doc__)
 @click.option("--rounds", default=40, show_default=True, help="Turns of each way.")
 @click.option("--pairs", "count", default=8, show_default=True, help="How many pairs.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write OUT.txt and OUT.csv.")
-@click.option("--small", is_flag=True, help="Small images and few turns, to see that it works.")
+@with_out
+@with_small("Small images and few turns", exposed=True, rounds=2, count=4)
 def main(rounds: int, count: int, out: Path | None, small: bool) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    lr_size, patch, steps = (432, 288), 96, 40
-    if small:
-        rounds, count, lr_size, patch, steps = 2, 4, (54, 36), 24, 2
+    lr_size, patch, steps = ((54, 36), 24, 2) if small else ((432, 288), 96, 40)
     with tempfile.TemporaryDirectory() as temporary:
         files = make_files(Path(temporary), count, lr_size)
         pairs = cached_pairs(files, Path(temporary) / "cache")
@@ -164,18 +160,8 @@ def main(rounds: int, count: int, out: Path | None, small: bool) -> None:
         row = measure(source, files, rounds)
         rows = waiting_rows(pairs, patch, steps)
     title = f"A random {patch}² patch of {lr_size[0]}x{lr_size[1]} pairs at x{SCALE}, one thread"
-    text = "\n\n".join(
-        [
-            title,
-            text_table([{"what": name, "value": value} for name, value in row.items()]),
-            "Waiting for batches",
-            text_table(rows),
-        ]
-    )
-    print(text)
-    if out:
-        write_csv(out.with_name(out.name + ".csv"), [row, *rows])
-        write_text(out.with_name(out.name + ".txt"), f"{text}\n\n{provenance(sys.argv)}\n")
+    costs = text_table([{"what": name, "value": value} for name, value in row.items()])
+    print_and_store(f"{title}\n\n{costs}\n\nWaiting for batches\n\n{text_table(rows)}", out, {"": [row, *rows]})
 
 
 if __name__ == "__main__":

@@ -9,18 +9,16 @@ kernels are there. Files of a spilled run count as far as their pages are reside
 
 from __future__ import annotations
 
-import multiprocessing
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import click
 
-from benchmarks.peaks import begin_peak, peak_bytes
-from benchmarks.result_tables import Row, provenance, text_table, write_csv
+from benchmarks.measuring import alone, begin_peak, peak_bytes
+from benchmarks.program import print_and_store, program, with_out, with_small
+from benchmarks.result_tables import Row, text_table
 from d2c.settings.config import D2CConfig
-from d2crealsr.store.files import write_text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,10 +81,8 @@ def measure(configuration: Configuration) -> Row:
 def rows_of(configurations: dict[str, Configuration]) -> list[Row]:
     """A row for each configuration, each from a process of its own."""
     rows: list[Row] = []
-    context = multiprocessing.get_context("spawn")
     for name, configuration in configurations.items():
-        with context.Pool(1) as pool:
-            found = pool.apply(measure, (configuration,))
+        found = alone(measure, configuration)
         predicted, peak = found["predicted"], found["measured"]
         sizes: Row = {"predicted MB": predicted / 1e6, "measured MB": peak / 1e6}
         ways: Row = {key: str(found[key]) for key in ("strip", "band", "files")}
@@ -95,17 +91,13 @@ def rows_of(configurations: dict[str, Configuration]) -> list[Row]:
     return rows
 
 
-@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
-@click.option("--out", type=click.Path(path_type=Path), help="Write OUT.txt and OUT.csv.")
-@click.option("--small", is_flag=True, help="Two tiny images, to see that it works.")
+@program(__doc__)
+@with_out
+@with_small("Two tiny images", exposed=True)
 def main(out: Path | None, small: bool) -> None:
     rows = rows_of(SMALL if small else CONFIGURATIONS)
     title = "Peak memory of `d2c upscale` over what the process had before, CPU, one thread"
-    text = f"{title}\n\n{text_table(rows, digits=2)}"
-    print(text)
-    if out:
-        write_csv(out.with_name(out.name + ".csv"), rows)
-        write_text(out.with_name(out.name + ".txt"), f"{text}\n\n{provenance(sys.argv)}\n")
+    print_and_store(f"{title}\n\n{text_table(rows, digits=2)}", out, {"": rows})
 
 
 if __name__ == "__main__":

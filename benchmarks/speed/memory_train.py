@@ -9,17 +9,17 @@ Measured is what two steps add to the process's peak, on one CPU thread; the bat
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
-import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from benchmarks.peaks import begin_peak, peak_bytes
-from benchmarks.result_tables import Row, provenance, text_table, write_csv
+from benchmarks.measuring import alone, begin_peak, peak_bytes
+from benchmarks.program import print_and_store, program, with_out, with_small
+from benchmarks.result_tables import Row, text_table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from d2c.settings.config import D2CConfig, TrainConfig
     from d2c.training.memory import Kind
 
@@ -84,10 +84,10 @@ def measure(model: D2CConfig, train: TrainConfig, kind: Kind) -> float:
     return float(peak_bytes() - before)
 
 
-@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
-@click.option("--small", is_flag=True, help="The smallest configuration only.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write OUT.txt and OUT.csv.")
-def main(small: bool, out: Path | None) -> None:
+@program(__doc__)
+@with_out
+@with_small("The smallest configuration only", exposed=True)
+def main(out: Path | None, small: bool) -> None:
     """Print the table, and store it."""
     import torch
 
@@ -95,12 +95,11 @@ def main(small: bool, out: Path | None) -> None:
 
     chosen = configurations()
     if small:
-        chosen = {name: value for name, value in chosen.items() if name == "tiny, x4, stage 1"}
+        chosen = {"tiny, x4, stage 1": chosen["tiny, x4, stage 1"]}
     rows: list[Row] = []
     for name, (model, train, kind) in chosen.items():
         predicted = step_memory(model, train, kind, torch.device("cpu"))
-        with multiprocessing.get_context("spawn").Pool(1) as pool:
-            measured = pool.apply(measure, (model, train, kind))
+        measured = alone(measure, model, train, kind)
         parts = {f"{part}_gb": round(value / 1e9, 4) for part, value in predicted._asdict().items() if part != "total"}
         ratio = round(predicted.total / measured, 3)
         sizes = {"predicted_gb": round(predicted.total / 1e9, 3), "measured_gb": round(measured / 1e9, 3)}
@@ -108,11 +107,8 @@ def main(small: bool, out: Path | None) -> None:
         rows.append(
             {"configuration": name, "constants_chosen_on_it": seen, **sizes, "predicted_over_measured": ratio, **parts}
         )
-        print(text_table(rows[-1:]), flush=True)
-    text = f"{provenance(sys.argv)}, torch {torch.__version__}\n\n{text_table(rows)}\n"
-    if out is not None:
-        out.with_suffix(".txt").write_text(text, encoding="utf-8")
-        write_csv(out.with_suffix(".csv"), rows)
+        click.echo(f"{name}: done", err=True)
+    print_and_store(text_table(rows), out, {"": rows})
 
 
 if __name__ == "__main__":

@@ -15,20 +15,19 @@ library of matrix products uses half the machine). Batches are random numbers; n
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
 import statistics
-import sys
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from benchmarks.peaks import begin_peak, peak_bytes
-from benchmarks.result_tables import Row, provenance, text_table, write_csv
+from benchmarks.measuring import alone, begin_peak, peak_bytes, seconds_of
+from benchmarks.program import print_and_store, program, with_out, with_small
+from benchmarks.result_tables import Row, text_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from d2c.settings.config import D2CConfig
 
@@ -194,16 +193,14 @@ def _factored_step(name: str, task: Task, network: Any, lr: Any, hr: Any) -> Cal
 def clock(function: Callable[[], object], device: str) -> float:
     """Seconds of one call: of CPU, or of the wall on CUDA."""
     if device == "cpu":
-        begun = time.process_time()
-        function()
-        return time.process_time() - begun
+        return seconds_of(function)
     import torch
 
-    torch.cuda.synchronize()
-    begun = time.perf_counter()
-    function()
-    torch.cuda.synchronize()
-    return time.perf_counter() - begun
+    def finished() -> float:
+        torch.cuda.synchronize()
+        return time.perf_counter()
+
+    return seconds_of(function, finished)
 
 
 def macs_of(function: Callable[[], object]) -> float:
@@ -303,7 +300,7 @@ def tasks(
     return [task for task in found if not names or task.name in names]
 
 
-@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
+@program(__doc__)
 @click.option("--scale", "scales", type=int, multiple=True, default=[8, 4, 2], show_default=True)
 @click.option("--task", "names", multiple=True, help="Only these, by name.")
 @click.option("--batch", default=4, show_default=True, help="Patches of a training step.")
@@ -312,8 +309,8 @@ def tasks(
 @click.option("--threads", default=1, show_default=True)
 @click.option("--device", type=click.Choice(["cpu", "cuda"]), default="cpu", show_default=True)
 @click.option("--memory/--no-memory", default=True, show_default=True, help="Measure peak memory too.")
-@click.option("--small", is_flag=True, help="Tiny networks and patches, one turn.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write OUT.txt and OUT.csv.")
+@with_small("Tiny networks and patches, one turn", exposed=True, scales=(4,), batch=2, turns=1)
+@with_out
 def main(
     scales: tuple[int, ...],
     names: tuple[str, ...],
@@ -331,19 +328,13 @@ def main(
 
     torch.set_num_threads(threads)
     rows: list[Row] = []
-    context = multiprocessing.get_context("spawn")
-    for task in tasks((4,) if small else scales, 2 if small else batch, small, names, image):
-        found = measure(task, device, 1 if small else turns)
+    for task in tasks(scales, batch, small, names, image):
+        found = measure(task, device, turns)
         for row in found if memory else ():
-            with context.Pool(1) as pool:
-                row["peak_gb"] = round(pool.apply(peak_gb, (task, row["network"], device, threads)), 3)
+            row["peak_gb"] = round(alone(peak_gb, task, row["network"], device, threads), 3)
         rows += found
-        print(text_table(found, COLUMNS), flush=True)
-    where = f"device:   {device}, torch {torch.__version__}, {threads} thread(s)"
-    text = f"{provenance(sys.argv)}\n{where}\n\n{text_table(rows, COLUMNS)}\n"
-    if out is not None:
-        out.with_suffix(".txt").write_text(text, encoding="utf-8")
-        write_csv(out.with_suffix(".csv"), rows)
+        click.echo(text_table(found, COLUMNS), err=True)
+    print_and_store(f"device: {device}, {threads} thread(s)\n\n{text_table(rows, COLUMNS)}", out, {"": rows})
 
 
 if __name__ == "__main__":

@@ -18,16 +18,16 @@ import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 import numpy as np
 
-from benchmarks.result_tables import Row, provenance, text_table
+from benchmarks.program import PATH, print_and_store, program, with_out, with_size, with_small
+from benchmarks.result_tables import Row, text_table
 from benchmarks.seeds import TUNING
 from d2crealsr.dataset.build import build
-from d2crealsr.simulate import SIZES, SimulateSettings, simulate
-from d2crealsr.store.files import write_text
+from d2crealsr.simulate import SimulateSettings, simulate
 from d2crealsr.store.pairs import (
     published_paths,
     read_alignment,
@@ -39,6 +39,8 @@ from d2crealsr.store.pairs import (
 if TYPE_CHECKING:
     import pandas as pd
     from playwright.sync_api import Page
+
+    from d2crealsr.simulate.settings import SizeName
 
 BASE = 5
 _SET = (
@@ -55,16 +57,15 @@ _ACTIONS = {
 """What a visitor does in the contact sheet, as scripts."""
 
 
-@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
+@program(__doc__)
 @click.option("--pairs", "count", type=int, default=500, show_default=True, help="Pairs of the report.")
-@click.option("--size", type=click.Choice(list(SIZES)), default="mini", show_default=True, help="Of the captures.")
+@with_size("mini")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Pairs at a time.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the text to this file as well.")
-@click.option("--keep", type=click.Path(path_type=Path), help="Leave the pairs and the report in this folder.")
-@click.option("--small", is_flag=True, help="Six pairs, to see that it works.")
-def main(count: int, size: str, jobs: int, out: Path | None, keep: Path | None, small: bool) -> None:
+@with_out
+@click.option("--keep", type=PATH, help="Leave the pairs and the report in this folder.")
+@with_small("Six pairs", count=6)
+def main(count: int, size: SizeName, jobs: int, out: Path | None, keep: Path | None) -> None:
     """Make the pairs, then the report twice, then visit it."""
-    count = 6 if small else count
     with tempfile.TemporaryDirectory() as scratch:
         folder = keep or Path(scratch)
         pairs = many_pairs(folder, count, size)
@@ -79,15 +80,10 @@ def main(count: int, size: str, jobs: int, out: Path | None, keep: Path | None, 
             f"index.html {page.stat().st_size / 1e6:.2f} MB",
         ]
         visited = visit(page)
-    text = "\n".join(
-        [*facts, "", text_table(rows, digits=1), "", text_table(visited, digits=0), "", provenance(sys.argv)]
-    )
-    print(text)
-    if out is not None:
-        write_text(out, text + "\n")
+    print_and_store("\n".join([*facts, "", text_table(rows, digits=1), "", text_table(visited, digits=0)]), out)
 
 
-def many_pairs(folder: Path, count: int, size: Any) -> Path:
+def many_pairs(folder: Path, count: int, size: SizeName) -> Path:
     """``count`` pairs from a few: captures and published files linked, rows repeated with other numbers."""
     raw, pairs = folder / "raw", folder / "pairs"
     base = min(BASE, max(count // 3, 1))

@@ -15,7 +15,6 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
-import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import torch
 
-from benchmarks.result_tables import Row, provenance, read_csv, text_table, write_csv
+from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.result_tables import Row, read_csv, text_table, write_csv
 from benchmarks.seeds import parse_seeds, purpose_of
 from benchmarks.training.training_sets import TrainingSet, city100_x4, simulated_x8, validation_pairs
 from d2c.checkpoints.native import load
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
     from d2c.data.layouts import Pair
     from d2c.settings.config import D2CConfig, TrainConfig
 
-PATH = click.Path(path_type=Path)
 VALIDATION = 0.2
 GAINS = (1.0, 10.0, 20.0, 40.0, 80.0)
 LOSSES = ((0.0, 0.1), (0.01, 0.1), (0.02, 0.1), (0.05, 0.1), (0.01, 0.03), (0.01, 0.3))
@@ -257,17 +256,24 @@ def notes(sets: list[TrainingSet], steps: dict[str, tuple[int, int]]) -> str:
     return "\n".join(lines)
 
 
-@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
+@program(__doc__)
 @click.argument("part", type=click.Choice(["gain", "losses", "main"]))
 @click.option("--work", type=PATH, required=True, help="Holds the pairs and the runs.")
 @click.option("--city100", type=PATH, envvar="D2CREALSR_CITY100", help="Folder of City100's 001H.PNG, 001L.PNG, …")
 @click.option("--seeds", help="A..B; by default 0..1 for tuning, 100..101 for `main`.")
 @click.option("--set", "only", type=click.Choice(["city100-x4", "simulated-x8"]), help="Only this set.")
 @click.option("--jobs", default=1, show_default=True, help="Scenes at a time when pairs are made.")
-@click.option("--small", is_flag=True, help="A few steps on small pairs.")
-@click.option("--out", type=PATH, help="Write the table there too, and its rows as .csv beside it.")
+@with_small("A few steps on small pairs", exposed=True)
+@with_out
 def main(
-    part: str, work: Path, city100: Path | None, seeds: str | None, only: str | None, jobs: int, small: bool, out: Path
+    part: str,
+    work: Path,
+    city100: Path | None,
+    seeds: str | None,
+    only: str | None,
+    jobs: int,
+    small: bool,
+    out: Path | None,
 ) -> None:
     """Make the pairs, do the runs, print and store the table."""
     torch.set_num_threads(1)
@@ -287,14 +293,9 @@ def main(
             runs += loss_runs(data, work, part, chosen, steps[data.name], LOSSES[:2])
     rows = table(runs, on_test=part == "main")
     where = "test split" if part == "main" else "validation pairs"
-    text = f"{provenance(sys.argv)}\ntorch:    {torch.__version__}\nseeds:    {purpose}\nmeasured: {where}\n"
-    text += f"{notes(sets, steps)}\n\n{shown(rows)}\n"
-    click.echo(text)
-    if out is not None:
-        write_text(out, text)
-        write_csv(out.with_suffix(".csv"), rows)
-        images = [row for run in runs for row in read_csv(run.folder / "images.csv")]
-        write_csv(out.with_name(f"{out.stem}-images.csv"), images)
+    images = [row for run in runs for row in read_csv(run.folder / "images.csv")]
+    text = f"seeds:    {purpose}\nmeasured: {where}\n{notes(sets, steps)}\n\n{shown(rows)}"
+    print_and_store(text, out, {"": rows, "-images": images})
 
 
 if __name__ == "__main__":

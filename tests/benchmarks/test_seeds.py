@@ -51,7 +51,7 @@ def test_last_seed_is_included() -> None:
 def test_program_refuses_in_one_line(program: str) -> None:
     command = [sys.executable, "-m", f"benchmarks.{program}", "--seeds", "90..110"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 1
+    assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("Error: seeds: got 90..110")
     assert done.stderr.count("\n") == 1

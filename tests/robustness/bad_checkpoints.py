@@ -24,19 +24,18 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import click
 import numpy as np
 import torch
 from click.testing import CliRunner
 from safetensors.torch import save as to_safetensors
 
-from benchmarks.peaks import begin_peak, peak_bytes
-from benchmarks.result_tables import provenance, text_table
+from benchmarks.measuring import begin_peak, peak_bytes
+from benchmarks.program import print_and_store, program, with_out, with_small
+from benchmarks.result_tables import text_table
 from d2c.checkpoints import native
 from d2c.cli import cli
 from d2c.d2csr.network import D2CSR
 from d2c.settings.config import D2CConfig
-from d2crealsr.store.files import write_text
 from d2crealsr.store.images import write_image
 
 if TYPE_CHECKING:
@@ -212,9 +211,9 @@ def prepare(folder: Path) -> None:
         raise SystemExit(f"training for the states failed: {result.output}")
 
 
-@click.command()
-@click.option("--small", is_flag=True, help="Every sixth case.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the table to this file.")
+@program(__doc__)
+@with_small("Every sixth case", exposed=True)
+@with_out
 def main(small: bool, out: Path | None) -> None:
     """Give d2c's commands hostile checkpoints, and count what it came to."""
     with tempfile.TemporaryDirectory() as temporary:
@@ -240,9 +239,7 @@ def main(small: bool, out: Path | None) -> None:
     summary = f"{len(cases)} hostile files, {sum(counts.values())} runs; {len(wrong)} not as they should be; "
     summary += f"memory grew by {taken / 1e6:.0f} MB over all of them"
     text = "\n".join([text_table(rows), "", summary, *(f"- {line}" for line in wrong)])
-    click.echo(text)
-    if out is not None:
-        write_text(out, f"# Hostile checkpoints\n\n```text\n{provenance(sys.argv)}\n\n{text}\n```\n")
+    print_and_store(text, out, heading="Hostile checkpoints")
     if wrong:
         sys.exit(1)
 

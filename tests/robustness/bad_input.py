@@ -26,11 +26,10 @@ import click
 import joblib
 import numpy as np
 
-from benchmarks.result_tables import Row, provenance, text_table
+from benchmarks.program import print_and_store, program, with_cache, with_jobs, with_out, with_small
+from benchmarks.result_tables import Row, text_table
 from benchmarks.scenes import BenchScene, make_files
 from d2crealsr import opencv
-from d2crealsr.errors import D2CRealSRError
-from d2crealsr.store.files import write_text
 from d2crealsr.store.images import read_image
 from d2crealsr.store.pairs import read_manifest
 from d2crealsr.truth.mapping_error import mapping_error
@@ -201,18 +200,16 @@ def own_scene(name: str, seed: int, bases: Sequence[Base], folder: Path) -> str:
 # --- the program -------------------------------------------------------------------------------------------------
 
 
-@click.command()
+@program(__doc__)
 @click.option("--scenes", type=click.IntRange(min=1), default=1014, show_default=True, help="Bad scenes in a few runs.")
 @click.option("--own", type=click.IntRange(min=0), default=1000, show_default=True, help="Runs of their own, at most.")
-@click.option("--small", is_flag=True, help="50 scenes and 10 runs of their own.")
-@click.option("--jobs", type=click.IntRange(min=1), default=1, show_default=True, help="Scenes at a time.")
+@with_small("50 scenes and 10 runs of their own", exposed=True, scenes=50, own=10)
+@with_jobs
 @click.option("--seed", type=int, default=0, show_default=True)
-@click.option("--cache", type=click.Path(path_type=Path), help="Folder of the good captures.")
-@click.option("--out", type=click.Path(path_type=Path), help="Write the tables to this file.")
+@with_cache
+@with_out
 def main(scenes: int, own: int, small: bool, jobs: int, seed: int, cache: Path | None, out: Path | None) -> None:
     """Generate bad input, run the command on it, and count what it came to."""
-    if small:
-        scenes, own = 50, 10
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         bases = [base_of(number, cache or folder / "cache") for number in range(2 if small else 5)]
@@ -225,10 +222,7 @@ def main(scenes: int, own: int, small: bool, jobs: int, seed: int, cache: Path |
             shutil.rmtree(part)
             click.echo(f"{len(rows)} scenes done", err=True)
         runs = _own_runs(own, seed, bases, folder, jobs)
-    text = report(rows, runs, problems)
-    click.echo(text)
-    if out is not None:
-        write_text(out, f"# Bad input\n\n```text\n{provenance(sys.argv)}\n\n{text}\n```\n")
+    print_and_store(report(rows, runs, problems), out, heading="Bad input")
     if problems or any(row["wrong"] for row in rows) or any(row["wrong"] for row in runs):
         sys.exit(1)
 
@@ -244,7 +238,7 @@ def _own_runs(count: int, seed: int, bases: Sequence[Base], folder: Path, jobs: 
             return {"run": item.name, "exit": item.code, "wrong": own_run(item, bases[0], part)}
         return {"run": f"one scene: {item}", "exit": "0 or 3", "wrong": own_scene(item, seed, bases, part)}
 
-    return list(joblib.Parallel(n_jobs=jobs, prefer="threads")(joblib.delayed(done)(item) for item in chosen))
+    return list(joblib.Parallel(n_jobs=jobs or -1, prefer="threads")(joblib.delayed(done)(item) for item in chosen))
 
 
 def report(rows: Sequence[Row], runs: Sequence[Row], problems: Sequence[str]) -> str:
@@ -267,7 +261,4 @@ def report(rows: Sequence[Row], runs: Sequence[Row], problems: Sequence[str]) ->
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except D2CRealSRError as error:
-        sys.exit(f"Error: {error}")
+    main()

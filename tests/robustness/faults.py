@@ -9,7 +9,6 @@ left.
 
 from __future__ import annotations
 
-import argparse
 import collections
 import contextlib
 import dataclasses
@@ -22,7 +21,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -34,9 +33,10 @@ for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
 import click
 import numpy as np
 
-from benchmarks.result_tables import Row, provenance, text_table, write_csv
+from benchmarks.program import print_and_store, program, with_out, with_small
+from benchmarks.result_tables import Row, text_table
 from d2crealsr import opencv
-from d2crealsr.store.files import TEMPORARY_PREFIX, write_text
+from d2crealsr.store.files import TEMPORARY_PREFIX
 from d2crealsr.store.images import read_image, read_image_and_alpha
 from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals, read_timings
 
@@ -235,7 +235,7 @@ def leftovers(out: Path) -> list[str]:
 # --- the cases ---------------------------------------------------------------------------------------------------
 
 
-def prepare(work: Path, scenes: int, wanted: list[str]) -> list[Case]:
+def prepare(work: Path, scenes: int, wanted: Sequence[str]) -> list[Case]:
     """Captures, the folders that commands start from, and the commands."""
     from d2crealsr.dataset.build import build
     from d2crealsr.dataset.split import split
@@ -415,50 +415,41 @@ def summary(rows: list[Row]) -> list[Row]:
     return lines
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Kill, resume, compare; returns 1 where anything was lost."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--kills", type=int, default=105, help="at uniform moments, shared by the commands")
-    parser.add_argument("--aimed", type=int, default=21, help="more kills, each when one of the writes begins")
-    parser.add_argument("--scenes", type=int, default=3, help="simulated scenes; one that cannot be read joins them")
-    parser.add_argument("--seed", type=int, default=0, help="of the moments")
-    parser.add_argument("--only", action="append", default=[], help="a command, by its name in the table; repeatable")
-    parser.add_argument("--small", action="store_true", help="8 kills in all, 2 scenes")
-    parser.add_argument("--out", type=Path, help="stem of the files to write: OUT.txt and OUT.csv")
-    options = parser.parse_args(arguments)
-    if options.small:
-        options.kills, options.aimed, options.scenes = 5, 3, 2
-    times = 1 if options.small else 3
+@program(__doc__)
+@click.option("--kills", "count", default=105, show_default=True, help="At uniform moments, shared by the commands.")
+@click.option("--aimed", default=21, show_default=True, help="More kills, each when one of the writes begins.")
+@click.option("--scenes", default=3, show_default=True, help="Simulated scenes; one that cannot be read joins them.")
+@click.option("--seed", default=0, show_default=True, help="Of the moments.")
+@click.option("--only", multiple=True, help="A command, by its name in the table; repeatable.")
+@with_small("8 kills in all, 2 scenes", count=5, aimed=3, scenes=2, exposed=True)
+@with_out
+def main(count: int, aimed: int, scenes: int, seed: int, only: tuple[str, ...], small: bool, out: Path | None) -> None:
+    """Kill, resume, compare; an error where anything was lost."""
+    times = 1 if small else 3
     load_libraries()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        cases = prepare(work, options.scenes, options.only)
-        counts, aimed = shared(options.kills, cases), shared(options.aimed, cases[::-1])[::-1]
-        for case, count, at_writes in zip(cases, counts, aimed, strict=True):
-            for row in kills(case, count, at_writes, options.seed, work, times) if count + at_writes else ():
+        cases = prepare(work, scenes, only)
+        shares = zip(cases, shared(count, cases), shared(aimed, cases[::-1])[::-1], strict=True)
+        for case, uniform, at_writes in shares:
+            for row in kills(case, uniform, at_writes, seed, work, times) if uniform + at_writes else ():
                 rows.append(row)
                 click.echo(json.dumps(row), err=True)
     inside = collections.Counter(name for row in rows for name in str(row["inside a write of"]).split())
-    text = "\n".join(
-        [
-            "Commands killed at random moments, run again, compared byte for byte with runs that nobody killed",
-            "",
-            text_table(summary(rows)),
-            "",
-            f"Moments are uniform over the wall time (median of {times}); one after this run's own end is drawn again.",
-            "what was being written: " + (", ".join(f"{n} {name}" for name, n in sorted(inside.items())) or "nothing"),
-            *(f"LOST: {row['case']} {row['share of wall time']}: {row['fault']}" for row in rows if row["fault"]),
-            "",
-            provenance(sys.argv if arguments is None else [__file__, *arguments]),
-        ]
-    )
-    click.echo(text)
-    if options.out is not None:
-        write_text(options.out.with_suffix(".txt"), text + "\n")
-        write_csv(options.out.with_suffix(".csv"), rows)
-    return 0 if rows and all(row["survived"] for row in rows) else 1
+    lines = [
+        "Commands killed at random moments, run again, compared byte for byte with runs that nobody killed",
+        "",
+        text_table(summary(rows)),
+        "",
+        f"Moments are uniform over the wall time (median of {times}); one after this run's own end is drawn again.",
+        "what was being written: " + (", ".join(f"{n} {name}" for name, n in sorted(inside.items())) or "nothing"),
+        *(f"LOST: {row['case']} {row['share of wall time']}: {row['fault']}" for row in rows if row["fault"]),
+    ]
+    print_and_store("\n".join(lines), out, {"": rows})
+    if not rows or not all(row["survived"] for row in rows):
+        sys.exit(1)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -53,7 +53,7 @@ def test_what_the_sift_flag_costs(mini: BenchScene, cache: Path) -> None:
     errors = {}
     for name in ("OpenCV SIFT, default flag", "OpenCV SIFT, precise upscale", "… + findTransformECC, linear light"):
         H = opencv_recipes.RECIPES[name](hr, lr, 8)
-        mapping = alignment._mapping(mini, H)
+        mapping = mini.mapping(H)
         errors[name] = mini.error_of(mapping, mini.true_crop).mean
     default, precise, ecc = errors.values()
     assert default > 1.5 > precise > ecc

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from benchmarks.accuracy import alignment
 from benchmarks.peers import opencv_recipes, tools
 from benchmarks.scenes import captures_of
 from d2crealsr import opencv
@@ -34,7 +33,7 @@ def test_skimage_peers_align(mini: BenchScene, cache: Path) -> None:
     for peer in tools.PEERS[:2]:
         H = peer.align(hr, lr, 8)
         assert H is not None, peer.name
-        assert mini.error_of(alignment._mapping(mini, H), mini.true_crop).mean < 8
+        assert mini.error_of(mini.mapping(H), mini.true_crop).mean < 8
 
 
 def test_what_peers_get_lies_where_it_is_said_to(mini: BenchScene, cache: Path) -> None:

@@ -1,4 +1,4 @@
-"""benchmarks/peaks.py: a child's peak is its own."""
+"""A child's peak memory is its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 CHILD = """
-from benchmarks.peaks import begin_peak, peak_bytes
+from benchmarks.measuring import begin_peak, peak_bytes
 big = bytearray(60_000_000)
 del big
 before = begin_peak()

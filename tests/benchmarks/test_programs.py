@@ -1,0 +1,101 @@
+"""What every program has in common: it starts, is listed in the README, and stores what it prints."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from benchmarks.program import print_and_store, program, with_out, with_small
+from benchmarks.result_tables import read_csv
+from d2crealsr.errors import MachineError, SettingsError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+ROOT = Path(__file__).parents[2]
+PROGRAMS = sorted(
+    ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    for folder in ("benchmarks", "tests/robustness")
+    for path in (ROOT / folder).rglob("*.py")
+    if "@program(" in path.read_text(encoding="utf-8") and not path.name.startswith(("test_", "program"))
+)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_program_starts_and_its_folder_lists_it(name: str) -> None:
+    try:
+        main = importlib.import_module(name).main
+    except ModuleNotFoundError as error:
+        pytest.skip(f"{error.name} is not installed")
+    shown = CliRunner().invoke(main, ["--help"])
+    assert shown.exit_code == 0
+    assert name.endswith("audit_city100") or "to see that it works" in " ".join(shown.output.split())
+    package, _, row = name.partition(".") if name.startswith("benchmarks") else name.rpartition(".")
+    readme = ROOT.joinpath(*package.split(".")) / "README.md"
+    assert f"| `{row}` |" in readme.read_text(encoding="utf-8")
+
+
+def test_there_are_fifteen_programs() -> None:
+    assert len(PROGRAMS) == 15
+
+
+def test_stored_commands_are_those_of_today() -> None:
+    """Every stored result names a program that is there."""
+    folders = (ROOT / "benchmarks" / "results", ROOT / "tests" / "robustness" / "results")
+    stored = [path.read_text(encoding="utf-8") for folder in folders for path in folder.glob("*.[tm]*")]
+    assert {name for text in stored for name in re.findall(r"python (?:-m )?([a-z]\S*\w)", text)} == set(PROGRAMS)
+
+
+def test_a_wheel_holds_neither_benchmarks_nor_tests() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    assert settings["tool"]["setuptools"]["packages"]["find"]["include"] == ["d2crealsr*", "d2c*"]
+
+
+def made(work: Callable[[int, Path | None], None]) -> click.Command:
+    """A program whose option ``--count`` is 9 by default, and 2 with ``--small``."""
+    command = with_small("Two", count=2)(with_out(click.option("--count", default=9)(work)))
+    return program("What it does.")(command)
+
+
+def test_small_changes_defaults_and_nothing_that_is_given() -> None:
+    counting = made(lambda count, out: click.echo(count))
+    for arguments, count in (([], 9), (["--small"], 2), (["--count", "5", "--small"], 5)):
+        assert CliRunner().invoke(counting, arguments).output == f"{count}\n"
+
+
+@pytest.mark.parametrize(("error", "code"), [(SettingsError("count: got 9"), 2), (MachineError("disk full"), 1)])
+def test_an_expected_error_is_one_line_with_its_exit_code(error: Exception, code: int) -> None:
+    def fail(count: int, out: Path | None) -> None:
+        raise error
+
+    done = CliRunner().invoke(made(fail), [])
+    assert done.exit_code == code
+    assert done.stderr == f"Error: {error}\n"
+
+
+@pytest.mark.parametrize("name", ["table", "table.txt", "table-0.5"])
+def test_what_is_printed_is_stored_with_its_rows(name: str, tmp_path: Path) -> None:
+    def store(count: int, out: Path | None) -> None:
+        print_and_store("a figure", out, {"": [{"a": 1}], "-more": [{"b": 2}]})
+
+    done = CliRunner().invoke(made(store), ["--out", str(tmp_path / name)])
+    stem = name.removesuffix(".txt")
+    text = (tmp_path / f"{stem}.txt").read_text(encoding="utf-8")
+    assert text == done.output
+    assert text.startswith("a figure\n\ncommand:  python -m ")
+    assert read_csv(tmp_path / f"{stem}.csv") == [{"a": "1"}]
+    assert read_csv(tmp_path / f"{stem}-more.csv") == [{"b": "2"}]
+
+
+def test_in_markdown_the_result_stands_under_its_heading(tmp_path: Path) -> None:
+    print_and_store("a figure", tmp_path / "x.md", heading="Figures")
+    text = (tmp_path / "x.md").read_text(encoding="utf-8")
+    assert text.startswith("# Figures\n\n```text\na figure\n\ncommand:")
+    assert text.endswith("\n```\n")
