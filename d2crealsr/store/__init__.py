@@ -1,4 +1,4 @@
-"""The file layer: the pairs format and its reader, raw layouts, images, atomic writes. All that `d2c` may import."""
+"""The file layer, which `d2c` may import: the pairs format and its readers, raw layouts, images, atomic writes."""
 
 from d2crealsr.errors import D2CRealSRError, ImageError, LayoutError, MachineError, ScaleError, TableError, UsageError
 from d2crealsr.store.files import atomic_path, sha256_of

@@ -1,4 +1,4 @@
-"""What a person decided about scenes: a CSV ``scene,decision,note``, kept beside the data and given to commands."""
+"""A person's decisions about scenes: a CSV table ``scene,decision,note`` that is given to commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _COLUMNS = ("scene", "decision", "note")
 
 
 def read_decisions(path: Path) -> dict[str, Decision]:
-    """Read decisions by scene. Notes and columns that are not known are for people and not looked at.
+    """Read decisions by scene. Notes and unknown columns are for people and are ignored.
 
     Parameters
     ----------
@@ -32,7 +32,7 @@ def read_decisions(path: Path) -> dict[str, Decision]:
     LayoutError
         When there is no such file.
     TableError
-        When a column is missing, a decision is none, a scene cannot be one or stands twice; with the row's number.
+        When a column is missing, a decision or a scene name is invalid, or a scene occurs twice; names the row.
     """
     header, rows = read_rows(path)
     missing = [name for name in _COLUMNS if name not in header]
@@ -57,5 +57,5 @@ def read_decisions(path: Path) -> dict[str, Decision]:
 
 
 def few(scenes: Sequence[str]) -> str:
-    """The first of many names, for a note about decisions."""
+    """The first of many names, for a message."""
     return ", ".join(scenes[:3]) + (", …" if len(scenes) > 3 else "")

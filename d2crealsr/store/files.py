@@ -31,20 +31,20 @@ __all__ = [
 ]
 
 TEMPORARY_PREFIX = ".tmp-"
-"""How files begin that are being written; a file of this name outside a running command is a leftover."""
+"""Prefix of files that are being written. If no command is running, such a file is a leftover."""
 
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """A temporary path beside ``path`` to write to; it takes ``path``'s place when the block ends without an error.
+    """A temporary path to write to, beside ``path``. It replaces ``path`` when the block ends without an error.
 
-    Content reaches the disk before the name does, and the name before the block is left: what is written later cannot
-    outlive it when the power fails.
+    The content is flushed to the disk before the file is renamed, and the new name is flushed before the block ends. A
+    file that is written later can therefore not survive a power failure without this one.
 
     Raises
     ------
     MachineError
-        When the disk does not take it, also where that shows within the block. ``path`` is then what it was.
+        When the disk cannot store the file, even if this happens within the block. ``path`` then stays unchanged.
     """
     temporary = None
     try:
@@ -82,19 +82,19 @@ def _umask() -> int:
 
 
 def cannot_write(path: Path, error: OSError) -> MachineError:
-    """The error to raise when the disk does not take ``path``."""
+    """The error to raise when the disk cannot store ``path``."""
     return MachineError(
         f"{path}: cannot be written ({error.strerror or error}); make room or check permissions, then run it again"
     )
 
 
 def remove_leftovers(*folders: Path) -> None:
-    """Remove what killed runs were writing in these folders. Only for who holds the lock: others may be writing.
+    """Remove files that killed runs were writing in these folders. The caller must hold the lock of the folders.
 
     Raises
     ------
     MachineError
-        When a folder does not let go.
+        When a file cannot be removed.
     """
     for folder in folders:
         for path in folder.glob(f"{TEMPORARY_PREFIX}*"):
@@ -107,26 +107,26 @@ def remove_leftovers(*folders: Path) -> None:
 
 
 def write_bytes(path: Path, data: bytes) -> None:
-    """Write ``data`` so that ``path`` holds all of it or what it held before. Raises MachineError."""
+    """Write ``data`` so that ``path`` contains either all of it or its former content. Raises MachineError."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(data)
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text with ``\\n`` line ends, complete or not at all. Raises MachineError."""
+    """Write UTF-8 text with line ends ``\\n``, completely or not at all. Raises MachineError."""
     write_bytes(path, text.encode())
 
 
 def open_regular(path: Path) -> io.BufferedReader:
-    """Open a file to be read, whatever a stranger put in its place.
+    """Open a file for reading, but only if it is a regular file.
 
-    A pipe would keep the command waiting for ever and a device may have no end: they are never opened. What is there
-    is looked at before it is opened and again afterwards, since it may have been exchanged meanwhile.
+    Pipes and devices are never opened: reading a pipe could wait forever, and a device may have no end. The file is
+    checked before it is opened and again afterwards, because it may have been exchanged in between.
 
     Raises
     ------
     OSError
-        As ``open``; also where the name leads to a pipe, a device, a socket or a folder, which ``strerror`` says.
+        As for ``open``. Also if the name leads to a pipe, a device, a socket or a folder; ``strerror`` says which.
     """
     try:
         _refuse_special(os.stat(path).st_mode, path)  # noqa: PTH116

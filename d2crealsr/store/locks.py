@@ -1,4 +1,4 @@
-"""One run at a time in a folder, and a way for a worker to see that its run is over (ADR 9)."""
+"""Locks that allow one run at a time in a folder, and leases that tell a worker whether its run is over (ADR 9)."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _HOLDER = ".lock-holder"
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[str]:
-    """Hold ``folder`` for this process; it is made if need be. Yields the lease, for :func:`check_lease`.
+    """Lock ``folder`` for this process, and create it if necessary. Yields the lease for :func:`check_lease`.
 
-    The operating system gives the lock back when the process ends, however it ends.
+    The operating system releases the lock when the process ends, however it ends.
 
     Raises
     ------
     LockError
-        When another process holds it; the message says which, and since when.
+        When another process holds the lock; the message says which, and since when.
     MachineError
-        When the folder cannot be made, locked or written.
+        When the folder cannot be created, locked or written.
     """
     lock = filelock.FileLock(folder / _LOCK)
     refuse_links(folder, _LOCK)
@@ -52,7 +52,7 @@ def lock_folder(folder: Path) -> Iterator[str]:
     since = datetime.now(UTC).isoformat(timespec="seconds")
     try:
         known = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "lease": lease}
-        write_text(holder, json.dumps(known))  # beside its place and renamed: a link there is replaced, not followed
+        write_text(holder, json.dumps(known))  # written beside and renamed, so a link is replaced
         yield lease
     finally:
         with contextlib.suppress(OSError):
@@ -61,10 +61,10 @@ def lock_folder(folder: Path) -> Iterator[str]:
 
 
 def check_lease(folder: Path, lease: str) -> None:
-    """Refuse to go on where the run that was given this lease holds the folder no more.
+    """Raise an error if the run with this lease no longer holds the folder.
 
-    A worker may outlive its run: the parent alone was killed, or a cluster finishes what nobody waits for. It must not
-    publish into a folder that another run may be working on.
+    A worker may outlive its run, if only the parent was killed or if a cluster finishes tasks for which nobody waits.
+    It must not publish into a folder in which another run may be working.
 
     Raises
     ------
@@ -76,7 +76,7 @@ def check_lease(folder: Path, lease: str) -> None:
 
 
 def _holder(folder: Path) -> dict[str, Any]:
-    """What the folder's last holder said about itself; nothing where that cannot be read."""
+    """The recorded facts about the last holder of the folder; empty if they cannot be read."""
     try:
         known = json.loads(read_text(folder / _HOLDER))
     except (OSError, ValueError, RecursionError):

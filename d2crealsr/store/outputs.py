@@ -1,7 +1,7 @@
-"""Files that a person names for a result, as ``--csv FILE``: what may be written over, and what never is.
+"""Files that a person names for a result, as in ``--csv FILE``: which of them a command may overwrite.
 
-A command replaces a file of its own kind, such as the table it wrote there the last time, and nothing else: no input,
-no other file, nothing through a link. All of that is found before the work begins.
+A command replaces only files of its own kind, such as the table that it wrote there the last time. It never replaces an
+input or any other file, and never writes through a link. All this is checked before the work begins.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ __all__ = ["check_folder", "check_output", "check_tables", "same_file"]
 
 
 def check_output(path: Path, what: str, is_own: Callable[[Path], bool], inputs: Iterable[Path] = ()) -> None:
-    """Refuse to write ``path`` where that would cost a file that is not this command's.
+    """Raise an error if writing ``path`` would destroy a file that is not of this command's kind.
 
     Parameters
     ----------
@@ -30,14 +30,14 @@ def check_output(path: Path, what: str, is_own: Callable[[Path], bool], inputs: 
     what : str
         What the command writes there, in words, such as ``"a table of d2c eval"``.
     is_own : callable
-        Whether a file that stands there is of that kind. Not asked of an empty file, which has nothing to lose.
+        Tells whether an existing file is of that kind. It is not called for an empty file, which has nothing to lose.
     inputs : iterable of Path
-        What the command reads.
+        The files that the command reads.
 
     Raises
     ------
     UsageError
-        When ``path`` is an input, no plain file, a file of another kind, or in a folder that takes no files.
+        When ``path`` is an input, not a plain file, a file of another kind, or in a folder that cannot be written.
     """
     for source in inputs:
         if same_file(path, source):
@@ -54,15 +54,15 @@ def check_output(path: Path, what: str, is_own: Callable[[Path], bool], inputs: 
 
 
 def check_tables(tables: Iterable[tuple[Path | None, str, Sequence[str]]], inputs: Iterable[Path] = ()) -> None:
-    """:func:`check_output` for the CSV files of a command, and that no two of them are one file.
+    """Call :func:`check_output` for the CSV files of a command, and make sure that no two of them are the same file.
 
     Parameters
     ----------
     tables : iterable of (path, what, columns)
-        A file is of the command's kind when its header has exactly these columns. A path that is None was not asked
-        for.
+        A file is of the command's kind if its header has exactly these columns. A path is None if the user did not
+        request this table.
     inputs : iterable of Path
-        What the command reads.
+        The files that the command reads.
 
     Raises
     ------
@@ -82,12 +82,12 @@ def _has_header(header: bytes, path: Path) -> bool:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that cannot be made, or takes no files, before anything is worked on.
+    """Make sure, before the work begins, that a folder can be created and written to.
 
     Raises
     ------
     UsageError
-        When it, or what it would have to be made in, is no folder or may not be written to.
+        When it, or the place in which it would be created, is not a folder or may not be written to.
     """
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
     if not there.is_dir():
@@ -97,7 +97,7 @@ def check_folder(folder: Path) -> None:
 
 
 def same_file(one: Path, other: Path) -> bool:
-    """Whether two paths lead to one file: spelled otherwise, by a link, or by a second name of the same content."""
+    """Whether two paths lead to the same file, also through another spelling, a symbolic link or a hard link."""
     try:
         return one.samefile(other)
     except OSError:  # one of them is not there

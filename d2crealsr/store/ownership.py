@@ -30,9 +30,9 @@ _CAPTURE = re.compile(r".+_(HR|LR\d+)|.*\d[HL]", re.IGNORECASE)
 
 
 def refuse_foreign(folder: Path, *, own: Holding) -> None:
-    """Raise LayoutError where a folder holds somebody's work other than ``own``, with an example of it.
+    """Raise LayoutError if a folder contains somebody's work other than ``own``; the error names an example.
 
-    ``own`` is what the calling command keeps there; whether it made what is there is for the caller to know.
+    ``own`` is the kind of content that the calling command keeps there. The caller must know whether it made it.
     """
     for holding, example in holdings(folder).items():
         if holding != own:
@@ -43,7 +43,7 @@ def refuse_foreign(folder: Path, *, own: Holding) -> None:
 
 
 def refuse_links(folder: Path, *names: str) -> None:
-    """Raise LayoutError where one of the entries that a command writes into or empties is a link."""
+    """Raise LayoutError if one of the entries that a command writes into or empties is a link."""
     for name in names:
         if (folder / name).is_symlink():
             raise LayoutError(
@@ -86,7 +86,7 @@ def _seen(folder: Path) -> Iterator[tuple[Holding, Path]]:
 
 
 def is_run(config: Path) -> bool:
-    """Whether a ``config.toml`` is a training run's: other tools' files of that name have no table ``train``."""
+    """Whether a ``config.toml`` belongs to a training run: those of other tools have no table ``train``."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
         return config.is_file() and isinstance(tomllib.loads(config.read_text(encoding="utf-8")).get("train"), dict)
     return False
@@ -100,7 +100,7 @@ def _is_description(path: Path) -> bool:
 
 
 def _first_line(path: Path) -> str:
-    """A table's first line; empty where there is none to read."""
+    """The first line of a table; empty if it cannot be read."""
     with contextlib.suppress(OSError):
         if path.is_file():
             with path.open("rb") as file:

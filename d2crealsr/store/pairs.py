@@ -51,14 +51,14 @@ _ENTRIES: dict[str, tuple[type, str]] = {
     "licence": (str, "text"),
     "citation": (str, "text"),
 }
-"""What is read of a description: its type, and that in words."""
+"""The entries of a description that are read: the type of each, and the type in words."""
 _LARGEST_SCALE = 16
 _FORMULA = ("=", "+", "-", "@")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
 
 def scene_problem(scene: str) -> str | None:
-    """Why ``scene`` cannot name a pair's files; None for a good name."""
+    """The reason why ``scene`` cannot name the files of a pair; None for a good name."""
     if not scene:
         return "is empty"
     if scene.startswith("."):
@@ -75,9 +75,9 @@ def scene_problem(scene: str) -> str | None:
 
 
 def formula_problem(text: str) -> str | None:
-    """Why a spreadsheet that opens a table would compute this cell instead of showing it; None for plain text.
+    """The reason why a spreadsheet would evaluate this cell as a formula; None for plain text.
 
-    Such names are refused: quoting them would make the name in a table another one than that of the file.
+    Names of this kind are refused. Quoting them would make the name in the table differ from that of the file.
     """
     if text.startswith(_FORMULA) and not _NUMBER.fullmatch(text):
         return f"begins with {text[0]!r}, which spreadsheets take for a formula"
@@ -85,17 +85,17 @@ def formula_problem(text: str) -> str | None:
 
 
 def is_plain(text: str) -> bool:
-    """Whether a text can be written as UTF-8 and holds nothing that ends a line, steers a terminal or turns text."""
+    """Whether a text is valid UTF-8 without line ends, control characters or changes of the text direction."""
     return not UNPRINTABLE.search(text)
 
 
 def cell_problem(text: str) -> str | None:
-    """Why a name cannot stand in a table as it is; None for plain text."""
+    """The reason why a name cannot be written into a table unchanged; None for plain text."""
     return formula_problem(text) if is_plain(text) else "contains control characters or is not UTF-8"
 
 
 def published_paths(scene: str) -> tuple[str, str]:
-    """Where a scene's published HR and LR image lie, relative to the pairs folder."""
+    """Paths of a scene's published HR and LR image, relative to the pairs folder."""
     return f"hr/{scene}.png", f"lr/{scene}.png"
 
 
@@ -105,9 +105,9 @@ def write_pairs_table(pairs: Path, name: str, frame: pd.DataFrame) -> None:
     Raises
     ------
     TableError
-        When the table breaks the format.
+        When the table violates the format.
     MachineError
-        When the disk does not take it.
+        When the disk cannot store it.
     """
     frame = frame.sort_values("scene", kind="stable", ignore_index=True)
     _check_names(frame, pairs / name)
@@ -122,20 +122,20 @@ def read_manifest(pairs: str | os.PathLike[str], columns: Sequence[str] | None =
     pairs : path
         The pairs folder.
     columns : sequence of str, optional
-        Only these columns are read, checked and returned; by default all, and all fixed ones must be there.
+        Read, check and return only these columns. By default all are read, and all fixed columns must exist.
 
     Returns
     -------
     DataFrame
-        One row a scene. Text is ``str`` and never missing (an empty cell is ``""``), whole numbers are ``Int64``,
-        others ``float64``. Columns that the format does not know are text.
+        One row per scene. Text is ``str`` and never missing (an empty cell is ``""``), whole numbers are ``Int64``,
+        and other numbers ``float64``. Columns that are not part of the format are text.
 
     Raises
     ------
     LayoutError
         When there is no manifest.
     TableError
-        When it breaks the format: columns missing, values out of range, scenes twice, paths that leave the folder.
+        When it violates the format: missing columns, values out of range, repeated scenes, paths out of the folder.
     """
     path = Path(pairs) / "manifest.csv"
     if not path.exists():
@@ -146,17 +146,17 @@ def read_manifest(pairs: str | os.PathLike[str], columns: Sequence[str] | None =
 
 
 def read_alignment(pairs: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read ``alignment.csv`` of a pairs folder: one row a scene and stage, in order. Errors as `read_manifest`."""
+    """Read ``alignment.csv`` of a pairs folder: one row per scene and stage, in order. Errors as `read_manifest`."""
     return _read_details(pairs, "alignment.csv")
 
 
 def read_residuals(pairs: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read ``residuals.csv`` of a pairs folder: one row a scene and block. Errors as `read_manifest`."""
+    """Read ``residuals.csv`` of a pairs folder: one row per scene and block. Errors as `read_manifest`."""
     return _read_details(pairs, "residuals.csv")
 
 
 def read_timings(pairs: str | os.PathLike[str]) -> pd.DataFrame:
-    """Read ``timings.csv`` of a pairs folder: one row a scene. Errors as `read_manifest`."""
+    """Read ``timings.csv`` of a pairs folder: one row per scene. Errors as `read_manifest`."""
     return _read_details(pairs, "timings.csv")
 
 
@@ -168,7 +168,7 @@ def _read_details(pairs: str | os.PathLike[str], name: str) -> pd.DataFrame:
 
 
 def write_dataset(pairs: Path, description: Mapping[str, Any]) -> None:
-    """Write ``dataset.json``: format name and version first, then what the caller describes."""
+    """Write ``dataset.json``: first the name and version of the format, then the caller's entries."""
     path = pairs / DATASET_FILE
     content = {"format": FORMAT_NAME, "version": FORMAT_VERSION, **description}
     write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
@@ -182,12 +182,12 @@ def read_dataset(pairs: str | os.PathLike[str], needed: Sequence[str] = ()) -> d
     pairs : path
         The pairs folder.
     needed : sequence of str
-        Entries that must be there.
+        Entries that must exist.
 
     Raises
     ------
     LayoutError
-        When it is missing, damaged, of another format or version, lacks an entry or has one of another type.
+        When it is missing, damaged, of another format or version, lacks an entry, or has an entry of the wrong type.
     """
     path = Path(pairs) / DATASET_FILE
     try:
@@ -208,7 +208,7 @@ def read_dataset(pairs: str | os.PathLike[str], needed: Sequence[str] = ()) -> d
 
 
 def _check_entries(content: Mapping[str, Any], needed: Sequence[str], path: Path) -> None:
-    """Raise LayoutError naming the first entry of a description that is not what it must be."""
+    """Raise LayoutError that names the first missing or wrong entry of a description."""
     for name, (kind, expected) in _ENTRIES.items():
         value = content.get(name)
         if name not in content and name not in needed:
@@ -224,7 +224,7 @@ def _check_entries(content: Mapping[str, Any], needed: Sequence[str], path: Path
 
 
 def _check_names(frame: pd.DataFrame, path: Path) -> None:
-    """Scenes that name files, and paths that stay where they belong; raises TableError with the row."""
+    """Check that scenes can name files and that paths stay in the folder; raises TableError with the row."""
     names = frame["scene"].tolist() if "scene" in frame else []
     for row, scene in enumerate(names, start=2):
         if problem := scene_problem(scene):

@@ -1,7 +1,6 @@
-"""Colours that are given by numbers instead of a profile (primaries, white, curve), made into an ICC profile.
+"""Make an ICC profile from colours that are given by numbers (primaries, white, curve) instead of a profile.
 
-So every picture of other colours than sRGB takes the same way: named, refused or converted by
-:mod:`d2crealsr.store.profiles`.
+All pictures whose colours are not sRGB are then treated in the same way, by :mod:`d2crealsr.store.profiles`.
 """
 
 from __future__ import annotations
@@ -26,11 +25,11 @@ _BRADFORD = np.array([[0.8951, 0.2664, -0.1614], [-0.7502, 1.7135, 0.0367], [0.0
 
 
 class UnknownColours(ValueError):
-    """Colours that cannot be made into a profile; the text says which."""
+    """These colours cannot be made into a profile; the text says which they are."""
 
 
 class Primaries(NamedTuple):
-    """Name of the colours whose curve is ``transfer``; x and y of red, green, blue and white."""
+    """Name of a set of colours, and x and y of its red, green, blue and white."""
 
     name: str
     transfer: int
@@ -38,7 +37,7 @@ class Primaries(NamedTuple):
 
 
 def power(exponent: float) -> Curve:
-    """The curve that is a plain power."""
+    """The curve of a plain power."""
     return exponent, 1.0, 0.0, 0.0, 0.0
 
 
@@ -66,7 +65,7 @@ TRANSFERS: dict[int, tuple[str, Curve]] = {
     14: ("BT.2020", _TELEVISION),
     15: ("BT.2020", _TELEVISION),
 }
-"""By their number in ITU-T H.273, Table 3. PQ (16) and HLG (18) are of scenes brighter than sRGB's white."""
+"""By their number in ITU-T H.273, Table 3. PQ (16) and HLG (18) describe scenes brighter than the white of sRGB."""
 
 
 def profile_of(name: str, places: Sequence[float], curve: Curve) -> bytes:
@@ -79,12 +78,12 @@ def profile_of(name: str, places: Sequence[float], curve: Curve) -> bytes:
     places : Sequence[float]
         CIE 1931 x and y of red, green, blue and white, eight numbers.
     curve : Curve
-        From samples (0–1) to linear light, of every channel.
+        From samples (0–1) to linear light, the same for every channel.
 
     Raises
     ------
     UnknownColours
-        When these places are no colours.
+        When these coordinates do not form a valid set of colours.
     """
     matrix = _to_d50(places)
     numbers = (*matrix.ravel(), *curve)
@@ -112,12 +111,12 @@ def profile_of(name: str, places: Sequence[float], curve: Curve) -> bytes:
 
 
 def _fixed(numbers: Sequence[float]) -> bytes:
-    """ICC's s15Fixed16Number."""
+    """Numbers in the format s15Fixed16Number of ICC."""
     return struct.pack(f">{len(numbers)}i", *(round(float(number) * 65_536) for number in numbers))
 
 
 def _to_d50(places: Sequence[float]) -> np.ndarray:
-    """XYZ of the primaries in columns, their white brought to D50 as ICC profiles have it (Bradford)."""
+    """XYZ of the primaries in columns, adapted from their white to D50 as ICC requires (Bradford)."""
     with np.errstate(all="ignore"):
         x, y = np.array(places[::2]), np.array(places[1::2])
         tall = np.array([x / y, np.ones(4), (1 - x - y) / y])

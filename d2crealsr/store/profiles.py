@@ -1,7 +1,7 @@
-"""Embedded colour profiles (ICC): what they are called, whether they are sRGB, and pixels brought to sRGB.
+"""Embedded colour profiles (ICC): their names, whether they are sRGB, and the conversion of pixels to sRGB.
 
-Everything downstream takes pixels for sRGB. LittleCMS, through Pillow's ImageCms, does the colours (ADR 0009); it
-knows RGB of 8 bits only, so a 16-bit picture of other colours is refused rather than quantised.
+All later steps assume sRGB pixels. LittleCMS converts the colours, through Pillow's ImageCms (ADR 0009). It supports
+only RGB of 8 bits, so a 16-bit picture of other colours is refused rather than reduced to 8 bits.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
 __all__ = ["foreign_profile", "to_srgb"]
 
 _SAME = 3
-"""Levels of 255 by which a profile may differ from sRGB and still be one: makers round its curve and primaries."""
+"""Levels of 255 by which a profile may differ from sRGB and still count as sRGB, because makers round its numbers."""
 
 _MODES = {"RGB ": "RGB", "GRAY": "L"}
 _LONGEST_NAME = 80
 
 
 class _Unusable(Exception):
-    """A profile by which nothing can be converted; the text says why."""
+    """A profile that cannot be used for conversion; the text says why."""
 
 
 def foreign_profile(profile: bytes, name: str) -> str:
-    """What a colour profile is called; empty where it is sRGB, or where there is none.
+    """The name of a colour profile; empty if it is sRGB or there is none.
 
     Raises
     ------
     ImageError
-        ``colour_profile``: it is damaged, or of colours that are not grey or RGB.
+        ``colour_profile``: the profile is damaged, or describes colours that are not grey or RGB.
     """
     try:
         return _called(profile) if profile else ""
@@ -51,7 +51,7 @@ def foreign_profile(profile: bytes, name: str) -> str:
 
 @functools.lru_cache(maxsize=16)
 def _called(profile: bytes) -> str:
-    """As :func:`foreign_profile`; a folder's pictures mostly have one profile."""
+    """As :func:`foreign_profile`, but cached, because the pictures of a folder mostly have the same profile."""
     steps = np.linspace(0, 255, 18).round().astype(np.uint8)
     colours = np.stack(np.meshgrid(steps, steps, steps, indexing="ij"), axis=-1).reshape(18, -1, 3)
     if _mode(profile) == "L":
@@ -61,12 +61,12 @@ def _called(profile: bytes) -> str:
 
 
 def to_srgb(pixels: NDArray[Any], profile: bytes, name: str) -> Image:
-    """``(H, W, 3)`` pixels of 8 bits, of a profile's colours, as sRGB: relative colorimetric, black on black.
+    """Convert ``(H, W, 3)`` pixels of 8 bits to sRGB, relative colorimetric with black point compensation.
 
     Raises
     ------
     ImageError
-        ``colour_profile``: 16 bits, or a profile that cannot be used.
+        ``colour_profile``: the pixels have 16 bits, or the profile cannot be used.
     """
     if pixels.dtype != np.uint8:
         raise ImageError(
@@ -100,7 +100,7 @@ def _converted(pixels: NDArray[Any], profile: bytes) -> NDArray[np.uint8]:
 
 
 def _mode(profile: bytes) -> str:
-    """Pillow's name for the colours that a profile is about."""
+    """Pillow's name for the kind of colours that a profile describes."""
     try:
         space = ImageCms.ImageCmsProfile(io.BytesIO(profile)).profile.xcolor_space
     except (OSError, TypeError, ValueError) as error:
@@ -111,7 +111,7 @@ def _mode(profile: bytes) -> str:
 
 
 def _description(profile: bytes) -> str:
-    """The profile's own name for itself, as a cell that is plain text to every spreadsheet."""
+    """The description inside a profile, made safe as a cell that every spreadsheet shows as text."""
     try:
         text = ImageCms.getProfileDescription(ImageCms.ImageCmsProfile(io.BytesIO(profile)))
     except (ImageCms.PyCMSError, OSError):

@@ -1,6 +1,6 @@
-"""The columns of all tables for machines: as a Frictionless data package, and as the metadata of Parquet files.
+"""Machine-readable descriptions of the columns: a Frictionless data package, and the metadata of Parquet files.
 
-What stands here follows from :mod:`d2crealsr.store.columns`; ``docs/tables.json`` is written from it.
+Everything here is derived from :mod:`d2crealsr.store.columns`, and ``docs/tables.json`` is made from it.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ _TYPES = {"text": "string", "int": "integer", "float": "number"}
 def data_package() -> dict[str, Any]:
     """Every table's columns as a Frictionless data package (https://datapackage.org, tables by "Table Schema").
 
-    A field has ``name, type, description``, where there is one ``unit`` (an addition of ours, in words as ``HR px``),
-    and the ``constraints`` that are checked on writing and reading. Columns that a table may lack are ``optional``.
+    A field has ``name, type, description``, a ``unit`` if there is one (our addition, in words such as ``HR px``), and
+    the ``constraints`` that are checked on writing and reading. Columns that a table may lack are ``optional``.
     """
     return {
         "name": FORMAT_NAME,
@@ -74,20 +74,20 @@ def _field(column: Column) -> dict[str, Any]:
 
 
 def write_parquet(pairs: Path, folder: Path) -> list[Path]:
-    """Write the tables of a pairs folder as Parquet, ``manifest.parquet`` and so on, each complete or not at all.
+    """Write the tables of a pairs folder as Parquet (``manifest.parquet`` and so on), each completely or not at all.
 
-    Cells that are empty in the CSV are null, but for text. Every field's metadata has its ``description`` and, where
-    there is one, its ``unit``; the file's has the format's name and version.
+    Empty cells of the CSV become null, except in text columns. The metadata of every field contain its ``description``
+    and its ``unit`` if it has one. The metadata of the file contain the name and version of the format.
 
     Parameters
     ----------
     pairs, folder : Path
-        The pairs folder, and where the files go; it is made if need be.
+        The pairs folder, and the folder for the Parquet files, which is created if necessary.
 
     Returns
     -------
     list of Path
-        What was written, one file a table that is there.
+        The written files, one for each table that exists.
 
     Raises
     ------
@@ -96,9 +96,9 @@ def write_parquet(pairs: Path, folder: Path) -> list[Path]:
     LayoutError
         When the folder has no manifest.
     UsageError
-        When a file stands in the way that is no table of ours; nothing was written.
+        When a file of another kind is in the way. Nothing was written then.
     MachineError
-        When the disk does not take them.
+        When the disk cannot store them.
     """
     try:
         import pyarrow as pa
@@ -124,7 +124,7 @@ def write_parquet(pairs: Path, folder: Path) -> list[Path]:
 
 
 def _is_own(path: Path) -> bool:
-    """Whether a file is a table that :func:`write_parquet` wrote."""
+    """Whether :func:`write_parquet` wrote a file."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -135,7 +135,7 @@ def _is_own(path: Path) -> bool:
 
 
 def _arrow(frame: pd.DataFrame, columns: Sequence[Column]) -> pa.Table:
-    """A table whose fields say what they are; columns that the format does not know are text without a description."""
+    """A table whose fields have descriptions; columns that are not part of the format are text without one."""
     import pyarrow as pa
 
     types = {"text": pa.string(), "int": pa.int64(), "float": pa.float64()}

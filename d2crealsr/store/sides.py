@@ -1,4 +1,4 @@
-"""Folders of HR images and the folders of LR images that go with them: one to one by name, a scale at the end apart."""
+"""Match folders of HR images with folders of LR images by their names, which may end with a scale."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _SCALE = re.compile(r"x(\d+)")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Side:
-    """What a folder's name says: which side it holds, its other words, and LR's scale where the name ends with one.
+    """Parts of a folder's name: the side, the other words, and the scale of LR if the name ends with one.
 
-    ``bare`` are the other words without that scale.
+    ``bare`` contains the other words without that scale.
     """
 
     side: Literal["hr", "lr"]
@@ -33,7 +33,7 @@ class Side:
 
 
 def side_of(name: str) -> Side | None:
-    """Read a folder's name; None where none or several of its words say HR (or gt) or LR (or lq).
+    """Read a folder's name. None unless exactly one of its words is HR (or gt) or LR (or lq).
 
     Examples
     --------
@@ -54,10 +54,9 @@ def side_of(name: str) -> Side | None:
 
 
 def partners(folders: Sequence[Path]) -> dict[Path, tuple[list[Path], list[Path]]]:
-    """The LR folders of each HR folder: those of its own name, and those whose names begin with it.
+    """The LR folders of each HR folder: those with the same name, and those whose names begin with it.
 
-    The second, as ``LR_bicubic`` beside ``HR``, count only where the first leave something open; they are left out
-    where an LR folder has exactly HR's name.
+    The second kind, such as ``LR_bicubic`` beside ``HR``, is used only if no LR folder has exactly the name of HR.
     """
     sides = {folder: side for folder in folders if (side := side_of(folder.name))}
     high = [folder for folder, side in sides.items() if side.side == "hr"]
@@ -80,9 +79,9 @@ def partners(folders: Sequence[Path]) -> dict[Path, tuple[list[Path], list[Path]
 
 
 def match_names(wanted: Sequence[str], there: Sequence[str]) -> dict[str, str]:
-    """Which of the names that are there each wanted one means: the same, else the only one that differs in form.
+    """For each wanted name, the existing name that it means: the equal one, else the only one that differs in form.
 
-    Names differ in form where they differ in case or in the way an accent is written.
+    Names that differ only in form differ in upper and lower case or in how an accent is encoded.
     """
     same = set(there)
     found = {name: name for name in wanted if name in same}

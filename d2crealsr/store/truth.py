@@ -1,4 +1,4 @@
-"""``truth.csv``: what the simulator knows about its captures, and where the true pictures lie."""
+"""``truth.csv``, the truth about simulated captures, and the paths of the true pictures."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ TRUTH: tuple[Column, ...] = (
         fixed=False,
     ),
 )
-"""The columns that others rely on; the simulation's parameters follow as text."""
+"""The columns that others rely on. The parameters of the simulation follow as text."""
 
 
 def read_truth(path: Path) -> pd.DataFrame:
@@ -61,7 +61,7 @@ def read_truth(path: Path) -> pd.DataFrame:
     LayoutError
         When there is no such file.
     TableError
-        When a column is missing, a value is not what its column may hold, or a scene stands there twice.
+        When a column is missing, a value is not permitted in its column, or a scene occurs twice.
     """
     frame = read_table(path, TRUTH)
     frame["same_scene"] = frame["same_scene"].isin(_YES)
@@ -69,5 +69,5 @@ def read_truth(path: Path) -> pd.DataFrame:
 
 
 def reference_path(truth: Path, scene: str) -> Path:
-    """Where the true picture of a scene lies: beside ``truth.csv``."""
+    """Path of the true picture of a scene, which lies beside ``truth.csv``."""
     return truth.parent / "reference" / f"{scene}.png"

@@ -1,4 +1,4 @@
-"""The orientation flag in XMP, which has EXIF's fields as XML."""
+"""The orientation flag in XMP, which contains the fields of EXIF as XML."""
 
 from __future__ import annotations
 
@@ -10,6 +10,6 @@ _FLAG = re.compile(rb"""tiff:Orientation\s*(?:=\s*["']|>)\s*([1-8])""")
 
 
 def orientation_in_xmp(xmp: bytes) -> int:
-    """Orientation 1–8, written as attribute or element; 0 where there is none."""
+    """Orientation 1–8, from an attribute or an element; 0 if there is none."""
     found = _FLAG.search(xmp)
     return int(found[1]) if found else 0

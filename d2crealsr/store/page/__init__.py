@@ -1,12 +1,12 @@
 """The shell of every report: one look, one way to render a template, one way to put a page into a folder.
 
-A page is ``index.html`` and, where it needs them, files under ``files/`` that it loads when they are looked at. It
-opens from disk without a server or a network: style and scripts stand in the page, and a content security policy
-forbids it to load anything that does not lie beside it. Text from tables is escaped by the template engine, data for
-scripts by :func:`script_data`.
+A page is ``index.html`` and, if needed, files under ``files/`` that it loads when they are viewed. It opens from disk
+without a server or a network. Style and scripts are part of the page, and a content security policy forbids it to load
+anything that does not lie beside it. The template engine escapes text from tables; :func:`script_data` escapes data for
+scripts.
 
-A report of any package extends ``shell/base.html.j2`` (its blocks are named there), uses the macros of
-``shell/parts.html.j2`` and calls :func:`render` and :func:`publish`.
+A report of either package extends ``shell/base.html.j2`` (which names its blocks), uses the macros of
+``shell/parts.html.j2``, and calls :func:`render` and :func:`publish`.
 """
 
 from __future__ import annotations
@@ -34,13 +34,15 @@ __all__ = ["FILES", "PAGE", "claim", "environment", "publish", "render", "script
 
 PAGE = "index.html"
 FILES = "files"
-"""Folder beside the page with what it needs."""
+"""Folder beside the page with the files that it needs."""
 RECORD = ".page.json"
-"""Names under ``files/`` that the page needs: what a later one may remove."""
+"""File with the names under ``files/`` that the page needs, and which a later page may therefore remove."""
 
 
 def environment(package: str) -> jinja2.Environment:
-    """Templates of ``package`` (its folder ``templates``), and the shell's under ``shell/``. Everything is escaped.
+    """The templates of ``package`` (in its folder ``templates``), and those of the shell under ``shell/``.
+
+    All text is escaped.
 
     Raises
     ------
@@ -70,13 +72,13 @@ def render(package: str, template: str, *, scripts: Sequence[str] = (), **contex
     Parameters
     ----------
     package : str
-        Whose ``templates/`` folder holds the template, as ``"d2c.report"``.
+        Package whose folder ``templates/`` contains the template, such as ``"d2c.report"``.
     template : str
-        Its file name; it extends ``shell/base.html.j2``.
+        File name of the template, which extends ``shell/base.html.j2``.
     scripts : sequence of str
-        File names in the same folder, put into the page in this order after the shell's own script.
+        File names in the same folder. They are put into the page in this order, after the shell's own script.
     **context
-        What the template shows.
+        The values that the template shows.
     """
     folder = resources.files(package) / "templates"
     sources = [_shell("shell.js"), *((folder / name).read_text(encoding="utf-8") for name in scripts)]
@@ -90,19 +92,20 @@ def render(package: str, template: str, *, scripts: Sequence[str] = (), **contex
 
 
 def claim(folder: Path, generator: str, earlier: re.Pattern[str]) -> None:
-    """Make sure that a folder is free for a page, or holds one by the same generator.
+    """Make sure that a folder has no page, or one made by the same generator.
 
     Parameters
     ----------
     generator : str
-        What the page's meta element of that name says.
+        Content of the page's meta element of that name.
     earlier : re.Pattern
-        Names under ``files/`` that a page has which was interrupted before it was published.
+        Names under ``files/`` that an interrupted command may have left before publishing its page.
 
     Raises
     ------
     LayoutError
-        When the folder holds a page or files of another origin, pairs, captures or checkpoints, or ``files`` is a link.
+        When the folder contains a page or files of other origin, pairs, captures or checkpoints, or ``files`` is a
+        link.
     """
     index, files = folder / PAGE, folder / FILES
     refuse_links(folder, FILES, PAGE, RECORD)
@@ -125,22 +128,22 @@ def _beginning(page: Path) -> str:
 
 
 def publish(folder: Path, html: str, files: Collection[str] = (), *, earlier: re.Pattern[str]) -> None:
-    """Make ``folder/index.html`` the page, then remove from ``folder/files/`` what an earlier page had and it has not.
+    """Write the page to ``folder/index.html``, then remove files under ``folder/files/`` that only an earlier one used.
 
-    The page takes the old one's place in one step and after everything it names is there, so whoever opens the folder
-    at any moment finds a whole report, the old one or the new one.
+    The page replaces the old one in a single step, when all files that it names exist. A reader who opens the folder at
+    any moment therefore finds a complete report, either the old one or the new one.
 
     Parameters
     ----------
     files : collection of str
-        First parts under ``files/`` (folders or files) that the page needs; they must be there already.
+        Names of the folders and files directly under ``files/`` that the page needs. They must exist already.
     earlier : re.Pattern
-        Names that are taken for an earlier page's where no record of it is there.
+        Names that are assumed to belong to an earlier page if there is no record of one.
 
     Raises
     ------
     MachineError
-        When the disk does not take it.
+        When the disk cannot store it.
     """
     try:
         refuse_links(folder, FILES)
@@ -160,7 +163,7 @@ def publish(folder: Path, html: str, files: Collection[str] = (), *, earlier: re
 
 
 def _recorded(folder: Path) -> set[str] | None:
-    """Names under ``files/`` that the page which stands there needed; None where that is not known."""
+    """Names under ``files/`` that the present page needs; None if this is not known."""
     try:
         names = json.loads(read_text(folder / RECORD))
     except (OSError, ValueError, RecursionError):
@@ -169,9 +172,9 @@ def _recorded(folder: Path) -> set[str] | None:
 
 
 def script_data(value: Any) -> Any:
-    """``value`` as JSON that can stand inside a ``<script>`` element, whatever text is in it.
+    """``value`` as JSON that is safe inside a ``<script>`` element, whatever text it contains.
 
-    The characters that could end the element or open another are written as escapes; numbers that do not exist (nan,
+    Characters that could end the element or open another are written as escapes. Numbers that JSON does not have (nan,
     infinity) become null.
 
     Examples
@@ -186,7 +189,7 @@ def script_data(value: Any) -> Any:
 
 
 def number(value: float | None, digits: int = 3) -> str:
-    """A number for reading: so many significant digits, an en dash where there is none.
+    """A number for people: with ``digits`` significant digits, or an en dash if there is no number.
 
     Examples
     --------
@@ -214,14 +217,14 @@ def _shell(name: str) -> str:
 
 
 def _verbatim(text: str) -> Any:
-    """Our own text, or text made safe, which the template engine shall not escape (again)."""
+    """Text of our own, or text already made safe, which the template engine must not escape (again)."""
     from markupsafe import Markup
 
     return Markup(text)
 
 
 def _policy(scripts: Sequence[str]) -> str:
-    """Content security policy: these scripts and files beside the page, nothing else, from nowhere else."""
+    """Content security policy that permits only these scripts and files beside the page."""
     hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
     allowed = " ".join(f"'sha256-{value}'" for value in hashes)
     beside = "'self' file:"
