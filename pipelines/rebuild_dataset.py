@@ -56,7 +56,7 @@ def main(
         click.echo(f"simulate -> {raw}")
         settings = SimulateSettings(size=size, scenes=scenes, scale=scale, seed=seed)
         with console.counter("simulating", None if manifest else scenes) as listener:
-            simulate(raw, settings=settings, manifest=manifest, jobs=jobs or -1, on_scene=listener)
+            simulate(raw, settings=settings, manifest=manifest, jobs=jobs, on_scene=listener)
 
     click.echo(f"align -> {pairs}")
     with console.build_progress() as progress:
@@ -72,7 +72,7 @@ def main(
     if not truth.exists():
         return
     click.echo(f"validate -> {out}/errors.csv")
-    result = validate(pairs, truth, jobs=jobs or -1)
+    result = validate(pairs, truth, jobs=jobs)
     write_text(out / "errors.csv", result.table.to_csv(index=False))
     click.echo(console.validation_summary(result))
     click.echo(f'\nThe table: pd.read_csv("{out}/errors.csv", dtype={{"scene": str}})')

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
@@ -12,7 +14,7 @@ import numpy as np
 from d2crealsr.audit.pair import MEASURED, AuditSettings, judge, measure_pair
 from d2crealsr.errors import ImageError
 from d2crealsr.imaging.crop import MIN_SIDE
-from d2crealsr.jobs.threads import threads_restored, use_one_thread
+from d2crealsr.jobs.workers import run_in_order
 from d2crealsr.store.images import read_image, read_size
 from d2crealsr.store.layouts import PairFolder, find_pairs, size_ratio
 
@@ -103,7 +105,7 @@ def audit(
     settings : AuditSettings, optional
         Limits of the verdict.
     jobs : int
-        Pairs measured at once, in processes of their own; -1 for one a core. Each holds one pair in memory.
+        Pairs at a time; 0 for one a core. A worker holds one pair in memory.
     on_pair : callable, optional
         Called with a :class:`PairDone` after each pair, in the table's order.
 
@@ -123,18 +125,16 @@ def audit(
     ----------
     B. D. Lucas, T. Kanade, "An Iterative Image Registration Technique with an Application to Stereo Vision", 1981.
     """
-    import joblib
     import pandas as pd
 
     root, settings = Path(folder), settings or AuditSettings()
     found = find_pairs(root, scale=scale)
-    work = (joblib.delayed(_measure)(pair, _allowed(pair, found, scale), settings) for pair in found.pairs)
+    measure = partial(_measure, settings)
+    tasks = [(pair, _allowed(pair, found, scale)) for pair in found.pairs]
     rows: list[dict[str, Any]] = []
     fields: list[pd.DataFrame] = []
-    with threads_restored():
-        for pair, (row, field) in zip(
-            found.pairs, joblib.Parallel(n_jobs=jobs, return_as="generator")(work), strict=True
-        ):
+    with contextlib.closing(run_in_order(measure, tasks, jobs=jobs)) as results:
+        for pair, (row, field) in zip(found.pairs, results, strict=True):
             paths = {"hr_path": _inside(pair.hr, root), "lr_path": _inside(pair.lr, root)}
             rows.append({"scene": pair.scene, **row, **paths})
             fields.append(_frame(pair.scene, field))
@@ -157,10 +157,10 @@ def _allowed(pair: ImagePair, found: PairFolder, scale: int | None) -> tuple[int
 
 
 def _measure(
-    pair: ImagePair, allowed: tuple[int, ...], settings: AuditSettings
+    settings: AuditSettings, task: tuple[ImagePair, tuple[int, ...]]
 ) -> tuple[dict[str, Any], ResidualField | None]:
     """A pair's row but for its name and paths, and its residual field; None where nothing could be measured."""
-    use_one_thread()
+    pair, allowed = task
     nothing = {"scale": 0, "verdict": "", "reason": "", "residual_shape": "", **dict.fromkeys(MEASURED, float("nan"))}
     try:
         hr_size, lr_size = read_size(pair.hr), read_size(pair.lr)

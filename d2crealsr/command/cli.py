@@ -20,7 +20,11 @@ FINDINGS = 4
 
 _PATH = click.Path(path_type=Path)
 _JOBS = click.option(
-    "--jobs", type=click.IntRange(min=0), default=1, show_default=True, help="Scenes at a time; 0: one a core."
+    "--jobs",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="How many scenes are worked on at a time; 0 for one on each core. The results do not depend on it.",
 )
 
 
@@ -176,7 +180,7 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, *
 
     chosen = SimulateSettings(**settings)
     with console.counter("simulating", None if manifest else chosen.scenes) as listener:
-        truth = run(out, settings=chosen, manifest=manifest, photos=photos, jobs=jobs or -1, on_scene=listener)
+        truth = run(out, settings=chosen, manifest=manifest, photos=photos, jobs=jobs, on_scene=listener)
     echo(f"{len(truth)} scenes in {out}, their truth in {out / 'truth.csv'}")
     echo(f"next:   d2crealsr align {out} --out pairs/ --scale {chosen.scale}")
 
@@ -272,7 +276,7 @@ def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int) -> int:
     from d2crealsr.truth.validate import validate as run
 
     check_tables([(csv, "a table of validate", COLUMNS)], [pairs, truth])
-    result = run(pairs, truth, jobs=jobs or -1)
+    result = run(pairs, truth, jobs=jobs)
     click.echo(console.validation_summary(result))
     if csv is not None:  # last: whatever becomes of the file, the table has been printed
         write_text(csv, result.table.to_csv(index=False))
@@ -308,7 +312,7 @@ def audit(folder: Path, scale: int | None, out: Path | None, fields: Path | None
 
     check_tables([(out, "a table of audit", COLUMNS), (fields, "residual fields of audit", FIELD_COLUMNS)], [folder])
     with console.audit_progress() as listener:
-        result = run(folder, scale=scale, settings=AuditSettings(**settings), jobs=jobs or -1, on_pair=listener)
+        result = run(folder, scale=scale, settings=AuditSettings(**settings), jobs=jobs, on_pair=listener)
     for note in result.notes:
         echo(f"Note: {note}", err=True)
     click.echo(console.audit_summary(result))

@@ -36,7 +36,6 @@ from d2crealsr.dataset.freshness import (
 from d2crealsr.dataset.rejudge import judge_row, published_from_row
 from d2crealsr.dataset.rows import Row, message_of, rows_of
 from d2crealsr.errors import ImageError, MachineError, is_out_of_memory
-from d2crealsr.jobs.threads import use_one_thread
 from d2crealsr.store.files import cannot_write, sha256_of
 from d2crealsr.store.images import read_capture, write_image
 from d2crealsr.store.locks import check_lease
@@ -58,7 +57,6 @@ def run_scene(task: SceneTask) -> SceneResult:
     MachineError
         When the pairs folder cannot be written. Anything else becomes a failed row.
     """
-    use_one_thread()
     clock = _Clock()
     row, stood = source_cells(task), is_published(task)
     if stood and (why := gone(task, row)):

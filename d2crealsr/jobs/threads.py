@@ -18,8 +18,7 @@ __all__ = ["threads_restored", "use_one_thread"]
 def use_one_thread() -> None:
     """Keep OpenCV, BLAS and OpenMP to one thread in this process from now on.
 
-    Called at the start of every task, since a worker process may be anybody's (a dask cluster's). It is not undone at
-    the task's end: another task may run in another thread of the same worker.
+    It is not undone at the end of a task: another task may run in another thread of the same worker.
     """
     opencv.use_one_thread()
     _limit_blas(1)

@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 import joblib
 
 from d2crealsr.errors import MachineError, SettingsError
-from d2crealsr.jobs.threads import threads_restored
+from d2crealsr.jobs.threads import threads_restored, use_one_thread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 
-__all__ = ["Backend", "run_tasks"]
+__all__ = ["Backend", "run_in_order", "run_tasks"]
 
 Backend: TypeAlias = Literal["loky", "dask"]
 
@@ -44,6 +44,8 @@ def run_tasks(
     on_lost: Callable[[_Task], _Result] | None = None,
 ) -> Generator[_Result]:
     """Results of ``function`` over the tasks, in the order of finishing. Closing the generator ends the run.
+
+    Each task has one thread, so that results do not depend on how many run side by side.
 
     A worker that dies does not say over which task. Those that were handed out and not finished are done once more,
     each by itself; one whose worker dies then too is lost. So what is lost depends on the tasks alone.
@@ -67,7 +69,7 @@ def run_tasks(
     """
     if backend == "loky" and scheduler is not None:
         raise SettingsError(f"scheduler: got {scheduler!r} with backend loky; add --backend dask")
-    jobs = joblib.cpu_count() if jobs == 0 else jobs
+    jobs = min(jobs if jobs > 0 else joblib.cpu_count(), max(2, len(tasks)))
     left, suspects = dict(enumerate(tasks)), list[int]()
     with threads_restored(), _backend(jobs, backend, scheduler) as do_once:
         while left:
@@ -86,6 +88,27 @@ def run_tasks(
                 )
             elif died and on_lost is not None:
                 yield on_lost(left.pop(alone))
+
+
+def run_in_order(function: Callable[[_Task], _Result], tasks: Sequence[_Task], *, jobs: int = 1) -> Generator[_Result]:
+    """As :func:`run_tasks`, but the results come in the order of the tasks; one that is early waits in memory."""
+    early: dict[int, _Result] = {}
+    numbered = functools.partial(_with_number, function)
+    with contextlib.closing(run_tasks(numbered, list(enumerate(tasks)), jobs=jobs)) as results:
+        for number in range(len(tasks)):
+            while number not in early:
+                early.update([next(results)])
+            yield early.pop(number)
+
+
+def _with_number(function: Callable[[_Task], _Result], task: tuple[int, _Task]) -> tuple[int, _Result]:
+    return task[0], function(task[1])
+
+
+def _on_one_thread(function: Callable[[_Task], _Result], task: _Task) -> _Result:
+    """A task's result; the thread is said for each task, since a worker may be anybody's, as a dask cluster's are."""
+    use_one_thread()
+    return function(task)
 
 
 def _on_loky(
@@ -123,7 +146,7 @@ def _on_dask(
 
     library: Any = distributed  # typed in part only
     gone = (asyncio.CancelledError, concurrent.futures.CancelledError, library.comm.CommClosedError)
-    numbers = {client.submit(function, task, pure=False): number for number, task in tasks.items()}
+    numbers = {client.submit(_on_one_thread, function, task, pure=False): number for number, task in tasks.items()}
     try:
         for future in library.as_completed(list(numbers)):
             try:
@@ -143,7 +166,7 @@ def _on_dask(
 def _numbered(function: Callable[[_Task], _Result], number: int, task: _Task, parent: int) -> tuple[int, _Result]:
     if parent != os.getpid():
         _end_with(parent)
-    return number, function(task)
+    return number, _on_one_thread(function, task)
 
 
 @functools.cache

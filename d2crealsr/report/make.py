@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from dataclasses import dataclass
@@ -100,15 +101,16 @@ def make_report(
             for row in rows
         ]
         drawn: dict[str, dict[str, Any]] = {}
-        for result in run_tasks(draw_pair, tasks, jobs=jobs):
-            drawn[result["scene"]] = result
-            told = PairDrawn(number=len(drawn), total=len(tasks), scene=result["scene"], unchanged=result["unchanged"])
-            on_pair(told)
+        with contextlib.closing(run_tasks(draw_pair, tasks, jobs=jobs)) as results:
+            for number, result in enumerate(results, 1):
+                scene, unchanged = result["scene"], result["unchanged"]
+                drawn[scene] = result
+                on_pair(PairDrawn(number=number, total=len(tasks), scene=scene, unchanged=unchanged))
         content = page_content(pairs, dataset, rows, stages, drawn)
         html = page.render(__package__, "report.html.j2", scripts=_SCRIPTS, **content)
         page.publish(out, html, {result["key"] for result in drawn.values()}, earlier=_KEY)
-    unchanged = sum(result["unchanged"] for result in drawn.values())
-    return ReportResult(page=out / page.PAGE, drawn=len(drawn) - unchanged, unchanged=unchanged)
+    stood = sum(result["unchanged"] for result in drawn.values())
+    return ReportResult(page=out / page.PAGE, drawn=len(drawn) - stood, unchanged=stood)
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

@@ -18,7 +18,6 @@ import numpy as np
 from d2crealsr import opencv
 from d2crealsr.errors import ImageError, MachineError
 from d2crealsr.imaging import degrade, geometry, photometry, warp
-from d2crealsr.jobs.threads import use_one_thread
 from d2crealsr.report import measures, plausible, views
 from d2crealsr.store.files import read_text, sha256_of, write_bytes, write_text
 from d2crealsr.store.images import read_image
@@ -81,7 +80,6 @@ def draw_pair(task: PairTask) -> Json:
     MachineError
         When the report's folder cannot be written. Whatever is wrong with images becomes a note.
     """
-    use_one_thread()
     sources = {side: _state(task, side) for side in ("hr", "lr")}
     key = _fingerprint(task, sources)
     folder = task.files / key

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import MachineError
-from d2crealsr.jobs import threads
+from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.simulate import records
 from d2crealsr.simulate.photographs import Library, folder_library, wheel_library
 from d2crealsr.simulate.recipe import Recipe, default_recipes
@@ -57,7 +59,7 @@ def simulate(
     photos : Path, optional
         Folder of the user's own photographs, which replace those in the scikit-image wheel.
     jobs : int
-        Processes; −1 for one a core.
+        Scenes at a time; 0 for one a core.
     on_scene : callable, optional
         Called with the name of each scene when it is finished, in any order.
 
@@ -74,30 +76,27 @@ def simulate(
     LockError, MachineError
         When another run uses the folder, or the disk cannot store the files.
     """
-    import joblib
-
     library = folder_library(photos) if photos else wheel_library()
     recipes = read_recipes(manifest, library) if manifest else default_recipes(settings.scenes, settings.seed, library)
     told = on_scene or (lambda scene: None)
     try:
-        with lock_folder(out), threads.threads_restored():
+        with lock_folder(out):
             records.check_folder(out, settings, recipes, lambda recipe: _fingerprint(recipe, settings, library))
             _remove_leftovers(out)
             todo = [recipe for recipe in recipes if _finished(out, recipe, settings, library) is None]
             for recipe in recipes:
                 if recipe not in todo:
                     told(recipe.scene)
-            work = (joblib.delayed(_make)(out, recipe, settings, library) for recipe in todo)
-            for scene in joblib.Parallel(n_jobs=min(jobs, max(1, len(todo))), return_as="generator_unordered")(work):
-                told(scene)
+            with contextlib.closing(run_tasks(partial(_make, out, settings, library), todo, jobs=jobs)) as scenes:
+                for scene in scenes:
+                    told(scene)
             return _write_tables(out, recipes, settings, library)
     except OSError as error:
         raise MachineError(f"{out}: cannot be written ({error.strerror}); make room or check permissions") from error
 
 
-def _make(out: Path, recipe: Recipe, settings: SimulateSettings, library: Library) -> str:
+def _make(out: Path, settings: SimulateSettings, library: Library, recipe: Recipe) -> str:
     """Make the files of one scene. Its record is written last, so that a scene with a record is complete."""
-    threads.use_one_thread()
     scene = shoot(recipe, settings, library=library)
     session = scene.truth.session
     manifest_row = recipe_row(recipe, settings.image_format)

@@ -11,6 +11,7 @@ import numpy as np
 
 from d2crealsr.errors import ImageError
 from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.jobs.workers import run_in_order
 from d2crealsr.store.images import read_image
 from d2crealsr.store.pairs import read_manifest
 from d2crealsr.store.truth import read_truth, reference_path
@@ -115,7 +116,7 @@ def validate(pairs: str | os.PathLike[str], truth: str | os.PathLike[str], *, jo
     truth : path
         ``truth.csv`` of the captures; ``reference/`` lies beside it.
     jobs : int
-        Scenes measured at once, in processes of their own.
+        Scenes at a time; 0 for one a core.
 
     Returns
     -------
@@ -127,7 +128,6 @@ def validate(pairs: str | os.PathLike[str], truth: str | os.PathLike[str], *, jo
     LayoutError, TableError
         When a table is missing or damaged.
     """
-    import joblib
     import pandas as pd
 
     pairs, truth = Path(pairs), Path(truth)
@@ -135,8 +135,8 @@ def validate(pairs: str | os.PathLike[str], truth: str | os.PathLike[str], *, jo
     rows = [_Row(row, known.loc[row["scene"]] if row["scene"] in known.index else None) for row in _records(manifest)]
     measurable = [row.scene for row in rows if row.accepted and row.truth is not None]
     controls = set(measurable[:: max(1, -(-len(measurable) // _CONTROL_SCENES))])
-    measure = joblib.delayed(partial(_measure, pairs, truth))
-    measured = joblib.Parallel(n_jobs=jobs)(measure(row, row.scene in controls) for row in rows)
+    tasks = [(row, row.scene in controls) for row in rows]
+    measured = list(run_in_order(partial(_measure, pairs, truth), tasks, jobs=jobs))
     table = pd.DataFrame([values for values, _ in measured])
     floors = table["floor_hr_px"].dropna()
     floor = float(floors.max()) if len(floors) else float("nan")
@@ -182,8 +182,9 @@ def _missing(value: Any) -> bool:
     return bool(pd.isna(value))
 
 
-def _measure(pairs: Path, truth: Path, row: _Row, with_controls: bool) -> tuple[dict[str, Any], list[str]]:
-    """One row of the table, and what is wrong with the scene."""
+def _measure(pairs: Path, truth: Path, task: tuple[_Row, bool]) -> tuple[dict[str, Any], list[str]]:
+    """One row of the table, and what is wrong with the scene; the estimator is checked as well where that is asked."""
+    row, with_controls = task
     values: dict[str, Any] = {"scene": row.scene, "status": row.manifest["status"], "reasons": row.manifest["reasons"]}
     values |= {"same_scene": None, "content_differs_fraction": float("nan")} | dict.fromkeys(_MEASURED, float("nan"))
     if row.truth is None:

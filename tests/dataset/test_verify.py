@@ -68,6 +68,12 @@ def test_a_folder_as_align_leaves_it_is_clean_and_untouched(pairs: Path) -> None
     assert state(pairs) == before
 
 
+def test_the_findings_do_not_depend_on_the_jobs(pairs: Path) -> None:
+    flip(pairs / "hr/001.png")
+    (pairs / "lr/1e5.png").unlink()
+    assert verify(pairs, jobs=2) == verify(pairs, jobs=1)
+
+
 LR = ("/001.png", "/1e5.png", "/NA.png", '/card é, "x".png')
 
 

@@ -5,6 +5,7 @@ Nothing is changed and nothing is locked; a folder that `align` works in meanwhi
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,9 +77,10 @@ def verify(
     findings += detail_findings(folder, rows, known=manifest is not None)
     raw = folder / str(description.get("raw_root", "")) if captures else None
     tasks = [SceneFiles(pairs=folder, row=row, raw=raw) for row in accepted]
-    for found in run_tasks(scene_findings, tasks, jobs=jobs):
-        findings += found
-        on_scene()
+    with contextlib.closing(run_tasks(scene_findings, tasks, jobs=jobs)) as results:
+        for found in results:
+            findings += found
+            on_scene()
     findings.sort(key=lambda finding: (finding.where, finding.code, finding.text))
     return Verification(scenes=len(rows), accepted=len(accepted), findings=tuple(findings))
 
