@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGES = ("audit.md", "bad-input.md", "pairs-format.md", "reason-codes.md")
-NAMES = re.compile(r"--[a-z][a-z-]+|\b[a-z0-9]+(_[a-z0-9]+)+\b|\berrors\.log\b")
+NAMES = re.compile(r"--[a-z][a-z-]+(?: (?:radial|lr|1)\b)?|\b[a-z0-9]+(_[a-z0-9]+)+\b|\berrors\.log\b")
 MARKED = re.compile(r"(<!-- (?:columns of )?(\S+): written by [^>]*-->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 

@@ -1,7 +1,7 @@
 """Reason codes in words: what each means, and what to do about it.
 
-Words only, so that reports and documentation can use them without any numeric code. Which statistic a code of QA goes
-by is a line of :data:`d2crealsr.quality.verdict.RULES`.
+The module holds only text, so that reports and documentation can use it without numeric code. The statistic and the
+threshold of each code of QA are a line of :data:`d2crealsr.quality.verdict.RULES`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class ReasonInWords(NamedTuple):
 REASONS = {
     "implausible_homography": ReasonInWords(
         "The mapping stretches or tilts the card more than is possible for two shots of a flat card from one "
-        "place. The statistic anisotropy is the largest magnification divided by the smallest at the frame's centre; "
+        "place. Anisotropy is the largest magnification divided by the smallest at the frame's centre; "
         "perspective_ratio is the same among its corners.",
         "Hold the camera square to the card; if the strong tilt is intended, raise --max-anisotropy or "
         "--max-perspective.",
@@ -92,7 +92,7 @@ REASONS = {
         "Copy it from the camera again, or export it as RGB of 8 or 16 bits.",
     ),
     "extra_missing": ReasonInWords(
-        "A capture has a format that a package reads which is not installed; the message names it. The next run "
+        "Reading the format of a capture needs a package that is not installed; the message names it. The next run "
         "tries the scene again.",
         "Install the extra that the message names.",
     ),
