@@ -1,4 +1,4 @@
-"""What a camera wrote beside the picture: itself, the lens, and how it stood."""
+"""EXIF data that a camera stored with the picture: the camera, the lens, and the settings of the shot."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _LENS_MAKE, _LENS_MODEL = 0xA433, 0xA434
 
 
 class Shot(NamedTuple):
-    """EXIF data of one capture; texts are empty and numbers 0 where the file does not have them.
+    """EXIF data of one capture. Texts that the file does not have are empty, and numbers are 0.
 
-    ``frame`` is the sensor's picture as the camera stored it, (width, height), before any later cropping.
+    ``frame`` is the size (width, height) of the picture as the camera stored it, before any later cropping.
     """
 
     camera_make: str
@@ -35,16 +35,16 @@ class Shot(NamedTuple):
 
 
 def read_shot(path: Path) -> Shot:
-    """Read a capture's EXIF data; everything is empty where there is none.
+    """Read the EXIF data of a capture. Everything is empty if there are none.
 
     Raises
     ------
     ImageError
-        When the file is no image.
+        When the file is not an image.
     """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # about damaged tags, which are then missing
+            warnings.simplefilter("ignore")  # warnings about damaged tags, which are then missing
             with PIL.Image.open(path) as image:
                 tags = image.getexif()
                 exif: dict[int, Any] = {**tags, **tags.get_ifd(_EXIF)}
@@ -66,7 +66,7 @@ def _text(value: Any) -> str:
 
 
 def _number(value: Any) -> float:
-    """A tag's number; 0 for what is none, as rationals over 0."""
+    """The number of a tag; 0 if it is not a number, such as a fraction with the denominator 0."""
     try:
         number = float(value)
     except (TypeError, ValueError, ZeroDivisionError):

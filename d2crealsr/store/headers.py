@@ -1,8 +1,7 @@
-"""What an image file's first bytes say, checked before anything is decoded.
+"""Check the header of an image file before anything is decoded.
 
-A header is where a hostile or damaged file is turned away: its format, its size against a limit, its colours, its
-number of pictures, what decoding it would cost. Which reader reads it is told by its content
-(:mod:`d2crealsr.store.readers`).
+The check refuses hostile and damaged files by their format, their size, their colours, their number of pictures, and
+the cost of decoding them. The reader is chosen by the content of the file (:mod:`d2crealsr.store.readers`).
 """
 
 from __future__ import annotations
@@ -24,21 +23,21 @@ if TYPE_CHECKING:
 __all__ = ["MAX_PIXELS", "needed", "one_line", "read_header", "size_in", "unsupported"]
 
 MAX_PIXELS = 200_000_000
-"""Largest image that is decoded unless told otherwise; the largest sensors have 151 million pixels."""
+"""Default limit of the pixels of an image. The largest sensors have 151 million."""
 
 _MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "RGBX")
-"""Pillow's names of grey and RGB; whether the samples have 8 or 16 bits shows when they are decoded."""
+"""Pillow's names of grey and RGB. Whether samples have 8 or 16 bits is known after decoding."""
 
 
 def read_header(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS, option: str = "") -> Header:
-    """Read an image file's header from its bytes; ``option`` is what raises ``max_pixels`` where the caller can.
+    """Read the header of an image file from its bytes. ``option`` names the option that raises ``max_pixels``, if any.
 
     Raises
     ------
     ImageError
         ``unreadable``: empty, damaged or of no known format. ``too_large``: more than ``max_pixels``.
-        ``unsupported_image``: several pictures, colours that are not grey or RGB, or samples that are not decoded as
-        they are written.
+        ``unsupported_image``: several pictures, colours that are not grey or RGB, or samples that would not be decoded
+        correctly.
     """
     if not data:
         raise ImageError(f"{name}: the file is empty; copy it from the camera again")
@@ -83,13 +82,13 @@ def unsupported(text: str) -> ImageError:
 
 
 def size_in(file: IO[bytes], name: str) -> tuple[int, int]:
-    """Width and height of the image in an open file, oriented; raises whatever the reader does when it is damaged."""
+    """Width and height of the oriented image in an open file; raises the reader's exceptions if it is damaged."""
     header = _header_in(file, name)
     return header.width, header.height
 
 
 def _header_in(file: IO[bytes], name: str) -> Header:
-    """The header of an open file, with the size of the oriented image and a flag from 1 to 8."""
+    """The header of an open file, with the size of the oriented image and an orientation from 1 to 8."""
     reader = reader_of(file.read(START))
     file.seek(0)
     with needed(reader, name):
@@ -102,7 +101,7 @@ def _header_in(file: IO[bytes], name: str) -> Header:
 
 @contextlib.contextmanager
 def needed(reader: Reader, name: str) -> Iterator[None]:
-    """Where the block lacks the reader's library, an ImageError that names the extra."""
+    """Raise an ImageError that names the extra if the library of the reader is missing within the block."""
     try:
         yield
     except ImportError as error:
@@ -114,6 +113,6 @@ def needed(reader: Reader, name: str) -> Iterator[None]:
 
 
 def one_line(error: Exception) -> str:
-    if isinstance(error, PIL.UnidentifiedImageError):  # Pillow's text has a memory address, another one in every run
+    if isinstance(error, PIL.UnidentifiedImageError):  # its text has a memory address
         return UNKNOWN
     return (str(error).strip() or type(error).__name__).splitlines()[-1]

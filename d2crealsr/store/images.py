@@ -1,7 +1,8 @@
-"""Images from and to files: the one module that reads and writes them.
+"""Read and write image files. No other module does.
 
-Bytes are read once, the header is checked before anything is decoded (:mod:`d2crealsr.store.headers`), the orientation
-flag is applied here and the result is RGB of 8 or 16 bits. Formats differ in :mod:`d2crealsr.store.readers` (ADR 0003).
+The bytes of a file are read once. The header is checked before anything is decoded (:mod:`d2crealsr.store.headers`).
+This module applies the orientation flag and returns RGB of 8 or 16 bits. :mod:`d2crealsr.store.readers` contains what
+differs between formats (ADR 0003).
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ __all__ = [
 ]
 
 MAX_CAPTURE_SIDE = 32_766
-"""Longest side of a capture, in pixels: no longer one can be warped (OpenCV's remap)."""
+"""Longest side of a capture in pixels. OpenCV's remap cannot warp a longer one."""
 
 _FEW_COLOURS = ("P", "1")
 """Pillow's modes of a palette and of one bit. 256 colours on a smooth card passed QA with 2.4 HR px of error."""
@@ -54,8 +55,8 @@ _CONVERT_LR = "LR is published as shot, so shoot or export sRGB, or convert its 
 
 
 class CaptureImage(NamedTuple):
-    """A capture's pixels in sRGB, the name of the colour profile they were converted from (empty where none was), and
-    the SHA-256 of the very bytes that were decoded: the file may be another one by now."""
+    """The pixels of a capture in sRGB, the name of the colour profile from which they were converted (empty if they
+    were not), and the SHA-256 of the decoded bytes. The hash is taken here because the file may change later."""
 
     pixels: Image
     converted_from: str
@@ -68,19 +69,20 @@ def read_image(path: Path, *, convert: bool | None = None) -> Image:
     Parameters
     ----------
     convert : bool or None
-        What becomes of colours other than sRGB: converted, refused (False), or left as they are in the file (None).
+        Whether to convert colours that are not sRGB (True), to refuse them (False), or to leave them as they are in the
+        file (None).
 
     Raises
     ------
     ImageError
-        When the file is missing, truncated, damaged, or holds something that is no grey or RGB image of 8 or 16 bits;
-        ``colour_profile`` as :func:`read_capture`, unless colours are left.
+        When the file is missing, truncated, damaged, or is not a grey or RGB image of 8 or 16 bits. Also
+        ``colour_profile`` as for :func:`read_capture`, unless colours are left as they are.
     """
     return decode_image(bytes_of(path), path.name, convert=convert)
 
 
 def decode_image(data: bytes, name: str, *, convert: bool | None = None) -> Image:
-    """As :func:`read_image`, from the content of a file; ``name`` is what errors call it."""
+    """As :func:`read_image`, from the content of a file, which error messages call ``name``."""
     header = read_header(data, name)
     foreign = "" if convert is None else _foreign_colours(header, name, convert=convert, remedy=_CONVERT)
     colours = _as_rgb(_decoded(data, header, name), name)
@@ -88,7 +90,7 @@ def decode_image(data: bytes, name: str, *, convert: bool | None = None) -> Imag
 
 
 def foreign_colours(data: bytes, name: str, *, convert: bool) -> str:
-    """What :func:`decode_image` converts a file's colours from, found without decoding; empty for sRGB.
+    """Name of the colours from which :func:`decode_image` converts a file; empty for sRGB. Nothing is decoded.
 
     Raises
     ------
@@ -99,7 +101,7 @@ def foreign_colours(data: bytes, name: str, *, convert: bool) -> str:
 
 
 def bytes_of(path: Path) -> bytes:
-    """The content of an image file; one that cannot be read is an :class:`ImageError`."""
+    """The content of an image file; raises :class:`ImageError` if it cannot be read."""
     try:
         return files.read_bytes(path)
     except OSError as error:
@@ -114,16 +116,16 @@ def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> 
     Parameters
     ----------
     convert : bool
-        Convert pixels of another profile than sRGB; otherwise such a file is refused. A file without a profile is sRGB.
+        Whether to convert pixels whose profile is not sRGB, or to refuse them. A file without a profile is sRGB.
     max_pixels : int
         Largest image that is decoded.
 
     Raises
     ------
     ImageError
-        As :func:`read_image`; ``unsupported_image`` also for a palette or one bit; ``too_large`` also for sides over
-        :data:`MAX_CAPTURE_SIDE`; ``colour_profile`` for a profile that is damaged, or is not sRGB and may not
-        (``convert``) or cannot (16 bits) be converted.
+        As :func:`read_image`. Also ``unsupported_image`` for a palette or one bit; ``too_large`` for sides over
+        :data:`MAX_CAPTURE_SIDE`; ``colour_profile`` for a profile that is damaged, or that is not sRGB and either may
+        not (``convert``) or cannot (16 bits) be converted.
     """
     name, data = path.name, bytes_of(path)
     header = read_header(data, name, max_pixels=max_pixels, option="--max-megapixels")
@@ -142,7 +144,7 @@ def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> 
 
 
 def read_image_and_alpha(path: Path, *, convert: bool = False) -> tuple[Image, NDArray[Any] | None]:
-    """As :func:`read_image`, but transparency is no error: its ``(H, W)`` channel comes too, None without one.
+    """As :func:`read_image`, but transparency is allowed. Also returns its ``(H, W)`` channel, or None without one.
 
     Raises
     ------
@@ -160,13 +162,13 @@ def read_image_and_alpha(path: Path, *, convert: bool = False) -> tuple[Image, N
     if foreign:
         grey = bool((colours == colours[..., :1]).all())
         colours = to_srgb(colours, header.profile, name)
-        if grey:  # the library rounds its three curves apart by a level
+        if grey:  # the library's rounding makes the channels differ by a level
             colours = opencv.as_image(np.repeat(colours[..., 1:2], 3, axis=2))
     return _oriented(colours, header.orientation), alpha
 
 
 def _foreign_colours(header: Header, name: str, *, convert: bool, remedy: str) -> str:
-    """What an image's colours are called, empty for sRGB; an error where they may not or cannot be converted."""
+    """Name of the colours of an image; empty for sRGB. Raises ImageError if they may not or cannot be converted."""
     if header.strange_colours:
         raise ImageError(
             f"{name}: has {header.strange_colours}, which cannot be converted to sRGB; export it with the profile sRGB",
@@ -198,7 +200,7 @@ def read_size(path: Path) -> tuple[int, int]:
 
 
 def _decoded(data: bytes, header: Header, name: str) -> NDArray[Any]:
-    """The samples as they lie in the file."""
+    """The samples as they are stored in the file."""
     reader = reader_of(data[:START])
     try:
         with needed(reader, name):
@@ -208,7 +210,7 @@ def _decoded(data: bytes, header: Header, name: str) -> NDArray[Any]:
     if pixels.dtype not in (np.uint8, np.uint16):
         raise unsupported(f"{name}: samples are {pixels.dtype}")
     if header.mode == "RGBX" and pixels.ndim == 3 and pixels.shape[2] == 4 and not _is_opaque(pixels):
-        raise _transparent(name)  # its colours are multiplied by what may be something else than opacity
+        raise _transparent(name)  # its colours are premultiplied, maybe not by opacity
     stored = (header.height, header.width) if header.orientation < 5 else (header.width, header.height)
     if pixels.shape[:2] != stored or 8 * pixels.itemsize < header.bits:
         size = f"{pixels.shape[1]}x{pixels.shape[0]} pixels of {8 * pixels.itemsize} bits"
@@ -219,9 +221,9 @@ def _decoded(data: bytes, header: Header, name: str) -> NDArray[Any]:
 def write_image(
     path: Path, image: NDArray[Any], *, jpeg_quality: int = 95, note: tuple[str, str] | None = None
 ) -> None:
-    """Write an image, complete or not at all; the format follows the name's ending (PNG, JPEG or TIFF).
+    """Write an image, completely or not at all. The ending of the name determines the format (PNG, JPEG or TIFF).
 
-    ``note`` is a key and a text that a PNG carries (:mod:`d2crealsr.store.notes`).
+    ``note`` is a key and a text that are stored in a PNG (:mod:`d2crealsr.store.notes`).
     """
     suffix = path.suffix.lower()
     if suffix in (".jpg", ".jpeg"):
@@ -235,7 +237,7 @@ def write_image(
 
 
 def _as_rgb(pixels: NDArray[Any], name: str) -> Image:
-    """Grey becomes RGB; an alpha channel is dropped if it hides nothing."""
+    """Convert grey to RGB, and drop an alpha channel that hides nothing."""
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
     if pixels.shape[2] == 4:
@@ -258,7 +260,7 @@ def _transparent(name: str) -> ImageError:
 
 
 def _oriented(image: Image, orientation: int) -> Image:
-    """Turn the picture as EXIF orientation 1–8 says (CIPA DC-008, tag 0x0112)."""
+    """Turn a picture according to the EXIF orientation 1–8 (CIPA DC-008, tag 0x0112)."""
     if orientation >= 5:
         image = image.transpose(1, 0, 2)
     if orientation in (2, 3, 6, 7):

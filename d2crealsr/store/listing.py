@@ -1,4 +1,4 @@
-"""The images of a folder, and what else lies there that somebody may miss: it is left out, and said."""
+"""List the images of a folder, and report other files that are left out but that somebody may miss."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["PLACEHOLDER", "UNREAD", "Listing", "few_of", "folded", "is_unread", 
 UNREAD = "of a kind that is not read; export it as TIFF or JPEG"
 
 PLACEHOLDER = "{scale}"
-"""What stands for a number in the documents, and in file names that were copied from them."""
+"""Placeholder for the scale in the documentation, and so perhaps in file names that were copied from it."""
 
 _UNREAD_SUFFIXES = re.compile(
     r"\.(heic|heif|hif|avif|jxl|jp2|j2k|jpf|jpx|jfif|jfi|jpe|jif|"
@@ -35,7 +35,7 @@ _NAMED = 3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Listing:
-    """What a folder holds: image files, pictures of kinds that are not read, and links to folders; all sorted."""
+    """Contents of a folder, sorted: image files, pictures of formats that are not read, and links to folders."""
 
     folder: Path
     images: tuple[Path, ...]
@@ -44,7 +44,7 @@ class Listing:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """A sentence for each kind of what is left out."""
+        """One sentence for each kind of file that is left out."""
         literal = [path for path in self.images if PLACEHOLDER in path.name]
         said = []
         if self.unread:
@@ -60,10 +60,10 @@ class Listing:
 
 
 def list_images(folder: Path, *, deep: bool = True) -> Listing:
-    """List the image files of a folder, at any depth or (``deep`` false) those directly in it, without hidden ones.
+    """List the image files of a folder except hidden ones, at any depth or, with ``deep`` false, only directly in it.
 
-    A link that leads nowhere counts as an image: whoever reads it says what is wrong. Links to folders are not
-    followed.
+    A link that leads nowhere counts as an image, so that the error is reported when it is read. Links to folders are
+    not followed.
 
     Raises
     ------
@@ -87,17 +87,17 @@ def list_images(folder: Path, *, deep: bool = True) -> Listing:
 
 
 def is_unread(path: Path) -> bool:
-    """Whether a file's ending is that of a picture of a kind that is not read."""
+    """Whether the ending of a file is that of a picture format that is not read."""
     return _UNREAD_SUFFIXES.fullmatch(path.suffix) is not None
 
 
 def folded(name: str) -> str:
-    """A name without what some disks do not tell apart: upper and lower case, and two ways to write an accent."""
+    """A name in the form in which some disks compare it: without differences in case and in how accents are encoded."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
 def few_of(paths: Iterable[Path], folder: Path, what: str) -> str:
-    """How many paths there are and the first of them: ``4 files (a.png, b.png, c.png, …) are``."""
+    """The number of paths and the first of them: ``4 files (a.png, b.png, c.png, …) are``."""
     listed = list(paths)
     names = [_shown(path, folder) for path in listed[:_NAMED]] + (["…"] if len(listed) > _NAMED else [])
     plural, verb = ("", "is") if len(listed) == 1 else ("s", "are")
@@ -105,7 +105,7 @@ def few_of(paths: Iterable[Path], folder: Path, what: str) -> str:
 
 
 def _shown(path: Path, folder: Path) -> str:
-    """A path within the folder, with what would not show on a terminal written as an escape."""
+    """A path within the folder, in which characters that a terminal would not show are written as escapes."""
     name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
 

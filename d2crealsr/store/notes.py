@@ -1,7 +1,7 @@
-"""Short notes within image files: put in when a file is written, found again from its header.
+"""Short notes inside image files: stored when a file is written, and read from its header.
 
-A PNG carries a note as a ``tEXt`` chunk under its key (PNG 3rd edition, §11.3.3.2), a TIFF in its ``ImageDescription``,
-a JSON object with the note under its key, as tifffile writes it.
+A PNG stores a note as a ``tEXt`` chunk under its key (PNG 3rd edition, §11.3.3.2). A TIFF stores it in its
+``ImageDescription``, as a JSON object with the note under its key, as written by tifffile.
 """
 
 from __future__ import annotations
@@ -23,9 +23,9 @@ _HEADER_END = 33
 
 
 def with_note(png: bytes, key: str, text: str) -> bytes:
-    """The same PNG with a note; key and text are plain ASCII.
+    """The same PNG with a note, whose key and text are plain ASCII.
 
-    The chunk stands before the pixels, so that whoever reads the header sees it.
+    The chunk is placed before the pixels, so that it is found when the header is read.
     """
     content = b"tEXt" + key.encode("ascii") + b"\0" + text.encode("ascii")
     chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))

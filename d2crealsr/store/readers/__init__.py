@@ -1,8 +1,8 @@
-"""The image formats that are read: the one table of their readers.
+"""The table of readers, one for each image format.
 
-A format is added by a module with its :class:`~d2crealsr.store.readers.reader.Reader`, and its line in
-:data:`READERS`. What is taken for a picture in a folder, what a header is checked against, error messages and
-documentation follow from the table.
+To add a format, write a module with its :class:`~d2crealsr.store.readers.reader.Reader` and add a line to
+:data:`READERS`. The table determines which files of a folder are pictures, how headers are checked, and what error
+messages and the documentation say about formats.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ READERS: tuple[Reader, ...] = (
     bitmaps.BMP,
     bitmaps.WEBP,
 )
-"""Every reader; the first that takes a file's first bytes for its own reads it."""
+"""Every reader. A file is read by the first one that recognises its first bytes."""
 
 IMAGE_SUFFIXES = tuple(suffix for reader in READERS for suffix in reader.suffixes)
-"""File name endings (lower case) taken for images."""
+"""Endings (lower case) of the names of files that count as images."""
 
 START = 32
-"""How many of a file's first bytes tell its format."""
+"""Number of bytes at the beginning of a file from which its format is recognised."""
 
 UNKNOWN = f"of no image format that is read: {', '.join(reader.name for reader in READERS)}"
 
 
 def reader_of(start: bytes) -> Reader:
-    """The reader of the file that begins with these bytes; raises ValueError where there is none."""
+    """The reader for a file that begins with these bytes; raises ValueError if there is none."""
     for reader in READERS:
         if reader.begins(start):
             return reader

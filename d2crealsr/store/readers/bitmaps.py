@@ -1,4 +1,4 @@
-"""BMP and WebP: Pillow reads their headers and never gets to the pixels."""
+"""BMP and WebP. Pillow reads their headers, but not their pixels."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _pillow = threading.Lock()
 
 
 def _header(file: IO[bytes], name: str) -> Header:
-    """A header as Pillow finds it. Its own limit of pixels is set aside: the caller has one."""
+    """The header as read by Pillow. Pillow's own limit of pixels is switched off, because the caller has a limit."""
     with _pillow, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         limit, PIL.Image.MAX_IMAGE_PIXELS = PIL.Image.MAX_IMAGE_PIXELS, None

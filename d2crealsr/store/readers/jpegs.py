@@ -1,8 +1,8 @@
-"""What a JPEG's segments say before anything is decoded, and how much decoding they would ask for.
+"""Read the segments of a JPEG before anything is decoded, and find out how much work decoding would be.
 
-The segments are walked here because of files that harm a reader: the standard lets a picture of a few kilobytes have
-any number of scans, each of which costs as much as decoding the whole picture, and Pillow joins any number of EXIF
-segments in quadratic time. (ITU-T T.81, annex B.)
+We read the segments with our own code because of files that are made to do harm. The standard allows a picture of a few
+kilobytes to have any number of scans, each of which costs as much as decoding the whole picture. Pillow joins any
+number of EXIF segments in quadratic time. (ITU-T T.81, annex B.)
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ _READ_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 _EXIF, _XMP, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 
 MOST_SCANS = 64
-"""Scans of one picture. The usual progressive picture has ten, the most elaborate encoders write some twenty."""
+"""Most scans of one picture. Usual progressive pictures have ten; the most elaborate encoders write about twenty."""
 _MOST_SEGMENTS = 4096
-"""Segments in front of the pixels. Depth maps and the like fill some hundred."""
+"""Most segments in front of the pixels. Depth maps and similar data fill about a hundred."""
 
 _MOST_FILLING = 64
 
@@ -38,7 +38,7 @@ _NEXT_MARKER = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 
 
 def _header(file: IO[bytes]) -> Header:
-    """Read the segments of an open JPEG up to its first scan; raises ValueError where they are damaged."""
+    """Read the segments of an open JPEG up to its first scan; raises ValueError if they are damaged."""
     frame, exif, xmp, profile = None, b"", b"", []
     for number, (marker, length) in enumerate(_segments(file)):
         if number > _MOST_SEGMENTS:
@@ -64,13 +64,13 @@ def _header(file: IO[bytes]) -> Header:
 
 
 def _segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
-    """Marker and length of content of every segment before the first scan, with the file at its content."""
+    """Marker and content length of every segment before the first scan. The file is positioned at the content."""
     place = 2
     while True:
         file.seek(place)
         start = file.read(4)
         filled = 0
-        while start[:2] == b"\xff\xff" and filled < _MOST_FILLING:  # which may stand in front of any marker
+        while start[:2] == b"\xff\xff" and filled < _MOST_FILLING:  # fill bytes may precede any marker
             start, filled = start[1:] + file.read(1), filled + 1
         place += filled
         if len(start) < 4 or start[0] != 0xFF:
@@ -85,8 +85,8 @@ def _segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
 
 
 def too_elaborate(data: bytes) -> str:
-    """What makes decoding a JPEG take minutes: more than :data:`MOST_SCANS` scans; empty where nothing does."""
-    if data.count(b"\xff\xda") <= MOST_SCANS:  # nearly every file: the bytes of a marker are rare elsewhere
+    """Why decoding a JPEG would take minutes (it has more than :data:`MOST_SCANS` scans); empty if it would not."""
+    if data.count(b"\xff\xda") <= MOST_SCANS:  # true for nearly all files
         return ""
     place, scans = 2, 0
     while found := _NEXT_MARKER.search(data, place):

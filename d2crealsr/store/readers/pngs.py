@@ -1,7 +1,8 @@
-"""What a PNG's chunks say before anything is decoded: size, colours, orientation, number of pictures.
+"""Read the chunks of a PNG before anything is decoded: size, colours, orientation, number of pictures.
 
-The chunks are walked here because they may stand behind the pixels, where Pillow finds them only after decoding, and
-because Pillow calls a PNG damaged whose colour profile is long. (PNG 3rd edition, W3C 2025, chapters 5 and 11.)
+We read the chunks with our own code because some may come after the pixels, where Pillow finds them only after
+decoding, and because Pillow takes a PNG with a long colour profile for damaged. (PNG 3rd edition, W3C 2025, chapters 5
+and 11.)
 """
 
 from __future__ import annotations
@@ -32,13 +33,13 @@ _EXIF_TEXTS = (b"Raw profile type exif", b"Raw profile type APP1")
 _XMP_TEXT = b"XML:com.adobe.xmp"
 
 _LARGEST_CONTENT = 16 << 20
-"""Bytes to which a profile or a text is unpacked at most; the largest profiles of printers have a few million."""
+"""Most bytes to which a profile or a text is unpacked. The largest profiles of printers have a few million."""
 _SRGB_GAMMA, _NEAR_GAMMA, _NEAR_PLACE = 45_455, 500, 0.005
 _UNSPECIFIED = 2
 
 
 def _header(file: IO[bytes]) -> Header:
-    """What an open PNG's chunks say; raises ValueError where it has no valid header."""
+    """Read the chunks of an open PNG; raises ValueError if it has no valid header."""
     chunks = _chunks(file)
     width, height, depth, kind = struct.unpack_from(">IIBB", chunks[b"IHDR"])
     if not width or not height or kind not in _MODES:
@@ -54,16 +55,16 @@ def _header(file: IO[bytes]) -> Header:
 
 
 def _orientation(chunks: dict[bytes, bytes]) -> int:
-    """EXIF's flag: of eXIf, of EXIF data in hexadecimal text as ImageMagick writes it, or of XMP; 0 without."""
+    """The orientation from eXIf, from EXIF data in hexadecimal text (by ImageMagick), or from XMP; else 0."""
     texts = (_unhexed(chunks.get(keyword, b"")) for keyword in _EXIF_TEXTS)
     flags = (orientation_in_exif(exif) for exif in (chunks.get(b"eXIf", b""), *texts))
     return next((flag for flag in flags if flag), 0) or orientation_in_xmp(chunks.get(_XMP_TEXT, b""))
 
 
 def _profile(chunks: dict[bytes, bytes]) -> bytes:
-    """The colours as an ICC profile, by the first chunk there is of cICP, iCCP, sRGB, gAMA with cHRM.
+    """The colours as an ICC profile, from the first existing chunk of cICP, iCCP, sRGB, gAMA with cHRM.
 
-    Empty where they are sRGB. Raises UnknownColours where they cannot be converted.
+    Empty if they are sRGB. Raises UnknownColours if they cannot be converted.
     """
     code = chunks.get(b"cICP", b"")
     if len(code) == 4 and _UNSPECIFIED not in code[:2]:
@@ -77,7 +78,7 @@ def _profile(chunks: dict[bytes, bytes]) -> bytes:
 
 
 def _chunks(file: IO[bytes]) -> dict[bytes, bytes]:
-    """Content of the chunks that matter by their kind, texts by their keyword; the first of each counts."""
+    """Contents of the chunks that matter: chunks by their kind, texts by their keyword. The first of each counts."""
     found: dict[bytes, bytes] = {}
     for kind, length, _ in _walk(file):
         if not found and (kind != b"IHDR" or length != 13):
@@ -95,7 +96,7 @@ def _chunks(file: IO[bytes]) -> dict[bytes, bytes]:
 
 
 def without_texts(data: bytes) -> bytes:
-    """The same PNG without its texts and profile, each of which libpng would unpack to megabytes before the pixels."""
+    """The same PNG without texts and profile, each of which libpng could unpack to megabytes before the pixels."""
     parts, kept = [], 0
     for kind, length, place in _walk(io.BytesIO(data)):
         if kind in (*_TEXTS, b"iCCP"):
@@ -105,7 +106,7 @@ def without_texts(data: bytes) -> bytes:
 
 
 def text_in(file: IO[bytes], keyword: str) -> str:
-    """The plain text (``tEXt``) under a keyword in an open PNG; empty without one."""
+    """The plain text (``tEXt``) under a keyword in an open PNG; empty if there is none."""
     wanted = keyword.encode("latin-1") + b"\0"
     for kind, length, _ in _walk(file):
         if kind == b"tEXt" and (content := file.read(length)).startswith(wanted):
@@ -114,7 +115,7 @@ def text_in(file: IO[bytes], keyword: str) -> str:
 
 
 def _walk(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
-    """Kind, length of content and place of every chunk, with the file at its content."""
+    """Kind, content length and position of every chunk. The file is positioned at the content."""
     place = len(SIGNATURE)
     while True:
         file.seek(place)
@@ -127,7 +128,7 @@ def _walk(file: IO[bytes]) -> Iterator[tuple[bytes, int, int]]:
 
 
 def _text(kind: bytes, content: bytes) -> bytes:
-    """The text after its keyword, unpacked; empty where it is damaged."""
+    """The unpacked text after its keyword; empty if it is damaged."""
     if kind == b"tEXt":
         return content
     packed = kind == b"zTXt"
@@ -140,7 +141,7 @@ def _text(kind: bytes, content: bytes) -> bytes:
 
 
 def _unpacked(data: bytes) -> bytes:
-    """Deflated data up to :data:`_LARGEST_CONTENT`; empty where it is damaged or longer."""
+    """Unpacked data of at most :data:`_LARGEST_CONTENT` bytes; empty if the data are damaged or longer."""
     with contextlib.suppress(zlib.error):
         unpacking = zlib.decompressobj()
         content = unpacking.decompress(data, _LARGEST_CONTENT)
@@ -149,16 +150,16 @@ def _unpacked(data: bytes) -> bytes:
 
 
 def _unhexed(text: bytes) -> bytes:
-    r"""EXIF data of ``\nexif\n      120\n45786966…``; empty where it is none."""
+    r"""EXIF data from a text like ``\nexif\n      120\n45786966…``; empty for other texts."""
     with contextlib.suppress(ValueError):
         return bytes.fromhex(b"".join(text.split()[2:]).decode("ascii"))
     return b""
 
 
 def _profile_of_numbers(gamma_chunk: bytes, places_chunk: bytes) -> bytes:
-    """The colours of gAMA and cHRM, each of which is sRGB's where it is missing; empty where both are.
+    """The colours of gAMA and cHRM; empty if they are sRGB. A missing chunk stands for the value of sRGB.
 
-    A gAMA of 45455 is how sRGB's curve is written; with other primaries it is a power.
+    A gAMA of 45455 means the curve of sRGB, but with other primaries it is a plain power.
     """
     gamma, places = _SRGB_GAMMA, PRIMARIES[1].places
     if len(gamma_chunk) == 4:
@@ -177,7 +178,7 @@ def _profile_of_numbers(gamma_chunk: bytes, places_chunk: bytes) -> bytes:
 
 
 def _profile_of_code(primaries: int, transfer: int, matrix: int, full_range: int) -> bytes:
-    """The colours of a cICP chunk, whose numbers are those of ITU-T H.273; empty for sRGB."""
+    """The colours of a cICP chunk, whose numbers are defined in ITU-T H.273; empty for sRGB."""
     said = f"the cICP chunk {primaries}, {transfer}, {matrix}, {full_range}"
     if primaries not in PRIMARIES or transfer not in TRANSFERS or matrix != 0 or full_range != 1:
         raise UnknownColours(said)

@@ -1,4 +1,4 @@
-"""What the reader of an image format is made of, and what it says of a file before anything is decoded."""
+"""The parts of a reader of an image format, and the header that it reads before anything is decoded."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ __all__ = ["Header", "Reader"]
 
 
 class Header(NamedTuple):
-    """What an image's header says, before decoding.
+    """Facts about an image from its header, before decoding.
 
-    ``width`` and ``height`` are as stored. ``mode`` is Pillow's name of the bands, ``bits`` how many each sample has;
-    ``orientation`` is EXIF's flag, 0 without. ``profile`` is the ICC colour profile of the pixels, embedded or made
-    from what the file says of its colours, empty without. Where these cannot be converted, ``strange_colours`` says
-    what they are. ``pixels`` is the largest number of pixels that decoding holds: a tile may be larger than the
-    picture. ``unusual`` says why it is not read, empty where it is.
+    ``width`` and ``height`` are as stored. ``mode`` is Pillow's name of the bands, and ``bits`` the number of bits per
+    sample. ``orientation`` is EXIF's flag, or 0 if there is none. ``profile`` is the ICC colour profile of the pixels,
+    either embedded or made from other colour data of the file; empty if there is none. If the colours cannot be
+    converted, ``strange_colours`` names them. ``pixels`` is the largest number of pixels that decoding keeps in memory;
+    it may be larger than the picture, because a tile may be. ``unusual`` says why the image cannot be read; empty if it
+    can.
     """
 
     width: int
@@ -42,25 +43,26 @@ class Reader:
     Attributes
     ----------
     name : str
-        The format's name for people.
+        Name of the format for people.
     suffixes : tuple of str
-        File name endings, lower case. They tell which files of a folder are pictures; which reader reads a picture is
-        told by its content.
+        Endings of file names, in lower case. They tell which files of a folder are pictures. The reader of a picture is
+        chosen by its content.
     begins : callable
-        Whether a file's first bytes (:data:`d2crealsr.store.readers.START` of them) are those of the format.
+        Tells whether the first bytes of a file (:data:`d2crealsr.store.readers.START` of them) are those of the format.
     header : callable
-        What an open file says of its picture: its bounds, so that a picture too large is refused before any memory is
-        taken. Its time and memory go with the file's size whatever the file says. Raises what it likes for damage.
+        Reads the header of an open file. It contains the size, so that a picture that is too large is refused before
+        memory is allocated. Time and memory must be bounded by the size of the file, whatever the file contains. A
+        damaged file may raise any exception.
     decode : callable
-        The samples as they lie in the file, from all of its bytes: (H, W) or (H, W, 3 or 4), uint8 or uint16, RGB, not
-        yet oriented. Raises ValueError for damage.
+        Decodes the samples from all bytes of the file: (H, W) or (H, W, 3 or 4), uint8 or uint16, RGB, not yet
+        oriented. Raises ValueError for a damaged file.
     refuses : callable
-        Why decoding would cost more than the header promises, from all bytes of the file; empty where it does not.
+        Says, from all bytes of the file, why decoding would cost more than the header indicates; empty if it would not.
     linear : bool
-        The values are linear light; otherwise the camera encoded them by a tone curve.
+        Whether the values are linear light. Otherwise the camera has encoded them with a tone curve.
     extra, library : str
-        The package that reads the format, and the extra of this package that brings it; empty where nothing is needed.
-        ``header`` and ``decode`` import it.
+        The extra of this package that installs the library, and the library that reads the format. Both are empty if
+        none is needed. ``header`` and ``decode`` import the library.
     """
 
     name: str

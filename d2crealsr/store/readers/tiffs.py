@@ -1,8 +1,8 @@
-"""A TIFF's first directory, and whether the picture it describes is one that the decoder reads as written.
+"""Read the first directory of a TIFF, and check that OpenCV decodes a picture of this kind correctly.
 
-The TIFF format allows many thousand combinations. OpenCV decodes some of them to other numbers than were written,
-without an error: planes of 16 bits one after the other come back as uninitialised memory, grey with white at zero as a
-negative. So a TIFF is read only if its directory names a combination that the tests compare with what was written.
+The TIFF format allows many thousands of combinations. OpenCV decodes some of them to wrong numbers without an error: it
+returns uninitialised memory for separate planes of 16 bits, and a negative for grey with white at zero. A TIFF is
+therefore read only if its combination is one whose decoding is verified by the tests.
 """
 
 from __future__ import annotations
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 __all__ = ["DESCRIPTION", "TIFF", "Directory", "orientation_in_exif", "read_directory"]
 
 _SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""How a TIFF begins: little or big endian, with addresses of 32 or (BigTIFF) 64 bits."""
+"""First bytes of a TIFF: little or big endian, with addresses of 32 or (BigTIFF) 64 bits."""
 
 _WIDTH, _HEIGHT, _COMPRESSION, DESCRIPTION, _ORIENTATION = 256, 257, 259, 270, 274
 _SUBFILE, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _PREDICTOR = 254, 258, 262, 277, 284, 317
 _TILE_WIDTH, _TILE_LENGTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _XMP, _ICC_PROFILE = 322, 323, 338, 339, 700, 34675
 
 _TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}
-"""Types of whole numbers and bytes (TIFF 6.0, section 2; BigTIFF); the others say nothing about the pixels."""
+"""Types of whole numbers and bytes (TIFF 6.0, section 2; BigTIFF). Other types do not describe the pixels."""
 
 _SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-"""Bytes of a value by its type; the others have one."""
+"""Bytes of a value by its type. Values of other types have one byte."""
 
 _COMPRESSIONS = {
     1: "none", 2: "CCITT RLE", 3: "CCITT Group 3", 4: "CCITT Group 4", 5: "LZW", 6: "old-style JPEG", 7: "JPEG",
@@ -49,7 +49,7 @@ _PHOTOMETRICS = {
 }  # fmt: skip
 _FORMATS = {1: "unsigned", 2: "signed integer", 3: "floating point", 4: "unsigned", 5: "complex", 6: "complex"}
 _PREDICTED = (5, 8, 32946)
-"""Compressions with which the decoder undoes differences; with others it leaves them, without an error."""
+"""Compressions for which the decoder reverts differences. For others it does not, and reports no error."""
 _LOSSLESS = (1, 5, 8, 32773, 32946)
 _FAX = (2, 3, 4)
 _JPEG = 7
@@ -58,10 +58,10 @@ _READ = (_WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _YCBCR)
 _DEPTHS = {_WHITE_IS_ZERO: (1, 8), _GREY: (1, 8, 16), _RGB: (8, 16), _PALETTE: (8,), _YCBCR: (8,)}
 _OPACITY = 2
 _MOST_PAGES = 100
-"""Pages are counted no further: one too many is refused anyway."""
+"""Pages are counted up to this number. A file with more than one is refused anyway."""
 _MOST_NUMBERS = 64
 _SMALLEST_TILE = 1024
-"""Bytes of a tile that is not compressed: OpenCV's libtiff calls smaller ones damaged."""
+"""Smallest size of an uncompressed tile in bytes. OpenCV's libtiff takes smaller ones for damaged."""
 
 
 _WANTED = (
@@ -72,23 +72,23 @@ _DAMAGED = "the TIFF is truncated or damaged"
 
 
 class Directory(NamedTuple):
-    """What a TIFF's first directory says: whole numbers by tag, and how many directories there are."""
+    """The first directory of a TIFF: whole numbers by tag, and the number of directories."""
 
     tags: dict[int, Sequence[int]]
     pages: int
 
     def first(self, tag: int, default: int) -> int:
-        """A tag's first number."""
+        """The first number of a tag."""
         return next(iter(self.tags.get(tag, ())), default)
 
     def content(self, tag: int) -> bytes:
-        """A tag's bytes, empty without it."""
+        """The bytes of a tag; empty if it is missing."""
         value = self.tags.get(tag, b"")
         return value if isinstance(value, bytes) else b""
 
 
 class _Tiff:
-    """An open TIFF or BigTIFF: its byte order, and the sizes of its structures."""
+    """An open TIFF or BigTIFF, with its byte order and the sizes of its structures."""
 
     def __init__(self, file: IO[bytes]) -> None:
         self.file, self.size = file, file.seek(0, os.SEEK_END)
@@ -100,7 +100,7 @@ class _Tiff:
         self.first = self.number(8 if self.big else 4, self.address)
 
     def take(self, at: int, size: int) -> bytes:
-        """Bytes of the file; it may be large, but never larger than the file."""
+        """Read ``size`` bytes, but never more than the file contains."""
         if at + size > self.size:
             raise ValueError(_DAMAGED)
         self.file.seek(at)
@@ -111,7 +111,7 @@ class _Tiff:
         return int(struct.unpack(code, self.take(at, struct.calcsize(code)))[0])
 
     def entries(self, at: int) -> Iterator[tuple[int, int, int, int]]:
-        """Tag, type, number of values and place of the value of every entry of the directory at an address."""
+        """For every entry of the directory at an address: tag, type, number of values and position of the value."""
         count = self.number(at, self.count)
         start = at + struct.calcsize(self.count)
         body = self.take(start, count * self.entry)
@@ -122,7 +122,7 @@ class _Tiff:
             )
 
     def value(self, kind: int, number: int, place: int) -> Sequence[int]:
-        """An entry's value: all of it where it is bytes, else no more numbers than a picture may have samples."""
+        """The value of an entry: all bytes, or at most as many numbers as a picture may have samples."""
         code = _TYPES[kind]
         number = number if code == "B" else min(number, _MOST_NUMBERS)
         size = struct.calcsize(code) * number
@@ -130,7 +130,7 @@ class _Tiff:
         return data if code == "B" else struct.unpack(f"{self.order}{number}{code}", data)
 
     def pages(self) -> int:
-        """How many directories follow one another; counted no further than :data:`_MOST_PAGES`."""
+        """Number of directories, counted up to :data:`_MOST_PAGES`."""
         at, seen = self.first, set[int]()
         while at and at not in seen and len(seen) < _MOST_PAGES:
             seen.add(at)
@@ -140,13 +140,13 @@ class _Tiff:
 
 
 def read_directory(file: IO[bytes]) -> Directory:
-    """What the first directory of an open TIFF says about the picture; raises ValueError where it is damaged."""
+    """Read the first directory of an open TIFF; raises ValueError if it is damaged."""
     tiff = _Tiff(file)
     tags: dict[int, Sequence[int]] = {}
     claimed = 0
     for tag, kind, number, place in tiff.entries(tiff.first):
         claimed += number * _SIZES.get(kind, 1)
-        if claimed > 2 * tiff.size:  # a decoder keeps the value of every tag: they may share bytes, but not all of them
+        if claimed > 2 * tiff.size:  # tags may share bytes, but a decoder keeps each value
             raise ValueError(_DAMAGED)
         if tag in _WANTED and tag not in tags and kind in _TYPES:
             tags[tag] = tiff.value(kind, number, place)
@@ -154,7 +154,7 @@ def read_directory(file: IO[bytes]) -> Directory:
 
 
 def orientation_in_exif(exif: bytes) -> int:
-    """The orientation flag in EXIF data (which is a TIFF without pixels); 0 where there is none."""
+    """The orientation flag in EXIF data (which is a TIFF without pixels); 0 if there is none."""
     with contextlib.suppress(ValueError):
         tiff = _Tiff(io.BytesIO(exif.removeprefix(b"Exif\0\0")))
         for tag, kind, number, place in tiff.entries(tiff.first):
@@ -164,7 +164,7 @@ def orientation_in_exif(exif: bytes) -> int:
 
 
 def _without_orientation(data: bytes) -> bytes:
-    """The same TIFF with its orientation tag set to 1: OpenCV would apply it to some TIFFs whatever it is asked."""
+    """The same TIFF with orientation 1, because OpenCV applies the flag of some TIFFs whatever it is asked to do."""
     tiff = _Tiff(io.BytesIO(data))
     for tag, _, _, place in tiff.entries(tiff.first):
         if tag == _ORIENTATION:
@@ -173,14 +173,14 @@ def _without_orientation(data: bytes) -> bytes:
 
 
 def _tile_pixels(found: Directory) -> int:
-    """Pixels of the tile that the decoder has to hold; 0 where the picture is in strips, which end with it."""
+    """Pixels of a tile, which the decoder keeps in memory; 0 for a picture in strips, which never exceed it."""
     return found.first(_TILE_WIDTH, 0) * found.first(_TILE_LENGTH, 0)
 
 
 def _mode_of(found: Directory) -> str:
-    """The picture's colours by Pillow's name, as in the other formats' headers.
+    """Pillow's name of the picture's colours, as in the headers of other formats.
 
-    A fourth sample that is decoded as opacity makes it RGBA; in RGBX it must hide nothing.
+    The picture is RGBA if a fourth sample is decoded as opacity. In RGBX the fourth sample must hide nothing.
     """
     photometric, bits = found.first(_PHOTOMETRIC, 1), found.first(_BITS, 1)
     if photometric == _PALETTE:
@@ -192,10 +192,11 @@ def _mode_of(found: Directory) -> str:
 
 
 def _unusual(found: Directory) -> str:
-    """What makes a TIFF one that is not read as written; empty for what is.
+    """The reason why a TIFF would not be decoded correctly; empty if it would be.
 
-    Decoded right are, in strips or tiles of either byte order: grey and RGB of 8 or 16 bits; planes one after the other
-    and white at zero with 8 bits only; palettes and grey of fewer bits; JPEG of 8 bits; fax of one bit.
+    The following kinds are decoded correctly, in strips or tiles of either byte order: grey and RGB of 8 or 16 bits;
+    separate planes and white at zero, with 8 bits only; palettes, and grey of fewer bits; JPEG of 8 bits; fax of one
+    bit.
     """
     bits, samples = found.tags.get(_BITS, (1,)), found.first(_SAMPLES, 1)
     photometric, planar = found.first(_PHOTOMETRIC, -1), found.first(_PLANAR, 1)
