@@ -1,9 +1,9 @@
-"""From a list of captures to a validated dataset: simulate (where there is no camera), align, split, validate.
+"""From a list of captures to a validated dataset: simulate (if you have no camera), align, split, validate.
 
     python pipelines/rebuild_dataset.py --manifest data_manifest.csv --out dataset --jobs 0
     python pipelines/rebuild_dataset.py --captures captures/ --out dataset
 
-Each step does only what is missing: stop it at any time and start it again.
+Each step does only what is missing, so you can stop the program at any time and start it again.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def main(
     seed: int,
     jobs: int,
 ) -> None:
-    """Wire the steps; every one of them is a function of the library."""
+    """Connect the steps, each of which is a function of the library."""
     raw, pairs = captures or out / "raw", out / "pairs"
     if captures is None:
         click.echo(f"simulate -> {raw}")

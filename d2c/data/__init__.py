@@ -1,1 +1,1 @@
-"""Pairs of files as patches to train on: found, decoded once, cut."""
+"""Find pairs of image files, decode each image once, and cut patches to train on."""

@@ -1,10 +1,11 @@
-"""Whether the two images of a pair show one scene, seen at low resolution, where neither scale nor sharpness counts.
+"""Check at low resolution, where scale and sharpness do not matter, whether the images of a pair show the same scene.
 
-Both images are averaged over one grid of about 32×32 cells and correlated, as they are and without their slow change of
-brightness: a bright sky alone makes no two pictures alike. The correlation is measured against the one that the noise
-of both images allows a true pair, so that dark pictures are not refused and smooth ones are still told apart.
+Both images are averaged over one grid of about 32×32 cells and correlated twice: as they are, and without their slow
+changes of brightness, because two pictures are not the same merely because both have a bright sky. Each correlation is
+divided by the one that the noise in both images would allow a true pair. Dark pictures are therefore not refused, and
+smooth ones are still distinguished.
 
-What was found is kept beside the decoded images by the hashes of both files, so that a pair is looked at once.
+Results are stored beside the decoded images by the hashes of both files, so that every pair is checked only once.
 """
 
 from __future__ import annotations
@@ -32,27 +33,28 @@ if TYPE_CHECKING:
 __all__ = ["KEPT", "belongs", "check_belonging", "likeness"]
 
 KEPT = "belonging.json"
-"""File beside the decoded images that keeps what was found."""
+"""File beside the decoded images in which the results are stored."""
 
 _GRID = 32
 _NAMED = 10
 _NOISE_ROWS = 256
 
 _LEAST = 0.7
-"""Least share of the correlation that a true pair would have. What it refuses and lets pass: docs/pairs-check.md."""
+"""Smallest accepted share of the correlation that a true pair would have. Its effect: docs/pairs-check.md."""
 
 _TELLING = 0.45
-"""Correlation that a true pair must be expected to have before a lower one says anything."""
+"""Smallest expected correlation of a true pair for which the measured one is used."""
 
 _SCATTER = 3.0
-"""Standard errors of a correlation that noise may have lowered it by."""
+"""Number of standard errors by which noise may have lowered a correlation."""
 
 _CONTRAST = (0.05, 3.0)
-"""An image with less than this share of the other's contrast, which is more than these levels of 256, is another."""
+"""Images do not match if one has less than this share of the other's contrast, and the other has more than these
+levels of 256."""
 
 
 def likeness(hr: NDArray[Any], lr: NDArray[Any]) -> float:
-    """How much of the correlation that is expected of two images of one scene two images have at low resolution.
+    """Correlation of two images at low resolution, as a share of that expected of two images of one scene.
 
     Parameters
     ----------
@@ -62,7 +64,7 @@ def likeness(hr: NDArray[Any], lr: NDArray[Any]) -> float:
     Returns
     -------
     float
-        About 1 for two images of one scene, and 1 where neither shows anything that could be compared.
+        About 1 for two images of one scene. 1 if neither shows anything that could be compared.
     """
     scale = hr.shape[0] // lr.shape[0]
     edges = [np.linspace(0, side, min(_GRID, side) + 1).round().astype(int) for side in lr.shape[:2]]
@@ -84,29 +86,30 @@ def likeness(hr: NDArray[Any], lr: NDArray[Any]) -> float:
 
 
 def belongs(found: float) -> bool:
-    """Whether a :func:`likeness` is that of two images of one scene."""
+    """Whether a value of :func:`likeness` is that of two images of one scene."""
     return found >= _LEAST
 
 
 def check_belonging(
     pairs: Sequence[Pair], pixels: Sequence[PixelPair], digest: Callable[[Path], str], kept: Path | None
 ) -> None:
-    """Make sure that every pair's images show one scene.
+    """Make sure that the images of every pair show the same scene.
 
     Parameters
     ----------
     pairs : sequence of Pair
     pixels : sequence of PixelPair
-        Their pixels, read when they are asked for. A pair that cannot be read is left to whoever reads it next.
+        Their pixels, which are read on access. A pair that cannot be read is skipped; reading it later reports the
+        error.
     digest : callable
-        SHA-256 of an image file's content.
+        Returns the SHA-256 of an image file's content.
     kept : Path or None
-        JSON file that keeps what was found; None to keep nothing.
+        JSON file in which results are stored; None to store nothing.
 
     Raises
     ------
     DataError
-        Naming the first ten pairs that do not belong together.
+        When images do not belong together; names the first ten such pairs.
     """
     known = _read(kept)
     found: dict[str, float] = {}
@@ -122,7 +125,7 @@ def check_belonging(
         if not belongs(found[key]):
             wrong.append(pair.name)
     if kept is not None and found.keys() - known.keys():
-        with contextlib.suppress(MachineError):  # it can be found again
+        with contextlib.suppress(MachineError):  # the results can be computed again
             files.write_text(kept, json.dumps(known | found, indent=0) + "\n")
     if wrong:
         names = ", ".join(wrong[:_NAMED]) + (f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else "")
@@ -143,7 +146,7 @@ def _averages(image: NDArray[Any], edges: Sequence[NDArray[Any]]) -> NDArray[Any
 
 
 def _noise(image: NDArray[Any]) -> float:
-    """Variance of a pixel's brightness from second differences along some rows, in levels of 256."""
+    """Variance of the noise of a pixel's brightness, from second differences along some rows, in levels of 256."""
     rows = image[:: max(1, image.shape[0] // _NOISE_ROWS)].mean(axis=-1) * (255 / np.iinfo(image.dtype).max)
     if rows.shape[1] < 3:
         return 0.0
@@ -156,7 +159,7 @@ def _without_mean(averages: NDArray[Any]) -> NDArray[Any]:
 
 
 def _without_trend(averages: NDArray[Any]) -> NDArray[Any]:
-    """Averages without the quadratic surface that fits them best."""
+    """Averages after subtracting the quadratic surface that fits them best."""
     y, x = np.meshgrid(*(np.linspace(-1, 1, side) for side in averages.shape), indexing="ij")
     surface = np.stack([np.ones_like(x), x, y, x * x, x * y, y * y], axis=-1).reshape(-1, 6)
     fit = np.linalg.lstsq(surface, averages.ravel(), rcond=None)[0]
@@ -164,7 +167,7 @@ def _without_trend(averages: NDArray[Any]) -> NDArray[Any]:
 
 
 def _read(kept: Path | None) -> dict[str, float]:
-    """What an earlier run found; nothing where the file is missing or damaged, since it can be found again."""
+    """Results of an earlier run; empty if the file is missing or damaged, as they can be computed again."""
     if kept is None:
         return {}
     try:

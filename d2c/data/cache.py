@@ -1,13 +1,13 @@
 """Decoded images as memory-mapped files: decoded once, read in pieces, never all in memory.
 
-A file is named after the SHA-256 of the image file's content, so that renaming costs nothing and a changed image is
-decoded anew. The hash is of the very bytes that were decoded: an image that is replaced meanwhile is stored under no
-other's name. Files appear complete or not at all, and a lock makes two processes that start together share the work.
+A file is named by the SHA-256 of the image file's content, so that renaming an image costs nothing and a changed image
+is decoded again. The hash is computed from the same bytes that are decoded. An image that is replaced in the meantime
+is therefore never stored under a wrong hash. Files are written completely or not at all. A lock lets two processes that
+start together share the work.
 
-A file holds the three colour planes one after the other, ``(3, H, W)``, as the network reads them: a patch is then cut
-by copying rows, with no sample moved on its own. What is handed out looks like any image, ``(H, W, 3)``. It is opened
-when it is asked for, and only so many stay open at once: a process may open about a thousand files, and a dataset has
-many more.
+A file contains the three colour planes one after the other, ``(3, H, W)``, as the network reads them. A patch can then
+be cut by copying whole rows. The arrays that the cache returns look like any image, ``(H, W, 3)``. They are opened on
+access, and only a limited number stays open: a process may open about a thousand files, and a dataset has many more.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["CachedImages", "CachedPairs", "ImageCache"]
 
 _OPEN_AT_MOST = 256
-"""Images that stay open at once, where the process may open four times as many files."""
+"""Most images that stay open at once, if the process may open four times as many files."""
 
 
 class ImageCache:
@@ -46,9 +46,9 @@ class ImageCache:
     Parameters
     ----------
     folder : Path
-        Made when needed. Anything in it may be deleted while nothing runs.
+        Created when needed. Anything in it may be deleted while no command is running.
     convert_profile : bool
-        Convert images of another colour profile to sRGB; otherwise they are refused.
+        Whether to convert images with another colour profile to sRGB, or to refuse them.
     """
 
     def __init__(self, folder: Path, *, convert_profile: bool = False) -> None:
@@ -78,9 +78,9 @@ class ImageCache:
             ) from error
 
     def _store(self, path: Path) -> tuple[str, Path]:
-        """Make sure that an image's planes are here; returns the hash of its content, and their file named after it.
+        """Make sure that the planes of an image are stored; returns the hash of its content and the file of its planes.
 
-        The header is judged each time: the planes may be of a version that took other colours for sRGB.
+        The header is checked each time, because an earlier version may have taken other colours for sRGB.
         """
         try:
             content = images.bytes_of(path)
@@ -100,9 +100,9 @@ class ImageCache:
 
 
 class CachedImages(Mapping[Path, "tuple[str, Mapped]"]):
-    """Images of a cache by the path of the image file: hash and pixels, opened when they are asked for.
+    """Images of a cache by the path of the image file: hash and pixels, which are opened on access.
 
-    ``digests`` has the hashes alone.
+    ``digests`` contains only the hashes.
     """
 
     def __init__(self, digests: Mapping[Path, str], stored: Mapping[Path, Path]) -> None:
@@ -120,7 +120,7 @@ class CachedImages(Mapping[Path, "tuple[str, Mapped]"]):
 
 
 class CachedPairs(Sequence[PixelPair]):
-    """Pairs as pixels of a cache, opened when they are asked for."""
+    """Pairs of images in a cache, which are opened on access."""
 
     def __init__(self, pairs: Sequence[Pair], cached: CachedImages) -> None:
         self.pairs, self.cached = pairs, cached
@@ -134,7 +134,7 @@ class CachedPairs(Sequence[PixelPair]):
 
 
 def _open(path: Path) -> Mapped | None:
-    """The mapped image; None where the file is missing, damaged, or of an older version (colours within pixels)."""
+    """The mapped image; None if the file is missing, damaged, or of an older version with interleaved colours."""
     try:
         planes: Mapped = np.load(path, mmap_mode="r", allow_pickle=False)
     except (FileNotFoundError, ValueError, EOFError):
@@ -143,7 +143,7 @@ def _open(path: Path) -> Mapped | None:
 
 
 def _opened(path: Path) -> Mapped:
-    """The mapped image, of which it is known that it was there."""
+    """The mapped image, which must have been stored before."""
     pixels = _open(path)
     if pixels is None:
         raise D2CError(f"cache {path}: was removed or damaged while it was in use; run the command again")

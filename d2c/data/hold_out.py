@@ -1,4 +1,4 @@
-"""Which training scenes are kept for validation: decided by the hash of their group, never by chance or order."""
+"""Choose the training scenes that are kept for validation, by the hash of their group, not by chance or order."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PART = re.compile(
 
 
 def picture_of(name: str) -> str:
-    """The picture that a sub-image was cut from, where its name says so; else the name.
+    """The picture from which a sub-image was cut, if its name says so; otherwise the name.
 
     Examples
     --------
@@ -36,14 +36,14 @@ def picture_of(name: str) -> str:
 
 
 def grouped(pairs: Sequence[Pair], group_by: str | None) -> list[Pair]:
-    """The pairs with their groups from their names: the first group of a regular expression, or all that it matches.
+    """The pairs, with groups taken from their names by a regular expression: its first group, or the whole match.
 
-    A name that it is not found in is a group of its own. Without an expression the pairs keep their groups.
+    A name that does not match is a group of its own. Without an expression the pairs keep their groups.
 
     Raises
     ------
     ConfigError
-        When it is no regular expression.
+        When the regular expression is invalid.
     """
     if group_by is None:
         return list(pairs)
@@ -64,13 +64,13 @@ def hold_out(
 ) -> tuple[list[Pair], list[Pair]]:
     """Split training pairs into those to train on and those to validate on (``share`` of them, at least one).
 
-    Groups are taken whole, in the order of the SHA-256 of their names, and at least one is left to train on. ``fit``
-    says whether a pair can serve for validation; groups with one that cannot are trained on.
+    Whole groups are taken, in the order of the SHA-256 of their names, and at least one group is left to train on.
+    ``fit`` tells whether a pair is suitable for validation. Groups with an unsuitable pair are used for training.
 
     Raises
     ------
     DataError
-        When all pairs are of one group, so that none could be kept without showing it in training, or none is fit.
+        When no pair is suitable, or when all pairs are of one group, which would then also be in training.
     """
     if share == 0:
         return list(pairs), []

@@ -5,8 +5,8 @@ list       a text file, one pair a line: LR path, then HR path
 others     :mod:`d2crealsr.store.layouts`: pairs folder, two folders, RealSR, DRealSR, City100
 ========== =====================================================================================
 
-The split comes from a pairs folder's table; elsewhere from a folder's name with the whole word train, test or val, else
-there is none.
+The split is read from the table of a pairs folder. In other layouts it is the whole word train, test or val in the name
+of a folder; without such a word there is no split.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 __all__ = ["Note", "Pair", "Split", "check_sizes", "find_pairs", "split_of", "with_split"]
 
 Split: TypeAlias = Literal["train", "test", "val", ""]
-"""``val`` only where there is a test split beside it; else a validation set is the test split."""
+"""``val`` exists only beside a test split. Otherwise a validation set is used as the test split."""
 
 _SPLIT = re.compile(r"(?<![^\W\d_])(train(?:ing)?|test(?:ing)?|val(?:id(?:ation)?)?)(?![^\W\d_])", re.IGNORECASE)
 
 Note: TypeAlias = "Callable[[str], None]"
-"""Told a sentence for people."""
+"""A function that is called with a sentence for people."""
 
 
 def _unheard(_text: str) -> None:
@@ -42,7 +42,7 @@ def _unheard(_text: str) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pair:
-    """One pair of image files. ``group`` holds pairs of one motif together; ``split`` is empty where none is known."""
+    """One pair of image files. Pairs of one motif have the same ``group``. ``split`` is empty if none is known."""
 
     name: str
     hr: Path
@@ -60,11 +60,11 @@ def find_pairs(data: Path, *, scale: int | None = None, sizes: bool = True, note
     data : Path
         A folder of any known layout, or a D2C-SR list.
     scale : int, optional
-        Only pairs of this scale; needed where the dataset holds several.
+        Find only pairs of this scale. Needed if the dataset contains several scales.
     sizes : bool
-        Check the sizes; otherwise the caller does so with :func:`check_sizes`.
+        Whether to check the sizes. If not, the caller must use :func:`check_sizes`.
     note : callable, optional
-        Told in a sentence each what of the dataset is left out.
+        Called with one sentence for each kind of file that is left out.
 
     Raises
     ------
@@ -88,13 +88,13 @@ def find_pairs(data: Path, *, scale: int | None = None, sizes: bool = True, note
 
 
 def with_split(pairs: Sequence[Pair], split: Literal["train", "test"], data: Path, note: Note = _unheard) -> list[Pair]:
-    """The pairs of a split; where the dataset knows no splits, all of them, and ``note`` is told what is left out.
+    """The pairs of a split, or all pairs if the dataset has no splits. ``note`` is told what is left out.
 
     Raises
     ------
     DataError
-        For a pairs folder that was never split (the message names the command), a split without pairs, or the test
-        split of a dataset without splits whose own name does not say that it is a test set.
+        For a pairs folder that was never split (the message names the command), for a split without pairs, and for the
+        test split of a dataset without splits, unless its own name says that it is a test set.
     """
     if not any(pair.split for pair in pairs):
         if (data / "manifest.csv").is_file():
@@ -114,9 +114,9 @@ def with_split(pairs: Sequence[Pair], split: Literal["train", "test"], data: Pat
 
 
 def check_sizes(pairs: Sequence[Pair]) -> None:
-    """Raise :class:`DataError` naming the first pair whose HR size is not ``scale`` times its LR size.
+    """Raise :class:`DataError` that names the first pair whose HR size is not ``scale`` times its LR size.
 
-    Where all pairs are of one other scale, that is what is said.
+    If all pairs have one other scale, the error names that scale.
     """
     for pair in pairs:
         (width, height), hr = size_of(pair.lr), size_of(pair.hr)
@@ -135,14 +135,14 @@ def check_sizes(pairs: Sequence[Pair]) -> None:
 
 
 def _ratio(pair: Pair) -> int | None:
-    """How many times HR is LR, on both sides; None where it is no whole number."""
+    """The factor between the sizes of HR and LR; None unless it is the same whole number for both sides."""
     (width, height), hr = size_of(pair.lr), size_of(pair.hr)
     found = hr[0] // width
     return found if hr == (found * width, found * height) else None
 
 
 def size_of(path: Path) -> tuple[int, int]:
-    """Width and height of an image file; a missing or damaged one is a :class:`DataError`."""
+    """Width and height of an image file; raises :class:`DataError` if it is missing or damaged."""
     try:
         return images.read_size(path)
     except ImageError as error:
@@ -177,7 +177,7 @@ def _from_folder(data: Path, scale: int | None, note: Note) -> list[Pair]:
 
 
 def _with_validation_as_test(pairs: Iterable[Pair]) -> list[Pair]:
-    """A validation set is the test split where there is no other."""
+    """Use the validation set as the test split if there is no other."""
     found = list(pairs)
     if any(pair.split == "test" for pair in found):
         return found
@@ -206,7 +206,7 @@ def _from_list(path: Path, scale: int | None) -> list[Pair]:
 
 
 def split_of(name: str) -> Split:
-    """The split that a folder's name says by a whole word, if any."""
+    """The split that the name of a folder contains as a whole word, or an empty text."""
     match = _SPLIT.search(name)
     if match is None:
         return ""

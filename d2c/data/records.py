@@ -1,4 +1,4 @@
-"""What a run remembers of its pairs: their names, their parts, and the hashes of their files."""
+"""Records that a run keeps of its pairs: their names, their parts, and the hashes of their files."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["PairRecord", "fingerprint", "pair_records", "read_records", "records
 
 
 class PairRecord(NamedTuple):
-    """A pair as a run remembers it: the part it is in (``train`` or ``validation``), its name, its files' SHA-256."""
+    """The record of a pair: its part (``train`` or ``validation``), its name, and the SHA-256 of its files."""
 
     part: str
     name: str
@@ -26,7 +26,7 @@ class PairRecord(NamedTuple):
 
 
 def pair_records(chosen: Iterable[Pair], held_out: Iterable[Pair], digests: Mapping[Path, str]) -> list[PairRecord]:
-    """The pairs that are trained on and validated on; ``digests`` are the SHA-256 of the image files."""
+    """Records of the pairs for training and validation. ``digests`` are the SHA-256 of the image files."""
     return [
         PairRecord(part, pair.name, digests[pair.lr], digests[pair.hr])
         for part, pairs in (("train", chosen), ("validation", held_out))
@@ -35,7 +35,7 @@ def pair_records(chosen: Iterable[Pair], held_out: Iterable[Pair], digests: Mapp
 
 
 def fingerprint(records: Iterable[PairRecord]) -> str:
-    """SHA-256 over the names, parts and contents of the pairs: what training sees of a dataset."""
+    """SHA-256 of the names, parts and contents of the pairs, which is everything that training uses of a dataset."""
     return hashlib.sha256("\n".join(" ".join(record) for record in records).encode()).hexdigest()
 
 
@@ -49,7 +49,7 @@ def records_text(records: Iterable[PairRecord]) -> str:
 
 
 def read_records(path: Path) -> list[PairRecord]:
-    """The records in a file of :func:`records_text`; none where it is missing or is no such file."""
+    """The records in a file written by :func:`records_text`; empty if it is missing or another kind of file."""
     try:
         rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
     except (OSError, ValueError, csv.Error):
