@@ -118,7 +118,7 @@ def slow():
     quick = quick_aligner()
     def align(hr, lr, *, settings):
         import time
-        time.sleep(0.15)
+        time.sleep({pause})
         return quick(hr, lr, settings=settings)
     return align
 
@@ -130,10 +130,12 @@ if __name__ == "__main__":
 
 
 @contextlib.contextmanager
-def running(raw: Path, out: Path, tmp_path: Path, *options: str, until: str = "lr/[!.]*.png") -> Any:
-    """`d2crealsr align` with a slow aligner in a process group of its own, once it has such a file."""
+def running(
+    raw: Path, out: Path, tmp_path: Path, *options: str, until: str = "lr/[!.]*.png", pause: float = 0.5
+) -> Any:
+    """`d2crealsr align` in a process group of its own, once it has such a file; its aligner pauses before each pair."""
     script = tmp_path / "run.py"
-    script.write_text(SCRIPT.format(here=str(Path(__file__).parent)))
+    script.write_text(SCRIPT.format(here=str(Path(__file__).parent), pause=pause))
     command = [sys.executable, str(script), "align", str(raw), "--out", str(out), *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
@@ -220,7 +222,7 @@ def processes_of(group: int) -> list[str]:
 
 def test_second_process_is_told_who_holds_the_folder(mixed: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    with running(mixed, out, tmp_path) as process:
+    with running(mixed, out, tmp_path, until="dataset.json", pause=600) as process:  # it holds the folder until killed
         command = [sys.executable, "-m", "d2crealsr", "align", str(mixed), "--out", str(out)]
         second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert second.returncode == 1
