@@ -29,6 +29,8 @@ Backend: TypeAlias = Literal["loky", "dask"]
 
 _PATIENCE_SECONDS = 30.0
 """How long a dask scheduler may take to answer."""
+_WORKERS_AWAITED_SECONDS = 60.0
+"""How long a dask cluster may be without any worker while there are tasks."""
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -148,19 +150,42 @@ def _on_dask(
     gone = (asyncio.CancelledError, concurrent.futures.CancelledError, library.comm.CommClosedError)
     numbers = {client.submit(_on_one_thread, function, task, pure=False): number for number, task in tasks.items()}
     try:
-        for future in library.as_completed(list(numbers)):
+        for future in _completed(library, client, list(numbers)):
             try:
                 result = future.result()
             except library.KilledWorker:
                 died.append(numbers[future])
                 continue
             except gone as error:
-                raise MachineError("the dask scheduler is gone; start it, and run the same again") from error
+                raise MachineError("the dask scheduler is gone; start it, and run the same command again") from error
             yield numbers.pop(future), result
             future.release()
     finally:
         with contextlib.suppress(OSError, TimeoutError):
             client.cancel(list(numbers))
+
+
+def _completed(library: Any, client: Any, futures: list[Any]) -> Generator[Any]:
+    """Futures as they are done; MachineError where the cluster has no worker left and none comes.
+
+    A worker that died is started again by its nanny, but on a machine that is short of memory a nanny may give up.
+    """
+    completed = library.as_completed(futures)
+    seen = asked = time.monotonic()
+    while not completed.is_empty():
+        if completed.has_ready():
+            yield next(completed)
+            continue
+        time.sleep(0.02)
+        now = time.monotonic()
+        if now - asked < 1.0:
+            continue
+        asked = now
+        with contextlib.suppress(OSError):  # a scheduler that is gone cancels the futures, which says it
+            if client.nthreads():
+                seen = now
+            elif now - seen > _WORKERS_AWAITED_SECONDS:
+                raise MachineError("the dask cluster has no workers; start some, and run the same command again")
 
 
 def _numbered(function: Callable[[_Task], _Result], number: int, task: _Task, parent: int) -> tuple[int, _Result]:

@@ -77,6 +77,19 @@ def test_a_scheduler_that_does_not_answer(mixed: Path, tmp_path: Path, aligner: 
         build(mixed, tmp_path / "out", align=aligner, backend="dask", scheduler="tcp://127.0.0.1:9")
 
 
+def test_a_cluster_without_workers_is_not_waited_for_without_end(
+    mixed: Path, tmp_path: Path, aligner: Aligner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from distributed import LocalCluster
+
+    monkeypatch.setattr("d2crealsr.jobs.workers._WORKERS_AWAITED_SECONDS", 0.1)
+    with (
+        LocalCluster(n_workers=0, dashboard_address=":0") as cluster,
+        pytest.raises(MachineError, match="the dask cluster has no workers; start some"),
+    ):
+        build(mixed, tmp_path / "out", align=aligner, backend="dask", scheduler=cluster.scheduler_address)
+
+
 @pytest.mark.parametrize("options", [{}, {"jobs": 2}], ids=["sequential", "loky"])
 def test_interrupted_by_the_keyboard_and_resumed(
     options: dict[str, Any], mixed: Path, expected: dict[str, bytes], tmp_path: Path, aligner: Aligner
