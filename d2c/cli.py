@@ -272,7 +272,7 @@ def upscale(
     from d2c.inference.plan import parse_size
 
     if hr is not None and (len(files) != 1 or box is None):
-        raise ConfigError(f"hr: got {len(files)} files, expected one and a --box to draw")
+        raise ConfigError("hr: is drawn in the patch figure of one file; give one file and its --box")
     wanted = Figures(branches=save_branches, weights=save_weights, box=_box(box), hr=hr)
     model = load(checkpoint, device=pick_device(device))
     memory = None if max_memory is None else parse_size(max_memory)

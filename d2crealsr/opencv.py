@@ -48,6 +48,8 @@ Pixels: TypeAlias = NDArray[Any]
 Float32: TypeAlias = NDArray[np.float32]
 Interpolation: TypeAlias = Literal["nearest", "linear", "cubic", "lanczos4", "area"]
 
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # what it would print, the errors here say
+
 _INTERPOLATION: dict[Interpolation, int] = {
     "nearest": cv2.INTER_NEAREST,
     "linear": cv2.INTER_LINEAR,

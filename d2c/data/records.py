@@ -7,6 +7,8 @@ import hashlib
 import io
 from typing import TYPE_CHECKING, NamedTuple
 
+from d2crealsr.store import files
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
@@ -51,7 +53,7 @@ def records_text(records: Iterable[PairRecord]) -> str:
 def read_records(path: Path) -> list[PairRecord]:
     """The records in a file written by :func:`records_text`; empty if it is missing or another kind of file."""
     try:
-        rows = list(csv.reader(io.StringIO(path.read_bytes().decode(), newline="")))
+        rows = list(csv.reader(io.StringIO(files.read_text(path), newline="")))
     except (OSError, ValueError, csv.Error):
         return []
     return [PairRecord(*row) for row in rows[1:] if len(row) == len(PairRecord._fields)]

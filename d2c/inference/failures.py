@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from d2c.errors import BatchError, DataError
+from d2c.errors import BatchError, DataError, MemoryNeedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,14 +29,14 @@ class Failures:
     def __init__(self, reporter: Reporter) -> None:
         self.reporter = reporter
         self.total = 0
-        self.met: dict[str, DataError] = {}
+        self.met: dict[str, DataError | MemoryNeedError] = {}
 
     @contextlib.contextmanager
     def of(self, name: str) -> Iterator[None]:
-        """A block of work on one file; that its data are unusable costs this file alone."""
+        """A block of work on one file; that its data are unusable, or too large, costs this file alone."""
         try:
             yield
-        except DataError as error:
+        except (DataError, MemoryNeedError) as error:
             self.met[name] = error
             if self.total > 1:
                 self.reporter.note(f"left out: {error}")
@@ -57,7 +57,8 @@ class Failures:
             raise next(iter(self.met.values()))
         names = list(self.met)
         more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        done = "the others are done" if len(names) < self.total else "nothing is done"
         raise BatchError(
-            f"{len(names)} of {self.total} could not be worked on, the others are done: "
+            f"{len(names)} of {self.total} could not be worked on, {done}: "
             f"{', '.join(names[:_NAMED])}{more}; see above why"
         )

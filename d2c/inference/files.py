@@ -113,17 +113,18 @@ def upscale_files(
     ``OUT/NAME_x{scale}.tif``, a BigTIFF.
 
     Each result carries what it was made of (:mod:`d2c.inference.results`). One that is there already is not made again;
-    any other file in its place is left alone. An image that cannot be read costs itself only: it is named, the others
-    are made, and at the end the error is raised, by ``failures`` where the caller gives them.
+    any other file in its place is left alone. An image that cannot be read, or would not fit into memory, costs itself
+    only: it is named, the others are made, and at the end the error is raised, by ``failures`` where the caller gives
+    them.
 
     Raises
     ------
     MemoryNeedError
-        When memory or disk are too small for one of them; found before any is started.
+        When memory is too small for the only image, or the disk for one of them; found before any is started.
     ConfigError
         When two would get the same name, or a result would replace an input, or another file; found before too.
     DataError, BatchError
-        When images cannot be read: the only one, some of several.
+        When images cannot be read or are too large: the only one, some of several.
     """
     reporter = reporter or Reporter()
     wanted, limits = wanted or Figures(), limits or Limits()

@@ -202,7 +202,7 @@ def parse_size(text: str) -> int:
     """
     match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*", text)
     unit = None if match is None else _UNITS.get(match[2].upper())
-    if match is None or unit is None or not float(match[1]):
+    if match is None or unit is None or not 0 < float(match[1]) < 1e18:
         raise ConfigError(f"max-memory: got {text!r}, expected a size such as 2GB or 512MB; change --max-memory")
     return int(float(match[1]) * unit)
 

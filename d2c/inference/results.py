@@ -13,7 +13,8 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from d2c.errors import ConfigError, DataError
-from d2crealsr.store import IMAGE_SUFFIXES, notes
+from d2crealsr.store import notes
+from d2crealsr.store.listing import list_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -67,17 +68,11 @@ def images_of(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
         if not path.is_dir():
             found.append(path)
             continue
-        files = sorted(file for file in path.iterdir() if file.is_file() and not file.name.startswith("."))
-        readable = [file for file in files if file.suffix.lower() in IMAGE_SUFFIXES]
-        images = [file for file in readable if not notes.note_in(file, KEY)]
+        listing = list_images(path, deep=False)
+        images = [file for file in listing.images if not notes.note_in(file, KEY)]
         if not images:
-            raise DataError(f"{path}: no images to upscale are directly in it ({len(readable)} earlier results)")
-        others = [file.name for file in files if file not in readable]
-        if others:
-            said.append(
-                f"{path}: {len(others)} files are of a kind that is not read ({_few(others)}); "
-                "export pictures among them as TIFF or JPEG"
-            )
+            raise DataError(f"{path}: no images to upscale are directly in it ({len(listing.images)} earlier results)")
+        said += [f"{path}: {note}" for note in listing.notes]
         found += images
     return found, said
 
@@ -119,10 +114,10 @@ def missing(wanted: Mapping[Path, str], inputs: Iterable[Path], *, overwrite: bo
             raise ConfigError(
                 f"{target}: would be replaced by a result, but is the input {source}; give another folder with --out"
             )
-        plain = stat.S_ISREG(target.lstat().st_mode)
-        if plain and notes.note_in(target, KEY) == note:
+        own = stat.S_ISREG(target.lstat().st_mode) and notes.note_in(target, KEY) == note
+        if own and notes.is_whole(target):
             continue
-        if target.is_dir() or not overwrite:
+        if not own and (target.is_dir() or not overwrite):
             in_the_way.append(target)
         left.append(target)
     if in_the_way:

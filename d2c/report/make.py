@@ -84,6 +84,8 @@ def report(
     pick_device(device)
     folder, out = RunFolder(run), out or run / "report"
     if not is_run(folder.config):
+        if folder.config.exists():
+            toml.read(folder.config)  # which says what is wrong with it
         raise ConfigError(f"{run}: no config.toml of a run; give the folder that d2c train made with --out")
     page.claim(out, _GENERATOR, _PICTURE)
     settings, log, started = toml.read(folder.config), read_log(folder.log), _started(folder)
@@ -200,7 +202,10 @@ def _shown(data: Path, folder: RunFolder, scale: int) -> tuple[list[Pair], str]:
 
 def _facts(settings: dict[str, dict[str, Any]], started: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
     """What the run was made with: tables of names and values."""
-    rows = {name: [(key, str(value)) for key, value in table.items()] for name, table in settings.items()}
+    rows = {
+        name: [(key, str(value)) for key, value in table.items() if isinstance(value, (str, int, float))]
+        for name, table in settings.items()
+    }
     hashes = [("SHA-256 of what was seen of the data" if n == "data" else n, v) for n, v in rows.pop("data", [])]
     where = [(name, str(started[name])) for name in ("data", "device") if name in started]
     versions = [(name, str(value)) for name, value in started.get("versions", {}).items()]

@@ -82,8 +82,10 @@ class RunFolder:
         model, train, facts, records = settings
         tables = {"model": dataclasses.asdict(model), "train": dataclasses.asdict(train), "data": facts}
         for path, text in ((self.pairs, records_text(records)), (self.config, toml.to_text(tables))):
-            if not path.exists() or path.read_bytes() != text.encode():
-                files.write_text(path, text)
+            with contextlib.suppress(OSError):
+                if files.read_bytes(path) == text.encode():
+                    continue
+            files.write_text(path, text)
 
     def note_start(self, *, data: Path, device: str, command: Sequence[str]) -> None:
         """Record what the report tells of a run and its weights do not depend on; no date, so that reruns are equal."""
@@ -130,6 +132,8 @@ def claim(folder: Path) -> None:
     config = folder / "config.toml"
     if is_run(config):
         return
+    if config.exists():
+        toml.read(config)  # which says what is wrong with a file that was edited by hand
     ownership.refuse_foreign(folder, own="a training run")
     if config.exists():
         raise ConfigError(f"{config}: is no training run's, it has no table [train]; give another folder with --out")

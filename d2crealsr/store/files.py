@@ -113,8 +113,11 @@ def write_bytes(path: Path, data: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8 text with line ends ``\\n``, completely or not at all. Raises MachineError."""
-    write_bytes(path, text.encode())
+    """Write UTF-8 text with line ends ``\\n``, completely or not at all. Raises MachineError.
+
+    A byte of a file name that is not UTF-8 becomes the escape ``\\udcff``, which JSON reads back as that byte.
+    """
+    write_bytes(path, text.encode(errors="backslashreplace"))
 
 
 def open_regular(path: Path) -> io.BufferedReader:

@@ -16,6 +16,7 @@ which are not aligned yet, are :mod:`d2crealsr.store.captures`' business.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from dataclasses import dataclass, replace
@@ -96,7 +97,7 @@ def find_pairs(folder: Path, *, scale: int | None = None) -> PairFolder:
     """
     if not folder.is_dir():
         raise LayoutError(f"{folder} is not there or no folder; give a folder of pairs: {_KNOWN}")
-    if (folder / "manifest.csv").is_file():
+    if os.path.lexists(folder / "manifest.csv"):  # one that cannot be read is an error: without it splits are lost
         return _of_scale(_pairs_format(folder), scale, folder)
     listing = list_images(folder)
     layouts: tuple[Callable[[Path, Listing], PairFolder | None], ...] = (_folders, _realsr, _drealsr, _city100)

@@ -77,7 +77,7 @@ def list_images(folder: Path, *, deep: bool = True) -> Listing:
         for path in (Path(root, name) for name in names if not name.startswith(".")):
             if path.suffix.lower() in IMAGE_SUFFIXES and (path.is_file() or path.is_symlink()):
                 images.append(path)
-            elif is_unread(path):
+            elif is_unread(path) or path.suffix.lower() in IMAGE_SUFFIXES:
                 unread.append(path)
         if not deep:
             break

@@ -14,6 +14,7 @@ import filelock
 
 from d2crealsr.errors import LockError, MachineError
 from d2crealsr.store.files import read_text, write_text
+from d2crealsr.store.outputs import check_folder
 from d2crealsr.store.ownership import refuse_links
 
 if TYPE_CHECKING:
@@ -36,11 +37,14 @@ def lock_folder(folder: Path) -> Iterator[str]:
     ------
     LockError
         When another process holds the lock; the message says which, and since when.
+    UsageError
+        When something other than a folder is in its place, or the folder may not be written to.
     MachineError
         When the folder cannot be created, locked or written.
     """
     lock = filelock.FileLock(folder / _LOCK)
     refuse_links(folder, _LOCK)
+    check_folder(folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)

@@ -7,19 +7,25 @@ A PNG stores a note as a ``tEXt`` chunk under its key (PNG 3rd edition, §11.3.3
 from __future__ import annotations
 
 import json
+import os
 import struct
 import zlib
 from typing import TYPE_CHECKING
 
+from d2crealsr.store.files import open_regular
 from d2crealsr.store.readers import pngs, tiffs
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["note_in", "with_note"]
+__all__ = ["is_whole", "note_in", "with_note"]
 
 _HEADER_END = 33
 """Where a PNG's first chunk (``IHDR``) ends: 8 bytes of signature, 12 around 13 of content."""
+
+
+_END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
+"""The chunk that every PNG ends with."""
 
 
 def with_note(png: bytes, key: str, text: str) -> bytes:
@@ -35,7 +41,7 @@ def with_note(png: bytes, key: str, text: str) -> bytes:
 def note_in(path: Path, key: str) -> str:
     """The note under that key in a PNG or TIFF file; empty where there is none, or no image that can be read."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             if file.read(len(pngs.SIGNATURE)) == pngs.SIGNATURE:
                 return pngs.text_in(file, key)
             described = json.loads(tiffs.read_directory(file).content(tiffs.DESCRIPTION).rstrip(b"\0") or b"{}")
@@ -43,3 +49,14 @@ def note_in(path: Path, key: str) -> str:
         return ""  # damaged, or no TIFF: it carries no note of ours
     found = described.get(key, "") if isinstance(described, dict) else ""
     return found if isinstance(found, str) else ""
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a file that carries a note ends as it was written: copies that were cut short keep the note."""
+    try:
+        with open_regular(path) as file:
+            is_png = file.read(len(pngs.SIGNATURE)) == pngs.SIGNATURE
+            file.seek(-len(_END), os.SEEK_END)
+            return not is_png or file.read() == _END
+    except OSError:
+        return False

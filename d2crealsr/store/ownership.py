@@ -13,6 +13,7 @@ import tomllib
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from d2crealsr.errors import LayoutError
+from d2crealsr.store.files import read_text
 from d2crealsr.store.readers import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def _seen(folder: Path) -> Iterator[tuple[Holding, Path]]:
 def is_run(config: Path) -> bool:
     """Whether a ``config.toml`` belongs to a training run: those of other tools have no table ``train``."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        return config.is_file() and isinstance(tomllib.loads(config.read_text(encoding="utf-8")).get("train"), dict)
+        return config.is_file() and isinstance(tomllib.loads(read_text(config, "utf-8-sig")).get("train"), dict)
     return False
 
 

@@ -122,7 +122,7 @@ def test_upscale_writes_images_and_figures(run_folder, pairs, tmp_path):
     for arguments, message in (
         (["--box", "1,2,8"], "expected four whole numbers"),
         (["--box", "1,2,8,a"], "expected four whole numbers"),
-        (["--hr", "x.png"], "hr: got 1 files, expected one and a --box"),
+        (["--hr", "x.png"], "hr: is drawn in the patch figure of one file"),
     ):
         file = pairs / "lr/000.png"
         result = d2c_command("upscale", file, "--checkpoint", run_folder, "--out", tmp_path, *arguments)

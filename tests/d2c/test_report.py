@@ -145,6 +145,30 @@ def test_a_damaged_checkpoint_is_said_and_a_damaged_log_is_one_line(run):
         assert "log.csv: is no log of a run" in result.stderr
 
 
+def test_what_no_text_can_hold_and_what_has_no_end_does_not_end_the_report(run):
+    (run / "state" / "started.json").write_text('{"data": "\\udcff", "device": "\\ud800"}')
+    with (run / "config.toml").open("a") as config:
+        config.write(f"[more{'.x' * 3000}]\n")
+    assert any("udcff" in text for text in made(run).texts["p"])
+
+
+def test_settings_that_an_editor_spoiled_are_named_and_a_byte_order_mark_does_no_harm(run, pairs):
+    text = (run / "config.toml").read_text()
+    (run / "config.toml").write_text(f"\ufeff{text}", encoding="utf-8")
+    made(run, "--scenes", "0")
+    (run / "config.toml").write_text(text.replace("seed =", "seed"))
+    for arguments in (["report", run], ["train", "--data", pairs, "--out", run, *QUICK]):
+        result = command(*arguments)
+        assert result.exit_code == 2
+        assert "config.toml: is no TOML (Expected '='" in result.stderr
+
+
+def test_a_report_in_place_of_a_file_is_wrong_use(run):
+    result = command("report", run, "--out", run / "log.csv")
+    assert result.exit_code == 2
+    assert "log.csv is no folder" in result.stderr
+
+
 def test_curves_count_steps_over_both_stages(run):
     log = read_log(run / "log.csv")
     assert log.stage_two_at == 4

@@ -13,7 +13,7 @@ import PIL.Image
 import pytest
 
 from d2crealsr.dataset.build import SceneDone, build
-from d2crealsr.errors import LayoutError, LockError, MachineError, SettingsError
+from d2crealsr.errors import LayoutError, LockError, MachineError, SettingsError, UsageError
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.files import sha256_of
 from d2crealsr.store.images import read_image, write_image
@@ -335,7 +335,7 @@ def test_a_disk_that_fails_ends_the_run_and_keeps_what_is_done(
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
 def test_a_folder_that_may_not_be_written(raw: Path, tmp_path: Path, aligner: Aligner) -> None:
     (tmp_path / "ro").mkdir(mode=0o555)
-    with pytest.raises(MachineError, match="cannot be locked"):
+    with pytest.raises(UsageError, match="may not be written to"):
         build(raw, tmp_path / "ro" / "pairs", align=aligner)
 
 

@@ -146,7 +146,9 @@ _run("scale out of range", 2, "scale: got 17", lambda raw: ["--scale", "17"])
 _run("crop that is none", 2, "expected WxH", lambda raw: ["--crop", "big"])
 _run("tone that is none", 2, "tone: got", lambda raw: ["--tone", "gamma=nan"])
 _run("captures as out", 2, "holds the captures themselves", lambda raw: ["--out", str(raw)])
-_run("out that is a file", 1, "cannot be locked", lambda raw: ["--out", str(raw / "hr" / "a.jpg")])
+_run(
+    "out that is a file", 2, "is no folder, so nothing can be written", lambda raw: ["--out", str(raw / "hr" / "a.jpg")]
+)
 _run("pairs folder of another format", 2, "expected a description", _pairs("dataset.json", "{}"))
 _run(
     "pairs folder of another version",

@@ -282,3 +282,13 @@ def test_case_in_realsr_and_city100(tmp_path: Path) -> None:
     result = find_pairs(tmp_path)
     assert [(pair.scene, pair.nominal) for pair in result.pairs] == [("a", 4)]
     assert "1 image (b.png) is not named as the pairs are" in result.notes[0]
+
+
+def test_a_manifest_that_cannot_be_read_is_no_folder_without_one(tmp_path: Path) -> None:
+    """Its splits, and what was rejected, would be forgotten."""
+    for side in ("hr", "lr"):
+        (tmp_path / side).mkdir()
+        (tmp_path / side / "a.png").write_bytes(b"")
+    (tmp_path / "manifest.csv").symlink_to("nowhere")
+    with pytest.raises(LayoutError, match=r"manifest\.csv is not there"):
+        find_pairs(tmp_path)

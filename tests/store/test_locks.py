@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d2crealsr.errors import LockError, MachineError
+from d2crealsr.errors import LockError, UsageError
 from d2crealsr.store.locks import lock_folder
 
 if TYPE_CHECKING:
@@ -39,5 +39,7 @@ def test_a_killed_holder_lets_go(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(MachineError, match="cannot be locked"), lock_folder(tmp_path / "file" / "x"):
-        pass
+    (tmp_path / "loop").symlink_to("loop")
+    for place in ("file", "file/x", "loop"):
+        with pytest.raises(UsageError, match="is no folder, so nothing can be written"), lock_folder(tmp_path / place):
+            pass

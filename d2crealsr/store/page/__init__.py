@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import LayoutError, SettingsError
 from d2crealsr.store.files import cannot_write, open_regular, read_text, write_text
+from d2crealsr.store.outputs import check_folder
 from d2crealsr.store.ownership import refuse_foreign, refuse_links
 
 if TYPE_CHECKING:
@@ -106,8 +107,11 @@ def claim(folder: Path, generator: str, earlier: re.Pattern[str]) -> None:
     LayoutError
         When the folder contains a page or files of other origin, pairs, captures or checkpoints, or ``files`` is a
         link.
+    UsageError
+        When something other than a folder is in its place, or the folder may not be written to.
     """
     index, files = folder / PAGE, folder / FILES
+    check_folder(folder)
     refuse_links(folder, FILES, PAGE, RECORD)
     refuse_foreign(folder, own="a page")
     if index.exists():

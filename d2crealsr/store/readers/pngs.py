@@ -96,10 +96,10 @@ def _chunks(file: IO[bytes]) -> dict[bytes, bytes]:
 
 
 def without_texts(data: bytes) -> bytes:
-    """The same PNG without texts and profile, each of which libpng could unpack to megabytes before the pixels."""
+    """The same PNG without texts and colours: libpng could unpack megabytes of them, and prints warnings about them."""
     parts, kept = [], 0
     for kind, length, place in _walk(io.BytesIO(data)):
-        if kind in (*_TEXTS, b"iCCP"):
+        if kind in (*_TEXTS, *_COLOURS):
             parts.append(data[kept:place])
             kept = place + 12 + length
     return b"".join([*parts, data[kept:]]) if parts else data

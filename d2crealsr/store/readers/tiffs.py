@@ -60,8 +60,8 @@ _OPACITY = 2
 _MOST_PAGES = 100
 """Pages are counted up to this number. A file with more than one is refused anyway."""
 _MOST_NUMBERS = 64
-_SMALLEST_TILE = 1024
-"""Smallest size of an uncompressed tile in bytes. OpenCV's libtiff takes smaller ones for damaged."""
+_TILE_BLOCK = 1024
+"""An uncompressed tile of 8 bits has a multiple of so many bytes. OpenCV's libtiff takes others for damaged."""
 
 
 _WANTED = (
@@ -223,8 +223,12 @@ def _unusual(found: Directory) -> str:
     predictor = found.first(_PREDICTOR, 1)
     if predictor != 1 and (predictor != 2 or compression not in _PREDICTED):
         return f"{packing} compression with predictor {predictor}"
-    if compression == 1 and 0 < _tile_pixels(found) * depth * (samples if planar == 1 else 1) < 8 * _SMALLEST_TILE:
-        return f"tiles of fewer than {_SMALLEST_TILE:,} bytes"
+    if (
+        compression == 1
+        and depth <= 8
+        and _tile_pixels(found) * depth * (samples if planar == 1 else 1) % (8 * _TILE_BLOCK)
+    ):
+        return f"uncompressed tiles whose bytes are no multiple of {_TILE_BLOCK:,}"
     return ""
 
 

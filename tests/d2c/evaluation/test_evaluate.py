@@ -13,7 +13,7 @@ import torch
 
 from d2c import D2CSR, D2CConfig
 from d2c.data.patches import PixelPair
-from d2c.errors import ConfigError, DataError, MemoryNeedError
+from d2c.errors import BatchError, ConfigError, DataError, MemoryNeedError
 from d2c.evaluation import evaluate
 from d2c.inference import figures, plan
 from d2c.inference import files as upscale_module
@@ -151,16 +151,18 @@ def test_files_that_cannot_be_read(model, tmp_path):
         upscale_files(model, [tmp_path / "nowhere.png"], tmp_path)
 
 
-def test_too_large_images_are_refused_before_any_is_started(model, tmp_path, monkeypatch):
+def test_an_image_too_large_for_memory_costs_itself_only(model, tmp_path, monkeypatch):
     for name, size in (("small", 4), ("large", 64)):
         write_image(tmp_path / f"{name}.png", np.zeros((size, size, 3), np.uint8))
     small = upscale_module.plan_files(model, [tmp_path / "small.png"], tmp_path)[0].plan
     monkeypatch.setattr(plan, "available_bytes", lambda device: small.memory * 2)
     message = r"large\.png: upscaling 64x64 pixels by 2 needs about .* MB, cpu has .* kB"
     with pytest.raises(MemoryNeedError, match=message):
-        upscale_files(model, [tmp_path / "small.png", tmp_path / "large.png"], tmp_path / "out")
+        upscale_files(model, [tmp_path / "large.png"], tmp_path / "out")
     assert not (tmp_path / "out").exists()
-    assert upscale_files(model, [tmp_path / "small.png"], tmp_path / "out")
+    with pytest.raises(BatchError, match=r"1 of 2 could not be worked on, the others are done: .*large\.png"):
+        upscale_files(model, [tmp_path / "large.png", tmp_path / "small.png"], tmp_path / "out")
+    assert (tmp_path / "out" / "small_x2.png").exists()
 
 
 def made(scale=2, count=4):

@@ -62,7 +62,7 @@ def test_without_a_limit_what_is_free_decides(monkeypatch):
     assert memory.available_bytes(CPU) > 0
 
 
-@pytest.mark.parametrize("text", ["", "2 apples", "GB", "-1GB", "0", "1e9"])
+@pytest.mark.parametrize("text", ["", "2 apples", "GB", "-1GB", "0", "1e9", "9" * 400 + "GB"])
 def test_sizes_that_are_none(text):
     with pytest.raises(ConfigError, match="expected a size such as 2GB"):
         parse_size(text)

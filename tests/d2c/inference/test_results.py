@@ -137,6 +137,26 @@ def test_a_cut_batch_goes_on_where_it_was(model, photos, monkeypatch):
     assert len(rest) == len(whole) - 1
 
 
+def test_a_result_that_was_cut_short_is_made_again(model, photos):
+    first, *_ = upscale_files(model, [photos], photos / "out")
+    before = contents(photos / "out")
+    first.write_bytes(first.read_bytes()[:-20])
+    upscale_files(model, [photos], photos / "out")
+    assert contents(photos / "out") == before
+
+
+def test_what_of_a_folder_cannot_be_read_is_named(photos):
+    (photos / "d.png").symlink_to("nowhere")
+    os.mkfifo(photos / "e.png")
+    (photos / "f.png").symlink_to("e.png")
+    (photos / "g.heic").write_text("")
+    found, said = results.images_of([photos])
+    assert [path.name for path in found] == ["a.png", "b.png", "c.png", "d.png", "f.png"]
+    assert said == [
+        f"{photos}: 2 files (e.png, g.heic) are left out, of a kind that is not read; export it as TIFF or JPEG"
+    ]
+
+
 @pytest.mark.parametrize("change", ["input", "checkpoint", "grey", "convert_profile"])
 def test_results_of_other_input_weights_or_settings_are_not_taken_for_these(model, photos, change):
     upscale_files(model, [photos / "a.png"], photos / "out")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import zipfile
 
 import pytest
@@ -11,6 +12,8 @@ import torch
 from d2c import D2CSR, D2CConfig
 from d2c.checkpoints import native
 from d2c.errors import CheckpointError
+from d2c.settings.config import TrainConfig
+from d2c.training.resume import Settings
 from d2c.training.runfolder import RunFolder
 
 TINY = D2CConfig(scale=2, depth=1, groups=1, blocks=1, features=4, reduction=2, convergence_features=4)
@@ -49,3 +52,12 @@ def test_a_zip_bomb_is_not_unpacked(tmp_path, monkeypatch):
     monkeypatch.setattr(torch, "load", lambda *_, **__: pytest.fail("was unpacked"))
     with pytest.raises(CheckpointError, match="is damaged"):
         run.load_state()
+
+
+def test_a_pipe_in_place_of_the_list_of_pairs_is_replaced_and_never_waited_for(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.pairs.parent.mkdir()
+    os.mkfifo(folder.pairs)
+    folder.settle(Settings(D2CConfig(), TrainConfig(), {}, []))
+    assert folder.pairs.is_file()
+    assert folder.settings().records == []

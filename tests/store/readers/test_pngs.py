@@ -200,3 +200,14 @@ def test_texts_are_never_unpacked_by_the_decoder() -> None:
     assert pngs.without_texts(plain[:33] + 3 * text + plain[33:]) == pngs.without_texts(late) == plain
     assert pngs.without_texts(plain) is plain
     assert np.array_equal(decode_image(late, "a.png"), PIXELS)
+
+
+def test_the_libraries_print_nothing_of_their_own(capfd: pytest.CaptureFixture[str]) -> None:
+    file = io.BytesIO()
+    PIL.Image.fromarray(np.zeros((64, 64, 3), np.uint8)).save(file, "PNG", compress_level=0)
+    whole = file.getvalue()
+    short = struct.pack(">I", 1) + b"gAMA\0" + struct.pack(">I", zlib.crc32(b"gAMA\0"))
+    decode_image(whole[:33] + short + whole[33:], "a.png")
+    with pytest.raises(ImageError, match="truncated"):
+        decode_image(whole[:2000], "a.png")
+    assert capfd.readouterr() == ("", "")

@@ -235,3 +235,14 @@ def test_tags_that_all_name_the_whole_file_are_damaged() -> None:
 def test_an_exif_directory_beyond_its_end_has_no_orientation() -> None:
     assert tiffs.orientation_in_exif(b"II*\0" + struct.pack("<I", 4_000_000_000)) == 0
     assert tiffs.orientation_in_exif(b"") == 0
+
+
+@pytest.mark.parametrize("kind", ["u1", "u2"])
+@pytest.mark.parametrize("tile", [(16, 16), (32, 48), (48, 32), (64, 64)])
+def test_tiles_that_the_decoder_does_not_take_are_not_called_damaged(tile: tuple[int, int], kind: str) -> None:
+    pixels = samples(kind, 3)
+    got = read_or_refused(written(pixels, photometric="rgb", tile=tile))
+    if kind == "u1" and tile != (64, 64):
+        assert "tiles whose bytes are no multiple of 1,024" in str(got)
+    else:
+        assert np.array_equal(got, pixels)
