@@ -223,11 +223,8 @@ def _unusual(found: Directory) -> str:
     predictor = found.first(_PREDICTOR, 1)
     if predictor != 1 and (predictor != 2 or compression not in _PREDICTED):
         return f"{packing} compression with predictor {predictor}"
-    if (
-        compression == 1
-        and depth <= 8
-        and _tile_pixels(found) * depth * (samples if planar == 1 else 1) % (8 * _TILE_BLOCK)
-    ):
+    tile_bits = _tile_pixels(found) * depth * (samples if planar == 1 else 1)
+    if compression == 1 and depth <= 8 and tile_bits % (8 * _TILE_BLOCK):
         return f"uncompressed tiles whose bytes are no multiple of {_TILE_BLOCK:,}"
     return ""
 
