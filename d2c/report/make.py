@@ -23,8 +23,9 @@ from d2c.settings import toml
 from d2c.settings.config import TrainConfig
 from d2c.training.resume import parts
 from d2c.training.runfolder import RunFolder
-from d2crealsr.store import D2CRealSRError, files, page
+from d2crealsr.store import D2CRealSRError, files, page_folder
 from d2crealsr.store.ownership import is_run
+from d2crealsr.ui import page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,7 +88,7 @@ def report(
         if folder.config.exists():
             toml.read(folder.config)  # which says what is wrong with it
         raise ConfigError(f"{run}: no config.toml of a run; give the folder that d2c train made with --out")
-    page.claim(out, _GENERATOR, _PICTURE)
+    page_folder.claim(out, _GENERATOR, _PICTURE)
     settings, log, started = toml.read(folder.config), read_log(folder.log), _started(folder)
     where = data or (Path(started["data"]) if started.get("data") else None)
     examples, notes = _examples(folder, where, scenes, device, out, reporter or Reporter())
@@ -107,8 +108,8 @@ def report(
         again=shlex.join(["d2c", "report", str(run), *(["--data", str(data)] if data else [])]),
     )
     shown = {panel.file for example in examples for panel in (*example.pictures, *example.weights)}
-    page.publish(out, html, shown, earlier=_PICTURE)
-    return out / page.PAGE
+    page_folder.publish(out, html, shown, earlier=_PICTURE)
+    return out / page_folder.PAGE
 
 
 def _started(folder: RunFolder) -> dict[str, Any]:
@@ -174,7 +175,7 @@ def _examples(
         chosen = FilePairs([pair for pair in pairs if is_measurable(pair)][:count], convert_profile=True)
         reporter.start("example crops", len(chosen))
         for place, pair in enumerate(chosen, start=1):
-            examples.append(make_example(model, pair, out / page.FILES, f"scene-{place}"))
+            examples.append(make_example(model, pair, out / page_folder.FILES, f"scene-{place}"))
             reporter.step(place)
         reporter.finish()
     except D2CRealSRError as error:

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.report.content import page_content
 from d2crealsr.report.pair import KEY_LENGTH, PairTask, draw_pair
-from d2crealsr.store import page
+from d2crealsr.store import page_folder
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals
+from d2crealsr.ui import page
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -82,9 +83,9 @@ def make_report(
     manifest = read_manifest(pairs)
     alignment, residuals = read_alignment(pairs), read_residuals(pairs)
     page.environment(__package__)  # says at once where jinja2 is missing
-    page.claim(out, _GENERATOR, _KEY)
+    page_folder.claim(out, _GENERATOR, _KEY)
     with lock_folder(out):
-        remove_leftovers(out, *(out / page.FILES).glob("*"))
+        remove_leftovers(out, *(out / page_folder.FILES).glob("*"))
         rows = _rows(manifest)
         stages, blocks = _by_scene(alignment), _blocks(residuals)
         raw = pairs / dataset["raw_root"]
@@ -96,7 +97,7 @@ def make_report(
                 hr_source=raw / row["hr_source"] if row["hr_source"] else None,
                 lr_source=raw / row["lr_source"] if row["lr_source"] else None,
                 pairs=pairs,
-                files=out / page.FILES,
+                files=out / page_folder.FILES,
             )
             for row in rows
         ]
@@ -108,9 +109,9 @@ def make_report(
                 on_pair(PairDrawn(number=number, total=len(tasks), scene=scene, unchanged=unchanged))
         content = page_content(pairs, dataset, rows, stages, drawn)
         html = page.render(__package__, "report.html.j2", scripts=_SCRIPTS, **content)
-        page.publish(out, html, {result["key"] for result in drawn.values()}, earlier=_KEY)
+        page_folder.publish(out, html, {result["key"] for result in drawn.values()}, earlier=_KEY)
     stood = sum(result["unchanged"] for result in drawn.values())
-    return ReportResult(page=out / page.PAGE, drawn=len(drawn) - stood, unchanged=stood)
+    return ReportResult(page=out / page_folder.PAGE, drawn=len(drawn) - stood, unchanged=stood)
 
 
 def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:

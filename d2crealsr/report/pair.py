@@ -21,8 +21,8 @@ from d2crealsr.imaging import degrade, geometry, photometry, warp
 from d2crealsr.report import measures, plausible, views
 from d2crealsr.store.files import read_text, sha256_of, write_bytes, write_text
 from d2crealsr.store.images import read_image
-from d2crealsr.store.page import script_data
 from d2crealsr.types import Crop, Photometry, Size
+from d2crealsr.ui.page import script_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

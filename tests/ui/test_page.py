@@ -1,17 +1,15 @@
-"""The shell of reports: what text can do in it, and how a page takes its place in a folder."""
+"""The shell of reports: what text can do in it."""
 
 from __future__ import annotations
 
 import json
-import re
 import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
-from d2crealsr.errors import MachineError, SettingsError
-from d2crealsr.store import page
-from d2crealsr.store.files import write_text
+from d2crealsr.errors import SettingsError
+from d2crealsr.ui import page
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,22 +53,6 @@ def test_data_has_nothing_that_html_reads() -> None:
 def test_the_same_input_gives_the_same_page(template: str) -> None:
     first, second = (page.render(template, "own.html.j2", name="a") for _ in range(2))
     assert first == second
-
-
-def test_publish_removes_what_the_page_does_not_need(tmp_path: Path) -> None:
-    for name in ("old/picture.jpg", "kept/picture.jpg", "old.js"):
-        write_text(tmp_path / page.FILES / name, "x")
-    write_text(tmp_path / "notes.txt", "a person's own")
-    page.publish(tmp_path, "<p>new</p>", {"kept"}, earlier=re.compile(r"old.*|kept"))
-    assert (tmp_path / page.PAGE).read_text(encoding="utf-8") == "<p>new</p>"
-    assert [entry.name for entry in (tmp_path / page.FILES).iterdir()] == ["kept"]
-    assert (tmp_path / "notes.txt").exists()
-
-
-def test_a_folder_that_cannot_be_written_is_said_in_one_line(tmp_path: Path) -> None:
-    (tmp_path / "report").touch()
-    with pytest.raises(MachineError, match=r"report.*: cannot be written .*; make room"):
-        page.publish(tmp_path / "report", "x", earlier=re.compile("x"))
 
 
 def test_without_jinja2_the_extra_is_named(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
