@@ -1,4 +1,4 @@
-"""Devices: which one is meant, how much memory it has, and where its numbers must not be rounded to half precision."""
+"""Devices: choose one, find out how much memory it has, and keep calculations from half precision where necessary."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ __all__ = ["at_least_fp32", "available_bytes", "no_autocast", "pick_device"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
-    """The device of that name: ``auto`` (CUDA where there is one, else the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
+    """The device of that name: ``auto`` (CUDA if there is one, else the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
 
     Raises
     ------
     ConfigError
-        When it has another name, or this machine has none of that name.
+        When the name is none of these, or this machine has no such device.
     """
     found = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", name)
     if found is None:
@@ -38,7 +38,7 @@ def pick_device(name: str = "auto") -> torch.device:
 
 
 def available_bytes(device: torch.device) -> int | None:
-    """Memory that a process could still take, in bytes: the GPU's, or the machine's within its control group."""
+    """Memory that a process could still use, in bytes: that of the GPU, or that of the machine or its control group."""
     if device.type == "cuda":
         return int(torch.cuda.mem_get_info(device)[0])
     candidates = [_meminfo("MemAvailable"), _control_group()]
@@ -55,7 +55,7 @@ def _meminfo(name: str) -> int | None:
 
 
 def _control_group() -> int | None:
-    """What is left of a container's limit, None without one."""
+    """The rest of a container's memory limit; None without a limit."""
     folder = Path("/sys/fs/cgroup")
     try:
         limit = (folder / "memory.max").read_text(encoding="ascii").strip()
@@ -71,7 +71,7 @@ def _control_group() -> int | None:
 
 
 def no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
-    """Within, operations on that kind of device keep the types of what they are given."""
+    """A ``with`` block in which operations on this kind of device keep the types of their inputs."""
     if not torch.amp.is_autocast_available(device.type):  # as on meta
         return contextlib.nullcontext()
     return torch.autocast(device.type, enabled=False)

@@ -1,4 +1,4 @@
-"""All exceptions of d2c, one branch of the toolkit's tree.
+"""All exceptions of d2c, as a branch of the tree in :mod:`d2crealsr.errors`.
 
 ::
 

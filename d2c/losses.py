@@ -1,7 +1,7 @@
 """The paper's losses, Eqs. 1 to 7 and 9.
 
-Two departures, both everywhere: the norms of Eqs. 1 and 9 are mean squared errors, as in the released code, and all of
-it is computed in float32 at least, whatever autocast does around it.
+Two things differ from the paper throughout. The norms of Eqs. 1 and 9 are mean squared errors, as in the released code.
+Everything is computed at least in float32, even under autocast.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ __all__ = [
 ]
 
 MIN_SIGMA = 1e-6
-"""Standard deviation of Y under which a patch counts as flat, Y on [0, 1]: its texture is then zero."""
+"""Standard deviation of Y, on [0, 1], below which a patch counts as flat. Its texture is then zero."""
 
 _LUMA = (65.481 / 255, 128.553 / 255, 24.966 / 255)  # BT.601, as in the metrics; the offset cancels in Eq. 2
 
@@ -49,20 +49,20 @@ def luma(rgb: Tensor) -> Tensor:
 
 
 def standardise(rgb: Tensor) -> Tensor:
-    """Eq. 2: Y less its mean, over its population standard deviation, each image ``(..., 3, H, W)`` by itself.
+    """Eq. 2: subtract the mean of Y and divide by its population standard deviation, for each ``(..., 3, H, W)`` image.
 
-    A flat image (σ below :data:`MIN_SIGMA`) becomes zero, and so does its gradient.
+    A flat image (σ below :data:`MIN_SIGMA`) becomes zero, and its gradient too.
     """
     y = luma(rgb)
     y = y - y.mean(dim=(-2, -1), keepdim=True)
     variance = y.square().mean(dim=(-2, -1), keepdim=True)
     textured = variance >= MIN_SIGMA**2
-    variance = torch.where(textured, variance, torch.ones_like(variance))  # a root at 0 has no finite derivative
+    variance = torch.where(textured, variance, torch.ones_like(variance))  # the derivative of a root at 0 is infinite
     return torch.where(textured, y * variance.rsqrt(), torch.zeros_like(y))
 
 
 def shared_branches(depth: int, width: int, device: torch.device | None = None) -> Tensor:
-    """How many branches leaves i and j share from the root, (P, P) integers; leaf i passes branch i // C^(L−l)."""
+    """Number of branches that leaves i and j share, (P, P). At level l, leaf i lies in branch i // C^(L−l)."""
     leaf = torch.arange(width**depth, device=device)
     ancestors = torch.stack([leaf // width ** (depth - layer) for layer in range(1, depth + 1)])  # (L, P)
     shared: Tensor = (ancestors[:, :, None] == ancestors[:, None, :]).sum(dim=0)
@@ -70,8 +70,8 @@ def shared_branches(depth: int, width: int, device: torch.device | None = None) 
 
 
 def attenuation(depth: int, width: int, theta: float, device: torch.device | None = None) -> Tensor:
-    """Eq. 6: β, (P, P) float64. l = 1 + the number of branches shared, so β = θ for siblings where L = 2."""
-    shared = shared_branches(depth, width, device).clamp(max=depth - 1)  # a leaf with itself: not used
+    """Eq. 6: β, (P, P) float64. Here l = 1 + the number of shared branches, so β = θ for siblings if L = 2."""
+    shared = shared_branches(depth, width, device).clamp(max=depth - 1)  # the diagonal is not used
     beta: Tensor = theta ** shared.to(torch.float64)
     return beta
 
@@ -85,10 +85,10 @@ def triplet_loss(
     margin: float,
     margin_siblings: float | None = None,
 ) -> Tensor:
-    """Eq. 5, a scalar: mean over the batch of β-weighted hinges over all ordered pairs of predictions.
+    """Eq. 5, a scalar: the β-weighted hinges of all ordered pairs of predictions, averaged over the batch.
 
-    With R the P residuals of one sample over N pixels and M = R·Rᵀ/N, Eq. 4 with d the mean of squares reads
-    ``max(Mᵢᵢ − (Mᵢᵢ − 2Mᵢⱼ + Mⱼⱼ) + margin, 0)``, so M holds all that is needed.
+    Let R contain the P residuals of one sample over N pixels, and M = R·Rᵀ/N. With the mean of squares as the distance
+    d, Eq. 4 becomes ``max(Mᵢᵢ − (Mᵢᵢ − 2Mᵢⱼ + Mⱼⱼ) + margin, 0)``. It needs nothing but M.
     """
     depth, width = tree
     leaves = width**depth
@@ -124,22 +124,22 @@ def divergence_loss(
     Parameters
     ----------
     predictions : (N, P, 3, H, W) tensor
-        What :meth:`d2c.D2CSR.diverge` returns, RGB on [0, 1].
+        Predictions from :meth:`d2c.D2CSR.diverge`, RGB on [0, 1].
     hr : (N, 3, H, W) tensor
-        The truth.
+        The true image.
     tree : (int, int)
         Depth L and width C of the tree; P = C^L.
     alpha : float
-        Weight of the triplet; with 0 it is not computed.
+        Weight of the triplet. If it is 0 the triplet is not computed.
     theta : float
         Attenuation of pairs with common ancestors (Eq. 6).
     margin, margin_siblings : float
-        Margin of the triplet (Eq. 4), and of leaves with one parent where it differs.
+        Margin of the triplet (Eq. 4), and the margin for leaves with the same parent if it differs.
 
     Returns
     -------
     DivergenceTerms
-        Reconstruction (mean squared error, summed over the predictions), triplet (0 where α = 0), and total.
+        Reconstruction (mean squared error, summed over the predictions), triplet (0 if α = 0), and total.
     """
     depth, width = tree
     if predictions.ndim != 5 or predictions.shape[1] != width**depth:
@@ -159,6 +159,6 @@ def divergence_loss(
 
 
 def convergence_loss(sr: Tensor, hr: Tensor) -> Tensor:
-    """Eq. 9 as a mean squared error: a scalar of two ``(N, 3, H, W)`` tensors."""
+    """Eq. 9 as the mean squared error of two ``(N, 3, H, W)`` tensors, a scalar."""
     with no_autocast(sr.device):
         return F.mse_loss(at_least_fp32(sr), at_least_fp32(hr))

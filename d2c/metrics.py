@@ -1,9 +1,9 @@
-"""Metrics, each with the protocol that makes its numbers comparable. Images are ``(H, W, 3)`` RGB.
+"""Metrics, each with a protocol that makes its numbers comparable. Images are ``(H, W, 3)`` RGB.
 
-``basicsr-y`` (the default) is what BasicSR and most of the field print: images of 8 bit, BT.601 Y unrounded, peak 255,
-border of ``scale`` pixels cut. ``d2c-released`` are the formulas of the released D2C-SR code, errors and all: colours
-in the order of its files (BGR) meet weights meant for RGB, and SSIM's constants are those of a peak of 1 on a Y that
-ends at 0.859. Its numbers compare with nothing else.
+``basicsr-y`` (the default) is the protocol of BasicSR and of most publications: 8-bit images, unrounded BT.601 Y, peak
+255, with a border of ``scale`` pixels removed. ``d2c-released`` uses the formulas of the released D2C-SR code,
+including its errors: it applies weights for RGB to colours in the order BGR, and its SSIM uses constants for a peak of
+1 although Y ends at 0.859. Numbers by this protocol can be compared only with each other.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Quality(NamedTuple):
 
 
 def to_uint8(image: Pixels) -> NDArray[np.uint8]:
-    """The image in 8 bit: 16 bit divided by 257, floats on [0, 1] clipped and times 255, rounded."""
+    """Convert to 8 bit with rounding: 16 bit is divided by 257, and floats are clipped to [0, 1] and multiplied by 255."""
     if image.dtype == np.uint8:
         return cast("NDArray[np.uint8]", image)
     if image.dtype == np.uint16:
@@ -61,7 +61,7 @@ def to_uint8(image: Pixels) -> NDArray[np.uint8]:
 
 
 def to_float(image: Pixels) -> Plane:
-    """The image on [0, 1] in float64; floats as they are."""
+    """Convert to float64 on [0, 1]. The values of floats are not changed."""
     if np.issubdtype(image.dtype, np.integer):
         return np.asarray(image / float(np.iinfo(image.dtype).max))
     return image.astype(np.float64)
@@ -74,7 +74,7 @@ def y_basicsr(image: Pixels) -> Plane:
 
 
 def y_released(image: Pixels) -> Plane:
-    """The released code's Y on [0, 0.859]: weights for R, G, B put on B, G, R."""
+    """Y of the released code on [0, 0.859], which applies the weights for R, G, B to B, G, R."""
     rgb = to_float(image)
     return np.asarray((65.738 * rgb[..., 2] + 129.057 * rgb[..., 1] + 25.064 * rgb[..., 0]) / 256.0)
 
@@ -87,16 +87,16 @@ def psnr_y(sr: Pixels, hr: Pixels, border: int) -> float:
     sr, hr : (H, W, 3) ndarray
         RGB, uint8, uint16 (divided by 257), or floats on [0, 1] (clipped and rounded to 8 bit).
     border : int
-        Pixels cut from each side; the protocol's is the scale.
+        Pixels to remove from each side. The protocol removes ``scale`` pixels.
     """
     a, b = _planes(y_basicsr, sr, hr, border)
     return _psnr(a, b, 255.0)
 
 
 def ssim_y(sr: Pixels, hr: Pixels, border: int) -> float:
-    """SSIM of Y, protocol ``basicsr-y``: Gaussian window of 11 pixels, σ 1.5, valid windows only, after the cut.
+    """SSIM of Y, protocol ``basicsr-y``: Gaussian window of 11 pixels, σ 1.5, only windows within the cropped image.
 
-    Parameters as of :func:`psnr_y`.
+    The parameters are those of :func:`psnr_y`.
 
     References
     ----------
@@ -115,13 +115,13 @@ def ssim_of_planes(a: Plane, b: Plane) -> float:
 
 
 def psnr_released(sr: Pixels, hr: Pixels, border: int) -> float:
-    """PSNR in dB as the released code computes it: clipped, unrounded, border cut. Parameters as of :func:`psnr_y`."""
+    """PSNR in dB as in the released code: clipped, not rounded, without the border. Parameters as in :func:`psnr_y`."""
     a, b = _planes(y_released, np.clip(to_float(sr), 0, 1), np.clip(to_float(hr), 0, 1), border)
     return _psnr(a, b, 1.0)
 
 
 def ssim_released(sr: Pixels, hr: Pixels) -> float:
-    """SSIM as the released code computes it: the whole image, zeros outside, not clipped, constants 1e-4 and 9e-4."""
+    """SSIM as in the released code: the whole image, zeros outside it, not clipped, constants 1e-4 and 9e-4."""
     a, b = _planes(y_released, sr, hr, 0)
     mean_a, mean_b = _window(a), _window(b)
     variance_a, variance_b = _window(a * a) - mean_a**2, _window(b * b) - mean_b**2
@@ -133,7 +133,7 @@ def ssim_released(sr: Pixels, hr: Pixels) -> float:
 
 
 def quality(sr: Pixels, hr: Pixels, border: int, protocol: Protocol) -> Quality:
-    """PSNR and SSIM of one image by a protocol; arguments as of :func:`psnr_y`."""
+    """PSNR and SSIM of one image by a protocol. The arguments are those of :func:`psnr_y`."""
     if protocol == "basicsr-y":
         return Quality(psnr_y(sr, hr, border), ssim_y(sr, hr, border))
     if protocol == "d2c-released":
@@ -142,7 +142,7 @@ def quality(sr: Pixels, hr: Pixels, border: int, protocol: Protocol) -> Quality:
 
 
 def least_side(border: int, protocol: Protocol) -> int:
-    """Pixels that an image needs on each side to be measured: the borders, and SSIM's window where it must fit in."""
+    """Smallest side of an image that can be measured: the borders, and the window of SSIM if it must lie inside."""
     return 2 * border + (_SSIM_WINDOW if protocol == "basicsr-y" else 1)
 
 
@@ -161,7 +161,7 @@ def _psnr(a: Plane, b: Plane, peak: float) -> float:
 
 
 def _window(plane: Plane) -> Plane:
-    """Weighted mean over an 11×11 Gaussian window, σ 1.5, zeros outside the image."""
+    """Weighted mean over an 11×11 Gaussian window with σ 1.5; pixels outside the image are 0."""
     x = np.arange(11) - 5
     kernel = np.exp(-(x**2) / (2 * 1.5**2))
     kernel /= kernel.sum()

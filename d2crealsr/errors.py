@@ -44,7 +44,7 @@ class D2CRealSRError(Exception):
 
 
 class UsageError(D2CRealSRError):
-    """The caller asked for something that cannot be done as asked."""
+    """The caller asked for something that cannot be done in this way."""
 
     exit_code = 2
 
@@ -58,12 +58,12 @@ class LayoutError(UsageError):
 
 
 class ScaleError(LayoutError):
-    """A folder has pairs, but none of the scale that was asked for.
+    """A folder has pairs, but none of the requested scale.
 
     Attributes
     ----------
     scales : tuple of int
-        The scales that it has.
+        The scales of its pairs.
     """
 
     def __init__(self, message: str, scales: tuple[int, ...]) -> None:
@@ -72,7 +72,7 @@ class ScaleError(LayoutError):
 
 
 class TableError(UsageError):
-    """A table breaks its schema: columns missing, values out of range, rows twice."""
+    """A table violates its schema: columns are missing, values are out of range, or rows are repeated."""
 
 
 class ImageError(D2CRealSRError):
@@ -81,7 +81,7 @@ class ImageError(D2CRealSRError):
     Attributes
     ----------
     reason : str
-        Stable reason code of the manifest, ``"unreadable"`` unless something sharper is known.
+        Stable reason code of the manifest, ``"unreadable"`` unless the cause is known more precisely.
     """
 
     def __init__(self, message: str, *, reason: str = "unreadable") -> None:
@@ -105,7 +105,7 @@ class LockError(MachineError):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error says that memory ran out: Python's, the system's, or one of those that libraries have for it."""
+    """Whether an error of Python, of the operating system or of a library says that memory ran out."""
     if isinstance(error, OSError):
         return error.errno == errno.ENOMEM
     return isinstance(error, MemoryError) or any(text in str(error) for text in _OUT_OF_MEMORY)

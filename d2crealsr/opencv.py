@@ -1,13 +1,13 @@
-"""The one place that calls OpenCV: a thin, typed layer over loose stubs and surprising defaults.
+"""The only module that calls OpenCV: a thin, typed layer over loose type stubs and surprising defaults.
 
-Images here are RGB wherever colour matters. Matrices map *output* pixel centres to *input* pixel centres (the direction
-a warp needs), so no call inverts behind the caller's back.
+Images are RGB wherever colour matters. Matrices map *output* pixel centres to *input* pixel centres, which is the
+direction that a warp needs. No function inverts a matrix without the caller's knowledge.
 
 Notes
 -----
-Traps this layer takes care of: ``SIFT_create`` is biased by +0.25 px unless ``enable_precise_upscale`` is set (opencv
-issue 23123); robust estimators draw from a global generator unless given a state; ``GaussianBlur`` shortens its kernel
-on 8-bit input; colour order is BGR on disk functions.
+This layer avoids the following traps: ``SIFT_create`` is biased by +0.25 px unless ``enable_precise_upscale`` is set
+(OpenCV issue 23123); robust estimators use a global random generator unless they are given a state; ``GaussianBlur``
+shortens its kernel for 8-bit input; functions for files use the colour order BGR.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ _INTERPOLATION: dict[Interpolation, int] = {
 
 
 Error = cv2.error
-"""What OpenCV raises."""
+"""The exception that OpenCV raises."""
 
 
 class DecodeError(ValueError):
@@ -76,29 +76,29 @@ class Keypoints(NamedTuple):
 
 
 def use_one_thread() -> None:
-    """Keep OpenCV to the calling thread: process pools do not limit its own, and bytes must not depend on it."""
+    """Restrict OpenCV to the calling thread. Process pools do not do so, and bytes must not depend on threads."""
     cv2.setNumThreads(1)
 
 
 def thread_count() -> int:
-    """How many threads OpenCV may use in this process."""
+    """Number of threads that OpenCV may use in this process."""
     return cv2.getNumThreads()
 
 
 def set_thread_count(count: int) -> None:
-    """Give OpenCV back the threads it had."""
+    """Set the number of threads that OpenCV may use in this process."""
     cv2.setNumThreads(count)
 
 
 def decode(data: bytes) -> Pixels:
-    """Decode an image file's bytes as they are: own depth, orientation flag not applied, RGB(A) or grey.
+    """Decode the bytes of an image file at its own depth to RGB(A) or grey, without applying the orientation flag.
 
     Raises
     ------
     DecodeError
-        When the bytes are no whole image.
+        When the bytes are not a complete image.
     MemoryError
-        When they are more than fits.
+        When the image does not fit into memory.
     """
     try:
         pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
@@ -138,7 +138,7 @@ def encode_tiff(image: Pixels) -> bytes:
 
 
 def blur(image: Float32, sigma: float) -> Float32:
-    """Gaussian blur in float32, kernel cut at 4σ, borders reflected. σ in px of this image; 0 returns the input."""
+    """Gaussian blur in float32 with a kernel up to 4σ and reflected borders. σ is in px; 0 returns the input."""
     if sigma <= 0:
         return image
     radius = max(1, int(np.ceil(4 * sigma)))
@@ -187,11 +187,11 @@ def remap(
 
 
 def sift(image: NDArray[np.uint8], *, contrast_threshold: float, at_most: int = 0) -> Keypoints:
-    """Detect SIFT keypoints and describe them, with unbiased positions; the ``at_most`` strongest, 0 for all.
+    """Detect and describe SIFT keypoints with unbiased positions: the ``at_most`` strongest, or all if it is 0.
 
-    ``enable_precise_upscale`` is what keeps positions unbiased; without it every keypoint lies +0.25 px off.
+    ``enable_precise_upscale`` keeps the positions unbiased. Without it every keypoint is displaced by +0.25 px.
     """
-    create: Any = vars(cv2)["SIFT_create"]  # the stubs of OpenCV 5 leave it out
+    create: Any = vars(cv2)["SIFT_create"]  # missing in the type stubs of OpenCV 5
     detector = create(nfeatures=at_most, contrastThreshold=contrast_threshold, enable_precise_upscale=True)
     found, descriptors = detector.detectAndCompute(image, None)
     if descriptors is None or not found:
@@ -204,9 +204,9 @@ def sift(image: NDArray[np.uint8], *, contrast_threshold: float, at_most: int = 
 def find_homography(
     source: Array, target: Array, *, threshold: float, iterations: int = 5000, seed: int = 0
 ) -> tuple[Matrix | None, NDArray[np.bool_]]:
-    """Robust homography source → target by MAGSAC++ (Barath et al., CVPR 2020, doi:10.1109/CVPR42600.2020.00138).
+    """Robust homography from source to target by MAGSAC++ (Barath et al., CVPR 2020, doi:10.1109/CVPR42600.2020.00138).
 
-    Points are (N, 2) in px, ``threshold`` in px of the target. The same input gives the same result on every call.
+    Points are (N, 2) in px, and ``threshold`` is in px of the target. The same input always gives the same result.
     """
     parameters = cv2.UsacParams()
     parameters.confidence = 0.9999
@@ -233,12 +233,12 @@ def find_homography(
 
 
 def demosaic_edge_aware(mosaic: NDArray[np.uint16]) -> NDArray[np.uint16]:
-    """Edge-aware demosaic of an RGGB mosaic (red at pixel (0, 0)) to RGB, 16 bit."""
+    """Edge-aware demosaicing of a 16-bit RGGB mosaic (red at pixel (0, 0)) to RGB."""
     return cast("NDArray[np.uint16]", cv2.cvtColor(mosaic, cv2.COLOR_BayerRGGB2RGB_EA))
 
 
 def draw_discs(image: NDArray[np.uint8], centres: Array, radii: Array, colours: NDArray[np.uint8]) -> None:
-    """Fill discs one over the other, in place, with soft edges; centres (N, 2) and radii (N,) to 1/16 px."""
+    """Draw filled discs with soft edges in place, one over the other; centres (N, 2) and radii (N,) to 1/16 px."""
     for (x, y), radius, colour in zip(
         np.rint(centres * 16).astype(int).tolist(),
         np.rint(radii * 16).astype(int).tolist(),
@@ -262,24 +262,24 @@ def dilate(mask: NDArray[np.bool_], radius: int = 1) -> NDArray[np.bool_]:
 
 
 def looked_up(image: Image, table: Float32) -> Float32:
-    """``table[image]``, a float32 value for every one that ``image`` may hold, of the same shape."""
+    """``table[image]``: replace every value of an image by its float32 value in a table. The shape stays the same."""
     if image.dtype == np.uint8:
         return cast("Float32", cv2.LUT(image, table))
     return np.take(table, image)
 
 
 def filter2d(image: Float32, kernel: Float32) -> Float32:
-    """Correlate a float32 image with a small kernel, borders reflected."""
+    """Correlate a float32 image with a small kernel, with reflected borders."""
     return cast("Float32", cv2.filter2D(image, cv2.CV_32F, kernel, borderType=cv2.BORDER_REFLECT_101))
 
 
 def separable(image: Float32, kernel: Float32) -> Float32:
-    """Correlate a float32 image with one kernel along rows and along columns, borders reflected."""
+    """Correlate a float32 image with the same kernel along rows and along columns, with reflected borders."""
     return cast("Float32", cv2.sepFilter2D(image, cv2.CV_32F, kernel, kernel, borderType=cv2.BORDER_REFLECT_101))
 
 
 def derivatives(image: Float32) -> tuple[Float32, Float32, Float32]:
-    """Slopes in x and y (central differences) and Laplacian of a smooth float32 image, per pixel."""
+    """Derivatives in x and y (central differences) and Laplacian of a smooth float32 image, per pixel."""
     dx = filter2d(image, np.array([[-0.5, 0, 0.5]], np.float32))
     dy = filter2d(image, np.array([[-0.5], [0], [0.5]], np.float32))
     laplacian = filter2d(image, np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32))

@@ -1,4 +1,4 @@
-"""Settings of the toolkit. Every default stands here once; the command line reads its options from these fields."""
+"""Settings of the toolkit. Every default is written here once; the options of the command line come from here."""
 
 from __future__ import annotations
 
@@ -36,23 +36,23 @@ RefineModel: TypeAlias = Literal["none", "homography", "radial"]
 LensProfileOf: TypeAlias = Literal["none", "hr", "lr", "both"]
 
 QaProfile: TypeAlias = Literal["strict", "default", "off"]
-"""How QA takes its thresholds: tighter by :data:`STRICT_SHARE`, as they are set, or not at all."""
+"""How QA uses its thresholds: tightened by :data:`STRICT_SHARE`, as they are set, or not at all."""
 
 STRICT_SHARE = 0.5
-"""Share of the way from a perfect value to a threshold that the profile ``strict`` leaves."""
+"""Share of the distance between a perfect value and a threshold that the profile ``strict`` allows."""
 
 
 def setting(
     default: Any, doc: str, *, unit: str = "", at_least: float | None = None, at_most: float | None = None
 ) -> Any:
-    """A dataclass field that carries its own documentation and range."""
+    """A dataclass field with its own documentation and range."""
     return dataclasses.field(
         default=default, metadata={"doc": doc, "unit": unit, "at_least": at_least, "at_most": at_most}
     )
 
 
 def crop_request(text: CropRequest) -> Size | None:
-    """The size asked for by ``"WxH"``; None for ``"default"`` and ``"max"``."""
+    """The size requested by ``"WxH"``; None for ``"default"`` and ``"max"``."""
     if text in ("default", "max"):
         return None
     match = re.fullmatch(r"(\d+)x(\d+)", text)
@@ -63,7 +63,7 @@ def crop_request(text: CropRequest) -> Size | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AlignSettings:
-    """What decides the result of aligning one pair. Two runs with equal settings and inputs publish equal bytes."""
+    """All settings of the alignment of a pair. Two runs with equal settings and inputs publish equal bytes."""
 
     scale: int = setting(8, "HR pixels per LR pixel of the published pairs", at_least=1, at_most=16)
     iters: int = setting(3, "SIFT registrations, the rough one included", at_least=1, at_most=20)
@@ -129,12 +129,12 @@ class AlignSettings:
 
 
 def settings_from(values: Mapping[str, Any], where: str) -> AlignSettings:
-    """Settings that a description holds by name: what it lacks has its default, unknown names are passed over.
+    """Settings from a description. A missing setting has its default, and unknown names are ignored.
 
     Raises
     ------
     SettingsError
-        For a value of another type or out of its range, with ``where`` it stands.
+        For a value of the wrong type or out of its range. The text begins with ``where``.
     """
     hints = get_type_hints(AlignSettings)
     known: dict[str, Any] = {name: value for name, value in values.items() if name in hints}
@@ -153,7 +153,7 @@ def settings_from(values: Mapping[str, Any], where: str) -> AlignSettings:
 
 
 def scale_advice(effective: float) -> str:
-    """What to do with captures that show another scale than asked for; ``effective`` in HR px per LR px."""
+    """Advice for captures whose scale is not the requested one; ``effective`` is in HR px per LR px."""
     return f"the captures look x{effective:.1f}; use --scale {min(max(round(effective), 1), 16)}"
 
 
