@@ -50,7 +50,7 @@ class Quality(NamedTuple):
 
 
 def to_uint8(image: Pixels) -> NDArray[np.uint8]:
-    """Convert to 8 bit with rounding: 16 bit is divided by 257, and floats are clipped to [0, 1] and multiplied by 255."""
+    """Convert to 8 bit, rounded: 16 bit is divided by 257, floats are clipped to [0, 1] and multiplied by 255."""
     if image.dtype == np.uint8:
         return cast("NDArray[np.uint8]", image)
     if image.dtype == np.uint16:

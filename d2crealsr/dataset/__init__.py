@@ -1,1 +1,1 @@
-"""A folder of captures to a folder of pairs: the run, its scenes, and what is done to the finished folder."""
+"""From a folder of captures to a folder of pairs: the run, its scenes, and work on the finished folder."""

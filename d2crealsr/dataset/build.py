@@ -1,7 +1,7 @@
-"""A folder of captures to a folder of pairs: what there is to do, one task a scene, the tables as results come.
+"""From a folder of captures to a folder of pairs: find the work, run one task per scene, and save rows as they come.
 
-Bytes of hr/, lr/ and the tables (timings apart) do not depend on jobs, backend or interruptions: every task is pure and
-single-threaded, rows are sorted, and what a row was made with stands in the row.
+The bytes of hr/, lr/ and the tables (except timings.csv) do not depend on jobs, backend or interruptions. Every task
+depends only on its inputs and uses one thread, rows are sorted, and each row records what it was made with.
 """
 
 from __future__ import annotations
@@ -79,38 +79,38 @@ def build(
     raw, out : path
         Folder of captures or manifest CSV (:func:`d2crealsr.store.captures.find_captures`), and the pairs folder.
     settings : AlignSettings or mapping, optional
-        What decides the results: all of it, or single settings by name. Those that are not given are the folder's own
-        (``dataset.json``), in a new folder the defaults.
+        All settings, or single settings by name. Settings that are not given keep their values from the folder
+        (``dataset.json``); in a new folder they have their defaults.
     jobs : int
-        Scenes at a time; 0 for one a core. A dask cluster that ``scheduler`` names decides for itself.
+        Scenes at a time; 0 for one per core. It does not apply to a dask cluster that ``scheduler`` names.
     backend, scheduler
         joblib's ``"loky"`` (processes of this machine) or ``"dask"``, on the cluster at ``scheduler`` or a local one.
     force : bool
-        Do every scene, also those that are up to date.
+        Align every scene again, even if it is up to date.
     prune : bool
-        Remove scenes from the pairs folder that RAW does not have; otherwise they are kept.
+        Remove scenes from the pairs folder that RAW does not have. Otherwise they are kept.
     allow_loss : bool
-        Let standing pairs go that would no longer be accepted, however many they are. Otherwise they go only where they
-        are fewer than a tenth of the standing pairs, or up to half where thresholds alone changed.
+        Remove published pairs that would no longer be accepted, however many they are. Otherwise they are removed only
+        if they are fewer than a tenth of the published pairs, or up to half if only thresholds changed.
     accept : path, optional
-        A reviewer's decisions (:func:`d2crealsr.store.decisions.read_decisions`): rejected scenes to publish all the
-        same. They hold for these captures until another file says ``reject``.
+        A reviewer's decisions (:func:`d2crealsr.store.decisions.read_decisions`) on rejected scenes that are to be
+        published. They hold for these captures until another file says ``reject``.
     licence, citation : str, optional
-        For ``dataset.json``; by default what stands there stays.
+        Entries of ``dataset.json``. By default the present ones are kept.
     on_event : callable
-        Told of the beginning and of every scene, in this process.
+        Called in this process when the run begins and when a scene is done.
     align : callable, optional
-        Aligns one pair; it must be importable by the workers.
+        Aligns one pair. The workers must be able to import it.
     max_pixels : int
-        Largest capture that is decoded; a larger one is its scene's failure.
+        Largest capture that is decoded. A scene with a larger one fails.
 
     Raises
     ------
     UsageError
-        When RAW has no captures, OUT is no pairs folder, the two do not fit together, or decisions are damaged; when
-        pairs would go that nobody consented to lose. Every pair stands then, and the results are kept.
+        When RAW has no captures, OUT is not a pairs folder, the two do not fit together, or decisions are damaged. Also
+        when pairs would be removed without consent; then all pairs remain, and the results are kept.
     MachineError
-        When the disk, the lock or the workers fail. As after an interruption, the tables say what is done.
+        When the disk, the lock or the workers fail. As after an interruption, the tables contain what is done.
     """
     typed, raw, out = os.fspath(raw), Path(os.path.realpath(raw)), Path(os.path.realpath(out))
     tool_version = version("d2crealsr")
@@ -167,19 +167,19 @@ def build(
         results = run_tasks(run_scene, tasks, jobs=jobs, backend=backend, scheduler=scheduler, on_lost=lost_scene)
         try:
             events, notes = _run(rerun, tasks, ledger, results, on_event, allow_loss)
-        finally:  # a worker that was killed could not take back what it was writing
+        finally:  # a killed worker leaves the file it was writing
             with contextlib.suppress(MachineError):
                 remove_leftovers(*_written(out))
-        if old:  # what the folder was made with stands there until all of it is made with something else
+        if old:  # former settings remain until the whole folder is made with new ones
             write_dataset(out, description)
     return result_of(out, events, kept, [*left_out, *notes, *decision_notes(events, decisions, withdrawn)])
 
 
-# --- what is there -----------------------------------------------------------------------------------------------
+# --- the state before the run ------------------------------------------------------------------------------------
 
 
 def _refuse_overlap(captures: Sequence[Capture], root: Path, out: Path) -> None:
-    """Publishing must never write over captures."""
+    """Make sure that publishing cannot overwrite captures."""
     refuse_links(out, "hr", "lr")
     paths = (path for capture in captures for path in (capture.hr, capture.lr) if path is not None)
     folders = {Path(os.path.realpath(path)).parent for path in paths}
@@ -188,7 +188,7 @@ def _refuse_overlap(captures: Sequence[Capture], root: Path, out: Path) -> None:
 
 
 def _open(out: Path) -> tuple[Ledger, dict[str, Any]]:
-    """The pairs folder's tables and description, both empty for a new one; leftovers of a killed run are removed."""
+    """The tables and description of the pairs folder, empty for a new one. Removes leftovers of a killed run."""
     described = (out / DATASET_FILE).exists()
     images = [path for side in ("hr", "lr") for path in (out / side).glob("*")]
     if images and not described:
@@ -212,7 +212,7 @@ def _written(out: Path) -> tuple[Path, Path, Path]:
 
 
 def _foreign(ledger: Ledger, captures: Sequence[Capture], *, scale: int, moved: bool) -> tuple[str, ...]:
-    """Scenes that the pairs folder has and RAW has not. They stay, and so must fit in with the others."""
+    """Scenes that are in the pairs folder but not in RAW. They are kept, so they must be compatible with the others."""
     foreign = sorted(ledger.scenes - {capture.scene for capture in captures})
     if not foreign:
         return ()
@@ -232,7 +232,7 @@ def _foreign(ledger: Ledger, captures: Sequence[Capture], *, scale: int, moved: 
 
 
 def _held(ledger: Ledger, scene: str) -> SceneResult | None:
-    """What an earlier run held back of a scene."""
+    """The result of a scene that an earlier run held back."""
     return SceneResult(**ledger.held[scene], lost=True) if scene in ledger.held else None
 
 
@@ -244,13 +244,13 @@ def _run(
     on_event: Callable[[Event], None],
     allow_loss: bool,
 ) -> tuple[list[SceneDone], list[str]]:
-    """Take results as they come, losses last; whatever ends the run, the tables are saved."""
+    """Enter results as they come, and losses last. The tables are saved however the run ends."""
     recipe, names = tasks[0].recipe, {task.capture.scene for task in tasks}
     standing = {scene: row for scene, row in ledger.accepted.items() if scene in names}
     events: list[SceneDone] = []
     losses: dict[str, SceneResult] = {}
     recaptured: list[str] = []
-    absent = {task.capture.scene for task in tasks if missing(task.capture) is not None}  # they stand as they are
+    absent = {task.capture.scene for task in tasks if missing(task.capture) is not None}  # they stay as they are
     touched = {scene: row for scene, row in standing.items() if scene not in absent}
     on_event(RunStarted(total=len(tasks), changes=rerun.announcement(touched, recipe)))
     try:
@@ -275,7 +275,7 @@ def _run(
             _enter(ledger, result)
         ledger.release(losses)
     except BaseException:
-        with contextlib.suppress(D2CRealSRError):  # the first failure is the one to tell
+        with contextlib.suppress(D2CRealSRError):  # report the first failure, not this one
             ledger.save()
         raise
     ledger.save()
@@ -283,13 +283,13 @@ def _run(
 
 
 def _parts(result: SceneResult) -> dict[str, Any]:
-    """What is held of a result."""
+    """The parts of a result that are held back."""
     names = ("row", "judged", "stages", "residuals", "timing")
     return {name: getattr(result, name) for name in names}
 
 
 def _enter(ledger: Ledger, result: SceneResult) -> None:
-    """A scene's rows into the tables."""
+    """Enter the rows of a scene into the tables."""
     if result.unchanged or result.judged:
         ledger.update(result.row)
     else:
@@ -301,4 +301,4 @@ def _log(out: Path, text: str) -> None:
     if path.is_symlink() or (path.exists() and not path.is_file()):
         return
     with contextlib.suppress(OSError), path.open("a", encoding="utf-8") as log:
-        log.write(plain(text) + "\n")  # people show it on a terminal
+        log.write(plain(text) + "\n")  # the log may be shown on a terminal

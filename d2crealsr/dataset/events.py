@@ -1,4 +1,4 @@
-"""What a run tells while it goes on, and what it leaves: events, the result, and notes for a person."""
+"""Events of a run, its result, and notes for a person."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = [
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunStarted:
-    """The run begins: how many scenes there are, and what it changes in a folder that has pairs; empty for nothing."""
+    """The run begins: the number of scenes, and what the run changes in a folder with pairs (empty for nothing)."""
 
     total: int
     changes: str = ""
@@ -41,9 +41,9 @@ class RunStarted:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SceneDone:
-    """One scene is done, or was found ``unchanged``, or kept its estimate and was ``judged`` again.
+    """One scene was aligned, or found ``unchanged``, or ``judged`` again with its stored estimate.
 
-    ``number`` counts from 1 in the order of finishing; ``kept`` says why a standing pair was left as it is.
+    ``number`` counts from 1 in the order of finishing. ``kept`` says why a published pair was left as it is.
     """
 
     number: int
@@ -66,22 +66,23 @@ Event: TypeAlias = RunStarted | SceneDone
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BuildResult:
-    """What a finished run leaves.
+    """The result of a finished run.
 
     Attributes
     ----------
     status, reasons : dict
-        Scenes of RAW by status, and those that are not accepted by reason code.
+        Number of scenes of RAW by status, and number of scenes that are not accepted by reason code.
     reviewed : int
-        Scenes that are accepted because a reviewer overruled QA.
+        Number of scenes that are accepted because a reviewer overruled QA.
     done, judged, unchanged : int
-        Scenes that were aligned, those whose estimate was judged again, and those that were up to date.
+        Number of scenes that were aligned, that were judged again with their stored estimate, and that were up to date.
     kept : tuple of str
-        Scenes of the pairs folder that RAW does not have; they were left as they were.
+        Scenes of the pairs folder that RAW does not have. They were left as they were.
     notes : tuple of str
-        Pairs that went or were kept for a reason, and what could not be done of the reviewer's decisions, a line each.
+        One line each about pairs that were removed or kept for a special reason, and about decisions of the reviewer
+        that could not be applied.
     residual_median_hr_px : float
-        Median over accepted scenes of ``residual_p50_hr_px``; NaN where there is none.
+        Median of ``residual_p50_hr_px`` over the accepted scenes; NaN if there are none.
     """
 
     out: Path
@@ -141,7 +142,7 @@ def result_of(out: Path, events: Sequence[SceneDone], kept: tuple[str, ...], not
 def decision_notes(
     events: Sequence[SceneDone], decisions: Mapping[str, Decision], withdrawn: set[str]
 ) -> tuple[str, ...]:
-    """What could not be done of the reviewer's decisions, and why; ``withdrawn`` are accepts that were taken back."""
+    """Decisions of the reviewer that could not be applied, and why; ``withdrawn`` are accepts that were withdrawn."""
     status = {event.scene: event for event in events}
     unknown = sorted(decisions.keys() - status.keys())
     rejected = {scene for scene in decisions.keys() & status.keys() if decisions[scene] == "reject"}
@@ -160,14 +161,14 @@ def decision_notes(
 
 
 def recaptured_note(scenes: Sequence[str]) -> str:
-    """A note on standing pairs whose captures are others now."""
+    """A note on published pairs whose captures have changed."""
     if not scenes:
         return ""
     return f"{len(scenes)} standing pairs were made anew, as their captures are others now: {few(sorted(scenes))}"
 
 
 def kept_note(events: Sequence[SceneDone]) -> str:
-    """A note on standing pairs that were left as they are."""
+    """A note on published pairs that were left as they are."""
     left = sorted((event.scene, event.kept) for event in events if event.kept)
     if not left:
         return ""
@@ -176,7 +177,7 @@ def kept_note(events: Sequence[SceneDone]) -> str:
 
 
 def scale_note(events: Sequence[SceneDone]) -> str:
-    """A note where most scenes look of one other scale than was asked for."""
+    """A note for the case that most scenes seem to have one scale other than the requested one."""
     said = [match[1] for event in events if (match := re.search(r"use --scale (\d+)", event.message))]
     scale, count = max(collections.Counter(said).items(), key=lambda item: item[1], default=("", 0))
     return (

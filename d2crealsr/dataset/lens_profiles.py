@@ -1,8 +1,8 @@
-"""Profiles of known lenses, from lensfun's database: camera, lens and focal length to the radial coefficient k1.
+"""Profiles of known lenses from lensfun's database: the radial coefficient k1 by camera, lens and focal length.
 
-lensfun has several models of distortion; whichever a lens has, its correction is sampled over the frame and this
-project's model is fitted to it, ``x_ideal = c + (x − c)·(1 + k1·r²)``, up to a magnification, which the homography
-takes. What the one coefficient cannot follow is said.
+lensfun has several models of distortion. The correction by the model of a lens is sampled over the frame, and the model
+of this project, ``x_ideal = c + (x − c)·(1 + k1·r²)``, is fitted to it together with a magnification, which later
+becomes part of the homography. The largest error of this fit is reported.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 __all__ = ["LensProfile", "check_lensfun", "find_profile", "fit_k1", "sampled_correction", "with_profiles"]
 
 _ROWS = 25
-"""Rows of the frame, evenly spaced, on which a correction is sampled at every pixel."""
+"""Number of evenly spaced rows of the frame on which a correction is sampled at every pixel."""
 _FAR_M = 2.0
-"""Distance that is assumed; lensfun's models of distortion hardly depend on it."""
+"""Assumed distance of the subject. lensfun's models of distortion hardly depend on it."""
 _ASPECT = 0.01
-"""A capture whose aspect is further from the sensor's frame was cropped: the profile's centre is not its own."""
+"""Largest difference in aspect ratio from the sensor's frame. Beyond it the capture counts as cropped: its centre is
+not that of the profile."""
 
 
 class LensProfile(NamedTuple):
@@ -39,9 +40,9 @@ class LensProfile(NamedTuple):
     Attributes
     ----------
     k1 : float
-        Captured → ideal, r = 1 at half the diagonal.
+        Radial coefficient from captured to ideal positions, with r = 1 at half the diagonal.
     name : str
-        Camera, lens and focal length as lensfun has them.
+        Camera, lens and focal length as named by lensfun.
     left_px : float
         Largest distance over the frame between lensfun's own correction and that of k1, in px of the capture.
     """
@@ -52,7 +53,7 @@ class LensProfile(NamedTuple):
 
     @property
     def described(self) -> str:
-        """For the manifest's ``lens_model``."""
+        """Description for the manifest's ``lens_model``."""
         return f"{self.name}, k1 {self.k1:.6f} to {self.left_px:.1f} px"
 
 
@@ -68,19 +69,19 @@ def check_lensfun() -> None:
 
 
 def find_profile(shot: Shot, size: Size) -> LensProfile:
-    """The profile of the lens that a capture was made with.
+    """The profile of the lens with which a capture was taken.
 
     Parameters
     ----------
     shot : Shot
-        What the camera says.
+        EXIF data of the capture.
     size : Size
-        Of the capture, in px, in either orientation.
+        Size of the capture in px, in either orientation.
 
     Raises
     ------
     ImageError
-        ``lens_unknown``: the file does not say, the database does not have it, or the capture is not the whole frame.
+        ``lens_unknown``: the file does not name the lens, the database does not have it, or the capture was cropped.
     """
     if not shot.camera or not shot.focal_mm:
         raise _unknown("the file names no camera and focal length (EXIF)", "export it with its EXIF data")
@@ -115,7 +116,7 @@ def _aspect(size: tuple[int, int]) -> float:
 
 
 def _lenses(database: Any, camera: Any, shot: Shot) -> list[Any]:
-    """Lenses that fit the name, best first; without a name, the one lens a camera cannot change, if it is one."""
+    """Lenses that match the name, best first. Without a name, the fixed lens of the camera if it has one."""
     if shot.lens:
         found: list[Any] = database.find_lenses(camera, shot.lens_make or None, shot.lens)
         return [one for one in found if one.min_focal - 0.5 <= shot.focal_mm <= one.max_focal + 0.5]
@@ -126,7 +127,7 @@ def _lenses(database: Any, camera: Any, shot: Shot) -> list[Any]:
 def sampled_correction(
     lens: Any, crop_factor: float, size: tuple[int, int], focal_mm: float, f_number: float
 ) -> tuple[Array, Array]:
-    """lensfun's own correction on rows of a frame: ideal pixel centres (N, 2) and the captured positions they take."""
+    """lensfun's own correction on rows of a frame: ideal pixel centres (N, 2) and their captured positions."""
     import lensfunpy
 
     width, height = size
@@ -143,7 +144,7 @@ def sampled_correction(
 
 
 def fit_k1(p_ideal: Array, p_captured: Array, size: tuple[int, int]) -> tuple[float, float]:
-    """k1 of a correction, by least squares over the frame, and what it leaves at most, in px.
+    """k1 of a correction by least squares over the frame, and the largest remaining error in px.
 
     ``magnification·(p_ideal − c) = (p_captured − c)·(1 + k1·r²)`` is linear in both unknowns.
     """
@@ -161,17 +162,17 @@ def fit_k1(p_ideal: Array, p_captured: Array, size: tuple[int, int]) -> tuple[fl
 def with_profiles(
     settings: AlignSettings, captures: Mapping[str, Path], sizes: Mapping[str, Size]
 ) -> tuple[AlignSettings, str]:
-    """Settings whose lens profiles are looked up for these captures, and what they are, for ``lens_model``.
+    """Settings with the k1 of the lens profiles of these captures, and the description for ``lens_model``.
 
     Parameters
     ----------
     captures, sizes : mapping
-        File and size of the ``"hr"`` and the ``"lr"`` capture.
+        Files and sizes of the ``"hr"`` and the ``"lr"`` capture.
 
     Raises
     ------
     ImageError
-        ``lens_unknown``, naming the capture.
+        ``lens_unknown``; the text names the capture.
     """
     found: dict[str, LensProfile] = {}
     for side in ("hr", "lr"):

@@ -1,4 +1,4 @@
-"""What a second run changes in a finished folder, and whether it may: said first, applied once everything is seen."""
+"""Changes that a second run makes in a finished folder: announce them first, and decide at the end on lost pairs."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 __all__ = ["Rerun"]
 
 _SMALL_SHARE = 0.1
-"""Losses below this share of the standing pairs need no consent."""
+"""Losses below this share of the published pairs need no consent."""
 _SHARE_OF_VERDICTS = 0.5
-"""Up to this share may go where thresholds alone changed: the estimates stay, and other thresholds bring pairs back."""
+"""Largest share of losses without consent if only thresholds changed. Other thresholds can then restore the pairs."""
 
 
 class Rerun(NamedTuple):
-    """The settings of a run and those that its folder was made with; equal in a new folder.
+    """The settings of a run, and those with which its folder was made. They are equal for a new folder.
 
-    ``former_version`` is the version of the tool that wrote the folder last.
+    ``former_version`` is the version of the tool that last wrote the folder.
     """
 
     raw: str
@@ -48,12 +48,12 @@ class Rerun(NamedTuple):
         description: Mapping[str, Any],
         version: str,
     ) -> Rerun:
-        """Settings asked for over those of the folder's description, which is empty for a new folder.
+        """Combine the requested settings with those of the folder's description, which is empty for a new folder.
 
         Raises
         ------
         SettingsError
-            When a setting, asked for or described, is none.
+            When a requested or described setting is invalid.
         """
         described = description.get("settings", {})
         scale = {"scale": description["scale"]} if "scale" in description else {}
@@ -63,7 +63,7 @@ class Rerun(NamedTuple):
         return cls(raw, out, settings, former if description else settings, version, str(written_by))
 
     def refuse_other_scale(self, standing: int) -> None:
-        """A folder that holds pairs keeps its scale: raise LayoutError where another one is asked for."""
+        """Raise LayoutError if the folder has pairs and another scale is requested."""
         if standing and self.settings.scale != self.former.scale:
             raise LayoutError(
                 f"{self.out}: its {standing} pairs are of scale {self.former.scale}, got --scale "
@@ -72,7 +72,7 @@ class Rerun(NamedTuple):
 
     @property
     def changed(self) -> list[str]:
-        """Settings that differ from the folder's, as ``crop: max → default``."""
+        """Settings that differ from those of the folder, written as ``crop: max → default``."""
         return [f"{_option(name)[2:]}: {old} → {new}" for name, (old, new) in self._differences().items()]
 
     def _differences(self) -> dict[str, tuple[Any, Any]]:
@@ -81,7 +81,7 @@ class Rerun(NamedTuple):
         return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
 
     def announcement(self, standing: Mapping[str, Mapping[str, Any]], recipe: str) -> str:
-        """What the run is going to change, and for how many of the standing pairs; empty where it changes none."""
+        """What the run is going to change, and for how many published pairs; empty if it changes none."""
         made = sum(estimate_of(row["recipe"]) != estimate_of(recipe) for row in standing.values())
         judged = sum(row["recipe"] != recipe for row in standing.values()) - made
         parts = [f"{count} pairs {what}" for count, what in ((made, "made anew"), (judged, "judged again")) if count]
@@ -100,21 +100,21 @@ class Rerun(NamedTuple):
         *,
         allowed: bool,
     ) -> str:
-        """A note on the pairs that go, empty where none does.
+        """A note on the pairs that are removed; empty if there are none.
 
         Parameters
         ----------
         losses : mapping
-            Results that would remove a standing pair, by scene.
+            Results that would remove a published pair, by scene.
         standing : mapping
-            Manifest rows of the pairs that stood when the run began, by scene.
+            Manifest rows of the pairs that were published when the run began, by scene.
         allowed : bool
             Whether ``--allow-loss`` was given.
 
         Raises
         ------
         UsageError
-            When they are too many to go without consent.
+            When there are too many to remove without consent.
         """
         if not losses:
             return ""
@@ -135,7 +135,7 @@ class Rerun(NamedTuple):
         return f"{count} are no longer accepted ({why}): {named}{back}"
 
     def _other(self) -> str:
-        """What a person can do instead of letting pairs go."""
+        """What a person can do to keep the pairs."""
         if self.changed:
             return "leave that option out to keep the folder's own settings"
         return "give the options that they were made with"

@@ -1,6 +1,6 @@
-"""Rows of a table that meet conditions, and their order: ``residual_p50_hr_px > 0.5 and reasons ~ clipped``.
+"""Select rows of a table by conditions such as ``residual_p50_hr_px > 0.5 and reasons ~ clipped``, and sort them.
 
-A condition is a column, an operator and a value. There is nothing else, so nothing in it is ever run as code.
+A condition consists of a column, an operator and a value, and nothing else. It is never executed as code.
 """
 
 from __future__ import annotations
@@ -49,13 +49,13 @@ class Condition:
 def parse_conditions(text: str) -> list[Condition]:
     """Conditions joined by ``and``.
 
-    Operators are ``= != < <= > >=``, and for text ``~`` (contains) and ``!~``. A value with spaces stands in quotes;
-    the empty value ``''`` means a cell with nothing in it.
+    Operators are ``= != < <= > >=``, and for text ``~`` (contains) and ``!~``. A value with spaces is written in
+    quotes. The empty value ``''`` means an empty cell.
 
     Raises
     ------
     UsageError
-        When the text is anything else.
+        When the text has another form.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def selected(table: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFra
     Raises
     ------
     UsageError
-        When a column is not there (close names are given), or its kind and the operator or value do not fit.
+        When a column does not exist (the text suggests similar names), or does not fit the operator or value.
     """
     for condition in conditions:
         _known(table, condition.column, "where")
@@ -92,12 +92,12 @@ def selected(table: pd.DataFrame, conditions: Sequence[Condition]) -> pd.DataFra
 
 
 def ordered(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
-    """Rows sorted by columns, the first key first; ``-NAME`` sorts downwards. What is missing comes last.
+    """Rows sorted by columns, with the first key first. ``-NAME`` sorts in descending order. Missing values come last.
 
     Raises
     ------
     UsageError
-        When a column is not there.
+        When a column does not exist.
     """
     for key in reversed(keys):
         name = _known(table, key.removeprefix("-"), "sort")
@@ -113,7 +113,7 @@ def pick_columns(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
     Raises
     ------
     UsageError
-        When one is not there.
+        When a column does not exist.
     """
     return table[[_known(table, name, "columns") for name in names]]
 

@@ -1,8 +1,8 @@
-"""Which accepted scenes are for training and which for testing.
+"""Choose which accepted scenes are for training and which for testing.
 
-A printed picture (``group``) is never in both, nor are two scenes with a capture of equal bytes. Splits that were made
-stay: what a published model was trained on must not become its test, so only scenes without a split are drawn, and a
-scene whose group has a split joins it.
+All scenes of a printed picture (``group``), and all scenes that have a capture with the same bytes, are in the same
+split. Existing splits remain, because scenes on which a published model was trained must not become its test. Therefore
+only scenes without a split are drawn, and a scene whose group has a split joins it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["SplitResult", "choose_splits", "joined_groups", "split", "with_decisions"]
 
 _UNSPLIT = "unsplit"
-"""What ``left_out_of`` says of a scene that had no split when it was left out."""
+"""Value of ``left_out_of`` for a scene that had no split when it was left out."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,11 +40,11 @@ class SplitResult:
     Attributes
     ----------
     new : int
-        How many were given their split only now.
+        Number of scenes that were given their split by this call.
     left_out : tuple of str
-        Those that a reviewer rejected, now or earlier; they have no split.
+        Scenes that a reviewer rejected, now or earlier. They have no split.
     notes : tuple of str
-        What could not be done of the reviewer's decisions, a line each.
+        One line for each decision of the reviewer that could not be applied.
     """
 
     train: tuple[str, ...]
@@ -62,26 +62,26 @@ def split(
     resplit: bool = False,
     decisions: str | os.PathLike[str] | None = None,
 ) -> SplitResult:
-    """Give every accepted scene of a pairs folder its split, and write the manifest.
+    """Give every accepted scene of a pairs folder a split, and write the manifest.
 
     Parameters
     ----------
     pairs : path
         The pairs folder.
     test : int
-        Scenes that the test split has afterwards, those it had included; the rest become train.
+        Number of scenes in the test split afterwards, including those that it has already. The rest become train.
     seed : int
-        Which of the scenes are drawn.
+        Determines which scenes are drawn.
     resplit : bool
-        Forget splits made earlier; what a reviewer left out stays out.
+        Ignore earlier splits. Scenes that a reviewer left out remain so.
     decisions : path, optional
         A reviewer's decisions (:func:`d2crealsr.store.decisions.read_decisions`): scenes with ``reject`` are left out,
-        those with ``accept`` are taken back. They are recorded in the manifest and hold until decided otherwise.
+        those with ``accept`` are taken back. They are recorded in the manifest and hold until another decision.
 
     Raises
     ------
     UsageError
-        When that number cannot be met, or decisions are damaged; nothing is written then.
+        When the number of test scenes is impossible, or decisions are damaged. Nothing is written then.
     """
     pairs = Path(pairs)
     decided = read_decisions(Path(decisions)) if decisions is not None else {}
@@ -110,10 +110,10 @@ def split(
 
 
 def with_decisions(manifest: pd.DataFrame, decisions: Mapping[str, Decision]) -> pd.DataFrame:
-    """The manifest with ``split`` and ``left_out_of`` as a reviewer's decisions by scene leave them.
+    """The manifest after a reviewer's decisions by scene have changed ``split`` and ``left_out_of``.
 
-    A rejected scene has no split afterwards, whatever its status: also one that QA rejects today must not slip in when
-    thresholds change. A scene that is taken back has the split again that it had.
+    A scene that the reviewer rejects has no split afterwards, whatever its status. This also holds if QA rejects it
+    now, because it might be accepted when thresholds change. A scene that is taken back returns to its former split.
     """
 
     def decided(scene: str, label: str, left_out_of: str) -> tuple[str, str]:
@@ -131,7 +131,7 @@ def with_decisions(manifest: pd.DataFrame, decisions: Mapping[str, Decision]) ->
 
 
 def joined_groups(manifest: pd.DataFrame) -> list[str]:
-    """The manifest's groups, those joined that share a capture: equal bytes are one picture, whatever it is called."""
+    """The groups of the manifest. Groups that share a capture with the same bytes are joined into one."""
     parent: dict[str, str] = {}
 
     def root(group: str) -> str:
@@ -149,7 +149,7 @@ def joined_groups(manifest: pd.DataFrame) -> list[str]:
 
 
 def _notes(manifest: pd.DataFrame, decisions: Mapping[str, Decision]) -> tuple[str, ...]:
-    """What could not be done of the reviewer's decisions, and why."""
+    """Decisions of the reviewer that could not be applied, and why."""
     status = dict(zip(manifest["scene"], manifest["status"], strict=True))
     unknown = sorted(decisions.keys() - status.keys())
     refused = sorted(
@@ -164,10 +164,10 @@ def _notes(manifest: pd.DataFrame, decisions: Mapping[str, Decision]) -> tuple[s
 
 
 def choose_splits(manifest: pd.DataFrame, *, test: int, seed: int = 0, resplit: bool = False) -> list[str]:
-    """The manifest's column ``split`` as it shall be, from its ``status, split, group, left_out_of``, in any order.
+    """The new column ``split`` for a manifest with ``status, split, group, left_out_of``, whose rows are in any order.
 
-    Groups are drawn in an order that seed and their names alone decide. One that would overshoot, or after which the
-    number could not be met any more, is skipped. Scenes that a reviewer left out have no split.
+    Groups are drawn in an order that depends only on the seed and their names. A group is skipped if it would exceed
+    the number of test scenes or make the exact number impossible. Scenes that a reviewer left out have no split.
     """
     columns = (manifest[name].tolist() for name in ("status", "split", "group", "left_out_of"))
     rows = list(zip(*columns, strict=True))
@@ -190,7 +190,7 @@ def choose_splits(manifest: pd.DataFrame, *, test: int, seed: int = 0, resplit: 
 
 
 def _fixed_groups(labels: Sequence[tuple[str, str]]) -> dict[str, str]:
-    """Split by group, from the scenes that have one, accepted or not."""
+    """The split of each group, from those of its scenes that have one, accepted or not."""
     fixed: dict[str, str] = {}
     for group, label in labels:
         if fixed.setdefault(group, label) != label:
@@ -199,7 +199,7 @@ def _fixed_groups(labels: Sequence[tuple[str, str]]) -> dict[str, str]:
 
 
 def _draw(sizes: Mapping[str, int], fixed: Mapping[str, str], test: int, seed: int) -> set[str]:
-    """Groups that join the test split, so that it has ``test`` scenes."""
+    """The groups that are added to the test split so that it has ``test`` scenes."""
     already = sum(size for group, size in sizes.items() if fixed.get(group) == "test")
     free = sorted((group for group in sizes if group not in fixed), key=lambda group: _rank(seed, group))
     last = _last_place([sizes[group] for group in free])
@@ -220,9 +220,9 @@ def _rank(seed: int, group: str) -> str:
 
 
 def _last_place(sizes: Sequence[int]) -> dict[int, int]:
-    """For every sum that some of the sizes have, the last place from which the sizes that follow still reach it.
+    """For each possible sum of some of the sizes, the last index from which the remaining sizes can still reach it.
 
-    Sums are bits of one number, so that memory grows with their total and not with its square.
+    The sums are stored as bits of one number, so the memory grows with their total and not with its square.
     """
     last, reached = {0: len(sizes)}, 1
     for place in range(len(sizes) - 1, -1, -1):

@@ -1,4 +1,4 @@
-"""What a pairs folder holds, in a few figures and an essential table."""
+"""Summarise a pairs folder in a few figures and a short table."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ ESSENTIAL = (
     "residual_shape",
     "reasons",
 )
-"""Columns of the manifest that are shown where none are named."""
+"""Columns of the manifest that are shown by default."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,12 +45,13 @@ class Overview:
     Attributes
     ----------
     status, split, reasons : mapping
-        Scenes by status; accepted scenes by split (those without one left out); scenes by reason code, most frequent
-        first, overruled reasons not counted.
+        Number of scenes by status; number of accepted scenes by split, except those without one; number of scenes by
+        reason code, the most frequent first, without overruled reasons.
     reviewed, left_out : int
-        Scenes that a reviewer accepted against the checks, and accepted ones that a reviewer rejected.
+        Number of scenes that a reviewer accepted although QA rejected them, and of accepted scenes that a reviewer
+        left out.
     residual_p50_hr_px, residual_p95_hr_px, sigma_hr_px : float
-        Medians over the accepted scenes; nan without any.
+        Medians over the accepted scenes; nan if there are none.
     """
 
     total: int
@@ -66,7 +67,7 @@ class Overview:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Summary:
-    """An overview of the whole folder, and the rows and columns that were asked for."""
+    """An overview of the whole folder, and the requested rows and columns."""
 
     overview: Overview
     table: pd.DataFrame
@@ -86,16 +87,16 @@ def summarise(
     pairs : path
         The pairs folder.
     where : sequence of str
-        Conditions that a row must meet, all of them (:func:`d2crealsr.dataset.selection.parse_conditions`).
+        Conditions that a row must all meet (:func:`d2crealsr.dataset.selection.parse_conditions`).
     sort : sequence of str
-        Column names, the first sorts first; with a leading ``-`` downwards.
+        Names of columns to sort by, the most important first. A leading ``-`` sorts in descending order.
     columns : sequence of str
-        Which to keep, in this order; ``all`` stands for all of them.
+        Columns to keep, in this order; ``all`` means all of them.
 
     Raises
     ------
     UsageError
-        When the folder has no manifest, a column is not there, or a condition is none.
+        When the folder has no manifest, a column does not exist, or a condition is invalid.
     """
     if not (Path(pairs) / "manifest.csv").is_file():
         raise LayoutError(f"{pairs}: no manifest.csv; give a pairs folder, made by d2crealsr align")
@@ -126,14 +127,14 @@ def overview(manifest: pd.DataFrame) -> Overview:
 
 
 def as_csv(summary: Summary) -> str:
-    """The rows as CSV, numbers with the digits that they have in the manifest."""
+    """The rows as CSV, with the same digits as in the manifest."""
     return csv_text(summary.table, MANIFEST)
 
 
 def as_json(summary: Summary) -> str:
-    """The rows as a JSON list of objects by column name; what is missing is null, text is text.
+    """The rows as a JSON list of objects by column name. Missing numbers are null; text remains text.
 
-    Characters that would steer a terminal are written as JSON's escapes, which stand for the same text.
+    Control characters are written as JSON escapes, so that they cannot affect a terminal.
     """
     plain = summary.table.astype(object)
     rows = plain.where(summary.table.notna(), None).to_dict("records")
@@ -142,6 +143,6 @@ def as_json(summary: Summary) -> str:
 
 
 def _number(value: Any) -> float | int | None:
-    """Numbers of pandas' own kinds as JSON has them."""
+    """Convert a number of a pandas type to one that JSON has."""
     number = value.item()
     return None if isinstance(number, float) and not math.isfinite(number) else number
