@@ -20,6 +20,7 @@ import numpy as np
 import d2crealsr.simulate
 from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.imaging.placement import Placement
 from d2crealsr.simulate import Recipe, SimulateSettings, Truth, default_recipes, encode_capture, session_for, shoot
 from d2crealsr.simulate.camera import cast_rays, project, surface
 from d2crealsr.simulate.photographs import wheel_library
@@ -33,8 +34,9 @@ from d2crealsr.types import Crop
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from d2crealsr.align import Alignment
     from d2crealsr.simulate.settings import SizeName
-    from d2crealsr.types import Alignment, Image, Matrix
+    from d2crealsr.types import Image, Matrix
 
 __all__ = ["PLAIN", "BenchScene", "SceneFiles", "captures_of", "make_files", "side_by_side"]
 
@@ -99,7 +101,7 @@ class BenchScene:
 
     def crop_of(self, found: Alignment) -> Crop:
         """What a pair would publish; the default crop where that is too small to be published."""
-        return found.crop if min(found.crop.width, found.crop.height) >= MIN_SIDE else self.true_crop
+        return found.crop if found.crop.side >= MIN_SIDE else self.true_crop
 
     @property
     def true_crop(self) -> Crop:
@@ -110,7 +112,7 @@ class BenchScene:
         """True error of a mapping over a crop (design: 19×13 points); exact also where the card is bowed."""
         if self.truth.session.bow_mm:
             return self._error_on_bowed_card(mapping, crop)
-        return mapping_error(mapping, self.true_mapping, crop, self.scale)
+        return mapping_error(Placement(mapping, crop, self.scale), self.true_mapping)
 
     def _error_on_bowed_card(self, mapping: CaptureMapping, crop: Crop) -> MappingError:
         """The same by rays: p_lr sees a place on the surface, and the HR camera sees that place at p_hr.

@@ -9,10 +9,10 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from d2crealsr.align import align_pair
+    from d2crealsr.align import Alignment, align_pair
     from d2crealsr.settings import AlignSettings
     from d2crealsr.store.pairs import read_alignment, read_manifest, read_residuals
-    from d2crealsr.types import Alignment, AlignmentFailure
+    from d2crealsr.types import AlignmentFailure
 
     __version__: str
 
@@ -29,7 +29,7 @@ __all__ = [
 
 _HOMES = {
     "AlignSettings": "d2crealsr.settings",
-    "Alignment": "d2crealsr.types",
+    "Alignment": "d2crealsr.align",
     "AlignmentFailure": "d2crealsr.types",
     "align_pair": "d2crealsr.align",
     "read_alignment": "d2crealsr.store.pairs",

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 __all__ = [
-    "Alignment",
     "AlignmentFailure",
     "Array",
     "Crop",
     "Image",
     "Matrix",
-    "Photometry",
     "ResidualField",
     "Size",
     "Stage",
@@ -37,6 +35,11 @@ class Size(NamedTuple):
     width: int
     height: int
 
+    @classmethod
+    def of(cls, image: NDArray[Any]) -> Size:
+        """The size of an image, (H, W) or (H, W, …)."""
+        return cls(image.shape[1], image.shape[0])
+
 
 class Crop(NamedTuple):
     """A rectangle of whole LR pixels: origin (x, y) of its first pixel, width and height."""
@@ -46,21 +49,10 @@ class Crop(NamedTuple):
     width: int
     height: int
 
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Photometry:
-    """How the published HR was brought to LR's brightness (design: ``linear(out) = gain·field·linear(hr) + offset``).
-
-    ``field = 1 + field_x·x + field_y·y + field_r2·r²`` with x, y, r relative to the HR capture's centre, in units of
-    its half-diagonal. Linear light is on [0, 1].
-    """
-
-    tone: str = "srgb"
-    gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
-    field_x: float = 0.0
-    field_y: float = 0.0
-    field_r2: float = 0.0
+    @property
+    def side(self) -> int:
+        """Its shorter side."""
+        return min(self.width, self.height)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -107,51 +99,6 @@ class ResidualField:
     shifts_hr_px: Array
     weights: Array
     zncc: Array
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Alignment:
-    """An estimate for one pair, with its evidence and QA's verdict.
-
-    Attributes
-    ----------
-    H_hr_to_lr : (3, 3) ndarray
-        Pixel centres of the (oriented) HR capture to those of the LR capture.
-    crop : Crop
-        The published rectangle of the LR capture.
-    hr : (scale·height, scale·width, 3) ndarray
-        Published HR, warped once, at the capture's own depth.
-    lr : (height, width, 3) ndarray
-        Published LR, cropped only.
-    reasons : tuple of str
-        Reason codes why QA says no; empty for an accepted pair.
-    statistics : mapping
-        The manifest's statistics columns by name (``n_inliers``, ``zncc``, ``residual_p95_hr_px``, …).
-    residual_shape : str
-        A name of :data:`d2crealsr.store.shapes.RESIDUAL_SHAPES`; empty where no block says anything.
-    ca_k : tuple of float
-        Lateral chromatic aberration of red and blue that was corrected in the published HR, as ``ca_k_r, ca_k_b``.
-    """
-
-    scale: int
-    H_hr_to_lr: Matrix
-    k1_hr: float
-    k1_lr: float
-    crop: Crop
-    photometry: Photometry
-    hr: Image
-    lr: Image
-    residuals: ResidualField
-    stages: tuple[Stage, ...]
-    statistics: Mapping[str, float]
-    reasons: tuple[str, ...] = ()
-    residual_shape: str = ""
-    ca_k: tuple[float, float] = (0.0, 0.0)
-
-    @property
-    def accepted(self) -> bool:
-        """Whether QA lets the pair through."""
-        return not self.reasons
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

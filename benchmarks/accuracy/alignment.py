@@ -68,7 +68,7 @@ def _ours(scene: BenchScene, hr: Image, lr: Image, settings: dict[str, Any]) -> 
     if isinstance(found, AlignmentFailure):
         return None
     return Found(
-        scene.mapping(found.H_hr_to_lr, found.k1_hr, found.k1_lr),
+        found.estimate.placement.mapping,
         scene.crop_of(found),
         found.statistics.get("sigma_hr_px", float("nan")),
         "accepted" if found.accepted else "rejected",

@@ -77,8 +77,7 @@ def measure(scene: BenchScene, cache: Path | None, settings: AlignSettings) -> R
     if isinstance(found, AlignmentFailure):
         facts |= {"judged": "failed", "status": "failed", "reasons": found.reason, "differs": differs}
         return facts | seconds | _numbers(found.statistics)
-    mapping = scene.mapping(found.H_hr_to_lr, found.k1_hr, found.k1_lr)
-    error = scene.error_of(mapping, scene.crop_of(found))
+    error = scene.error_of(found.estimate.placement.mapping, scene.crop_of(found))
     same = scene.truth.session.same_scene
     facts |= {
         "judged": judged(same_scene=same, worst=error.maximum, mean=error.mean, differs=differs),

@@ -23,18 +23,16 @@ from benchmarks.program import print_and_store, program, with_cache, with_out, w
 from benchmarks.result_tables import Row, text_table
 from benchmarks.scenes import BenchScene, captures_of, side_by_side
 from benchmarks.seeds import parse_seeds, purpose_of
-from d2crealsr.align import align_pair
+from d2crealsr.align import Alignment, align_pair
 from d2crealsr.jobs import threads
-from d2crealsr.quality import residuals, verdict
+from d2crealsr.quality import evidence, verdict
 from d2crealsr.quality.shape import name_shape
 from d2crealsr.settings import AlignSettings
-from d2crealsr.types import Alignment
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.simulate.settings import SizeName
     from d2crealsr.types import Array
 
@@ -80,29 +78,24 @@ KINDS: dict[str, Kind] = {
 """Displacement at positions from the crop's centre, (N, 2), of a crop of the half sides given, largest length 1."""
 
 
-def moved(found: Alignment, mapping: CaptureMapping, kind: str, hr_px: float, seed: int) -> dict[str, float]:
+def moved(found: Alignment, kind: str, hr_px: float, seed: int) -> dict[str, float]:
     """The statistics of a pair whose mapping had this error."""
     crop, field = found.crop, found.residuals
     half = np.array([crop.width - 1, crop.height - 1]) / 2
     error = KINDS[kind](field.points_lr - half - [crop.x, crop.y], half, np.random.default_rng(seed))
     field = dataclasses.replace(field, shifts_hr_px=field.shifts_hr_px + hr_px * error)
-    return dict(found.statistics) | {
-        "residual_p50_hr_px": residuals.percentile(field, 50),
-        "residual_p95_hr_px": residuals.percentile(field, 95),
-        "residual_local_hr_px": residuals.worst_neighbourhood(field),
-        "residual_side_hr_px": residuals.worst_side(field),
-        "residual_worst_hr_px": name_shape(field, crop, mapping.hr_centre_in_lr).worst_hr_px,
-    }
+    shape = name_shape(field, crop, found.estimate.placement.mapping.hr_centre_in_lr)
+    return dict(found.statistics) | evidence.displacement(field, shape)
 
 
-def judged(pairs: Sequence[tuple[int, Alignment, CaptureMapping]], settings: dict[str, AlignSettings]) -> list[Row]:
+def judged(pairs: Sequence[tuple[int, Alignment]], settings: dict[str, AlignSettings]) -> list[Row]:
     """One row a kind of error: the share of pairs that each set of rules rejects at each size, in per cent."""
     rows: list[Row] = []
     for kind in KINDS:
         for name, rules in settings.items():
             row: Row = {"error": kind, "rules": name}
             for hr_px in SIZES_HR_PX:
-                rejected = [bool(verdict.judge(moved(f, m, kind, hr_px, s), rules)) for s, f, m in pairs]
+                rejected = [bool(verdict.judge(moved(f, kind, hr_px, s), rules)) for s, f in pairs]
                 row[f"{hr_px:g} px"] = 100 * float(np.mean(rejected))
             rows.append(row)
     return rows
@@ -128,7 +121,7 @@ def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None) -> No
         [BenchScene(seed=seed, size=size) for seed in wanted],
         told=lambda result: f"{result[0].name} {result[0].kind}: {'accepted' if result[1] else 'left out'}",
     )
-    pairs = [(s.seed, f, s.mapping(f.H_hr_to_lr, f.k1_hr, f.k1_lr)) for s, f in aligned if f]
+    pairs = [(s.seed, f) for s, f in aligned if f]
     nowhere = 1e9
     settings = {
         "median and p95": AlignSettings(**dict.fromkeys(LOCAL, nowhere)),

@@ -11,7 +11,7 @@ from d2crealsr.audit import likeness
 from d2crealsr.audit.control import zero_shift_control
 from d2crealsr.audit.smooth import fit_smooth
 from d2crealsr.imaging import degrade, geometry
-from d2crealsr.imaging.comparison import Look, LrCrop
+from d2crealsr.imaging.comparison import LrCrop
 from d2crealsr.quality import residuals
 from d2crealsr.quality.shape import name_shape
 from d2crealsr.settings import check_ranges, setting
@@ -20,7 +20,6 @@ from d2crealsr.types import Crop, Size
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.types import Array, Image, ResidualField
 
 __all__ = ["MEASURED", "AuditSettings", "PairEvidence", "Verdict", "judge", "measure_pair"]
@@ -121,12 +120,12 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
     """
     crop, mapping = Crop(0, 0, lr.shape[1], lr.shape[0]), _as_published(lr, scale)
     source, lr_crop = degrade.reduced(hr, scale, _TONE), LrCrop.of(lr, crop, scale, _TONE)
-    look = _look(source, lr_crop, mapping)
+    look = lr_crop.look(source, mapping)
     field = lr_crop.residuals(look, mapping)
     smooth = fit_smooth(field, crop)
     if field.weights.sum() >= _MIN_WEIGHT and smooth.hr_px > _HARMLESS_LR_PX * scale:
         # A displaced HR looks blurred. So estimate blur and brightness at its real position, then measure the shift.
-        look = _look(source, lr_crop, smooth.taken_out(mapping))
+        look = lr_crop.look(source, smooth.taken_out(mapping))
         field = lr_crop.residuals(look, mapping)
         smooth = fit_smooth(field, crop)
     control = zero_shift_control(lr_crop, look, mapping, field).residuals(look, mapping)
@@ -159,16 +158,9 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
     return PairEvidence(statistics=statistics, field=field, shape=shape.name or "")
 
 
-def _look(source: LinearReduced, lr_crop: LrCrop, mapping: geometry.CaptureMapping) -> Look:
-    """HR as the LR camera would have developed it, with blur and brightness estimated under a mapping."""
-    sigma = lr_crop.blur(source, mapping)
-    light = lr_crop.brightness(lr_crop.seen(source, mapping, sigma), mapping)
-    return Look.of(source, sigma, light, _TONE)
-
-
 def _as_published(lr: Image, scale: int) -> geometry.CaptureMapping:
     """The mapping that the sizes of a pair imply: HR has the grid of LR, ``scale`` times finer."""
-    size = Size(lr.shape[1], lr.shape[0])
+    size = Size.of(lr)
     return geometry.CaptureMapping(
         H_hr_to_lr=geometry.inverse(geometry.scaling(scale)),
         hr_size=Size(scale * size.width, scale * size.height),

@@ -15,13 +15,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+from d2crealsr.align import Alignment
 from d2crealsr.quality.verdict import FIXED_RULES, NOT_PUBLISHABLE, QA_SETTINGS
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import Capture
 from d2crealsr.store.files import sha256_of
 from d2crealsr.store.images import MAX_PIXELS
 from d2crealsr.store.pairs import FORMAT_VERSION, published_paths
-from d2crealsr.types import Alignment, AlignmentFailure
+from d2crealsr.types import AlignmentFailure
 
 if TYPE_CHECKING:
     from d2crealsr.dataset.rows import Row

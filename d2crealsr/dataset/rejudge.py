@@ -5,15 +5,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from d2crealsr import opencv
-from d2crealsr.imaging.crop import MIN_SIDE
-from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.imaging.crop import MIN_SIDE, cut
+from d2crealsr.imaging.estimate import Estimate
 from d2crealsr.imaging.warp import warp_hr
 from d2crealsr.quality.verdict import RULES
 from d2crealsr.store.columns import MANIFEST
-from d2crealsr.types import Crop, Photometry, Size
+from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,7 +19,7 @@ if TYPE_CHECKING:
     from d2crealsr.settings import AlignSettings
     from d2crealsr.types import Image
 
-__all__ = ["Verdict", "judge_row", "published_from_row"]
+__all__ = ["Judgement", "judge_row", "published_from_row"]
 
 _WITHOUT_CROP = ("anisotropy", "perspective_ratio", "scale_ratio", "crop_side_lr_px")
 """Statistics that an estimate has whose crop is too small to measure anything in."""
@@ -34,14 +31,14 @@ _SLACK = 1.01
 """Over half a unit of the last digit: the decimal written is not exactly the double that is read."""
 
 
-class Verdict(NamedTuple):
+class Judgement(NamedTuple):
     """What QA says of a row: its reason codes, and the broken rules in words."""
 
     reasons: tuple[str, ...]
     explained: str
 
 
-def judge_row(row: Mapping[str, Any], settings: AlignSettings) -> Verdict | None:
+def judge_row(row: Mapping[str, Any], settings: AlignSettings) -> Judgement | None:
     """QA's verdict under other thresholds, from the statistics as the manifest keeps them.
 
     They are rounded there, so each rule is applied to both ends of what its statistic may have been.
@@ -53,7 +50,7 @@ def judge_row(row: Mapping[str, Any], settings: AlignSettings) -> Verdict | None
 
     Returns
     -------
-    Verdict or None
+    Judgement or None
         None where rounding, or an empty cell, leaves open what :func:`d2crealsr.quality.verdict.judge` and ``explain``
         would have said.
     """
@@ -65,7 +62,7 @@ def judge_row(row: Mapping[str, Any], settings: AlignSettings) -> Verdict | None
         if words := said.pop():
             reasons[rule.reason] = None
             broken.append(words)
-    return Verdict(tuple(reasons), "; ".join(broken))
+    return Judgement(tuple(reasons), "; ".join(broken))
 
 
 def _said(rule: Rule, value: float | None, settings: AlignSettings) -> str:
@@ -95,33 +92,24 @@ def _is_absent(statistic: str, row: Mapping[str, Any], settings: AlignSettings) 
     return statistic == "sigma_hr_px" and settings.refine == "none"
 
 
-def published_from_row(row: Mapping[str, Any], hr: Image, lr: Image, settings: AlignSettings) -> tuple[Image, Image]:
+def published_from_row(
+    row: Mapping[str, Any], hr: Image, lr: Image, settings: AlignSettings
+) -> tuple[Image, Image] | None:
     """The published HR and LR of a row of the manifest, pixel by pixel as `align_pair` makes them, without registering.
 
     Parameters
     ----------
     row : mapping
-        Its mapping, lens, light and crop are exact in the manifest; ``settings`` add the interpolation.
+        Its estimate is exact in the manifest; ``settings`` add the interpolation.
     hr, lr : (H, W, 3) ndarray of uint8 or uint16
         The captures that the row was made from, RGB, oriented, in sRGB.
+
+    Returns
+    -------
+    (hr, lr) or None
+        None where the row holds no estimate.
     """
-    crop = Crop(*(int(row[name]) for name in ("lr_x", "lr_y", "lr_width", "lr_height")))
-    mapping = CaptureMapping(
-        H_hr_to_lr=np.array([[row[f"h{i}{j}"] for j in range(3)] for i in range(3)], dtype=np.float64),
-        hr_size=Size(hr.shape[1], hr.shape[0]),
-        lr_size=Size(lr.shape[1], lr.shape[0]),
-        k1_hr=row["k1_hr"],
-        k1_lr=row["k1_lr"],
-    )
-    light = Photometry(
-        tone=row["tone"],
-        gain=(row["gain_r"], row["gain_g"], row["gain_b"]),
-        offset=(row["offset_r"], row["offset_g"], row["offset_b"]),
-        field_x=row["field_x"],
-        field_y=row["field_y"],
-        field_r2=row["field_r2"],
-    )
-    ca_k = (row["ca_k_r"], row["ca_k_b"])
-    warped = warp_hr(hr, mapping, crop, int(row["scale"]), light, settings.interpolation, ca_k=ca_k)
-    part = lr[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
-    return warped, opencv.as_image(np.ascontiguousarray(part))
+    estimate = Estimate.from_row(row, Size.of(hr), Size.of(lr))
+    if estimate is None:
+        return None
+    return warp_hr(hr, estimate, settings.interpolation), cut(lr, estimate.placement.crop)

@@ -6,22 +6,22 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from d2crealsr.align import Alignment
+from d2crealsr.imaging.estimate import homography_cells
 from d2crealsr.quality.verdict import explain
 from d2crealsr.store.columns import MANIFEST, TABLES
 from d2crealsr.store.tables import check_table, frame_of
-from d2crealsr.types import Alignment
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from d2crealsr.settings import AlignSettings
-    from d2crealsr.types import AlignmentFailure, Matrix, ResidualField, Stage
+    from d2crealsr.types import AlignmentFailure, ResidualField, Stage
 
 __all__ = ["Row", "SceneRows", "message_of", "rows_of"]
 
 Row: TypeAlias = "dict[str, Any]"
 
-_CROP_NAMES = ("lr_x", "lr_y", "lr_width", "lr_height")
 _MANIFEST_NAMES = {column.name for column in MANIFEST}
 
 
@@ -92,37 +92,25 @@ def _statistics(outcome: Alignment | AlignmentFailure) -> Row:
 
 
 def _estimate_cells(alignment: Alignment, accepted_by: str) -> Row:
-    light, crop = alignment.photometry, alignment.crop
     if accepted_by:
         _check_sizes(alignment)
-    cells: Row = {
+    return {
         "status": "accepted" if accepted_by else "rejected",
         "reasons": ";".join(alignment.reasons),
         "residual_shape": alignment.residual_shape,
         "accepted_by": accepted_by,
-        **({} if min(crop.width, crop.height) < 1 else dict(zip(_CROP_NAMES, crop, strict=True))),
-        **_matrix_cells(alignment.H_hr_to_lr),
-        **{"k1_hr": alignment.k1_hr, "k1_lr": alignment.k1_lr, "tone": light.tone},
-        **dict(zip(("ca_k_r", "ca_k_b"), alignment.ca_k, strict=True)),
-        **{"field_x": light.field_x, "field_y": light.field_y, "field_r2": light.field_r2},
+        **alignment.estimate.to_row(),
     }
-    for channel, gain, offset in zip("rgb", light.gain, light.offset, strict=True):
-        cells |= {f"gain_{channel}": gain, f"offset_{channel}": offset}
-    return cells
 
 
 def _check_sizes(alignment: Alignment) -> None:
     """The format's promise: LR is the crop, HR is exactly scale times it."""
-    crop, scale = alignment.crop, alignment.scale
-    hr, lr = (crop.height * scale, crop.width * scale, 3), (crop.height, crop.width, 3)
+    crop, size = alignment.crop, alignment.estimate.placement.published_size
+    hr, lr = (size.height, size.width, 3), (crop.height, crop.width, 3)
     if (alignment.hr.shape, alignment.lr.shape) != (hr, lr):
         raise ValueError(f"got HR {alignment.hr.shape} and LR {alignment.lr.shape}, expected {hr} and {lr}")
 
 
 def _stage_row(scene: str, stage: Stage) -> Row:
     cells = {f.name: getattr(stage, f.name) for f in dataclasses.fields(stage) if f.name != "H_hr_to_lr"}
-    return {"scene": scene, **cells, **({} if stage.H_hr_to_lr is None else _matrix_cells(stage.H_hr_to_lr))}
-
-
-def _matrix_cells(H: Matrix) -> Row:
-    return {f"h{row}{column}": float(H[row, column]) for row in range(3) for column in range(3)}
+    return {"scene": scene, **cells, **({} if stage.H_hr_to_lr is None else homography_cells(stage.H_hr_to_lr))}

@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from d2crealsr.align import Alignment
 from d2crealsr.dataset import lens_profiles
 from d2crealsr.dataset.freshness import (
     TRY_AGAIN,
@@ -40,7 +41,7 @@ from d2crealsr.store.files import cannot_write, sha256_of
 from d2crealsr.store.images import read_capture, write_image
 from d2crealsr.store.locks import check_lease
 from d2crealsr.store.pairs import published_paths
-from d2crealsr.types import Alignment, AlignmentFailure, Image, Size
+from d2crealsr.types import AlignmentFailure, Image, Size
 
 __all__ = ["lost_scene", "remove_published", "run_scene"]
 
@@ -170,8 +171,10 @@ def _judged(task: SceneTask, known: Mapping[str, Any], sources: Row) -> SceneRes
     images = _captures(task, read)
     if any(read[name] != row[name] for name in ("hr_source_sha256", "lr_source_sha256")):
         return None  # the capture was exchanged meanwhile: the row is about another one
-    row |= _write(task, *published_from_row(row, images["hr"], images["lr"], task.settings))
-    return SceneResult(row=row, judged=True)
+    published = published_from_row(row, images["hr"], images["lr"], task.settings)
+    if published is None:
+        return None
+    return SceneResult(row=row | _write(task, *published), judged=True)
 
 
 def _taken_back(task: SceneTask, row: Row, *, lost: bool = False) -> SceneResult:
@@ -194,7 +197,7 @@ def _align(task: SceneTask, clock: _Clock, row: Row) -> Alignment | AlignmentFai
     if settings.lens_profile != "none":
         captures = {"hr": task.capture.hr, "lr": task.capture.lr}
         known = {side: path for side, path in captures.items() if path is not None}
-        sizes = {side: Size(image.shape[1], image.shape[0]) for side, image in images.items()}
+        sizes = {side: Size.of(image) for side, image in images.items()}
         settings, row["lens_model"] = lens_profiles.with_profiles(settings, known, sizes)
     outcome = task.align(images["hr"], images["lr"], settings=settings)
     clock.lap("align")

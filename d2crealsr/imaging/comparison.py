@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 
 from d2crealsr import opencv
 from d2crealsr.imaging import blocks, degrade, geometry, photometry
+from d2crealsr.imaging.crop import cut
 from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
-    from d2crealsr.imaging.photometry import Brightness
+    from d2crealsr.imaging.photometry import Photometry
     from d2crealsr.types import Array, Image, ResidualField
 
 __all__ = ["Look", "LrCrop"]
@@ -55,14 +56,17 @@ class Look:
     factor : int
     sigma_hr_px : float
         The blur.
+    light : Photometry
+        The brightness, and the tone curve that encodes.
     """
 
     luma: Float32
     factor: int
     sigma_hr_px: float
+    light: Photometry
 
     @classmethod
-    def of(cls, hr: LinearReduced, sigma_hr_px: float, light: Brightness, tone: str) -> Look:
+    def of(cls, hr: LinearReduced, sigma_hr_px: float, light: Photometry) -> Look:
         """Blur HR in linear light, bring it to LR's brightness, encode it."""
         blurred = hr.blurred(hr.rgb, sigma_hr_px)
         gain, offset = np.array(light.gain, np.float32), np.array(light.offset, np.float32)
@@ -73,11 +77,9 @@ class Look:
         luma = np.empty(hr.luma.shape, np.float32)
         for top in range(0, len(luma), _STRIP_ROWS):
             rows = slice(top, top + _STRIP_ROWS)
-            x, y = across, down[rows]
-            field = 1 + light.field[0] * x + light.field[1] * y + light.field[2] * (x**2 + y**2)
-            linear = blurred[rows] * (field[..., None] * gain) + offset
-            luma[rows] = photometry.encode_clipped(linear, tone) @ photometry.JPEG_LUMA
-        return cls(luma, hr.factor, sigma_hr_px)
+            linear = blurred[rows] * (light.field(across, down[rows])[..., None] * gain) + offset
+            luma[rows] = photometry.encode_clipped(linear, light.tone) @ photometry.JPEG_LUMA
+        return cls(luma, hr.factor, sigma_hr_px, light)
 
     def through(self, mapping: CaptureMapping, p_lr: Array) -> Float32:
         """What LR should show at positions (..., 2) if the mapping is right."""
@@ -104,6 +106,8 @@ class LrCrop:
         Where it lies in the capture.
     scale : int
         HR px per LR px.
+    tone : str
+        Tone curve that the capture was made with.
     positions : (crop.height, crop.width, 2) ndarray
         Of its pixels, in the capture.
     """
@@ -113,19 +117,36 @@ class LrCrop:
     valid: NDArray[np.bool_]
     crop: Crop
     scale: int
+    tone: str
     positions: Array
 
     @classmethod
-    def of(cls, lr_crop: Image, crop: Crop, scale: int, tone: str) -> LrCrop:
-        """The crop's stored pixels in linear light."""
-        encoded = (lr_crop / np.float32(np.iinfo(lr_crop.dtype).max)).astype(np.float32) @ photometry.JPEG_LUMA
-        positions = geometry.pixel_centres(Size(crop.width, crop.height)) + np.array([crop.x, crop.y])
-        return cls(photometry.to_linear(lr_crop, tone), encoded, ~photometry.saturated(lr_crop), crop, scale, positions)
+    def of(cls, lr: Image, crop: Crop, scale: int, tone: str) -> LrCrop:
+        """A part of an LR capture."""
+        part = cut(lr, crop)
+        return cls(
+            rgb=photometry.to_linear(part, tone),
+            encoded=(part / np.float32(np.iinfo(part.dtype).max)).astype(np.float32) @ photometry.JPEG_LUMA,
+            valid=~photometry.saturated(part),
+            crop=crop,
+            scale=scale,
+            tone=tone,
+            positions=geometry.pixel_centres(Size(crop.width, crop.height)) + np.array([crop.x, crop.y]),
+        )
 
     @cached_property
     def luma(self) -> Float32:
         """Luminance, (crop.height, crop.width)."""
         return photometry.luma(self.rgb)
+
+    def look(self, hr: LinearReduced, mapping: CaptureMapping) -> Look:
+        """HR as this crop's camera would have developed it, if the mapping is right."""
+        # 1. The blur under which HR looks most like LR: the highest correlation in linear light.
+        sigma = self.blur(hr, mapping)
+        # 2. The brightness of what is seen then: lr ≈ gain·field·hr + offset, by robust least squares.
+        light = self.brightness(self.seen(hr, mapping, sigma), mapping)
+        # 3. The view: both applied to all of HR, and encoded.
+        return Look.of(hr, sigma, light)
 
     def blur(self, hr: LinearReduced, mapping: CaptureMapping) -> float:
         """σ in HR px that makes HR look most like this crop."""
@@ -135,10 +156,10 @@ class LrCrop:
         """HR as this crop would have seen it, linear RGB on the crop's pixels."""
         return hr.at(hr.blurred(hr.rgb, sigma_hr_px), mapping.lr_to_hr(self.positions))
 
-    def brightness(self, seen: Float32, mapping: CaptureMapping) -> Brightness:
+    def brightness(self, seen: Float32, mapping: CaptureMapping) -> Photometry:
         """Gain, offset and illumination field that bring HR to this crop's brightness."""
         frame = geometry.UnitFrame.of(mapping.hr_size).of_points(mapping.lr_to_hr(self.positions))
-        return photometry.fit_brightness(seen, self.rgb, self.valid, frame)
+        return replace(photometry.fit_brightness(seen, self.rgb, self.valid, frame), tone=self.tone)
 
     def brightness_error(self, seen: Float32) -> float:
         """How much brightness differs: |mean difference| of blocks, averaged over blocks and channels, linear [0, 1].

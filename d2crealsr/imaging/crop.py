@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from d2crealsr import opencv
+from d2crealsr.imaging.placement import Placement
 from d2crealsr.settings import crop_request
 from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.geometry import CaptureMapping
-    from d2crealsr.settings import CropRequest
-    from d2crealsr.types import Array
+    from d2crealsr.settings import AlignSettings, CropRequest
+    from d2crealsr.types import Array, Image
 
-__all__ = ["MIN_SIDE", "choose_crop", "default_size", "requested_size"]
+__all__ = ["MIN_SIDE", "choose_crop", "cut", "default_size", "place", "requested_size"]
 
 MIN_SIDE = 32
 """Smallest published LR side, in px; a smaller crop is rejected as ``crop_too_small``."""
@@ -50,6 +52,11 @@ def requested_size(request: CropRequest, mapping: CaptureMapping, scale: int) ->
     return default_size(mapping.hr_size, scale)
 
 
+def place(mapping: CaptureMapping, settings: AlignSettings) -> Placement:
+    """A mapping with the LR rectangle that settings publish under it."""
+    return Placement(mapping, choose_crop(mapping, settings.scale, settings.crop), settings.scale)
+
+
 def choose_crop(mapping: CaptureMapping, scale: int, request: CropRequest) -> Crop:
     """The LR rectangle to publish: of the requested size around the HR frame's centre as seen in LR.
 
@@ -66,7 +73,7 @@ def choose_crop(mapping: CaptureMapping, scale: int, request: CropRequest) -> Cr
     def tallest(width: int) -> Crop:
         heights = range(wanted.height, 0, -2)
         first = bisect.bisect_left(
-            heights, True, key=lambda height: _fits(around_centre(width, height), mapping, scale)
+            heights, True, key=lambda height: _fits(Placement(mapping, around_centre(width, height), scale))
         )
         return around_centre(width, heights[first]) if first < len(heights) else around_centre(0, 0)
 
@@ -80,13 +87,19 @@ def choose_crop(mapping: CaptureMapping, scale: int, request: CropRequest) -> Cr
     return best
 
 
-def _fits(crop: Crop, mapping: CaptureMapping, scale: int) -> bool:
+def cut(image: Image, crop: Crop) -> Image:
+    """A rectangle of an image, as an image of its own."""
+    return opencv.as_image(np.ascontiguousarray(image[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]))
+
+
+def _fits(placement: Placement) -> bool:
     """Whether a crop lies inside both captures."""
+    mapping, crop = placement.mapping, placement.crop
     if crop.x < 0 or crop.y < 0 or crop.x + crop.width > mapping.lr_size.width:
         return False
     if crop.y + crop.height > mapping.lr_size.height:
         return False
-    p_hr = mapping.lr_to_hr(_border(crop, scale))
+    p_hr = mapping.lr_to_hr(_border(crop, placement.scale))
     inside = (p_hr >= _HR_MARGIN) & (p_hr <= np.array(mapping.hr_size) - 1 - _HR_MARGIN)
     return bool(inside.all())
 

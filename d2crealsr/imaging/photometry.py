@@ -5,8 +5,9 @@ Convention: linear light and encoded values are on [0, 1]; a stored value v of b
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 __all__ = [
     "JPEG_LUMA",
     "LUMA",
-    "Brightness",
+    "Photometry",
     "as_8bit",
     "decode_tone",
     "encode_clipped",
@@ -36,6 +37,7 @@ __all__ = [
 ]
 
 Float32 = NDArray[np.float32]
+_Plane = TypeVar("_Plane", bound=NDArray[Any])
 
 LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 """Luminance weights of linear RGB (ITU-R BT.709)."""
@@ -161,12 +163,24 @@ def as_8bit(linear: Float32) -> NDArray[np.uint8]:
     return (encode_tone(linear, "srgb") * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
-class Brightness(NamedTuple):
-    """``lr ≈ gain·(1 + field_x·x + field_y·y + field_r2·r²)·hr + offset`` per channel in linear light."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Photometry:
+    """How HR is brought to LR's brightness: ``linear(out) = gain·field·linear(hr) + offset``, channel by channel.
 
-    gain: tuple[float, float, float]
-    offset: tuple[float, float, float]
-    field: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    ``field = 1 + field_x·x + field_y·y + field_r2·r²`` with x, y, r relative to the HR capture's centre, in units of
+    its half-diagonal. Linear light is on [0, 1].
+    """
+
+    tone: str = "srgb"
+    gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    field_x: float = 0.0
+    field_y: float = 0.0
+    field_r2: float = 0.0
+
+    def field(self, x: _Plane, y: _Plane) -> _Plane:
+        """The illumination field at positions in the HR capture's unit frame, of the shape that x and y make."""
+        return cast("_Plane", 1 + self.field_x * x + self.field_y * y + self.field_r2 * (x**2 + y**2))
 
 
 _TUKEY = 4.685
@@ -175,8 +189,10 @@ _ENOUGH_PIXELS = 30_000
 """Pixels, spread evenly, that a handful of numbers is fitted to."""
 
 
-def fit_brightness(hr: Float32, lr: Float32, valid: NDArray[np.bool_], frame: Array | None = None) -> Brightness:
+def fit_brightness(hr: Float32, lr: Float32, valid: NDArray[np.bool_], frame: Array | None = None) -> Photometry:
     """Gain and offset per channel, and one illumination field, that bring HR on LR's grid to LR's brightness.
+
+    The tone curve is not part of the fit: both images are given in linear light.
 
     Parameters
     ----------
@@ -195,25 +211,24 @@ def fit_brightness(hr: Float32, lr: Float32, valid: NDArray[np.bool_], frame: Ar
     """
     every = max(1, int(np.sqrt(valid.size / _ENOUGH_PIXELS)))
     hr, lr, valid = hr[::every, ::every], lr[::every, ::every], valid[::every, ::every]
-    field = (0.0, 0.0, 0.0)
+    light = Photometry()
     if frame is not None:
         frame = frame[::every, ::every]
-        field = _illumination(luma(hr)[valid], luma(lr)[valid], frame[valid])
-        x, y = np.moveaxis(frame, -1, 0)
-        hr = hr * (1 + field[0] * x + field[1] * y + field[2] * (x**2 + y**2))[..., None].astype(np.float32)
+        light = _illumination(luma(hr)[valid], luma(lr)[valid], frame[valid])
+        hr = hr * light.field(*np.moveaxis(frame, -1, 0))[..., None].astype(np.float32)
     lines = [_line(hr[..., c][valid], lr[..., c][valid]) for c in range(3)]
     gain, offset = zip(*lines, strict=True)
-    return Brightness(gain, offset, field)
+    return replace(light, gain=gain, offset=offset)
 
 
-def _illumination(hr: Float32, lr: Float32, frame: Array) -> tuple[float, float, float]:
-    """field_x, field_y, field_r2 of luma; flat where there are too few pixels or no light."""
+def _illumination(hr: Float32, lr: Float32, frame: Array) -> Photometry:
+    """The illumination field of luma; flat where there are too few pixels or no light."""
     x, y = frame.T
     solution = robust_least_squares(np.stack([hr, hr * x, hr * y, hr * (x**2 + y**2), np.ones_like(x)], axis=1), lr)
     if solution is None or solution[0] <= 0:
-        return 0.0, 0.0, 0.0
+        return Photometry()
     field_x, field_y, field_r2 = (float(v) for v in solution[1:4] / solution[0])
-    return field_x, field_y, field_r2
+    return Photometry(field_x=field_x, field_y=field_y, field_r2=field_r2)
 
 
 def _line(hr: Float32, lr: Float32) -> tuple[float, float]:

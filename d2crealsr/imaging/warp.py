@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from d2crealsr import opencv
 from d2crealsr.imaging import geometry, photometry
-from d2crealsr.types import Crop, Size
+from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from d2crealsr.imaging.estimate import Estimate
     from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.imaging.placement import Placement
     from d2crealsr.settings import Interpolation
-    from d2crealsr.types import Array, Image, Matrix, Photometry
+    from d2crealsr.types import Array, Image
 
-__all__ = ["grid_to_lr", "published_positions", "shrinks_by", "warp_hr", "without_aliasing"]
+__all__ = ["warp_hr", "without_aliasing"]
 
 _NODE_SPACING = 8
 """Published px between positions that are computed exactly; between them lens and field are linear to .001 px."""
@@ -33,36 +36,6 @@ _HARDLY_SHRINKS = 1.01
 
 _LOBES = 4
 """Of the low pass before shrinking, on either side."""
-
-
-def grid_to_lr(crop: Crop, scale: int) -> Matrix:
-    """Published HR pixel centres → LR capture: ``p_lr = (x0 + (u + .5)/s − .5, y0 + (v + .5)/s − .5)``.
-
-    Examples
-    --------
-    The middle of the first LR pixel of a crop at (100, 50) lies between HR pixels 3 and 4:
-
-    >>> from d2crealsr.types import Crop
-    >>> geometry.project(grid_to_lr(Crop(100, 50, 10, 10), 8), np.array([3.5, 3.5]))
-    array([100.,  50.])
-    """
-    return geometry.compose(geometry.translation(crop.x, crop.y), geometry.inverse(geometry.scaling(scale)))
-
-
-def published_positions(points: Array, mapping: CaptureMapping, crop: Crop, scale: int) -> Array:
-    """Where in the HR capture the published HR pixels (u, v) come from. Points and result are (..., 2), in px."""
-    return mapping.lr_to_hr(geometry.project(grid_to_lr(crop, scale), points))
-
-
-def shrinks_by(mapping: CaptureMapping, crop: Crop, scale: int) -> float:
-    """HR capture px per published px at the crop's centre; above 1 where HR has to shrink."""
-    middle = (np.array([crop.width, crop.height]) * scale - 1) / 2
-    at_x, at_y = (
-        published_positions(middle + half, mapping, crop, scale)
-        - published_positions(middle - half, mapping, crop, scale)
-        for half in np.eye(2) / 2
-    )
-    return float(np.sqrt(abs(at_x[0] * at_y[1] - at_x[1] * at_y[0])))
 
 
 def without_aliasing(linear: NDArray[np.float32], shrink: float) -> NDArray[np.float32]:
@@ -82,16 +55,7 @@ def _reach(shrink: float) -> int:
     return int(np.ceil(_LOBES * shrink)) if shrink > _HARDLY_SHRINKS else 0
 
 
-def warp_hr(
-    hr: Image,
-    mapping: CaptureMapping,
-    crop: Crop,
-    scale: int,
-    light: Photometry,
-    interpolation: Interpolation = "cubic",
-    *,
-    ca_k: tuple[float, float] = (0.0, 0.0),
-) -> Image:
+def warp_hr(hr: Image, estimate: Estimate, interpolation: Interpolation = "cubic") -> Image:
     """The published HR: linearised, warped once in float, brought to LR's brightness, encoded and rounded once.
 
     Where HR has to shrink, what the published grid cannot hold is filtered out first.
@@ -100,49 +64,37 @@ def warp_hr(
     ----------
     hr : (H, W, 3) ndarray
         The sharp HR capture, uint8 or uint16.
-    mapping : CaptureMapping
-        How the captures lie on each other.
-    crop : Crop
-        What is published, in LR px; it must lie inside HR by the interpolation's reach.
-    scale : int
-        HR px per LR px of the published pair.
-    light : Photometry
-        Tone curve, gain, offset and illumination field.
+    estimate : Estimate
+        Where HR lies in LR and in what light. Its crop must lie inside HR by the interpolation's reach; the colours of
+        its lens are undone: red is read at ``c + (p_hr − c)·(1 + ca_k[0])``.
     interpolation : {"cubic", "lanczos4"}
         Kernel; ADR 0005 has what each costs and keeps.
-    ca_k : tuple of float
-        Magnification of red and blue over green in the HR capture, which is undone: red is read at
-        ``c + (p_hr − c)·(1 + ca_k[0])``.
 
     Returns
     -------
     (scale·height, scale·width, 3) ndarray of ``hr``'s dtype.
     """
-    published = np.empty((crop.height * scale, crop.width * scale, 3), hr.dtype)
-    step, shrink = max(1, _STRIP_ROWS // scale), shrinks_by(mapping, crop, scale)
-    for top in range(0, crop.height, step):
-        strip = Crop(crop.x, crop.y + top, crop.width, min(step, crop.height - top))
-        rows = slice(top * scale, (top + strip.height) * scale)
-        published[rows] = _warped_strip(hr, mapping, strip, scale, light, interpolation, ca_k, shrink)
+    whole = estimate.placement
+    published = np.empty((whole.published_size.height, whole.published_size.width, 3), hr.dtype)
+    step, shrink = max(1, _STRIP_ROWS // whole.scale), whole.shrink
+    for top in range(0, whole.crop.height, step):
+        strip = whole.rows(top, min(step, whole.crop.height - top))
+        rows = slice(top * whole.scale, top * whole.scale + strip.published_size.height)
+        published[rows] = _warped_strip(hr, replace(estimate, placement=strip), interpolation, shrink)
     return opencv.as_image(published)
 
 
-def _warped_strip(
-    hr: Image,
-    mapping: CaptureMapping,
-    crop: Crop,
-    scale: int,
-    light: Photometry,
-    interpolation: Interpolation,
-    ca_k: tuple[float, float],
-    shrink: float,
-) -> Image:
+def _warped_strip(hr: Image, estimate: Estimate, interpolation: Interpolation, shrink: float) -> Image:
     """:func:`warp_hr` of a few rows, so that what is held in float stays small."""
-    size = Size(crop.width * scale, crop.height * scale)
-    nodes = _nodes(size, mapping, crop, scale)
+    placement, light, ca_k = estimate.placement, estimate.light, estimate.ca_k
+    mapping, size = placement.mapping, placement.published_size
+    # 1. Where every eighth published pixel comes from: p_hr = distort_hr(H⁻¹·undistort_lr(p_lr)), for each colour.
+    nodes = _nodes(placement)
     by_channel = [_magnified(nodes, mapping, k) for k in (ca_k[0], 0.0, ca_k[1])] if any(ca_k) else [nodes]
+    # 2. The part of HR that is needed, in linear light, without what the published grid cannot hold.
     part, origin = _needed_part(hr, np.stack(by_channel), _KERNEL_MARGIN + _reach(shrink))
     linear = without_aliasing(photometry.to_linear(part, light.tone), shrink)
+    # 3. The one resampling: channel by channel where colours differ, by the homography itself where no lens bends.
     if any(ca_k):
         bright = np.empty((size.height, size.width, 3), np.float32)
         for channel, positions in enumerate(by_channel):
@@ -151,26 +103,25 @@ def _warped_strip(
             bright[..., channel] = opencv.remap(plane, p[..., 0], p[..., 1], interpolation)
     elif mapping.is_planar:
         H_grid_to_part = geometry.compose(
-            geometry.translation(-origin[0], -origin[1]),
-            geometry.inverse(mapping.H_hr_to_lr),
-            grid_to_lr(crop, scale),
+            geometry.translation(-origin[0], -origin[1]), geometry.inverse(mapping.H_hr_to_lr), placement.grid_to_lr
         )
         bright = opencv.warp(linear, H_grid_to_part, size, interpolation)
     else:
         p = _between_nodes(nodes - origin, size)
         bright = opencv.remap(linear, p[..., 0], p[..., 1], interpolation)
+    # 4. LR's brightness: gain·field·linear + offset, then the tone curve and one rounding.
     bright *= np.array(light.gain, np.float32)
     if light.field_x or light.field_y or light.field_r2:
-        bright *= _between_nodes(_field_at(nodes, light, mapping), size)[..., None]
+        frame = geometry.UnitFrame.of(mapping.hr_size).of_points(nodes)
+        bright *= _between_nodes(light.field(*np.moveaxis(frame, -1, 0)), size)[..., None]
     bright += np.array(light.offset, np.float32)
     return photometry.quantised(bright, light.tone, hr.dtype)
 
 
-def _nodes(size: Size, mapping: CaptureMapping, crop: Crop, scale: int) -> Array:
+def _nodes(placement: Placement) -> Array:
     """Positions in HR of every eighth published pixel, (rows, columns, 2), up to the last pixel and beyond."""
-    columns, rows = (side // _NODE_SPACING + 2 for side in size)
-    grid = geometry.pixel_centres(Size(columns, rows)) * _NODE_SPACING
-    return published_positions(grid, mapping, crop, scale)
+    columns, rows = (side // _NODE_SPACING + 2 for side in placement.published_size)
+    return placement.in_hr(geometry.pixel_centres(Size(columns, rows)) * _NODE_SPACING)
 
 
 def _magnified(p_hr: Array, mapping: CaptureMapping, k: float) -> Array:
@@ -193,10 +144,3 @@ def _needed_part(hr: Image, nodes: Array, margin: int) -> tuple[Image, Array]:
     left, top = np.maximum(np.floor(p.min(axis=0)).astype(int) - margin, 0)
     right, bottom = np.ceil(p.max(axis=0)).astype(int) + margin + 1
     return opencv.as_image(hr[top:bottom, left:right]), np.array([left, top], dtype=np.float64)
-
-
-def _field_at(p_hr: Array, light: Photometry, mapping: CaptureMapping) -> Array:
-    """The illumination field at positions in the HR capture, (..., 2)."""
-    x, y = np.moveaxis(geometry.UnitFrame.of(mapping.hr_size).of_points(p_hr), -1, 0)
-    field: Array = 1 + light.field_x * x + light.field_y * y + light.field_r2 * (x**2 + y**2)
-    return field

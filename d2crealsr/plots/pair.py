@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from d2crealsr.align import Alignment
 from d2crealsr.imaging.spectrum import FREQUENCIES, spectra, tone_pairs
 from d2crealsr.plots.style import BLUE, GREY, SEQUENTIAL, axes, log_axis
-from d2crealsr.types import Alignment, ResidualField
+from d2crealsr.types import ResidualField
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

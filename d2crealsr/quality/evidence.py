@@ -1,4 +1,4 @@
-"""What QA goes by besides the residual field: the mapping's plausibility, the matching, and what each stage leaves."""
+"""What QA goes by: the mapping's plausibility, the matching, what is left of shift and light, and that by stage."""
 
 from __future__ import annotations
 
@@ -7,34 +7,37 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from d2crealsr.imaging import geometry
-from d2crealsr.quality import residuals
+from d2crealsr.imaging import degrade, geometry
+from d2crealsr.quality import residuals, sharpness
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.comparison import Look, LrCrop
     from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
-    from d2crealsr.types import Crop, Stage
+    from d2crealsr.imaging.placement import Placement
+    from d2crealsr.quality.shape import Shape
+    from d2crealsr.types import Image, ResidualField, Stage
 
-__all__ = ["Left", "matching", "plausibility", "with_evidence"]
+__all__ = ["Agreement", "displacement", "light", "likeness", "matching", "plausibility", "with_evidence"]
 
 _STRIDE = 3
 """A ninth of the pixels will do for how alike and how bright the crop is at a stage; odd, to meet all of a mosaic."""
 
 
-def plausibility(mapping: CaptureMapping, crop: Crop, scale: int) -> dict[str, float]:
+def plausibility(placement: Placement) -> dict[str, float]:
     """What the mapping itself says: could a camera have done this?"""
+    mapping = placement.mapping
     H, centre = mapping.H_hr_to_lr, geometry.frame_centre(mapping.hr_size)
     effective = geometry.scale_effective(H, centre)
     offset = mapping.hr_centre_in_lr - geometry.frame_centre(mapping.lr_size)
     return {
         "scale_effective": effective,
-        "scale_ratio": effective / scale,
+        "scale_ratio": effective / placement.scale,
         "rotation_deg": geometry.rotation_deg(H, centre),
         "anisotropy": geometry.anisotropy(H, centre),
         "perspective_ratio": geometry.perspective_ratio(H, mapping.hr_size),
         "card_offset": float(np.hypot(*offset)),
-        "crop_side_lr_px": float(min(crop.width, crop.height)),
+        "crop_side_lr_px": float(placement.crop.side),
     }
 
 
@@ -50,8 +53,42 @@ def matching(stages: tuple[Stage, ...]) -> dict[str, float]:
     }
 
 
-class Left(NamedTuple):
-    """What an estimate leaves between HR and the published LR crop, as a stage reports it."""
+def displacement(field: ResidualField, shape: Shape) -> dict[str, float]:
+    """What the residual field says: how far the published pair still lies apart, and where."""
+    return {
+        "residual_p50_hr_px": residuals.percentile(field, 50),
+        "residual_p95_hr_px": residuals.percentile(field, 95),
+        "residual_local_hr_px": residuals.worst_neighbourhood(field),
+        "residual_side_hr_px": residuals.worst_side(field),
+        "residual_shape_hr_px": shape.hr_px,
+        "residual_worst_hr_px": shape.worst_hr_px,
+        "zncc_block_p50": residuals.typical_zncc(field),
+        "textured_fraction": residuals.measured_share(field),
+    }
+
+
+def likeness(lr_crop: LrCrop, look: Look, mapping: CaptureMapping) -> dict[str, float]:
+    """How alike HR as LR would see it and LR are, whatever their residual field."""
+    return {"zncc": lr_crop.zncc(look, mapping), "content_differs_fraction": lr_crop.differing(look, mapping)}
+
+
+def light(
+    lr_crop: LrCrop, source: LinearReduced, look: Look, placement: Placement, published: Image
+) -> dict[str, float]:
+    """How bright and how sharp HR is beside LR, before (``source``) and after it was ``published``; what is clipped."""
+    before = lr_crop.seen(source, placement.mapping, look.sigma_hr_px)
+    as_published = degrade.reduced(published, placement.scale, lr_crop.tone)
+    after = lr_crop.seen(as_published, placement.published_mapping, look.sigma_hr_px)
+    return {
+        "brightness_error_before": lr_crop.brightness_error(before),
+        "brightness_error_after": lr_crop.brightness_error(after),
+        "sharpness_ratio": sharpness.ratio(as_published, lr_crop.luma),
+        "clipped_fraction": 1 - float(lr_crop.valid.mean()),
+    }
+
+
+class Agreement(NamedTuple):
+    """How well HR and the published LR crop agree under an estimate, as a stage reports it."""
 
     residual_p50_hr_px: float
     zncc: float
@@ -59,7 +96,7 @@ class Left(NamedTuple):
 
 
 def with_evidence(
-    stage: Stage, lr_crop: LrCrop, source: LinearReduced, look: Look, mapping: CaptureMapping, final: Left
+    stage: Stage, lr_crop: LrCrop, source: LinearReduced, look: Look, mapping: CaptureMapping, final: Agreement
 ) -> Stage:
     """The stage with what its estimate would have left; ``final`` is what the published ``mapping`` leaves."""
     if stage.H_hr_to_lr is None or stage.stopped == "failed":
@@ -69,9 +106,9 @@ def with_evidence(
     k1_lr = mapping.k1_lr if stage.stage == "direct" else 0.0  # SIFT maps the captures as they are
     of_stage = dataclasses.replace(mapping, H_hr_to_lr=stage.H_hr_to_lr, k1_hr=stage.k1_hr, k1_lr=k1_lr)
     thin = lr_crop.thinned(_STRIDE)
-    left = Left(
+    found = Agreement(
         residuals.percentile(lr_crop.residuals(look, of_stage), 50),
         thin.zncc(look, of_stage),
         thin.brightness(thin.seen(source, of_stage, look.sigma_hr_px), of_stage).gain[1],
     )
-    return dataclasses.replace(stage, **left._asdict())
+    return dataclasses.replace(stage, **found._asdict())

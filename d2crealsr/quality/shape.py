@@ -36,7 +36,7 @@ common than bowed cards."""
 _TUKEY = 4.685
 _ROUNDS = 10
 _SPARE = 20
-"""Independent numbers that must be left over when a model is fitted."""
+"""Degrees of freedom that a fit of a model must leave."""
 
 
 class Shape(NamedTuple):
@@ -180,16 +180,16 @@ class _Frame(NamedTuple):
         x, y = ((points_lr - self.middle) / self.unit).T
         lens_x, lens_y = ((points_lr - self.lens) / self.unit).T
         r2 = lens_x**2 + lens_y**2
-        nought, one = np.zeros_like(x), np.ones_like(x)
+        zero, one = np.zeros_like(x), np.ones_like(x)
         groups = {
-            "uniform": _columns((one, nought), (nought, one)),
-            "affine": _columns((x, nought), (y, nought), (nought, x), (nought, y), (x * x, x * y), (x * y, y * y)),
+            "uniform": _columns((one, zero), (zero, one)),
+            "affine": _columns((x, zero), (y, zero), (zero, x), (zero, y), (x * x, x * y), (x * y, y * y)),
             "radial": _columns((lens_x * r2, lens_y * r2)),
         }
         for number in range(_DIRECTIONS):
             angle = np.pi * number / _DIRECTIONS
             t = np.cos(angle) * x + np.sin(angle) * y
-            groups[f"bent {number}"] = _columns((t**2, nought), (nought, t**2), (t**3, nought), (nought, t**3))
+            groups[f"bent {number}"] = _columns((t**2, zero), (zero, t**2), (t**3, zero), (zero, t**3))
         return groups
 
 

@@ -31,7 +31,7 @@ def ratio(hr: LinearReduced, lr_luma: NDArray[np.float32]) -> float:
     """
     fine = hr.luma.shape[1] / lr_luma.shape[1]
     if fine > 1:
-        lr_luma = opencv.resize(lr_luma, Size(hr.luma.shape[1], hr.luma.shape[0]), "cubic")
+        lr_luma = opencv.resize(lr_luma, Size.of(hr.luma), "cubic")
     return _detail(hr.luma, fine) / max(_detail(lr_luma, fine), 1e-9)
 
 

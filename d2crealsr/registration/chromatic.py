@@ -20,8 +20,8 @@ from d2crealsr.imaging.degrade import LinearReduced
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
-    from d2crealsr.imaging.geometry import CaptureMapping
-    from d2crealsr.types import Array, Crop
+    from d2crealsr.imaging.placement import Placement
+    from d2crealsr.types import Array
 
 __all__ = ["ChromaticAberration", "measure_chromatic_aberration", "without_aberration"]
 
@@ -89,7 +89,7 @@ def _believed(k: float, error: float) -> float:
     return k * _PRIOR**2 / (_PRIOR**2 + error**2)
 
 
-def measure_chromatic_aberration(hr: LinearReduced, mapping: CaptureMapping, crop: Crop) -> ChromaticAberration:
+def measure_chromatic_aberration(hr: LinearReduced, placement: Placement) -> ChromaticAberration:
     """Fit red's and blue's magnification over green, over the part of HR that is published.
 
     In each block ``red ≈ gain·(green − k·(radius · slope of green)) + offset``, after which blocks are averaged
@@ -99,12 +99,10 @@ def measure_chromatic_aberration(hr: LinearReduced, mapping: CaptureMapping, cro
     ----------
     hr : LinearReduced
         The HR capture.
-    mapping : CaptureMapping
-        How the captures lie on each other.
-    crop : Crop
-        The published part of LR.
+    placement : Placement
+        What of the captures is published.
     """
-    left, top, columns, rows, side = _blocks(hr, mapping, crop)
+    left, top, columns, rows, side = _blocks(hr, placement)
     if columns * rows < _ENOUGH_BLOCKS:
         return ChromaticAberration(*(float("nan"),) * 4)
     part = np.s_[top : top + rows * side, left : left + columns * side]
@@ -125,7 +123,7 @@ def measure_chromatic_aberration(hr: LinearReduced, mapping: CaptureMapping, cro
 def without_aberration(hr: LinearReduced, ca_k: tuple[float, float]) -> LinearReduced:
     """The reduced HR capture with red and blue brought to where green has the same content."""
     planes = [np.ascontiguousarray(hr.rgb[..., c]) for c in range(3)]
-    size = Size(hr.luma.shape[1], hr.luma.shape[0])
+    size = Size.of(hr.luma)
     for channel, k in ((0, ca_k[0]), (2, ca_k[1])):
         x, y = _centre(hr)
         outwards = geometry.compose(
@@ -141,10 +139,11 @@ def _centre(hr: LinearReduced) -> Array:
     return (geometry.frame_centre(hr.full_size) - (hr.factor - 1) / 2) / hr.factor
 
 
-def _blocks(hr: LinearReduced, mapping: CaptureMapping, crop: Crop) -> tuple[int, int, int, int, int]:
+def _blocks(hr: LinearReduced, placement: Placement) -> tuple[int, int, int, int, int]:
     """Left, top, columns, rows and side, in reduced px, of square blocks over the published part of HR."""
+    crop = placement.crop
     corners = geometry.corners(Size(crop.width, crop.height)) + np.array([crop.x, crop.y])
-    p = mapping.lr_to_hr(corners) / hr.factor
+    p = placement.mapping.lr_to_hr(corners) / hr.factor
     low = np.maximum(np.floor(p.min(axis=0)), 0)
     high = np.minimum(np.ceil(p.max(axis=0)), np.array([hr.luma.shape[1], hr.luma.shape[0]]))
     side = -(-_BLOCK_HR_PX // hr.factor)

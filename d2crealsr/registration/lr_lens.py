@@ -16,7 +16,7 @@ from d2crealsr.imaging import geometry, photometry
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
-    from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.imaging.placement import Placement
     from d2crealsr.types import Array, Crop, ResidualField
 
 __all__ = ["LrDistortion", "can_show", "measure_lr_distortion"]
@@ -52,22 +52,20 @@ class LrDistortion(NamedTuple):
     error_hr_px: float
 
 
-def measure_lr_distortion(field: ResidualField, crop: Crop, mapping: CaptureMapping, scale: int) -> LrDistortion:
+def measure_lr_distortion(field: ResidualField, placement: Placement) -> LrDistortion:
     """Find in a residual field what a distorting LR lens leaves, by robust least squares.
 
     Parameters
     ----------
     field : ResidualField
-        Left under ``mapping``.
-    crop : Crop
-    mapping : CaptureMapping
-    scale : int
+        Left under ``placement.mapping``.
+    placement : Placement
     """
     used = field.weights > 0
     points, root = field.points_lr[used], np.repeat(np.sqrt(field.weights[used]), 2)
     if 2 * len(points) < _SPARE + _TERMS:
         return _NOTHING_KNOWN
-    others, lens = _others(points, mapping), _effect(points, mapping, scale)
+    others, lens = _others(points, placement), _effect(points, placement)
     design = np.column_stack([others, lens]) * root[:, None]
     design /= np.linalg.norm(design, axis=0) + 1e-30
     target = field.shifts_hr_px[used].ravel() * root
@@ -78,8 +76,8 @@ def measure_lr_distortion(field: ResidualField, crop: Crop, mapping: CaptureMapp
     spread = 1.4826 * float(np.median(np.abs(left))) * np.sqrt(len(target) / (len(target) - design.shape[1]))
     error = spread * float(np.sqrt(np.linalg.inv(design.T @ design)[-1, -1]))
     unit = float(np.linalg.norm(lens * root))
-    k1, error_hr_px = float(solution[-1]) / unit, error / unit * _unfitted_hr_px(crop, mapping, scale)
-    hr_px = abs(k1) * _own_hr_px(crop, mapping, scale)
+    k1, error_hr_px = float(solution[-1]) / unit, error / unit * _unfitted_hr_px(placement)
+    hr_px = abs(k1) * _own_hr_px(placement)
     believed = abs(float(solution[-1])) > _SIGNIFICANT * error and abs(k1) <= _LARGEST and hr_px > _NEGLIGIBLE_HR_PX
     return LrDistortion(k1, hr_px, error_hr_px) if believed else LrDistortion(0.0, 0.0, error_hr_px)
 
@@ -87,26 +85,27 @@ def measure_lr_distortion(field: ResidualField, crop: Crop, mapping: CaptureMapp
 _NOTHING_KNOWN = LrDistortion(0.0, 0.0, float("nan"))
 
 
-def can_show(crop: Crop, mapping: CaptureMapping, scale: int) -> bool:
+def can_show(placement: Placement) -> bool:
     """Whether the card lies so far off the middle of LR that a strongly distorting lens would matter."""
-    return _STRONG * _own_hr_px(crop, mapping, scale) > _NEGLIGIBLE_HR_PX
+    return _STRONG * _own_hr_px(placement) > _NEGLIGIBLE_HR_PX
 
 
-def _own_hr_px(crop: Crop, mapping: CaptureMapping, scale: int) -> float:
+def _own_hr_px(placement: Placement) -> float:
     """What a ``k1_lr`` of 1 does over a crop beyond a homography and the HR lens: root mean square length, in HR px."""
-    grid = _grid(crop)
-    return _left_hr_px(grid, grid, mapping, scale)
+    grid = _grid(placement.crop)
+    return _left_hr_px(grid, grid, placement)
 
 
-def _unfitted_hr_px(crop: Crop, mapping: CaptureMapping, scale: int) -> float:
+def _unfitted_hr_px(placement: Placement) -> float:
     """The same where homography and HR lens follow it over the whole HR frame, as refinement fits them."""
+    mapping = placement.mapping
     frame = mapping.hr_to_lr(geometry.central_grid(mapping.hr_size, share=1.0).reshape(-1, 2))
-    return _left_hr_px(_grid(crop), frame, mapping, scale)
+    return _left_hr_px(_grid(placement.crop), frame, placement)
 
 
-def _left_hr_px(at: Array, fitted_over: Array, mapping: CaptureMapping, scale: int) -> float:
+def _left_hr_px(at: Array, fitted_over: Array, placement: Placement) -> float:
     both = np.concatenate([at, fitted_over])
-    others, effect = _others(both, mapping), _effect(both, mapping, scale)
+    others, effect = _others(both, placement), _effect(both, placement)
     fit = slice(2 * len(at), None)
     left = effect - others @ np.linalg.lstsq(others[fit], effect[fit], rcond=None)[0]
     return float(np.sqrt(2 * np.mean(left[: 2 * len(at)] ** 2)))
@@ -119,19 +118,20 @@ def _grid(crop: Crop) -> Array:
     return points
 
 
-def _effect(points_lr: Array, mapping: CaptureMapping, scale: int) -> Array:
+def _effect(points_lr: Array, placement: Placement) -> Array:
     """Residual at (N, 2) points, flattened, that a ``k1_lr`` greater by 1 than the mapping's leaves, to first order."""
+    mapping = placement.mapping
     bent = dataclasses.replace(mapping, k1_lr=mapping.k1_lr + _STEP)
-    seen: Array = scale * (mapping.hr_to_lr(bent.lr_to_hr(points_lr)) - points_lr) / _STEP
+    seen: Array = placement.scale * (mapping.hr_to_lr(bent.lr_to_hr(points_lr)) - points_lr) / _STEP
     return seen.ravel()
 
 
-def _others(points_lr: Array, mapping: CaptureMapping) -> Array:
+def _others(points_lr: Array, placement: Placement) -> Array:
     """What a homography and the HR lens can do at (N, 2) points, (2N, 9), in units of about 1."""
-    centre = mapping.hr_centre_in_lr
+    centre = placement.mapping.hr_centre_in_lr
     offset = (points_lr - centre) / (np.abs(points_lr - centre).max() + 1e-12)
     x, y = offset.T
-    nought, one, r2 = np.zeros_like(x), np.ones_like(x), x**2 + y**2
-    parts = [(one, nought), (nought, one), (x, nought), (y, nought), (nought, x), (nought, y)]
+    zero, one, r2 = np.zeros_like(x), np.ones_like(x), x**2 + y**2
+    parts = [(one, zero), (zero, one), (x, zero), (y, zero), (zero, x), (zero, y)]
     parts += [(x * x, x * y), (x * y, y * y), (x * r2, y * r2)]
     return np.stack([np.stack(part, axis=1).ravel() for part in parts], axis=1)

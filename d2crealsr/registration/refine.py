@@ -185,7 +185,7 @@ def _mosaiced(predictor: Predictor, linear: Float32, observation: Observation, p
 def _displacements(points: Array) -> Array:
     """How the geometric parameters move unit-frame points (N, 2): (N, 2, 9)."""
     x, y = points.T
-    nought, one, r2 = np.zeros_like(x), np.ones_like(x), x**2 + y**2
-    dx = np.stack([x, y, one, nought, nought, nought, -x * x, -x * y, -x * r2], axis=1)
-    dy = np.stack([nought, nought, nought, x, y, one, -x * y, -y * y, -y * r2], axis=1)
+    zero, one, r2 = np.zeros_like(x), np.ones_like(x), x**2 + y**2
+    dx = np.stack([x, y, one, zero, zero, zero, -x * x, -x * y, -x * r2], axis=1)
+    dy = np.stack([zero, zero, zero, x, y, one, -x * y, -y * y, -y * r2], axis=1)
     return np.stack([dx, dy], axis=1)

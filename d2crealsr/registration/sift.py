@@ -121,7 +121,7 @@ def register(
     H, first = rough
     stages = [first]
     if iters > 1:
-        footprint = _footprint(H, hr.full_size, _size_of(lr))
+        footprint = _footprint(H, hr.full_size, Size.of(lr))
         view = _view(lr, footprint, scale, tone, _MAX_FINE_PIXELS)
         while len(stages) < iters and not stages[-1].stopped:
             H, stage = _again(hr, view, H, len(stages) + 1, scale, settled_hr_px)
@@ -131,7 +131,7 @@ def register(
 
 def _rough(hr: LinearReduced, lr: Image, scale: int, tone: str) -> tuple[Matrix, Stage] | AlignmentFailure:
     """Look for HR in the middle of LR; failing that in the whole frame, reduced, and then again around that place."""
-    lr_size = _size_of(lr)
+    lr_size = Size.of(lr)
     middle, whole = _window(geometry.frame_centre(lr_size), hr.full_size, lr_size, scale), Crop(0, 0, *lr_size)
     found = _found_in(hr, lr, middle, scale, tone)
     if not isinstance(found, AlignmentFailure) or middle == whole:
@@ -193,7 +193,7 @@ def _again(
     hr: LinearReduced, view: _View, H_hr_to_lr: Matrix, iteration: int, scale: int, settled_hr_px: float
 ) -> tuple[Matrix, Stage]:
     """Register HR once more, brought onto LR's grid and to LR's blur by the estimate so far."""
-    size = Size(view.luma.shape[1], view.luma.shape[0])
+    size = Size.of(view.luma)
     H_hr_to_view = geometry.compose(view.H_lr_to_view, H_hr_to_lr)
     p_hr = geometry.project(geometry.inverse(H_hr_to_view), geometry.pixel_centres(size))
     sigma = degrade.estimate_blur(hr, view.luma, p_hr, scale)
@@ -316,7 +316,3 @@ def _other_scale(fit: _Fit, hr_size: Size, scale: int) -> str:
     if near or not _is_plausible(fit.H_hr_to_lr, hr_size, max(round(effective), 1)):
         return ""
     return scale_advice(effective)
-
-
-def _size_of(image: Image) -> Size:
-    return Size(image.shape[1], image.shape[0])

@@ -16,6 +16,7 @@ from d2crealsr.store import page_folder
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals
+from d2crealsr.store.tables import records
 from d2crealsr.ui import page
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def make_report(
     page_folder.claim(out, _GENERATOR, _KEY)
     with lock_folder(out):
         remove_leftovers(out, *(out / page_folder.FILES).glob("*"))
-        rows = _rows(manifest)
+        rows = records(manifest)
         stages, blocks = _by_scene(alignment), _blocks(residuals)
         raw = pairs / dataset["raw_root"]
         tasks = [
@@ -114,23 +115,9 @@ def make_report(
     return ReportResult(page=out / page_folder.PAGE, drawn=len(drawn) - stood, unchanged=stood)
 
 
-def _rows(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as plain values: text, int, float, and None where a number does not exist."""
-    columns = {str(name): _plain(frame[name]) for name in frame.columns}
-    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
-
-
-def _plain(column: pd.Series[Any]) -> list[Any]:
-    values = column.astype(object)
-    return [
-        value if isinstance(value, str) else value.item() if hasattr(value, "item") else value
-        for value in values.where(column.notna(), None)
-    ]
-
-
 def _by_scene(frame: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
-    for row in _rows(frame):
+    for row in records(frame):
         found.setdefault(row["scene"], []).append(row)
     return found
 

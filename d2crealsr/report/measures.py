@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from d2crealsr.imaging import geometry, spectrum
 
 if TYPE_CHECKING:
-    from d2crealsr.imaging.geometry import CaptureMapping
-    from d2crealsr.types import Array, Crop, Photometry
+    from d2crealsr.imaging.estimate import Estimate
+    from d2crealsr.types import Array
 
 __all__ = ["SPECTRUM_BINS", "field_over", "histogram_picture", "joint_histogram", "mask_picture", "spectrum_ratio"]
 
@@ -47,15 +47,14 @@ def mask_picture(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
     return picture
 
 
-def field_over(crop: Crop, mapping: CaptureMapping, light: Photometry, shape: tuple[int, int]) -> Array:
+def field_over(estimate: Estimate, shape: tuple[int, int]) -> Array:
     """The illumination field over the crop, at ``shape`` (rows, columns) evenly spaced points."""
+    mapping, crop = estimate.placement.mapping, estimate.placement.crop
     rows, columns = shape
     x = crop.x + (np.arange(columns) + 0.5) * crop.width / columns - 0.5
     y = crop.y + (np.arange(rows) + 0.5) * crop.height / rows - 0.5
     p_hr = mapping.lr_to_hr(np.stack(np.meshgrid(x, y), axis=-1))
-    u, v = np.moveaxis(geometry.UnitFrame.of(mapping.hr_size).of_points(p_hr), -1, 0)
-    field: Array = 1 + light.field_x * u + light.field_y * v + light.field_r2 * (u**2 + v**2)
-    return field
+    return estimate.light.field(*np.moveaxis(geometry.UnitFrame.of(mapping.hr_size).of_points(p_hr), -1, 0))
 
 
 def spectrum_ratio(hr_luma: Float32, lr_luma: Float32, samples_per_lr_px: float) -> Array:

@@ -11,24 +11,27 @@ import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 
 from d2crealsr import opencv
 from d2crealsr.errors import ImageError, MachineError
-from d2crealsr.imaging import degrade, geometry, photometry, warp
+from d2crealsr.imaging import degrade, geometry, photometry
+from d2crealsr.imaging.crop import cut
+from d2crealsr.imaging.estimate import Estimate, mapping_from_row
+from d2crealsr.imaging.photometry import Photometry
 from d2crealsr.report import measures, plausible, views
 from d2crealsr.store.files import read_text, sha256_of, write_bytes, write_text
 from d2crealsr.store.images import read_image
-from d2crealsr.types import Crop, Photometry, Size
+from d2crealsr.types import Size
 from d2crealsr.ui.page import script_data
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from d2crealsr.imaging.geometry import CaptureMapping
-    from d2crealsr.types import Image
+    from d2crealsr.types import Array, Crop, Image
 
 __all__ = ["KEY_LENGTH", "PairTask", "draw_pair"]
 
@@ -142,31 +145,39 @@ def _published(task: PairTask) -> tuple[Path, Path] | None:
     return (hr, lr) if hr.is_file() and lr.is_file() else None
 
 
+class _Step(NamedTuple):
+    """HR as one step of the alignment puts it on LR, and the step's numbers for the page."""
+
+    name: str
+    numbers: Json | None
+    look: views.HrLook
+    mapping: CaptureMapping
+
+
 class _Drawing:
     """What is read of a pair and written of it; one method a part of the page."""
 
     def __init__(self, task: PairTask, folder: Path, sources: Mapping[str, SourceState]) -> None:
-        self.task, self.folder, self.sources = task, folder, sources
+        self.task, self.folder = task, folder
         self.row, self.scale = task.row, int(task.row["scale"])
         self.notes: list[str] = _source_notes(task, sources)
-        self.light = plausible.light_of(self.row, self.notes.append)
+        self.hr = self._read(task.hr_source) if sources["hr"] == "there" else None
+        self.lr = self._read(task.lr_source) if sources["lr"] == "there" else None
+        sizes = {
+            f"{side}_size": Size.of(image) for side, image in (("hr", self.hr), ("lr", self.lr)) if image is not None
+        }
+        found = Estimate.from_row(task.row, **sizes)
+        self.estimate = found and plausible.drawable(found, sizes.get("lr_size"), self.notes.append)
         self.sigma = plausible.blur_of(task.stages, self.scale, self.notes.append)
+        self.published = self._read_published()
+        self.end = self._end()
 
     def run(self) -> Json:
         """Draw everything that can be drawn."""
-        hr = self._read(self.task.hr_source) if self.sources["hr"] == "there" else None
-        lr = self._read(self.task.lr_source) if self.sources["lr"] == "there" else None
-        lr_size = None if lr is None else _size(lr)
-        crop = plausible.crop_of(self.row, lr_size, self.notes.append)
-        published = self._read_published(crop)
-        end = None
-        if hr is not None and lr_size is not None:
-            end = self._mapping(self.row, _size(hr), lr_size, crop, "manifest.csv")
-        data: Json = {"views": [], "files": {}, "captures": self._captures(hr, lr, end, crop)}
-        lr_part = published[1] if published else _cut(lr, crop)
-        if crop is not None and lr_part is not None:
+        data: Json = {"views": [], "files": {}, "captures": self._captures()}
+        if self.estimate is not None and (lr := self._lr_part(self.estimate.placement.crop)) is not None:
             try:
-                data |= self._compared(crop, lr_part, hr, lr_size, published, end)
+                data |= self._compared(self.estimate, lr)
             except (ValueError, ArithmeticError, opencv.Error) as error:  # a row that cannot be drawn stops no other
                 why = " ".join(str(error).split())[:200]
                 self.notes.append(f"the pair cannot be drawn as its rows are ({why}); align it again")
@@ -182,25 +193,34 @@ class _Drawing:
             self.notes.append(str(error))
             return None
 
-    def _mapping(self, row: Row, hr_size: Size, lr_size: Size, crop: Crop | None, name: str) -> CaptureMapping | None:
-        k1_lr = self.row["k1_lr"] or 0.0
-        return plausible.mapping_of(row, hr_size, lr_size, crop, name, self.notes.append, k1_lr=k1_lr)
+    def _end(self) -> CaptureMapping | None:
+        """The final mapping, where both captures are there."""
+        if self.estimate is None or self.hr is None or self.lr is None:
+            return None
+        placement = self.estimate.placement
+        return plausible.near(placement.mapping, placement.crop, "manifest.csv", self.notes.append)
 
-    def _read_published(self, crop: Crop | None) -> tuple[Image, Image] | None:
+    def _lr_part(self, crop: Crop) -> Image | None:
+        """The published LR, or else that part of the capture; None where nothing is published, or it is gone."""
+        if self.published is not None:
+            return self.published[1]
+        return None if self.lr is None or crop.side < 1 else cut(self.lr, crop)
+
+    def _read_published(self) -> tuple[Image, Image] | None:
         paths = _published(self.task)
         if paths is None:
             if self.row["status"] == "accepted":
                 self.notes.append("the published images are not in the folder any more; run align again")
             return None
         hr, lr = (self._read(path) for path in paths)
-        if hr is None or lr is None or crop is None:
+        if hr is None or lr is None or self.estimate is None or self.estimate.placement.crop.side < 1:
             return None
-        expected = Size(crop.width, crop.height)
-        if _size(lr) != expected or _size(hr) != Size(self.scale * crop.width, self.scale * crop.height):
-            (width, height), (wide, high) = _size(hr), _size(lr)
+        crop, size = self.estimate.placement.crop, self.estimate.placement.published_size
+        if Size.of(lr) != (crop.width, crop.height) or Size.of(hr) != size:
+            (width, height), (wide, high) = Size.of(hr), Size.of(lr)
             self.notes.append(
-                f"the published images are {width}x{height} and {wide}x{high}, the row says {expected.width}x"
-                f"{expected.height} at scale {self.scale}; run d2crealsr verify"
+                f"the published images are {width}x{height} and {wide}x{high}, the row says {crop.width}x"
+                f"{crop.height} at scale {self.scale}; run d2crealsr verify"
             )
             return None
         return hr, lr
@@ -217,10 +237,10 @@ class _Drawing:
 
     # --- parts ---
 
-    def _captures(self, hr: Image | None, lr: Image | None, end: CaptureMapping | None, crop: Crop | None) -> Json:
+    def _captures(self) -> Json:
         """Both captures whole and small, and where HR and the crop lie in LR."""
         found: Json = {}
-        for side, image in (("hr", hr), ("lr", lr)):
+        for side, image in (("hr", self.hr), ("lr", self.lr)):
             if image is not None:
                 small = views.bounded(views.as_bytes(image), _OVERVIEW)
                 found[side] = {
@@ -228,112 +248,98 @@ class _Drawing:
                     "width": image.shape[1],
                     "height": image.shape[0],
                 }
-        if end is not None:
-            outline = end.hr_to_lr(geometry.corners(end.hr_size))
+        if self.end is not None:
+            outline = self.end.hr_to_lr(geometry.corners(self.end.hr_size))
             found["outline"] = [[_rounded(float(v), 2) for v in point] for point in outline]
-        return {**found, **({} if crop is None else {"crop": list(crop)})}
+        if self.estimate is not None and self.estimate.placement.crop.side > 0:
+            found["crop"] = list(self.estimate.placement.crop)
+        return found
 
-    def _compared(
-        self,
-        crop: Crop,
-        lr: Image,
-        hr: Image | None,
-        lr_size: Size | None,
-        published: tuple[Image, Image] | None,
-        end: CaptureMapping | None,
-    ) -> Json:
+    def _compared(self, estimate: Estimate, lr: Image) -> Json:
         """LR against HR at each stage."""
+        crop = estimate.placement.crop
         zoom = views.zoom_of(crop, self.scale)
         fine, coarse = views.grid(crop, zoom), views.grid(crop, 1)
         size = Size(crop.width * zoom, crop.height * zoom)
         lr_view, lr_luma = views.upsampled(lr, zoom), views.encoded_luma(lr)
-        shots = self._shots(crop, hr, lr_size, published, end)
+        steps = self._steps(estimate)
         shown = []
-        for number, (name, stage, look, mapping) in enumerate(shots):
-            picture, luma = look.picture(mapping, fine), look.luma(mapping, coarse)
+        for number, step in enumerate(steps):
+            picture, luma = step.look.picture(step.mapping, fine), step.look.luma(step.mapping, coarse)
             apart = np.abs(luma - lr_luma)
             shown.append(
                 {
-                    "name": name,
-                    "stage": stage,
+                    "name": step.name,
+                    "stage": step.numbers,
                     "file": self._jpeg(f"hr-{number}", picture),
                     "difference": self._jpeg(f"difference-{number}", views.difference(luma, lr_luma, size)),
                     "mean_difference": _rounded(float(np.nanmean(apart)), 5) if np.isfinite(apart).any() else None,
                 }
             )
-        last = picture if shots else lr_view
+        last = picture if steps else lr_view
         files = {
             "lr": self._jpeg("lr", lr_view),
             "thumb_lr": self._jpeg("thumb-lr", views.bounded(lr_view, _THUMB), _THUMB_QUALITY),
             "thumb_hr": self._jpeg("thumb-hr", views.bounded(last, _THUMB), _THUMB_QUALITY),
         }
         data: Json = {"views": shown, "width": size.width, "height": size.height, "zoom": zoom}
-        if shots:
-            files |= self._sharp(shots[-1], fine, published)
-            data |= self._photometry(crop, lr, shots, end)
+        if steps:
+            files |= self._sharp(steps[-1], fine)
+            data |= self._photometry(estimate, lr, steps)
             files |= data.pop("photometry_files")
-        if published:
-            data["spectrum"] = self._spectrum(*published)
+        if self.published is not None:
+            data["spectrum"] = self._spectrum(*self.published, estimate.light.tone)
         return {**data, "files": files}
 
-    def _shots(
-        self,
-        crop: Crop,
-        hr: Image | None,
-        lr_size: Size | None,
-        published: tuple[Image, Image] | None,
-        end: CaptureMapping | None,
-    ) -> list[tuple[str, Json | None, views.HrLook, CaptureMapping]]:
+    def _steps(self, estimate: Estimate) -> list[_Step]:
         """Before alignment, every stage, and the end of it: as published, or else as it would have been."""
-        shots: list[tuple[str, Json | None, views.HrLook, CaptureMapping]] = []
-        if hr is not None and lr_size is not None:
-            look = views.HrLook(views.reduced(hr, self.scale, self.light.tone), self.sigma, self.light)
-            shots.append(("before alignment", None, look, views.nominal_mapping(_size(hr), lr_size, self.scale)))
+        steps: list[_Step] = []
+        placement, light, k1_lr = estimate.placement, estimate.light, estimate.placement.mapping.k1_lr
+        if self.hr is not None and self.lr is not None:
+            sizes = Size.of(self.hr), Size.of(self.lr)
+            look = views.HrLook(degrade.reduced(self.hr, self.scale, light.tone), self.sigma, light)
+            steps.append(_Step("before alignment", None, look, views.nominal_mapping(*sizes, self.scale)))
             for stage in self.task.stages:
-                name = _stage_name(stage)
-                mapping = self._mapping(stage, _size(hr), lr_size, crop, f"stage {name!r} in alignment.csv")
-                if mapping is not None:
-                    shots.append((name, _stage_numbers(stage), look, mapping))
-            if end is not None and published is None:
-                shots.append(("final, not published", None, look, end))
-        if published is not None:
-            image = published[0]
-            look = views.HrLook(
-                views.reduced(image, self.scale, self.light.tone), self.sigma, Photometry(tone=self.light.tone)
-            )
-            H = warp.grid_to_lr(crop, self.scale)
-            mapping = geometry.CaptureMapping(H_hr_to_lr=H, hr_size=_size(image), lr_size=lr_size or Size(1, 1))
-            shots.append(("final, as published", None, look, mapping))
-        return shots
+                name, found = _stage_name(stage), mapping_from_row(stage, *sizes, k1_lr=k1_lr)
+                where = f"stage {name!r} in alignment.csv"
+                if (mapping := plausible.near(found, placement.crop, where, self.notes.append)) is not None:
+                    steps.append(_Step(name, _stage_numbers(stage), look, mapping))
+            if self.end is not None and self.published is None:
+                steps.append(_Step("final, not published", None, look, self.end))
+        if self.published is not None:
+            source = degrade.reduced(self.published[0], self.scale, light.tone)
+            look = views.HrLook(source, self.sigma, Photometry(tone=light.tone))
+            steps.append(_Step("final, as published", None, look, placement.published_mapping))
+        return steps
 
-    def _sharp(self, shot: tuple[Any, ...], fine: Any, published: tuple[Image, Image] | None) -> Json:
+    def _sharp(self, last: _Step, fine: Array) -> Json:
         """HR at its own sharpness on the same crop, of bounded size."""
-        _, _, look, mapping = shot
-        sharp = views.as_bytes(published[0]) if published else look.picture(mapping, fine, sharp=True)
+        if self.published is None:
+            sharp = last.look.picture(last.mapping, fine, sharp=True)
+        else:
+            sharp = views.as_bytes(self.published[0])
         return {"sharp": self._jpeg("hr-sharp", views.bounded(sharp, _SHARP))}
 
-    def _photometry(self, crop: Crop, lr: Image, shots: Sequence[Any], end: CaptureMapping | None) -> Json:
+    def _photometry(self, estimate: Estimate, lr: Image, steps: Sequence[_Step]) -> Json:
         """How HR's brightness meets LR's before and after matching, the field that was applied, what is clipped."""
-        coarse, lr_luma = views.grid(crop, 1), views.encoded_luma(lr)
+        coarse, lr_luma = views.grid(estimate.placement.crop, 1), views.encoded_luma(lr)
         clipped = photometry.saturated(lr)
         lr_known = np.where(clipped, np.float32(np.nan), lr_luma)
-        *_, look, mapping = shots[-1]
-        after = measures.joint_histogram(look.luma(mapping, coarse), lr_known)
+        after = measures.joint_histogram(steps[-1].look.luma(steps[-1].mapping, coarse), lr_known)
         files: Json = {"histogram_after": self._png("histogram-after", measures.histogram_picture(after))}
         data: Json = {}
-        if end is not None:
-            raw = shots[0][2]
-            before = measures.joint_histogram(raw.luma(end, coarse, matched=False), lr_known)
+        if self.end is not None:
+            before = measures.joint_histogram(steps[0].look.luma(self.end, coarse, matched=False), lr_known)
             files["histogram_before"] = self._png("histogram-before", measures.histogram_picture(before))
-            field = measures.field_over(crop, end, self.light, _FIELD_SHAPE)
+            field = measures.field_over(estimate, _FIELD_SHAPE)
             data["field"] = [[_rounded(float(v), 5) for v in line] for line in field]
         if clipped.mean() > _CLIPPED_WORTH_SHOWING:
             files["clipped"] = self._png("clipped", measures.mask_picture(clipped))
         return {**data, "photometry_files": files}
 
-    def _spectrum(self, hr: Image, lr: Image) -> list[float | None]:
-        reduced = degrade.reduced(hr, self.scale, self.light.tone)
-        lr_luma = photometry.luma(photometry.to_linear(lr, self.light.tone))
+    def _spectrum(self, hr: Image, lr: Image, tone: str) -> list[float | None]:
+        reduced = degrade.reduced(hr, self.scale, tone)
+        lr_luma = photometry.luma(photometry.to_linear(lr, tone))
         ratio = measures.spectrum_ratio(reduced.luma, lr_luma, self.scale / reduced.factor)
         return [_rounded(float(value), 4) for value in ratio]
 
@@ -355,13 +361,6 @@ def _source_notes(task: PairTask, sources: Mapping[str, SourceState]) -> list[st
     return notes
 
 
-def _cut(lr: Image | None, crop: Crop | None) -> Image | None:
-    if lr is None or crop is None:
-        return None
-    part = lr[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
-    return opencv.as_image(np.ascontiguousarray(part)) if part.shape[:2] == (crop.height, crop.width) else None
-
-
 def _stage_name(stage: Row) -> str:
     name = {"rough": "rough", "sift": f"SIFT {stage['iteration']}", "direct": "direct refinement"}[stage["stage"]]
     return f"{name}, failed" if stage["stopped"] == "failed" else name
@@ -374,7 +373,3 @@ def _stage_numbers(stage: Row) -> Json:
 
 def _rounded(value: float | None, digits: int) -> float | None:
     return None if value is None or not np.isfinite(value) else round(float(value), digits)
-
-
-def _size(image: Image) -> Size:
-    return Size(image.shape[1], image.shape[0])

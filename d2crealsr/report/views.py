@@ -14,13 +14,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d2crealsr import opencv
-from d2crealsr.imaging import degrade, geometry, photometry, warp
+from d2crealsr.imaging import geometry, photometry
+from d2crealsr.imaging.placement import grid_to_lr
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
-    from d2crealsr.types import Array, Crop, Image, Photometry
+    from d2crealsr.imaging.photometry import Photometry
+    from d2crealsr.types import Array, Crop, Image
 
 __all__ = [
     "DIFFERENCE_RANGE",
@@ -53,7 +55,7 @@ def zoom_of(crop: Crop, scale: int) -> int:
 def grid(crop: Crop, zoom: int) -> Array:
     """Positions in the LR capture of the pixels of a view, (zoom·height, zoom·width, 2)."""
     size = Size(crop.width * zoom, crop.height * zoom)
-    return geometry.project(warp.grid_to_lr(crop, zoom), geometry.pixel_centres(size))
+    return geometry.project(grid_to_lr(crop, zoom), geometry.pixel_centres(size))
 
 
 def nominal_mapping(hr_size: Size, lr_size: Size, scale: int) -> CaptureMapping:
@@ -95,10 +97,8 @@ class HrLook:
         seen = self.source.at(self.source.rgb if sharp else self.blurred, p_hr)
         if matched:
             x, y = np.moveaxis(geometry.UnitFrame.of(mapping.hr_size).of_points(p_hr), -1, 0)
-            light = self.light
-            field = 1 + light.field_x * x + light.field_y * y + light.field_r2 * (x**2 + y**2)
-            seen = seen * field[..., None].astype(np.float32) * np.array(light.gain, np.float32)
-            seen = seen + np.array(light.offset, np.float32)
+            field = self.light.field(x, y)[..., None].astype(np.float32)
+            seen = seen * field * np.array(self.light.gain, np.float32) + np.array(self.light.offset, np.float32)
         return np.where(inside[..., None], seen, np.float32(np.nan))
 
     def picture(self, mapping: CaptureMapping, p_lr: Array, *, sharp: bool = False) -> Picture:
@@ -153,8 +153,3 @@ def bounded(picture: Picture, longest: int) -> Picture:
         return picture
     size = Size(max(1, round(width * share)), max(1, round(height * share)))
     return opencv.resize(picture, size, "area").astype(np.uint8)
-
-
-def reduced(hr: Image, scale: int, tone: str) -> LinearReduced:
-    """HR in linear light at about twice LR's sampling, as registration sees it."""
-    return degrade.reduced(hr, scale, tone)

@@ -13,13 +13,11 @@ from d2crealsr.errors import TableError
 from d2crealsr.store.columns import MANIFEST, TABLES
 from d2crealsr.store.files import read_text, write_text
 from d2crealsr.store.pairs import read_manifest, write_pairs_table
-from d2crealsr.store.tables import check_table, frame_of, read_table
+from d2crealsr.store.tables import check_table, frame_of, read_table, records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
-
-    import pandas as pd
 
 __all__ = ["Ledger"]
 
@@ -62,13 +60,13 @@ class Ledger:
         ledger.held = _read_held(pairs / _HELD)
         if not (pairs / "manifest.csv").exists():
             return ledger
-        ledger._manifest = {row["scene"]: row for row in _records(read_manifest(pairs))}
+        ledger._manifest = {row["scene"]: row for row in records(read_manifest(pairs))}
         if all((pairs / name).exists() for name in _DETAILS):
             ledger._known = set(ledger._manifest)
         for name in _DETAILS:
             if (pairs / name).exists():
                 rows = collections.defaultdict(list)
-                for row in _records(read_table(pairs / name, TABLES[name])):
+                for row in records(read_table(pairs / name, TABLES[name])):
                     rows[row["scene"]].append(row)
                 ledger._details[name] = dict(rows)
         return ledger
@@ -177,11 +175,3 @@ def _read_held(path: Path) -> dict[str, dict[str, Any]]:
             check_table(frame_of(entries, TABLES[name]), TABLES[name], path)
         return dict(held)
     return {}
-
-
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as dictionaries, what is missing as None."""
-    plain = frame.astype(object)
-    return [
-        {str(name): cell for name, cell in row.items()} for row in plain.where(frame.notna(), None).to_dict("records")
-    ]

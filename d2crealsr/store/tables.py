@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["check_table", "csv_text", "frame_of", "read_rows", "read_table", "write_table"]
+__all__ = ["check_table", "csv_text", "frame_of", "read_rows", "read_table", "records", "write_table"]
 
 _SLACK = 1e-6
 """How far rounding may carry a number over the edge of its range."""
@@ -37,6 +37,12 @@ def frame_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd
     extra = dict.fromkeys(key for row in rows for key in row if key not in known)
     every = [*columns, *(Column(name=name, kind="text", meaning="") for name in extra)]
     return _typed({column.name: [row.get(column.name) for row in rows] for column in every}, every)
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows of a table as plain values by column name: text, int, float, and None for what is missing."""
+    columns = {str(name): frame[name].astype(object).where(frame[name].notna(), None) for name in frame.columns}
+    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
 def write_table(path: Path, frame: pd.DataFrame, columns: Sequence[Column]) -> None:

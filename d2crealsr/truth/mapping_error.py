@@ -9,6 +9,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.imaging.placement import Placement
     from d2crealsr.types import Array, Crop
 
 __all__ = ["MappingError", "crop_grid", "mapping_error"]
@@ -55,10 +56,10 @@ def crop_grid(crop: Crop) -> Array:
     return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
 
 
-def mapping_error(published: CaptureMapping, true: CaptureMapping, crop: Crop, scale: int) -> MappingError:
-    """Error of a published mapping over a crop: ``p_lr`` → published → ``p_hr`` → true → ``p_lr'``, times the scale.
+def mapping_error(published: Placement, true: CaptureMapping) -> MappingError:
+    """Error of a published mapping over its crop: ``p_lr`` → published → ``p_hr`` → true → ``p_lr'``, times the scale.
 
     Published HR shows at ``p_lr`` what belongs at ``p_lr'``, so its content is displaced by ``p_lr − p_lr'``.
     """
-    p_lr = crop_grid(crop)
-    return MappingError.of(scale * (p_lr - true.hr_to_lr(published.lr_to_hr(p_lr))))
+    p_lr = crop_grid(published.crop)
+    return MappingError.of(published.scale * (p_lr - true.hr_to_lr(published.mapping.lr_to_hr(p_lr))))

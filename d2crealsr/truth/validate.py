@@ -10,20 +10,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from d2crealsr.errors import ImageError
-from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.imaging.estimate import Estimate, mapping_from_row
 from d2crealsr.jobs.workers import run_in_order
 from d2crealsr.store.images import read_image
 from d2crealsr.store.pairs import read_manifest
+from d2crealsr.store.tables import records
 from d2crealsr.store.truth import read_truth, reference_path
 from d2crealsr.truth.mapping_error import crop_grid, mapping_error
 from d2crealsr.truth.shift import clipped, fourier_shift, linear_luma, measure_shift
-from d2crealsr.types import Crop, Size
+from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     import os
 
     import pandas as pd
 
+    from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.imaging.placement import Placement
     from d2crealsr.truth.shift import PixelShift, Plane
     from d2crealsr.types import Array
 
@@ -132,7 +135,8 @@ def validate(pairs: str | os.PathLike[str], truth: str | os.PathLike[str], *, jo
 
     pairs, truth = Path(pairs), Path(truth)
     manifest, known = read_manifest(pairs), read_truth(truth)
-    rows = [_Row(row, known.loc[row["scene"]] if row["scene"] in known.index else None) for row in _records(manifest)]
+    truths = {row["scene"]: row for row in records(known.reset_index())}
+    rows = [_Row(row, truths.get(row["scene"])) for row in records(manifest)]
     measurable = [row.scene for row in rows if row.accepted and row.truth is not None]
     controls = set(measurable[:: max(1, -(-len(measurable) // _CONTROL_SCENES))])
     tasks = [(row, row.scene in controls) for row in rows]
@@ -145,41 +149,20 @@ def validate(pairs: str | os.PathLike[str], truth: str | os.PathLike[str], *, jo
     return ValidationResult(table=table.drop(columns="floor_hr_px"), floor_hr_px=floor, findings=findings)
 
 
-def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    return [{str(key): value for key, value in record.items()} for record in frame.to_dict("records")]
-
-
 class _Row:
-    """One scene: its row of the manifest and of the truth."""
+    """One scene: its row of the manifest and of the truth, and what both say of it; None where they do not."""
 
-    def __init__(self, manifest: dict[str, Any], truth: pd.Series[Any] | None) -> None:
-        self.manifest = manifest
-        self.truth = None if truth is None else {str(key): value for key, value in truth.items()}
+    def __init__(self, manifest: dict[str, Any], truth: dict[str, Any] | None) -> None:
+        self.manifest, self.truth = manifest, truth
         self.scene = str(manifest["scene"])
         self.accepted = manifest["status"] == "accepted"
-        self.scale = int(manifest["scale"])
-
-    @property
-    def crop(self) -> Crop | None:
-        """The published rectangle; None where the scene has no estimate."""
-        sides = [self.manifest[name] for name in ("lr_x", "lr_y", "lr_width", "lr_height")]
-        return None if any(_missing(side) for side in sides) else Crop(*(int(side) for side in sides))
-
-    def mapping(self, of: dict[str, Any]) -> CaptureMapping | None:
-        """The mapping that a row of the manifest or of the truth tells; None without one."""
-        assert self.truth is not None
-        H = np.array([of[f"h{i}{j}"] for i in range(3) for j in range(3)], dtype=np.float64).reshape(3, 3)
-        if not np.isfinite(H).all():
-            return None
-        k1_hr, k1_lr = (0.0 if _missing(of[name]) else float(of[name]) for name in ("k1_hr", "k1_lr"))
-        hr_size, lr_size = (Size(int(self.truth[f"{k}_width"]), int(self.truth[f"{k}_height"])) for k in ("hr", "lr"))
-        return CaptureMapping(H_hr_to_lr=H, hr_size=hr_size, lr_size=lr_size, k1_hr=k1_hr, k1_lr=k1_lr)
-
-
-def _missing(value: Any) -> bool:
-    import pandas as pd
-
-    return bool(pd.isna(value))
+        self.placement: Placement | None = None
+        self.true: CaptureMapping | None = None
+        if truth is not None and truth["same_scene"]:
+            hr, lr = (Size(truth[f"{side}_width"], truth[f"{side}_height"]) for side in ("hr", "lr"))
+            estimate, self.true = Estimate.from_row(manifest, hr, lr), mapping_from_row(truth, hr, lr)
+            if estimate is not None and estimate.placement.crop.side > 0:
+                self.placement = estimate.placement
 
 
 def _measure(pairs: Path, truth: Path, task: tuple[_Row, bool]) -> tuple[dict[str, Any], list[str]]:
@@ -190,7 +173,8 @@ def _measure(pairs: Path, truth: Path, task: tuple[_Row, bool]) -> tuple[dict[st
     if row.truth is None:
         return values, [f"scene {row.scene}: not in {truth.name}; give the truth of these captures"]
     values["same_scene"] = bool(row.truth["same_scene"])
-    values["content_differs_fraction"] = float(row.truth["content_differs_fraction"])
+    if row.truth["content_differs_fraction"] is not None:
+        values["content_differs_fraction"] = row.truth["content_differs_fraction"]
     findings: list[str] = []
     _measure_mapping(row, values)
     if row.accepted:
@@ -203,11 +187,9 @@ def _measure(pairs: Path, truth: Path, task: tuple[_Row, bool]) -> tuple[dict[st
 
 
 def _measure_mapping(row: _Row, values: dict[str, Any]) -> None:
-    assert row.truth is not None
-    crop, published, true = row.crop, row.mapping(row.manifest), row.mapping(row.truth)
-    if crop is None or published is None or true is None or not values["same_scene"]:
+    if row.placement is None or row.true is None:
         return
-    error = mapping_error(published, true, crop, row.scale)
+    error = mapping_error(row.placement, row.true)
     values["true_error_mean_hr_px"] = error.mean
     values["true_error_p95_hr_px"] = error.p95
     values["true_error_max_hr_px"] = error.maximum
@@ -231,21 +213,21 @@ def _bad(scene: str, values: dict[str, Any]) -> list[str]:
 
 
 def _measure_pixels(pairs: Path, truth: Path, row: _Row, values: dict[str, Any], with_controls: bool) -> None:
-    crop = row.crop
-    if crop is None or row.truth is None or not values["same_scene"]:
+    if row.placement is None or row.truth is None:
         return
+    crop, scale = row.placement.crop, row.placement.scale
     image = read_image(pairs / row.manifest["hr_path"])
     reference = linear_luma(read_image(reference_path(truth, row.scene)))
     published, masked = linear_luma(image), clipped(image)
     # Where the published image's first pixel lies in the reference: whole LR px, hence whole HR px.
-    origin = row.scale * (np.array([crop.x, crop.y]) - np.array([row.truth["ref_x"], row.truth["ref_y"]], dtype=float))
+    origin = scale * (np.array([crop.x, crop.y]) - np.array([row.truth["ref_x"], row.truth["ref_y"]], dtype=float))
     begin, end = _overlap(origin, published.shape, reference.shape)
     if min(end - begin) < _SMALLEST_HR:
         raise ValueError(f"published HR and reference share less than {_SMALLEST_HR} px a side")
     inside = np.s_[begin[1] : end[1], begin[0] : end[0]]
     offset = (float(origin[0] + begin[0]), float(origin[1] + begin[1]))
     found = measure_shift(published[inside], reference, offset, masked=masked[inside])
-    points = (crop_grid(crop) - np.array([crop.x, crop.y]) + 0.5) * row.scale - 0.5 - begin
+    points = (crop_grid(crop) - np.array([crop.x, crop.y]) + 0.5) * scale - 0.5 - begin
     field = found.field.at(points)
     shift = field.mean(axis=0)
     values["pixel_shift_x_hr_px"], values["pixel_shift_y_hr_px"] = (float(part) for part in shift)

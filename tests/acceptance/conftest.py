@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
+from d2crealsr.align import Alignment
 from d2crealsr.imaging.geometry import CaptureMapping
 from d2crealsr.simulate import Recipe, Scene, SimulateSettings, default_recipes, shoot, wheel_library
 from d2crealsr.truth.mapping_error import MappingError, mapping_error
-from d2crealsr.types import Alignment, Size
+from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -47,9 +48,8 @@ def _error(
 ) -> MappingError:
     assert isinstance(outcome, Alignment), outcome
     sizes = {"hr_size": Size(*hr_size), "lr_size": Size(*lr_size)}
-    published = CaptureMapping(H_hr_to_lr=outcome.H_hr_to_lr, k1_hr=outcome.k1_hr, k1_lr=outcome.k1_lr, **sizes)
     true = CaptureMapping(H_hr_to_lr=H_hr_to_lr, k1_hr=k1_hr, k1_lr=k1_lr, **sizes)
-    return mapping_error(published, true, outcome.crop, outcome.scale)
+    return mapping_error(outcome.estimate.placement, true)
 
 
 @pytest.fixture(scope="session")

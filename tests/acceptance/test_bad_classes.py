@@ -15,17 +15,19 @@ import numpy as np
 import pytest
 
 from d2crealsr import align, opencv
-from d2crealsr.align import align_pair
+from d2crealsr.align import Alignment, align_pair
 from d2crealsr.imaging import geometry
 from d2crealsr.imaging.crop import choose_crop
 from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.imaging.placement import Placement
+from d2crealsr.registration import locate
 from d2crealsr.registration.refine import Refinement
 from d2crealsr.registration.sift import Registration
 from d2crealsr.simulate import NUISANCES, Recipe, SimulateSettings, shoot
 from d2crealsr.simulate.recipe import stream
 from d2crealsr.simulate.session import draw_session
 from d2crealsr.truth.mapping_error import mapping_error
-from d2crealsr.types import Alignment, AlignmentFailure, Crop, Size, Stage
+from d2crealsr.types import AlignmentFailure, Crop, Size, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -70,7 +72,7 @@ def judged(monkeypatch: pytest.MonkeyPatch) -> Judge:
         refinement = Refinement(
             mapping=mapping, sigma_blur_hr_px=9.0, phase=None, converged=True, covariance=np.zeros((9, 9))
         )
-        monkeypatch.setattr(align, "refine", lambda *_, **__: refinement)
+        monkeypatch.setattr(locate, "refine", lambda *_, **__: refinement)
         return align_pair(hr, lr)
 
     return judge
@@ -106,7 +108,7 @@ def moved(true: CaptureMapping, kind: str, hr_px: float, crop: Crop) -> CaptureM
     """The true mapping with an error of one kind."""
     if kind == "radial":
         bent = dataclasses.replace(true, k1_hr=1e-3)
-        return dataclasses.replace(true, k1_hr=1e-3 * hr_px / mapping_error(bent, true, crop, SCALE).maximum)
+        return dataclasses.replace(true, k1_hr=1e-3 * hr_px / mapping_error(Placement(bent, crop, SCALE), true).maximum)
     D = displacement(kind, hr_px, crop)
     return dataclasses.replace(true, H_hr_to_lr=geometry.compose(geometry.inverse(D), true.H_hr_to_lr))
 
@@ -125,8 +127,7 @@ def published_with_an_error(judged: Judge, kind: str, hr_px: float) -> Alignment
     true = truth_of(scene)
     outcome = judged(scene.hr, scene.lr, moved(true, kind, hr_px, choose_crop(true, SCALE, "default")))
     assert isinstance(outcome, Alignment)
-    published = dataclasses.replace(true, H_hr_to_lr=outcome.H_hr_to_lr, k1_hr=outcome.k1_hr)
-    assert mapping_error(published, true, outcome.crop, SCALE).maximum == pytest.approx(hr_px, rel=0.05)
+    assert mapping_error(outcome.estimate.placement, true).maximum == pytest.approx(hr_px, rel=0.05)
     return outcome
 
 

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 
 from d2crealsr import opencv
-from d2crealsr.align import align_pair
+from d2crealsr.align import Alignment, align_pair
 from d2crealsr.imaging.crop import choose_crop
 from d2crealsr.imaging.geometry import CaptureMapping, scaling, translation
 from d2crealsr.simulate import Recipe, SimulateSettings, encode_capture, session_for, shoot
 from d2crealsr.store.images import read_header, read_image
-from d2crealsr.types import Alignment, Crop, Size
+from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,12 +14,12 @@ import pytest
 from click.testing import CliRunner
 
 from d2crealsr import opencv
-from d2crealsr.align import align_pair
+from d2crealsr.align import Alignment, align_pair
 from d2crealsr.command.cli import main
 from d2crealsr.imaging import photometry
 from d2crealsr.store.images import read_image, write_image
 from d2crealsr.store.pairs import read_manifest
-from d2crealsr.types import Alignment, Size
+from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable

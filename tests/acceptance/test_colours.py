@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from d2crealsr.align import align_pair
+from d2crealsr.align import Alignment, align_pair
 from d2crealsr.truth.shift import measure_shift
-from d2crealsr.types import Alignment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

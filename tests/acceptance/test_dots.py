@@ -12,11 +12,10 @@ import numpy as np
 import pytest
 from scipy.optimize import least_squares
 
-from d2crealsr.align import align_pair
+from d2crealsr.align import Alignment, align_pair
 from d2crealsr.simulate import Recipe, Scene, SimulateSettings, session_for, shoot
 from d2crealsr.simulate.card import draw_artwork
 from d2crealsr.simulate.shoot import card_size
-from d2crealsr.types import Alignment
 
 if TYPE_CHECKING:
     from d2crealsr.simulate import Session

@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from d2crealsr.align import align_pair
+from d2crealsr.align import Alignment, align_pair
 from d2crealsr.dataset.build import build
 from d2crealsr.imaging import photometry
 from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.imaging.placement import Placement
 from d2crealsr.simulate import Scene, SimulateSettings, default_recipes, shoot, simulate, wheel_library
 from d2crealsr.store.pairs import read_alignment, read_manifest
 from d2crealsr.truth.mapping_error import mapping_error
 from d2crealsr.truth.validate import AGREEMENT_HR_PX, validate
-from d2crealsr.types import Alignment, Crop, Size
+from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,7 @@ def test_matrix_and_pixels_of_a_half_scene(tmp_path: Path) -> None:
 
     def error_of(estimate: object) -> float:
         """Mean error, in HR px, of a row with h00 … h22 and k1."""
-        mappings = (
+        published, true = (
             CaptureMapping(
                 H_hr_to_lr=np.array([[of[f"h{i}{j}"] for j in range(3)] for i in range(3)], dtype=float),
                 hr_size=Size(truth["hr_width"], truth["hr_height"]),
@@ -42,7 +43,7 @@ def test_matrix_and_pixels_of_a_half_scene(tmp_path: Path) -> None:
             for of in (estimate, truth)
         )
         crop = Crop(*(int(row[name]) for name in ("lr_x", "lr_y", "lr_width", "lr_height")))
-        return mapping_error(*mappings, crop, 8).mean
+        return mapping_error(Placement(published, crop, 8), true).mean
 
     stages = read_alignment(pairs)
     assert stages["stage"].tolist()[:2] == ["rough", "sift"]
@@ -76,9 +77,8 @@ def test_a_card_off_the_middle_of_a_distorting_wide_lens(given: bool) -> None:
     assert pair.accepted, pair.reasons
     assert pair.k1_lr == pytest.approx(session.lr.k1, rel=1e-9 if given else 0.25)
     sizes = {"hr_size": session.size, "lr_size": session.size}
-    published = CaptureMapping(H_hr_to_lr=pair.H_hr_to_lr, k1_hr=pair.k1_hr, k1_lr=pair.k1_lr, **sizes)
     true = CaptureMapping(H_hr_to_lr=scene.truth.H_hr_to_lr, k1_lr=session.lr.k1, **sizes)
-    assert mapping_error(published, true, pair.crop, 8).mean < (0.04 if given else 0.08)
+    assert mapping_error(pair.estimate.placement, true).mean < (0.04 if given else 0.08)
 
 
 @pytest.mark.slow

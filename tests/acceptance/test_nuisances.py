@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d2crealsr.align import align_pair
-from d2crealsr.types import Alignment
+from d2crealsr.align import Alignment, align_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -46,20 +46,21 @@ def aligned(monkeypatch: pytest.MonkeyPatch) -> None:
     """`align` without the numbers: everything is accepted, but a scene whose first pixel is black fails."""
 
     def align(hr: Any, lr: Any, *, settings: Any) -> Any:
-        from d2crealsr.types import Alignment, AlignmentFailure, Crop, Photometry, ResidualField
+        from d2crealsr.align import Alignment
+        from d2crealsr.imaging.estimate import Estimate
+        from d2crealsr.imaging.geometry import CaptureMapping
+        from d2crealsr.imaging.photometry import Photometry
+        from d2crealsr.imaging.placement import Placement
+        from d2crealsr.types import AlignmentFailure, Crop, ResidualField, Size
 
         if not lr[0, 0].any():
             return AlignmentFailure(reason="low_texture", message="nothing to see")
         if lr[0, 0, 0] == 1:
             raise ValueError("not foreseen")
         side = settings.scale * 4
+        mapping = CaptureMapping(H_hr_to_lr=np.eye(3), hr_size=Size.of(hr), lr_size=Size.of(lr))
         return Alignment(
-            scale=settings.scale,
-            H_hr_to_lr=np.eye(3),
-            k1_hr=0.0,
-            k1_lr=0.0,
-            crop=Crop(0, 0, 4, 4),
-            photometry=Photometry(),
+            estimate=Estimate(placement=Placement(mapping, Crop(0, 0, 4, 4), settings.scale), light=Photometry()),
             hr=np.zeros((side, side, 3), dtype=np.uint8),
             lr=np.zeros((4, 4, 3), dtype=np.uint8),
             residuals=ResidualField(

@@ -48,7 +48,12 @@ def quick_aligner() -> Callable[..., Any]:
     def align(hr: Any, lr: Any, *, settings: Any) -> Any:
         import numpy as np
 
-        from d2crealsr.types import Alignment, AlignmentFailure, Crop, Photometry, ResidualField, Stage
+        from d2crealsr.align import Alignment
+        from d2crealsr.imaging.estimate import Estimate
+        from d2crealsr.imaging.geometry import CaptureMapping
+        from d2crealsr.imaging.photometry import Photometry
+        from d2crealsr.imaging.placement import Placement
+        from d2crealsr.types import AlignmentFailure, Crop, ResidualField, Size, Stage
 
         level = float(lr.mean())
         if level < 1:
@@ -57,13 +62,11 @@ def quick_aligner() -> Callable[..., Any]:
             raise ZeroDivisionError("two\nlines")
         H = np.array([[1 / 3, 1e-17, level], [0.1, 1 / 7, -level], [1e-9, -1e-9, 1]])
         s = settings.scale
+        mapping = CaptureMapping(H_hr_to_lr=H, hr_size=Size.of(hr), lr_size=Size.of(lr))
         return Alignment(
-            scale=s,
-            H_hr_to_lr=H,
-            k1_hr=0.0,
-            k1_lr=0.0,
-            crop=Crop(1, 2, 6, 4),
-            photometry=Photometry(gain=(level, 1.0, 1 / 3)),
+            estimate=Estimate(
+                placement=Placement(mapping, Crop(1, 2, 6, 4), s), light=Photometry(gain=(level, 1.0, 1 / 3))
+            ),
             hr=np.ascontiguousarray(np.resize(hr, (4 * s, 6 * s, 3))),
             lr=np.ascontiguousarray(lr[2:6, 1:7]),
             residuals=ResidualField(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import d2crealsr
-from d2crealsr.types import Alignment
+from d2crealsr.align import Alignment
 
 RAW = Path(__file__).parents[1] / "earlier" / "v0.1.0" / "raw"
 SCALE = 2

@@ -12,7 +12,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from d2crealsr import opencv
-from d2crealsr.imaging import degrade, geometry, photometry, warp
+from d2crealsr.imaging import degrade, geometry, photometry
+from d2crealsr.imaging.placement import grid_to_lr
 from d2crealsr.simulate import encode_capture
 from d2crealsr.store.images import read_image
 from d2crealsr.types import Crop, Size
@@ -184,10 +185,10 @@ def test_half_pixels_of_reduced_captures(factor: int) -> None:
 def test_a_crop_is_a_translation_of_pixels(x: int, y: int, width: int, height: int, s: int) -> None:
     """Averaged in blocks of s, the published grid is the LR crop's pixels, wherever the crop lies."""
     crop = Crop(x, y, width, height)
-    fine = geometry.project(warp.grid_to_lr(crop, s), geometry.pixel_centres(Size(width * s, height * s)))
+    fine = geometry.project(grid_to_lr(crop, s), geometry.pixel_centres(Size(width * s, height * s)))
     blocks = fine.reshape(height, s, width, s, 2).mean(axis=(1, 3))
     np.testing.assert_allclose(blocks, geometry.pixel_centres(Size(width, height)) + np.array([x, y]), atol=1e-9)
-    coarse = geometry.compose(warp.grid_to_lr(crop, s), geometry.scaling(s))
+    coarse = geometry.compose(grid_to_lr(crop, s), geometry.scaling(s))
     np.testing.assert_allclose(coarse, geometry.translation(x, y), atol=1e-12)
 
 

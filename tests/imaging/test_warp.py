@@ -4,13 +4,20 @@ import numpy as np
 import pytest
 
 from d2crealsr.imaging import geometry, warp
-from d2crealsr.types import Crop, Photometry, Size
+from d2crealsr.imaging.estimate import Estimate
+from d2crealsr.imaging.photometry import Photometry
+from d2crealsr.imaging.placement import Placement
+from d2crealsr.types import Crop, Size
 
 LINEAR = Photometry(tone="gamma=1")
 
 
 def planar(H: np.ndarray, **lenses: float) -> geometry.CaptureMapping:
     return geometry.CaptureMapping(H_hr_to_lr=H, hr_size=Size(400, 300), lr_size=Size(100, 80), **lenses)
+
+
+def published_as(hr: np.ndarray, placement: Placement, light: Photometry = LINEAR, **colours: object) -> np.ndarray:
+    return warp.warp_hr(hr, Estimate(placement=placement, light=light, **colours))
 
 
 def ramp(size: Size) -> np.ndarray:
@@ -25,7 +32,7 @@ def test_published_pixels_come_from_where_the_convention_says(k1_hr: float, k1_l
     H = np.array([[0.124, 0.003, 14.2], [-0.002, 0.126, 11.7], [1e-6, -2e-6, 1]])
     m = planar(H, k1_hr=k1_hr, k1_lr=k1_lr)
     crop = Crop(30, 25, 12, 10)
-    published = warp.warp_hr(ramp(m.hr_size), m, crop, 8, LINEAR)
+    published = published_as(ramp(m.hr_size), Placement(m, crop, 8))
     assert published.shape == (80, 96, 3)
     u, v = 17, 53
     p_lr = np.array([30 + (u + 0.5) / 8 - 0.5, 25 + (v + 0.5) / 8 - 0.5])
@@ -39,7 +46,7 @@ def test_identity_at_integer_positions_is_a_copy() -> None:
     rng = np.random.default_rng(1)
     hr = rng.integers(0, 256, (300, 400, 3)).astype(np.uint8)
     m = planar(geometry.compose(geometry.translation(3, 2), geometry.inverse(geometry.scaling(4))))
-    published = warp.warp_hr(hr, m, Crop(13, 12, 40, 40), 4, Photometry())
+    published = published_as(hr, Placement(m, Crop(13, 12, 40, 40), 4), Photometry())
     np.testing.assert_array_equal(published, hr[40:200, 40:200])
 
 
@@ -48,7 +55,7 @@ def test_brightness_and_field_are_applied_in_linear_light() -> None:
     m = planar(geometry.inverse(geometry.scaling(4)))
     crop = Crop(20, 20, 40, 30)
     light = Photometry(tone="gamma=1", gain=(1.0, 1.5, 2.0), offset=(0.0, 0.0, 0.01), field_x=0.1, field_r2=-0.2)
-    published = warp.warp_hr(hr, m, crop, 4, light)
+    published = published_as(hr, Placement(m, crop, 4), light)
     u, v = 10, 20
     x, y = (np.array([20 * 4 + u, 20 * 4 + v]) - [199.5, 149.5]) / 250
     field = 1 + 0.1 * x - 0.2 * (x**2 + y**2)
@@ -59,7 +66,7 @@ def test_brightness_and_field_are_applied_in_linear_light() -> None:
 def test_depth_is_kept() -> None:
     m = planar(geometry.inverse(geometry.scaling(4)))
     for dtype in (np.uint8, np.uint16):
-        assert warp.warp_hr(np.zeros((300, 400, 3), dtype), m, Crop(20, 20, 8, 8), 4, Photometry()).dtype == dtype
+        assert published_as(np.zeros((300, 400, 3), dtype), Placement(m, Crop(20, 20, 8, 8), 4)).dtype == dtype
 
 
 @pytest.mark.parametrize("k1_hr", [0.0, 0.01])
@@ -70,7 +77,7 @@ def test_red_and_blue_are_read_where_the_lens_has_put_them(k1_hr: float) -> None
     x, y = np.meshgrid(np.arange(400), np.arange(300))
     for axis, ramp_ in enumerate((x, y)):
         hr = np.stack([100 * ramp_] * 3, axis=-1).astype(np.uint16)
-        published = warp.warp_hr(hr, m, crop, 8, LINEAR, ca_k=k)
+        published = published_as(hr, Placement(m, crop, 8), ca_k=k)
         v, u = 97, 23
         p = m.lr_to_hr(np.array([25 + (u + 0.5) / 8 - 0.5, 20 + (v + 0.5) / 8 - 0.5]))
         centre = np.array([199.5, 149.5])
@@ -92,7 +99,7 @@ def contrast_of(published: np.ndarray) -> float:
 def shrunk(cycles_per_px: float, shrink: float) -> np.ndarray:
     """A wave in HR, published at 4/shrink px per LR px in each direction."""
     m = planar(geometry.compose(geometry.translation(3.3, 2.2), geometry.inverse(geometry.scaling(4 * shrink))))
-    return warp.warp_hr(wave(cycles_per_px, m.hr_size), m, Crop(15, 14, 30, 20), 4, LINEAR)
+    return published_as(wave(cycles_per_px, m.hr_size), Placement(m, Crop(15, 14, 30, 20), 4))
 
 
 @pytest.mark.parametrize("shrink", [1.1, 1.25, 1.6])
@@ -118,13 +125,13 @@ def test_the_low_pass_moves_nothing() -> None:
 @pytest.mark.parametrize("magnified", [6.9, 8.0, 9.4])
 def test_how_much_hr_shrinks_is_the_effective_over_the_nominal_scale(magnified: float) -> None:
     m = planar(geometry.compose(geometry.translation(9, 7), geometry.inverse(geometry.scaling(magnified))))
-    assert warp.shrinks_by(m, Crop(12, 10, 20, 16), 8) == pytest.approx(magnified / 8)
+    assert Placement(m, Crop(12, 10, 20, 16), 8).shrink == pytest.approx(magnified / 8)
 
 
 def test_strips_fit_together_where_hr_shrinks(monkeypatch: pytest.MonkeyPatch) -> None:
     hr = np.random.default_rng(2).integers(0, 65536, (300, 400, 3)).astype(np.uint16)
     m = planar(geometry.compose(geometry.translation(3.3, 2.2), geometry.inverse(geometry.scaling(4.6))))
     crop = Crop(15, 14, 30, 20)
-    whole = warp.warp_hr(hr, m, crop, 4, LINEAR)
+    whole = published_as(hr, Placement(m, crop, 4))
     monkeypatch.setattr(warp, "_STRIP_ROWS", 12)
-    np.testing.assert_allclose(warp.warp_hr(hr, m, crop, 4, LINEAR).astype(float), whole, atol=1)
+    np.testing.assert_allclose(published_as(hr, Placement(m, crop, 4)).astype(float), whole, atol=1)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from d2crealsr import opencv
-from d2crealsr.imaging import degrade, geometry, photometry, warp
+from d2crealsr.imaging import degrade, geometry, photometry
 from d2crealsr.imaging.comparison import Look, LrCrop
+from d2crealsr.imaging.placement import grid_to_lr
 from d2crealsr.quality import residuals
 from d2crealsr.types import Crop, ResidualField, Size
 
@@ -16,7 +17,7 @@ SIGMA = 7.0
 CROP = Crop(40, 30, 96, 72)
 POSITIONS = geometry.pixel_centres(Size(CROP.width, CROP.height)) + np.array([CROP.x, CROP.y])
 GRID = geometry.CaptureMapping(
-    H_hr_to_lr=warp.grid_to_lr(CROP, SCALE),
+    H_hr_to_lr=grid_to_lr(CROP, SCALE),
     hr_size=Size(CROP.width * SCALE, CROP.height * SCALE),
     lr_size=Size(200, 150),
 )
@@ -44,11 +45,11 @@ def lr_seeing(hr: degrade.LinearReduced, H_hr_to_crop: np.ndarray, noise: float 
 
 def lr_crop(rgb: np.ndarray) -> LrCrop:
     encoded = photometry.encode_tone(rgb, "srgb") @ photometry.JPEG_LUMA
-    return LrCrop(rgb, encoded.astype(np.float32), np.ones(rgb.shape[:2], bool), CROP, SCALE, POSITIONS)
+    return LrCrop(rgb, encoded.astype(np.float32), np.ones(rgb.shape[:2], bool), CROP, SCALE, "srgb", POSITIONS)
 
 
 def look(hr: degrade.LinearReduced) -> Look:
-    return Look.of(hr, SIGMA, photometry.Brightness((1.0, 1.0, 1.0), (0.0, 0.0, 0.0)), "srgb")
+    return Look.of(hr, SIGMA, photometry.Photometry())
 
 
 @pytest.mark.parametrize("shift", [(0.0, 0.0), (0.31, -0.17), (-1.4, 0.9), (3.0, 3.0)])

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from d2crealsr.align import align_pair
+from d2crealsr.align import Alignment, align_pair
 from d2crealsr.quality.shape import Shape, name_shape
 from d2crealsr.simulate import Recipe, SimulateSettings, shoot
 from d2crealsr.store.shapes import RESIDUAL_SHAPES
-from d2crealsr.types import Alignment, Crop, ResidualField
+from d2crealsr.types import Crop, ResidualField
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -9,6 +9,7 @@ import pytest
 from scipy import ndimage
 
 from d2crealsr.imaging import degrade, geometry
+from d2crealsr.imaging.placement import Placement
 from d2crealsr.registration.chromatic import ChromaticAberration, measure_chromatic_aberration, without_aberration
 from d2crealsr.types import Crop, Size
 
@@ -17,6 +18,7 @@ HR, CROP = Size(1440, 1080), Crop(25, 19, 130, 97)
 MAPPING = geometry.CaptureMapping(
     H_hr_to_lr=geometry.inverse(geometry.scaling(SCALE)), hr_size=HR, lr_size=Size(180, 135)
 )
+PLACEMENT = Placement(MAPPING, CROP, SCALE)
 
 
 @lru_cache(maxsize=1)
@@ -56,16 +58,14 @@ def seen_through(
 @pytest.mark.parametrize("k", [(5e-4, -5e-4), (-1.2e-3, 4e-4), (0.0, 8e-4)])
 @pytest.mark.parametrize("factor", [4, 2, 1])
 def test_red_and_blue_are_found_where_the_lens_has_put_them(k: tuple[float, float], factor: int) -> None:
-    found = measure_chromatic_aberration(seen_through(*k, factor=factor), MAPPING, CROP)
+    found = measure_chromatic_aberration(seen_through(*k, factor=factor), PLACEMENT)
     np.testing.assert_allclose((found.k_r, found.k_b), k, atol=6e-5, rtol=0.03)
     np.testing.assert_allclose(found.at(500.0), np.array((found.k_r, found.k_b)) * 500)
     np.testing.assert_allclose(found.believed(), k, atol=6e-5, rtol=0.05)
 
 
 def test_a_perfect_lens_is_left_alone_and_the_error_is_what_noise_does() -> None:
-    found = [
-        measure_chromatic_aberration(seen_through(0, 0, seed=seed, noise=0.03), MAPPING, CROP) for seed in range(6)
-    ]
+    found = [measure_chromatic_aberration(seen_through(0, 0, seed=seed, noise=0.03), PLACEMENT) for seed in range(6)]
     assert {one.believed() for one in found} == {(0.0, 0.0)}
     measured = np.array([[one.k_r, one.k_b] for one in found])
     predicted = np.array([[one.error_r, one.error_b] for one in found])
@@ -74,7 +74,7 @@ def test_a_perfect_lens_is_left_alone_and_the_error_is_what_noise_does() -> None
 
 def test_what_is_corrected_is_gone() -> None:
     k = (9e-4, -6e-4)
-    after = measure_chromatic_aberration(without_aberration(seen_through(*k), k), MAPPING, CROP)
+    after = measure_chromatic_aberration(without_aberration(seen_through(*k), k), PLACEMENT)
     assert np.abs([after.k_r, after.k_b]).max() < 8e-5
 
 
@@ -95,7 +95,9 @@ def test_where_nothing_can_be_told_nothing_is(blank: str) -> None:
         hr.rgb[..., 2] = 0
     elif blank == "unrelated":
         hr.rgb[..., 2] = seen_through(5e-4, 5e-4, seed=9).rgb[::-1, ::-1, 2] * 0.5
-    found = measure_chromatic_aberration(hr, MAPPING, CROP if blank != "small" else Crop(80, 60, 32, 32))
+    found = measure_chromatic_aberration(
+        hr, PLACEMENT if blank != "small" else Placement(MAPPING, Crop(80, 60, 32, 32), SCALE)
+    )
     assert found.believed() == (0.0, 0.0)
     if blank != "unrelated":
         assert np.isnan(found.k_b)

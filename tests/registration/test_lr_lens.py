@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from d2crealsr.imaging import geometry
 from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.imaging.placement import Placement
 from d2crealsr.quality import verdict
 from d2crealsr.registration.lr_lens import can_show, measure_lr_distortion
 from d2crealsr.settings import AlignSettings
@@ -55,12 +56,13 @@ def test_a_distorting_lr_lens_is_found_off_the_middle(k1: float) -> None:
     true = mapping_to(crop, k1_lr=k1)
     published = true.with_lenses(k1_hr=0.0, k1_lr=0.0)
     field = left_by(published, true, crop, noise=0.05)
-    found = measure_lr_distortion(field, crop, published, SCALE)
+    found = measure_lr_distortion(field, Placement(published, crop, SCALE))
     assert found.k1 == pytest.approx(k1, rel=0.15)
     assert found.hr_px > 0.1
-    assert can_show(crop, published, SCALE)
+    assert can_show(Placement(published, crop, SCALE))
     again = measure_lr_distortion(
-        left_by(true, true, crop, noise=0.05), crop, published.with_lenses(k1_hr=0.0, k1_lr=found.k1), SCALE
+        left_by(true, true, crop, noise=0.05),
+        Placement(published.with_lenses(k1_hr=0.0, k1_lr=found.k1), crop, SCALE),
     )
     assert again[:2] == (0.0, 0.0)
 
@@ -71,7 +73,7 @@ def test_its_standard_error_is_what_it_moves_over_the_crop() -> None:
     true = mapping_to(crop, k1_lr=0.05)
     published = true.with_lenses(k1_hr=0.0, k1_lr=0.0)
     found = [
-        measure_lr_distortion(left_by(published, true, crop, noise=0.05, seed=seed), crop, published, SCALE)
+        measure_lr_distortion(left_by(published, true, crop, noise=0.05, seed=seed), Placement(published, crop, SCALE))
         for seed in range(30)
     ]
     spread = float(np.std([each.k1 for each in found]))
@@ -89,12 +91,13 @@ def test_in_the_middle_nothing_shows_and_noise_is_no_lens() -> None:
     crop = AT["middle"]
     true = mapping_to(crop, k1_lr=0.03)
     published = true.with_lenses(k1_hr=0.0, k1_lr=0.0)
-    assert measure_lr_distortion(left_by(published, true, crop, noise=0.1), crop, published, SCALE)[:2] == (0.0, 0.0)
-    assert not can_show(crop, published, SCALE)
+    field = left_by(published, true, crop, noise=0.1)
+    assert measure_lr_distortion(field, Placement(published, crop, SCALE))[:2] == (0.0, 0.0)
+    assert not can_show(Placement(published, crop, SCALE))
     aside = AT["aside"]
     flat = mapping_to(aside)
     fields = [left_by(flat, flat, aside, noise=0.15, seed=seed) for seed in range(60)]
-    assert {measure_lr_distortion(field, aside, flat, SCALE).k1 for field in fields} == {0.0}
+    assert {measure_lr_distortion(field, Placement(flat, aside, SCALE)).k1 for field in fields} == {0.0}
 
 
 def test_few_blocks_say_nothing() -> None:
@@ -103,8 +106,8 @@ def test_few_blocks_say_nothing() -> None:
     field = left_by(true.with_lenses(k1_hr=0.0, k1_lr=0.0), true, crop, noise=0.01)
     few = dataclasses.replace(field, weights=np.where(np.arange(len(field.weights)) < 12, 1.0, 0.0))
     none = dataclasses.replace(field, weights=np.zeros(len(field.weights)))
-    assert measure_lr_distortion(few, crop, true, SCALE)[:2] == (0.0, 0.0)
-    assert measure_lr_distortion(none, crop, true, SCALE)[:2] == (0.0, 0.0)
+    assert measure_lr_distortion(few, Placement(true, crop, SCALE))[:2] == (0.0, 0.0)
+    assert measure_lr_distortion(none, Placement(true, crop, SCALE))[:2] == (0.0, 0.0)
 
 
 def test_what_stays_is_rejected() -> None:

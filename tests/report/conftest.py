@@ -37,30 +37,28 @@ def aligner() -> Callable[..., Any]:
     def align(hr: Any, lr: Any, *, settings: Any) -> Any:
         import numpy as np
 
+        from d2crealsr.align import Alignment
         from d2crealsr.imaging import geometry, warp
-        from d2crealsr.types import Alignment, AlignmentFailure, Crop, Photometry, ResidualField, Size, Stage
+        from d2crealsr.imaging.estimate import Estimate
+        from d2crealsr.imaging.photometry import Photometry
+        from d2crealsr.imaging.placement import Placement
+        from d2crealsr.types import AlignmentFailure, Crop, ResidualField, Size, Stage
 
         if lr.std() < 1:
             return AlignmentFailure(reason="low_texture", message="0 keypoints, at least 24 needed; shoot more texture")
         scale, level = settings.scale, float(lr.mean())
         H = np.array([[1 / scale, 0.001, 15 + level / 100], [-0.001, 1 / scale, 10], [0, 0, 1]])
-        mapping = geometry.CaptureMapping(
-            H_hr_to_lr=H, hr_size=Size(hr.shape[1], hr.shape[0]), lr_size=Size(lr.shape[1], lr.shape[0])
-        )
-        crop, light = Crop(24, 14, 40, 32), Photometry(gain=(1.1, 1.0, 0.9), field_x=0.02)
+        mapping = geometry.CaptureMapping(H_hr_to_lr=H, hr_size=Size.of(hr), lr_size=Size.of(lr))
+        light = Photometry(gain=(1.1, 1.0, 0.9), field_x=0.02)
+        estimate = Estimate(placement=Placement(mapping, Crop(24, 14, 40, 32), scale), light=light)
         x, y = np.meshgrid(np.linspace(28, 60, 5), np.linspace(18, 42, 4))
         shifts = np.random.default_rng(int(level * 100)).normal(0, level / 500, (20, 2))
         reasons = ("content_mismatch", "residual_too_large") if level < 70 else ()
         off = H + np.array([[0, 0, 0.6], [0, 0, 0], [0, 0, 0]])
         length = np.hypot(*shifts.T)
         return Alignment(
-            scale=scale,
-            H_hr_to_lr=H,
-            k1_hr=0.0,
-            k1_lr=0.0,
-            crop=crop,
-            photometry=light,
-            hr=warp.warp_hr(hr, mapping, crop, scale, light),
+            estimate=estimate,
+            hr=warp.warp_hr(hr, estimate),
             lr=np.ascontiguousarray(lr[14:46, 24:64]),
             residuals=ResidualField(
                 points_lr=np.stack([x.ravel(), y.ravel()], axis=1),

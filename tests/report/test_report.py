@@ -16,13 +16,14 @@ import pytest
 
 from d2crealsr.dataset.split import split
 from d2crealsr.errors import UsageError
-from d2crealsr.imaging import geometry
+from d2crealsr.imaging import degrade, geometry
+from d2crealsr.imaging.photometry import Photometry
 from d2crealsr.report import make_report, measures, views, words
 from d2crealsr.report import pair as drawing
 from d2crealsr.store.files import write_text
 from d2crealsr.store.images import read_image
 from d2crealsr.store.pairs import read_manifest
-from d2crealsr.types import Crop, Photometry, Size
+from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -171,7 +172,7 @@ def test_every_figure_of_the_dataset_has_words_and_a_function() -> None:
 def test_hr_at_the_right_place_looks_like_lr_and_elsewhere_it_does_not() -> None:
     rng = np.random.default_rng(1)
     hr = rng.integers(0, 256, (30, 40, 3), dtype=np.uint8).repeat(8, axis=0).repeat(8, axis=1)
-    source = views.reduced(hr, 4, "srgb")
+    source = degrade.reduced(hr, 4, "srgb")
     look = views.HrLook(source, 6.0, Photometry(gain=(1.2, 1.2, 1.2), offset=(0.01, 0.01, 0.01)))
     crop = Crop(10, 10, 40, 30)
     H = geometry.inverse(geometry.scaling(4))
@@ -192,7 +193,7 @@ def test_hr_at_the_right_place_looks_like_lr_and_elsewhere_it_does_not() -> None
 
 def test_where_hr_does_not_reach_is_grey_and_unknown() -> None:
     hr = np.full((80, 80, 3), 200, np.uint8)
-    look = views.HrLook(views.reduced(hr, 4, "srgb"), 4.0, Photometry())
+    look = views.HrLook(degrade.reduced(hr, 4, "srgb"), 4.0, Photometry())
     mapping = views.nominal_mapping(Size(80, 80), Size(60, 60), 4)
     p_lr = views.grid(Crop(0, 0, 60, 60), 1)
     assert (look.picture(mapping, p_lr)[0, 0] == 128).all()

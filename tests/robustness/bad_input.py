@@ -11,7 +11,6 @@ do.
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 import shutil
@@ -30,10 +29,11 @@ from benchmarks.program import print_and_store, program, with_cache, with_jobs, 
 from benchmarks.result_tables import Row, text_table
 from benchmarks.scenes import BenchScene, make_files
 from d2crealsr import opencv
+from d2crealsr.imaging.estimate import Estimate
 from d2crealsr.store.images import read_image
 from d2crealsr.store.pairs import read_manifest
 from d2crealsr.truth.mapping_error import mapping_error
-from d2crealsr.types import Crop, Size
+from d2crealsr.types import Size
 from tests.robustness.bad_files import ANY, KINDS, Base, File, Made
 from tests.robustness.bad_runs import RUNS, Run
 
@@ -100,13 +100,13 @@ def judge(row: Mapping[str, Any], name: str, made: Made, out: Path) -> str:
 def _wrong_pair(row: Mapping[str, Any], made: Made, out: Path) -> str:
     if made.truth is None:
         return "accepted, though no pair of these files is right"
-    crop = Crop(*(int(row[name]) for name in ("lr_x", "lr_y", "lr_width", "lr_height")))
-    H = np.array([[row[f"h{i}{j}"] for j in range(3)] for i in range(3)], dtype=float)
     if made.damaged:  # what a damaged file shows may lie elsewhere than in the good one: the published pixels decide
         share = something_else(out / row["hr_path"], out / row["lr_path"])
         return f"accepted, {share:.1%} of the crop shows something else" if share > SOMETHING_ELSE else ""
-    published = dataclasses.replace(made.truth, H_hr_to_lr=H, k1_hr=row["k1_hr"], k1_lr=row["k1_lr"])
-    error = mapping_error(published, made.truth, crop, 8).maximum
+    published = Estimate.from_row(row, made.truth.hr_size, made.truth.lr_size)
+    if published is None:
+        return "accepted without an estimate"
+    error = mapping_error(published.placement, made.truth).maximum
     return "" if error <= WORST_HR_PX else f"accepted, off by {error:.2f} HR px"
 
 

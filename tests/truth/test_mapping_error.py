@@ -7,6 +7,7 @@ import pytest
 
 from d2crealsr.imaging import geometry
 from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.imaging.placement import Placement
 from d2crealsr.truth.mapping_error import crop_grid, mapping_error
 from d2crealsr.types import Crop, Size
 
@@ -28,25 +29,25 @@ def test_grid_covers_pixel_centres_with_19_points_along_the_longer_side() -> Non
 
 
 def test_the_truth_has_no_error() -> None:
-    error = mapping_error(mapping(TRUE, 0.01), mapping(TRUE, 0.01), CROP, 8)
+    error = mapping_error(Placement(mapping(TRUE, 0.01), CROP, 8), mapping(TRUE, 0.01))
     assert error.maximum < 1e-9
 
 
 def test_a_mapping_too_far_right_shows_things_too_far_right() -> None:
     published = geometry.translation(0.02, -0.01) @ TRUE
-    error = mapping_error(mapping(published), mapping(TRUE), CROP, 8)
+    error = mapping_error(Placement(mapping(published), CROP, 8), mapping(TRUE))
     assert error.signed == pytest.approx([0.16, -0.08], abs=1e-9)
     assert [error.mean, error.p95, error.maximum] == pytest.approx([np.hypot(0.16, 0.08)] * 3)
 
 
 def test_a_forgotten_half_pixel_at_eight_is_three_and_a_half_hr_pixels() -> None:
     published = TRUE @ geometry.translation(3.5, 3.5)
-    error = mapping_error(mapping(published), mapping(TRUE), CROP, 8)
+    error = mapping_error(Placement(mapping(published), CROP, 8), mapping(TRUE))
     # The captures' own scale is 7.999 and turned by 0.9 degrees.
     assert error.mean == pytest.approx(3.5 * np.sqrt(2), rel=0.01)
 
 
 def test_unmodelled_distortion_grows_towards_the_corners() -> None:
-    error = mapping_error(mapping(TRUE), mapping(TRUE, 0.005), CROP, 8)
+    error = mapping_error(Placement(mapping(TRUE), CROP, 8), mapping(TRUE, 0.005))
     assert error.maximum > 2 * error.mean
     assert np.linalg.norm(error.signed) < 0.2 * error.mean

@@ -9,7 +9,7 @@ import contextlib
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from d2crealsr.dataset.verify.files import SceneFiles, folder_findings, scene_findings
 from d2crealsr.dataset.verify.finding import Finding, Row
@@ -17,6 +17,7 @@ from d2crealsr.dataset.verify.tables import broken, detail_findings, row_finding
 from d2crealsr.errors import D2CRealSRError, LayoutError
 from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.store.pairs import DATASET_FILE, read_dataset, read_manifest
+from d2crealsr.store.tables import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,7 +70,7 @@ def verify(
         manifest = read_manifest(folder)
     except D2CRealSRError as error:
         findings.append(broken("manifest.csv", error, folder))
-    rows: list[Row] = [] if manifest is None else [_plain(row) for row in manifest.to_dict("records")]
+    rows: list[Row] = [] if manifest is None else records(manifest)
     accepted = [row for row in rows if row["status"] == "accepted"]
     if manifest is not None:
         findings += row_findings(rows, description)
@@ -83,10 +84,3 @@ def verify(
             on_scene()
     findings.sort(key=lambda finding: (finding.where, finding.code, finding.text))
     return Verification(scenes=len(rows), accepted=len(accepted), findings=tuple(findings))
-
-
-def _plain(row: dict[Any, Any]) -> Row:
-    """A row with None where a cell is empty."""
-    return {
-        str(name): None if cell is None or cell != cell or str(cell) == "<NA>" else cell for name, cell in row.items()
-    }

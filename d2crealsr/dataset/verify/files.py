@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from d2crealsr.dataset.verify.finding import Finding, Row, crop_of
+from d2crealsr.dataset.verify.finding import Finding, Row
 from d2crealsr.errors import ImageError
+from d2crealsr.imaging.estimate import Estimate
 from d2crealsr.store.files import TEMPORARY_PREFIX, sha256_of
 from d2crealsr.store.images import read_image, read_size
+from d2crealsr.types import Crop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -65,10 +67,12 @@ def scene_findings(task: SceneFiles) -> list[Finding]:
     hr, lr = sizes.get("hr"), sizes.get("lr")
     if hr and lr and hr != (lr[0] * row["scale"], lr[1] * row["scale"]):
         say("size_differs", row["scene"], f"HR is {hr[0]}x{hr[1]}, LR {lr[0]}x{lr[1]}, not 1:{row['scale']}")
-    if lr and None not in (row["lr_width"], row["lr_height"]) and lr != (row["lr_width"], row["lr_height"]):
-        say("size_differs", row["lr_path"], f"{lr[0]}x{lr[1]}, the row says {row['lr_width']}x{row['lr_height']}")
+    estimate = Estimate.from_row(row)
+    crop = Crop(0, 0, 0, 0) if estimate is None else estimate.placement.crop
+    if lr and crop.side > 0 and lr != (crop.width, crop.height):
+        say("size_differs", row["lr_path"], f"{lr[0]}x{lr[1]}, the row says {crop.width}x{crop.height}")
     if task.raw is not None:
-        _look_at_captures(task.raw, row, say)
+        _look_at_captures(task.raw, row, crop, say)
     return found
 
 
@@ -90,7 +94,7 @@ def _published_size(path: Path, row: Row, side: str, say: Callable[[str, str, st
     return image.shape[1], image.shape[0]
 
 
-def _look_at_captures(raw: Path, row: Row, say: Callable[[str, str, str], None]) -> None:
+def _look_at_captures(raw: Path, row: Row, crop: Crop, say: Callable[[str, str, str], None]) -> None:
     for side in ("hr", "lr"):
         relative = row[f"{side}_source"]
         path = raw / relative
@@ -102,10 +106,5 @@ def _look_at_captures(raw: Path, row: Row, say: Callable[[str, str, str], None])
             continue
         if got != row[f"{side}_source_sha256"]:
             say("capture_differs", relative, "is not the file that the pair was made from; run align again")
-        elif side == "lr" and None not in crop_of(row) and not _inside(row, width, height):
+        elif side == "lr" and (crop.x + crop.width > width or crop.y + crop.height > height):
             say("crop_outside", row["scene"], f"its crop leaves the capture of {width}x{height}")
-
-
-def _inside(row: Row, width: int, height: int) -> bool:
-    x, y, crop_width, crop_height = crop_of(row)
-    return bool(x + crop_width <= width and y + crop_height <= height)

@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 from d2crealsr.ui.text import plain
 
-__all__ = ["Finding", "Row", "crop_of"]
+__all__ = ["Finding", "Row"]
 
 Row: TypeAlias = dict[str, Any]
 """A manifest row by column, None where a cell is empty."""
@@ -24,8 +24,3 @@ class Finding:
     def __str__(self) -> str:
         line = " ".join(f"{self.code} {self.where}: {self.text}".split())
         return plain(line)  # names of strangers' files
-
-
-def crop_of(row: Row) -> tuple[Any, Any, Any, Any]:
-    """The crop's x, y, width and height in LR px, as the row has them."""
-    return row["lr_x"], row["lr_y"], row["lr_width"], row["lr_height"]

@@ -7,8 +7,9 @@ import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from d2crealsr.dataset.verify.finding import Finding, Row, crop_of
+from d2crealsr.dataset.verify.finding import Finding, Row
 from d2crealsr.errors import D2CRealSRError
+from d2crealsr.imaging.estimate import Estimate
 from d2crealsr.store.columns import TABLES
 from d2crealsr.store.pairs import DATASET_FILE, published_paths
 from d2crealsr.store.tables import read_table
@@ -66,15 +67,15 @@ def row_findings(rows: Sequence[Row], description: Row) -> Iterator[Finding]:
 
 
 def _contradictions(row: Row, status: str) -> Iterator[str]:
-    matrix = [row[f"h{i}{j}"] for i in range(3) for j in range(3)]
-    crop = crop_of(row)
     if status == "accepted":
-        if None in matrix:
+        estimate = Estimate.from_row(row)
+        if estimate is None:
             yield "accepted without a homography"
-        elif matrix[8] != 1:
-            yield f"h22 is {matrix[8]:g}, expected 1"
-        if None in crop or min(crop[:2]) < 0:
-            yield f"accepted with the crop {crop}"
+        else:
+            if (h22 := estimate.placement.mapping.H_hr_to_lr[2, 2]) != 1:
+                yield f"h22 is {h22:g}, expected 1"
+            if estimate.placement.crop.side < 1:
+                yield "accepted without a crop"
         if row["accepted_by"] == "" or (row["accepted_by"] == "qa" and row["reasons"]):
             yield f"accepted by {row['accepted_by'] or 'nobody'} with the reasons {row['reasons'] or 'none'}"
     else:
@@ -114,10 +115,12 @@ def _stray_residuals(table: pd.DataFrame, scenes: dict[str, Row]) -> Iterator[Fi
     """Residuals that lie outside their scene's crop: they belong to another estimate."""
     for scene, part in table.groupby("scene"):
         row = scenes.get(str(scene))
-        if row is None or row["status"] != "accepted" or None in crop_of(row):
+        estimate = Estimate.from_row(row) if row is not None and row["status"] == "accepted" else None
+        if estimate is None or estimate.placement.crop.side < 1:
             continue
-        x, y = part["lr_x"] - row["lr_x"], part["lr_y"] - row["lr_y"]
-        outside = int(((x < -0.5) | (y < -0.5) | (x > row["lr_width"] - 0.5) | (y > row["lr_height"] - 0.5)).sum())
+        crop = estimate.placement.crop
+        x, y = part["lr_x"] - crop.x, part["lr_y"] - crop.y
+        outside = int(((x < -0.5) | (y < -0.5) | (x > crop.width - 0.5) | (y > crop.height - 0.5)).sum())
         if outside:
             yield Finding(
                 code="residual_outside",

@@ -1,0 +1,126 @@
+"""The estimate of a pair: where HR lies in LR and in what light, as one value, and as cells of a manifest row.
+
+Published pixels follow from it and the captures alone. No other module knows which columns hold it: what is measured
+of a pair in addition (as an exposure, or a tone curve of each capture) gets its field, its cells in :meth:`to_row` and
+:meth:`from_row`, and its columns in :mod:`d2crealsr.store.columns`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import numpy as np
+
+from d2crealsr.imaging.geometry import CaptureMapping
+from d2crealsr.imaging.photometry import Photometry
+from d2crealsr.imaging.placement import Placement
+from d2crealsr.types import Crop, Size
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from d2crealsr.types import Matrix
+
+__all__ = ["Estimate", "homography_cells", "mapping_from_row"]
+
+Row: TypeAlias = "dict[str, Any]"
+
+_HOMOGRAPHY = tuple(f"h{row}{column}" for row in range(3) for column in range(3))
+_CROP = ("lr_x", "lr_y", "lr_width", "lr_height")
+_GAIN, _OFFSET = (tuple(f"{name}_{channel}" for channel in "rgb") for name in ("gain", "offset"))
+_FIELD = ("field_x", "field_y", "field_r2")
+_CA_K = ("ca_k_r", "ca_k_b")
+_NO_SIZE = Size(1, 1)
+_NO_CROP = Crop(0, 0, 0, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """Where HR lies in LR and in what light.
+
+    Attributes
+    ----------
+    placement : Placement
+        The mapping with both lenses, the crop and the scale; a crop without pixels where nothing can be published.
+    light : Photometry
+        Tone curve, and how HR is brought to LR's brightness.
+    ca_k : (float, float)
+        Lateral chromatic aberration of the HR lens that is corrected, red and blue: their magnification over green.
+    """
+
+    placement: Placement
+    light: Photometry
+    ca_k: tuple[float, float] = (0.0, 0.0)
+
+    def to_row(self) -> Row:
+        """The estimate as cells of a manifest row, by column; a crop without pixels has none."""
+        mapping, crop, light = self.placement.mapping, self.placement.crop, self.light
+        return {
+            "scale": self.placement.scale,
+            **(dict(zip(_CROP, crop, strict=True)) if crop.side > 0 else {}),
+            **homography_cells(mapping.H_hr_to_lr),
+            "k1_hr": mapping.k1_hr,
+            "k1_lr": mapping.k1_lr,
+            "tone": light.tone,
+            **dict(zip(_GAIN, light.gain, strict=True)),
+            **dict(zip(_OFFSET, light.offset, strict=True)),
+            **{name: getattr(light, name) for name in _FIELD},
+            **dict(zip(_CA_K, self.ca_k, strict=True)),
+        }
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any], hr_size: Size = _NO_SIZE, lr_size: Size = _NO_SIZE) -> Estimate | None:
+        """The estimate that a manifest row holds; None where it holds none, as that of a scene that failed.
+
+        Parameters
+        ----------
+        row : mapping
+            Cells by column; what is missing is None, nan, or not there. A row without a crop has one without pixels, a
+            row without light or lenses leaves them as they were captured.
+        hr_size, lr_size : Size
+            Of the upright captures. Without them a lens' distortion and the illumination field cannot be evaluated.
+        """
+        mapping = mapping_from_row(row, hr_size, lr_size)
+        if mapping is None:
+            return None
+        crop, gain, offset, field, ca_k = (_cells(row, names) for names in (_CROP, _GAIN, _OFFSET, _FIELD, _CA_K))
+        placement = Placement(mapping, _NO_CROP if crop is None else Crop(*map(int, crop)), int(row["scale"]))
+        light: Row = {"tone": row.get("tone") or None, "gain": gain, "offset": offset}
+        light |= dict(zip(_FIELD, field or [None] * 3, strict=True))
+        known = {name: value for name, value in light.items() if value is not None}
+        return cls(placement=placement, light=Photometry(**known), **({} if ca_k is None else {"ca_k": ca_k}))
+
+
+def homography_cells(H_hr_to_lr: Matrix) -> Row:
+    """A homography as the cells that the manifest, ``alignment.csv`` and ``truth.csv`` have in common."""
+    return dict(zip(_HOMOGRAPHY, H_hr_to_lr.ravel().tolist(), strict=True))
+
+
+def mapping_from_row(
+    row: Mapping[str, Any], hr_size: Size, lr_size: Size, *, k1_lr: float | None = None
+) -> CaptureMapping | None:
+    """The mapping that a row of the manifest, of ``alignment.csv`` or of ``truth.csv`` holds; None without one.
+
+    Parameters
+    ----------
+    row : mapping
+    hr_size, lr_size : Size
+        Of the upright captures.
+    k1_lr : float, optional
+        Distortion of the LR lens, for a row that does not say it.
+    """
+    cells = _cells(row, _HOMOGRAPHY)
+    if cells is None:
+        return None
+    lenses = {name: cell[0] for name in ("k1_hr", "k1_lr") if (cell := _cells(row, [name]))}
+    if k1_lr is not None:
+        lenses["k1_lr"] = k1_lr
+    H = np.array(cells, dtype=np.float64).reshape(3, 3)
+    return CaptureMapping(H_hr_to_lr=H, hr_size=hr_size, lr_size=lr_size, **lenses)
+
+
+def _cells(row: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...] | None:
+    """The cells of these columns; None where one is missing."""
+    cells = tuple(row.get(name) for name in names)
+    return None if any(cell is None or cell != cell for cell in cells) else cells
