@@ -18,7 +18,7 @@ ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 SELECT ?= -m "not slow and not browser"
 TESTS = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help install install-train demo test test-base lint types contracts check search soak format bench bench-peers architecture sbom clean
+.PHONY: help install install-train demo test test-base lint types contracts check search soak format bench bench-peers architecture pictures sbom clean
 
 help:
 	@echo "make demo           simulate raw captures, align, split, validate, make the report, train a tiny model, upscale (minutes; installs torch)"
@@ -31,6 +31,7 @@ help:
 	@echo "make format         let ruff rewrite what it can"
 	@echo "make bench          the benchmark programs, small; bench-peers: other tools on the same captures"
 	@echo "make architecture   docs/images/architecture-*.svg, drawn from the imports"
+	@echo "make pictures       the README's pictures, drawn from what make demo leaves"
 	@echo "make sbom           sbom.json: all packages of the environment with versions and licences (CycloneDX)"
 	@echo "make clean          remove the environment, caches and the demo's files"
 
@@ -106,6 +107,9 @@ bench-peers: $(BASE)
 
 architecture: $(BASE)
 	$(BIN)/python tools/architecture.py
+
+pictures: $(BASE)
+	$(BIN)/python tools/readme_pictures.py demo docs/images
 
 # The generator has an environment of its own, so that it is no part of what it lists.
 sbom: $(TRAIN)
