@@ -13,7 +13,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +22,7 @@ from PIL import Image, ImageDraw, ImageFont
 from d2crealsr import Alignment, align_pair, read_manifest
 from d2crealsr.errors import D2CRealSRError, LayoutError
 from d2crealsr.imaging import geometry
+from d2crealsr.imaging.estimate import mapping_from_row
 from d2crealsr.simulate import SimulateSettings, simulate
 from d2crealsr.store.images import read_image
 from d2crealsr.types import Size
@@ -68,11 +69,14 @@ def enlarged(lr: Pixels, hr: Pixels) -> Pixels:
     return np.asarray(Image.fromarray(lr).resize(hr.shape[1::-1], Image.Resampling.BICUBIC))
 
 
-def captures(demo: Path, row: pd.Series) -> Image.Image:
+def captures(demo: Path, row: dict[Any, Any]) -> Image.Image:
     """Both shots; in LR a frame around what HR shows."""
     hr, lr = (read_image(demo / "raw" / row[f"{side}_source"]) for side in ("hr", "lr"))
-    H_hr_to_lr = row[[f"h{i}{j}" for i in range(3) for j in range(3)]].to_numpy(float).reshape(3, 3)
-    outline = geometry.project(H_hr_to_lr, geometry.corners(Size(hr.shape[1], hr.shape[0])))
+    sizes = [Size(image.shape[1], image.shape[0]) for image in (hr, lr)]
+    mapping = mapping_from_row(row, *sizes)
+    if mapping is None:
+        raise LayoutError(f"{demo / 'pairs'}: scene {SCENE} has no estimate; run make demo again")
+    outline = mapping.hr_to_lr(geometry.corners(sizes[0]))
     framed = Image.fromarray(lr)
     ImageDraw.Draw(framed).polygon([tuple(point) for point in outline.tolist()], outline="white", width=9)
     return stacked([panel(hr, "HR shot", 2), panel(np.asarray(framed), "LR shot", 2)])
@@ -112,7 +116,7 @@ def main(demo: Path, out: Path) -> None:
     ours = demo / "run" / "figures" / f"{SCENE}_x8.png"
     if not ours.is_file():
         raise LayoutError(f"{ours}: is not there; run make demo first")
-    row = read_manifest(demo / "pairs").set_index("scene").loc[SCENE]
+    row = next(row for row in read_manifest(demo / "pairs").to_dict("records") if row["scene"] == SCENE)
     hr, lr = (read_image(demo / "pairs" / row[f"{side}_path"]) for side in ("hr", "lr"))
     out.mkdir(parents=True, exist_ok=True)
     first, second = blink(lr, hr)

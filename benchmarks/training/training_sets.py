@@ -6,13 +6,12 @@ whatever is chosen is chosen on those, whatever is quoted comes from the test sp
 
 from __future__ import annotations
 
-import csv
-import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from benchmarks.result_tables import write_csv
 from d2c.data.hold_out import hold_out
 from d2c.data.layouts import find_pairs as pairs_of
 from d2c.data.layouts import with_split
@@ -70,13 +69,10 @@ def city100_x4(city100: Path, folder: Path, scenes: int | None = None) -> Traini
             write_image(folder / f"hr/{pair.scene}.png", hr)
             write_image(folder / f"lr/{pair.scene}.png", _reduced(lr))
             part = "test" if number % 4 == 2 else "train"
-            files = (f"hr/{pair.scene}.png", f"lr/{pair.scene}.png")
-            rows.append((pair.scene, "accepted", part, pair.scene, _CITY_SCALE, *files))
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(("scene", "status", "split", "group", "scale", "hr_path", "lr_path"))
-        writer.writerows(rows)
-        write_text(folder / "manifest.csv", text.getvalue())
+            known = {"scene": pair.scene, "status": "accepted", "split": part, "group": pair.scene}
+            files = {"hr_path": f"hr/{pair.scene}.png", "lr_path": f"lr/{pair.scene}.png"}
+            rows.append({**known, "scale": _CITY_SCALE, **files})
+        write_csv(folder / "manifest.csv", rows)
     doc = "City100's pairs, LR reduced by 4 (mean of 4×4 px)"
     return TrainingSet(name="city100-x4", folder=folder, doc=doc)
 
