@@ -1,1 +1,1 @@
-"""Geometry, photometry, the crop and the one resampling: mathematics on arrays, no files."""
+"""Geometry, photometry, the crop and the single resampling: mathematics on arrays, without files."""

@@ -1,7 +1,7 @@
-"""Block by block, how far HR, seen as LR would see it, still lies from LR.
+"""Measure the displacement that remains between HR, degraded to look like LR, and LR, block by block.
 
-Each block has a shift, a gain and an offset of its own, so that what the estimate has assumed of the whole, a
-homography and a smooth illumination, is not assumed again.
+Each block has a shift, a gain and an offset of its own. The measurement therefore does not repeat the assumptions of
+the estimate, which are a homography and a smooth illumination over the whole crop.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ Float32 = NDArray[np.float32]
 _ROUNDS = 4
 _SETTLED_LR_PX = 0.001
 _SAME_SLOPES_LR_PX = 0.1
-"""While no block moves further than this its slopes are kept."""
+"""The slopes are computed again only after a step in which some block moved further than this."""
 _SINGULAR = 1e12
-"""Condition number beyond which a block's texture fixes no shift."""
+"""Condition number beyond which the texture of a block does not determine a shift."""
 _TRUSTED_SHARE = 0.25
-"""A block with fewer of its pixels trusted says nothing."""
+"""Smallest share of trusted pixels with which a block is used."""
 _HALF_X, _HALF_Y = np.array([0.5, 0.0]), np.array([0.0, 0.5])
 _TILES = 4
-"""Tiles a side of a block. What a fit leaves is taken for independent between tiles only: brightness and content that
-differ a little leave waves, which move a block further than as much noise would."""
+"""Tiles along each side of a block. The residuals of a fit are assumed to be independent only between tiles: small
+differences of brightness and content leave waves, which displace a block more than noise of equal strength."""
 _TRUSTED_HR_PX = 0.2
 """Standard error of a block's shift at which its weight is one half, in HR px."""
 _USELESS_HR_PX = 1.0
-"""Standard error above which a block says nothing."""
+"""Standard error from which on a block has the weight 0, in HR px."""
 
 
 class _Blocks(NamedTuple):
-    """Equal blocks of a crop: ``rows`` × ``columns`` of them, each ``height`` × ``width`` LR px, from (left, top)."""
+    """``rows`` × ``columns`` equal blocks of a crop, each ``height`` × ``width`` LR px, beginning at (left, top)."""
 
     left: int
     top: int
@@ -59,14 +59,14 @@ class _Blocks(NamedTuple):
 
     @property
     def tiles(self) -> Array:
-        """Which of its tiles each pixel of a block lies in: 1 there, (height·width, tiles)."""
+        """1 for the tile in which a pixel of a block lies and 0 for the others, (height·width, tiles)."""
         row, column = np.indices((self.height, self.width)).reshape(2, -1)
         tile = row * _TILES // self.height * _TILES + column * _TILES // self.width
         belongs: Array = (tile[:, None] == np.arange(_TILES**2)).astype(np.float64)
         return belongs
 
     def of(self, image: Array) -> Array:
-        """The blocks' pixels of an image of the crop, (rows·columns, height·width, …)."""
+        """The pixels of each block in an image of the crop, (rows·columns, height·width, …)."""
         right, bottom = self.left + self.columns * self.width, self.top + self.rows * self.height
         inner, rest = image[self.top : bottom, self.left : right], image.shape[2:]
         parts = inner.reshape(self.rows, self.height, self.columns, self.width, *rest).swapaxes(1, 2)
@@ -74,9 +74,9 @@ class _Blocks(NamedTuple):
 
 
 class _Placed(NamedTuple):
-    """Blocks in HR: positions (B, n, 2), and how they move, (B, 1, 2), for a block's shift of one LR px in x and in y.
+    """Positions of the blocks' pixels in HR, (B, n, 2), and their movement per LR px of shift in x and in y, (B, 1, 2).
 
-    Within a block and for shifts that matter, a mapping is straight.
+    Within a block, and for the shifts that occur, the mapping is linear to a good approximation.
     """
 
     positions: Array
@@ -90,7 +90,7 @@ class _Placed(NamedTuple):
         return cls(lr_to_hr(p_lr), *moves)
 
     def shifted(self, x: Array, y: Array) -> Array:
-        """The positions when each block shifts by (x, y) LR px; x and y are (B,) or scalar."""
+        """The positions after a shift of each block by (x, y) LR px, where x and y are (B,) or scalars."""
         return self.positions + np.reshape(x, (-1, 1, 1)) * self.per_x + np.reshape(y, (-1, 1, 1)) * self.per_y
 
 
@@ -104,20 +104,20 @@ def measure(
     margin_lr_px: int,
     scale: int,
 ) -> ResidualField:
-    """Measure the shift left in each block of a crop, by least squares on shift, gain and offset (Lucas & Kanade 1981).
+    """Measure the shift that remains in each block of a crop, by least squares for shift, gain and offset.
 
     Parameters
     ----------
     predicted_at : callable
-        What HR predicts that LR shows at positions (..., 2) of the HR capture.
+        Returns the values that HR predicts for LR at positions (..., 2) of the HR capture.
     lr_to_hr : callable
-        The mapping that is measured: positions in the LR capture → in the HR capture.
+        The mapping to measure, from positions in the LR capture to positions in the HR capture.
     observed : (crop.height, crop.width) ndarray
-        What LR shows there.
+        The values of LR in the crop.
     valid : (crop.height, crop.width) ndarray
-        False where LR is not to be trusted.
+        False where LR is not trusted.
     crop : Crop
-        The part of the LR capture that is looked at.
+        The part of the LR capture to measure.
     margin_lr_px : int
         Width of the border that is left out.
     scale : int
@@ -126,6 +126,10 @@ def measure(
     -------
     ResidualField
         Shifts are positive where HR has the content further right or down than LR.
+
+    References
+    ----------
+    B. D. Lucas, T. Kanade, "An Iterative Image Registration Technique with an Application to Stereo Vision", 1981.
     """
     blocks = _blocks(Size(crop.width, crop.height), margin_lr_px)
     p_lr = blocks.positions + np.array([crop.x, crop.y])
@@ -136,7 +140,7 @@ def measure(
 
 
 def _blocks(size: Size, margin: int) -> _Blocks:
-    """Equal blocks of about 24 LR px (less in small crops) that cover a crop but for a margin and less than a block."""
+    """Equal blocks of about 24 LR px (smaller in small crops) that cover a crop except for a margin."""
     side = int(np.clip(min(size) // 5, 12, 24))
     columns, rows = (max(1, round((length - 2 * margin) / side)) for length in size)
     width, height = (max(1, length - 2 * margin) // n for length, n in zip(size, (columns, rows), strict=True))
@@ -147,17 +151,20 @@ def _blocks(size: Size, margin: int) -> _Blocks:
 def _fit_blocks(
     predicted_at: Callable[[Array], Float32], placed: _Placed, target: Array, trusted: Array, tiles: Array
 ) -> tuple[Array, Array, Array]:
-    """Shift (B, 2) of HR against each LR block, its standard error (B,), both in LR px, and the correlation left (B,).
+    """Shift (B, 2) of HR against each LR block and its standard error (B,), in LR px, and the correlation (B,).
 
-    ``lr(x) ≈ gain·hr(x + shift) + offset`` over the pixels trusted (1; others 0), until every block has settled. A
-    block that fixes no shift has an infinite error and a correlation of 0.
+    The model ``lr(x) ≈ gain·hr(x + shift) + offset`` is fitted to the trusted pixels (1; others are 0) until no block
+    moves any more. A block that does not determine a shift has an infinite error and a correlation of 0.
     """
+    # 1. Use only blocks with enough trusted pixels that are not all equal.
     count = trusted.sum(axis=1)
     mean = np.sum(trusted * target, axis=1) / np.maximum(count, 1)
     spread = np.sum(trusted * (target - mean[:, None]) ** 2, axis=1)
     enough = (count >= _TRUSTED_SHARE * target.shape[1]) & (spread > 0)
     shift = np.zeros((len(target), 2))
     slopes, moved = [], np.inf
+    # 2. Gauss–Newton. With the present shift s and a small step d, the model is linear in its four unknowns:
+    #    lr(x) ≈ (gain·d)·∇hr(x + s) + gain·hr(x + s) + offset.
     for _ in range(_ROUNDS):
         x, y = shift.T
         value = predicted_at(placed.shifted(x, y))
@@ -169,6 +176,7 @@ def _fit_blocks(
         design = np.stack([*slopes, value, np.ones_like(value)], axis=2).astype(np.float64)
         weighted = design * trusted[..., None]
         normal = weighted.swapaxes(1, 2) @ design
+        # Blocks without a solution get the unit matrix, so that all can be solved at once; `solvable` excludes them.
         normal[~enough] = np.eye(4)
         solvable = enough & (np.linalg.cond(normal) < _SINGULAR)
         normal[~solvable] = np.eye(4)
@@ -180,6 +188,7 @@ def _fit_blocks(
         moved = float(np.abs(step).max())
         if moved < _SETTLED_LR_PX:
             break
+    # 3. The residuals of the last step give the standard error of the shift and the share of LR that is explained.
     left = trusted * (target - np.einsum("bni,bi->bn", design, solution))
     unexplained = np.sum(left**2, axis=1)
     variance = _variance(
@@ -195,10 +204,11 @@ def _fit_blocks(
 
 
 def _variance(scores: Array, inverse: Array, left: Array, tiles: Array) -> Array:
-    """Variance (B,) of a block's shift, x and y together, before the gain: of noise, or of what tiles have in common.
+    """Variance (B,) of a block's shift, the sum for x and y, before division by the gain.
 
-    ``scores`` (B, n, 4) are the design times what is left, ``left`` (B,) is its mean square. The larger of the two
-    holds: White's estimate, clustered by tiles (the sandwich), is uncertain itself.
+    It is the larger of two estimates: that for independent noise, and White's estimate clustered by tiles (the
+    sandwich), which alone would be too uncertain. ``scores`` (B, n, 4) are the design times the residuals, and ``left``
+    (B,) is the mean square of the residuals.
     """
     of_noise = left * (inverse[:, 0, 0] + inverse[:, 1, 1])
     moved_by = np.einsum("nk,bni->bki", tiles, scores, optimize=True) @ inverse[:, :, :2]

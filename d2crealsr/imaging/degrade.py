@@ -1,6 +1,6 @@
-"""HR as LR would have seen it: blurred to LR's resolution in linear light and sampled on LR's grid.
+"""HR degraded to look like LR: blurred to LR's resolution in linear light and sampled on LR's grid.
 
-Only estimation and QA see these copies; nothing of them is published.
+Only estimation and QA use these copies. They are never published.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ Float32 = NDArray[np.float32]
 _MAX_BLUR_LR_PX = 4.0
 _MIN_PIXELS = 256
 _ENOUGH_PIXELS = 50_000
-"""Pixels, spread evenly, that one number is fitted to."""
+"""Number of evenly spread pixels that suffice to fit a single number."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +45,12 @@ class LinearReduced:
     factor: int
 
     def blurred(self, channel: Float32, sigma_hr_px: float) -> Float32:
-        """A channel blurred so that, averaging included, the blur is a Gaussian of ``sigma_hr_px``."""
+        """A blurred channel. Together with the averaging, the blur is a Gaussian of ``sigma_hr_px``."""
         variance = sigma_hr_px**2 - (self.factor**2 - 1) / 12
         return opencv.blur(channel, float(np.sqrt(max(variance, 0))) / self.factor)
 
     def on_grid(self, blurred: Float32, H_hr_to_grid: Matrix, size: Size) -> Float32:
-        """Sample a (blurred) channel on a grid that ``H_hr_to_grid`` leads to from full-resolution HR pixels."""
+        """Sample a (blurred) channel on a grid, to which ``H_hr_to_grid`` maps full-resolution HR pixels."""
         H_grid_to_reduced = geometry.compose(
             geometry.inverse(geometry.scaling(self.factor)), geometry.inverse(H_hr_to_grid)
         )
@@ -58,32 +58,32 @@ class LinearReduced:
         return sampled
 
     def at(self, blurred: Float32, p_hr: Array) -> Float32:
-        """Sample a (blurred) channel at positions in full-resolution HR, (h, w, 2), linearly."""
+        """Sample a (blurred) channel at positions in full-resolution HR, (h, w, 2), with linear interpolation."""
         return sample(blurred, self.factor, p_hr)
 
     def holds(self, p_hr: Array, *, margin_hr_px: float) -> NDArray[np.bool_]:
-        """Which positions (..., 2) lie inside HR by a margin."""
+        """Whether positions (..., 2) lie inside HR, at least a margin away from its border."""
         high = np.array(self.full_size) - 1 - margin_hr_px
         inside: NDArray[np.bool_] = np.all((p_hr >= margin_hr_px) & (p_hr <= high), axis=-1)
         return inside
 
     @property
     def full_size(self) -> Size:
-        """Size of the full-resolution image that the reduced one covers."""
+        """Size of the full-resolution image, as far as the reduced image covers it."""
         return Size(self.luma.shape[1] * self.factor, self.luma.shape[0] * self.factor)
 
 
 def sample(image: Float32, factor: int, p_hr: Array) -> Float32:
-    """A reduced image at positions in the full-resolution one, (h, w, 2), linearly."""
+    """Sample a reduced image at positions in the full-resolution one, (h, w, 2), with linear interpolation."""
     grid = ((p_hr - (factor - 1) / 2) / factor).astype(np.float32)
     sampled: Float32 = opencv.remap(image, np.ascontiguousarray(grid[..., 0]), np.ascontiguousarray(grid[..., 1]))
     return sampled
 
 
 def sample_with_derivatives(image: Float32, factor: int, p_hr: Array) -> tuple[Float32, Float32, Float32, Float32]:
-    """:func:`sample`, with the slopes in x and y and the Laplacian there, per full-resolution px.
+    """As :func:`sample`, with the derivatives in x and y and the Laplacian at the positions, per full-resolution px.
 
-    Differences of neighbours one reduced pixel away: what filtering the image first would give, where it is needed.
+    They are differences between neighbours one reduced pixel away. Filtering the whole image first would give the same.
     """
     grid = ((p_hr - (factor - 1) / 2) / factor).astype(np.float32)
     x, y = np.ascontiguousarray(grid[..., 0]), np.ascontiguousarray(grid[..., 1])
@@ -98,21 +98,21 @@ def sample_with_derivatives(image: Float32, factor: int, p_hr: Array) -> tuple[F
 
 
 def reduced(hr: Image, scale: int, tone: str) -> LinearReduced:
-    """HR at about twice LR's sampling, in linear light: all that estimation needs of it."""
+    """HR reduced to about twice the sampling of LR, in linear light. Estimation needs no more of it."""
     factor = max(1, scale // 2)
     rgb = photometry.reduced_linear(hr, factor, tone)
     return LinearReduced(rgb, photometry.luma(rgb), factor)
 
 
 def zncc(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
-    """Zero-mean normalised cross-correlation of two arrays of one shape, −1 … 1; 0 where one is constant."""
+    """Zero-mean normalised cross-correlation of two arrays of the same shape, −1 … 1; 0 if one is constant."""
     a, b = a.astype(np.float64) - a.mean(), b.astype(np.float64) - b.mean()
     norm = float(np.sqrt(np.sum(a**2) * np.sum(b**2)))
     return float(np.sum(a * b)) / norm if norm > 0 else 0.0
 
 
 def estimate_blur(hr: LinearReduced, lr_luma: Float32, p_hr: Array, scale: int) -> float:
-    """σ of the Gaussian, in HR px, that makes HR look most like LR: the highest zncc in linear light.
+    """σ of the Gaussian blur, in HR px, for which HR is most similar to LR (highest zncc in linear light).
 
     Parameters
     ----------
@@ -120,9 +120,9 @@ def estimate_blur(hr: LinearReduced, lr_luma: Float32, p_hr: Array, scale: int) 
     lr_luma : (h, w) ndarray
         A part of LR in linear light.
     p_hr : (h, w, 2) ndarray
-        Where its pixels lie in HR.
+        Positions of its pixels in HR.
     scale : int
-        HR px per LR px; σ is searched up to four LR px.
+        HR px per LR px. σ is searched up to four LR px.
     """
     every = max(1, int(np.sqrt(lr_luma.size / _ENOUGH_PIXELS)))
     lr_luma, p_hr = lr_luma[::every, ::every], p_hr[::every, ::every]

@@ -1,4 +1,4 @@
-"""How much detail HR and LR hold at each fineness: spectra averaged over all directions, on LR's scale."""
+"""Detail of HR and LR by spatial frequency: spectra averaged over all directions, at the scale of LR."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["BINS", "FREQUENCIES", "Spectra", "amplitude", "spectra", "tone_pairs
 BINS = 16
 """Rings of spatial frequency between 0 and LR's Nyquist frequency, .5 cycles per LR px."""
 FREQUENCIES: Array = (np.arange(BINS) + 0.5) / (2 * BINS)
-"""Their middles, in cycles per LR px."""
+"""Middle of each ring, in cycles per LR px."""
 
 _WINDOW_LR_PX = 128
-"""Longest side of the central part that is looked at: enough for a mean, and quick at any size."""
+"""Longest side of the central part that is used. It is enough for a mean, and fast for images of any size."""
 
 
 class Spectra(NamedTuple):
@@ -52,17 +52,17 @@ def spectra(hr: Image, lr: Image, *, tone: str = "srgb") -> Spectra:
 
 
 def amplitude(luma: NDArray[np.float32], samples_per_lr_px: float) -> Array:
-    """Amplitude spectrum averaged over rings of frequency, (:data:`BINS`,); nan in rings that a small picture has not.
+    """Amplitude spectrum averaged over rings of frequency, (:data:`BINS`,); nan in rings that a small picture lacks.
 
-    The square root of the power spectral density per LR px² under a Hann window: on one scale for HR and LR, so that a
-    picture without detail of its own between LR's pixels has the same in both.
+    It is the square root of the power spectral density per LR px² under a Hann window. HR and LR are on the same scale:
+    if HR has no detail finer than LR's pixels, both have the same spectrum.
 
     Parameters
     ----------
     luma : (H, W) ndarray
         Linear luminance.
     samples_per_lr_px : float
-        How much finer its grid is than LR's.
+        Number of samples per LR px, along one direction.
     """
     height, width = luma.shape
     window = np.outer(np.hanning(height), np.hanning(width))
@@ -78,10 +78,10 @@ def amplitude(luma: NDArray[np.float32], samples_per_lr_px: float) -> Array:
 
 
 def tone_pairs(hr: Image, lr: Image, *, side_lr_px: int = 4) -> tuple[Array, Array]:
-    """Encoded luma of HR and of LR, each averaged over the same squares, in shares of the full range.
+    """Encoded luma of HR and LR, both averaged over the same squares, as a share of the full range.
 
-    Averages over squares of several LR px tell tones from sharpness: a pair of equal brightness lies on the diagonal,
-    though LR is the blurrier of the two.
+    Averages over squares of several LR px compare tones and not sharpness. A pair with equal brightness therefore lies
+    on the diagonal, although LR is more blurred.
 
     Parameters
     ----------

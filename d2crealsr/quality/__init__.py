@@ -1,1 +1,1 @@
-"""What is left between a published pair, the verdict on it, and its true error where the truth is known."""
+"""Judge a pair: statistics of its residual field, and the verdict. Works on numbers only."""

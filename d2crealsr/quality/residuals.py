@@ -1,4 +1,4 @@
-"""What is said of a residual field as a whole: percentiles, the worst neighbourhood and side, how much was measured."""
+"""Statistics of a residual field: percentiles, the worst neighbourhood and side, and the share that was measured."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ __all__ = ["measured_share", "percentile", "typical_zncc", "worst_neighbourhood"
 
 _NEIGHBOURHOOD = 1 / 3
 _LEAST_NEIGHBOURS = 3
-"""A neighbourhood is this share of the crop's sides, and at least so many blocks a side."""
+"""Side of a neighbourhood: this share of the sides of the crop, but at least so many blocks."""
 _KNOWN_WEIGHT = 1.0
-"""Weight of a neighbourhood or side whose mean shift is known well enough to be called the worst."""
+"""Smallest weight of a neighbourhood or side whose mean shift is accurate enough to be the worst one."""
 _KNOWN_SHARE = 0.25
-"""Likewise a side's weight over that of as many blocks that are known exactly."""
+"""Smallest mean weight of the blocks of such a side."""
 _ALONE = 1 - 1e-6
-"""Sum of squared shares, one over the number of blocks that count, from which on there is but one."""
+"""Sum of squared shares of the weights (one over the effective number of blocks) from which on only one block counts."""
 
 
 def percentile(field: ResidualField, q: float) -> float:
-    """The q-th percentile (0 … 100) of the residual's length in HR px, blocks counted by weight; nan without any."""
+    """The q-th percentile (0 … 100) of the residual's length in HR px, weighted by block; nan without any weight."""
     return _weighted_percentile(np.linalg.norm(field.shifts_hr_px, axis=1), field.weights, q)
 
 
 def worst_neighbourhood(field: ResidualField) -> float:
-    """Largest length of the mean shift over a ninth of the crop in HR px, blocks counted by weight; nan without any.
+    """Largest length of the weighted mean shift over a ninth of the crop in HR px; nan without any weight.
 
-    A ninth is at least 3×3 blocks. Their mean lets through what is wrong in one place and hardly any noise.
+    A ninth is at least 3×3 blocks. Their mean preserves a local error and averages out most of the noise.
     Neighbourhoods with little weight do not count, unless all have little.
     """
     columns, column = np.unique(field.points_lr[:, 0], return_inverse=True)
@@ -48,11 +48,11 @@ def worst_neighbourhood(field: ResidualField) -> float:
 
 
 def worst_side(field: ResidualField) -> float:
-    """Largest length of the mean shift along a side of the crop in HR px, blocks counted by weight; nan without any.
+    """Largest length of the weighted mean shift along a side of the crop in HR px; nan without any weight.
 
-    A side is the outermost line of blocks with enough weight (sky has little): where a card that curls up departs from
-    what has been fitted to the rest. What the scatter of its blocks adds to the length of their mean is taken off.
-    Where no line has enough, the one with most stands for all.
+    A side is the outermost line of blocks with enough weight (sky has little). A card that curls up at its edge departs
+    there from the mapping fitted to the rest. The scatter of the blocks increases the length of their mean; this part
+    is subtracted. If no line has enough weight, the line with the most is used.
     """
     if not field.weights.any():
         return float("nan")
@@ -70,7 +70,7 @@ def _says_enough(weights: Array) -> bool:
 
 
 def _length_of_mean(shifts: Array, weights: Array) -> float:
-    """Length of the weighted mean of (N, 2) shifts without what their scatter adds; all of it where it is one shift."""
+    """Length of the weighted mean of (N, 2) shifts, less the part due to their scatter unless there is only one."""
     share = weights / weights.sum()
     mean, of_one = share @ shifts, float(share @ share)
     scatter = float(np.sum(share @ (shifts - mean) ** 2))
@@ -79,7 +79,7 @@ def _length_of_mean(shifts: Array, weights: Array) -> float:
 
 
 def typical_zncc(field: ResidualField) -> float:
-    """Median correlation of the blocks, counted by weight: where there is no texture, noise does not correlate."""
+    """Weighted median of the blocks' correlation; blocks without texture, whose noise does not correlate, weigh 0."""
     return _weighted_percentile(np.nan_to_num(field.zncc), field.weights, 50)
 
 
@@ -92,6 +92,6 @@ def _weighted_percentile(values: Array, weights: Array, q: float) -> float:
 
 
 def measured_share(field: ResidualField) -> float:
-    """Of the blocks that are not clipped, the share with enough texture to measure a shift, 0 … 1."""
+    """Share of the unclipped blocks that have enough texture to measure a shift, 0 … 1."""
     shown = np.isfinite(field.zncc)
     return float(np.mean(field.weights[shown] > 0)) if shown.any() else 0.0

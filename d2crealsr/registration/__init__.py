@@ -1,1 +1,1 @@
-"""Finding where the HR capture lies in the LR capture."""
+"""Estimate where the HR capture lies in the LR capture."""

@@ -1,8 +1,8 @@
-"""What a camera's demosaic adds to a picture: predicted, so that registration can leave it out.
+"""Predict the error of a camera's demosaicing, so that registration can account for it.
 
-A sensor sees one colour a pixel; the other two are interpolated. The error of that interpolation is fixed to the
-sensor, not to the scene, and pulls a registration towards it. An edge-aware interpolation is modelled; cameras do more,
-but the main error is common to all.
+A sensor measures one colour per pixel, and the other two are interpolated. The error of this interpolation is fixed to
+the sensor and not to the scene, so it pulls a registration towards the sensor's grid. The model here is an edge-aware
+interpolation. Cameras do more, but the main error is common to all of them.
 """
 
 from __future__ import annotations
@@ -25,20 +25,20 @@ PHASES: dict[Phase, tuple[int, int]] = {"RGGB": (0, 0), "GRBG": (1, 0), "GBRG": 
 
 _LEVELS = 60_000
 _EVIDENCE = 0.1
-"""Correlation with what is left to explain above which a phase is believed."""
+"""Correlation with the unexplained part above which a phase is accepted."""
 
 
 def through_mosaic(linear: Float32, phase: Phase, origin: tuple[int, int]) -> Float32:
-    """An image in linear light as it comes out of a sensor with a Bayer filter and its demosaic, (H, W, 3).
+    """An image in linear light after a sensor with a Bayer filter, and demosaicing, (H, W, 3).
 
     Parameters
     ----------
     linear : (H, W, 3) ndarray
-        What falls on the sensor, on [0, 1].
+        The light on the sensor, on [0, 1].
     phase : Phase
-        Of the whole sensor.
+        Phase of the whole sensor.
     origin : tuple of int
-        Where (x, y) the image's first pixel lies on the sensor.
+        Position (x, y) of the image's first pixel on the sensor.
     """
     left, top = ((first + at) % 2 for first, at in zip(PHASES[phase], origin, strict=True))
     padded = np.pad(np.clip(linear, 0, 1), ((top, 0), (left, 0), (0, 0)), mode="symmetric")
@@ -50,14 +50,14 @@ def through_mosaic(linear: Float32, phase: Phase, origin: tuple[int, int]) -> Fl
 
 
 def find_phase(added: dict[Phase, Float32], unexplained: Float32) -> Phase | None:
-    """The phase that explains best what a prediction leaves; None when no phase does.
+    """The phase that best explains the residual of a prediction; None if no phase explains it.
 
     Parameters
     ----------
     added : dict of (N,) ndarray
-        By phase, what the demosaic would add to the prediction.
+        For each phase, the change of the prediction by demosaicing.
     unexplained : (N,) ndarray
-        Observation minus prediction.
+        The residual: observation minus prediction.
     """
     scores = {phase: degrade.zncc(change, unexplained) for phase, change in added.items()}
     best = max(scores, key=scores.__getitem__)

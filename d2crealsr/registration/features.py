@@ -1,7 +1,7 @@
-"""Keypoints, their matches, and the homography they agree on.
+"""Keypoints, their matches, and the homography on which they agree.
 
 SIFT (Lowe 2004, doi:10.1023/B:VISI.0000029664.99615.94) with RootSIFT descriptors (Arandjelović & Zisserman 2012,
-doi:10.1109/CVPR.2012.6248018). Another detector goes here and nowhere else.
+doi:10.1109/CVPR.2012.6248018). Another detector would be added here and nowhere else.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ __all__ = ["Consensus", "Matches", "agree_on_homography", "detect", "match_anywh
 Float32 = NDArray[np.float32]
 
 _CONTRAST_THRESHOLD = 0.01
-"""A quarter of OpenCV's default: more keypoints on faint texture, which the robust fit sorts out."""
+"""A quarter of OpenCV's default. It gives more keypoints on faint texture, and the robust fit rejects bad ones."""
 
 _DISTINCT_PX = 1.5
-"""A rival match nearer than this is the same keypoint with another orientation and does not count in the ratio test."""
+"""A competing match nearer than this is the same keypoint with another orientation, so the ratio test ignores it."""
 
 
 class Matches(NamedTuple):
@@ -39,7 +39,7 @@ class Matches(NamedTuple):
 
 
 class Consensus(NamedTuple):
-    """A homography and the matches that agree on it: ``inliers`` (N,) bool, ``rmse`` over them in px of the target."""
+    """A homography and the matches that agree with it: ``inliers`` (N,) bool, and their ``rmse`` in target px."""
 
     H: Matrix
     inliers: NDArray[np.bool_]
@@ -47,9 +47,10 @@ class Consensus(NamedTuple):
 
 
 def detect(linear_luma: Float32, at_most: int = 0) -> Keypoints:
-    """SIFT keypoints of an image in linear light, (H, W), whatever its exposure; the strongest, or all (0).
+    """SIFT keypoints of an (H, W) image in linear light: the ``at_most`` strongest, or all if it is 0.
 
-    The image is stretched to its .1 and 99.9 percentiles and encoded, so that two shots of one scene look alike.
+    The image is stretched to its .1 and 99.9 percentiles and encoded, so that shots of a scene with different exposures
+    look alike.
     """
     low, high = np.percentile(linear_luma, [0.1, 99.9])
     stretched = np.clip((linear_luma - low) / max(high - low, 1e-3), 0, 1)
@@ -59,7 +60,7 @@ def detect(linear_luma: Float32, at_most: int = 0) -> Keypoints:
 
 
 def match_anywhere(hr: Keypoints, lr: Keypoints, ratio: float = 0.8) -> Matches:
-    """Mutual nearest neighbours that pass the ratio test, wherever they lie."""
+    """Mutual nearest neighbours among the descriptors that pass the ratio test, at any positions."""
     if min(len(hr.points), len(lr.points)) < 2:
         return Matches(np.empty(0, np.intp), np.empty(0, np.intp))
     similarity = hr.descriptors @ lr.descriptors.T
@@ -73,7 +74,7 @@ def match_anywhere(hr: Keypoints, lr: Keypoints, ratio: float = 0.8) -> Matches:
 
 
 def match_nearby(hr: Keypoints, lr: Keypoints, radius: float, ratio: float = 0.9) -> Matches:
-    """Mutual nearest neighbours among keypoints within ``radius`` px of each other, for images already registered."""
+    """Mutual nearest neighbours among keypoints within ``radius`` px of each other, for roughly registered images."""
     candidates = cKDTree(hr.points).sparse_distance_matrix(cKDTree(lr.points), radius, output_type="ndarray")
     if len(candidates) == 0:
         return Matches(np.empty(0, np.intp), np.empty(0, np.intp))
@@ -99,27 +100,27 @@ def _nearest_per_group(group: NDArray[np.intp], distance: Float32) -> NDArray[np
 
 
 def _distance(similarity: Float32) -> Float32:
-    """Euclidean distance of two unit vectors from their scalar product."""
+    """Euclidean distance between two unit vectors, from their scalar product."""
     distance: Float32 = np.sqrt(np.maximum(2 - 2 * similarity, 0)).astype(np.float32)
     return distance
 
 
 def agree_on_homography(source: Array, target: Array, sizes: Array, threshold: float) -> Consensus | None:
-    """The homography most matches agree on, polished by weighted least squares.
+    """The homography on which most matches agree, refined by weighted least squares.
 
     Parameters
     ----------
     source, target : (N, 2) ndarray
         Matched positions in px.
     sizes : (N,) ndarray
-        Keypoint sizes: a keypoint's position is as uncertain as it is large.
+        Keypoint sizes. The uncertainty of a keypoint's position is proportional to its size.
     threshold : float
-        Distance in px of the target within which a match can agree.
+        Largest distance in px of the target at which a match agrees.
 
     Returns
     -------
     Consensus or None
-        None when there are fewer than four matches or they fix no homography.
+        None if there are fewer than four matches or they do not determine a homography.
     """
     if len(source) < 4:
         return None
@@ -134,10 +135,10 @@ def agree_on_homography(source: Array, target: Array, sizes: Array, threshold: f
 
 
 def _polish(H: Matrix, source: Array, target: Array, sizes: Array) -> Matrix:
-    """Minimise the Cauchy loss of reprojection errors in units of each keypoint's uncertainty, from ``H``.
+    """Minimise the Cauchy loss of reprojection errors in units of each keypoint's uncertainty, starting from ``H``.
 
-    Points are moved to zero mean and unit spread first (Hartley 1997, doi:10.1109/34.601246), so that the eight
-    parameters are of one size.
+    Points are first normalised to zero mean and unit spread (Hartley 1997, doi:10.1109/34.601246), so that the eight
+    parameters have similar magnitudes.
     """
     to_unit = _unit_frame(target)
     a, b = geometry.project(to_unit, geometry.project(H, source)), geometry.project(to_unit, target)
@@ -156,7 +157,7 @@ def _polish(H: Matrix, source: Array, target: Array, sizes: Array) -> Matrix:
 
 
 def _unit_frame(points: Array) -> Matrix:
-    """Similarity that brings points to zero mean and a mean distance of √2."""
+    """The similarity that maps points to zero mean and a mean distance of √2 from it."""
     centre = points.mean(axis=0)
     spread = float(np.linalg.norm(points - centre, axis=1).mean()) / np.sqrt(2) + 1e-12
     return np.array([[1 / spread, 0, -centre[0] / spread], [0, 1 / spread, -centre[1] / spread], [0, 0, 1.0]])

@@ -1,4 +1,4 @@
-"""Robust Gauss–Newton on the parameters of :mod:`.prediction`, and how sure its result is.
+"""Robust Gauss–Newton iteration for the parameters of :mod:`.prediction`, and the covariance of its result.
 
 Lucas & Kanade 1981; Baker & Matthews 2004, doi:10.1023/B:VISI.0000011205.11775.fd; Tukey's biweight on the residuals.
 """
@@ -22,32 +22,32 @@ LensModel: TypeAlias = Literal["homography", "radial"]
 
 _MAX_STEPS = 15
 _NEAR_HR_PX = 0.03
-"""After a smaller step than this the Jacobian is kept."""
+"""After a step smaller than this, the Jacobian is kept."""
 
 _CHUNK_PIXELS = 16_384
 _DIVERGED = 0.1
-"""A step beyond this share of the HR half-diagonal: the fit has run away."""
+"""Share of the HR half-diagonal. After a larger step the fit counts as diverged."""
 
 _TUKEY = 4.685
-"""Residuals beyond this many robust σ are ignored: Tukey's biweight at 95 % efficiency."""
+"""Number of robust σ beyond which residuals are ignored (Tukey's biweight with 95 % efficiency)."""
 
 _GAIN_PRIOR = 0.03
-"""Relative standard deviation with which the channels' gains are held to those fitted channel by channel: in a picture
-of few colours, luma alone cannot tell them apart."""
+"""Relative standard deviation of the prior on the channels' gains, whose mean are the gains fitted channel by channel.
+In a picture of few colours, luma alone cannot separate the gains."""
 
 _LENS_PRIOR = 0.01
-"""Standard deviation of the HR lens' k1 about where it begins: without texture the lens stays what it was taken for."""
+"""Standard deviation of the prior on the HR lens' k1 about its initial value, which remains if there is no texture."""
 
 _CORRELATION = 16.0
-"""LR pixels that together weigh as one independent observation against a prior: residuals of neighbours are alike."""
+"""Number of LR pixels that count as one independent observation against a prior, because neighbours are correlated."""
 
 _CLUSTER_LR_PX = 16
-"""Side of the blocks whose residuals are taken as correlated when the error is predicted."""
+"""Side of the blocks within which residuals are assumed to be correlated when the error is predicted."""
 
 
 class System(NamedTuple):
-    """Normal equations ``matrix · step = vector`` and what they come from: Jacobian (SIZE, N), residuals (N,), their
-    weights (N,) and robust σ."""
+    """Normal equations ``matrix · step = vector`` with the Jacobian (SIZE, N), the residuals (N,), their weights (N,)
+    and their robust σ."""
 
     matrix: Array
     vector: Array
@@ -58,7 +58,7 @@ class System(NamedTuple):
 
 
 class Fit(NamedTuple):
-    """Parameters, whether they have settled, and the normal equations next to them."""
+    """The fitted parameters, whether they have converged, and the normal equations near them."""
 
     parameters: Parameters
     converged: bool
@@ -73,11 +73,12 @@ def gauss_newton(
     model: LensModel,
     settled_hr_px: float,
 ) -> Fit | None:
-    """Iterate to the parameters that predict an observation best; None when they run away.
+    """Iterate to the parameters that best predict an observation; None if the iteration diverges.
 
-    Near the optimum the Jacobian hardly changes and is kept; the residuals, which say where the optimum is, are not.
+    Near the optimum the Jacobian hardly changes, so it is kept. The residuals, which determine the optimum, are always
+    computed again.
     """
-    if not observation.trusted.any():  # black and white alone: nothing in LR is within its range
+    if not observation.trusted.any():  # all of LR is clipped to black or white
         return None
     outline = observation.positions[[0, 0, -1, -1], [0, -1, 0, -1]]
     now, where = start, start.mapping.lr_to_hr(outline)
@@ -102,7 +103,7 @@ def _normal_equations(predictor: Predictor, parameters: Parameters, observation:
     residual = observation.luma.ravel() - prediction.luma
     weight, spread = _weights(residual, observation)
     matrix = np.zeros((len(prediction.jacobian),) * 2)
-    for first in range(0, len(residual), _CHUNK_PIXELS):  # in double precision, a few pixels at a time
+    for first in range(0, len(residual), _CHUNK_PIXELS):  # double precision, in chunks of pixels
         part = slice(first, first + _CHUNK_PIXELS)
         jacobian = prediction.jacobian[:, part].astype(np.float64)
         matrix += (jacobian * weight[part]) @ jacobian.T
@@ -111,7 +112,7 @@ def _normal_equations(predictor: Predictor, parameters: Parameters, observation:
 
 
 def _looked_at_again(system: System, predictor: Predictor, parameters: Parameters, observation: Observation) -> System:
-    """The normal equations with residuals and weights of new parameters, and the old Jacobian."""
+    """The normal equations with the residuals and weights for new parameters, but with the old Jacobian."""
     residual = observation.luma.ravel() - predictor.luma(parameters, observation)
     weight, spread = _weights(residual, observation)
     vector = (system.jacobian @ (weight * residual)).astype(np.float64)
@@ -119,7 +120,7 @@ def _looked_at_again(system: System, predictor: Predictor, parameters: Parameter
 
 
 def _weights(residual: Float32, observation: Observation) -> tuple[Float32, float]:
-    """Tukey's biweight of residuals, (N,), 0 where LR is not to be trusted, and their robust σ."""
+    """Tukey's biweight of the residuals, (N,), which is 0 where LR is not trusted, and their robust σ."""
     trusted = observation.trusted.ravel()
     spread = 1.4826 * float(np.median(np.abs(residual[trusted]))) + 1e-9
     weight = np.clip(1 - (residual / np.float32(_TUKEY * spread)) ** 2, 0, None) ** 2
@@ -127,7 +128,7 @@ def _weights(residual: Float32, observation: Observation) -> tuple[Float32, floa
 
 
 def _step(system: System, now: Parameters, prior: Parameters, model: LensModel) -> Array:
-    """Solve the normal equations, with gains and lens held to the prior's."""
+    """Solve the normal equations, with a prior on the gains and the lens."""
     matrix, vector = system.matrix.copy(), system.vector.copy()
     held = np.array([GEOMETRY - 1, GEOMETRY + 1, GEOMETRY + 2, GEOMETRY + 3])
     precision = _CORRELATION * system.spread**2 / np.array([_LENS_PRIOR, *(_GAIN_PRIOR * prior.gain)]) ** 2
@@ -137,9 +138,9 @@ def _step(system: System, now: Parameters, prior: Parameters, model: LensModel) 
 
 
 def _solved(matrix: Array, right: Array, model: LensModel) -> Array:
-    """``matrix⁻¹ · right``, right being (SIZE,) or (SIZE, K); what is not fitted is left out and stays 0.
+    """``matrix⁻¹ · right`` for ``right`` of shape (SIZE,) or (SIZE, K). Parameters that are not fitted stay 0.
 
-    Parameters are brought to one size first, so that none drowns in rounding. NaN where nothing decides them.
+    The parameters are first scaled to similar magnitudes, to limit rounding errors. NaN if they are not determined.
     """
     free = np.array([model == "radial" or i != GEOMETRY - 1 for i in range(len(matrix))])
     inner = matrix[np.ix_(free, free)]
@@ -148,16 +149,16 @@ def _solved(matrix: Array, right: Array, model: LensModel) -> Array:
     solution: Array = np.zeros_like(right)
     try:
         solution[free] = (np.linalg.solve(scaled, (right[free].T / size).T).T / size).T
-    except np.linalg.LinAlgError:  # no pixel has a say, as in a picture of black and white alone
+    except np.linalg.LinAlgError:  # no pixel has any weight, for example if all are clipped
         solution[free] = np.nan
     return solution
 
 
 def covariance(system: System, observation: Observation, model: LensModel) -> Array:
-    """Covariance of the geometric parameters, (9, 9), by the cluster-robust sandwich.
+    """Covariance of the geometric parameters, (9, 9), by the cluster-robust sandwich estimator.
 
-    Residuals are alike within a block and unlike between blocks (Liang & Zeger 1986, doi:10.1093/biomet/73.1.13); what
-    the textbook formula takes for independent is measured instead.
+    Residuals are correlated within a block and independent between blocks (Liang & Zeger 1986,
+    doi:10.1093/biomet/73.1.13). The ordinary formula would assume that all residuals are independent.
     """
     column, row = (observation.positions.reshape(-1, 2) // _CLUSTER_LR_PX).astype(int).T
     cluster = np.unique(row * (column.max() + 1) + column, return_inverse=True)[1]

@@ -1,9 +1,9 @@
-"""How an LR capture's pixels follow from the HR capture: the model that direct refinement fits.
+"""The model that direct refinement fits: a prediction of the LR capture's pixels from the HR capture.
 
-HR is blurred in linear light by a Gaussian and sampled where the mapping says; each channel gets its gain, all share
-an illumination field and an offset; the result is encoded by the tone curve and its luma compared with LR's. Comparing
-*encoded* luma matters twice: noise and JPEG errors are about the same at all brightnesses there, and the luma that JPEG
-stores at full resolution is free of the blur it puts into colour.
+HR is blurred in linear light by a Gaussian and sampled at the positions given by the mapping. Each channel has a gain;
+all channels share an illumination field and an offset. The result is encoded by the tone curve, and its luma is
+compared with LR's. Comparing *encoded* luma has two advantages: noise and JPEG errors are about equal at all
+brightnesses, and JPEG stores luma at full resolution, whereas it blurs colour.
 """
 
 from __future__ import annotations
@@ -29,30 +29,30 @@ __all__ = ["GEOMETRY", "Observation", "Parameters", "Prediction", "Predictor"]
 Float32 = NDArray[np.float32]
 
 GEOMETRY = 9
-"""Number of geometric parameters: eight of the homography, one of the HR lens; they come first."""
+"""Number of geometric parameters, which come first: eight of the homography and one of the HR lens."""
 
 _FIELD = 5
 SIZE = GEOMETRY + 1 + 3 + _FIELD + 1
 """Number of parameters: geometry, blur, gains, field, offset."""
 
 _SAME_BLUR_HR_PX = 1e-3
-"""A change of σ that is too small to blur HR anew."""
+"""Change of σ below which HR is not blurred again."""
 
 _STRIP_PIXELS = 8_192
 _ONES = np.ones(3, np.float32)
 
 _DARKEST = 1e-4
-"""Linear light below which the slope of the tone curve is not followed further."""
+"""Linear light below which the slope of the tone curve is held constant."""
 
 
 @dataclass(frozen=True)
 class Observation:
-    """The LR pixels a fit looks at.
+    """The LR pixels that a fit uses.
 
     Attributes
     ----------
     region : Crop
-        Where they lie in the LR capture.
+        Their rectangle in the LR capture.
     luma : (h, w) ndarray
         Encoded luma on [0, 1].
     rgb : (h, w, 3) ndarray
@@ -84,7 +84,7 @@ class Observation:
         )
 
     def thinned(self, stride: int) -> Observation:
-        """Every ``stride``-th pixel in both directions; an odd stride meets all colours of the sensor's filter."""
+        """Every ``stride``-th pixel in both directions. An odd stride samples all colours of the sensor's filter."""
         every = np.s_[::stride, ::stride]
         return replace(
             self,
@@ -97,7 +97,7 @@ class Observation:
 
 @dataclass(frozen=True)
 class Parameters:
-    """What is fitted.
+    """The parameters that are fitted.
 
     Attributes
     ----------
@@ -106,7 +106,7 @@ class Parameters:
         Blur in HR px.
     gain : (3,) ndarray
     field : (5,) ndarray
-        Illumination 1 + field · (x, y, x², xy, y²), x and y on the HR capture in half-diagonals from its centre.
+        Illumination 1 + field · (x, y, x², xy, y²), with x and y from the centre of HR in half-diagonals.
     offset : float
     """
 
@@ -117,7 +117,7 @@ class Parameters:
     offset: float
 
     def moved(self, step: Array, unit: geometry.UnitFrame, smallest_blur: float) -> Parameters:
-        """The parameters after a Gauss–Newton step, (SIZE,); the blur changes by half of its variance at most."""
+        """The parameters after a Gauss–Newton step, (SIZE,). The variance of the blur changes by at most a half."""
         D = np.append(step[:8], 0.0).reshape(3, 3) + np.eye(3)
         H_lr_to_hr = unit.inverse @ D @ unit.matrix @ np.linalg.inv(self.mapping.H_hr_to_lr)
         variance = self.sigma**2 + float(np.clip(step[GEOMETRY], -0.5 * self.sigma**2, 0.5 * self.sigma**2))
@@ -143,7 +143,7 @@ class Prediction(NamedTuple):
 
 
 class Predictor:
-    """Predicts an observation from HR, in strips that stay in the processor's cache; keeps HR as blurred last."""
+    """Predicts an observation from HR in strips that fit the processor's cache. Keeps the last blurred HR."""
 
     def __init__(self, hr: LinearReduced, tone: str) -> None:
         self._hr, self._tone = hr, tone
@@ -153,7 +153,7 @@ class Predictor:
         self._value: Float32 = hr.rgb
 
     def unlit(self, parameters: Parameters, observation: Observation) -> Float32:
-        """HR as LR's lens shows it, before gain, field and offset, (h, w, 3)."""
+        """HR at LR's blur, before gain, field and offset, (h, w, 3)."""
         return self._hr.at(self._blurred(parameters.sigma), parameters.mapping.lr_to_hr(observation.positions))
 
     def linear(self, parameters: Parameters, observation: Observation) -> Float32:
@@ -177,7 +177,7 @@ class Predictor:
         return photometry.encode_with_slope(linear, self._tone)[0] @ JPEG_LUMA
 
     def predict(self, parameters: Parameters, observation: Observation) -> Prediction:
-        """Predict an observation's luma and how each parameter would change it."""
+        """Predict the luma of an observation, and its derivative by each parameter."""
         count, width = observation.luma.size, observation.luma.shape[1]
         prediction = Prediction(np.empty(count, np.float32), np.empty((SIZE, count), np.float32))
         for strip in _strips(observation):
@@ -189,7 +189,7 @@ class Predictor:
         return prediction
 
     def _strip(self, parameters: Parameters, positions: Array) -> tuple[Float32, list[Float32]]:
-        """Encoded luma of pixels at positions (h, w, 2) and the SIZE columns of its Jacobian, each (h, w)."""
+        """Encoded luma of pixels at positions (h, w, 2), and the SIZE columns of its Jacobian, each (h, w)."""
         p_hr = parameters.mapping.lr_to_hr(positions)
         basis = self._basis(p_hr)
         value, dx, dy, laplacian = degrade.sample_with_derivatives(

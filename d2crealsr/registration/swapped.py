@@ -1,4 +1,4 @@
-"""HR and LR that were taken for each other: said only where registration the other way round finds the card."""
+"""Detect that HR and LR were exchanged. This is reported only if registration succeeds with the two exchanged."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ _WITHOUT_ESTIMATE = ("too_few_matches", "low_texture")
 
 
 def look_for_swap(failure: AlignmentFailure, hr: Image, lr: Image, *, scale: int, tone: str) -> AlignmentFailure:
-    """``hr_lr_swapped`` instead of a failure where LR, taken for HR, is found in HR; else the failure as it was.
+    """Return the failure ``hr_lr_swapped`` if LR, used as HR, is found in HR; otherwise the given failure.
 
     Parameters
     ----------
     failure : AlignmentFailure
-        What registering ``hr`` to ``lr`` came to.
+        The failure of registering ``hr`` to ``lr``.
     hr, lr : (H, W, 3) ndarray
         The captures as they were named.
     scale : int
-        Nominal HR px per LR px. At scale 1 the two are alike, and nothing is looked for.
+        Nominal HR px per LR px. At scale 1 the exchange cannot be detected, so it is not tried.
     """
     if scale == 1 or failure.reason not in _WITHOUT_ESTIMATE:
         return failure

@@ -1,1 +1,1 @@
-"""Measure pairs against known truth; nothing here shares code with what it judges."""
+"""Measure pairs against known truth. This code is independent of the code that it judges."""

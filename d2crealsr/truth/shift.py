@@ -1,10 +1,10 @@
-"""How far published pixels lie from where they should be, measured on the pixels alone.
+"""Measure on the pixels alone how far published pixels are displaced from their true positions.
 
-This is the judge of everything that makes pairs, so it shares no code with it: no homography, no OpenCV, no matching.
-It takes a published image and the noise-free picture of what it ought to show, and regresses the one on the other's
-value, slopes and curvature block by block (Lucas & Kanade 1981). The picture without noise stands on the side of the
-regression where noise would bias the slopes; gain, offset and their ramps, and a difference in sharpness, are fitted
-along, because each of them looks a little like a shift when it is left out.
+This module judges the code that makes pairs, so it shares nothing with it: no homography, no OpenCV, no matching. It
+compares a published image with the noise-free picture that it should show. In each block the published values are
+regressed on the value, the slopes and the curvature of the true picture (Lucas & Kanade 1981). The noise-free picture
+provides the regressors, because noise there would bias the slopes. Gain, offset, their ramps, and a difference in
+sharpness are fitted too, because each of them would look a little like a shift.
 
 Convention: a shift is where the published image has the content minus where the true picture has it, (x, y), in px of
 both. ``published(x) = true(x − shift)``.
@@ -27,16 +27,17 @@ __all__ = ["PixelShift", "ShiftField", "fourier_shift", "linear_luma", "measure_
 Plane: TypeAlias = NDArray[np.float32]
 
 _BLOCK = 64
-"""Side of a block, in px: some hundred independent samples after the filter, few enough for a constant shift."""
+"""Side of a block in px: about a hundred independent samples after the filter, yet small enough for one shift."""
 _FILTER_SIGMAS = (8.0, 2.0, 2.0, 2.0)
-"""Gaussian filter on both images, in px, round by round. The first takes shifts of several px, the last ones decide."""
+"""σ in px of the Gaussian filter on both images, in each round. The first round finds shifts of several px; the last
+rounds determine the result."""
 _CLIPPED = 250 / 255
 _LARGEST_STEP = 16.0
-"""Furthest a block may move in one round, in px: twice the first round's filter."""
+"""Largest movement of a block in one round, in px: twice the filter of the first round."""
 _LEAST_SLOPE = 1e-5
-"""Root mean square slope, in linear light per px, under which a block counts as blank: rounding, no texture."""
+"""Root mean square slope, in linear light per px, below which a block has only rounding errors and no texture."""
 _BLOCKS_AT_ONCE = 256
-"""Blocks whose regressions are held in memory together, some 150 MB."""
+"""Number of blocks whose regressions are in memory at the same time, about 150 MB."""
 _REC709 = (0.2126, 0.7152, 0.0722)
 
 
@@ -47,11 +48,11 @@ class ShiftField:
     Attributes
     ----------
     coefficients : (6, 2) ndarray
-        For 1, x, y, x², xy, y² of the normalised position, in px.
+        Coefficients of 1, x, y, x², xy, y² of the normalised position, in px.
     centre : (2,) ndarray
-        Where the normalised position is 0, in px.
+        Point at which the normalised position is 0, in px.
     unit : float
-        How many px the normalised position's unit is.
+        Unit of the normalised position, in px.
     """
 
     coefficients: Array
@@ -65,16 +66,16 @@ class ShiftField:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PixelShift:
-    """What :func:`measure_shift` found.
+    """Result of :func:`measure_shift`.
 
     Attributes
     ----------
     field : ShiftField
         The shift over the published image.
     error : float
-        Standard error of the field's mean as the blocks' scatter tells it, in px.
+        Standard error of the mean of the field in px, estimated from the scatter of the blocks.
     noise : float
-        Robust standard deviation of what the picture does not explain, unfiltered, in linear light.
+        Robust standard deviation of the part that the true picture does not explain, unfiltered, in linear light.
     """
 
     field: ShiftField
@@ -92,7 +93,7 @@ def linear_luma(image: Image) -> Plane:
 
 
 def clipped(image: Image) -> NDArray[np.bool_]:
-    """Where any channel of an (H, W, 3) image is saturated or all but so."""
+    """Where any channel of an (H, W, 3) image is saturated or almost saturated."""
     return cast("NDArray[np.bool_]", image.max(axis=2) >= _CLIPPED * np.iinfo(image.dtype).max)
 
 
@@ -106,11 +107,11 @@ def measure_shift(
     published : (H, W) ndarray
         Published image in linear light, at least 128×128.
     true : (H', W') ndarray
-        The noise-free picture in linear light; it should reach beyond the published image on all sides.
+        The noise-free picture in linear light. It should extend beyond the published image on all sides.
     offset : (float, float)
-        Position of the published image's pixel (0, 0) in the true picture, (x, y) in px, if there were no shift.
+        Position (x, y) in px of the published image's pixel (0, 0) in the true picture, if there were no shift.
     masked : (H, W) ndarray of bool, optional
-        Pixels that say nothing, such as saturated ones.
+        Pixels to ignore, such as saturated ones.
 
     Returns
     -------
@@ -143,9 +144,9 @@ def measure_shift(
 
 
 def fourier_shift(image: Plane, shift: tuple[float, float]) -> Plane:
-    """Move an image's content by a known amount (x, y), in px, exactly for what lies below the Nyquist frequency.
+    """Move the content of an image by (x, y) px. The result is exact for frequencies below the Nyquist frequency.
 
-    The image is mirrored on all sides first, so that its borders do not ring.
+    The image is first mirrored on all sides, so that its borders do not cause ringing.
     """
     mirrored = np.pad(image, [(0, image.shape[0]), (0, image.shape[1])], mode="symmetric")
     fy = np.fft.fftfreq(mirrored.shape[0])[:, None]
@@ -156,7 +157,7 @@ def fourier_shift(image: Plane, shift: tuple[float, float]) -> Plane:
 
 
 def _undisturbed(shape: tuple[int, ...], masked: NDArray[np.bool_] | None) -> Plane:
-    """1 where the filter sees neither a masked pixel nor what it makes up beyond the border, else 0."""
+    """1 where the filter reaches neither a masked pixel nor beyond the border, else 0."""
     reach = int(4 * _FILTER_SIGMAS[-1])
     seen = np.ones(shape, bool) if masked is None else ~masked
     square = np.ones((2 * reach + 1, 1), bool)
@@ -166,7 +167,7 @@ def _undisturbed(shape: tuple[int, ...], masked: NDArray[np.bool_] | None) -> Pl
 
 
 def _block_centres(width: int, height: int) -> Array:
-    """Centres of the whole blocks, (N, 2), row by row. Blocks are set in the middle of what does not divide."""
+    """Centres of the complete blocks, (N, 2), row by row. Remaining pixels are divided equally between the borders."""
     x = _first(width) + (_BLOCK - 1) / 2 + _BLOCK * np.arange(width // _BLOCK)
     y = _first(height) + (_BLOCK - 1) / 2 + _BLOCK * np.arange(height // _BLOCK)
     return np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
@@ -177,7 +178,7 @@ def _first(length: int) -> int:
 
 
 def _sample(spline: NDArray[Any], field: ShiftField, offset: tuple[float, float], shape: tuple[int, int]) -> Plane:
-    """The true picture as the published image would show it under the shift found so far."""
+    """The true picture, displaced by the shift found so far and sampled on the published image's pixels."""
     y, x = np.indices(shape, dtype=np.float64)
     points = np.stack([x, y], axis=-1)
     at = points + np.asarray(offset) - field.at(points)
@@ -196,7 +197,7 @@ def _blocks(plane: NDArray[np.floating[Any]]) -> Array:
 
 
 def _block_steps(published: Plane, shown: Plane, keep: Plane) -> tuple[Array, Array]:
-    """Shift still left in each block, (N, 2) in px, and its variance, (N,) in px²; infinite where nothing is known."""
+    """Remaining shift of each block, (N, 2) in px, and its variance, (N,) in px²; infinite if it is unknown."""
     slope_y, slope_x = (np.asarray(np.gradient(shown, axis=axis), np.float32) for axis in (0, 1))
     planes = [_blocks(plane) for plane in (published, shown, slope_x, slope_y, ndimage.laplace(shown), keep)]
     parts = range(0, len(planes[0]), _BLOCKS_AT_ONCE)
@@ -209,7 +210,7 @@ def _regress(target: Array, value: Array, dx: Array, dy: Array, curvature: Array
     ramp = (np.arange(_BLOCK) - (_BLOCK - 1) / 2) / _BLOCK
     x, y, one = np.tile(ramp, _BLOCK), np.repeat(ramp, _BLOCK), np.ones_like(value)
     design = np.stack([value, dx, dy, curvature, one, one * x, one * y, value * x, value * y], axis=-1)
-    # Columns of one length: slopes of a smooth block are a thousandth of its values.
+    # Scale the columns to equal length, because the slopes of a smooth block are a thousandth of its values.
     length = np.sqrt(np.einsum("npk,np->nk", design**2, weight)) + 1e-12
     design /= length[:, None]
     weighted = design * weight[..., None]
@@ -236,7 +237,7 @@ def _quadratic(position: Array) -> Array:
 
 
 def _fit_field(field: ShiftField, points: Array, shifts: Array, variances: Array) -> tuple[ShiftField, float]:
-    """Quadratic through the blocks' shifts, weighted by what they know, outliers let go (Cauchy weights).
+    """Fit a quadratic to the blocks' shifts, weighted by their accuracy, with Cauchy weights against outliers.
 
     With few blocks only the constant, or the constant and the slopes, are fitted. Returns the field and the standard
     error of its mean.
@@ -246,7 +247,7 @@ def _fit_field(field: ShiftField, points: Array, shifts: Array, variances: Array
     if not known.any():
         return field, float("inf")
     design = _quadratic((points[known] - field.centre) / field.unit)[:, :terms]
-    # The best block is not trusted beyond all measure: a hundredth of a pixel, or the median block's error if smaller.
+    # Limit the weight of the best blocks: no error counts as below a hundredth of a pixel, or the median if smaller.
     spread = variances[known] + min(1e-4, float(np.median(variances[known])))
     weights = 1 / spread
     for _ in range(20):
@@ -264,7 +265,7 @@ def _fit_field(field: ShiftField, points: Array, shifts: Array, variances: Array
 
 
 def _noise(published: Plane, true: Plane, field: ShiftField, offset: tuple[float, float], keep: Plane) -> float:
-    """Robust standard deviation of the published image's finest detail, after the true picture's is taken off."""
+    """Robust standard deviation of the published image's finest detail, less that of the true picture."""
     shown = _sample(ndimage.spline_filter(true, order=3), field, offset, (published.shape[0], published.shape[1]))
     rest = published - shown * (float(published.mean()) / max(float(shown.mean()), 1e-9))
     # The second difference along both axes of white noise of deviation 1 has deviation 6.
