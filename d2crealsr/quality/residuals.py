@@ -20,7 +20,7 @@ _KNOWN_WEIGHT = 1.0
 _KNOWN_SHARE = 0.25
 """Smallest mean weight of the blocks of such a side."""
 _ALONE = 1 - 1e-6
-"""Sum of squared shares of the weights (one over the effective number of blocks) from which on only one block counts."""
+"""Sum of squared shares of the weights (one over the effective number of blocks) that means a single block."""
 
 
 def percentile(field: ResidualField, q: float) -> float:
