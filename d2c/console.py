@@ -1,80 +1,19 @@
-"""What the command line shows: a bar with rate and time left on a terminal, plain lines elsewhere."""
+"""What the commands print: tables as plain text; progress is told by the toolkit's reporter."""
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
-from rich.text import Text
-
-from d2c.reporter import Reporter
-from d2crealsr.ui.text import plain
+from d2crealsr.ui.progress import ConsoleReporter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-    from rich.progress import Task, TaskID
 
     from d2c.evaluation.evaluate import Row
     from d2c.inference.plan import Plan
     from d2c.training.memory import StepMemory
 
 __all__ = ["ConsoleReporter", "plan_table", "quality_tables", "step_table"]
-
-_LINE_SECONDS = 30.0
-
-
-class _Rate(ProgressColumn):
-    """Parts a second, or seconds a part where they are slow."""
-
-    def render(self, task: Task) -> Text:
-        speed = task.finished_speed or task.speed
-        if not speed:
-            return Text("")
-        return Text(f"{speed:.1f}/s" if speed >= 1 else f"{1 / speed:.1f} s each")
-
-
-class ConsoleReporter(Reporter):
-    """Speaks on standard error, so that what a command prints can be piped."""
-
-    def __init__(self, console: Console | None = None) -> None:
-        self.console = console or Console(stderr=True, highlight=False, soft_wrap=True)
-        self.progress: Progress | None = None
-        self.task: TaskID | None = None
-        self.what, self.total, self.first = "", 0, 0
-        self.began = self.said = 0.0
-
-    def note(self, text: str) -> None:
-        self.console.print(plain(text), markup=False)
-
-    def start(self, what: str, total: int, done: int = 0) -> None:
-        self.what, self.total, self.first = what, total, done
-        self.began = self.said = time.monotonic()
-        if self.console.is_terminal:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate())
-            self.progress = Progress(
-                *columns, TimeRemainingColumn(), TextColumn("{task.fields[info]}"), console=self.console
-            )
-            self.progress.start()
-            self.task = self.progress.add_task(escape(plain(what)), total=total, completed=done, info="")
-
-    def step(self, done: int, info: str = "") -> None:
-        if self.progress is not None and self.task is not None:
-            self.progress.update(self.task, completed=done)
-            if info:
-                self.progress.update(self.task, info=escape(plain(info)))
-        elif time.monotonic() - self.said > _LINE_SECONDS:
-            self.said = time.monotonic()
-            left = (self.said - self.began) / max(1, done - self.first) * (self.total - done)
-            self.note(f"{self.what}: {done} of {self.total}, {left:.0f} s left {info}".rstrip())
-
-    def finish(self) -> None:
-        if self.progress is not None:
-            self.progress.stop()
-            self.progress = self.task = None
 
 
 def quality_tables(rows: Sequence[Row]) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import math
 import re
 import shlex
@@ -11,7 +12,8 @@ from typing import TYPE_CHECKING, Literal
 
 from d2crealsr.dataset.build import RunStarted, SceneDone
 from d2crealsr.store.decisions import few
-from d2crealsr.ui.terminal import Styled, echo, plain, styled
+from d2crealsr.ui.progress import ConsoleReporter
+from d2crealsr.ui.terminal import Styled, plain, styled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -61,19 +63,18 @@ def scene_line(event: SceneDone) -> str:
 @contextlib.contextmanager
 def build_progress(*, debug: bool = False) -> Iterator[Callable[[Event], None]]:
     """A listener for :func:`d2crealsr.dataset.build.build`, to standard error."""
-    with _shown("aligning") as shown:
+    with ConsoleReporter() as reporter:
 
         def listen(event: Event) -> None:
             if isinstance(event, RunStarted):
-                shown.start(event.total)
+                reporter.start("aligning", event.total)
                 if event.changes:
-                    shown.say(event.changes)
+                    reporter.note(event.changes)
                 return
-            shown.advance(
-                scene_line(event), noteworthy=bool(event.kept) or (event.status != "accepted" and not event.unchanged)
-            )
+            turned_down = event.status != "accepted" and not event.unchanged
+            reporter.part(scene_line(event), noteworthy=bool(event.kept) or turned_down)
             if debug and event.traceback:
-                shown.say(event.traceback)
+                reporter.note(event.traceback)
 
         yield listen
 
@@ -81,29 +82,21 @@ def build_progress(*, debug: bool = False) -> Iterator[Callable[[Event], None]]:
 @contextlib.contextmanager
 def counter(what: str, total: int | None) -> Iterator[Callable[[str], None]]:
     """A listener for other long work, told the name of every piece that is done; shown in the same way."""
-    with _shown(what) as shown:
-        done = 0
-        shown.start(total)
-
-        def listen(name: str) -> None:
-            nonlocal done
-            done += 1
-            shown.advance(f"[{done}{f'/{total}' if total else ''}] {name}", noteworthy=False)
-
-        yield listen
+    with ConsoleReporter() as reporter:
+        numbers = itertools.count(1)
+        reporter.start(what, total)
+        yield lambda name: reporter.part(f"[{next(numbers)}{f'/{total}' if total else ''}] {name}")
 
 
 @contextlib.contextmanager
 def report_progress() -> Iterator[Callable[[PairDrawn], None]]:
     """A listener for :func:`d2crealsr.report.make_report`, to standard error."""
-    with _shown("drawing") as shown:
-        shown.start(None)
+    with ConsoleReporter() as reporter:
+        reporter.start("drawing", None)
 
         def listen(pair: PairDrawn) -> None:
-            if pair.number == 1:
-                shown.start(pair.total)
             done = "unchanged" if pair.unchanged else "drawn"
-            shown.advance(f"[{pair.number}/{pair.total}] {pair.scene} {done}", noteworthy=False)
+            reporter.part(f"[{pair.number}/{pair.total}] {pair.scene} {done}", total=pair.total)
 
         yield listen
 
@@ -111,74 +104,15 @@ def report_progress() -> Iterator[Callable[[PairDrawn], None]]:
 @contextlib.contextmanager
 def audit_progress() -> Iterator[Callable[[PairDone], None]]:
     """A listener for :func:`d2crealsr.audit.folder.audit`, to standard error."""
-    with _shown("measuring") as shown:
-        shown.start(None)
+    with ConsoleReporter() as reporter:
+        reporter.start("measuring", None)
 
         def listen(pair: PairDone) -> None:
-            if pair.number == 1:
-                shown.start(pair.total)
             line = f"[{pair.number}/{pair.total}] {pair.scene} {pair.verdict}"
-            shown.advance(f"{line}  ({pair.reason})" if pair.reason else line, noteworthy=bool(pair.reason))
+            told = f"{line}  ({pair.reason})" if pair.reason else line
+            reporter.part(told, total=pair.total, noteworthy=bool(pair.reason))
 
         yield listen
-
-
-class _Lines:
-    """Plain lines, for logs and pipes."""
-
-    def start(self, total: int | None) -> None:
-        pass
-
-    def advance(self, line: str, *, noteworthy: bool) -> None:
-        self.say(line)
-
-    def say(self, line: str) -> None:
-        echo(line, err=True)
-
-
-class _Bar(_Lines):
-    """A bar with rate and time left; lines that matter scroll by above it."""
-
-    def __init__(self, what: str) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-        from rich.progress import TimeRemainingColumn as TimeLeft
-
-        self.progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[rate]}"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeLeft(),
-            console=Console(stderr=True),
-        )
-        self._task = self.progress.add_task(what, total=None, rate="")
-
-    def start(self, total: int | None) -> None:
-        self.progress.update(self._task, total=total)
-
-    def advance(self, line: str, *, noteworthy: bool) -> None:
-        self.progress.advance(self._task)
-        speed = self.progress.tasks[0].finished_speed or self.progress.tasks[0].speed
-        if speed:
-            self.progress.update(self._task, rate=f"{60 * speed:.3g} scenes/min")
-        if noteworthy:
-            self.say(line)
-
-    def say(self, line: str) -> None:
-        self.progress.console.print(plain(line), markup=False, highlight=False, soft_wrap=True)
-
-
-@contextlib.contextmanager
-def _shown(what: str) -> Iterator[_Lines]:
-    if not sys.stderr.isatty():
-        yield _Lines()
-        return
-    bar = _Bar(what)
-    with bar.progress:
-        yield bar
 
 
 def build_summary(result: BuildResult, shown_out: str) -> str:
