@@ -34,7 +34,9 @@ __all__ = [
 PATH = click.Path(path_type=Path)
 
 with_out = click.option(
-    "--out", type=PATH, help="Store what is printed in OUT.txt (or OUT, if that ends in .txt or .md)."
+    "--out",
+    type=PATH,
+    help="Store the result in OUT.txt (or OUT, if it ends in .txt or .md), rows in CSV files beside it.",
 )
 """Where :func:`print_and_store` stores the result."""
 
@@ -71,7 +73,9 @@ def with_seeds(default: str) -> Callable[[Any], Any]:
 
 def with_size(default: SizeName) -> Callable[[Any], Any]:
     """The option for the size of the captures."""
-    return click.option("--size", type=click.Choice(list(SIZES)), default=default, show_default=True, help="Captures.")
+    return click.option(
+        "--size", type=click.Choice(list(SIZES)), default=default, show_default=True, help="Capture size."
+    )
 
 
 def with_small(about: str, *, exposed: bool = False, **defaults: Any) -> Callable[[Any], Any]:
