@@ -1,9 +1,6 @@
 """Find the pairs of a dataset: every layout that the file layer reads, and a D2C-SR list.
 
-========== =====================================================================================
-list       a text file, one pair a line: LR path, then HR path
-others     :mod:`d2crealsr.store.layouts`: pairs folder, two folders, RealSR, DRealSR, City100
-========== =====================================================================================
+A list is a text file, one pair a line: LR path, then HR path. Folders are those of :mod:`d2crealsr.store.layouts`.
 
 The split is read from the table of a pairs folder. In other layouts it is the whole word train, test or val in the name
 of a folder; without such a word there is no split.
@@ -155,22 +152,20 @@ def _from_folder(data: Path, scale: int | None, note: Note) -> list[Pair]:
         found = layouts.find_pairs(data, scale=scale)
     except LayoutError as error:
         raise DataError(str(error)) from error
-    for path in found.unpaired:
-        if found.layout in ("RealSR", "DRealSR") and not path.stem.upper().endswith(("_HR", "_X1")):
-            raise DataError(f"{path}: its HR image is not there; copy it, or remove the LR image")
+    if found.without_hr:
+        raise DataError(f"{found.without_hr[0]}: its HR image is not there; copy it, or remove the LR image")
     if found.unpaired:
         note(f"{listing.few_of(found.unpaired, data, 'image')} without a partner and left out")
     for text in found.notes:
         note(text)
-    named = found.layout == "pairs"
     return _with_validation_as_test(
         Pair(
             name=pair.scene,
             hr=pair.hr,
             lr=pair.lr,
             scale=pair.nominal or scale or _scale_of(pair.hr, pair.lr),
-            group=pair.group if named else picture_of(pair.group),
-            split=cast("Split", pair.split) if named else split_of(pair.lr.parent.relative_to(data).as_posix()),
+            group=pair.group if found.tabled else picture_of(pair.group),
+            split=cast("Split", pair.split) if found.tabled else split_of(pair.lr.parent.relative_to(data).as_posix()),
         )
         for pair in found.pairs
     )

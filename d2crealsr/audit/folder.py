@@ -153,7 +153,7 @@ def _allowed(pair: ImagePair, found: PairFolder, scale: int | None) -> tuple[int
     """Permitted ratios of HR's size to LR's; empty for any. RealSR's ``_LR4`` images have the size of HR."""
     if pair.nominal is None:
         return () if scale is None else (scale,)
-    return (pair.nominal,) if found.layout == "pairs" else (1, pair.nominal)
+    return (pair.nominal,) if found.tabled else (1, pair.nominal)
 
 
 def _measure(

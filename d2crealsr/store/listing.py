@@ -15,7 +15,7 @@ from d2crealsr.store.readers import IMAGE_SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["PLACEHOLDER", "UNREAD", "Listing", "few_of", "folded", "is_unread", "list_images"]
+__all__ = ["PLACEHOLDER", "UNREAD", "Listing", "any_of", "few_of", "folded", "is_unread", "list_images"]
 
 UNREAD = "of a kind that is not read; export it as TIFF or JPEG"
 
@@ -102,6 +102,12 @@ def few_of(paths: Iterable[Path], folder: Path, what: str) -> str:
     names = [_shown(path, folder) for path in listed[:_NAMED]] + (["…"] if len(listed) > _NAMED else [])
     plural, verb = ("", "is") if len(listed) == 1 else ("s", "are")
     return f"{len(listed)} {what}{plural} ({', '.join(names)}) {verb}"
+
+
+def any_of(texts: Iterable[str]) -> str:
+    """What may be given, one or the other: ``a; b; or c``."""
+    *others, last = texts
+    return "; ".join((*others, f"or {last}"))
 
 
 def _shown(path: Path, folder: Path) -> str:

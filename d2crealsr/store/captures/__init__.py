@@ -1,0 +1,89 @@
+"""Raw captures: which HR and LR shot belong together in a folder.
+
+A layout is added by a module with its :class:`~d2crealsr.store.captures.capture.RawLayout`, and its line in
+:data:`RAW_LAYOUTS`.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import TYPE_CHECKING
+
+from d2crealsr.errors import LayoutError, MachineError
+from d2crealsr.store.captures import by_manifest, by_name
+from d2crealsr.store.captures.capture import Capture, RawLayout
+from d2crealsr.store.listing import any_of
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+__all__ = ["RAW_LAYOUTS", "Capture", "RawLayout", "captures_root", "find_captures"]
+
+RAW_LAYOUTS: tuple[RawLayout, ...] = (
+    by_manifest.MANIFEST,
+    by_name.FOLDERS,
+    by_name.SUFFIXES,
+)
+"""Every layout of captures, in the order in which they are tried."""
+
+
+def captures_root(raw: Path) -> Path:
+    """The folder that the captures' paths are relative to: ``raw``, or the folder of the manifest that ``raw`` is."""
+    return raw.parent if raw.is_file() else raw
+
+
+def _unheard(_text: str) -> None:
+    """Say nothing."""
+
+
+def find_captures(raw: Path, *, scale: int = 8, note: Callable[[str], None] = _unheard) -> list[Capture]:
+    """Find the scenes in a folder of raw captures or in a manifest CSV.
+
+    Parameters
+    ----------
+    raw : Path
+        Folder, or CSV file whose paths are relative to its own folder.
+    scale : int
+        Scale whose ``_LR{scale}`` suffix is looked for.
+    note : callable, optional
+        Told in a sentence each what of the folder is left out.
+
+    Returns
+    -------
+    list of Capture
+        Sorted by scene.
+
+    Raises
+    ------
+    LayoutError
+        When nothing is found, a name cannot be used, two files or scenes clash, or a path leaves the folder.
+    """
+    said: list[str] = []
+    try:
+        if not (raw.is_dir() or raw.is_file()):
+            raise LayoutError(f"{raw} is not there; give a folder of captures or a manifest CSV")
+        tried = (layout.find(raw, scale, said) for layout in RAW_LAYOUTS)
+        captures = next((found for found in tried if found is not None), None)
+    except PermissionError as error:
+        raise MachineError(f"{raw}: cannot be read ({error.strerror}); check its permissions") from error
+    if not captures:
+        known = any_of(layout.files for layout in RAW_LAYOUTS)
+        raise LayoutError("; ".join((f"{raw}: no captures found; expected {known}", *said)))
+    for text in said:
+        note(text)
+    table = raw / "manifest.csv"
+    _check_clashes(captures, table if table.is_file() else raw)
+    return sorted(captures, key=lambda capture: capture.scene)
+
+
+def _check_clashes(captures: list[Capture], source: Path) -> None:
+    """Each scene once, also where file names do not tell upper from lower case or two ways to write an accent."""
+    seen: dict[str, tuple[int, str]] = {}
+    for row, capture in enumerate(captures, start=2):
+        scene = capture.scene
+        first, other = seen.setdefault(unicodedata.normalize("NFC", scene).casefold(), (row, scene))
+        if first == row:
+            continue
+        where = f"{source}, rows {first} and {row}" if source.suffix else f"{source}"
+        raise LayoutError(f"{where}: scenes {other!r} and {scene!r} would share files on some disks; rename one")

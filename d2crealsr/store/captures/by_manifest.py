@@ -1,0 +1,67 @@
+"""Captures that a table names: ``scene, hr, lr`` and optionally ``group``, paths relative to the table's folder."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from d2crealsr.errors import LayoutError
+from d2crealsr.store.captures.capture import Capture, RawLayout
+from d2crealsr.store.listing import PLACEHOLDER
+from d2crealsr.store.pairs import cell_problem, formula_problem, is_plain, scene_problem
+from d2crealsr.store.tables import read_rows
+
+__all__ = ["MANIFEST"]
+
+
+def _find(raw: Path, _scale: int, _said: list[str]) -> list[Capture] | None:
+    path = raw / "manifest.csv" if raw.is_dir() else raw
+    if not path.is_file():
+        return None
+    header, rows = read_rows(path)
+    missing = [name for name in ("scene", "hr", "lr") if name not in header]
+    if missing:
+        raise LayoutError(f"{path}: columns missing: {', '.join(missing)}; expected scene,hr,lr,group")
+    captures = []
+    for number, row in enumerate(rows, start=2):
+        cells = dict(zip(header, row, strict=True))
+        where = f"{path}, row {number}"
+        scene = cells["scene"]
+        if problem := scene_problem(scene):
+            raise LayoutError(f"{where}: scene {scene[:80]!r} {problem}; rename it")
+        hr, lr = (_inside(path.parent, cells[name], f"{where}, column {name}") for name in ("hr", "lr"))
+        looked_for = [cells[name] for name, found in (("hr", hr), ("lr", lr)) if found is None and cells[name]]
+        group = cells.get("group") or scene
+        if problem := cell_problem(group):
+            raise LayoutError(f"{where}, column group: {group[:80]!r} {problem}; rename it")
+        absent = ", ".join(_not_there(relative, f"row {number} of {path.name}") for relative in looked_for)
+        captures.append(Capture(scene=scene, hr=hr, lr=lr, group=group, absent=absent))
+    return captures
+
+
+def _not_there(relative: str, where: str) -> str:
+    """What to say of a manifest's path that leads to no file."""
+    known = {"\\": "write / for \\", PLACEHOLDER: f"write the number for {PLACEHOLDER}"}
+    hints = [hint for sign, hint in known.items() if sign in relative]
+    return f"{relative} is not there ({'; '.join((where, *hints))})"
+
+
+def _inside(root: Path, relative: str, where: str) -> Path | None:
+    """The file at a manifest's path; None where there is none."""
+    if not relative:
+        return None
+    normal = os.path.normpath(relative)
+    if Path(normal).is_absolute() or normal.split("/", 1)[0] == ".." or not is_plain(normal):
+        raise LayoutError(f"{where}: got {relative!r}, expected a relative path inside {root}; move the file there")
+    if problem := formula_problem(normal) or formula_problem(Path(normal).name):
+        raise LayoutError(f"{where}: {relative[:80]!r} {problem}; rename the file")
+    path = root / normal
+    return path if _is_capture(path) else None
+
+
+def _is_capture(path: Path) -> bool:
+    """Whether there is a file, or a link that leads to none: that one is for the reader to complain about."""
+    return path.is_file() or (path.is_symlink() and not path.exists())
+
+
+MANIFEST = RawLayout(name="manifest", files="a manifest.csv with the columns scene,hr,lr,group", find=_find)

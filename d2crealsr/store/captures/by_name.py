@@ -1,0 +1,92 @@
+"""Captures that file names bring together: of equal stems in two folders, or with a suffix for each side."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from d2crealsr.errors import LayoutError
+from d2crealsr.store.captures.capture import Capture, RawLayout
+from d2crealsr.store.listing import UNREAD, few_of, list_images
+from d2crealsr.store.pairs import scene_problem
+from d2crealsr.store.sides import side_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+__all__ = ["FOLDERS", "SUFFIXES"]
+
+
+def _in_folders(raw: Path, _scale: int, said: list[str]) -> list[Capture] | None:
+    sides = [path for path in sorted(raw.iterdir()) if path.is_dir() and side_of(path.name)]
+    named = {name: [path for path in sides if path.name.lower() == name] for name in ("hr", "lr")}
+    if not all(named.values()):
+        return None
+    for name, folders in named.items():
+        if len(folders) > 1:
+            both = " and ".join(path.name for path in folders)
+            raise LayoutError(f"{raw}: {both} may both hold the {name.upper()} captures; give one, or a list (CSV)")
+    if others := [path for path in sides if path not in (named["hr"][0], named["lr"][0])]:
+        said.append(f"{few_of(others, raw, 'folder')} left out: captures are taken from hr and lr alone")
+    listings = [list_images(named[name][0]) for name in ("hr", "lr")]
+    for listing in listings:
+        inner = [path for path in listing.images if path.parent != listing.folder]
+        if inner:
+            said.append(f"{few_of(inner, raw, 'image')} in inner folders and left out")
+        said.extend(replace(listing, folder=raw).notes)
+    direct = [[path for path in listing.images if path.parent == listing.folder] for listing in listings]
+    return _pair_up(_by_stem(direct[0]), _by_stem(direct[1]), [path for each in listings for path in each.unread], raw)
+
+
+def _by_suffixes(raw: Path, scale: int, said: list[str]) -> list[Capture] | None:
+    listing = list_images(raw, deep=False)
+    said.extend(listing.notes)
+    patterns = ((r"(.+)_HR", rf"(.+)_LR{scale}"), (r"(.*\d)H", r"(.*\d)L"))
+    for hr_pattern, lr_pattern in patterns:
+        hr, lr = _by_stem(listing.images, hr_pattern), _by_stem(listing.images, lr_pattern)
+        if hr and lr:
+            used = {*hr.values(), *lr.values()}
+            if others := [p for p in listing.images if p not in used and not re.fullmatch(r".+_LR\d+", p.stem)]:
+                said.append(f"{few_of(others, raw, 'image')} not named as captures are and left out")
+            return _pair_up(hr, lr, listing.unread, raw, ("_HR", f"_LR{scale}", "H", "L"))
+    scales = sorted({match[1] for file in listing.images if (match := re.fullmatch(r".+_LR(\d+)", file.stem))})
+    if scales:
+        raise LayoutError(f"{raw}: no NAME_LR{scale}.* found, only _LR{', _LR'.join(scales)}; give --scale {scales[0]}")
+    return None
+
+
+def _by_stem(files: Iterable[Path], pattern: str = r"(.+)") -> dict[str, Path]:
+    """Files by the scene their stem names; two files of one scene are an error."""
+    found: dict[str, Path] = {}
+    for file in files:
+        match = re.fullmatch(pattern, file.stem, flags=re.DOTALL)
+        if match is None:
+            continue
+        other = found.setdefault(match[1], file)
+        if other is not file:
+            raise LayoutError(
+                f"{file.parent}: {other.name} and {file.name} are both scene {match[1]!r}; rename or remove one"
+            )
+    return found
+
+
+def _pair_up(
+    hr: dict[str, Path], lr: dict[str, Path], unread: Sequence[Path], raw: Path, endings: Sequence[str] = ("",)
+) -> list[Capture]:
+    """Scenes by name; one that lacks a capture says which file of a kind that is not read may be it."""
+    captures = []
+    for scene in sorted(hr.keys() | lr.keys()):
+        if problem := scene_problem(scene):
+            file = hr.get(scene) or lr[scene]
+            raise LayoutError(f"{file.parent}: scene {scene[:80]!r} {problem}; rename {file.name[:80]!r}")
+        there = [path for path in unread if path.stem in {scene + ending for ending in endings}]
+        lacks = scene not in hr or scene not in lr
+        absent = f"{few_of(there, raw, 'file')} there, {UNREAD}" if there and lacks else ""
+        captures.append(Capture(scene=scene, hr=hr.get(scene), lr=lr.get(scene), group=scene, absent=absent))
+    return captures
+
+
+FOLDERS = RawLayout(name="folders", files="folders hr/ and lr/ with equal file names", find=_in_folders)
+SUFFIXES = RawLayout(name="suffixes", files="NAME_HR.* and NAME_LR{scale}.*, or 001H.* and 001L.*", find=_by_suffixes)

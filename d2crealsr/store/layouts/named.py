@@ -1,0 +1,139 @@
+"""Pairs whose file names say which scene and side they are, at any depth: RealSR, DRealSR and City100."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from d2crealsr.errors import ImageError, LayoutError
+from d2crealsr.store.images import read_size
+from d2crealsr.store.layouts.found import ImagePair, PairFolder, PairLayout
+from d2crealsr.store.listing import Listing, few_of, folded, list_images
+from d2crealsr.store.sides import side_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+__all__ = ["CITY100", "DREALSR", "REALSR", "outside"]
+
+
+def _of_two_names(folder: Path, layout: str, hr_name: str, lr_name: str) -> PairFolder | None:
+    """Pairs whose HR and LR names match a pattern each; LR's ends with the scale, where names state it."""
+    listing = list_images(folder)
+    hr, lr = _by_key(listing.images, hr_name), _by_key(listing.images, lr_name)
+    pairs = [
+        ImagePair(
+            scene=hr[key][""].scene, hr=hr[key][""].path, lr=named.path, nominal=int(scale) if scale else None,
+            group=hr[key][""].scene,
+        )
+        for key, by_scale in lr.items()
+        if key in hr
+        for scale, named in by_scale.items()
+    ]  # fmt: skip
+    with_scale = [named.path for by_scale in lr.values() for scale, named in by_scale.items() if scale]
+    return _result(layout, pairs, _paths(hr, lr), with_scale, listing)
+
+
+def _drealsr(folder: Path) -> PairFolder | None:
+    """A scene at x1, which is HR, and at x2, x3 or x4: the factor that LR lacks, as in ``test_HR/DSC_1412_x1.png``.
+
+    Where copies are named the other way round, after the zoom, the sizes say so: the larger image is HR.
+    """
+    listing = list_images(folder)
+    found = _by_key(listing.images, r"(.+)_x(\d+)", apart=False)
+    pairs = []
+    for by_zoom in found.values():
+        zooms = sorted(by_zoom, key=int)
+        for zoom in zooms[1:]:
+            hr, lr = by_zoom[zooms[0]], by_zoom[zoom]
+            if _area(lr.path) > _area(hr.path):
+                hr, lr = lr, hr
+            pairs.append(ImagePair(scene=hr.scene, hr=hr.path, lr=lr.path, nominal=int(zoom), group=hr.scene))
+    reduced = [named.path for by_zoom in found.values() for zoom, named in by_zoom.items() if zoom != "1"]
+    return _result("DRealSR", pairs, _paths(found), reduced, listing)
+
+
+class _Named(NamedTuple):
+    """An image file and the scene that its name says."""
+
+    scene: str
+    path: Path
+
+
+_Found: TypeAlias = dict[tuple[str, str], dict[str, _Named]]
+
+
+def _by_key(files: Iterable[Path], pattern: str, *, apart: bool = True) -> _Found:
+    """Files by (folder, name), then by the number at the end; with ``apart`` false, folders side by side are one.
+
+    Names that differ in case or Unicode form alone are one.
+    """
+    found: defaultdict[tuple[str, str], dict[str, _Named]] = defaultdict(dict)
+    for file in files:
+        match = re.fullmatch(pattern, file.stem, re.DOTALL | re.IGNORECASE)
+        if match is None:
+            continue
+        place, side = file.parent, side_of(file.parent.name)
+        if not apart and side:  # train_HR and train_LR are one place, test_HR and test_LR another
+            place = place.parent / "_".join(side.bare)
+        named = _Named(match[1], file)
+        other = found[place.as_posix(), folded(match[1])].setdefault(match[2], named)
+        if other is not named:
+            raise LayoutError(f"{other.path} and {file} are both scene {match[1]!r}; rename or remove one")
+    return dict(found)
+
+
+def _paths(*found: _Found) -> list[Path]:
+    return [named.path for each in found for group in each.values() for named in group.values()]
+
+
+def _area(path: Path) -> int:
+    """Pixels of an image; one that cannot be read is left for whoever opens it to complain about."""
+    try:
+        width, height = read_size(path)
+    except ImageError:
+        return 0
+    return width * height
+
+
+def _result(
+    layout: str, pairs: list[ImagePair], claimed: list[Path], lr: list[Path], listing: Listing
+) -> PairFolder | None:
+    """The pairs of a layout; ``claimed`` are the files that its names are of, ``lr`` those that are LR for certain."""
+    if not pairs:
+        return None
+    named = {*claimed}
+    alone = named - {path for pair in pairs for path in (pair.hr, pair.lr)}
+    others = [path for path in listing.images if path not in named]
+    return PairFolder(
+        layout=layout, pairs=tuple(pairs), unpaired=tuple(sorted(alone)), without_hr=tuple(sorted(alone & {*lr})),
+        notes=(*outside(others, listing.folder), *listing.notes),
+    )  # fmt: skip
+
+
+def outside(others: list[Path], folder: Path) -> list[str]:
+    """A sentence on the images that a layout's names are not of."""
+    return [f"{few_of(others, folder, 'image')} not named as the pairs are and left out"] if others else []
+
+
+REALSR = PairLayout(
+    name="RealSR",
+    files="NAME_HR.* and NAME_LR4.*",
+    details="as `Canon_001_HR.png` and `Canon_001_LR4.png`, at any depth. LR usually has HR's size",
+    find=lambda folder: _of_two_names(folder, "RealSR", r"(.+)_HR()", r"(.+)_LR(\d+)"),
+)
+DREALSR = PairLayout(
+    name="DRealSR",
+    files="NAME_x1.* and NAME_x4.*",
+    details="as `Canon_10_x1.png` (HR) and `Canon_10_x4.png` (LR), at any depth or in folders side by side; where "
+    "sizes say otherwise, the larger image is HR",
+    find=_drealsr,
+)
+CITY100 = PairLayout(
+    name="City100",
+    files="001H.* and 001L.*",
+    details="at any depth",
+    find=lambda folder: _of_two_names(folder, "City100", r"(.*\d)H()", r"(.*\d)L()"),
+)

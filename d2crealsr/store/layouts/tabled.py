@@ -1,0 +1,46 @@
+"""Pairs that `d2crealsr align` made: those that its manifest accepts."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from d2crealsr.errors import LayoutError
+from d2crealsr.store.layouts.found import ImagePair, PairFolder, PairLayout
+from d2crealsr.store.pairs import read_manifest
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["PAIRS"]
+
+
+def _find(folder: Path) -> PairFolder | None:
+    if not os.path.lexists(folder / "manifest.csv"):  # one that cannot be read is an error: without it splits are lost
+        return None
+    table = read_manifest(folder, ["scene", "status", "split", "group", "scale", "hr_path", "lr_path"])
+    rows = table[table["status"] == "accepted"].to_dict("records")
+    if not rows:
+        raise LayoutError(
+            f"{folder}: none of the manifest's {len(table)} scenes is accepted; there is nothing to look at"
+        )
+    pairs = [
+        ImagePair(
+            scene=row["scene"],
+            hr=folder / row["hr_path"],
+            lr=folder / row["lr_path"],
+            nominal=int(row["scale"]),
+            group=row["group"] or row["scene"],
+            split=row["split"],
+        )
+        for row in rows
+    ]
+    return PairFolder(layout="pairs", pairs=tuple(pairs), tabled=True)
+
+
+PAIRS = PairLayout(
+    name="pairs",
+    files="a pairs folder with manifest.csv",
+    details="made by `d2crealsr align`; accepted pairs only",
+    find=_find,
+)
