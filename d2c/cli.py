@@ -29,16 +29,8 @@ __all__ = ["cli", "main"]
 F = TypeVar("F", bound="Callable[..., Any]")
 FILE = click.Path(path_type=Path)
 
-_LAYOUTS = """\b
-Layouts of --data:
-  a pairs folder made by d2crealsr (manifest.csv)
-  RealSR: Canon_001_HR.png, Canon_001_LR4.png at any depth
-  DRealSR: Canon_10_x1.png, Canon_10_x4.png at any depth
-  two folders as HR and LR, gt and lq, equal names or 0001x4.png
-  City100: 001H.png, 001L.png
-  a text file, one pair a line: LR path, a tab, HR path
-"""
-
+_LAYOUTS = "d2crealsr.store.layouts:PAIR_LAYOUTS"
+_LIST = "--data may also be a text file, one pair a line: LR path, a tab, HR path."
 
 _CONVERT = "Convert images of another colour profile to sRGB, do not refuse."
 _TRUST = "Do not look whether HR and LR of each pair show one scene."
@@ -85,7 +77,7 @@ def cli() -> None:
     """Train D2C-SR on pairs, measure it, and upscale images with it."""
 
 
-@cli.command(epilog=_LAYOUTS)
+@cli.command(layouts=_LAYOUTS, epilog=_LIST)
 @click.option("--data", type=FILE, required=True, help="The pairs; their training split is used.")
 @click.option("--out", type=FILE, help="The run's folder; a run in it goes on.  [default: runs/PRESET]")
 @click.option("--preset", "preset_name", type=click.Choice(list(PRESETS)), help="Named settings.  [default: paper]")
@@ -162,7 +154,7 @@ def _given(kind: type[D2CConfig] | type[TrainConfig], options: dict[str, Any]) -
     return {f.name: options[f.name] for f in dataclasses.fields(kind) if options[f.name] is not None}
 
 
-@cli.command("eval", epilog=_LAYOUTS)
+@cli.command("eval", layouts=_LAYOUTS, epilog=_LIST)
 @click.argument("checkpoint", type=FILE)
 @click.option("--data", type=FILE, required=True, help="The pairs.")
 @click.option(

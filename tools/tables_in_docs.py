@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 from d2crealsr.quality.verdict import RULES, in_words
 from d2crealsr.settings import AlignSettings
+from d2crealsr.store.captures import RAW_LAYOUTS
 from d2crealsr.store.columns import TABLES, Column
+from d2crealsr.store.layouts import PAIR_LAYOUTS
 from d2crealsr.store.readers import READERS
 from d2crealsr.store.reasons import REASONS
 from d2crealsr.store.schema import data_package
@@ -23,8 +25,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ("audit.md", "bad-input.md", "pairs-format.md", "reason-codes.md")
-NAMES = re.compile(r"--[a-z][a-z-]+(?: (?:radial|lr|1)\b)?|\b[a-z0-9]+(_[a-z0-9]+)+\b|\berrors\.log\b")
+PAGES = ("audit.md", "captures.md", "pairs-format.md", "reason-codes.md")
+NAMES = re.compile(
+    r"--[a-z][a-z-]+(?: (?:radial|lr|1)\b)?|(?<![\w`])(?:[a-z0-9]+(?:_[a-z0-9]+)+|errors\.log|manifest\.csv)(?![\w`])"
+    r"|[\w{}]+\.\*|scene,hr,lr,group"
+)
+"""What is written as code: options, columns, files."""
 MARKED = re.compile(r"(<!-- (?:columns of )?(\S+): written by [^>]*-->\n)(.*?)(<!-- end -->)", re.DOTALL)
 
 
@@ -61,10 +67,15 @@ def rules() -> str:
     return table(*rows)
 
 
+def coded(text: str) -> str:
+    """A text with the names of options, columns and files as code."""
+    return NAMES.sub(r"`\g<0>`", text)
+
+
 def reasons(codes: Iterable[str]) -> str:
-    """Reason codes in words; names of options and columns as code."""
+    """Reason codes in words."""
     head = ("code", "what it means", "what helps")
-    return table(head, *((f"`{code}`", *(NAMES.sub(r"`\g<0>`", text) for text in in_words(code))) for code in codes))
+    return table(head, *((f"`{code}`", *map(coded, in_words(code))) for code in codes))
 
 
 def readers() -> str:
@@ -77,6 +88,16 @@ def readers() -> str:
     return table(*rows)
 
 
+def raw_layouts() -> str:
+    """The layouts of captures."""
+    return table(("layout", "files"), *((each.name, coded(each.files)) for each in RAW_LAYOUTS))
+
+
+def pair_layouts() -> str:
+    """The layouts of pairs."""
+    return table(("layout", "files"), *((each.name, coded(f"{each.files}; {each.details}")) for each in PAIR_LAYOUTS))
+
+
 def with_tables(page: str) -> str:
     """The page with every marked table as the code has it now."""
     rejected = dict.fromkeys(rule.reason for rule in RULES)
@@ -86,6 +107,8 @@ def with_tables(page: str) -> str:
         "failed": reasons(code for code in REASONS if code not in rejected),
         "shapes": shapes(),
         "readers": readers(),
+        "raw-layouts": raw_layouts(),
+        "pair-layouts": pair_layouts(),
     } | {name: columns(its) for name, its in TABLES.items()}
     return MARKED.sub(lambda found: f"{found[1]}\n{tables[found[2]]}\n\n{found[4]}", page)
 

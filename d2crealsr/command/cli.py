@@ -42,6 +42,7 @@ def main() -> None:
 @main.command(
     cls=SettingsCommand,
     settings="d2crealsr.settings:AlignSettings",
+    layouts="d2crealsr.store.captures:RAW_LAYOUTS",
     epilog="Exit code: 0 something is accepted, 3 nothing is, 2 wrong use, 1 the machine failed, 130 interrupted, "
     "143 terminated.",
 )
@@ -91,10 +92,10 @@ def align(
 ) -> int:
     """Align raw captures, publish the good pairs.
 
-    RAW is a folder with hr/NAME.* and lr/NAME.*, or NAME_HR.* and NAME_LR8.*, or 001H.* and 001L.*, or a CSV with the
-    columns scene,hr,lr,group. A second run does only what is missing or whose captures, settings or version changed.
-    An option that is left out then keeps the value that PAIRS was made with, and what another value changes is said
-    first. Pairs that other settings would no longer accept stay, unless they are few or --allow-loss is given.
+    RAW is a folder of captures, laid out in one of the ways below, or a manifest CSV. A second run does only what is
+    missing or whose captures, settings or version changed. An option that is left out then keeps the value that PAIRS
+    was made with, and what another value changes is said first. Pairs that other settings would no longer accept stay,
+    unless they are few or --allow-loss is given.
 
     \b
     d2crealsr align captures/ --out pairs/ --jobs 0
@@ -286,6 +287,7 @@ def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int) -> int:
 @main.command(
     cls=SettingsCommand,
     settings="d2crealsr.audit.pair:AuditSettings",
+    layouts="d2crealsr.store.layouts:PAIR_LAYOUTS",
     epilog="Exit code: 0 clean, 4 findings, 2 wrong use or no known layout.",
 )
 @click.argument("folder", type=_PATH, metavar="DIR")
@@ -296,8 +298,8 @@ def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int) -> int:
 def audit(folder: Path, scale: int | None, out: Path | None, fields: Path | None, jobs: int, **settings: Any) -> int:
     """Measure how well existing pairs are aligned.
 
-    DIR is a folder of pairs, of one size or HR a whole number of times larger: a pairs folder, RealSR, DRealSR,
-    City100, or two folders HR and LR. Nothing in it is modified.
+    DIR is a folder of pairs, of one size or HR a whole number of times larger, laid out in one of the ways below.
+    Nothing in it is modified.
 
     \b
     d2crealsr audit RealSR/Canon/Test/4

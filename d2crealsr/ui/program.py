@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import traceback
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -23,11 +24,27 @@ _INTERRUPTED = 130
 
 
 class Command(click.Command):
-    """A command of a :class:`Program`: it returns its exit code, None for 0, and has the option ``--debug``."""
+    """A command of a :class:`Program`: it returns its exit code, None for 0, and has the option ``--debug``.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    Parameters
+    ----------
+    layouts : str
+        ``module:name`` of the table of layouts that the command reads; its help lists them. The module is imported when
+        the help is asked for, not before.
+    """
+
+    def __init__(self, *args: Any, layouts: str = "", **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._layouts = layouts
         self.params.append(click.Option(["--debug"], is_flag=True, expose_value=False, help="Show tracebacks."))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the layouts, then write the epilog."""
+        if self._layouts:
+            module, name = self._layouts.split(":")
+            with formatter.section("Layouts"):
+                formatter.write_dl([(layout.name, layout.files) for layout in getattr(import_module(module), name)])
+        super().format_epilog(ctx, formatter)
 
 
 class Program(click.Group):

@@ -140,6 +140,92 @@ print([pair.lr.name for pair in find_pairs(raw, scale=1)])
     assert "['a.toy']" in told
 
 
+def test_a_raw_layout_is_a_module_and_a_line(house: House, tmp_path: Path) -> None:
+    house.module(
+        "d2crealsr/store/captures/by_lens.py",
+        """
+        from d2crealsr.store.captures.capture import Capture, RawLayout
+
+
+        def _find(raw, scale, said):
+            tele = sorted(raw.glob("tele/*.jpg"))
+            return [
+                Capture(scene=path.stem, hr=path, lr=raw / "wide" / path.name, group=path.stem) for path in tele
+            ] or None
+
+
+        LENSES = RawLayout(name="lenses", files="folders tele and wide with equal file names", find=_find)
+        """,
+    )
+    table = "d2crealsr/store/captures/__init__.py"
+    house.line(table, "from d2crealsr.store.captures.capture", "from d2crealsr.store.captures import by_lens")
+    house.line(table, ')\n"""Every layout of captures', "    by_lens.LENSES,")
+    for lens, side in (("tele", "hr"), ("wide", "lr")):
+        shutil.copytree(EARLIER / "raw" / side, tmp_path / "raw" / lens)
+    told = house.runs(
+        COMMANDS
+        + """
+raw = sys.argv[1] + "/raw"
+print(d2crealsr("align", raw, "--out", sys.argv[1] + "/pairs", "--scale", 2, "--iters", 1, "--refine", "none")[1])
+print(d2crealsr("align", raw + "/tele", "--out", sys.argv[1] + "/none"))
+print(d2crealsr("align", "--help")[1])
+print(docs("raw_layouts"))
+""",
+        tmp_path,
+    )
+    assert "[4/4] rocket" in told
+    assert "or 001H.* and 001L.*; or folders tele and wide with equal file names" in told
+    assert "  lenses    folders tele and wide with equal file names\n" in told
+    assert "| lenses | folders tele and wide with equal file names |" in told
+
+
+def test_a_pair_layout_is_a_module_and_a_line(house: House, tmp_path: Path) -> None:
+    house.module(
+        "d2crealsr/store/layouts/twins.py",
+        """
+        from d2crealsr.store.layouts.found import ImagePair, PairFolder, PairLayout
+
+
+        def _find(folder):
+            pairs = [
+                ImagePair(scene=path.stem, hr=path, lr=path.with_suffix(".jpg"), nominal=2)
+                for path in sorted(folder.glob("*.png"))
+                if path.with_suffix(".jpg").exists()
+            ]
+            return PairFolder(layout="twins", pairs=tuple(pairs)) if pairs else None
+
+
+        TWINS = PairLayout(name="twins", files="NAME.png and NAME.jpg", details="LR is the JPEG", find=_find)
+        """,
+    )
+    table = "d2crealsr/store/layouts/__init__.py"
+    house.line(table, "from d2crealsr.store.layouts.found", "from d2crealsr.store.layouts import twins")
+    house.line(table, "    named.CITY100,", "    twins.TWINS,")
+    shutil.copy(EARLIER / "pairs" / "hr" / "coffee.png", tmp_path)
+    shutil.copy(EARLIER / "pairs" / "lr" / "coffee.png", tmp_path / "coffee.jpg")
+    (tmp_path / "empty").mkdir()
+    told = house.runs(
+        COMMANDS
+        + """
+print(d2crealsr("audit", sys.argv[1])[1])
+print(d2crealsr("audit", sys.argv[1] + "/empty"))
+print(d2crealsr("audit", "--help")[1])
+print(docs("pair_layouts"))
+from pathlib import Path
+from d2c.cli import cli
+from d2c.data.layouts import find_pairs
+print([(pair.name, pair.lr.name, pair.scale) for pair in find_pairs(Path(sys.argv[1]))])
+print(CliRunner().invoke(cli, ["train", "--help"]).output)
+""",
+        tmp_path,
+    )
+    assert "1 pairs, layout twins;" in told
+    assert "NAME_x1.* and NAME_x4.*; NAME.png and NAME.jpg; or 001H.* and 001L.*" in told
+    assert told.count("  twins    NAME.png and NAME.jpg\n") == 2, "in the help of both programs"
+    assert "| twins | NAME.png and NAME.jpg; LR is the JPEG |" in told
+    assert "[('coffee', 'coffee.jpg', 2)]" in told
+
+
 @pytest.fixture(scope="module")
 def pairs(house: House, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One pair, aligned before anything is added to the rules."""

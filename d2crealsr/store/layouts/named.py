@@ -121,14 +121,14 @@ def outside(others: list[Path], folder: Path) -> list[str]:
 REALSR = PairLayout(
     name="RealSR",
     files="NAME_HR.* and NAME_LR4.*",
-    details="as `Canon_001_HR.png` and `Canon_001_LR4.png`, at any depth. LR usually has HR's size",
+    details="at any depth. LR usually has the size of HR: `audit` then measures the pair at scale 1",
     find=lambda folder: _of_two_names(folder, "RealSR", r"(.+)_HR()", r"(.+)_LR(\d+)"),
 )
 DREALSR = PairLayout(
     name="DRealSR",
     files="NAME_x1.* and NAME_x4.*",
-    details="as `Canon_10_x1.png` (HR) and `Canon_10_x4.png` (LR), at any depth or in folders side by side; where "
-    "sizes say otherwise, the larger image is HR",
+    details="the first is HR, the second LR, at any depth or in folders side by side. If the sizes contradict the "
+    "names, the larger image is HR",
     find=_drealsr,
 )
 CITY100 = PairLayout(

@@ -41,6 +41,6 @@ def _find(folder: Path) -> PairFolder | None:
 PAIRS = PairLayout(
     name="pairs",
     files="a pairs folder with manifest.csv",
-    details="made by `d2crealsr align`; accepted pairs only",
+    details="`d2crealsr align` makes it; only accepted pairs count",
     find=_find,
 )

@@ -121,7 +121,7 @@ def _meta_info(*folders: Path) -> set[str]:
 FOLDERS = PairLayout(
     name="folders",
     files="folders HR and LR (or gt and lq) with equal names",
-    details="also as part of a longer name; LR may end in the scale, as in `0001x4.png` (DIV2K). If there is a "
-    "`meta_info*.txt` (BasicSR), the names in it count and no others",
+    details="the names may be part of longer ones. File names are equal (BasicSR), or those in LR are like "
+    "`0001x4.png` (DIV2K). If there is a `meta_info*.txt`, only the pairs that it names count",
     find=_find,
 )
