@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from d2crealsr.audit.pair import MEASURED, AuditSettings, judge, measure_pair
+from d2crealsr.audit.pair import MEASURED, AuditSettings, classify, measure_pair
 from d2crealsr.errors import ImageError
 from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.jobs.workers import run_in_order
@@ -173,7 +173,7 @@ def _measure(
         evidence = measure_pair(read_image(pair.hr), read_image(pair.lr), scale)
     except ImageError as error:
         return nothing | {"verdict": "unreadable", "reason": str(error)}, None
-    verdict, reason = judge(evidence.statistics, scale, settings)
+    verdict, reason = classify(evidence.statistics, scale, settings)
     if verdict == "misaligned" and evidence.shape:
         reason += f"; the field is {evidence.shape}"
     told = {"scale": scale, "verdict": verdict, "reason": reason, "residual_shape": evidence.shape}

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.types import Array, Image, ResidualField
 
-__all__ = ["MEASURED", "AuditSettings", "PairEvidence", "Verdict", "judge", "measure_pair"]
+__all__ = ["MEASURED", "AuditSettings", "PairEvidence", "Verdict", "classify", "measure_pair"]
 
 Verdict: TypeAlias = Literal["clean", "misaligned", "different_content", "too_little_texture"]
 
@@ -131,30 +131,34 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
     control = zero_shift_control(lr_crop, look, mapping, field).residuals(look, mapping)
     shape = name_shape(field, crop)
     alike = likeness.compare(look.through(mapping, lr_crop.positions), lr_crop.encoded, lr_crop.valid, field, crop)
-    values = (
-        len(field.weights),
-        field.weights.sum(),
-        residuals.percentile(field, 50),
-        residuals.percentile(field, 95),
-        *smooth.constant,
-        smooth.constant_hr_px,
-        smooth.affine_hr_px,
-        smooth.hr_px,
-        smooth.error_hr_px,
-        residuals.percentile(smooth.rest, 50),
-        shape.hr_px,
-        residuals.percentile(control, 50),
-        residuals.percentile(control, 95),
-        fit_smooth(control, crop).hr_px,
-        lr_crop.zncc(look, mapping),
-        alike.correlation,
-        alike.unlike,
-        *(scale * alike.shift_lr_px),
-        alike.contrast,
-        look.sigma_hr_px,
-        lr_crop.brightness_error(lr_crop.seen(source, mapping, look.sigma_hr_px)),
-    )
-    statistics = dict(zip(MEASURED, map(float, values), strict=True))
+    constant_x, constant_y = smooth.constant
+    coarse_x, coarse_y = scale * alike.shift_lr_px
+    measured = {
+        "blocks": len(field.weights),
+        "weight": field.weights.sum(),
+        "residual_p50_hr_px": residuals.percentile(field, 50),
+        "residual_p95_hr_px": residuals.percentile(field, 95),
+        "constant_x_hr_px": constant_x,
+        "constant_y_hr_px": constant_y,
+        "constant_hr_px": smooth.constant_hr_px,
+        "affine_hr_px": smooth.affine_hr_px,
+        "smooth_hr_px": smooth.hr_px,
+        "smooth_error_hr_px": smooth.error_hr_px,
+        "rest_p50_hr_px": residuals.percentile(smooth.rest, 50),
+        "residual_shape_hr_px": shape.hr_px,
+        "floor_p50_hr_px": residuals.percentile(control, 50),
+        "floor_p95_hr_px": residuals.percentile(control, 95),
+        "floor_smooth_hr_px": fit_smooth(control, crop).hr_px,
+        "zncc": lr_crop.zncc(look, mapping),
+        "correlation": alike.correlation,
+        "unlike_fraction": alike.unlike,
+        "coarse_x_hr_px": coarse_x,
+        "coarse_y_hr_px": coarse_y,
+        "contrast": alike.contrast,
+        "sigma_blur_hr_px": look.sigma_hr_px,
+        "brightness_error": lr_crop.brightness_error(lr_crop.seen(source, mapping, look.sigma_hr_px)),
+    }
+    statistics = {name: float(measured[name]) for name in MEASURED}
     return PairEvidence(statistics=statistics, field=field, shape=shape.name or "")
 
 
@@ -168,7 +172,7 @@ def _as_published(lr: Image, scale: int) -> geometry.CaptureMapping:
     )
 
 
-def judge(statistics: Mapping[str, float], scale: int, settings: AuditSettings) -> tuple[Verdict, str]:
+def classify(statistics: Mapping[str, float], scale: int, settings: AuditSettings) -> tuple[Verdict, str]:
     """The verdict on a pair, and its reason with number and limit (empty for a clean pair)."""
     s = statistics
     if not s["contrast"] >= settings.min_contrast:
@@ -184,10 +188,10 @@ def judge(statistics: Mapping[str, float], scale: int, settings: AuditSettings) 
         return "different_content", (
             f"{s['unlike_fraction']:.0%} of the blocks with strong detail differ, at most {settings.max_unlike:.0%}"
         )
-    return _judge_field(s, settings)
+    return _classify_field(s, settings)
 
 
-def _judge_field(s: Mapping[str, float], settings: AuditSettings) -> tuple[Verdict, str]:
+def _classify_field(s: Mapping[str, float], settings: AuditSettings) -> tuple[Verdict, str]:
     """The verdict on two images that show the same content at about the same place."""
     if not s["weight"] >= _MIN_WEIGHT:
         return "too_little_texture", f"blocks to measure weigh {s['weight']:.1f}, at least {_MIN_WEIGHT:g} needed"

@@ -11,7 +11,7 @@ import sys
 from typing import TYPE_CHECKING, Literal
 
 from d2crealsr.dataset.build import RunStarted, SceneDone
-from d2crealsr.store.decisions import few
+from d2crealsr.store.decisions import first_names
 from d2crealsr.ui.progress import ConsoleReporter
 from d2crealsr.ui.terminal import Styled, plain, styled
 
@@ -146,7 +146,9 @@ def split_summary(result: SplitResult) -> str:
     """Sizes of the splits, what a reviewer left out, and the test scenes where they are few."""
     lines = [f"{len(result.train)} train, {len(result.test)} test ({result.new} assigned now)"]
     if result.left_out:
-        lines.append(f"{len(result.left_out)} accepted by the checks, left out by a reviewer: {few(result.left_out)}")
+        lines.append(
+            f"{len(result.left_out)} accepted by the checks, left out by a reviewer: {first_names(result.left_out)}"
+        )
     if 0 < len(result.test) <= 30:
         lines.append(f"test: {', '.join(result.test)}")
     return styled(lines)

@@ -25,8 +25,7 @@ from d2crealsr.dataset.events import (
     scale_note,
     scene_done,
 )
-from d2crealsr.dataset.freshness import Aligner, SceneResult, SceneTask, missing, recipe_of
-from d2crealsr.dataset.freshness import withdrawn as is_withdrawn
+from d2crealsr.dataset.freshness import Aligner, SceneResult, SceneTask, is_withdrawn, missing, recipe_of
 from d2crealsr.dataset.lens_profiles import check_lensfun
 from d2crealsr.dataset.reruns import Rerun
 from d2crealsr.dataset.scene import lost_scene, remove_published, run_scene
@@ -34,7 +33,7 @@ from d2crealsr.errors import D2CRealSRError, LayoutError, MachineError
 from d2crealsr.jobs.workers import Backend, run_tasks
 from d2crealsr.store.captures import Capture, captures_root, find_captures
 from d2crealsr.store.columns import TABLES
-from d2crealsr.store.decisions import few, read_decisions
+from d2crealsr.store.decisions import first_names, read_decisions
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.images import MAX_PIXELS
 from d2crealsr.store.ledger import Ledger
@@ -216,7 +215,7 @@ def _foreign(ledger: Ledger, captures: Sequence[Capture], *, scale: int, moved: 
     foreign = sorted(ledger.scenes - {capture.scene for capture in captures})
     if not foreign:
         return ()
-    some = few(foreign)
+    some = first_names(foreign)
     remedy = "give another folder with --out, or remove them with --prune"
     if moved:
         raise LayoutError(f"the pairs folder has {len(foreign)} scenes from other captures ({some}); {remedy}")

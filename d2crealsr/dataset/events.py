@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from d2crealsr.store.decisions import few
+from d2crealsr.store.decisions import first_names
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -149,9 +149,11 @@ def decision_notes(
     ignored = sorted(scene for scene in rejected if scene not in withdrawn or status[scene].status == "accepted")
     notes = []
     if unknown:
-        notes.append(f"decisions for scenes that RAW does not have: {few(unknown)}; check the names")
+        notes.append(f"decisions for scenes that RAW does not have: {first_names(unknown)}; check the names")
     if ignored:
-        notes.append(f"decisions to reject, which align does not act on (split --decisions does): {few(ignored)}")
+        notes.append(
+            f"decisions to reject, which align does not act on (split --decisions does): {first_names(ignored)}"
+        )
     for scene in sorted(decisions.keys() & status.keys()):
         event = status[scene]
         if decisions[scene] == "accept" and event.status != "accepted":
@@ -164,7 +166,9 @@ def recaptured_note(scenes: Sequence[str]) -> str:
     """A note on published pairs whose captures have changed."""
     if not scenes:
         return ""
-    return f"{len(scenes)} standing pairs were made anew, as their captures are others now: {few(sorted(scenes))}"
+    return (
+        f"{len(scenes)} standing pairs were made anew, as their captures are others now: {first_names(sorted(scenes))}"
+    )
 
 
 def kept_note(events: Sequence[SceneDone]) -> str:

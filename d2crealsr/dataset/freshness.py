@@ -34,19 +34,19 @@ __all__ = [
     "SceneResult",
     "SceneTask",
     "accepted_by",
+    "acceptor",
+    "acceptor_of_row",
     "estimate_of",
-    "fits",
-    "gone",
+    "held_result_holds",
     "is_loss",
     "is_published",
-    "lets_through",
+    "is_withdrawn",
     "missing",
-    "passed_by",
     "recipe_of",
     "same_captures",
     "source_cells",
-    "stands",
-    "withdrawn",
+    "still_holds",
+    "unavailable",
 ]
 
 Aligner: TypeAlias = Callable[..., Alignment | AlignmentFailure]
@@ -154,7 +154,7 @@ def same_captures(task: SceneTask, sources: Mapping[str, Any]) -> bool:
     return task.known is not None and all(sources[name] == task.known[name] != "" for name in names)
 
 
-def gone(task: SceneTask, sources: Row) -> str:
+def unavailable(task: SceneTask, sources: Row) -> str:
     """Which capture is missing or cannot be opened; empty where both can."""
     for side in ("hr", "lr"):
         if sources[f"{side}_source"] and not sources[f"{side}_source_sha256"]:
@@ -173,10 +173,10 @@ def is_loss(task: SceneTask, sources: Row, status: str) -> bool:
     if status == "accepted" or not is_published(task) or not same_captures(task, sources) or task.known is None:
         return False
     another_version_only = task.recipe != task.former == task.known["recipe"]
-    return not another_version_only and not withdrawn(task)
+    return not another_version_only and not is_withdrawn(task)
 
 
-def withdrawn(task: SceneTask) -> bool:
+def is_withdrawn(task: SceneTask) -> bool:
     """Whether a reviewer takes an earlier accept back."""
     return task.decision == "reject" and task.known is not None and task.known["accepted_by"] == "reviewer"
 
@@ -188,7 +188,7 @@ def overrules(task: SceneTask, sources: Mapping[str, Any]) -> bool:
     return task.known is not None and task.known["accepted_by"] == "reviewer" and same_captures(task, sources)
 
 
-def fits(held: Row, task: SceneTask, sources: Row) -> bool:
+def held_result_holds(held: Row, task: SceneTask, sources: Row) -> bool:
     """Whether a result that was held back is what this run would come to."""
     names = ("hr_source_sha256", "lr_source_sha256")
     same = all(sources[name] == held[name] != "" for name in names)
@@ -212,7 +212,7 @@ def _hash(path: Path) -> str:
         return ""
 
 
-def stands(task: SceneTask, sources: Row) -> bool:
+def still_holds(task: SceneTask, sources: Row) -> bool:
     """Whether an earlier run's estimate, or its failure, is what this run would come to, and its files are there."""
     known, out = task.known, task.out
     if known is None or known["reasons"] in TRY_AGAIN:
@@ -237,12 +237,12 @@ def estimate_of(recipe: str) -> str:
     return recipe.partition(".")[0]
 
 
-def lets_through(task: SceneTask, known: Mapping[str, Any]) -> str:
+def acceptor_of_row(task: SceneTask, known: Mapping[str, Any]) -> str:
     """Who lets a known row's scene through, by today's decision."""
-    return "" if known["status"] == "failed" else passed_by(task, known, known["reasons"].split(";"))
+    return "" if known["status"] == "failed" else acceptor(task, known, known["reasons"].split(";"))
 
 
-def passed_by(task: SceneTask, sources: Mapping[str, Any], reasons: Iterable[str]) -> Literal["", "qa", "reviewer"]:
+def acceptor(task: SceneTask, sources: Mapping[str, Any], reasons: Iterable[str]) -> Literal["", "qa", "reviewer"]:
     """Who lets a scene with an estimate through, nobody where it is rejected.
 
     An earlier accept stays in the row also while the checks find nothing: they may find something again.

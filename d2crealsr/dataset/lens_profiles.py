@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from d2crealsr.errors import ImageError, UsageError
-from d2crealsr.store.exif import read_shot
+from d2crealsr.store.exif import read_exif
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from d2crealsr.settings import AlignSettings
-    from d2crealsr.store.exif import Shot
+    from d2crealsr.store.exif import ExifData
     from d2crealsr.types import Array, Size
 
-__all__ = ["LensProfile", "check_lensfun", "find_profile", "fit_k1", "sampled_correction", "with_profiles"]
+__all__ = ["LensProfile", "check_lensfun", "find_lens_profile", "fit_k1", "sampled_correction", "with_lens_profiles"]
 
 _ROWS = 25
 """Number of evenly spaced rows of the frame on which a correction is sampled at every pixel."""
@@ -68,12 +68,12 @@ def check_lensfun() -> None:
         ) from error
 
 
-def find_profile(shot: Shot, size: Size) -> LensProfile:
+def find_lens_profile(exif: ExifData, size: Size) -> LensProfile:
     """The profile of the lens with which a capture was taken.
 
     Parameters
     ----------
-    shot : Shot
+    exif : ExifData
         EXIF data of the capture.
     size : Size
         Size of the capture in px, in either orientation.
@@ -83,25 +83,25 @@ def find_profile(shot: Shot, size: Size) -> LensProfile:
     ImageError
         ``lens_unknown``: the file does not name the lens, the database does not have it, or the capture was cropped.
     """
-    if not shot.camera or not shot.focal_mm:
+    if not exif.camera or not exif.focal_mm:
         raise _unknown("the file names no camera and focal length (EXIF)", "export it with its EXIF data")
-    if 0 not in shot.frame and abs(_aspect(size) / _aspect(shot.frame) - 1) > _ASPECT:
-        whole, got = ("x".join(map(str, sides)) for sides in (shot.frame, size))
+    if 0 not in exif.frame and abs(_aspect(size) / _aspect(exif.frame) - 1) > _ASPECT:
+        whole, got = ("x".join(map(str, sides)) for sides in (exif.frame, size))
         raise _unknown(f"the capture is {got}, the camera's frame was {whole}", "use it uncropped")
     import lensfunpy
 
     database = lensfunpy.Database()
-    cameras = database.find_cameras(shot.camera_make or None, shot.camera)
+    cameras = database.find_cameras(exif.camera_make or None, exif.camera)
     if not cameras:
-        raise _unknown(f"lensfun does not know the camera {shot.camera_make} {shot.camera}".rstrip(), _BY_HAND)
-    lenses = [one for one in _lenses(database, cameras[0], shot) if one.calib_distortion]
+        raise _unknown(f"lensfun does not know the camera {exif.camera_make} {exif.camera}".rstrip(), _BY_HAND)
+    lenses = [one for one in _lenses(database, cameras[0], exif) if one.calib_distortion]
     if not lenses:
-        raise _unknown(f"lensfun has no distortion of the lens {shot.lens or '(unnamed)'} on {shot.camera}", _BY_HAND)
+        raise _unknown(f"lensfun has no distortion of the lens {exif.lens or '(unnamed)'} on {exif.camera}", _BY_HAND)
     camera, lens = cameras[0], lenses[0]
     longer, shorter = max(size), min(size)
-    p_ideal, p_captured = sampled_correction(lens, camera.crop_factor, (longer, shorter), shot.focal_mm, shot.f_number)
+    p_ideal, p_captured = sampled_correction(lens, camera.crop_factor, (longer, shorter), exif.focal_mm, exif.f_number)
     k1, left_px = fit_k1(p_ideal, p_captured, (longer, shorter))
-    return LensProfile(k1=k1, name=f"{camera.model}, {lens.model} at {shot.focal_mm:g} mm", left_px=left_px)
+    return LensProfile(k1=k1, name=f"{camera.model}, {lens.model} at {exif.focal_mm:g} mm", left_px=left_px)
 
 
 _BY_HAND = "update its database, or give k1 by --undistort-hr or --undistort-lr"
@@ -115,11 +115,11 @@ def _aspect(size: tuple[int, int]) -> float:
     return max(size) / min(size)
 
 
-def _lenses(database: Any, camera: Any, shot: Shot) -> list[Any]:
+def _lenses(database: Any, camera: Any, exif: ExifData) -> list[Any]:
     """Lenses that match the name, best first. Without a name, the fixed lens of the camera if it has one."""
-    if shot.lens:
-        found: list[Any] = database.find_lenses(camera, shot.lens_make or None, shot.lens)
-        return [one for one in found if one.min_focal - 0.5 <= shot.focal_mm <= one.max_focal + 0.5]
+    if exif.lens:
+        found: list[Any] = database.find_lenses(camera, exif.lens_make or None, exif.lens)
+        return [one for one in found if one.min_focal - 0.5 <= exif.focal_mm <= one.max_focal + 0.5]
     fixed: list[Any] = database.find_lenses(camera, None, None)
     return fixed if len(fixed) == 1 else []
 
@@ -159,7 +159,7 @@ def fit_k1(p_ideal: Array, p_captured: Array, size: tuple[int, int]) -> tuple[fl
     return float(solution[1]), unit * float(np.linalg.norm(left, axis=1).max())
 
 
-def with_profiles(
+def with_lens_profiles(
     settings: AlignSettings, captures: Mapping[str, Path], sizes: Mapping[str, Size]
 ) -> tuple[AlignSettings, str]:
     """Settings with the k1 of the lens profiles of these captures, and the description for ``lens_model``.
@@ -178,7 +178,7 @@ def with_profiles(
     for side in ("hr", "lr"):
         if settings.lens_profile in (side, "both"):
             try:
-                found[side] = find_profile(read_shot(captures[side]), sizes[side])
+                found[side] = find_lens_profile(read_exif(captures[side]), sizes[side])
             except ImageError as error:
                 raise ImageError(f"{captures[side].name}: {error}", reason=error.reason) from error
     known: dict[str, Any] = {f"undistort_{side}": profile.k1 for side, profile in found.items()}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from d2crealsr.dataset.freshness import estimate_of
 from d2crealsr.errors import LayoutError, UsageError
 from d2crealsr.settings import AlignSettings, settings_from
-from d2crealsr.store.decisions import few
+from d2crealsr.store.decisions import first_names
 from d2crealsr.store.pairs import DATASET_FILE
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class Rerun(NamedTuple):
         verdicts_only = all(estimate_of(standing[scene]["recipe"]) == estimate_of(recipe) for scene in losses)
         small = len(losses) < _SMALL_SHARE * len(standing)
         half = verdicts_only and len(losses) <= _SHARE_OF_VERDICTS * len(standing)
-        named = few([f"{scene} ({result.row['reasons']})" for scene, result in sorted(losses.items())])
+        named = first_names([f"{scene} ({result.row['reasons']})" for scene, result in sorted(losses.items())])
         count = f"{len(losses)} of {len(standing)} standing pairs"
         why = ", ".join(self.changed) or "with the folder's own settings"
         if not (allowed or small or half):

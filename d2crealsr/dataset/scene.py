@@ -22,17 +22,17 @@ from d2crealsr.dataset.freshness import (
     TRY_AGAIN,
     SceneResult,
     SceneTask,
-    fits,
-    gone,
+    acceptor,
+    acceptor_of_row,
+    held_result_holds,
     is_loss,
     is_published,
-    lets_through,
+    is_withdrawn,
     missing,
-    passed_by,
     same_captures,
     source_cells,
-    stands,
-    withdrawn,
+    still_holds,
+    unavailable,
 )
 from d2crealsr.dataset.rejudge import judge_row, published_from_row
 from d2crealsr.dataset.rows import Row, message_of, rows_of
@@ -60,19 +60,19 @@ def run_scene(task: SceneTask) -> SceneResult:
     """
     clock = _Clock()
     row, stood = source_cells(task), is_published(task)
-    if stood and (why := gone(task, row)):
-        return _taken_back(task, dict(task.known or {})) if withdrawn(task) else _kept(task, why)
-    known = task.known if not task.force and stands(task, row) else None
-    if known is not None and known["recipe"] == task.recipe and known["accepted_by"] == lets_through(task, known):
+    if stood and (why := unavailable(task, row)):
+        return _taken_back(task, dict(task.known or {})) if is_withdrawn(task) else _kept(task, why)
+    known = task.known if not task.force and still_holds(task, row) else None
+    if known is not None and known["recipe"] == task.recipe and known["accepted_by"] == acceptor_of_row(task, known):
         return SceneResult(row={**known, **row}, unchanged=True)
-    if task.held is not None and fits(task.held.row, task, row):
+    if task.held is not None and held_result_holds(task.held.row, task, row):
         return dataclasses.replace(task.held, row={**task.held.row, **row})
     details = ""
     try:
         if known is not None and (judged := _judged(task, known, row)) is not None:
             return judged
         outcome = _align(task, clock, row)
-        result = _told(task, row, outcome)
+        result = _result_of(task, row, outcome)
         if is_loss(task, row, result.row["status"]):
             result = dataclasses.replace(result, lost=True)
         else:
@@ -106,7 +106,7 @@ def _failed(task: SceneTask, sources: Row, *, reason: str, message: str, of_imag
     that cannot be read; it is held back where the settings are to blame; else nothing of it stays published."""
     if is_published(task) and (reason in TRY_AGAIN or (of_image and not same_captures(task, sources))):
         return _kept(task, message)
-    result = _told(task, sources, AlignmentFailure(reason=reason, message=message))
+    result = _result_of(task, sources, AlignmentFailure(reason=reason, message=message))
     if is_loss(task, sources, "failed"):
         return dataclasses.replace(result, lost=True)
     remove_published(task.out, task.capture.scene)
@@ -118,8 +118,8 @@ def _kept(task: SceneTask, why: str) -> SceneResult:
     return SceneResult(row={**(task.known or {}), "group": task.capture.group}, unchanged=True, kept=why)
 
 
-def _told(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure) -> SceneResult:
-    by = passed_by(task, sources, outcome.reasons) if isinstance(outcome, Alignment) else ""
+def _result_of(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure) -> SceneResult:
+    by = acceptor(task, sources, outcome.reasons) if isinstance(outcome, Alignment) else ""
     rows = rows_of(outcome, {**sources, "recipe": task.recipe}, task.settings, by)
     return SceneResult(row=rows.row, stages=rows.stages, residuals=rows.residuals)
 
@@ -159,7 +159,7 @@ def _judged(task: SceneTask, known: Mapping[str, Any], sources: Row) -> SceneRes
             return None
         row["reasons"] = ";".join(verdict.reasons)
         row["message"] = message_of(verdict.explained, verdict.reasons, known["residual_shape"])
-    row["accepted_by"] = lets_through(task, row)
+    row["accepted_by"] = acceptor_of_row(task, row)
     row["status"] = "accepted" if row["accepted_by"] else "rejected"
     if row["status"] == known["status"]:
         return SceneResult(row=row, judged=True)
@@ -198,7 +198,7 @@ def _align(task: SceneTask, clock: _Clock, row: Row) -> Alignment | AlignmentFai
         captures = {"hr": task.capture.hr, "lr": task.capture.lr}
         known = {side: path for side, path in captures.items() if path is not None}
         sizes = {side: Size.of(image) for side, image in images.items()}
-        settings, row["lens_model"] = lens_profiles.with_profiles(settings, known, sizes)
+        settings, row["lens_model"] = lens_profiles.with_lens_profiles(settings, known, sizes)
     outcome = task.align(images["hr"], images["lr"], settings=settings)
     clock.lap("align")
     return outcome
@@ -221,7 +221,7 @@ def _captures(task: SceneTask, row: Row) -> dict[str, Image]:
 def _publish(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure, clock: _Clock) -> Row:
     """Write the accepted pair, or remove what an earlier run published; returns the cells that name the files."""
     scene, out = task.capture.scene, task.out
-    if not isinstance(outcome, Alignment) or not passed_by(task, sources, outcome.reasons):
+    if not isinstance(outcome, Alignment) or not acceptor(task, sources, outcome.reasons):
         if task.known is not None or missing(task.capture) is None:  # else nobody can say whose files these are
             _check_lease(task)
             remove_published(out, scene)

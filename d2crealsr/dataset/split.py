@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError, UsageError
-from d2crealsr.store.decisions import few, read_decisions
+from d2crealsr.store.decisions import first_names, read_decisions
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.pairs import read_manifest, write_pairs_table
@@ -157,9 +157,11 @@ def _notes(manifest: pd.DataFrame, decisions: Mapping[str, Decision]) -> tuple[s
     )
     notes = []
     if unknown:
-        notes.append(f"decisions for scenes that the manifest does not have: {few(unknown)}; check the names")
+        notes.append(f"decisions for scenes that the manifest does not have: {first_names(unknown)}; check the names")
     if refused:
-        notes.append(f"decisions to accept scenes that are not accepted: {few(refused)}; align --accept takes them in")
+        notes.append(
+            f"decisions to accept scenes that are not accepted: {first_names(refused)}; align --accept takes them in"
+        )
     return tuple(notes)
 
 

@@ -147,11 +147,11 @@ def _found_in(
     hr: LinearReduced, lr: Image, part: Crop, scale: int, tone: str
 ) -> tuple[Matrix, Stage] | AlignmentFailure:
     """Look for HR in a part of LR, in more and more of its pixels."""
-    few, many = _ROUGH_PIXELS
-    found = _locate(hr, lr, part, scale, tone, few)
+    fewer, more = _ROUGH_PIXELS
+    found = _locate(hr, lr, part, scale, tone, fewer)
     if not isinstance(found, AlignmentFailure):
         return found
-    again = _locate(hr, lr, part, scale, tone, many)
+    again = _locate(hr, lr, part, scale, tone, more)
     return _clearest(again, found) if isinstance(again, AlignmentFailure) else again
 
 

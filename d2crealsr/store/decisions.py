@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-__all__ = ["Decision", "few", "read_decisions"]
+__all__ = ["Decision", "first_names", "read_decisions"]
 
 Decision: TypeAlias = Literal["accept", "reject"]
 
@@ -56,6 +56,6 @@ def read_decisions(path: Path) -> dict[str, Decision]:
     return decisions
 
 
-def few(scenes: Sequence[str]) -> str:
+def first_names(scenes: Sequence[str]) -> str:
     """The first of many names, for a message."""
     return ", ".join(scenes[:3]) + (", …" if len(scenes) > 3 else "")

@@ -12,14 +12,14 @@ from d2crealsr.errors import ImageError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Shot", "read_shot"]
+__all__ = ["ExifData", "read_exif"]
 
 _MAKE, _MODEL, _EXIF = 0x010F, 0x0110, 0x8769
 _F_NUMBER, _FOCAL_LENGTH, _WIDTH, _HEIGHT = 0x829D, 0x920A, 0xA002, 0xA003
 _LENS_MAKE, _LENS_MODEL = 0xA433, 0xA434
 
 
-class Shot(NamedTuple):
+class ExifData(NamedTuple):
     """EXIF data of one capture. Texts that the file does not have are empty, and numbers are 0.
 
     ``frame`` is the size (width, height) of the picture as the camera stored it, before any later cropping.
@@ -34,7 +34,7 @@ class Shot(NamedTuple):
     frame: tuple[int, int]
 
 
-def read_shot(path: Path) -> Shot:
+def read_exif(path: Path) -> ExifData:
     """Read the EXIF data of a capture. Everything is empty if there are none.
 
     Raises
@@ -50,7 +50,7 @@ def read_shot(path: Path) -> Shot:
                 exif: dict[int, Any] = {**tags, **tags.get_ifd(_EXIF)}
     except Exception as error:
         raise ImageError(f"{path.name}: its EXIF data cannot be read ({error}); export it again") from error
-    return Shot(
+    return ExifData(
         camera_make=_text(exif.get(_MAKE)),
         camera=_text(exif.get(_MODEL)),
         lens_make=_text(exif.get(_LENS_MAKE)),

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from scipy import ndimage
 
 from d2crealsr.audit.folder import COLUMNS, FIELD_COLUMNS, audit
-from d2crealsr.audit.pair import MEASURED, AuditSettings, judge
+from d2crealsr.audit.pair import MEASURED, AuditSettings, classify
 from d2crealsr.command.cli import main
 from d2crealsr.errors import LayoutError, SettingsError
 from d2crealsr.store.files import sha256_of
@@ -278,6 +278,6 @@ CLEAN = dict.fromkeys(MEASURED, 0.0) | {"correlation": 0.99, "contrast": 50.0, "
     ],
 )
 def test_verdict(changed: dict[str, float], verdict: str) -> None:
-    found, reason = judge(CLEAN | changed, 4, AuditSettings())
+    found, reason = classify(CLEAN | changed, 4, AuditSettings())
     assert found == verdict
     assert bool(reason) == (verdict != "clean")

@@ -15,7 +15,7 @@ from d2crealsr.dataset.build import build
 from d2crealsr.errors import ImageError, SettingsError, UsageError
 from d2crealsr.imaging.geometry import Lens, frame_centre
 from d2crealsr.settings import AlignSettings
-from d2crealsr.store.exif import Shot, read_shot
+from d2crealsr.store.exif import ExifData, read_exif
 from d2crealsr.store.pairs import read_manifest
 from d2crealsr.types import AlignmentFailure, Size
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 FRAME = Size(6000, 4000)
-TELE = Shot("NIKON CORPORATION", "NIKON D850", "", "70-300mm f/4.5-5.6", 70.0, 8.0, (6000, 4000))
+TELE = ExifData("NIKON CORPORATION", "NIKON D850", "", "70-300mm f/4.5-5.6", 70.0, 8.0, (6000, 4000))
 
 
 def write_capture(path: Path, size: tuple[int, int] = (300, 200), **tags: Any) -> Path:
@@ -43,13 +43,13 @@ def write_capture(path: Path, size: tuple[int, int] = (300, 200), **tags: Any) -
 
 
 def test_exif_data_is_read(tmp_path: Path) -> None:
-    shot = read_shot(write_capture(tmp_path / "a.jpg", lens="  Some  lens\0"))
-    assert shot == Shot("NIKON CORPORATION", "NIKON D850", "", "Some lens", 70.0, 8.0, (300, 200))
+    shot = read_exif(write_capture(tmp_path / "a.jpg", lens="  Some  lens\0"))
+    assert shot == ExifData("NIKON CORPORATION", "NIKON D850", "", "Some lens", 70.0, 8.0, (300, 200))
     PIL.Image.new("RGB", (30, 20)).save(tmp_path / "bare.jpg")
-    assert read_shot(tmp_path / "bare.jpg") == Shot("", "", "", "", 0.0, 0.0, (0, 0))
+    assert read_exif(tmp_path / "bare.jpg") == ExifData("", "", "", "", 0.0, 0.0, (0, 0))
     (tmp_path / "none.jpg").write_bytes(b"nothing")
     with pytest.raises(ImageError, match="EXIF data cannot be read"):
-        read_shot(tmp_path / "none.jpg")
+        read_exif(tmp_path / "none.jpg")
 
 
 @pytest.mark.parametrize("k1", [-0.03, 0.004, 0.05])
@@ -77,7 +77,7 @@ class TestWithLensfun:
         import lensfunpy
 
         shot = TELE._replace(lens=name, focal_mm=focal)
-        profile = lens_profiles.find_profile(shot, FRAME)
+        profile = lens_profiles.find_lens_profile(shot, FRAME)
         database = lensfunpy.Database()
         camera = database.find_cameras(shot.camera_make, shot.camera)[0]
         modifier = lensfunpy.Modifier(database.find_lenses(camera, None, name)[0], camera.crop_factor, *FRAME)
@@ -95,8 +95,8 @@ class TestWithLensfun:
         assert abs(profile.k1) > 1e-3
 
     def test_portrait_captures_have_the_same_lens(self) -> None:
-        upright = lens_profiles.find_profile(TELE, Size(4000, 6000))
-        assert upright == lens_profiles.find_profile(TELE, FRAME)
+        upright = lens_profiles.find_lens_profile(TELE, Size(4000, 6000))
+        assert upright == lens_profiles.find_lens_profile(TELE, FRAME)
         assert "70-300mm" in upright.described
 
     @pytest.mark.parametrize(
@@ -113,19 +113,19 @@ class TestWithLensfun:
     def test_what_is_missing_is_said(self, tmp_path: Path, tags: dict[str, Any], says: str) -> None:
         path = write_capture(tmp_path / "hr.jpg", **tags)
         with pytest.raises(ImageError, match=rf"hr.jpg: lens profile: .*{says}.*--lens-profile") as raised:
-            lens_profiles.with_profiles(AlignSettings(lens_profile="hr"), {"hr": path}, {"hr": Size(300, 200)})
+            lens_profiles.with_lens_profiles(AlignSettings(lens_profile="hr"), {"hr": path}, {"hr": Size(300, 200)})
         assert raised.value.reason == "lens_unknown"
 
     def test_each_capture_gets_its_own(self, tmp_path: Path) -> None:
         paths = {"hr": write_capture(tmp_path / "h.jpg", focal=300.0), "lr": write_capture(tmp_path / "l.jpg")}
         sizes = {"hr": Size(300, 200), "lr": Size(300, 200)}
-        both, described = lens_profiles.with_profiles(AlignSettings(lens_profile="both"), paths, sizes)
+        both, described = lens_profiles.with_lens_profiles(AlignSettings(lens_profile="both"), paths, sizes)
         assert both.undistort_hr == pytest.approx(0.0022, abs=2e-4)
         assert both.undistort_lr == pytest.approx(0.0191, abs=5e-4)
         assert both.lens_profile == "none"
         assert described.startswith("hr: Nikon D850, ")
         assert "; lr: Nikon D850, " in described
-        one, _ = lens_profiles.with_profiles(AlignSettings(lens_profile="lr"), paths, sizes)
+        one, _ = lens_profiles.with_lens_profiles(AlignSettings(lens_profile="lr"), paths, sizes)
         assert (one.undistort_hr, one.undistort_lr) == (0.0, both.undistort_lr)
 
 
