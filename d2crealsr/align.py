@@ -1,4 +1,4 @@
-"""One pair: register, refine, bring to one brightness, warp once, measure what is left, judge."""
+"""Align one pair: register, refine, match the brightness, warp once, measure the residual, judge."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 __all__ = ["Alignment", "align_pair"]
 
 _FIRST_TONE = "srgb"
-"""Tone curve that features are looked for with while the camera's is not known; they hardly depend on it."""
+"""Tone curve for finding features while that of the camera is unknown. Features hardly depend on it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,17 +47,17 @@ class Alignment:
     Attributes
     ----------
     estimate : Estimate
-        Where HR lies in LR and in what light; its parts can be read from the alignment itself.
+        Where HR lies in LR, and how its brightness is matched. Its parts are also attributes of the alignment.
     hr : (scale·height, scale·width, 3) ndarray
-        Published HR, warped once, at the capture's own depth.
+        Published HR, warped once, at the depth of the capture.
     lr : (height, width, 3) ndarray
-        Published LR, cropped only.
+        Published LR, which is only cropped.
     reasons : tuple of str
-        Reason codes why QA says no; empty for an accepted pair.
+        Reason codes for which QA rejects the pair; empty for an accepted pair.
     statistics : mapping
-        The manifest's statistics columns by name (``n_inliers``, ``zncc``, ``residual_p95_hr_px``, …).
+        The statistics columns of the manifest by name (``n_inliers``, ``zncc``, ``residual_p95_hr_px``, …).
     residual_shape : str
-        A name of :data:`d2crealsr.store.shapes.RESIDUAL_SHAPES`; empty where no block says anything.
+        A name of :data:`d2crealsr.store.shapes.RESIDUAL_SHAPES`; empty if no block has weight.
     """
 
     estimate: Estimate
@@ -71,22 +71,22 @@ class Alignment:
 
     @property
     def accepted(self) -> bool:
-        """Whether QA lets the pair through."""
+        """Whether QA accepts the pair."""
         return not self.reasons
 
     @property
     def H_hr_to_lr(self) -> Matrix:
-        """Pixel centres of the (oriented, ideal) HR capture to those of the LR capture, (3, 3)."""
+        """Homography from pixel centres of the (upright, ideal) HR capture to those of the LR capture, (3, 3)."""
         return self.estimate.placement.mapping.H_hr_to_lr
 
     @property
     def k1_hr(self) -> float:
-        """Radial distortion of the HR lens."""
+        """Radial distortion coefficient of the HR lens."""
         return self.estimate.placement.mapping.k1_hr
 
     @property
     def k1_lr(self) -> float:
-        """Radial distortion of the LR lens."""
+        """Radial distortion coefficient of the LR lens."""
         return self.estimate.placement.mapping.k1_lr
 
     @property
@@ -101,7 +101,7 @@ class Alignment:
 
     @property
     def photometry(self) -> Photometry:
-        """How the published HR was brought to LR's brightness."""
+        """The matching of the published HR to LR's brightness."""
         return self.estimate.light
 
     @property
@@ -118,16 +118,16 @@ def align_pair(
     Parameters
     ----------
     hr, lr : (H, W, 3) ndarray of uint8 or uint16, or path
-        The captures, RGB; their sizes, aspects and cameras may differ. Paths are read with orientation flags applied.
+        The captures in RGB. Their sizes, aspect ratios and cameras may differ. Files are turned upright on reading.
     settings : AlignSettings, optional
-        What decides the result; its defaults otherwise.
+        Settings of the alignment; the defaults if not given.
     **changes
-        Single settings by name, as ``scale=4`` or ``iters=2``.
+        Single settings by name, such as ``scale=4`` or ``iters=2``.
 
     Returns
     -------
     Alignment or AlignmentFailure
-        An estimate with the published images, its evidence and QA's verdict; or the reason why there is no estimate.
+        An estimate with the published images, its evidence and QA's verdict, or the reason why there is no estimate.
 
     Raises
     ------
@@ -166,7 +166,7 @@ def _loaded(image: Image | Path | str, *, convert: bool) -> Image:
 
 
 def _aligned(hr: Image, lr: Image, settings: AlignSettings) -> Alignment | AlignmentFailure:
-    """:func:`align_pair` of two images."""
+    """:func:`align_pair` for two images in memory."""
     # 1. Register: SIFT between LR and HR at LR's resolution gives the homography H_hr_to_lr.
     tone = _FIRST_TONE if settings.tone == "auto" else settings.tone
     source = degrade.reduced(hr, settings.scale, tone)
@@ -220,7 +220,7 @@ def _aligned(hr: Image, lr: Image, settings: AlignSettings) -> Alignment | Align
 
 
 def _likeliest_tone(hr: Image, lr: Image, mapping: CaptureMapping, settings: AlignSettings) -> str:
-    """The likeliest tone curve, by the part that is published; the first one where that is too small to tell."""
+    """The most likely tone curve, judged by the published part; the first one if that part is too small."""
     placement = place(mapping, settings)
     return _FIRST_TONE if placement.crop.side < MIN_SIDE else tones.likeliest_tone(hr, lr, placement)
 
@@ -228,7 +228,7 @@ def _likeliest_tone(hr: Image, lr: Image, mapping: CaptureMapping, settings: Ali
 def _unpublishable(
     hr: Image, located: Located, placement: Placement, light: Photometry, settings: AlignSettings
 ) -> Alignment:
-    """An estimate whose crop is too small to publish or to measure anything in."""
+    """The result for an estimate whose crop is too small to publish or to measure."""
     statistics = {**evidence.plausibility(placement), **evidence.matching(located.stages)}
     nothing, empty = opencv.as_image(np.empty((0, 0, 3), dtype=hr.dtype)), np.empty(0)
     return Alignment(

@@ -1,4 +1,4 @@
-"""Values that travel between the floors of the house. They hold data and no behaviour beyond derived numbers."""
+"""Types that several packages share. They hold data, and no behaviour except for derived numbers."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ class Crop(NamedTuple):
 
     @property
     def side(self) -> int:
-        """Its shorter side."""
+        """Length of the shorter side."""
         return min(self.width, self.height)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """One step of how an estimate came about: one row of ``alignment.csv``. Errors are in HR px (scale × LR px)."""
+    """One stage of an estimate: a row of ``alignment.csv``. Errors are in HR px (scale × LR px)."""
 
     iteration: int
     stage: StageName
@@ -80,7 +80,7 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResidualField:
-    """Displacement left between a published pair, block by block.
+    """The displacement that remains in a published pair, block by block.
 
     Attributes
     ----------
@@ -89,10 +89,10 @@ class ResidualField:
     shifts_hr_px : (N, 2) ndarray
         Where the published HR has the content minus where LR has it, in HR px.
     weights : (N,) ndarray
-        Confidence in [0, 1]; 0 where a block has no texture to measure with.
+        Confidence in [0, 1]; 0 for a block with too little texture to measure its shift.
     zncc : (N,) ndarray
-        Zero-mean normalised cross-correlation of the block once its shift is taken out, 0 … 1; nan where LR is clipped
-        or flat.
+        Zero-mean normalised cross-correlation of the block after removal of its shift, 0 … 1; nan if LR is clipped or
+        flat there.
     """
 
     points_lr: Array
@@ -110,7 +110,7 @@ class AlignmentFailure:
     reason : str
         Stable reason code (``too_few_matches``, ``low_texture``, ``unreadable``, …).
     message : str
-        One line: what, got, expected, what to do.
+        One line that says what is wrong, what was found and expected, and what to do.
     """
 
     reason: str

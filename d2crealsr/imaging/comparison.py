@@ -1,4 +1,4 @@
-"""An LR crop that an HR image is held against: blur, brightness, likeness, residuals and differing content."""
+"""Compare an LR crop with an HR image: blur, brightness, similarity, residuals and differing content."""
 
 from __future__ import annotations
 
@@ -25,20 +25,22 @@ __all__ = ["Look", "LrCrop"]
 Float32 = NDArray[np.float32]
 
 _BRIGHTNESS_BLOCKS = 6
-"""The brightness error averages over about this many blocks along each side."""
+"""Number of blocks along each side over which the brightness error is averaged."""
 
 _DIFFERENCE_BLUR_LR_PX = 1.5
 _DIFFERENCE = 0.03
 _DIFFERENCE_PER_CONTRAST = 0.5
-"""Content differs where encoded luma, blurred by the first, is further apart than the second (8 of 255 levels) plus a
-share of the contrast around (a standard deviation): how a camera sharpens or blurs edges is not content."""
+"""Content differs where the encoded luma of HR and LR, blurred by the first number, differs by more than the second (8
+of 255 levels) plus the third times the local contrast (a standard deviation). The contrast counts because cameras
+sharpen
+and blur edges differently, which is not a difference of content."""
 
 
 _NEXT_TO_CLIPPED_LR_PX = 2
-"""So far a camera's demosaic and JPEG carry what is clipped: enough to seem displaced."""
+"""Distance from clipped pixels within which demosaicing and JPEG change their neighbours enough to look displaced."""
 
 _STRIP_ROWS = 32
-"""Rows of a look that are made at a time: they stay in the processor's cache."""
+"""Number of rows of a look that are computed at a time, so that they stay in the processor's cache."""
 
 
 def _around(image: Float32) -> Float32:
@@ -47,17 +49,18 @@ def _around(image: Float32) -> Float32:
 
 @dataclass(frozen=True)
 class Look:
-    """HR as LR's camera would have developed it, on HR's own (reduced) grid.
+    """HR as LR's camera would have developed it, on the (reduced) grid of HR.
 
     Attributes
     ----------
     luma : (H // factor, W // factor) ndarray
-        Encoded luma, at LR's blur and brightness.
+        Encoded luma at LR's blur and brightness.
     factor : int
+        Side of the squares of HR pixels that were averaged.
     sigma_hr_px : float
-        The blur.
+        Standard deviation of the blur.
     light : Photometry
-        The brightness, and the tone curve that encodes.
+        The matching of brightness, and the tone curve of the encoding.
     """
 
     luma: Float32
@@ -67,7 +70,7 @@ class Look:
 
     @classmethod
     def of(cls, hr: LinearReduced, sigma_hr_px: float, light: Photometry) -> Look:
-        """Blur HR in linear light, bring it to LR's brightness, encode it."""
+        """Blur HR in linear light, match it to LR's brightness, and encode it."""
         blurred = hr.blurred(hr.rgb, sigma_hr_px)
         gain, offset = np.array(light.gain, np.float32), np.array(light.offset, np.float32)
         height, width = hr.luma.shape
@@ -82,11 +85,11 @@ class Look:
         return cls(luma, hr.factor, sigma_hr_px, light)
 
     def through(self, mapping: CaptureMapping, p_lr: Array) -> Float32:
-        """What LR should show at positions (..., 2) if the mapping is right."""
+        """The values that LR should show at positions (..., 2) if the mapping is right."""
         return self.at(mapping.lr_to_hr(p_lr))
 
     def at(self, p_hr: Array) -> Float32:
-        """The look at positions (..., 2) in the HR capture."""
+        """Sample the look at positions (..., 2) in the HR capture."""
         return degrade.sample(self.luma, self.factor, p_hr)
 
 
@@ -101,15 +104,15 @@ class LrCrop:
     encoded : (crop.height, crop.width) ndarray
         Encoded luma.
     valid : (crop.height, crop.width) ndarray
-        False where a channel is clipped, or next to such a pixel.
+        False for pixels with a clipped channel and for their neighbours.
     crop : Crop
-        Where it lies in the capture.
+        Its rectangle in the capture.
     scale : int
         HR px per LR px.
     tone : str
-        Tone curve that the capture was made with.
+        Tone curve of the capture.
     positions : (crop.height, crop.width, 2) ndarray
-        Of its pixels, in the capture.
+        Positions of its pixels in the capture.
     """
 
     rgb: Float32
@@ -122,7 +125,7 @@ class LrCrop:
 
     @classmethod
     def of(cls, lr: Image, crop: Crop, scale: int, tone: str) -> LrCrop:
-        """A part of an LR capture."""
+        """Cut a part out of an LR capture."""
         part = cut(lr, crop)
         return cls(
             rgb=photometry.to_linear(part, tone),
@@ -141,30 +144,30 @@ class LrCrop:
 
     def look(self, hr: LinearReduced, mapping: CaptureMapping) -> Look:
         """HR as this crop's camera would have developed it, if the mapping is right."""
-        # 1. The blur under which HR looks most like LR: the highest correlation in linear light.
+        # 1. The blur for which HR is most similar to LR: the highest correlation in linear light.
         sigma = self.blur(hr, mapping)
-        # 2. The brightness of what is seen then: lr ≈ gain·field·hr + offset, by robust least squares.
+        # 2. The brightness of HR at this blur: lr ≈ gain·field·hr + offset, by robust least squares.
         light = self.brightness(self.seen(hr, mapping, sigma), mapping)
-        # 3. The view: both applied to all of HR, and encoded.
+        # 3. The look: both are applied to all of HR, and the result is encoded.
         return Look.of(hr, sigma, light)
 
     def blur(self, hr: LinearReduced, mapping: CaptureMapping) -> float:
-        """σ in HR px that makes HR look most like this crop."""
+        """σ of the blur, in HR px, for which HR is most similar to this crop."""
         return degrade.estimate_blur(hr, self.luma, mapping.lr_to_hr(self.positions), self.scale)
 
     def seen(self, hr: LinearReduced, mapping: CaptureMapping, sigma_hr_px: float) -> Float32:
-        """HR as this crop would have seen it, linear RGB on the crop's pixels."""
+        """HR at a given blur, sampled at the crop's pixels, in linear RGB."""
         return hr.at(hr.blurred(hr.rgb, sigma_hr_px), mapping.lr_to_hr(self.positions))
 
     def brightness(self, seen: Float32, mapping: CaptureMapping) -> Photometry:
-        """Gain, offset and illumination field that bring HR to this crop's brightness."""
+        """Gain, offset and illumination field that match HR to this crop's brightness."""
         frame = geometry.UnitFrame.of(mapping.hr_size).of_points(mapping.lr_to_hr(self.positions))
         return replace(photometry.fit_brightness(seen, self.rgb, self.valid, frame), tone=self.tone)
 
     def brightness_error(self, seen: Float32) -> float:
-        """How much brightness differs: |mean difference| of blocks, averaged over blocks and channels, linear [0, 1].
+        """Difference of brightness: |mean difference| of blocks, averaged over blocks and channels, linear [0, 1].
 
-        Averaging within blocks leaves out noise and what little the images are displaced.
+        Averaging within blocks removes noise and the effect of small displacements.
         """
         size = Size(_BRIGHTNESS_BLOCKS, _BRIGHTNESS_BLOCKS)
         difference = opencv.resize((seen - self.rgb) * self.valid[..., None], size, "area")
@@ -174,7 +177,7 @@ class LrCrop:
         return float(np.abs(difference).sum() / (3 * trusted.sum()))
 
     def thinned(self, stride: int) -> LrCrop:
-        """Every ``stride``-th pixel in both directions: enough for what is said of the crop as a whole."""
+        """Every ``stride``-th pixel in both directions, which is enough for statistics of the whole crop."""
         every = np.s_[::stride, ::stride]
         return replace(
             self,
@@ -190,14 +193,14 @@ class LrCrop:
         return degrade.zncc(predicted[self.valid], self.encoded[self.valid]) if self.valid.any() else 0.0
 
     def differing(self, look: Look, mapping: CaptureMapping) -> float:
-        """Share of the crop, 0 … 1, where LR shows something else than HR; clipped pixels count as alike."""
+        """Share of the crop, 0 … 1, where LR shows something other than HR. Clipped pixels count as equal."""
         predicted = look.through(mapping, self.positions)
         apart = np.where(self.valid, predicted - self.encoded, 0).astype(np.float32)
         contrast = np.sqrt(np.maximum(_around(predicted**2) - _around(predicted) ** 2, 0))
         return float(np.mean(np.abs(_around(apart)) > _DIFFERENCE + _DIFFERENCE_PER_CONTRAST * contrast))
 
     def residuals(self, look: Look, mapping: CaptureMapping) -> ResidualField:
-        """The residual field of a look against this crop."""
+        """The residual field between a look and this crop."""
         return blocks.measure(
             look.at,
             mapping.lr_to_hr,

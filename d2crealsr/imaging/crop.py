@@ -1,4 +1,4 @@
-"""Which rectangle of the LR capture is published."""
+"""Choose the rectangle of the LR capture that is published."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ MIN_SIDE = 32
 """Smallest published LR side, in px; a smaller crop is rejected as ``crop_too_small``."""
 
 _PER_MILLE = 288
-"""Half the share of the HR frame that is published, in ‰: 3456×2304 of 6000×4000, as in the paper. A whole number,
-because .288·6000/8 in floating point falls just short of 216."""
+"""Half the published share of the HR frame's sides, in ‰: 3456×2304 of 6000×4000, as in the paper. It is a whole number
+because .288·6000/8 in floating point is slightly below 216."""
 
 _HR_MARGIN = 4.0
-"""HR px that a published pixel keeps from the capture's border, so that the interpolation never reaches beyond it."""
+"""Distance in HR px of published pixels from the border of the capture, so that interpolation stays inside."""
 
 
 def default_size(hr_size: Size, scale: int) -> Size:
@@ -43,7 +43,7 @@ def default_size(hr_size: Size, scale: int) -> Size:
 
 
 def requested_size(request: CropRequest, mapping: CaptureMapping, scale: int) -> Size:
-    """LR size that ``--crop`` asks for. ``default`` at scale 1 is ``max``: same-size pairs are kept whole."""
+    """LR size that ``--crop`` requests. At scale 1 ``default`` means ``max``, so same-size pairs are kept whole."""
     explicit = crop_request(request)
     if explicit is not None:
         return explicit
@@ -53,15 +53,15 @@ def requested_size(request: CropRequest, mapping: CaptureMapping, scale: int) ->
 
 
 def place(mapping: CaptureMapping, settings: AlignSettings) -> Placement:
-    """A mapping with the LR rectangle that settings publish under it."""
+    """The placement of a mapping: with the LR rectangle that is published under the settings."""
     return Placement(mapping, choose_crop(mapping, settings.scale, settings.crop), settings.scale)
 
 
 def choose_crop(mapping: CaptureMapping, scale: int, request: CropRequest) -> Crop:
-    """The LR rectangle to publish: of the requested size around the HR frame's centre as seen in LR.
+    """The LR rectangle to publish: of the requested size, around the position of the HR frame's centre in LR.
 
-    Where that does not fit into both captures, the rectangle of largest area with that centre that does; possibly
-    empty. Its origin is a whole LR pixel.
+    If this does not fit into both captures, it is the largest rectangle with that centre that does, which may be empty.
+    Its origin is a whole LR pixel.
     """
     wanted = requested_size(request, mapping, scale)
     centre = mapping.hr_centre_in_lr
@@ -88,7 +88,7 @@ def choose_crop(mapping: CaptureMapping, scale: int, request: CropRequest) -> Cr
 
 
 def cut(image: Image, crop: Crop) -> Image:
-    """A rectangle of an image, as an image of its own."""
+    """Copy a rectangle of an image."""
     return opencv.as_image(np.ascontiguousarray(image[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]))
 
 
@@ -105,7 +105,7 @@ def _fits(placement: Placement) -> bool:
 
 
 def _border(crop: Crop, scale: int) -> Array:
-    """Where in the LR capture the outermost published HR pixel centres lie: points along the four sides, (68, 2)."""
+    """Positions in the LR capture of the outermost published HR pixel centres: points on the four sides, (68, 2)."""
     low = 0.5 / scale - 0.5
     x = crop.x + np.linspace(low, crop.width - 1 - low, 17)
     y = crop.y + np.linspace(low, crop.height - 1 - low, 17)

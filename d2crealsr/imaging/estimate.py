@@ -1,8 +1,8 @@
-"""The estimate of a pair: where HR lies in LR and in what light, as one value, and as cells of a manifest row.
+"""The estimate of a pair (where HR lies in LR, and how its brightness is matched), as a value and as manifest cells.
 
-Published pixels follow from it and the captures alone. No other module knows which columns hold it: what is measured
-of a pair in addition (as an exposure, or a tone curve of each capture) gets its field, its cells in :meth:`to_row` and
-:meth:`from_row`, and its columns in :mod:`d2crealsr.store.columns`.
+The published pixels depend only on the estimate and the captures. No other module knows its columns. To add a property,
+such as an exposure, add a field here, its cells in :meth:`Estimate.to_row` and :meth:`Estimate.from_row`, and its
+columns in :mod:`d2crealsr.store.columns`.
 """
 
 from __future__ import annotations
@@ -37,16 +37,16 @@ _NO_CROP = Crop(0, 0, 0, 0)
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """Where HR lies in LR and in what light.
+    """Where HR lies in LR, and how its brightness is matched.
 
     Attributes
     ----------
     placement : Placement
-        The mapping with both lenses, the crop and the scale; a crop without pixels where nothing can be published.
+        The mapping with both lenses, the crop and the scale. The crop has no pixels if nothing can be published.
     light : Photometry
-        Tone curve, and how HR is brought to LR's brightness.
+        Tone curve, and the matching of HR to LR's brightness.
     ca_k : (float, float)
-        Lateral chromatic aberration of the HR lens that is corrected, red and blue: their magnification over green.
+        Corrected lateral chromatic aberration of the HR lens: magnification of red and blue relative to green, less 1.
     """
 
     placement: Placement
@@ -54,7 +54,7 @@ class Estimate:
     ca_k: tuple[float, float] = (0.0, 0.0)
 
     def to_row(self) -> Row:
-        """The estimate as cells of a manifest row, by column; a crop without pixels has none."""
+        """The estimate as cells of a manifest row, by column. A crop without pixels has no cells."""
         mapping, crop, light = self.placement.mapping, self.placement.crop, self.light
         return {
             "scale": self.placement.scale,
@@ -71,15 +71,15 @@ class Estimate:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], hr_size: Size = _NO_SIZE, lr_size: Size = _NO_SIZE) -> Estimate | None:
-        """The estimate that a manifest row holds; None where it holds none, as that of a scene that failed.
+        """The estimate in a manifest row; None if the row has none, such as that of a failed scene.
 
         Parameters
         ----------
         row : mapping
-            Cells by column; what is missing is None, nan, or not there. A row without a crop has one without pixels, a
-            row without light or lenses leaves them as they were captured.
+            Cells by column. A missing cell is None, nan, or absent. If the row has no crop, the crop has no pixels. If
+            it has no brightness or lenses, these are left as they were captured.
         hr_size, lr_size : Size
-            Of the upright captures. Without them a lens' distortion and the illumination field cannot be evaluated.
+            Sizes of the upright captures, needed to evaluate lens distortion and the illumination field.
         """
         mapping = mapping_from_row(row, hr_size, lr_size)
         if mapping is None:
@@ -93,22 +93,22 @@ class Estimate:
 
 
 def homography_cells(H_hr_to_lr: Matrix) -> Row:
-    """A homography as the cells that the manifest, ``alignment.csv`` and ``truth.csv`` have in common."""
+    """A homography as cells of the manifest, of ``alignment.csv`` or of ``truth.csv``."""
     return dict(zip(_HOMOGRAPHY, H_hr_to_lr.ravel().tolist(), strict=True))
 
 
 def mapping_from_row(
     row: Mapping[str, Any], hr_size: Size, lr_size: Size, *, k1_lr: float | None = None
 ) -> CaptureMapping | None:
-    """The mapping that a row of the manifest, of ``alignment.csv`` or of ``truth.csv`` holds; None without one.
+    """The mapping in a row of the manifest, of ``alignment.csv`` or of ``truth.csv``; None if it has none.
 
     Parameters
     ----------
     row : mapping
     hr_size, lr_size : Size
-        Of the upright captures.
+        Sizes of the upright captures.
     k1_lr : float, optional
-        Distortion of the LR lens, for a row that does not say it.
+        Distortion of the LR lens, for rows without that column.
     """
     cells = _cells(row, _HOMOGRAPHY)
     if cells is None:
@@ -121,6 +121,6 @@ def mapping_from_row(
 
 
 def _cells(row: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...] | None:
-    """The cells of these columns; None where one is missing."""
+    """The cells of these columns; None if one is missing."""
     cells = tuple(row.get(name) for name in names)
     return None if any(cell is None or cell != cell for cell in cells) else cells

@@ -55,12 +55,12 @@ def compose(*matrices: Matrix) -> Matrix:
 
 
 def inverse(H: Matrix) -> Matrix:
-    """The mapping the other way, normalised."""
+    """The inverse mapping, normalised."""
     return normalised(np.linalg.inv(H).astype(np.float64))
 
 
 def scaling(s: float) -> Matrix:
-    """Pixel centres of an image to those of the same image scaled by ``s``: ``x' = s·x + (s − 1)/2``.
+    """The mapping from pixel centres of an image to those of the image scaled by ``s``: ``x' = s·x + (s − 1)/2``.
 
     Examples
     --------
@@ -91,9 +91,9 @@ def frame_centre(size: Size) -> Array:
 
 
 def fitted_homography(source: Array, target: Array) -> Matrix:
-    """Homography that maps (N, 2) points to others best, by least squares on the linear equations (DLT).
+    """The homography that best maps (N, 2) points to others, by least squares on the linear equations (DLT).
 
-    Points are brought to one size first (Hartley 1997, doi:10.1109/34.601246).
+    Points are normalised first (Hartley 1997, doi:10.1109/34.601246).
     """
     to_unit = []
     for points in (source, target):
@@ -108,7 +108,7 @@ def fitted_homography(source: Array, target: Array) -> Matrix:
 
 
 def corners(size: Size, *, inset: float = 0.0) -> Array:
-    """The four outer pixel centres of an image, (4, 2), clockwise from the first, moved inwards by ``inset`` px."""
+    """The pixel centres in the four corners of an image, (4, 2), clockwise from the first, ``inset`` px further in."""
     right, bottom = size.width - 1 - inset, size.height - 1 - inset
     return np.array([[inset, inset], [right, inset], [right, bottom], [inset, bottom]], dtype=np.float64)
 
@@ -120,39 +120,39 @@ def pixel_centres(size: Size) -> Array:
 
 
 def central_grid(size: Size, *, share: float = 0.576) -> Array:
-    """A grid of 19 × 13 points over the central part of an image, (13, 19, 2); by default what is published of it."""
+    """A grid of 19 × 13 points over the central part of an image, (13, 19, 2); by default over the default crop."""
     centre = frame_centre(size)
     x, y = np.meshgrid(np.linspace(-share, share, 19) * centre[0], np.linspace(-share, share, 13) * centre[1])
     return np.stack([x, y], axis=-1) + centre
 
 
 def jacobian(H: Matrix, point: Array) -> Matrix:
-    """Derivative of the mapping at one point, (2, 2): how a small step there is magnified, turned and sheared."""
+    """Derivative of the mapping at one point, (2, 2): the magnification, rotation and shear of a small step."""
     depth = H[2, :2] @ point + H[2, 2]
     image = project(H, point)
     return cast("Matrix", (H[:2, :2] - np.outer(image, H[2, :2])) / depth)
 
 
 def scale_effective(H_hr_to_lr: Matrix, at: Array) -> float:
-    """HR pixels per LR pixel at a point of the HR capture; nan where the mapping folds over."""
+    """HR pixels per LR pixel at a point of the HR capture; nan if the mapping is mirrored there."""
     determinant = float(np.linalg.det(jacobian(H_hr_to_lr, at)))
     return determinant**-0.5 if determinant > 0 else float("nan")
 
 
 def rotation_deg(H_hr_to_lr: Matrix, at: Array) -> float:
-    """How far HR is turned to lie on LR, in degrees, (−180, 180]."""
+    """Rotation from HR to LR in degrees, (−180, 180]."""
     J = jacobian(H_hr_to_lr, at)
     return float(np.degrees(np.arctan2(J[1, 0] - J[0, 1], J[0, 0] + J[1, 1])))
 
 
 def anisotropy(H_hr_to_lr: Matrix, at: Array) -> float:
-    """Largest over smallest magnification at a point; 1 for a similarity."""
+    """Largest magnification divided by the smallest, over directions at a point; 1 for a similarity."""
     singular = np.linalg.svd(jacobian(H_hr_to_lr, at), compute_uv=False)
     return float(singular[0] / max(singular[1], 1e-300))
 
 
 def perspective_ratio(H_hr_to_lr: Matrix, size: Size) -> float:
-    """Largest over smallest magnification among the corners of the HR capture; inf where one lies behind the camera."""
+    """Largest magnification divided by the smallest among the corners of HR; inf if one lies behind the camera."""
     determinants = [float(np.linalg.det(jacobian(H_hr_to_lr, corner))) for corner in corners(size)]
     if min(determinants) <= 0:
         return float("inf")
@@ -161,9 +161,9 @@ def perspective_ratio(H_hr_to_lr: Matrix, size: Size) -> float:
 
 @dataclass(frozen=True)
 class UnitFrame:
-    """Coordinates of a capture from its centre, in half-diagonals: the unit of k1 and of the illumination field.
+    """Coordinates of a capture from its centre in half-diagonals, in which k1 and the illumination field are defined.
 
-    ``matrix`` leads from pixels to them, ``inverse`` back, ``length`` is the half-diagonal in px.
+    ``matrix`` maps pixels to these coordinates, ``inverse`` maps back, and ``length`` is the half-diagonal in px.
     """
 
     matrix: Matrix
@@ -179,7 +179,7 @@ class UnitFrame:
         return cls(np.linalg.inv(back), back, length)
 
     def of_points(self, points: Array) -> Array:
-        """Pixel positions (..., 2) in this frame."""
+        """Convert pixel positions (..., 2) to these coordinates."""
         return project(self.matrix, points)
 
 
@@ -191,7 +191,7 @@ class Lens:
     k1 : float
         Coefficient of ``x_ideal = c + (x − c)·(1 + k1·r²)``; 0 is a perfect lens.
     size : Size
-        Size of the capture, which fixes the centre c and the unit of r (half the diagonal).
+        Size of the capture, which determines the centre c and the unit of r (half the diagonal).
     """
 
     def __init__(self, k1: float, size: Size) -> None:
@@ -200,7 +200,7 @@ class Lens:
         self._unit = float(np.hypot(size.width, size.height)) / 2
 
     def undistort(self, points: Array) -> Array:
-        """Captured → ideal positions, (..., 2)."""
+        """Map captured positions to ideal positions, (..., 2)."""
         if self.k1 == 0:
             return points
         offset = points - self._centre
@@ -208,11 +208,11 @@ class Lens:
         return cast("Array", self._centre + offset * (1 + self.k1 * r2))
 
     def distort(self, points: Array) -> Array:
-        """Ideal → captured positions, (..., 2); the inverse of :meth:`undistort` by Newton's method.
+        """Map ideal positions to captured positions, (..., 2): the inverse of :meth:`undistort` by Newton's method.
 
-        What is sought is by how much the radius changes: ``ratio·(1 + k1·(ratio·r)²) = 1``, r the ideal radius. A
-        lens with k1 < 0 shows nothing beyond a largest ideal radius, where ``k1·r² = −4/27`` and ratio = 3/2. What
-        lies farther out keeps that ratio, so that it stays outside of the frame.
+        The unknown is the ratio of the radii: ``ratio·(1 + k1·(ratio·r)²) = 1``, where r is the ideal radius. With
+        k1 < 0 there is a largest ideal radius, at which ``k1·r² = −4/27`` and ratio = 3/2; the lens shows nothing
+        beyond it. Points farther out are given the same ratio, so that they stay outside the frame.
         """
         if self.k1 == 0:
             return points
@@ -230,9 +230,9 @@ class Lens:
 
 @dataclass(frozen=True, kw_only=True)
 class CaptureMapping:
-    """How the two captures of a pair lie on each other.
+    """The mapping between the two captures of a pair.
 
-    ``H_hr_to_lr`` maps ideal HR to ideal LR positions; the lenses take care of the way from and to the captures.
+    ``H_hr_to_lr`` maps ideal HR to ideal LR positions. The lenses convert between captured and ideal positions.
     """
 
     H_hr_to_lr: Matrix
@@ -247,20 +247,20 @@ class CaptureMapping:
         return self.k1_hr == 0 and self.k1_lr == 0
 
     def hr_to_lr(self, points_hr: Array) -> Array:
-        """Positions in the HR capture → positions in the LR capture, (..., 2)."""
+        """Map positions in the HR capture to positions in the LR capture, (..., 2)."""
         ideal_lr = project(self.H_hr_to_lr, Lens(self.k1_hr, self.hr_size).undistort(points_hr))
         return Lens(self.k1_lr, self.lr_size).distort(ideal_lr)
 
     def lr_to_hr(self, points_lr: Array) -> Array:
-        """Positions in the LR capture → positions in the HR capture, (..., 2): ``distort_hr(H⁻¹·undistort_lr(p))``."""
+        """Map positions in the LR capture to those in the HR capture, (..., 2): ``distort_hr(H⁻¹·undistort_lr(p))``."""
         ideal_hr = project(inverse(self.H_hr_to_lr), Lens(self.k1_lr, self.lr_size).undistort(points_lr))
         return Lens(self.k1_hr, self.hr_size).distort(ideal_hr)
 
     def with_lenses(self, *, k1_hr: float, k1_lr: float) -> CaptureMapping:
-        """The same positions, as closely as a homography can, by other lenses: over the part that is published.
+        """A mapping with other lenses that gives the same positions, as closely as possible, over the published part.
 
-        A homography between captures as they are is none between ideal positions: under strong distortion off the
-        frame's middle the two lie tens of pixels apart.
+        A homography between captured positions is not a homography between ideal positions. Under strong distortion
+        off the middle of the frame the two differ by tens of pixels.
         """
         points_hr = central_grid(self.hr_size).reshape(-1, 2)
         ideal_hr = Lens(k1_hr, self.hr_size).undistort(points_hr)
@@ -270,5 +270,5 @@ class CaptureMapping:
 
     @property
     def hr_centre_in_lr(self) -> Array:
-        """Where the middle of the HR frame lies in the LR capture."""
+        """Position of the HR frame's centre in the LR capture."""
         return self.hr_to_lr(frame_centre(self.hr_size))

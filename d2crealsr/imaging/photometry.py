@@ -1,4 +1,4 @@
-"""Light: tone curves, exact tables between stored values and linear light, and the brightness between two shots.
+"""Light: tone curves, tables between stored values and linear light, and the matching of brightness between two shots.
 
 Convention: linear light and encoded values are on [0, 1]; a stored value v of b bits is v / (2^b − 1).
 """
@@ -49,14 +49,14 @@ _STRIP_ROWS = 512
 
 
 def decode_tone(encoded: NDArray[Any], tone: str) -> NDArray[Any]:
-    """Encoded → linear by the tone curve ``"srgb"`` (IEC 61966-2-1) or ``"gamma=G"`` (a power of G)."""
+    """Convert encoded values to linear light by the tone curve ``"srgb"`` (IEC 61966-2-1) or ``"gamma=G"`` (power G)."""
     if tone == "srgb":
         return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     return cast("NDArray[Any]", encoded ** _exponent(tone))
 
 
 def encode_tone(linear: NDArray[Any], tone: str) -> NDArray[Any]:
-    """Linear → encoded, the inverse of :func:`decode_tone`; input below 0 becomes 0."""
+    """Convert linear light to encoded values: the inverse of :func:`decode_tone`. Input below 0 becomes 0."""
     linear = np.maximum(linear, 0)
     if tone == "srgb":
         return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
@@ -64,7 +64,7 @@ def encode_tone(linear: NDArray[Any], tone: str) -> NDArray[Any]:
 
 
 def encode_with_slope(linear: Float32, tone: str) -> tuple[Float32, Float32]:
-    """:func:`encode_tone` and its derivative in float32; what is not positive has the slope of 10⁻⁶."""
+    """:func:`encode_tone` and its derivative in float32. Values that are not positive have the slope at 10⁻⁶."""
     exponent = np.float32(2.4 if tone == "srgb" else _exponent(tone))
     positive: Float32 = np.maximum(linear, np.float32(1e-6))
     root: Float32 = np.exp(np.log(positive) / exponent)  # faster than a power
@@ -90,7 +90,7 @@ def _decoding_table(levels: int, tone: str) -> Float32:
 
 
 def to_linear(image: Image, tone: str) -> Float32:
-    """Stored values → linear light, float32 of the same shape."""
+    """Convert stored values to linear light, as float32 of the same shape."""
     return opencv.looked_up(image, _decoding_table(np.iinfo(image.dtype).max + 1, tone))
 
 
@@ -103,7 +103,7 @@ def _encoded_values(tone: str) -> Float32:
 
 
 def encode_clipped(linear: Float32, tone: str) -> Float32:
-    """:func:`encode_tone` of linear light clipped to [0, 1], by a table that is right to 2·10⁻⁵."""
+    """:func:`encode_tone` of linear light clipped to [0, 1], by a table with errors below 2·10⁻⁵."""
     return np.take(_encoded_values(tone), _table_index(linear))
 
 
@@ -116,14 +116,14 @@ def _table_index(linear: Float32) -> NDArray[np.int32]:
 
 @cache
 def _encoding_table(tone: str) -> NDArray[np.uint8]:
-    """Linear light in steps of 2^−20 → stored value. sRGB moves by .0032 of an 8-bit step in one at most."""
+    """Table from linear light in steps of 2^−20 to stored values. A step changes sRGB by at most .0032 of a level."""
     linear = np.arange((1 << _ENCODER_BITS) + 1) / (1 << _ENCODER_BITS)
     stored: NDArray[np.uint8] = np.rint(encode_tone(linear, tone) * 255).astype(np.uint8)
     return stored
 
 
 def quantised(linear: Float32, tone: str, dtype: np.dtype[Any]) -> Image:
-    """Linear light → stored values of ``dtype``, clipped to its range and rounded once."""
+    """Convert linear light to stored values of ``dtype``, clipped to its range and rounded once."""
     if dtype == np.uint8:
         return opencv.as_image(np.take(_encoding_table(tone), _table_index(linear)))
     encoded = encode_tone(np.clip(linear.astype(np.float64), 0, 1), tone)
@@ -138,8 +138,8 @@ def luma(linear: Float32) -> Float32:
 def reduced_linear(image: Image, factor: int, tone: str) -> Float32:
     """Linear light of an image averaged over ``factor`` × ``factor`` pixels, (H // factor, W // factor, 3).
 
-    Works in strips, so that a 24-megapixel capture costs a few megabytes beyond its result. Rows and columns beyond the
-    last whole block are left out, which keeps ``x = factor·x' + (factor − 1)/2`` exact.
+    It works in strips, so that a 24-megapixel capture needs only a few megabytes in addition to the result. Rows and
+    columns beyond the last complete block are left out, which keeps ``x = factor·x' + (factor − 1)/2`` exact.
     """
     rows, columns = image.shape[0] // factor, image.shape[1] // factor
     reduced = np.empty((rows, columns, 3), dtype=np.float32)
@@ -152,23 +152,23 @@ def reduced_linear(image: Image, factor: int, tone: str) -> Float32:
 
 
 def saturated(image: Image) -> NDArray[np.bool_]:
-    """Pixels with a channel within 2 % of the top, grown by one pixel, (H, W)."""
+    """Pixels with a channel within 2 % of the maximum, and their neighbours, (H, W)."""
     top = np.iinfo(image.dtype).max
     bright: NDArray[np.bool_] = np.any(image >= 250 / 255 * top, axis=2)
     return opencv.dilate(bright)
 
 
 def as_8bit(linear: Float32) -> NDArray[np.uint8]:
-    """sRGB-encoded 8-bit picture of linear light on [0, 1], for detectors that take nothing else."""
+    """Encode linear light on [0, 1] as an 8-bit sRGB picture, for detectors that accept nothing else."""
     return (encode_tone(linear, "srgb") * np.float32(255) + np.float32(0.5)).astype(np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Photometry:
-    """How HR is brought to LR's brightness: ``linear(out) = gain·field·linear(hr) + offset``, channel by channel.
+    """The matching of HR to LR's brightness: ``linear(out) = gain·field·linear(hr) + offset`` for each channel.
 
-    ``field = 1 + field_x·x + field_y·y + field_r2·r²`` with x, y, r relative to the HR capture's centre, in units of
-    its half-diagonal. Linear light is on [0, 1].
+    ``field = 1 + field_x·x + field_y·y + field_r2·r²``, where x, y and r are measured from the centre of the HR capture
+    in half-diagonals. Linear light is on [0, 1].
     """
 
     tone: str = "srgb"
@@ -179,35 +179,35 @@ class Photometry:
     field_r2: float = 0.0
 
     def field(self, x: _Plane, y: _Plane) -> _Plane:
-        """The illumination field at positions in the HR capture's unit frame, of the shape that x and y make."""
+        """The illumination field at positions in the HR capture's unit frame, in the common shape of x and y."""
         return cast("_Plane", 1 + self.field_x * x + self.field_y * y + self.field_r2 * (x**2 + y**2))
 
 
 _TUKEY = 4.685
 _ROUNDS = 8
 _ENOUGH_PIXELS = 30_000
-"""Pixels, spread evenly, that a handful of numbers is fitted to."""
+"""Number of evenly spread pixels that suffice to fit a few numbers."""
 
 
 def fit_brightness(hr: Float32, lr: Float32, valid: NDArray[np.bool_], frame: Array | None = None) -> Photometry:
-    """Gain and offset per channel, and one illumination field, that bring HR on LR's grid to LR's brightness.
+    """Gain and offset per channel, and one illumination field, that match HR on LR's grid to LR's brightness.
 
-    The tone curve is not part of the fit: both images are given in linear light.
+    The tone curve is not part of the fit, because both images are given in linear light.
 
     Parameters
     ----------
     hr, lr : (H, W, 3) ndarray
-        Linear light on one grid.
+        Linear light on the same grid.
     valid : (H, W) ndarray
-        Pixels to trust: not clipped in either shot.
+        Trusted pixels, which are not clipped in either shot.
     frame : (H, W, 2) ndarray, optional
-        Where each pixel lies on the HR capture, in half-diagonals from its centre. Without it the field is flat.
+        Position of each pixel on the HR capture, in half-diagonals from its centre. Without it the field is flat.
 
     Notes
     -----
-    Iteratively reweighted least squares with Tukey's biweight (c = 4.685 robust σ), so that highlights, dust and
-    occlusions do not pull. The field is fitted to luma, then gain and offset channel by channel. Where a channel hardly
-    varies, its offset cannot be told from its gain and is left at 0.
+    The fit uses iteratively reweighted least squares with Tukey's biweight (c = 4.685 robust σ), so that highlights,
+    dust and occlusions have no influence. The field is fitted to luma, then gain and offset to each channel. If a
+    channel hardly varies, its offset cannot be separated from its gain and is set to 0.
     """
     every = max(1, int(np.sqrt(valid.size / _ENOUGH_PIXELS)))
     hr, lr, valid = hr[::every, ::every], lr[::every, ::every], valid[::every, ::every]
@@ -222,7 +222,7 @@ def fit_brightness(hr: Float32, lr: Float32, valid: NDArray[np.bool_], frame: Ar
 
 
 def _illumination(hr: Float32, lr: Float32, frame: Array) -> Photometry:
-    """The illumination field of luma; flat where there are too few pixels or no light."""
+    """The illumination field of luma; flat if there are too few pixels or no light."""
     x, y = frame.T
     solution = robust_least_squares(np.stack([hr, hr * x, hr * y, hr * (x**2 + y**2), np.ones_like(x)], axis=1), lr)
     if solution is None or solution[0] <= 0:
@@ -240,7 +240,7 @@ def _line(hr: Float32, lr: Float32) -> tuple[float, float]:
 
 
 def robust_least_squares(design: NDArray[Any], target: Float32) -> Array | None:
-    """Coefficients (K,) of ``target`` (N,) on ``design`` (N, K) by Tukey's biweight; None when nothing fixes them."""
+    """Coefficients (K,) of ``target`` (N,) on ``design`` (N, K) by Tukey's biweight; None if they are undetermined."""
     design, target = design.astype(np.float64), target.astype(np.float64)
     weights = np.ones(len(target))
     solution: Array | None = None

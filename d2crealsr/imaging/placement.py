@@ -1,4 +1,4 @@
-"""Where a published pair lies in its captures: the mapping, the crop and the scale, which always go together."""
+"""The placement of a published pair in its captures: the mapping, the crop and the scale, which belong together."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ __all__ = ["Placement", "grid_to_lr"]
 
 
 def grid_to_lr(crop: Crop, scale: int) -> Matrix:
-    """Published HR pixel centres → LR capture: ``p_lr = (x0 + (u + .5)/s − .5, y0 + (v + .5)/s − .5)``.
+    """From published HR pixel centres to the LR capture: ``p_lr = (x0 + (u + .5)/s − .5, y0 + (v + .5)/s − .5)``.
 
     Examples
     --------
@@ -33,12 +33,12 @@ def grid_to_lr(crop: Crop, scale: int) -> Matrix:
 
 @dataclass(frozen=True)
 class Placement:
-    """Where a published pair lies in its captures.
+    """The placement of a published pair in its captures.
 
     Attributes
     ----------
     mapping : CaptureMapping
-        How the captures lie on each other, their lenses included.
+        The mapping between the captures, including their lenses.
     crop : Crop
         The published rectangle of the LR capture, in LR px.
     scale : int
@@ -56,28 +56,28 @@ class Placement:
 
     @property
     def grid_to_lr(self) -> Matrix:
-        """Published HR pixel centres → LR capture (:func:`grid_to_lr`)."""
+        """From published HR pixel centres to the LR capture (:func:`grid_to_lr`)."""
         return grid_to_lr(self.crop, self.scale)
 
     def in_hr(self, points: Array) -> Array:
-        """Where in the HR capture the published HR pixels (u, v) come from; points and result are (..., 2), in px."""
+        """Positions in the HR capture of published HR pixels (u, v). Points and result are (..., 2), in px."""
         return self.mapping.lr_to_hr(geometry.project(self.grid_to_lr, points))
 
     @property
     def published_mapping(self) -> CaptureMapping:
-        """Published HR image → LR capture, as a mapping of its own."""
+        """The mapping from the published HR image to the LR capture."""
         return geometry.CaptureMapping(
             H_hr_to_lr=self.grid_to_lr, hr_size=self.published_size, lr_size=self.mapping.lr_size
         )
 
     @property
     def shrink(self) -> float:
-        """HR capture px per published px at the crop's centre; above 1 where HR has to shrink."""
+        """HR capture px per published px at the centre of the crop; above 1 if HR has to shrink."""
         middle = (np.array(self.published_size) - 1) / 2
         at_x, at_y = (self.in_hr(middle + half) - self.in_hr(middle - half) for half in np.eye(2) / 2)
         return float(np.sqrt(abs(at_x[0] * at_y[1] - at_x[1] * at_y[0])))
 
     def rows(self, top: int, height: int) -> Placement:
-        """The same placement of some rows of the crop: ``height`` LR rows from the crop's row ``top``."""
+        """The same placement, restricted to ``height`` LR rows from row ``top`` of the crop."""
         crop = Crop(self.crop.x, self.crop.y + top, self.crop.width, height)
         return Placement(self.mapping, crop, self.scale)

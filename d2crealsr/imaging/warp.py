@@ -1,4 +1,4 @@
-"""The one resampling: the sharp HR capture onto the HR grid of an LR crop."""
+"""The single resampling of the sharp HR capture onto the HR grid of an LR crop."""
 
 from __future__ import annotations
 
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 __all__ = ["warp_hr", "without_aliasing"]
 
 _NODE_SPACING = 8
-"""Published px between positions that are computed exactly; between them lens and field are linear to .001 px."""
+"""Distance in published px between exactly computed positions. Between them, lens and field are linear to .001 px."""
 
 _STRIP_ROWS = 128
-"""Published rows that are warped at a time."""
+"""Number of published rows that are warped at a time."""
 
 _KERNEL_MARGIN = 4
-"""HR px kept around the part that is warped, for the interpolation kernel."""
+"""HR px around the warped part that the interpolation kernel needs."""
 
 _HARDLY_SHRINKS = 1.01
-"""HR px per published px up to which nothing is filtered: what a camera holds beyond .495 cycles per px is noise."""
+"""HR px per published px up to which no filter is applied. A camera has only noise beyond .495 cycles per px."""
 
 _LOBES = 4
-"""Of the low pass before shrinking, on either side."""
+"""Number of lobes on each side of the low-pass filter that is applied before shrinking."""
 
 
 def without_aliasing(linear: NDArray[np.float32], shrink: float) -> NDArray[np.float32]:
-    """An image without the frequencies that one smaller by ``shrink`` cannot hold: a Lanczos low pass, symmetric.
+    """Remove the frequencies that an image smaller by ``shrink`` cannot represent, with a symmetric Lanczos filter.
 
-    It leaves the image as it is where that shrinks by less than a hundredth, or grows.
+    The image is returned unchanged if it shrinks by less than a hundredth or grows.
     """
     if shrink <= _HARDLY_SHRINKS:
         return linear
@@ -51,24 +51,24 @@ def without_aliasing(linear: NDArray[np.float32], shrink: float) -> NDArray[np.f
 
 
 def _reach(shrink: float) -> int:
-    """HR px on either side that the low pass looks at."""
+    """Number of HR px on each side that the low-pass filter uses."""
     return int(np.ceil(_LOBES * shrink)) if shrink > _HARDLY_SHRINKS else 0
 
 
 def warp_hr(hr: Image, estimate: Estimate, interpolation: Interpolation = "cubic") -> Image:
-    """The published HR: linearised, warped once in float, brought to LR's brightness, encoded and rounded once.
+    """The published HR: linearised, warped once in float, matched to LR's brightness, encoded and rounded once.
 
-    Where HR has to shrink, what the published grid cannot hold is filtered out first.
+    If HR has to shrink, frequencies that the published grid cannot represent are filtered out first.
 
     Parameters
     ----------
     hr : (H, W, 3) ndarray
         The sharp HR capture, uint8 or uint16.
     estimate : Estimate
-        Where HR lies in LR and in what light. Its crop must lie inside HR by the interpolation's reach; the colours of
-        its lens are undone: red is read at ``c + (p_hr − c)·(1 + ca_k[0])``.
+        Where HR lies in LR, and how its brightness is matched. Its crop must keep the reach of the interpolation from
+        HR's border. Chromatic aberration is corrected: red is read at ``c + (p_hr − c)·(1 + ca_k[0])``.
     interpolation : {"cubic", "lanczos4"}
-        Kernel; ADR 0005 has what each costs and keeps.
+        Kernel. ADR 0005 compares their cost and sharpness.
 
     Returns
     -------
@@ -85,16 +85,16 @@ def warp_hr(hr: Image, estimate: Estimate, interpolation: Interpolation = "cubic
 
 
 def _warped_strip(hr: Image, estimate: Estimate, interpolation: Interpolation, shrink: float) -> Image:
-    """:func:`warp_hr` of a few rows, so that what is held in float stays small."""
+    """:func:`warp_hr` for a few rows, which limits the memory for floats."""
     placement, light, ca_k = estimate.placement, estimate.light, estimate.ca_k
     mapping, size = placement.mapping, placement.published_size
-    # 1. Where every eighth published pixel comes from: p_hr = distort_hr(H⁻¹·undistort_lr(p_lr)), for each colour.
+    # 1. Positions in HR of every eighth published pixel, p_hr = distort_hr(H⁻¹·undistort_lr(p_lr)), for each colour.
     nodes = _nodes(placement)
     by_channel = [_magnified(nodes, mapping, k) for k in (ca_k[0], 0.0, ca_k[1])] if any(ca_k) else [nodes]
-    # 2. The part of HR that is needed, in linear light, without what the published grid cannot hold.
+    # 2. The part of HR that is needed, in linear light, without frequencies that the published grid cannot represent.
     part, origin = _needed_part(hr, np.stack(by_channel), _KERNEL_MARGIN + _reach(shrink))
     linear = without_aliasing(photometry.to_linear(part, light.tone), shrink)
-    # 3. The one resampling: channel by channel where colours differ, by the homography itself where no lens bends.
+    # 3. The single resampling: for each channel if colours differ; by the homography itself if there is no distortion.
     if any(ca_k):
         bright = np.empty((size.height, size.width, 3), np.float32)
         for channel, positions in enumerate(by_channel):
@@ -119,27 +119,27 @@ def _warped_strip(hr: Image, estimate: Estimate, interpolation: Interpolation, s
 
 
 def _nodes(placement: Placement) -> Array:
-    """Positions in HR of every eighth published pixel, (rows, columns, 2), up to the last pixel and beyond."""
+    """Positions in HR of every eighth published pixel, (rows, columns, 2), up to or beyond the last pixel."""
     columns, rows = (side // _NODE_SPACING + 2 for side in placement.published_size)
     return placement.in_hr(geometry.pixel_centres(Size(columns, rows)) * _NODE_SPACING)
 
 
 def _magnified(p_hr: Array, mapping: CaptureMapping, k: float) -> Array:
-    """Where a colour that is magnified by 1 + k lies in HR, from where green does."""
+    """Positions in HR of a colour that is magnified by 1 + k, given the positions of green."""
     centre = geometry.frame_centre(mapping.hr_size)
     magnified: Array = centre + (p_hr - centre) * (1 + k)
     return magnified
 
 
 def _between_nodes(values: Array, size: Size) -> NDArray[np.float32]:
-    """Values at every pixel from those at the nodes, linearly."""
+    """Values at every pixel by linear interpolation between those at the nodes."""
     H_pixel_to_node = np.diag([1 / _NODE_SPACING, 1 / _NODE_SPACING, 1.0])
     dense: NDArray[np.float32] = opencv.warp(values.astype(np.float32), H_pixel_to_node, size, "linear")
     return dense
 
 
 def _needed_part(hr: Image, nodes: Array, margin: int) -> tuple[Image, Array]:
-    """The part of HR that nodes lie in, with room for the kernels, and its origin (x, y) in the capture."""
+    """The part of HR that contains the nodes and a margin for the kernels, and its origin (x, y) in the capture."""
     p = nodes.reshape(-1, 2)
     left, top = np.maximum(np.floor(p.min(axis=0)).astype(int) - margin, 0)
     right, bottom = np.ceil(p.max(axis=0)).astype(int) + margin + 1
