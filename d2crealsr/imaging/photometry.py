@@ -49,7 +49,7 @@ _STRIP_ROWS = 512
 
 
 def decode_tone(encoded: NDArray[Any], tone: str) -> NDArray[Any]:
-    """Convert encoded values to linear light by the tone curve ``"srgb"`` (IEC 61966-2-1) or ``"gamma=G"`` (power G)."""
+    """Convert encoded values to linear light by the curve ``"srgb"`` (IEC 61966-2-1) or ``"gamma=G"`` (power G)."""
     if tone == "srgb":
         return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     return cast("NDArray[Any]", encoded ** _exponent(tone))

@@ -1,4 +1,4 @@
-"""What QA goes by: the mapping's plausibility, the matching, what is left of shift and light, and that by stage."""
+"""The statistics that QA uses: plausibility of the mapping, matching, residual shifts, brightness, and all by stage."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["Agreement", "displacement", "light", "likeness", "matching", "plausibility", "with_evidence"]
 
 _STRIDE = 3
-"""A ninth of the pixels will do for how alike and how bright the crop is at a stage; odd, to meet all of a mosaic."""
+"""A ninth of the pixels suffices for the similarity and brightness at a stage. It is odd, to sample a whole mosaic."""
 
 
 def plausibility(placement: Placement) -> dict[str, float]:
-    """What the mapping itself says: could a camera have done this?"""
+    """Statistics of the mapping itself, which show whether a camera could have caused it."""
     mapping = placement.mapping
     H, centre = mapping.H_hr_to_lr, geometry.frame_centre(mapping.hr_size)
     effective = geometry.scale_effective(H, centre)
@@ -42,7 +42,7 @@ def plausibility(placement: Placement) -> dict[str, float]:
 
 
 def matching(stages: tuple[Stage, ...]) -> dict[str, float]:
-    """Counts of the last SIFT registration that found something."""
+    """Counts of the last SIFT registration that succeeded."""
     last = next(stage for stage in reversed(stages) if stage.n_inliers and stage.stopped != "failed")
     return {
         "n_keypoints_hr": last.n_keypoints_hr,
@@ -54,7 +54,7 @@ def matching(stages: tuple[Stage, ...]) -> dict[str, float]:
 
 
 def displacement(field: ResidualField, shape: Shape) -> dict[str, float]:
-    """What the residual field says: how far the published pair still lies apart, and where."""
+    """Statistics of the residual field: how large the remaining displacement is, and where."""
     return {
         "residual_p50_hr_px": residuals.percentile(field, 50),
         "residual_p95_hr_px": residuals.percentile(field, 95),
@@ -68,14 +68,14 @@ def displacement(field: ResidualField, shape: Shape) -> dict[str, float]:
 
 
 def likeness(lr_crop: LrCrop, look: Look, mapping: CaptureMapping) -> dict[str, float]:
-    """How alike HR as LR would see it and LR are, whatever their residual field."""
+    """Similarity of LR and the degraded HR, independent of the residual field."""
     return {"zncc": lr_crop.zncc(look, mapping), "content_differs_fraction": lr_crop.differing(look, mapping)}
 
 
 def light(
     lr_crop: LrCrop, source: LinearReduced, look: Look, placement: Placement, published: Image
 ) -> dict[str, float]:
-    """How bright and how sharp HR is beside LR, before (``source``) and after it was ``published``; what is clipped."""
+    """Brightness and sharpness of HR and LR, before (``source``) and after matching (``published``), and clipping."""
     before = lr_crop.seen(source, placement.mapping, look.sigma_hr_px)
     as_published = degrade.reduced(published, placement.scale, lr_crop.tone)
     after = lr_crop.seen(as_published, placement.published_mapping, look.sigma_hr_px)
@@ -88,7 +88,7 @@ def light(
 
 
 class Agreement(NamedTuple):
-    """How well HR and the published LR crop agree under an estimate, as a stage reports it."""
+    """Agreement of HR and the published LR crop under an estimate, as reported for a stage."""
 
     residual_p50_hr_px: float
     zncc: float
@@ -98,7 +98,7 @@ class Agreement(NamedTuple):
 def with_evidence(
     stage: Stage, lr_crop: LrCrop, source: LinearReduced, look: Look, mapping: CaptureMapping, final: Agreement
 ) -> Stage:
-    """The stage with what its estimate would have left; ``final`` is what the published ``mapping`` leaves."""
+    """The stage with the agreement under its own estimate; ``final`` is that under the published ``mapping``."""
     if stage.H_hr_to_lr is None or stage.stopped == "failed":
         return stage
     if stage.k1_hr == mapping.k1_hr and np.array_equal(stage.H_hr_to_lr, mapping.H_hr_to_lr):

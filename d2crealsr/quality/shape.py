@@ -1,12 +1,12 @@
-"""The shape of a residual field: uniform, affine, radial, bent, or random, where none of these is there.
+"""The shape of a residual field: uniform, affine, radial or bent, or random if it is none of these.
 
-Five models, each a special case of a later one but for the last two, which stand side by side:
+There are five models. Each is a special case of the next, except for the last two, which are alternatives:
 
     nothing  ⊂  uniform  ⊂  affine (what a homography does, to second order)  ⊂  radial, bent
 
-Radial adds ``(p − c)·r²`` about the HR frame's centre, bent adds second and third powers of the distance along one
-direction, whichever fits best. A model is called by its name when it explains the field better than the one before by
-more than noise does (F-test under robust weights), and by enough to matter.
+Radial adds ``(p − c)·r²`` about the centre of the HR frame. Bent adds second and third powers of the distance along the
+direction that fits best. A model gives the field its name if it explains the field better than the previous model, by
+more than noise would (F-test under robust weights) and by enough to matter.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ if TYPE_CHECKING:
 __all__ = ["Shape", "name_shape"]
 
 _SIGNIFICANCE = 3e-5
-"""Nominal chance with which noise would explain as much, below which a model is believed. It is strict because robust
-weights flatter the larger model: of fields of noise with outliers it names 1 in 400 (24 blocks) and none (54)."""
+"""Nominal probability that noise explains as much, below which a model is accepted. It is small because robust weights
+favour the larger model. Of fields of noise with outliers, 1 in 400 (24 blocks) or none (54 blocks) is given a name."""
 _NEGLIGIBLE_HR_PX = 0.05
 _SHARE_THAT_MATTERS = 0.25
-"""A model must add this much to the one before, and this share of all that it describes, root mean square lengths."""
+"""A model must add at least this length to the previous one, and this share of its own length (root mean squares)."""
 _DIRECTIONS = 12
-"""Directions of a bend that are tried, evenly over half a turn."""
+"""Number of directions of a bend that are tried, evenly spaced over 180 degrees."""
 _ADVANTAGE = 4.0
-"""By how much less a bend's information criterion must be than a lens': its direction was chosen, and lenses are more
-common than bowed cards."""
+"""Difference by which the information criterion of a bend must be below that of a lens, because the direction of the
+bend was chosen, and because lens distortion is more common than bowed cards."""
 _TUKEY = 4.685
 _ROUNDS = 10
 _SPARE = 20
@@ -40,11 +40,11 @@ _SPARE = 20
 
 
 class Shape(NamedTuple):
-    """A residual field's shape, and how long in HR px what it describes is over the crop.
+    """The shape of a residual field, and the length of its pattern over the crop in HR px.
 
-    ``hr_px`` is the root mean square length. ``random`` describes all of the field: its length is that of the blocks,
-    robustly. ``worst_hr_px`` is the largest length of a pattern, 0 for ``random``. The name is empty and both are nan
-    where no block says anything.
+    ``hr_px`` is the root mean square length. For ``random`` it is a robust length of the whole field. ``worst_hr_px``
+    is the largest length of the pattern, and 0 for ``random``. If no block has weight, the name is None and both are
+    nan.
     """
 
     name: ResidualShape | None
@@ -53,15 +53,15 @@ class Shape(NamedTuple):
 
     @property
     def pattern_hr_px(self) -> float:
-        """Root mean square length of the pattern over the crop, 0 where there is none."""
+        """Root mean square length of the pattern over the crop; 0 if there is none."""
         return 0.0 if self.name in (None, "random") else self.hr_px
 
 
 class _Fit(NamedTuple):
-    """A model's field over the crop, (M, 2) flattened, its weighted sum of squares left, and its number of terms.
+    """The field of a model over the crop, (M, 2) flattened, its weighted sum of squared residuals, and its terms.
 
-    ``base`` is the same of the model before, under the same weights. ``noise`` is the mean square length that noise
-    alone gives the field at each of the M points, ``numbers`` how many independent ones the weights are worth.
+    ``base`` values are those of the previous model under the same weights. ``noise`` is the mean square length of the
+    field at each of the M points due to noise alone. ``numbers`` is the effective number of independent observations.
     """
 
     name: ResidualShape
@@ -77,7 +77,7 @@ class _Fit(NamedTuple):
 
     @property
     def chance(self) -> float:
-        """How likely noise alone explains as much more as this model does: the F distribution's upper tail."""
+        """Probability that noise alone explains as much more as this model: the upper tail of the F distribution."""
         more, spare = self.terms - self.base_terms, self.numbers - self.terms
         if more < 1 or spare < _SPARE:
             return 1.0
@@ -86,23 +86,23 @@ class _Fit(NamedTuple):
 
     @property
     def evidence(self) -> float:
-        """Bayesian information criterion: the model of two with the smaller one is the likelier."""
+        """Bayesian information criterion. Of two models, the one with the smaller value is more likely."""
         return float(self.numbers * np.log(max(self.unexplained, 1e-30)) + self.terms * np.log(max(self.numbers, 2)))
 
     @property
     def hr_px(self) -> float:
-        """Root mean square length of the model's field over the crop, less what noise adds to it."""
+        """Root mean square length of the model's field over the crop, less the part due to noise."""
         return float(np.sqrt(max(_length(self.field) ** 2 - float(self.noise.mean()), 0.0)))
 
     @property
     def shape(self) -> Shape:
-        """The shape that this model is."""
+        """The shape described by this model."""
         squares = np.sum(self.field.reshape(-1, 2) ** 2, axis=1) - self.noise
         return Shape(self.name, self.hr_px, float(np.sqrt(max(squares.max(), 0.0))))
 
     @property
     def matters(self) -> bool:
-        """Whether what it adds to the model before is worth a name."""
+        """Whether its addition to the previous model is large enough to matter."""
         added = _length(self.field - self.base_field)
         return added >= max(_NEGLIGIBLE_HR_PX, _SHARE_THAT_MATTERS * _length(self.field))
 
@@ -114,9 +114,9 @@ def name_shape(field: ResidualField, crop: Crop, centre: Array | None = None) ->
     ----------
     field : ResidualField
     crop : Crop
-        The part of LR that it covers; lengths are root mean squares over it.
+        The part of LR that the field covers. Lengths are root mean squares over it.
     centre : (2,) ndarray, optional
-        Where the HR frame's centre lies in LR, in LR px; a lens' distortion is radial about it. By default the crop's.
+        Position in LR px of the HR frame's centre, about which lens distortion is radial. By default the crop's centre.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def name_shape(field: ResidualField, crop: Crop, centre: Array | None = None) ->
 
     affine = ["uniform", "affine"]
     curved = fitted("radial", affine, ["radial"])
-    # Two models can be compared under the same weights only.
+    # Models can be compared only under the same weights.
     bends = [fitted("bent", affine, [f"bent {n}"], curved.weights) for n in range(_DIRECTIONS)]
     best = min(range(_DIRECTIONS), key=lambda n: bends[n].unexplained)
     tried = 1
@@ -164,7 +164,7 @@ def name_shape(field: ResidualField, crop: Crop, centre: Array | None = None) ->
 
 
 class _Frame(NamedTuple):
-    """Coordinates in which a field's terms are written: from the crop's centre, in its half-diagonals."""
+    """Coordinates of the terms of a field: measured from the crop's centre, in half-diagonals of the crop."""
 
     middle: Array
     unit: float
@@ -176,7 +176,7 @@ class _Frame(NamedTuple):
         return cls(middle, float(np.hypot(crop.width, crop.height)) / 2, middle if centre is None else centre)
 
     def terms(self, points_lr: Array) -> dict[str, Array]:
-        """Columns of each group of terms at (N, 2) points, (2N, K): x and y of a point follow each other."""
+        """Columns of each group of terms at (N, 2) points, (2N, K), in which x and y of a point are adjacent."""
         x, y = ((points_lr - self.middle) / self.unit).T
         lens_x, lens_y = ((points_lr - self.lens) / self.unit).T
         r2 = lens_x**2 + lens_y**2
@@ -212,9 +212,9 @@ def _fitted(
     groups: tuple[list[str], list[str]],
     robust: Array | None,
 ) -> _Fit:
-    """A model of two lists of groups against one of the first list alone, both under the larger model's weights.
+    """Fit a model with both lists of groups, and a model with the first list only, under the weights of the larger.
 
-    ``robust`` are other weights to use instead.
+    ``robust`` are weights to use instead.
     """
     smaller, larger = groups[0], groups[0] + groups[1]
     design = _joined(blocks, larger, target)
@@ -248,21 +248,21 @@ def _joined(terms: dict[str, Array], groups: list[str], like: Array) -> Array:
 
 
 def _solved(design: Array, target: Array, weights: Array) -> tuple[Array, int, float]:
-    """Weighted least squares: the coefficients, how many the blocks can fix, and the sum of squares left."""
+    """Weighted least squares: the coefficients, how many of them are determined, and the residual sum of squares."""
     root = np.sqrt(weights)
     solution, _, rank, _ = np.linalg.lstsq(design * root[:, None], target * root, rcond=1e-6)
     return np.asarray(solution, np.float64), int(rank), float(np.sum(weights * (target - design @ solution) ** 2))
 
 
 def _biweight(left: Array, weights: Array) -> Array:
-    """Tukey's weights of what a fit leaves, both numbers of a block alike."""
+    """Tukey's weights for the residuals of a fit, the same for x and y of a block."""
     length = np.sqrt(np.sum(left.reshape(-1, 2) ** 2, axis=1))
     spread = _weighted_median(length, weights[::2]) / _MEDIAN_LENGTH
     return np.repeat(np.clip(1 - (length / (_TUKEY * max(spread, 1e-9))) ** 2, 0, None) ** 2, 2)
 
 
 _MEDIAN_LENGTH = 1.1774
-"""Median length of a vector whose two parts are normal with deviation 1."""
+"""Median length of a vector with two standard normal components."""
 
 
 def _weighted_median(values: Array, weights: Array) -> float:

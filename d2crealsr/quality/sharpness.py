@@ -1,4 +1,4 @@
-"""Whether the published HR holds detail that LR does not."""
+"""Measure whether the published HR has detail that LR does not have."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ __all__ = ["ratio"]
 
 
 def ratio(hr: LinearReduced, lr_luma: NDArray[np.float32]) -> float:
-    """Detail of HR over detail of LR at the finest scale LR can hold; above 1 where HR is sharper.
+    """Detail of HR divided by detail of LR, at the finest scale that LR can show; above 1 if HR is sharper.
 
-    Detail is the standard deviation of a band of one octave, the difference of two Gaussians of .5 and 1 LR px. Dots of
-    a halftone print are finer than that band and do not count as sharpness.
+    Detail is the standard deviation of a band of one octave: the difference of two Gaussians of .5 and 1 LR px. Dots of
+    a halftone print are finer than this band and do not count as sharpness.
 
     Parameters
     ----------

@@ -1,10 +1,9 @@
-"""Lateral chromatic aberration: by how much red and blue of the HR lens are magnified otherwise than green.
+"""Lateral chromatic aberration: how differently the HR lens magnifies red and blue compared with green.
 
-It is measured within the HR capture, between its own channels: LR holds an eighth of the detail, and its colours are
-coarser still (mosaic, JPEG). What cannot be told from it is a fringe that is printed: a photograph of its own lens'
-aberration.
+It is measured between the channels of the HR capture, because LR has an eighth of the detail, and even less in its
+colours (mosaic, JPEG). A printed fringe, in a photograph that shows the aberration of its own lens, looks the same.
 
-Convention: what green has at x, red has at ``c + (x − c)·(1 + k_r)``, c the HR capture's centre.
+Convention: the content of green at x is at ``c + (x − c)·(1 + k_r)`` in red, where c is the centre of the HR capture.
 """
 
 from __future__ import annotations
@@ -32,29 +31,29 @@ _FINE_HR_PX, _COARSE_HR_PX = 4.0, 10.0
 """
 _BLOCK_HR_PX = 96
 _SLOPE = np.array([[-1 / 60, 9 / 60, -45 / 60, 0, 45 / 60, -9 / 60, 1 / 60]], np.float32)
-"""Derivative that is right up to a quarter of the sampling rate; plain differences are 12 % short at this detail."""
+"""Derivative that is accurate up to a quarter of the sampling rate. Plain differences are 12 % too small here."""
 _TUKEY = 4.685
 _ROUNDS = 10
 _ENOUGH_BLOCKS = 8.0
 _RELATED = 0.8
-"""Blocks must count for so many, and in half of them red or blue must leave less than this share of its variance
-unexplained by green."""
+"""The fit needs blocks of at least the first total weight. In half of them green must explain the variance of red or
+blue except for less than the second share."""
 _ERROR_CALIBRATION = 2.5
 """Factor on standard errors: robust spread of true over predicted errors of 20 half-size captures of tuning seeds."""
 _SIGNIFICANT = 4.0
-"""Standard errors from which on an aberration is believed."""
+"""Number of standard errors from which on an aberration is accepted as real."""
 _PRIOR = 5e-4
-"""Standard deviation of the aberration of lenses: half a pixel at 1000 px from the centre."""
+"""Prior standard deviation of the aberration of lenses: half a pixel at 1000 px from the centre."""
 _KNOWN = 1.25e-4
-"""Standard error up to which an aberration that was not found may be taken for none."""
+"""Largest standard error at which an aberration that was not found counts as absent."""
 _LARGEST = 3e-3
-"""Beyond this, something else was measured."""
+"""Largest plausible aberration. Beyond it, something else was measured."""
 
 
 class ChromaticAberration(NamedTuple):
-    """Relative magnification of red and blue over green: at ``c + (x − c)·(1 + k)`` what green has at x.
+    """Magnification k of red and blue relative to green, less 1: green content at x is at ``c + (x − c)·(1 + k)``.
 
-    nan where a channel has too little light or texture to tell. Errors are standard errors.
+    It is nan if a channel has too little light or texture. Errors are standard errors.
     """
 
     k_r: float
@@ -63,20 +62,20 @@ class ChromaticAberration(NamedTuple):
     error_b: float
 
     def at(self, distance_hr_px: float) -> tuple[float, float]:
-        """Displacement of red and blue at a distance from the HR capture's centre, in HR px, positive outwards."""
+        """Displacement of red and blue in HR px at a distance from the centre of HR; positive means outwards."""
         return self.k_r * distance_hr_px, self.k_b * distance_hr_px
 
     @property
     def of_luma(self) -> float:
-        """Relative magnification of luma over green, by what is believed of red and blue."""
+        """Magnification of luma relative to green, from the accepted magnifications of red and blue."""
         red, blue = self.believed()
         return float(photometry.LUMA[0] * red + photometry.LUMA[2] * blue)
 
     def believed(self) -> tuple[float, float]:
-        """What to correct, (k_r, k_b): shrunk towards a perfect lens by what is uncertain; 0 where noise may be all.
+        """The correction (k_r, k_b), shrunk towards a perfect lens according to its uncertainty; 0 if it may be noise.
 
-        Both or none: fringes of red and blue often cancel in luma, by which the captures are aligned, and one of them
-        alone would not.
+        Both colours are corrected or neither. The captures are aligned by luma, in which the fringes of red and blue
+        often cancel; one of them alone would not.
         """
         red, blue = _believed(self.k_r, self.error_r), _believed(self.k_b, self.error_b)
         known = np.isfinite([self.k_r, self.k_b]).all() and max(self.error_r, self.error_b) < _KNOWN
@@ -90,17 +89,17 @@ def _believed(k: float, error: float) -> float:
 
 
 def measure_chromatic_aberration(hr: LinearReduced, placement: Placement) -> ChromaticAberration:
-    """Fit red's and blue's magnification over green, over the part of HR that is published.
+    """Fit the magnification of red and blue relative to green over the published part of HR.
 
-    In each block ``red ≈ gain·(green − k·(radius · slope of green)) + offset``, after which blocks are averaged
-    robustly: printed colours differ from block to block, what a lens does is the same in all.
+    In each block, ``red ≈ gain·(green − k·(radius · slope of green)) + offset``. The blocks are then averaged robustly:
+    printed colours differ between blocks, whereas the effect of the lens is the same in all.
 
     Parameters
     ----------
     hr : LinearReduced
         The HR capture.
     placement : Placement
-        What of the captures is published.
+        Placement of the published pair.
     """
     left, top, columns, rows, side = _blocks(hr, placement)
     if columns * rows < _ENOUGH_BLOCKS:
@@ -121,7 +120,7 @@ def measure_chromatic_aberration(hr: LinearReduced, placement: Placement) -> Chr
 
 
 def without_aberration(hr: LinearReduced, ca_k: tuple[float, float]) -> LinearReduced:
-    """The reduced HR capture with red and blue brought to where green has the same content."""
+    """The reduced HR capture, with red and blue moved to where green has the same content."""
     planes = [np.ascontiguousarray(hr.rgb[..., c]) for c in range(3)]
     size = Size.of(hr.luma)
     for channel, k in ((0, ca_k[0]), (2, ca_k[1])):
@@ -135,7 +134,7 @@ def without_aberration(hr: LinearReduced, ca_k: tuple[float, float]) -> LinearRe
 
 
 def _centre(hr: LinearReduced) -> Array:
-    """The HR frame's centre on the reduced grid."""
+    """Centre of the HR frame on the reduced grid."""
     return (geometry.frame_centre(hr.full_size) - (hr.factor - 1) / 2) / hr.factor
 
 
@@ -153,13 +152,13 @@ def _blocks(hr: LinearReduced, placement: Placement) -> tuple[int, int, int, int
 
 
 def _detail(channel: Float32, factor: int, part: tuple[slice, slice]) -> Float32:
-    """A band of a channel's spatial frequencies, on a part of it."""
+    """A band of spatial frequencies of a channel, on a part of it."""
     inner = np.ascontiguousarray(channel[part])
     return opencv.blur(inner, _FINE_HR_PX / factor) - opencv.blur(inner, _COARSE_HR_PX / factor)
 
 
 def _magnification(target: Array, value: Array, radial: Array) -> tuple[float, float]:
-    """k of a channel over green and its standard error, from blocks (B, N) without their means; nan without enough."""
+    """k of a channel and its standard error from blocks (B, N) with zero mean; nan if there are too few."""
     vv, rr, vr = (np.sum(a * b, axis=1) for a, b in ((value, value), (radial, radial), (value, radial)))
     tv, tr, tt = (np.sum(target * other, axis=1) for other in (value, radial, target))
     determinant = vv * rr - vr**2
@@ -177,7 +176,7 @@ def _magnification(target: Array, value: Array, radial: Array) -> tuple[float, f
 
 
 def _robust_mean(values: Array, precision: Array) -> tuple[float, float]:
-    """Mean of values of precision known up to a factor, by Tukey's biweight, and its standard error by scatter."""
+    """Mean by Tukey's biweight of values with known relative precision, and its standard error from their scatter."""
     weights = precision
     for _ in range(_ROUNDS):
         mean = float(np.sum(weights * values) / np.sum(weights))

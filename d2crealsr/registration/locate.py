@@ -24,10 +24,10 @@ if TYPE_CHECKING:
 __all__ = ["Located", "locate", "own_evidence"]
 
 _LENS_ROUNDS = 2
-"""How often the LR lens' distortion is looked for in what is left."""
+"""Number of times that the distortion of the LR lens is measured in the residual field."""
 
 _MAX_REFINEMENT_LR_PX = 3.0
-"""Direct refinement that moves an estimate further than this has gone to another optimum and is not believed."""
+"""Largest movement by direct refinement. If it is larger, the fit has reached a wrong optimum and is rejected."""
 
 
 class Located(NamedTuple):
@@ -36,15 +36,15 @@ class Located(NamedTuple):
     Attributes
     ----------
     source : LinearReduced
-        HR as it is compared with LR, without the colour fringes that are corrected.
+        HR in the form in which it is compared with LR, after correction of colour fringes.
     mapping : CaptureMapping
     stages : tuple of Stage
     refinement : Refinement or None
-        None where none was asked for, or where it failed.
+        None if it was not requested or failed.
     aberration : ChromaticAberration or None
-        The HR lens' as measured; None where the crop is too small to tell.
+        Measured chromatic aberration of the HR lens; None if the crop is too small to measure it.
     ca_k : (float, float)
-        What of it, red and blue, is corrected.
+        Correction of red and blue.
     """
 
     source: LinearReduced
@@ -56,35 +56,35 @@ class Located(NamedTuple):
 
 
 def locate(sift: Located, lr: Image, tone: str, settings: AlignSettings) -> Located:
-    """The mapping under which HR predicts LR best.
+    """The mapping under which HR best predicts LR.
 
     Parameters
     ----------
     sift : Located
-        What SIFT has found.
+        The result of SIFT registration.
     lr : (H, W, 3) ndarray
         The LR capture.
     tone : str
         Tone curve of the captures.
     settings : AlignSettings
     """
-    # 1. Direct refinement (Gauss–Newton on the prediction of LR's pixels), then the LR lens in what that leaves.
+    # 1. Direct refinement (Gauss–Newton on the prediction of LR's pixels), then the LR lens from the residual field.
     refined = _with_lr_lens(sift, _refined(sift, lr, tone, settings), lr, tone, settings)
     placement = place(refined.mapping, settings)
     if placement.crop.side < MIN_SIDE:
         return refined
-    # 2. The fringes of the HR lens: red = green at c + (x − c)·(1 + k), measured within HR.
+    # 2. Colour fringes of the HR lens, measured within HR: red has the content of green at c + (x − c)·(1 + k).
     aberration = measure_chromatic_aberration(sift.source, placement)
     ca_k = aberration.believed() if settings.correct_ca else (0.0, 0.0)
     if any(ca_k):
-        # The mapping was right for all colours together; from now on green stands for all of them.
+        # The mapping was fitted to all colours together. After the correction it describes green, so refine it again.
         in_green = sift._replace(source=without_aberration(sift.source, ca_k), mapping=refined.mapping)
         refined = _refined(in_green, lr, tone, settings)
     return refined._replace(aberration=aberration, ca_k=ca_k)
 
 
 def _refined(sift: Located, lr: Image, tone: str, settings: AlignSettings) -> Located:
-    """The SIFT estimate refined directly; as it was, with a failed stage, where refinement does not hold."""
+    """The SIFT estimate after direct refinement. If that fails, the same estimate with a failed stage."""
     if settings.refine == "none":
         return sift
     source, last = sift.source, next(stage for stage in reversed(sift.stages) if stage.stopped != "failed")
@@ -111,9 +111,9 @@ def _refined(sift: Located, lr: Image, tone: str, settings: AlignSettings) -> Lo
 
 
 def _with_lr_lens(sift: Located, refined: Located, lr: Image, tone: str, settings: AlignSettings) -> Located:
-    """The estimate with the LR lens' distortion, where a card off the middle of LR shows that there is some.
+    """The estimate with the distortion of the LR lens, if the card is off the middle of LR and shows a distortion.
 
-    It is found in what refinement leaves, and refined again with it.
+    The distortion is measured in the residual field of the refined mapping, which is then refined again.
     """
     if settings.refine != "radial" or settings.undistort_lr or refined.refinement is None:
         return refined
@@ -137,19 +137,19 @@ def _with_lr_lens(sift: Located, refined: Located, lr: Image, tone: str, setting
 def own_evidence(
     located: Located, placement: Placement, field: ResidualField, pattern_hr_px: float, settings: AlignSettings
 ) -> dict[str, float]:
-    """What registration knows of its own errors: of the lenses, and the predicted standard error over the crop.
+    """The errors that registration predicts for itself: those of the lenses, and the standard error over the crop.
 
-    ``sigma_hr_px`` is nan where refinement failed, and absent where none was asked for. To what noise does to the fit
-    comes, squared, what the fit is seen to leave: the residual field's pattern, by which a bowed card shows; the
-    fringes of red and blue that are not corrected, which pull luma away from green; and off the middle of LR, where its
-    lens matters, what is not known of that lens.
+    ``sigma_hr_px`` is nan if refinement failed, and absent if it was not requested. It combines the error of the fit by
+    noise in quadrature with the systematic errors that are visible: the pattern of the residual field, which shows a
+    bowed card; the fringes of red and blue that are not corrected, which displace luma relative to green; and the
+    uncertainty of the LR lens, if the card is off the middle of LR.
 
     Parameters
     ----------
     located : Located
     placement : Placement
     field : ResidualField
-        What the mapping leaves.
+        Residual field of the mapping.
     pattern_hr_px : float
         Root mean square length of its pattern over the crop.
     settings : AlignSettings

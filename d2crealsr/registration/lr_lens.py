@@ -1,8 +1,8 @@
-"""Distortion of the LR lens that shows because the card lies off the middle of the LR frame.
+"""Distortion of the LR lens, which is visible if the card lies off the middle of the LR frame.
 
-In the middle a lens' distortion looks the same in both captures, and what is fitted for the HR lens takes it. Off the
-middle it bends the card in a way of its own, which neither a homography nor the HR lens can follow; how much of it is
-left is measured in the residual field.
+In the middle, the distortion of either lens has the same effect, and the fitted HR lens accounts for both. Off the
+middle, the LR lens bends the card in a way that neither a homography nor the HR lens can follow. The remaining
+distortion is measured in the residual field.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["LrDistortion", "can_show", "measure_lr_distortion"]
 
 _SIGNIFICANT = 5.0
-"""Standard errors from which on distortion is believed."""
+"""Number of standard errors from which on a distortion is accepted as real."""
 _NEGLIGIBLE_HR_PX = 0.05
 _LARGEST = 0.15
 _STRONG = 0.05
@@ -30,21 +30,21 @@ _STRONG = 0.05
 _STEP = 1e-3
 _TERMS = 9
 _SPARE = 20
-"""What a homography and the HR lens can do takes so many numbers, and so many more must be left."""
+"""Number of terms for a homography and the HR lens, and the degrees of freedom that must remain after fitting them."""
 
 
 class LrDistortion(NamedTuple):
-    """Radial distortion of the LR lens that a mapping leaves out.
+    """Radial distortion of the LR lens that a mapping does not include.
 
     Attributes
     ----------
     k1 : float
-        To be added to the mapping's ``k1_lr``; 0 where noise may be all there is.
+        To be added to the mapping's ``k1_lr``; 0 if it may be noise.
     hr_px : float
-        Root mean square over the crop of what it does beyond a homography and the HR lens, in HR px.
+        Displacement by it that a homography and the HR lens cannot follow, root mean square over the crop, in HR px.
     error_hr_px : float
-        What one standard error of ``k1`` moves, root mean square over the crop, in HR px, where homography and HR lens
-        are fitted over the whole HR frame with it; nan where the field does not tell.
+        Displacement by one standard error of ``k1``, root mean square over the crop, in HR px, after fitting homography
+        and HR lens over the whole HR frame; nan if the field does not determine it.
     """
 
     k1: float
@@ -53,12 +53,12 @@ class LrDistortion(NamedTuple):
 
 
 def measure_lr_distortion(field: ResidualField, placement: Placement) -> LrDistortion:
-    """Find in a residual field what a distorting LR lens leaves, by robust least squares.
+    """Measure the distortion of the LR lens in a residual field, by robust least squares.
 
     Parameters
     ----------
     field : ResidualField
-        Left under ``placement.mapping``.
+        Residual field of ``placement.mapping``.
     placement : Placement
     """
     used = field.weights > 0
@@ -86,18 +86,18 @@ _NOTHING_KNOWN = LrDistortion(0.0, 0.0, float("nan"))
 
 
 def can_show(placement: Placement) -> bool:
-    """Whether the card lies so far off the middle of LR that a strongly distorting lens would matter."""
+    """Whether the card is far enough off the middle of LR for a strongly distorting lens to matter."""
     return _STRONG * _own_hr_px(placement) > _NEGLIGIBLE_HR_PX
 
 
 def _own_hr_px(placement: Placement) -> float:
-    """What a ``k1_lr`` of 1 does over a crop beyond a homography and the HR lens: root mean square length, in HR px."""
+    """Displacement by a ``k1_lr`` of 1 that homography and HR lens cannot follow: root mean square over the crop."""
     grid = _grid(placement.crop)
     return _left_hr_px(grid, grid, placement)
 
 
 def _unfitted_hr_px(placement: Placement) -> float:
-    """The same where homography and HR lens follow it over the whole HR frame, as refinement fits them."""
+    """The same displacement if homography and HR lens are fitted over the whole HR frame, as refinement does."""
     mapping = placement.mapping
     frame = mapping.hr_to_lr(geometry.central_grid(mapping.hr_size, share=1.0).reshape(-1, 2))
     return _left_hr_px(_grid(placement.crop), frame, placement)
@@ -119,7 +119,7 @@ def _grid(crop: Crop) -> Array:
 
 
 def _effect(points_lr: Array, placement: Placement) -> Array:
-    """Residual at (N, 2) points, flattened, that a ``k1_lr`` greater by 1 than the mapping's leaves, to first order."""
+    """Residual at (N, 2) points, flattened, if the true ``k1_lr`` is larger by 1 than the mapping's, to first order."""
     mapping = placement.mapping
     bent = dataclasses.replace(mapping, k1_lr=mapping.k1_lr + _STEP)
     seen: Array = placement.scale * (mapping.hr_to_lr(bent.lr_to_hr(points_lr)) - points_lr) / _STEP
@@ -127,7 +127,7 @@ def _effect(points_lr: Array, placement: Placement) -> Array:
 
 
 def _others(points_lr: Array, placement: Placement) -> Array:
-    """What a homography and the HR lens can do at (N, 2) points, (2N, 9), in units of about 1."""
+    """Displacements that a homography and the HR lens can cause at (N, 2) points, (2N, 9), scaled to about 1."""
     centre = placement.mapping.hr_centre_in_lr
     offset = (points_lr - centre) / (np.abs(points_lr - centre).max() + 1e-12)
     x, y = offset.T

@@ -1,7 +1,7 @@
-"""Direct refinement: the mapping under which HR predicts LR's pixels best, by robust Gauss–Newton.
+"""Direct refinement: the mapping under which HR best predicts LR's pixels, by robust Gauss–Newton.
 
-All parameters of :mod:`.prediction` are estimated together. Once that has settled, what the LR camera's demosaic adds
-to the prediction is subtracted from the observation and the fit is made again.
+All parameters of :mod:`.prediction` are estimated together. After convergence, the change that the LR camera's
+demosaicing causes in the prediction is subtracted from the observation, and the fit is repeated.
 """
 
 from __future__ import annotations
@@ -30,20 +30,21 @@ Float32 = NDArray[np.float32]
 _ENOUGH_PIXELS = 20_000
 _ROUGHLY_HR_PX = 0.05
 _SETTLED_HR_PX = 0.004
-"""The fit comes near the optimum with some of the pixels and settles with all; at the end no corner moves by more."""
+"""The fit starts with some of the pixels and converges with all of them. It ends when no corner moves by more than
+this."""
 
 _MIN_SIDE_LR_PX = 16
-"""A part of LR smaller than this fixes no mapping."""
+"""Smallest side of the part of LR from which a mapping is fitted."""
 
 _PHASE_SIDE = 256
-"""LR pixels across and down that the colour filter's phase is recognised in."""
+"""Side of the part of LR in which the phase of the colour filter is recognised."""
 
 _INSET = 2.5
-"""Blur widths that the fit keeps from the HR frame's border, where blurring has nothing to blur with."""
+"""Distance of the fit from the border of the HR frame, in widths of the blur, which needs pixels on all sides."""
 
 _ERROR_CALIBRATION = 1.8
-"""Factor on predicted errors: rms true over rms predicted error of 20 half-size scenes of tuning seeds (1.7 … 1.85 by
-kind of card). What remains of correlation beyond the blocks."""
+"""Factor on predicted errors: ratio of the root mean square true and predicted errors for 20 half-size scenes of tuning
+seeds (1.7 … 1.85 by kind of card). It accounts for correlation beyond the blocks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,13 +55,13 @@ class Refinement:
     ----------
     mapping : CaptureMapping
     sigma_blur_hr_px : float
-        The fitted blur; without what the demosaic adds where a phase was found.
+        The fitted blur, without that of demosaicing if a phase was found.
     phase : str or None
-        Colour filter phase of the LR sensor with which the demosaic was modelled.
+        Colour filter phase of the LR sensor for which demosaicing was modelled.
     converged : bool
         Whether the last step was below the threshold.
     covariance : (9, 9) ndarray
-        Of the geometric parameters, in the HR capture's unit frame.
+        Covariance of the geometric parameters, in the HR capture's unit frame.
     """
 
     mapping: CaptureMapping
@@ -80,7 +81,7 @@ class Refinement:
 def refine(
     hr: LinearReduced, lr: Image, start: CaptureMapping, *, sigma_hr_px: float, model: LensModel, tone: str
 ) -> Refinement | None:
-    """Refine a mapping that is right to a few LR px over all of LR that HR covers.
+    """Refine a mapping with errors of a few LR px, using all of LR that HR covers.
 
     Parameters
     ----------
@@ -89,9 +90,9 @@ def refine(
     lr : (h, w, 3) ndarray
         The LR capture.
     start : CaptureMapping
-        Where to begin.
+        Initial mapping.
     sigma_hr_px : float
-        Blur to begin with.
+        Initial blur.
     model : {"homography", "radial"}
         Whether the radial distortion of the HR lens is fitted too.
     tone : str
@@ -100,7 +101,7 @@ def refine(
     Returns
     -------
     Refinement or None
-        None when the fit diverges or too few pixels are there to fit.
+        None if the fit diverges or there are too few pixels.
     """
     region = _covered(start, sigma_hr_px)
     if min(region.width, region.height) < _MIN_SIDE_LR_PX:
@@ -131,12 +132,12 @@ def refine(
 
 
 def _stride(region: Crop) -> int:
-    """Odd step that leaves enough of a region's pixels to come close to the optimum with."""
+    """Odd step at which enough pixels of a region remain to approach the optimum."""
     return 1 + 2 * int(np.sqrt(region.width * region.height / _ENOUGH_PIXELS) // 2)
 
 
 def _covered(mapping: CaptureMapping, sigma_hr_px: float) -> Crop:
-    """The upright rectangle of LR inside what HR covers, less a margin for the blur."""
+    """The upright rectangle of LR that HR covers, less a margin for the blur."""
     outline = np.sort(mapping.hr_to_lr(geometry.corners(mapping.hr_size, inset=_INSET * sigma_hr_px)), axis=0)
     left, top = np.ceil(np.maximum(outline[1], 0)).astype(int)
     right, bottom = np.floor(np.minimum(outline[2], np.array(mapping.lr_size) - 1)).astype(int) + 1
@@ -144,7 +145,7 @@ def _covered(mapping: CaptureMapping, sigma_hr_px: float) -> Crop:
 
 
 def _with_brightness(parameters: Parameters, predictor: Predictor, observation: Observation) -> Parameters:
-    """The parameters with gains fitted channel by channel."""
+    """The parameters, with gains fitted to each channel."""
     light = photometry.fit_brightness(predictor.unlit(parameters, observation), observation.rgb, observation.trusted)
     return replace(parameters, gain=np.array(light.gain))
 
@@ -152,8 +153,8 @@ def _with_brightness(parameters: Parameters, predictor: Predictor, observation: 
 def _without_demosaic(
     predictor: Predictor, parameters: Parameters, observation: Observation, phase: Phase | None = None
 ) -> tuple[Phase | None, Observation]:
-    """The observation less what the demosaic adds to its prediction; untouched when no colour filter phase explains
-    what the prediction leaves."""
+    """The observation less the change that demosaicing causes in its prediction. It is unchanged if no colour filter
+    phase explains the residual of the prediction."""
     linear = predictor.linear(parameters, observation)
     luma = predictor.encoded_luma(linear)
     if phase is None:
@@ -165,7 +166,7 @@ def _without_demosaic(
 
 
 def _phase_of(predictor: Predictor, linear: Float32, luma: Float32, observation: Observation) -> Phase | None:
-    """The phase under which the demosaic explains most of what predicted light leaves, going by the middle part."""
+    """The phase whose demosaicing best explains the residual of the prediction in the middle part."""
     height, width = luma.shape
     top, left = max(0, height - _PHASE_SIDE) // 2, max(0, width - _PHASE_SIDE) // 2
     middle = np.s_[top : top + _PHASE_SIDE, left : left + _PHASE_SIDE]
@@ -178,12 +179,12 @@ def _phase_of(predictor: Predictor, linear: Float32, luma: Float32, observation:
 
 
 def _mosaiced(predictor: Predictor, linear: Float32, observation: Observation, phase: Phase) -> Float32:
-    """Encoded luma of predicted linear RGB as it comes out of the camera's demosaic, (h, w)."""
+    """Encoded luma of predicted linear RGB after the camera's demosaicing, (h, w)."""
     return predictor.encoded_luma(through_mosaic(linear, phase, (observation.region.x, observation.region.y)))
 
 
 def _displacements(points: Array) -> Array:
-    """How the geometric parameters move unit-frame points (N, 2): (N, 2, 9)."""
+    """Movement of points (N, 2) in the unit frame by each geometric parameter, (N, 2, 9)."""
     x, y = points.T
     zero, one, r2 = np.zeros_like(x), np.ones_like(x), x**2 + y**2
     dx = np.stack([x, y, one, zero, zero, zero, -x * x, -x * y, -x * r2], axis=1)

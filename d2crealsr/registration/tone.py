@@ -1,4 +1,4 @@
-"""Which tone curve a camera has used: the one under which HR, blurred in linear light, looks most like LR."""
+"""Find the tone curve of a camera: the one for which HR, blurred in linear light, is most similar to LR."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ CANDIDATES = ("srgb", "gamma=1", "gamma=1.4", "gamma=1.8", "gamma=2.2", "gamma=2
 
 
 def likeliest_tone(hr: Image, lr: Image, placement: Placement) -> str:
-    """The candidate of highest zncc, each with the blur and brightness that suit it best.
+    """The candidate with the highest zncc. Blur and brightness are fitted for each candidate.
 
     Parameters
     ----------
     hr, lr : (H, W, 3) ndarray
         The captures.
     placement : Placement
-        How they lie on each other, to an LR pixel or so, and the part of LR to compare.
+        Their placement, accurate to about an LR pixel, and the part of LR to compare.
     """
     return max(CANDIDATES, key=lambda tone: _likeness(tone, hr, lr, placement))
 
