@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,14 +29,14 @@ from d2crealsr.dataset.events import (
 from d2crealsr.dataset.freshness import Aligner, SceneResult, SceneTask, is_withdrawn, missing, recipe_of
 from d2crealsr.dataset.lens_profiles import check_lensfun
 from d2crealsr.dataset.reruns import Rerun
+from d2crealsr.dataset.run_options import RunOptions
 from d2crealsr.dataset.scene import lost_scene, remove_published, run_scene
 from d2crealsr.errors import D2CRealSRError, LayoutError, MachineError
-from d2crealsr.jobs.workers import Backend, run_tasks
+from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.store.captures import Capture, captures_root, find_captures
 from d2crealsr.store.columns import TABLES
 from d2crealsr.store.decisions import first_names, read_decisions
 from d2crealsr.store.files import remove_leftovers
-from d2crealsr.store.images import MAX_PIXELS
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.ownership import refuse_foreign, refuse_links
@@ -58,18 +59,9 @@ def build(
     out: str | os.PathLike[str],
     *,
     settings: AlignSettings | Mapping[str, Any] | None = None,
-    jobs: int = 1,
-    backend: Backend = "loky",
-    scheduler: str | None = None,
-    force: bool = False,
-    prune: bool = False,
-    allow_loss: bool = False,
-    accept: str | os.PathLike[str] | None = None,
-    licence: str | None = None,
-    citation: str | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     align: Aligner = align_pair,
-    max_pixels: int = MAX_PIXELS,
+    **options: Any,
 ) -> BuildResult:
     """Align every scene of a folder of captures and publish the accepted pairs.
 
@@ -80,28 +72,13 @@ def build(
     settings : AlignSettings or mapping, optional
         All settings, or single settings by name. Settings that are not given keep their values from the folder
         (``dataset.json``); in a new folder they have their defaults.
-    jobs : int
-        Scenes at a time; 0 for one per core. It does not apply to a dask cluster that ``scheduler`` names.
-    backend, scheduler
-        joblib's ``"loky"`` (processes of this machine) or ``"dask"``, on the cluster at ``scheduler`` or a local one.
-    force : bool
-        Align every scene again, even if it is up to date.
-    prune : bool
-        Remove scenes from the pairs folder that RAW does not have. Otherwise they are kept.
-    allow_loss : bool
-        Remove published pairs that would no longer be accepted, however many they are. Otherwise they are removed only
-        if they are fewer than a tenth of the published pairs, or up to half if only thresholds changed.
-    accept : path, optional
-        A reviewer's decisions (:func:`d2crealsr.store.decisions.read_decisions`) on rejected scenes that are to be
-        published. They hold for these captures until another file says ``reject``.
-    licence, citation : str, optional
-        Entries of ``dataset.json``. By default the present ones are kept.
     on_event : callable
         Called in this process when the run begins and when a scene is done.
     align : callable, optional
         Aligns one pair. The workers must be able to import it.
-    max_pixels : int
-        Largest capture that is decoded. A scene with a larger one fails.
+    **options
+        Options of the run by name, such as ``jobs=0`` or ``force=True``
+        (:class:`~d2crealsr.dataset.run_options.RunOptions`).
 
     Raises
     ------
@@ -111,16 +88,18 @@ def build(
     MachineError
         When the disk, the lock or the workers fail. As after an interruption, the tables contain what is done.
     """
+    run = RunOptions(**options)
     typed, raw, out = os.fspath(raw), Path(os.path.realpath(raw)), Path(os.path.realpath(out))
     tool_version = version("d2crealsr")
     described = read_dataset(out) if (out / DATASET_FILE).exists() else {}
     scale = Rerun.of(typed, out, settings, described, tool_version).settings.scale
-    decisions = read_decisions(Path(accept)) if accept is not None else {}
+    decisions = read_decisions(Path(run.accept)) if run.accept is not None else {}
     left_out: list[str] = []
     captures = find_captures(raw, scale=scale, note=left_out.append)
     root = captures_root(raw)
     _refuse_overlap(captures, root, out)
     with lock_folder(out) as lease:
+        # 1. What is there: the tables, and the settings that they were made with.
         ledger, old = _open(out)
         rerun = Rerun.of(typed, out, settings, old, tool_version)
         if rerun.settings.lens_profile != "none":
@@ -128,48 +107,47 @@ def build(
         rerun.refuse_other_scale(len(ledger.accepted))
         raw_root = Path(os.path.relpath(root, out)).as_posix()
         moved = old.get("raw_root", raw_root) != raw_root
-        kept = () if prune else _foreign(ledger, captures, scale=rerun.settings.scale, moved=moved)
+        kept = () if run.prune else _foreign(ledger, captures, scale=rerun.settings.scale, moved=moved)
         for scene in sorted(ledger.scenes - {capture.scene for capture in captures} - set(kept)):
             remove_published(out, scene)
             ledger.drop(scene)
-        description = {
-            "scale": rerun.settings.scale,
-            "tool": "d2crealsr",
-            "tool_version": tool_version,
-            "settings": dataclasses.asdict(rerun.settings),
-            "raw_root": raw_root,
-            "licence": old.get("licence", "") if licence is None else licence,
-            "citation": old.get("citation", "") if citation is None else citation,
-        }
+        description = _description(rerun, raw_root, old, run)
         if not old:
             write_dataset(out, description)
+        # 2. One task a scene. The parent alone writes the tables, as results come.
+        task_of = functools.partial(
+            SceneTask,
+            root=root,
+            out=out,
+            settings=rerun.settings,
+            recipe=recipe_of(rerun.settings, tool_version),
+            former=recipe_of(rerun.settings, rerun.former_version),
+            align=align,
+            judges=align is align_pair,
+            options=run,
+            lease=lease,
+        )
         tasks = [
-            SceneTask(
+            task_of(
                 capture=capture,
-                root=root,
-                out=out,
-                settings=rerun.settings,
-                recipe=recipe_of(rerun.settings, tool_version),
                 known=ledger.row(capture.scene),
-                align=align,
-                force=force or not ledger.is_whole(capture.scene),
-                former=recipe_of(rerun.settings, rerun.former_version),
+                force=run.force or not ledger.is_whole(capture.scene),
                 held=_held(ledger, capture.scene),
-                judges=align is align_pair,
                 decision=decisions.get(capture.scene),
-                max_pixels=max_pixels,
-                lease=lease,
             )
             for capture in captures
         ]
         withdrawn = {task.capture.scene for task in tasks if is_withdrawn(task)}
-        results = run_tasks(run_scene, tasks, jobs=jobs, backend=backend, scheduler=scheduler, on_lost=lost_scene)
+        results = run_tasks(
+            run_scene, tasks, jobs=run.jobs, backend=run.backend, scheduler=run.scheduler, on_lost=lost_scene
+        )
         try:
-            events, notes = _run(rerun, tasks, ledger, results, on_event, allow_loss)
+            events, notes = _run(rerun, tasks, ledger, results, on_event)
         finally:  # a killed worker leaves the file it was writing
             with contextlib.suppress(MachineError):
                 remove_leftovers(*_written(out))
-        if old:  # former settings remain until the whole folder is made with new ones
+        # 3. Former settings remain in the description until the whole folder is made with new ones.
+        if old:
             write_dataset(out, description)
     return result_of(out, events, kept, [*left_out, *notes, *decision_notes(events, decisions, withdrawn)])
 
@@ -227,6 +205,19 @@ def _foreign(ledger: Ledger, captures: Sequence[Capture], *, scale: int, moved: 
     return tuple(foreign)
 
 
+def _description(rerun: Rerun, raw_root: str, old: Mapping[str, Any], run: RunOptions) -> dict[str, Any]:
+    """The entries of ``dataset.json``; licence and citation remain as they were unless new ones are given."""
+    return {
+        "scale": rerun.settings.scale,
+        "tool": "d2crealsr",
+        "tool_version": rerun.version,
+        "settings": dataclasses.asdict(rerun.settings),
+        "raw_root": raw_root,
+        "licence": old.get("licence", "") if run.licence is None else run.licence,
+        "citation": old.get("citation", "") if run.citation is None else run.citation,
+    }
+
+
 # --- the run -----------------------------------------------------------------------------------------------------
 
 
@@ -241,7 +232,6 @@ def _run(
     ledger: Ledger,
     results: Generator[SceneResult],
     on_event: Callable[[Event], None],
-    allow_loss: bool,
 ) -> tuple[list[SceneDone], list[str]]:
     """Enter results as they come, and losses last. The tables are saved however the run ends."""
     recipe, names = tasks[0].recipe, {task.capture.scene for task in tasks}
@@ -268,7 +258,7 @@ def _run(
                 events.append(scene_done(len(events) + 1, len(tasks), result))
                 on_event(events[-1])
                 ledger.save_if_due()
-        gone = rerun.settle_losses(losses, standing, recipe, allowed=allow_loss)
+        gone = rerun.settle_losses(losses, standing, recipe, allowed=tasks[0].options.allow_loss)
         for scene, result in losses.items():
             remove_published(tasks[0].out, scene)
             _enter(ledger, result)

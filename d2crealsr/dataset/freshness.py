@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from d2crealsr.align import Alignment
+from d2crealsr.dataset.run_options import RunOptions
 from d2crealsr.quality.verdict import FIXED_RULES, NOT_PUBLISHABLE, QA_SETTINGS
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import Capture
 from d2crealsr.store.files import sha256_of
-from d2crealsr.store.images import MAX_PIXELS
 from d2crealsr.store.pairs import FORMAT_VERSION, published_paths
 from d2crealsr.types import AlignmentFailure
 
@@ -81,8 +81,8 @@ class SceneTask:
         other thresholds need no other estimate.
     decision : {"accept", "reject"} or None
         What a reviewer decided now; without a decision, an earlier accept holds for the captures it was given for.
-    max_pixels : int
-        Largest capture that is decoded.
+    options : RunOptions
+        Of the run.
     lease : str
         What the run that holds ``out`` was given (:func:`d2crealsr.store.locks.check_lease`); empty where none does.
     """
@@ -99,7 +99,7 @@ class SceneTask:
     held: SceneResult | None = None
     judges: bool = False
     decision: Decision | None = None
-    max_pixels: int = MAX_PIXELS
+    options: RunOptions = RunOptions()
     lease: str = ""
 
 

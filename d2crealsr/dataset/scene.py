@@ -210,7 +210,7 @@ def _captures(task: SceneTask, row: Row) -> dict[str, Image]:
     images: dict[str, Image] = {}
     for side, path in (("hr", task.capture.hr), ("lr", task.capture.lr)):
         if path is not None:
-            read = read_capture(path, convert=converts[side], max_pixels=task.max_pixels)
+            read = read_capture(path, convert=converts[side], max_pixels=task.options.max_pixels)
             images[side], row[f"{side}_profile"], row[f"{side}_source_sha256"] = read
     return images
 

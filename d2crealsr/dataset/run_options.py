@@ -1,0 +1,52 @@
+"""What a run does beside aligning: how many scenes at a time, and what may happen to the folder that is there."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from d2crealsr.store.images import MAX_PIXELS
+
+if TYPE_CHECKING:
+    from d2crealsr.jobs.workers import Backend
+
+__all__ = ["RunOptions"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunOptions:
+    """How a run does its work. No estimate depends on it.
+
+    Attributes
+    ----------
+    jobs : int
+        Scenes at a time; 0 for one per core. It does not apply to a dask cluster that ``scheduler`` names.
+    backend, scheduler
+        joblib's ``"loky"`` (processes of this machine) or ``"dask"``, on the cluster at ``scheduler`` or a local one.
+    force : bool
+        Align every scene again, even if it is up to date.
+    prune : bool
+        Remove scenes from the pairs folder that RAW does not have. Otherwise they are kept.
+    allow_loss : bool
+        Remove published pairs that would no longer be accepted, however many they are. Otherwise they are removed only
+        if they are fewer than a tenth of the published pairs, or up to half if only thresholds changed.
+    accept : path, optional
+        A reviewer's decisions (:func:`d2crealsr.store.decisions.read_decisions`) on rejected scenes that are to be
+        published. They hold for these captures until another file says ``reject``.
+    licence, citation : str, optional
+        Entries of ``dataset.json``. By default the present ones are kept.
+    max_pixels : int
+        Largest capture that is decoded. A scene with a larger one fails.
+    """
+
+    jobs: int = 1
+    backend: Backend = "loky"
+    scheduler: str | None = None
+    force: bool = False
+    prune: bool = False
+    allow_loss: bool = False
+    accept: str | os.PathLike[str] | None = None
+    licence: str | None = None
+    citation: str | None = None
+    max_pixels: int = MAX_PIXELS
