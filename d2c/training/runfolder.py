@@ -6,9 +6,10 @@ import contextlib
 import dataclasses
 import io
 import json
+import os
 import platform
 import zipfile
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import torch
 
@@ -105,9 +106,11 @@ class RunFolder:
         if not self.state.exists():
             return None
         try:
-            if _is_packed(self.state):
-                raise ValueError("packed")
-            state: dict[str, Any] = torch.load(self.state, map_location="cpu", weights_only=True)
+            with files.open_regular(self.state) as file:
+                if _is_packed(file):
+                    raise ValueError("packed")
+                file.seek(0)
+                state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         except (OSError, MemoryError):
             raise
         except Exception as error:  # a damaged archive or pickle can raise nearly anything
@@ -139,9 +142,10 @@ def claim(folder: Path) -> None:
         raise ConfigError(f"{config}: is no training run's, it has no table [train]; give another folder with --out")
 
 
-def _is_packed(path: Path) -> bool:
+def _is_packed(file: IO[bytes]) -> bool:
     """Whether an archive unpacks to more than the file holds: torch writes none that does, a bomb is one."""
-    if not zipfile.is_zipfile(path):
+    if not zipfile.is_zipfile(file):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return sum(entry.file_size for entry in archive.infolist()) > path.stat().st_size
+    size = file.seek(0, os.SEEK_END)
+    with zipfile.ZipFile(file) as archive:
+        return sum(entry.file_size for entry in archive.infolist()) > size

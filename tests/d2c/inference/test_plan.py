@@ -204,7 +204,7 @@ def _mapped_files(pid, folder):
 
 
 def test_predictions_are_held_against_measured_peaks():
-    import memory_model
+    from benchmarks.speed import memory_model
 
     (row,) = memory_model.rows_of({"tiny": memory_model.SMALL["tiny x2, 96x64"]})
     assert row["measured MB"] > 0

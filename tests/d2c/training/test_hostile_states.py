@@ -61,3 +61,11 @@ def test_a_pipe_in_place_of_the_list_of_pairs_is_replaced_and_never_waited_for(t
     folder.settle(Settings(D2CConfig(), TrainConfig(), {}, []))
     assert folder.pairs.is_file()
     assert folder.settings().records == []
+
+
+def test_a_pipe_in_place_of_the_state_is_said_and_never_waited_for(tmp_path):
+    folder = RunFolder(tmp_path)
+    folder.state.parent.mkdir()
+    os.mkfifo(folder.state)
+    with pytest.raises(OSError, match="is a pipe"):
+        folder.load_state()
