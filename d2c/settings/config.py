@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
@@ -16,6 +15,8 @@ Borders: TypeAlias = Literal["exact", "composed"]
 
 _LARGEST = 2**63 - 1
 """Largest whole number that PyTorch takes, as a seed for instance."""
+_LARGEST_FLOAT = 1e38
+"""Largest number that single precision can hold."""
 
 
 def setting(
@@ -59,8 +60,9 @@ def _check(settings: Any) -> None:
         if not (low is None or value >= low) or not (high is None or value <= high):
             wanted = f"at least {low}" if high is None else f"{low} to {high}"
             raise SettingError(f"{f.name}: got {value}, expected {wanted}", f"change {option}")
-        if isinstance(value, float) and not math.isfinite(value):
-            raise SettingError(f"{f.name}: got {value}, expected a finite number", f"change {option}")
+        if isinstance(value, float) and not abs(value) <= _LARGEST_FLOAT:
+            said = f"{f.name}: got {value}, expected a finite number, at most {_LARGEST_FLOAT:g}"
+            raise SettingError(said, f"change {option}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -165,5 +167,6 @@ class TrainConfig:
             raise SettingError(
                 f"accumulate: a batch of {self.batch} has no {self.accumulate} equal parts", "change --accumulate"
             )
-        if self.ema >= 1:
-            raise SettingError(f"ema: got {self.ema}, expected below 1", "change --ema")
+        for name in ("ema", "beta1", "beta2"):
+            if getattr(self, name) >= 1:
+                raise SettingError(f"{name}: got {getattr(self, name)}, expected below 1", f"change --{name}")

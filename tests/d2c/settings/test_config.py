@@ -95,9 +95,19 @@ def test_whole_numbers_do_for_floats(tmp_path):
     assert isinstance(train.alpha, float)
 
 
-def test_numbers_without_end_are_refused():
-    with pytest.raises(ConfigError, match=r"lr: got inf, expected a finite number; change --lr"):
-        TrainConfig(lr=math.inf)
+def test_numbers_that_single_precision_cannot_hold_are_refused():
+    for value in (math.inf, 1e300):
+        with pytest.raises(
+            ConfigError,
+            match=rf"lr: got {value}, expected a finite number, at most .*; change --lr".replace("+", r"\+"),
+        ):
+            TrainConfig(lr=value)
+
+
+@pytest.mark.parametrize("name", ["ema", "beta1", "beta2"])
+def test_decays_that_forget_nothing_are_refused(name):
+    with pytest.raises(ConfigError, match=f"{name}: got 1.0, expected below 1; change --{name}"):
+        TrainConfig(**{name: 1.0})
 
 
 @pytest.mark.parametrize("name", ["seed", "steps", "patch"])

@@ -19,10 +19,13 @@ from d2c.training.runfolder import RunFolder
 TINY = D2CConfig(scale=2, depth=1, groups=1, blocks=1, features=4, reduction=2, convergence_features=4)
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf")])
-def test_weights_that_are_no_numbers(value, tmp_path):
+@pytest.mark.parametrize(
+    ("value", "dtype"),
+    [(float("nan"), torch.float32), (float("inf"), torch.float32), (1e300, torch.float64), (1, torch.float8_e4m3fn)],
+)
+def test_weights_that_are_no_numbers(value, dtype, tmp_path):
     weights = D2CSR(TINY).state_dict()
-    weights["head.weight"][0, 0, 0, 0] = value
+    weights["head.weight"] = torch.full_like(weights["head.weight"], value, dtype=torch.float64).to(dtype)
     native.save_weights(tmp_path / "a.safetensors", TINY, weights)
     with pytest.raises(CheckpointError, match=r"a\.safetensors: head\.weight holds what are no finite numbers"):
         native.load(tmp_path / "a.safetensors")
