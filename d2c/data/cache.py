@@ -24,7 +24,6 @@ from filelock import FileLock
 from d2c.data.patches import PixelPair
 from d2c.errors import D2CError, DataError
 from d2crealsr.store import ImageError, MachineError, files, images
-from d2crealsr.store.outputs import check_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -61,7 +60,6 @@ class ImageCache:
         ``progress`` is called with the number of images done and in all.
         """
         wanted = list(dict.fromkeys(paths))
-        check_folder(self.folder)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self.folder / ".lock"):

@@ -97,10 +97,7 @@ def test_whole_numbers_do_for_floats(tmp_path):
 
 def test_numbers_that_single_precision_cannot_hold_are_refused():
     for value in (math.inf, 1e300):
-        with pytest.raises(
-            ConfigError,
-            match=rf"lr: got {value}, expected a finite number, at most .*; change --lr".replace("+", r"\+"),
-        ):
+        with pytest.raises(ConfigError, match=r"lr: got .*, expected a finite number, at most 1e\+38; change --lr"):
             TrainConfig(lr=value)
 
 
