@@ -196,13 +196,15 @@ def _aligned(hr: Image, lr: Image, settings: AlignSettings) -> Alignment | Align
     # 5. Measure: the shift left in each block (Lucas & Kanade), its shape, and what else QA goes by.
     field = lr_crop.residuals(look, located.mapping)
     shape = name_shape(field, placement.crop, located.mapping.hr_centre_in_lr)
+    pair = evidence.PublishedPair(
+        placement=placement, published=published, source=located.source, lr_crop=lr_crop, look=look, field=field,
+        shape=shape,
+    )  # fmt: skip
     statistics = {
         **evidence.plausibility(placement),
         **evidence.matching(located.stages),
         **own_evidence(located, placement, field, shape.pattern_hr_px, settings),
-        **evidence.displacement(field, shape),
-        **evidence.likeness(lr_crop, look, placement.mapping),
-        **evidence.light(lr_crop, located.source, look, placement, published),
+        **{name: value for measure in evidence.MEASURES for name, value in measure(pair).items()},
     }
     final = evidence.Agreement(statistics["residual_p50_hr_px"], statistics["zncc"], look.light.gain[1])
     stages = (evidence.with_evidence(s, lr_crop, located.source, look, located.mapping, final) for s in located.stages)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,10 +20,40 @@ if TYPE_CHECKING:
     from d2crealsr.quality.shape import Shape
     from d2crealsr.types import Image, ResidualField, Stage
 
-__all__ = ["Agreement", "displacement", "light", "likeness", "matching", "plausibility", "with_evidence"]
+__all__ = ["MEASURES", "Agreement", "PublishedPair", "displacement", "matching", "plausibility", "with_evidence"]
 
 _STRIDE = 3
 """A ninth of the pixels suffices for the similarity and brightness at a stage. It is odd, to sample a whole mosaic."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PublishedPair:
+    """A published pair and what it was made of, as far as measures of QA look at it.
+
+    Attributes
+    ----------
+    placement : Placement
+    published : Image
+        The published HR image.
+    source : LinearReduced
+        The HR capture in linear light, reduced.
+    lr_crop : LrCrop
+        The published part of the LR capture.
+    look : Look
+        HR as LR's camera would have developed it.
+    field : ResidualField
+        The shift left in each block.
+    shape : Shape
+        The pattern of the field.
+    """
+
+    placement: Placement
+    published: Image
+    source: LinearReduced
+    lr_crop: LrCrop
+    look: Look
+    field: ResidualField
+    shape: Shape
 
 
 def plausibility(placement: Placement) -> dict[str, float]:
@@ -67,24 +99,32 @@ def displacement(field: ResidualField, shape: Shape) -> dict[str, float]:
     }
 
 
-def likeness(lr_crop: LrCrop, look: Look, mapping: CaptureMapping) -> dict[str, float]:
+def likeness(pair: PublishedPair) -> dict[str, float]:
     """Similarity of LR and the degraded HR, independent of the residual field."""
-    return {"zncc": lr_crop.zncc(look, mapping), "content_differs_fraction": lr_crop.differing(look, mapping)}
+    seen_by, look, mapping = pair.lr_crop, pair.look, pair.placement.mapping
+    return {"zncc": seen_by.zncc(look, mapping), "content_differs_fraction": seen_by.differing(look, mapping)}
 
 
-def light(
-    lr_crop: LrCrop, source: LinearReduced, look: Look, placement: Placement, published: Image
-) -> dict[str, float]:
-    """Brightness and sharpness of HR and LR, before (``source``) and after matching (``published``), and clipping."""
-    before = lr_crop.seen(source, placement.mapping, look.sigma_hr_px)
-    as_published = degrade.reduced(published, placement.scale, lr_crop.tone)
-    after = lr_crop.seen(as_published, placement.published_mapping, look.sigma_hr_px)
+def light(pair: PublishedPair) -> dict[str, float]:
+    """How bright and how sharp HR is beside LR, before and after it was published; what is clipped."""
+    lr_crop, placement, sigma = pair.lr_crop, pair.placement, pair.look.sigma_hr_px
+    before = lr_crop.seen(pair.source, placement.mapping, sigma)
+    as_published = degrade.reduced(pair.published, placement.scale, lr_crop.tone)
+    after = lr_crop.seen(as_published, placement.published_mapping, sigma)
     return {
         "brightness_error_before": lr_crop.brightness_error(before),
         "brightness_error_after": lr_crop.brightness_error(after),
         "sharpness_ratio": sharpness.ratio(as_published, lr_crop.luma),
         "clipped_fraction": 1 - float(lr_crop.valid.mean()),
     }
+
+
+MEASURES: tuple[Callable[[PublishedPair], dict[str, float]], ...] = (
+    lambda pair: displacement(pair.field, pair.shape),
+    likeness,
+    light,
+)
+"""What is measured of every published pair. Each gives statistics by the columns of the manifest that keep them."""
 
 
 class Agreement(NamedTuple):
