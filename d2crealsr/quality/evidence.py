@@ -106,7 +106,7 @@ def likeness(pair: PublishedPair) -> dict[str, float]:
 
 
 def light(pair: PublishedPair) -> dict[str, float]:
-    """How bright and how sharp HR is beside LR, before and after it was published; what is clipped."""
+    """Brightness and sharpness of HR and LR, before and after matching, and clipping."""
     lr_crop, placement, sigma = pair.lr_crop, pair.placement, pair.look.sigma_hr_px
     before = lr_crop.seen(pair.source, placement.mapping, sigma)
     as_published = degrade.reduced(pair.published, placement.scale, lr_crop.tone)
