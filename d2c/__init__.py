@@ -1,4 +1,4 @@
-"""Train and run D2C-SR on pairs made by d2crealsr.
+"""Train and run super-resolution networks, D2C-SR first of all, on pairs made by d2crealsr.
 
 Importing this package loads neither torch nor anything else that is slow; names are looked up when first used.
 """
@@ -8,7 +8,7 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from d2c.settings.config import D2CConfig, TrainConfig
+from d2c.d2csr.config import D2CConfig, TrainConfig
 
 if TYPE_CHECKING:
     import d2c.losses as losses

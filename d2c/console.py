@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from d2c.evaluation.evaluate import Row
-    from d2c.inference.plan import Plan
-    from d2c.training.memory import StepMemory
+    from d2c.networks.base.memory import StepMemory
+    from d2c.networks.base.upscaler import Plan
 
 __all__ = ["ConsoleReporter", "plan_table", "quality_tables", "step_table"]
 
@@ -53,10 +53,10 @@ def plan_table(plans: Sequence[tuple[str, Plan, float]]) -> str:
 
 def step_table(steps: Mapping[str, StepMemory], free: int | None, device: str) -> str:
     """Predicted peak memory of a training step, a line a stage: the whole and what it is for."""
-    columns = next(iter(steps.values()))._fields
+    columns = list(next(iter(steps.values()))._asdict())
     lines = ["memory of a step, GB" + "".join(f"{column:>13}" for column in columns)]
     for kind, memory in steps.items():
-        lines.append(f"{kind:<20}" + "".join(f"{value / 1e9:>13.3f}" for value in memory))
+        lines.append(f"{kind:<20}" + "".join(f"{value / 1e9:>13.3f}" for value in memory._asdict().values()))
     need = max(memory.total for memory in steps.values())
     if free is not None:
         verdict = "it fits" if need <= free else "it does not fit: lower --patch or --batch, or raise --accumulate"

@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
+from torch.nn.modules.module import register_module_parameter_registration_hook
 
-from d2c.d2csr.network import D2CSR
 from d2c.errors import CheckpointError, ConfigError
-from d2c.settings.config import D2CConfig, SettingError
+from d2c.networks import DEFAULT, network_of, stored
+from d2c.settings.config import SettingError
 from d2c.settings.toml import from_table
 from d2crealsr.store import files
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from os import PathLike
 
-    from torch import Tensor
+    from torch import Tensor, nn
+
+    from d2c.networks import Network
+    from d2c.settings.config import NetworkConfig
 
 __all__ = [
     "FORMAT",
+    "Checkpoint",
     "check_plausible",
     "checkpoint_path",
     "digest",
@@ -43,14 +49,17 @@ _SLACK = 2
 """How much larger than its file a model may be, so that what is wrong with a file can be said by name."""
 
 
-def save(path: Path, model: D2CSR, **notes: Any) -> None:
+def save(path: Path, model: nn.Module, **notes: Any) -> None:
     """Write a model, complete or not at all. ``notes`` (plain values) are kept in the metadata beside the structure."""
-    save_weights(path, model.config, model.state_dict(), **notes)
+    network, config = network_of(model)
+    save_weights(path, config, model.state_dict(), network=network.name, **notes)
 
 
-def save_weights(path: Path, config: D2CConfig, weights: Mapping[str, Tensor], **notes: Any) -> None:
-    """Write weights of a model of that configuration; see :func:`save`."""
-    described = {"format": FORMAT, "config": dataclasses.asdict(config), "notes": notes}
+def save_weights(
+    path: Path, config: NetworkConfig, weights: Mapping[str, Tensor], *, network: str = DEFAULT, **notes: Any
+) -> None:
+    """Write weights of a model of that network and configuration; see :func:`save`."""
+    described = {"format": FORMAT, "network": network, "config": dataclasses.asdict(config), "notes": notes}
     metadata = {_KEY: json.dumps(described)}  # a single key: the library writes several in random order
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in weights.items()}
     files.write_bytes(path, to_safetensors(tensors, metadata=metadata))
@@ -66,7 +75,7 @@ def checkpoint_path(path: str | PathLike[str]) -> Path:
     return found
 
 
-def load(path: str | PathLike[str], *, device: str | torch.device = "cpu") -> D2CSR:
+def load(path: str | PathLike[str], *, device: str | torch.device = "cpu", network: str | None = None) -> Any:
     """The model of a checkpoint, in evaluation mode and channels-last order. No code from the file is ever run.
 
     Parameters
@@ -75,6 +84,8 @@ def load(path: str | PathLike[str], *, device: str | torch.device = "cpu") -> D2
         A ``.safetensors`` file, or the folder of a run (its last checkpoint).
     device : str or torch.device
         Where its weights go.
+    network : str, optional
+        Needed for a network of your own, ``module:NAME``: a file's word for it imports nothing.
 
     Raises
     ------
@@ -82,10 +93,10 @@ def load(path: str | PathLike[str], *, device: str | torch.device = "cpu") -> D2
         When there is no such file, or it is not one of ours, or its weights do not fit its configuration.
     """
     file = checkpoint_path(path)
-    config, weights, _ = read(file)
-    model = D2CSR(config)
+    found = read(file, network)
+    model = found.network.make(found.config)
     try:
-        model.load_state_dict(weights, strict=True)
+        model.load_state_dict(found.weights, strict=True)
     except RuntimeError as error:
         raise CheckpointError(f"{file.name}: its weights do not fit its configuration: {_one_line(error)}") from error
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -99,11 +110,34 @@ def digest(path: str | PathLike[str]) -> str:
 
 def provenance(path: str | PathLike[str]) -> dict[str, Any]:
     """What a checkpoint says about itself besides its structure: stage, step, where it was imported from."""
-    return read(checkpoint_path(path))[2]
+    file = checkpoint_path(path)
+    with _opened(file) as (_, described):
+        notes: dict[str, Any] = described["notes"]
+        return notes
 
 
-def read(file: Path) -> tuple[D2CConfig, dict[str, Tensor], dict[str, Any]]:
-    """Configuration, weights and notes of a checkpoint file."""
+class Checkpoint(NamedTuple):
+    """What is in a checkpoint file."""
+
+    network: Network
+    config: NetworkConfig
+    weights: dict[str, Tensor]
+
+
+def read(file: Path, network: str | None = None) -> Checkpoint:
+    """Network, configuration and weights of a checkpoint file; ``network`` as for :func:`load`."""
+    with _opened(file) as (opened, described):
+        found = stored(str(described.get("network", DEFAULT)), network, file.name)
+        config = from_table(found.config, described["config"], found.config(), file.name)
+        weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    check_plausible(found, config, [tensor.numel() for tensor in weights.values()], file.name)
+    _check_numbers(weights, file.name)
+    return Checkpoint(found, config, weights)
+
+
+@contextlib.contextmanager
+def _opened(file: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
+    """A checkpoint file and what it says of itself; whatever is wrong with it is one line."""
     try:
         with safe_open(file, framework="pt") as opened:
             described = json.loads((opened.metadata() or {}).get(_KEY, "{}"))
@@ -113,9 +147,7 @@ def read(file: Path) -> tuple[D2CConfig, dict[str, Tensor], dict[str, Any]]:
                     f"{file.name}: metadata says format {str(got)[:80]!r}, expected {FORMAT!r}; "
                     "it was not written by d2c (released weights: use d2c convert)"
                 )
-            config = from_table(D2CConfig, described["config"], D2CConfig(), file.name)
-            weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-            notes = dict(described["notes"])
+            yield opened, {**described, "notes": dict(described["notes"])}
     except OSError as error:
         raise CheckpointError(f"{file}: cannot be read ({error.strerror or error}); check the file") from error
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
@@ -123,15 +155,13 @@ def read(file: Path) -> tuple[D2CConfig, dict[str, Tensor], dict[str, Any]]:
     except ConfigError as error:
         said = f"{file.name}: {error.said}" if isinstance(error, SettingError) else error  # no option mends a file
         raise CheckpointError(f"{said}; was it written by a newer version?") from error
-    check_plausible(config, [tensor.numel() for tensor in weights.values()], file.name)
-    _check_numbers(weights, file.name)
-    return config, weights, notes
 
 
-def check_plausible(config: D2CConfig, sizes: Sequence[int], name: str) -> None:
-    """Refuse a configuration that the file's own weights contradict, before a model of that size is built.
+def check_plausible(network: Network, config: NetworkConfig, sizes: Sequence[int], name: str) -> None:
+    """Refuse a configuration that the file's own weights contradict, while a model of that size is being built.
 
-    What counts is numbers: names, and shapes with a zero in them, cost a file nothing.
+    It is built of shapes only, and no further than the file's numbers can be worth: names, and shapes with a zero in
+    them, cost a file nothing.
 
     Parameters
     ----------
@@ -141,28 +171,29 @@ def check_plausible(config: D2CConfig, sizes: Sequence[int], name: str) -> None:
     Raises
     ------
     CheckpointError
-        When there are fewer tensors or numbers than the smallest part of such a network needs, or not half as many
-        numbers as the whole of it has.
+        When the network would have more than twice as many tensors or numbers as the file.
     """
-    tensors, numbers = sum(size > 0 for size in sizes), sum(sizes)
-    branches = sum(config.width**layer for layer in range(1, config.depth + 1))
-    for field, wanted, there in (
-        ("groups and blocks", branches * config.groups * config.blocks, tensors),
-        ("width and depth", branches, tensors),
-        ("features", config.features**2, numbers),  # every branch has layers of n x n channels
-        ("convergence_features", config.convergence_features**2, numbers),
-        ("scale and reduction", config.scale * config.scale, numbers),
-    ):
-        if wanted > there:
-            raise CheckpointError(
-                f"{name}: its weights do not fit its configuration: {field} need {wanted:.6g}, the file has {there}"
-            )
-    with torch.device("meta"):  # shapes only, which take no memory
-        wanted = sum(tensor.numel() for tensor in D2CSR(config).state_dict().values())
-    if wanted > _SLACK * numbers:  # a tensor that is missing or too small is named when weights are loaded
+    there = {"tensors": sum(size > 0 for size in sizes), "numbers": sum(sizes)}
+    counted = dict.fromkeys(there, 0)
+
+    def count(_module: nn.Module, _name: str, parameter: nn.Parameter) -> None:
+        counted["tensors"] += 1
+        counted["numbers"] += parameter.numel()
+        for what, have in there.items():
+            if counted[what] > _SLACK * have:  # a tensor that is missing or too small is named when weights are loaded
+                raise CheckpointError(
+                    f"{name}: its weights do not fit its configuration: that needs {counted[what]} {what} or more, "
+                    f"the file has {have}"
+                )
+
+    try:
+        with register_module_parameter_registration_hook(count), torch.device("meta"):
+            network.build(config)
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:  # shapes that no tensor can have
         raise CheckpointError(
-            f"{name}: its weights do not fit its configuration: that has {wanted} numbers, the file {numbers}"
-        )
+            f"{name}: its weights do not fit its configuration: {_one_line(error)}; the file has {there['numbers']} "
+            "numbers"
+        ) from error
 
 
 def _check_numbers(weights: Mapping[str, Tensor], name: str) -> None:

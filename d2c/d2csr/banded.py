@@ -55,7 +55,7 @@ def hidden_bytes(features: int, height: int, width: int, batch: int, device: tor
 
 
 class _Banded(torch.autograd.Function):
-    """All gradients are known when the loss is, so they are what is kept for the way back."""
+    """All gradients are known when the loss is, so they are what is kept for the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, net: ConvergenceNet, predictions: Tensor, hr: Tensor, *parameters: Tensor) -> Tensor:

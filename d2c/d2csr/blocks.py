@@ -16,7 +16,7 @@ from d2c.tails.layers import conv3x3
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from d2c.settings.config import D2CConfig
+    from d2c.d2csr.config import D2CConfig
 
 __all__ = ["AttentionBlock", "Branch", "ChannelAttention", "ResidualGroup"]
 

@@ -22,8 +22,9 @@ import torch
 from torch import nn
 
 from d2c.d2csr.blocks import Branch
+from d2c.d2csr.config import D2CConfig
 from d2c.d2csr.convergence import ConvergenceNet
-from d2c.settings.config import D2CConfig
+from d2c.d2csr.entry import NETWORK
 from d2c.tails.layers import RGB_MEAN, ColourLayer, conv3x3
 from d2c.tails.tail import Tail, compose_tails
 
@@ -69,9 +70,10 @@ class D2CSR(nn.Module):
         self.residuals = nn.ModuleList(
             nn.ModuleList(conv3x3(n, n) for _ in range(config.depth)) for _ in leaves if config.deep_residual
         )
-        self.tails = nn.ModuleList(Tail(config) for _ in leaves)
+        self.tails = nn.ModuleList(Tail(n, config.scale, config.borders) for _ in leaves)
         self.colour_out = ColourLayer(RGB_MEAN)
         self.convergence = ConvergenceNet(config)
+        NETWORK.note(self, config)
 
     def leaf_features(self, lr: Tensor) -> list[Tensor]:
         """What goes into each leaf's tail: P features ``(N, n, h, w)`` of an image ``(N, 3, h, w)``, RGB in [0, 1]."""

@@ -7,11 +7,12 @@ the features (both nets' ``HALO``). Predictions are made once and kept for the n
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
 import torch
 
 from d2c.d2csr import convergence
+from d2c.networks.base.upscaler import Strip
 from d2c.tails import tail
 
 if TYPE_CHECKING:
@@ -20,19 +21,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from d2c.d2csr.network import D2CSR
-    from d2c.d2csr.spill import FeatureMap
+    from d2c.inference.spill import FeatureMap
     from d2c.tails.tail import Tail
 
-__all__ = ["Strip", "strips"]
-
-
-class Strip(NamedTuple):
-    """HR rows from ``first`` on: ``fused`` (3, ·, W), ``predictions`` (P, 3, ·, W), ``weights`` (P, ·, W)."""
-
-    first: int
-    fused: Tensor
-    predictions: Tensor
-    weights: Tensor
+__all__ = ["strips"]
 
 
 def strips(model: D2CSR, features: Sequence[FeatureMap], height: int, rows: int) -> Generator[Strip, None, None]:
@@ -55,7 +47,8 @@ def strips(model: D2CSR, features: Sequence[FeatureMap], height: int, rows: int)
             above = scale * start if begin == 0 else 0  # rows of the strip before, made again
             own = slice(above, above + scale * (stop - start))
             shown = kept[0, :, :, scale * start - begin : scale * stop - begin]
-            strip = Strip(scale * start, fused[0, :, own], shown, weights[0, :, own])
+            more = {"predictions": shown, "weights": weights[0, :, None, own]}
+            strip = Strip(scale * start, fused[0, :, own], more)
         yield strip
 
 

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from d2c.d2csr.blocks import AttentionBlock, Branch, ResidualGroup
+    from d2c.d2csr.config import D2CConfig
     from d2c.d2csr.network import D2CSR
-    from d2c.d2csr.spill import FeatureMap, FeatureMaps
+    from d2c.inference.spill import FeatureMap, FeatureMaps
 
     Progress: TypeAlias = Callable[[int], None]
 
@@ -69,9 +70,8 @@ class _Band(NamedTuple):
         self.rows[:, :, height - self.start + self.halo :] = 0
 
 
-def sweeps_in(model: D2CSR) -> int:
+def sweeps_in(config: D2CConfig) -> int:
     """How many sweeps over the image the tree takes."""
-    config = model.config
     branches = sum(int(config.width**layer) for layer in range(1, config.depth + 1))
     residuals = config.predictions * config.depth if config.deep_residual else 0
     return 1 + branches * (config.groups * (config.blocks + 1) + 1) + residuals

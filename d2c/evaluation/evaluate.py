@@ -1,4 +1,4 @@
-"""Measure a model on pairs: every branch, their plain mean, the fused output, the oracle, and bicubic beside them."""
+"""Measure a model on pairs: every output of its network, and bicubic beside them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from d2c.inference.bicubic import bicubic
 from d2c.inference.failures import Failures
 from d2c.inference.plan import make_plan
 from d2c.inference.run import upscale
-from d2c.metrics import PROTOCOLS, least_side, quality, to_uint8, y_basicsr
+from d2c.metrics import PROTOCOLS, least_side, quality, to_uint8
+from d2c.networks import network_of
 from d2c.reporter import Reporter
 from d2crealsr.store import ImageError, ScaleError, files, images, outputs
 
@@ -31,10 +32,11 @@ if TYPE_CHECKING:
     from typing import Any
 
     from numpy.typing import NDArray
+    from torch import nn
 
-    from d2c.d2csr.network import D2CSR
     from d2c.data.layouts import Pair
     from d2c.metrics import Protocol
+    from d2c.networks import Network
 
 __all__ = [
     "FilePairs",
@@ -44,10 +46,10 @@ __all__ = [
     "evaluate",
     "evaluate_files",
     "is_measurable",
+    "is_one_of_many",
     "means",
     "method_images",
     "methods",
-    "oracle",
     "write_csv",
 ]
 
@@ -69,37 +71,27 @@ class Row(NamedTuple):
     ssim: float
 
 
-def methods(predictions: int) -> list[str]:
+def methods(network: Network, config: Any) -> list[str]:
     """Names of what is measured, in the order of the tables."""
-    return ["bicubic", *(f"branch_{k}" for k in range(1, predictions + 1)), "mean", "fused", "oracle"]
+    return ["bicubic", *network.outputs(config)]
 
 
-def oracle(predictions: NDArray[Any], hr: NDArray[Any]) -> NDArray[Any]:
-    """The best of the branches in each pixel: from ``(P, H, W, 3)``, the one whose 8-bit Y is nearest to HR's.
-
-    No network can know it; it says how much the divergence would be worth to a perfect convergence net.
-    """
-    errors = np.stack([np.abs(y_basicsr(p) - y_basicsr(hr)) for p in predictions])  # (P, H, W)
-    best = errors.argmin(axis=0)
-    return np.asarray(np.take_along_axis(predictions, best[None, :, :, None], axis=0)[0])
+def is_one_of_many(method: str) -> bool:
+    """Whether a name says that the output is one of several of a kind, as ``branch_2``: what is short leaves it out."""
+    return method.rpartition("_")[2].isdecimal()
 
 
-def method_images(model: D2CSR, pair: PixelPair) -> dict[str, NDArray[Any]]:
+def method_images(model: nn.Module, pair: PixelPair) -> dict[str, NDArray[Any]]:
     """What each method makes of a pair's LR image, ``(H, W, 3)`` by name, in the order of :func:`methods`."""
     height, width = pair.hr.shape[:2]
-    made = upscale(model, np.asarray(pair.lr), name=pair.name)
-    images = [
-        bicubic(np.asarray(pair.lr), width, height),
-        *made.predictions,
-        made.predictions.mean(axis=0),
-        made.fused,
-        oracle(made.predictions, pair.hr),
-    ]
-    return dict(zip(methods(len(made.predictions)), images, strict=True))
+    network, config = network_of(model)
+    lr = np.asarray(pair.lr)
+    made = {"bicubic": bicubic(lr, width, height)} | network.images(upscale(model, lr, name=pair.name), pair.hr)
+    return {method: made[method] for method in methods(network, config)}
 
 
 def evaluate(
-    model: D2CSR,
+    model: nn.Module,
     pairs: Sequence[PixelPair],
     protocols: Sequence[Protocol] = PROTOCOLS[:1],
     progress: Callable[[int, int], None] | None = None,
@@ -116,20 +108,20 @@ def evaluate(
     return rows
 
 
-def _measured(model: D2CSR, pair: PixelPair, protocols: Sequence[Protocol]) -> list[Row]:
+def _measured(model: nn.Module, pair: PixelPair, protocols: Sequence[Protocol]) -> list[Row]:
     """One pair by every method and protocol."""
-    truth = np.asarray(pair.hr)
+    truth, scale = np.asarray(pair.hr), network_of(model)[1].scale
     rows = []
     for method, image in method_images(model, pair).items():
         for protocol in protocols:
             reference = to_uint8(truth) if protocol == "basicsr-y" else truth
-            measured = quality(image, reference, model.config.scale, protocol)
+            measured = quality(image, reference, scale, protocol)
             rows.append(Row(pair.name, method, protocol, measured.psnr, measured.ssim))
     return rows
 
 
 def evaluate_files(
-    model: D2CSR,
+    model: nn.Module,
     data: Path,
     split: str,
     protocols: Sequence[Protocol],
@@ -183,9 +175,9 @@ def evaluate_files(
         check_belonging(chosen, pixels, digest, kept)
     if run is not None and (trained := _trained_on(chosen, run, digest)):
         reporter.note(f"{trained} of these {len(pairs)} pairs were trained on: their figures say nothing of new images")
-    device = next(model.parameters()).device
+    device, (network, config) = next(model.parameters()).device, network_of(model)
     for pair in chosen:
-        make_plan(model.config, size_of(pair.lr), device, str(pair.lr), keep_all=True)
+        make_plan(network.upscaler(config), size_of(pair.lr), device, str(pair.lr), keep_all=True)
     rows = []
     progress = reporter.images("evaluating")
     for done, pair in enumerate(chosen):
@@ -208,9 +200,9 @@ def _chosen(pairs: list[Pair], split: str, data: Path, reporter: Reporter) -> li
     return with_split(pairs, "train" if split == "train" else "test", data, reporter.note)
 
 
-def _pairs_for(model: D2CSR, data: Path, reporter: Reporter) -> list[Pair]:
+def _pairs_for(model: nn.Module, data: Path, reporter: Reporter) -> list[Pair]:
     """All pairs of the model's scale, their sizes not yet checked."""
-    scale = model.config.scale
+    scale = network_of(model)[1].scale
     try:
         return find_pairs(data, scale=scale, sizes=False, note=reporter.note)
     except DataError as error:

@@ -1,4 +1,4 @@
-"""The paper's figures, drawn from what the network returns: predictions side by side, weight maps, patches compared."""
+"""Figures of what a network makes of an image: pictures side by side, patches compared, values as colours."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ from d2c.inference.bicubic import bicubic
 from d2c.metrics import to_uint8
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from typing import Any
 
     from numpy.typing import NDArray
 
-    from d2c.inference.run import Upscaled
-
     Picture: TypeAlias = "NDArray[np.uint8]"
 
-__all__ = ["Box", "branches_figure", "comparison_figure", "heat", "patch_figure", "side_by_side", "weights_figure"]
+__all__ = ["CIVIDIS", "PAPER", "Box", "comparison_figure", "cut", "heat", "patch_figure", "reduced", "side_by_side"]
 
 _LABEL_HEIGHT, _GAP = 20, 4
 _CAPTION_HEIGHT, _CAPTION_SIZE = 40, 22
+PAPER = ((0, 0, 143), (0, 96, 255), (64, 255, 191), (255, 223, 0), (255, 48, 0), (128, 0, 0))
+"""Colours of the paper's weight maps: blue over cyan and yellow to red."""
+CIVIDIS = ((0, 34, 78), (66, 78, 108), (124, 123, 120), (188, 174, 108), (254, 232, 56))
+"""Dark to light, the same to people with and without red-green blindness."""
 _PANEL = 1024  # longest side of a panel of a whole picture
 
 
@@ -39,35 +41,22 @@ class Box(NamedTuple):
     height: int
 
 
-def branches_figure(made: Upscaled) -> Picture:
-    """Figures 7 and 12: the predictions side by side, two in a row, each reduced to fit where it is large."""
-    panels = [(f"branch {k}", _reduced(to_uint8(p))) for k, p in enumerate(made.predictions, start=1)]
-    return side_by_side(panels, in_a_row=2 if len(panels) <= 4 else 4)
-
-
-def weights_figure(made: Upscaled) -> Picture:
-    """Figure 4: each prediction's weight map, red high and blue low, all on one scale which the labels give."""
-    low, high = (float(v) for v in np.quantile(made.weights, (0.01, 0.99)))
-    if high - low < 1e-6:  # all alike: show the middle of the scale
-        low, high = low - 0.5, high + 0.5
-    panels = [
-        (f"weight {k}: {low:.3f} blue to {high:.3f} red", _reduced(heat((w - low) / (high - low))))
-        for k, w in enumerate(made.weights, start=1)
-    ]
-    return side_by_side(panels, in_a_row=2 if len(panels) <= 4 else 4)
-
-
 def patch_figure(
-    lr: NDArray[Any], made: Upscaled, box: Box, hr: NDArray[Any] | None = None, *, panel: int = 240
+    lr: NDArray[Any],
+    made: Mapping[str, NDArray[Any]],
+    box: Box,
+    hr: NDArray[Any] | None = None,
+    *,
+    panel: int = 240,
 ) -> Picture:
-    """Figures 5, 6, 10 and 11: one patch as LR, bicubic, every branch, fused and, where there is one, HR.
+    """One patch as LR, bicubic, all that the network makes of it and, where there is one, HR.
 
     Parameters
     ----------
     lr : (h, w, 3) ndarray
         The LR image.
-    made : Upscaled
-        What the network makes of it.
+    made : mapping
+        What the network makes of it, images of one size by name.
     box : Box
         The patch, in LR px.
     hr : (s·h, s·w, 3) ndarray, optional
@@ -86,33 +75,32 @@ def patch_figure(
         raise ConfigError(
             f"box: got {','.join(map(str, box))}, expected x,y,width,height inside {width}x{height} LR px"
         )
-    scale = made.fused.shape[0] // height
+    scale = next(iter(made.values())).shape[0] // height
     wide = bicubic(lr, scale * width, scale * height)
     images = [("LR", lr, 1), ("bicubic", wide, scale)]
-    images += [(f"branch {k}", p, scale) for k, p in enumerate(made.predictions, start=1)]
-    images += [("fused", made.fused, scale)]
+    images += [(name.replace("_", " "), image, scale) for name, image in made.items()]
     images += [("HR", hr, scale)] if hr is not None else []
     size = (panel, max(1, round(panel * box.height / box.width)))
-    panels = [(label, _enlarged(to_uint8(_cut(image, box, factor)), size)) for label, image, factor in images]
+    panels = [(label, _enlarged(to_uint8(cut(image, box, factor)), size)) for label, image, factor in images]
     return side_by_side(panels, in_a_row=len(panels) if len(panels) <= 8 else 8)
 
 
-def comparison_figure(lr: NDArray[Any], fused: NDArray[Any], hr: NDArray[Any], caption: str) -> Picture:
+def comparison_figure(lr: NDArray[Any], sr: NDArray[Any], hr: NDArray[Any], caption: str) -> Picture:
     """LR as bicubic interpolation enlarges it, what the network makes of it, and HR, under a caption.
 
     Parameters
     ----------
     lr : (h, w, 3) ndarray
         The LR image.
-    fused, hr : (s·h, s·w, 3) ndarray
+    sr, hr : (s·h, s·w, 3) ndarray
         The upscaled image and the truth.
     caption : str
         One line.
     """
     height, width = hr.shape[:2]
     wide = bicubic(lr, width, height)
-    images = [("LR, enlarged (bicubic)", wide), ("ours", fused), ("HR", hr)]
-    row = side_by_side([(label, _reduced(to_uint8(image))) for label, image in images], in_a_row=3)
+    images = [("LR, enlarged (bicubic)", wide), ("ours", sr), ("HR", hr)]
+    row = side_by_side([(label, reduced(to_uint8(image))) for label, image in images], in_a_row=3)
     canvas = PIL.Image.new("RGB", (row.shape[1], row.shape[0] + _CAPTION_HEIGHT), "white")
     font = PIL.ImageFont.load_default(_CAPTION_SIZE)
     PIL.ImageDraw.Draw(canvas).text((2, 6), caption, fill="black", font=font)
@@ -134,15 +122,15 @@ def side_by_side(panels: Sequence[tuple[str, Picture]], *, in_a_row: int) -> Pic
     return np.asarray(canvas)
 
 
-def heat(values: NDArray[Any]) -> Picture:
-    """Values on [0, 1] as colours from blue over cyan, yellow to red; outside they are clipped. ``(H, W, 3)``."""
-    stops = np.array([(0, 0, 143), (0, 96, 255), (64, 255, 191), (255, 223, 0), (255, 48, 0), (128, 0, 0)], np.float64)
-    at = np.linspace(0, 1, len(stops))
-    clipped = np.clip(values, 0, 1)
+def heat(values: NDArray[Any], colours: Sequence[tuple[int, int, int]]) -> Picture:
+    """Values on [0, 1] as colours, ``(H, W, 3)``, from the first colour to the last; outside they are clipped."""
+    stops = np.array(colours, np.float64)
+    at, clipped = np.linspace(0, 1, len(stops)), np.clip(values, 0, 1)
     return np.stack([np.rint(np.interp(clipped, at, stops[:, c])) for c in range(3)], axis=-1).astype(np.uint8)
 
 
-def _cut(image: NDArray[Any], box: Box, factor: int) -> NDArray[Any]:
+def cut(image: NDArray[Any], box: Box, factor: int) -> NDArray[Any]:
+    """The pixels of a box in an image that has ``factor`` pixels on a side for each LR pixel."""
     x, y, width, height = (factor * value for value in box)
     return image[y : y + height, x : x + width]
 
@@ -153,7 +141,8 @@ def _enlarged(picture: Picture, size: tuple[int, int]) -> Picture:
     return np.asarray(image.resize(size, PIL.Image.Resampling.NEAREST))
 
 
-def _reduced(picture: Picture) -> Picture:
+def reduced(picture: Picture) -> Picture:
+    """The picture as a panel of a figure: smaller where it is large."""
     image = PIL.Image.fromarray(picture)
     image.thumbnail((_PANEL, _PANEL), PIL.Image.Resampling.BICUBIC)
     return np.asarray(image)

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import math
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from d2c.d2csr.sweeps import sweeps_in
 from d2c.errors import DataError
 from d2c.inference import figures, output, results
 from d2c.inference.bicubic import bicubic
 from d2c.inference.failures import Failures
 from d2c.inference.plan import PNG_PIXELS, check_disk, make_plan
 from d2c.inference.run import as_image, upscale, upscale_strips
+from d2c.networks import network_of
 from d2c.reporter import Reporter
 from d2crealsr.store import ImageError, files, images
 from d2crealsr.store.outputs import check_folder
@@ -27,20 +26,18 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from numpy.typing import NDArray
+    from torch import nn
 
-    from d2c.d2csr.network import D2CSR
-    from d2c.inference.plan import Plan
+    from d2c.networks.base.upscaler import Plan
 
 __all__ = ["Figures", "Job", "Limits", "plan_files", "seconds_of", "upscale_files"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
-    """What to draw beside the upscaled images: predictions, weight maps, a patch (with HR where given)."""
+    """What to draw beside the upscaled images: figures that the network names, a patch (with HR where given)."""
 
-    branches: bool = False
-    weights: bool = False
+    names: tuple[str, ...] = ()
     box: figures.Box | None = None
     hr: Path | None = None
 
@@ -52,11 +49,7 @@ class Figures:
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
         """Names of the figures, and what decides each of them besides image and checkpoint."""
-        drawn: dict[str, dict[str, Any]] = {}
-        if self.branches:
-            drawn["branches"] = {"figure": "branches"}
-        if self.weights:
-            drawn["weights"] = {"figure": "weights"}
+        drawn: dict[str, dict[str, Any]] = {name: {"figure": name} for name in self.names}
         if self.box is not None:
             hr = "" if self.hr is None else files.sha256_of(self.hr)
             drawn["patch"] = {"figure": "patch", "box": list(self.box), "hr": hr}
@@ -97,7 +90,7 @@ class Job(NamedTuple):
 
 
 def upscale_files(
-    model: D2CSR,
+    model: nn.Module,
     paths: Sequence[Path],
     out: Path,
     wanted: Figures | None = None,
@@ -152,7 +145,7 @@ def upscale_files(
 
 
 def plan_files(
-    model: D2CSR,
+    model: nn.Module,
     paths: Sequence[Path],
     out: Path,
     wanted: Figures | None = None,
@@ -168,7 +161,7 @@ def plan_files(
     inputs, said = results.images_of(paths)
     for line in said:
         met.reporter.note(line)
-    results.check_names(inputs, model.config.scale)
+    results.check_names(inputs, network_of(model)[1].scale)
     check_folder(out)
     met.total = len(inputs)
     checkpoint, jobs = results.digest(model), []
@@ -187,16 +180,17 @@ def plan_files(
     return jobs
 
 
-def _job(model: D2CSR, path: Path, out: Path, wanted: Figures, limits: Limits, checkpoint: str) -> Job:
+def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limits, checkpoint: str) -> Job:
     """One file's job, all of its results still to be made."""
-    scale = model.config.scale
+    network, config = network_of(model)
+    scale = config.scale
     if path.exists() and not path.is_file():
         raise DataError(f"{path}: is no plain file; give an image file, or a folder of them")
     size = _read(images.read_size, path)
     ending = ".tif" if size[0] * size[1] * scale**2 > PNG_PIXELS else ".png"
     target = out / f"{path.stem}_x{scale}{ending}"
     plan = make_plan(
-        model.config,
+        network.upscaler(config),
         size,
         next(model.parameters()).device,
         str(path),
@@ -214,11 +208,12 @@ def _job(model: D2CSR, path: Path, out: Path, wanted: Figures, limits: Limits, c
     return Job(path, target, plan, origin.input, notes)
 
 
-def seconds_of(model: D2CSR, plan: Plan) -> float:
+def seconds_of(model: nn.Module, plan: Plan) -> float:
     """About how long a plan will take, from the time of a small image that is upscaled for it; disks not counted."""
     width, height = min(plan.width, 64), min(plan.height, 48)
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
-    small = make_plan(model.config, (width, height), next(model.parameters()).device)
+    network, config = network_of(model)
+    small = make_plan(network.upscaler(config), (width, height), next(model.parameters()).device)
     seconds = []
     for _ in range(2):
         begun = time.perf_counter()
@@ -239,14 +234,16 @@ class _Counter:
         self.reporter.step(self.done, self.name)
 
 
-def _parts(model: D2CSR, job: Job) -> int:
-    return sweeps_in(model) + math.ceil(job.plan.height / job.plan.strip)
+def _parts(model: nn.Module, job: Job) -> int:
+    network, config = network_of(model)
+    return network.upscaler(config).parts(job.plan)
 
 
-def _upscale_file(model: D2CSR, job: Job, limits: Limits, progress: _Counter) -> None:
+def _upscale_file(model: nn.Module, job: Job, limits: Limits, progress: _Counter) -> None:
     """The result alone, strip by strip."""
     pixels, alpha = _pixels(job, limits)
-    height, width = (model.config.scale * side for side in pixels.shape[:2])
+    scale = network_of(model)[1].scale
+    height, width = (scale * side for side in pixels.shape[:2])
     job.target.parent.mkdir(parents=True, exist_ok=True)
     shape, note = (height, width, 3), (results.KEY, job.wanted[job.target])
     finished = output.finisher(pixels, grey=limits.grey)
@@ -261,29 +258,26 @@ def _upscale_file(model: D2CSR, job: Job, limits: Limits, progress: _Counter) ->
         folder = limits.spill or job.target.parent
         made = opened.enter_context(contextlib.closing(upscale_strips(model, pixels, job.plan, folder, progress)))
         for strip in made:
-            write(strip.first, output.as_type(finished(as_image(strip.fused)), pixels.dtype))
+            write(strip.first, output.as_type(finished(as_image(strip.sr)), pixels.dtype))
 
 
-def _upscale_and_draw(model: D2CSR, job: Job, wanted: Figures, limits: Limits) -> None:
-    """The result and figures of all that the network makes: predictions as they are, fused as it is written."""
+def _upscale_and_draw(model: nn.Module, job: Job, wanted: Figures, limits: Limits) -> None:
+    """The result, and figures of all that the network makes: the result as it is written, the rest as it is."""
     path, target = job.source, job.target
     pixels, alpha = _pixels(job, limits)
     folder = limits.spill or target.parent
     made = upscale(model, pixels, name=str(path), max_memory=limits.max_memory, spill=folder)
-    made = made._replace(fused=output.finisher(pixels, grey=limits.grey)(made.fused))
-    height, width = made.fused.shape[:2]
-    drawn: dict[str, NDArray[Any]] = {}
-    if wanted.branches:
-        drawn["branches"] = figures.branches_figure(made)
-    if wanted.weights:
-        drawn["weights"] = figures.weights_figure(made)
+    made = made._replace(sr=output.finisher(pixels, grey=limits.grey)(made.sr))
+    height, width = made.sr.shape[:2]
+    network, _ = network_of(model)
+    drawn = {name: network.figures[name].draw(made) for name in wanted.names}
     if wanted.box is not None:
         hr = None if wanted.hr is None else _read(images.read_image, wanted.hr)
-        drawn["patch"] = figures.patch_figure(pixels, made, wanted.box, hr)
+        drawn["patch"] = figures.patch_figure(pixels, network.images(made), wanted.box, hr)
     if target in job.missing:
         wide = None if alpha is None else bicubic(alpha, width, height)
-        with output.png(target, made.fused.shape, pixels.dtype, wide, (results.KEY, job.wanted[target])) as write:
-            write(0, output.as_type(made.fused, pixels.dtype))
+        with output.png(target, made.sr.shape, pixels.dtype, wide, (results.KEY, job.wanted[target])) as write:
+            write(0, output.as_type(made.sr, pixels.dtype))
     for name, picture in drawn.items():
         place = target.with_name(f"{target.stem}_{name}.png")
         if place in job.missing:

@@ -13,6 +13,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from d2c.errors import ConfigError, DataError
+from d2c.networks import DEFAULT, network_of
 from d2crealsr.store import notes
 from d2crealsr.store.listing import list_images
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from d2c.d2csr.network import D2CSR
+    from torch import nn
 
 __all__ = ["KEY", "Origin", "check_names", "digest", "images_of", "missing"]
 
@@ -43,9 +44,11 @@ class Origin(NamedTuple):
         return json.dumps(self._asdict(), sort_keys=True)
 
 
-def digest(model: D2CSR) -> str:
-    """SHA-256 of a model's configuration and weights, whatever file they came from."""
-    found = hashlib.sha256(repr(model.config).encode())
+def digest(model: nn.Module) -> str:
+    """SHA-256 of a model's network, configuration and weights, whatever file they came from."""
+    network, config = network_of(model)
+    named = "" if network.name == DEFAULT else network.name  # as results of earlier versions have it
+    found = hashlib.sha256((named + repr(config)).encode())
     for name, tensor in sorted(model.state_dict().items()):
         found.update(name.encode())
         found.update(tensor.detach().cpu().contiguous().numpy().tobytes())

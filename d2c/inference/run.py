@@ -1,53 +1,35 @@
-"""Run a model on whole images, in as much memory as there is.
-
-The body runs once over the image, in bands of rows; tails and convergence net follow in strips. What comes out does
-not depend on the heights of bands and strips but for rounding in the last digits (about 1e-7 of the range in float32).
-"""
+"""Run a model on whole images, in as much memory as there is, as its network's upscaler does it."""
 
 from __future__ import annotations
 
 import contextlib
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from d2c.d2csr.spill import FeatureMaps
-from d2c.d2csr.strips import strips
-from d2c.d2csr.sweeps import leaf_feature_maps
 from d2c.data.patches import to_tensor
 from d2c.inference.plan import make_plan
+from d2c.networks import network_of
+from d2c.networks.base.upscaler import Upscaled
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
     from typing import Any
 
     from numpy.typing import NDArray
+    from torch import Tensor, nn
 
-    from d2c.d2csr.network import D2CSR
-    from d2c.d2csr.strips import Strip
-    from d2c.inference.plan import Plan
+    from d2c.networks.base.upscaler import Plan, Strip
 
     Float32 = NDArray[np.float32]
 
-__all__ = ["Upscaled", "upscale", "upscale_strips"]
-
-
-class Upscaled(NamedTuple):
-    """What the network makes of one image; floats, colours unclipped.
-
-    ``fused`` (H, W, 3) RGB; ``predictions`` (P, H, W, 3); ``weights`` (P, H, W), summing to 1 over P.
-    """
-
-    fused: Float32
-    predictions: Float32
-    weights: Float32
+__all__ = ["as_image", "upscale", "upscale_strips"]
 
 
 def upscale(
-    model: D2CSR,
+    model: nn.Module,
     pixels: NDArray[Any],
     *,
     name: str = "image",
@@ -69,43 +51,39 @@ def upscale(
         When it would not fit into memory; nothing was started.
     """
     height, width = pixels.shape[:2]
+    network, config = network_of(model)
     device = next(model.parameters()).device
-    plan = make_plan(model.config, (width, height), device, name, keep_all=True, max_memory=max_memory)
-    scale, leaves = model.config.scale, model.config.predictions
-    made = Upscaled(
-        np.empty((scale * height, scale * width, 3), np.float32),
-        np.empty((leaves, scale * height, scale * width, 3), np.float32),
-        np.empty((leaves, scale * height, scale * width), np.float32),
-    )
+    plan = make_plan(network.upscaler(config), (width, height), device, name, keep_all=True, max_memory=max_memory)
+    whole: dict[str, Float32] = {}
     for strip in upscale_strips(model, pixels, plan, spill):
-        rows = slice(strip.first, strip.first + strip.fused.shape[1])
-        made.fused[rows] = as_image(strip.fused)
-        made.predictions[:, rows] = as_image(strip.predictions)
-        made.weights[:, rows] = strip.weights.float().cpu().numpy()
-    return made
+        rows = slice(strip.first, strip.first + strip.sr.shape[1])
+        for kind, planes in {"sr": strip.sr, **strip.more}.items():
+            image = as_image(planes)
+            if kind not in whole:
+                *before, _, across, channels = image.shape
+                whole[kind] = np.empty((*before, config.scale * height, across, channels), np.float32)
+            whole[kind][..., rows, :, :] = image
+    return Upscaled(whole.pop("sr"), whole)
 
 
 def upscale_strips(
-    model: D2CSR,
+    model: nn.Module,
     pixels: NDArray[Any],
     plan: Plan,
     spill: Path | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Generator[Strip, None, None]:
-    """The upscaled image from top to bottom, as the plan says; ``progress`` is called after every sweep and strip."""
+    """The upscaled image from top to bottom, as the plan says; ``progress`` is called after every part of the work."""
+    network, config = network_of(model)
     like = next(model.parameters())
     folder = (spill or Path(tempfile.gettempdir())) if plan.spill else None
-    with torch.inference_mode():
-        lr = to_tensor(pixels)[None].to(like.device, like.dtype)
-        maps = FeatureMaps(plan.height, plan.width, model.config.features, like, folder)
-        leaves = leaf_feature_maps(model, lr, maps, plan.band, progress)
-    del lr
-    with contextlib.closing(strips(model, leaves, plan.height, plan.strip)) as made:
+    lr = to_tensor(pixels)[None].to(like.device, like.dtype)
+    with contextlib.closing(network.upscaler(config).strips(model, lr, plan, folder, progress)) as made:
         for strip in made:
             yield strip
             progress()
 
 
-def as_image(planes: torch.Tensor) -> Float32:
+def as_image(planes: Tensor) -> Float32:
     """``(…, 3, H, W)`` on any device as ``(…, H, W, 3)`` in memory."""
     return np.ascontiguousarray(np.moveaxis(planes.float().cpu().numpy(), -3, -1))

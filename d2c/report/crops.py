@@ -1,4 +1,4 @@
-"""Example crops of validation scenes: LR, bicubic, every branch and its weights, fused, HR."""
+"""Example crops of validation scenes: LR, bicubic, all that the network makes of them, HR."""
 
 from __future__ import annotations
 
@@ -9,26 +9,24 @@ import numpy as np
 import PIL.Image
 from scipy.ndimage import uniform_filter
 
-from d2c.evaluation.evaluate import oracle
 from d2c.inference.bicubic import bicubic
-from d2c.inference.figures import Box
+from d2c.inference.figures import CIVIDIS, Box, cut, heat
 from d2c.inference.run import upscale
 from d2c.metrics import quality, to_uint8, y_basicsr
+from d2c.networks import network_of
 from d2crealsr.store import files
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import nn
 
-    from d2c.d2csr.network import D2CSR
     from d2c.data.patches import PixelPair
 
-__all__ = ["Example", "Panel", "busiest", "heat", "make_example"]
+__all__ = ["Example", "Panel", "busiest", "make_example"]
 
 _SIDE_LR_PX = 32
-_CIVIDIS = np.array([(0, 34, 78), (66, 78, 108), (124, 123, 120), (188, 174, 108), (254, 232, 56)], dtype=np.float64)
-"""Colours of weights, from low to high: the same to people with and without red-green blindness."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,17 +41,18 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
-    """One scene: where its crop lies, in LR px, its panels, and the weights at the ends of their colours."""
+    """One scene: where its crop lies, in LR px, its panels, and the values of maps at the ends of their colours."""
 
     name: str
     box: Box
     pictures: list[Panel]
-    weights: list[Panel]
+    maps: list[Panel]
+    title: str
     low: float
     high: float
 
 
-def make_example(model: D2CSR, pair: PixelPair, folder: Path, prefix: str) -> Example:
+def make_example(model: nn.Module, pair: PixelPair, folder: Path, prefix: str) -> Example:
     """Upscale one scene whole, and write its crops as PNG into ``folder``, their names beginning with ``prefix``.
 
     PSNR-Y is that of the whole image, by the protocol ``basicsr-y``.
@@ -63,14 +62,13 @@ def make_example(model: D2CSR, pair: PixelPair, folder: Path, prefix: str) -> Ex
     MemoryNeedError
         When the image would not fit.
     """
-    lr, hr, scale = np.asarray(pair.lr), np.asarray(pair.hr), model.config.scale
+    network, config = network_of(model)
+    lr, hr, scale = np.asarray(pair.lr), np.asarray(pair.hr), config.scale
     made = upscale(model, lr, name=pair.name)
     box = busiest(lr)
-    images: dict[str, NDArray[Any]] = {"bicubic": bicubic(lr, hr.shape[1], hr.shape[0])}
-    images |= {f"branch {k}": branch for k, branch in enumerate(made.predictions, start=1)}
-    images |= {"mean": made.predictions.mean(axis=0), "fused": made.fused, "oracle": oracle(made.predictions, hr)}
-    low, high = (float(value) for value in np.quantile(made.weights, (0.01, 0.99)))
-    span = max(high - low, 1e-6)
+    images = {"bicubic": bicubic(lr, hr.shape[1], hr.shape[0]), **network.images(made, hr)}
+    maps = network.maps(made)
+    low, high = np.quantile(list(maps.planes.values()) or [0.0, 1.0], (0.01, 0.99)).tolist()
     where = f"of scene {pair.name}"
 
     def panel(label: str, picture: NDArray[np.uint8], words: str, psnr: float = float("nan")) -> Panel:
@@ -80,16 +78,16 @@ def make_example(model: D2CSR, pair: PixelPair, folder: Path, prefix: str) -> Ex
         return Panel(label=label, file=name, words=f"{words} {where}", psnr_db=psnr)
 
     truth = to_uint8(hr)
-    pictures = [panel("LR", to_uint8(_cut(lr, box, 1)), "LR")]
-    for label, image in images.items():
-        psnr = quality(image, truth, scale, "basicsr-y").psnr
-        pictures.append(panel(label, to_uint8(_cut(image, box, scale)), label.capitalize(), psnr))
-    pictures.append(panel("HR", to_uint8(_cut(hr, box, scale)), "HR"))
-    weights = [
-        panel(f"weight {k}", heat((_cut(weight, box, scale) - low) / span), f"Weights of branch {k}")
-        for k, weight in enumerate(made.weights, start=1)
+    pictures = [panel("LR", to_uint8(cut(lr, box, 1)), "LR")]
+    for name, image in images.items():
+        label, psnr = name.replace("_", " "), quality(image, truth, scale, "basicsr-y").psnr
+        pictures.append(panel(label, to_uint8(cut(image, box, scale)), label.capitalize(), psnr))
+    pictures.append(panel("HR", to_uint8(cut(hr, box, scale)), "HR"))
+    planes = [
+        panel(label, heat((cut(plane, box, scale) - low) / max(high - low, 1e-6), CIVIDIS), label.capitalize())
+        for label, plane in maps.planes.items()
     ]
-    return Example(name=pair.name, box=box, pictures=pictures, weights=weights, low=low, high=high)
+    return Example(name=pair.name, box=box, pictures=pictures, maps=planes, title=maps.title, low=low, high=high)
 
 
 def busiest(lr: NDArray[Any], side: int = _SIDE_LR_PX) -> Box:
@@ -103,15 +101,3 @@ def busiest(lr: NDArray[Any], side: int = _SIDE_LR_PX) -> Box:
     inside = busy[side // 2 : side // 2 + top + 1, side // 2 : side // 2 + left + 1]
     y, x = np.unravel_index(int(inside.argmax()), inside.shape) if inside.size else (0, 0)
     return Box(min(int(x), left), min(int(y), top), side, side)
-
-
-def heat(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Values on [0, 1] as colours, ``(H, W, 3)``; outside they are clipped."""
-    at = np.linspace(0, 1, len(_CIVIDIS))
-    clipped = np.clip(values, 0, 1)
-    return np.stack([np.rint(np.interp(clipped, at, _CIVIDIS[:, c])) for c in range(3)], axis=-1).astype(np.uint8)
-
-
-def _cut(image: NDArray[Any], box: Box, factor: int) -> NDArray[Any]:
-    x, y, width, height = (factor * value for value in box)
-    return image[y : y + height, x : x + width]

@@ -1,17 +1,21 @@
-"""Settings of the model and of training. Every default stands here once; the command line and TOML files read them."""
+"""Settings as dataclasses whose fields carry their documentation; the command line and TOML files read them.
+
+What every network has stands here. A network that has more to set extends both classes (:mod:`d2c.d2csr.config`).
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from types import NoneType
+from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
 from d2c.errors import ConfigError
 
-__all__ = ["Borders", "D2CConfig", "Precision", "SettingError", "TrainConfig", "setting"]
+__all__ = ["NetworkConfig", "Precision", "SettingError", "TrainSettings", "check", "setting", "types_of"]
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
-Borders: TypeAlias = Literal["exact", "composed"]
+Shrinks: TypeAlias = Literal["", "down", "up"]
 
 _LARGEST = 2**63 - 1
 """Largest whole number that PyTorch takes, as a seed for instance."""
@@ -28,13 +32,22 @@ def setting(
     at_most: float | None = None,
     choices: tuple[str, ...] = (),
     free: bool = False,
+    length: bool = False,
+    shrinks: Shrinks = "",
 ) -> Any:
     """A dataclass field that carries its own documentation, unit and range.
 
-    A ``free`` one changes no weights: a run that goes on may have another value.
+    Parameters
+    ----------
+    free : bool
+        It changes no weights, so a run that is resumed may have another value.
+    length : bool
+        It says how long a stage is: a run that is resumed may have more of it.
+    shrinks : str
+        How :func:`d2c.settings.presets.scaled_down` rounds it, a number of steps or epochs: ``down`` or ``up``.
     """
-    metadata = {"doc": doc, "unit": unit, "at_least": at_least, "at_most": at_most, "choices": choices, "free": free}
-    return dataclasses.field(default=default, metadata=metadata)
+    metadata = {"doc": doc, "unit": unit, "at_least": at_least, "at_most": at_most, "choices": choices}
+    return dataclasses.field(default=default, metadata={**metadata, "free": free, "length": length, "shrinks": shrinks})
 
 
 class SettingError(ConfigError):
@@ -45,11 +58,11 @@ class SettingError(ConfigError):
         self.said = said
 
 
-def _check(settings: Any) -> None:
+def check(settings: Any) -> None:
     """Raise :class:`SettingError` for the first field that is outside what its metadata documents."""
     for f in dataclasses.fields(settings):
         value = getattr(settings, f.name)
-        low, high, choices = (f.metadata[key] for key in ("at_least", "at_most", "choices"))
+        low, high, choices = (f.metadata.get(key) for key in ("at_least", "at_most", "choices"))
         option = "--" + f.name.replace("_", "-")
         if choices and value not in choices:
             raise SettingError(f"{f.name}: got {value!r}, expected one of {', '.join(choices)}", f"change {option}")
@@ -65,54 +78,38 @@ def _check(settings: Any) -> None:
             raise SettingError(said, f"change {option}")
 
 
+def types_of(kind: type[Any]) -> dict[str, type]:
+    """Types of a settings class's fields by name: int, float, bool or str; that of ``float | None`` is float.
+
+    Examples
+    --------
+    >>> types_of(TrainSettings)["precision"], types_of(TrainSettings)["seed"]
+    (<class 'str'>, <class 'int'>)
+    """
+    hints = get_type_hints(kind)
+    return {f.name: _plain_type(hints[f.name]) for f in dataclasses.fields(kind)}
+
+
+def _plain_type(hint: Any) -> type:
+    first = next((part for part in get_args(hint) if part is not NoneType), hint)
+    return first if isinstance(first, type) else type(first)  # a choice among literals is of their type
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
-class D2CConfig:
-    """Structure of the network. Two models with equal configurations have equal keys and shapes."""
+class NetworkConfig:
+    """Structure of a network. Two models of a network with equal configurations have equal keys and shapes."""
 
     scale: int = setting(8, "HR pixels per LR pixel: a power of two, or 3", at_least=1, at_most=64)
-    depth: int = setting(2, "layers of branches, L", at_least=1, at_most=8)
-    width: int = setting(2, "child branches of a branch, C", at_least=1, at_most=16)
-    groups: int = setting(2, "residual groups in a branch, G", at_least=1)
-    blocks: int = setting(4, "residual channel attention blocks in a group, B", at_least=1)
-    features: int = setting(64, "feature channels, n", unit="channels", at_least=1)
-    reduction: int = setting(16, "channel attention narrows n channels to max(1, n // reduction)", at_least=1)
-    deep_residual: bool = setting(True, "add every ancestor's feature to a leaf's, each after one convolution")
-    borders: Borders = setting(
-        "exact",
-        "the outermost scale − 1 HR pixels: exact, as a tail's layers make them one by one, or as one convolution does",
-        choices=("exact", "composed"),
-    )
-    convergence_features: int = setting(64, "channels of the convergence net", unit="channels", at_least=1)
-    convergence_bias: bool = setting(True, "biases in the convergence net (off in released weights)")
-    convergence_relu: bool = setting(False, "a ReLU before the softmax too, as in released weights")
-    convergence_gain: float = setting(
-        1.0,
-        "factor on the predictions' differences from their mean at the convergence net's input; 1: the paper's net",
-        at_least=0.001,
-    )
 
     def __post_init__(self) -> None:
-        _check(self)
+        check(self)
         if self.scale != 3 and self.scale & (self.scale - 1):
             raise SettingError(f"scale: got {self.scale}, expected a power of two or 3", "change --scale")
-        if self.predictions > 256:
-            raise SettingError(
-                f"width and depth: {self.width}^{self.depth} = {self.predictions} predictions, at most 256",
-                "lower --width or --depth",
-            )
-
-    @property
-    def predictions(self) -> int:
-        """Number of leaves of the tree, P = C^L: one prediction each."""
-        return int(self.width**self.depth)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TrainConfig:
-    """What decides the weights that training ends with, besides the model's structure and the data.
-
-    α, θ and the margin are ours: the paper names them but gives no values.
-    """
+class TrainSettings:
+    """What decides the weights that training ends with, besides the network's structure and the data."""
 
     seed: int = setting(0, "seed of initial weights, order, crops and augmentation", at_least=0)
     batch: int = setting(4, "patches in an optimiser step, in all processes together", at_least=1)
@@ -121,7 +118,9 @@ class TrainConfig:
     augment: bool = setting(True, "flip and transpose patches at random")
 
     lr: float = setting(1e-4, "learning rate of Adam at the start of a stage", at_least=0)
-    lr_halve_epochs: int = setting(2000, "epochs after which the learning rate halves; 0: never", at_least=0)
+    lr_halve_epochs: int = setting(
+        2000, "epochs after which the learning rate halves; 0: never", at_least=0, shrinks="down"
+    )
     beta1: float = setting(0.9, "Adam's decay of the mean", at_least=0, at_most=1)
     beta2: float = setting(0.999, "Adam's decay of the squares", at_least=0, at_most=1)
     weight_decay: float = setting(0.0, "Adam's L2 term", at_least=0)
@@ -129,20 +128,12 @@ class TrainConfig:
         0.0, "decay of the moving average of the weights that is saved; 0: none", at_least=0, at_most=1
     )
 
-    epochs: int = setting(20_000, "epochs of stage 1, divergence (one patch of every pair an epoch)", at_least=1)
-    epochs_convergence: int = setting(2_000, "epochs of stage 2, convergence", at_least=1)
-    steps: int = setting(0, "steps of stage 1, instead of epochs; 0: by epochs", at_least=0)
-    steps_convergence: int = setting(0, "steps of stage 2, instead of epochs; 0: by epochs", at_least=0)
-    joint: bool = setting(False, "train both nets in every step, as the released code does, instead of two stages")
-
-    alpha: float = setting(0.01, "weight α of the triplet term (Eq. 7)", at_least=0)
-    alpha_halve_epochs: int = setting(0, "epochs after which α halves; 0: never", at_least=0)
-    theta: float = setting(0.8, "attenuation θ of branches with common ancestors (Eq. 6)", at_least=0, at_most=1)
-    margin: float = setting(0.1, "margin of the triplet (Eq. 4)", at_least=0)
-    margin_siblings: float | None = setting(None, "margin of leaves with one parent; unset: the margin", at_least=0)
-    triplet_after: int = setting(-1, "the triplet acts after this epoch", at_least=-1)
-    triplet_period: int = setting(0, "the triplet acts at the start of each period; 0: all the time", at_least=0)
-    triplet_length: int = setting(0, "how long it acts in a period", unit="epochs", at_least=0)
+    epochs: int = setting(
+        20_000, "epochs of stage 1 (one patch of every pair an epoch)", at_least=1, length=True, shrinks="down"
+    )
+    steps: int = setting(
+        0, "steps of stage 1, instead of epochs; 0: by epochs", at_least=0, length=True, shrinks="down"
+    )
 
     precision: Precision = setting("fp32", "arithmetic of convolutions (autocast)", choices=("fp32", "bf16", "fp16"))
     tf32: bool = setting(False, "let CUDA use TF32 in fp32 convolutions")
@@ -154,15 +145,19 @@ class TrainConfig:
         None, "regular expression for names: pairs of one match stay together in that choice; unset: by the dataset"
     )
     validate_every: int = setting(
-        1000, "steps between validations; 0: at the end of a stage only", at_least=0, free=True
+        1000, "steps between validations; 0: at the end of a stage only", at_least=0, free=True, shrinks="down"
     )
-    log_every: int = setting(50, "steps between rows of log.csv", at_least=1, free=True)
+    log_every: int = setting(50, "steps between rows of log.csv", at_least=1, free=True, shrinks="down")
     save_every: int = setting(
-        1000, "steps between saved states; a state is saved every ten minutes too", at_least=1, free=True
+        1000,
+        "steps between saved states; a state is saved every ten minutes too",
+        at_least=1,
+        free=True,
+        shrinks="down",
     )
 
     def __post_init__(self) -> None:
-        _check(self)
+        check(self)
         if self.batch % self.accumulate:
             raise SettingError(
                 f"accumulate: a batch of {self.batch} has no {self.accumulate} equal parts", "change --accumulate"

@@ -8,7 +8,7 @@ import tomllib
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from d2c.errors import ConfigError
-from d2c.settings.config import D2CConfig, TrainConfig
+from d2c.settings.config import NetworkConfig, TrainSettings, types_of
 from d2crealsr.store import files
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["from_table", "read", "to_text"]
 
-T = TypeVar("T", D2CConfig, TrainConfig)
+T = TypeVar("T", bound=NetworkConfig | TrainSettings)
 
 
 def read(path: Path) -> dict[str, dict[str, Any]]:
@@ -42,28 +42,18 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
 
 def from_table(kind: type[T], table: Mapping[str, Any], base: T, where: str) -> T:
     """``base`` with the values of a table; a name or type that ``kind`` does not have is an error naming it."""
-    fields = {f.name: f for f in dataclasses.fields(kind)}
+    types = types_of(kind)
     values: dict[str, Any] = {}
     for name, value in table.items():
-        if name not in fields:
-            raise ConfigError(f"{where}: unknown setting {name!r}, expected one of {', '.join(fields)}")
-        values[name] = _typed(value, str(fields[name].type), f"{where}: {name}")
+        if name not in types:
+            raise ConfigError(f"{where}: unknown setting {name!r}, expected one of {', '.join(types)}")
+        values[name] = _typed(value, types[name], f"{where}: {name}")
     return dataclasses.replace(base, **values)
 
 
-def _typed(value: Any, wanted: str, where: str) -> Any:
-    if wanted.startswith("float") and isinstance(value, int) and not isinstance(value, bool):
+def _typed(value: Any, kind: type, where: str) -> Any:
+    if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
-    kinds = {
-        "int": int,
-        "float": float,
-        "bool": bool,
-        "Precision": str,
-        "Borders": str,
-        "float | None": float,
-        "str | None": str,
-    }
-    kind = kinds[wanted]
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
         raise ConfigError(f"{where}: got {value!r}, expected {kind.__name__}")
     return value

@@ -1,4 +1,4 @@
-"""A leaf's tail: from features at LR size to one prediction at HR size.
+"""A tail without activation: from features at LR size to an image at HR size.
 
 It holds no activation, so it is linear, and it is run as one convolution at LR size and one PixelShuffle, whose kernels
 are composed from its parameters (:mod:`d2c.tails.compose`). The parameters stay what they are: the keys of
@@ -7,7 +7,7 @@ checkpoints, what gradients reach, what the optimiser changes.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import torch
 import torch.nn.functional as F
@@ -22,11 +22,12 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from d2c.settings.config import D2CConfig
     from d2c.tails.compose import Kernels
     from d2c.tails.layers import ColourLayer
 
-__all__ = ["HALO", "Tail", "compose_tails", "upscale_factors"]
+__all__ = ["HALO", "Borders", "Tail", "compose_tails", "upscale_factors"]
+
+Borders: TypeAlias = Literal["exact", "composed"]
 
 HALO = 2
 """How many LR pixels beyond its own the tail reads for one LR pixel's block of HR pixels."""
@@ -43,17 +44,16 @@ def upscale_factors(scale: int) -> list[int]:
 class Tail(nn.Module):
     """Upscale module, closing convolution and colour layer: ``(N, n, h, w)`` to ``(N, 3, s·h, s·w)``.
 
-    With ``borders`` = ``exact`` in its configuration the result is that of the layers one after the other; with
-    ``composed`` the outermost s − 1 HR pixels are what one convolution with zeros around the image makes of them.
+    With ``borders`` = ``exact`` the result is that of the layers one after the other; with ``composed`` the outermost
+    s − 1 HR pixels are what one convolution with zeros around the image makes of them.
     """
 
-    def __init__(self, config: D2CConfig) -> None:
+    def __init__(self, features: int, scale: int, borders: Borders = "exact") -> None:
         super().__init__()
-        n = config.features
-        self.scale, self.borders = config.scale, config.borders
-        self.factors = upscale_factors(config.scale)
-        self.expand = nn.ModuleList(conv3x3(n, factor**2 * n) for factor in self.factors)
-        self.conv = conv3x3(n, 3)
+        self.scale, self.borders = scale, borders
+        self.factors = upscale_factors(scale)
+        self.expand = nn.ModuleList(conv3x3(features, factor**2 * features) for factor in self.factors)
+        self.conv = conv3x3(features, 3)
         self._kept: tuple[list[Tensor], Kernels] | None = None
 
     def forward(self, x: Tensor, colour: ColourLayer, kernels: Kernels | None = None) -> Tensor:

@@ -16,13 +16,13 @@ from d2c.device import pick_device
 from d2c.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
     from torch import Tensor
 
-    from d2c.d2csr.stages import Stage
     from d2c.data.patches import Batch
-    from d2c.settings.config import TrainConfig
+    from d2c.networks.base.stage import Stage
+    from d2c.settings.config import TrainSettings
 
 __all__ = ["Engine", "World", "world"]
 
@@ -97,13 +97,13 @@ class Engine:
     ----------
     stage : Stage
         Its model is on the device already.
-    config : TrainConfig
+    config : TrainSettings
         ``batch`` counts patches of all processes together, so results do not depend on their number.
     size : int
         Number of processes.
     """
 
-    def __init__(self, stage: Stage, config: TrainConfig, size: int = 1) -> None:
+    def __init__(self, stage: Stage, config: TrainSettings, size: int = 1) -> None:
         if config.batch % (size * config.accumulate):
             raise ConfigError(
                 f"batch: {config.batch} patches have no equal parts for {size} processes × {config.accumulate}; "
@@ -112,7 +112,7 @@ class Engine:
         self.stage, self.config = stage, config
         self.parameters = stage.trained()
         self.device = self.parameters[0].device
-        self._lay_out()
+        stage.lay_out(self.device)
         self.optimiser = torch.optim.Adam(
             self.parameters,
             lr=config.lr,
@@ -124,24 +124,11 @@ class Engine:
         self.average = [p.detach().clone() for p in self.parameters] if config.ema else []
         self.module = self._distributed() if size > 1 else stage
 
-    def _lay_out(self) -> None:
-        """Weights in the order of channels that convolutions are fastest with; their numbers stay what they are.
-
-        On a CPU the convergence net gains 1.0 to 1.3 times by it, the divergence net where it has no way back. CUDA's
-        half precision and TF32 are made for it.
-        """
-        halved = self.config.precision != "fp32" or self.config.tf32
-        forward_only = not any(p.requires_grad for p in self.stage.model.divergence_parameters())
-        whole = halved if self.device.type == "cuda" else self.device.type == "cpu" and forward_only
-        chosen: Any = self.stage.model if whole else self.stage.model.convergence
-        if whole or self.device.type == "cpu":
-            chosen.to(memory_format=torch.channels_last)
-
     def _distributed(self) -> DistributedDataParallel:
         ids = [self.device.index] if self.device.type == "cuda" else None
         return DistributedDataParallel(self.stage, device_ids=ids)
 
-    def update(self, batch: Batch, lr: float, alpha: float) -> dict[str, Tensor]:
+    def update(self, batch: Batch, lr: float, weights: Mapping[str, float]) -> dict[str, Tensor]:
         """One optimiser step on this process's share of a batch; returns the terms, means over the parts."""
         for group in self.optimiser.param_groups:
             group["lr"] = lr
@@ -151,7 +138,7 @@ class Engine:
         pieces = zip(batch.lr.chunk(parts), batch.hr.chunk(parts), strict=True)
         for number, (lr_part, hr_part) in enumerate(pieces, start=1):
             with self._averaged_at_the_end(number == parts), self._autocast():
-                terms = self.module(lr_part, hr_part, alpha)
+                terms = self.module(lr_part, hr_part, **weights)
                 loss = terms["total"] / parts
             with self._averaged_at_the_end(number == parts):
                 self.scaler.scale(loss).backward()
@@ -163,12 +150,12 @@ class Engine:
         return sums
 
     @torch.no_grad()
-    def loss(self, batch: Batch, alpha: float) -> float:
+    def loss(self, batch: Batch, weights: Mapping[str, float]) -> float:
         """The loss of this process's share of a batch with the weights as they are; nothing changes."""
         parts = self.config.accumulate
         pieces = zip(batch.lr.chunk(parts), batch.hr.chunk(parts), strict=True)
         with self._autocast():
-            return sum(float(self.stage(lr, hr, alpha)["total"]) for lr, hr in pieces) / parts
+            return sum(float(self.stage(lr, hr, **weights)["total"]) for lr, hr in pieces) / parts
 
     def _averaged_at_the_end(self, last: bool) -> contextlib.AbstractContextManager[None]:
         """Gradients of all processes are averaged once a step, with its last part."""

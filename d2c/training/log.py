@@ -7,7 +7,6 @@ import io
 import os
 from typing import TYPE_CHECKING, Any
 
-from d2c.d2csr.stages import TERMS
 from d2c.errors import ConfigError, DataError
 from d2c.evaluation.evaluate import methods
 from d2crealsr.store import files
@@ -16,15 +15,19 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
+    from d2c.networks import Network
+
 __all__ = ["RunLog", "columns", "read_log_rows"]
 
 _MOST_STEPS = 2**53
 
 
-def columns(predictions: int) -> list[str]:
+def columns(network: Network, config: Any, train: Any) -> list[str]:
     """Columns of ``log.csv``; the last ones are filled in rows where there was a validation."""
-    validation = [f"val_{what}_{method}" for what in ("psnr_db", "ssim") for method in methods(predictions)]
-    return ["stage", "step", "epoch", "lr", "alpha", *TERMS, *validation]
+    stages = network.stages(train)
+    terms = [*(name for kind in stages for name in kind.weights), *(name for kind in stages for name in kind.terms)]
+    validation = [f"val_{what}_{method}" for what in ("psnr_db", "ssim") for method in methods(network, config)]
+    return list(dict.fromkeys(["stage", "step", "epoch", "lr", *terms, *validation]))
 
 
 class RunLog:
@@ -34,10 +37,14 @@ class RunLog:
     ----------
     path : Path
         The file; rows of steps after ``(stage, step)`` are cut off, since those steps will be done again.
+    names : sequence of str
+        Its columns, as :func:`columns` gives them.
     """
 
-    def __init__(self, path: Path, predictions: int, *, stage: int, step: int, tensorboard: Path | None = None) -> None:
-        self.names = columns(predictions)
+    def __init__(
+        self, path: Path, names: Sequence[str], *, stage: int, step: int, tensorboard: Path | None = None
+    ) -> None:
+        self.names = names
         rows = read_log_rows(path)
         strange = sorted(set(rows[0] if rows else ()) - set(self.names))
         if strange:

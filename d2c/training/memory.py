@@ -1,157 +1,51 @@
-"""How much memory a training step will take.
-
-Counted are the numbers that are alive when a stage's step is largest: weights, gradients and Adam's two averages; the
-feature maps that convolutions keep for the way back, as many as the tree's shape decides; planes at HR size for the
-predictions and their losses; the tails' composed kernels; and a band of the convergence net. What an allocator and the
-convolutions' own buffers add to that was measured on a CPU (benchmarks/results/memory_train.txt).
-"""
+"""Whether a training step will fit into memory, by what its network says that it takes."""
 
 from __future__ import annotations
 
-import functools
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-import torch
-
-from d2c.d2csr.banded import hidden_bytes
-from d2c.d2csr.network import D2CSR
 from d2c.device import available_bytes
 from d2c.errors import MemoryNeedError
-from d2c.tails.tail import upscale_factors
+from d2c.training.stages import asked_stages, label
 
 if TYPE_CHECKING:
-    from d2c.settings.config import D2CConfig, TrainConfig
+    import torch
 
-__all__ = ["Kind", "StepMemory", "check_step_fits", "kinds", "step_memory"]
+    from d2c.networks import Network
+    from d2c.networks.base.memory import StepMemory
 
-Kind: TypeAlias = Literal["stage 1", "stage 2", "joint"]
-
-_FLOAT = 4
-_LOSS_PLANES = 20
-"""Planes at HR size a prediction: itself, its error, its texture and their gradients, three channels or one each."""
-
-_HIDDEN_LAYERS = 6
-"""Hidden layers' worth of a band of the convergence net, with gradients and what convolutions reorder."""
-
-_FUSING_PLANES = 6
-"""The same where the divergence net takes no gradients."""
-
-_ALLOCATOR = 1.3
-"""What a step with all gradients takes over what is counted: gaps between tensors, copies within convolutions."""
-
-_LIBRARY = 30e6
+__all__ = ["check_step_fits", "step_memories"]
 
 
-class StepMemory(NamedTuple):
-    """Predicted peak of a step in bytes, by what it is for; ``total`` is what the process grows by."""
-
-    total: float
-    weights: float
-    features: float
-    predictions: float
-    kernels: float
-    convergence: float
-
-
-def kinds(train: TrainConfig, stage: str) -> list[Kind]:
-    """The kinds of steps that a run of stage ``1``, ``2`` or ``both`` takes."""
-    if train.joint:
-        return ["joint"]
-    asked: dict[str, list[Kind]] = {"1": ["stage 1"], "2": ["stage 2"], "both": ["stage 1", "stage 2"]}
-    return asked[stage]
-
-
-def step_memory(
-    model: D2CConfig, train: TrainConfig, kind: Kind, device: torch.device, processes: int = 1
-) -> StepMemory:
-    """Peak memory of one process's step, in bytes.
-
-    Parameters
-    ----------
-    model, train : D2CConfig, TrainConfig
-        The settings; ``batch`` is shared by all processes and taken in ``accumulate`` parts.
-    kind : str
-        ``stage 1``, ``stage 2`` or ``joint``.
-    device : torch.device
-        Where it runs.
-    processes : int
-        How many processes share a batch.
-    """
-    samples = max(1, train.batch // (processes * train.accumulate))
-    lr, side = samples * train.patch**2, train.patch * model.scale
-    hr = samples * side**2
-    width = _FLOAT if train.precision == "fp32" else _FLOAT / 2
-    divergence, convergence = _parameters(model)
-    trained = (0 if kind == "stage 2" else divergence) + (0 if kind == "stage 1" else convergence)
-    copies = 3 + (train.ema > 0)  # gradients, two averages of Adam, the weights' own
-    numbers = divergence + convergence + copies * trained
-    fuses = kind == "stage 2"
-    planes = hr * (3 + (_FUSING_PLANES if fuses else _LOSS_PLANES) * model.predictions)
-    hidden = (
-        0
-        if kind == "stage 1"
-        else _HIDDEN_LAYERS * hidden_bytes(model.convergence_features, side, side, samples, device)
-    )
-    if kind == "joint":  # bands pass before the losses' gradients come to be
-        hidden = max(0, hidden - _FLOAT * hr * model.predictions * _LOSS_PLANES // 2)
-    parts = (
-        _FLOAT * numbers,
-        width * (_passing_maps(model) if fuses else _kept_maps(model)) * model.features * lr,
-        _FLOAT * planes,
-        _FLOAT * _kernel_numbers(model) * (1 if fuses else 2),
-        hidden,
-    )
-    return StepMemory((1 if fuses else _ALLOCATOR) * sum(parts) + _LIBRARY, *parts)
-
-
-@functools.lru_cache
-def _parameters(model: D2CConfig) -> tuple[int, int]:
-    """Numbers in the divergence net and in the convergence net."""
-    with torch.device("meta"):
-        net = D2CSR(model)
-    parts = net.divergence_parameters(), net.convergence_parameters()
-    return sum(p.numel() for p in parts[0]), sum(p.numel() for p in parts[1])
-
-
-def _kept_maps(model: D2CConfig) -> int:
-    """Feature maps that the divergence net keeps for the way back.
-
-    Of an attention block its hidden layer, its second convolution's output and its own; of a group its output; of a
-    branch its output; of a leaf its sums with its ancestors and what its tail reads.
-    """
-    branch = model.groups * (3 * model.blocks + 1) + 1
-    branches = sum(model.width**layer for layer in range(1, model.depth + 1))
-    return 1 + int(branches) * branch + model.predictions * (model.depth + 1)
-
-
-def _passing_maps(model: D2CConfig) -> int:
-    """Feature maps alive at once where no gradients are wanted: the tree's, and a block's."""
-    return int(sum(model.width**layer for layer in range(model.depth + 1))) + model.predictions + 4
-
-
-def _kernel_numbers(model: D2CConfig) -> int:
-    """Numbers of the composed kernels and of what they are made from, all tails together."""
-    taps = 49 if model.borders == "exact" else 9  # (3 + 2 + 2)² coarse pixels over the nine places of a pixel
-    numbers, block = 0, 1
-    for factor in reversed(upscale_factors(model.scale)):
-        block *= factor
-        numbers += 3 * block**2 * taps * model.features * (factor**2 + 3)
-    return numbers * model.predictions
+def step_memories(
+    network: Network, config: Any, train: Any, stage: str, device: torch.device, processes: int = 1
+) -> dict[str, StepMemory]:
+    """Peak memory of one process's step in each of the stages that are asked for, by its label."""
+    return {
+        label(number, kind): network.step_memory(config, train, kind, device, processes)
+        for number, kind in asked_stages(network, train, stage).items()
+    }
 
 
 def check_step_fits(
-    model: D2CConfig, train: TrainConfig, stage: str, device: torch.device, processes: int = 1, neighbours: int = 1
+    network: Network,
+    config: Any,
+    train: Any,
+    stage: str,
+    device: torch.device,
+    processes: int = 1,
+    neighbours: int = 1,
 ) -> None:
     """Raise :class:`MemoryNeedError` when a run's largest step would not fit into the memory that is free.
 
     ``neighbours`` of the ``processes`` are on this machine; on a CPU they share its memory.
     """
-    need = max(step_memory(model, train, kind, device, processes).total for kind in kinds(train, stage))
-    need *= neighbours if device.type == "cpu" else 1
+    steps = step_memories(network, config, train, stage, device, processes)
+    need = max(step.total for step in steps.values()) * (neighbours if device.type == "cpu" else 1)
     have = available_bytes(device)
     if have is not None and need > have:
         raise MemoryNeedError(
-            f"training: a step of {train.batch} patches of {train.patch}x{train.patch} LR px at x{model.scale} needs "
+            f"training: a step of {train.batch} patches of {train.patch}x{train.patch} LR px at x{config.scale} needs "
             f"about {need / 1e9:.1f} GB, {have / 1e9:.1f} GB are free on {device}; "
             "lower --patch or --batch, or raise --accumulate"
         )

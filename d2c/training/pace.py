@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import TYPE_CHECKING
 
-__all__ = ["Pace", "duration"]
+from d2c.networks.base.count import parameters
+
+if TYPE_CHECKING:
+    from d2c.networks import Network, NetworkConfig
+
+__all__ = ["Pace", "duration", "projection"]
 
 _STEPS = 20
 _WARM_UP = 5
@@ -14,22 +20,30 @@ _DAY = 86_400
 class Pace:
     """Measures the first steps of a process and says how long the whole will take."""
 
-    def __init__(self, first: int) -> None:
+    def __init__(self, first: int, network: Network, config: NetworkConfig) -> None:
         self.first, self.began = first, 0.0
+        self.network, self.config = network, config
 
     def note(self, done: int, total: int) -> str | None:
         """The projection, once, when enough steps were seen; the first few warm up and do not count."""
         seen = done - self.first
         if seen == _WARM_UP:
             self.began = time.perf_counter()
-        return projection((time.perf_counter() - self.began) / (_STEPS - _WARM_UP), total) if seen == _STEPS else None
+        if seen != _STEPS:
+            return None
+        seconds = (time.perf_counter() - self.began) / (_STEPS - _WARM_UP)
+        return projection(seconds, total, self.network, self.config)
 
 
-def projection(seconds_a_step: float, steps: int) -> str:
-    """How long so many steps take; above a day it names the smaller presets."""
+def projection(seconds_a_step: float, steps: int, network: Network, config: NetworkConfig) -> str:
+    """How long so many steps take; above a day it names presets of at most half the parameters."""
     seconds = seconds_a_step * steps
     text = f"{seconds_a_step:.2f} s a step: about {duration(seconds)} for all {steps:,} steps at this pace"
-    return text + "; smaller presets: small, tiny" if seconds > _DAY else text
+    if seconds <= _DAY:
+        return text
+    most = parameters(network, config) // 2
+    smaller = [name for name, preset in network.sizes().items() if parameters(network, preset.model) <= most]
+    return f"{text}; smaller presets: {', '.join(smaller) or 'none'}"
 
 
 def duration(seconds: float) -> str:

@@ -2,8 +2,8 @@
 
 Settings that do not change the weights are free. The schedules follow the epoch, not the number of steps, so a stage
 with more steps ends with the weights that it would have ended with if it had been given them at the start. That holds
-while the stage's own state is the last one: stage 1 is over when stage 2 has begun on its weights, and a stage whose
-moving average has replaced its weights is over too.
+while the stage's own state is the last one: a stage is over when the next one has begun on its weights, and when the
+moving average has replaced its own.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from d2c.data.hold_out import hold_out
 from d2c.data.records import PairRecord, fingerprint, pair_records
 from d2c.errors import ConfigError, DataError
-from d2c.settings.config import D2CConfig, TrainConfig
-from d2c.training.schedule import stage_steps
+from d2c.training.stages import stage_steps
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from d2c.data.layouts import Pair
+    from d2c.networks import Network, NetworkConfig, TrainSettings
 
     Parts: TypeAlias = tuple[list[Pair], list[Pair]]
 
@@ -36,7 +36,6 @@ __all__ = [
     "settings_changes",
 ]
 
-_LENGTHS = ("epochs", "epochs_convergence", "steps", "steps_convergence")
 _NAMES = 3
 
 
@@ -46,8 +45,9 @@ class Settings(NamedTuple):
     ``records`` are the pairs, none where an earlier version made the run.
     """
 
-    model: D2CConfig
-    train: TrainConfig
+    network: Network
+    model: NetworkConfig
+    train: TrainSettings
     facts: dict[str, str]
     records: list[PairRecord]
 
@@ -78,7 +78,7 @@ def parts(
 def from_run(run: Path, *, weights: Path | None = None, stage: int = 1) -> str:
     """Options of a new run that starts from the weights of another one."""
     options = f"--config {shlex.quote(str(run / 'config.toml'))} --weights {shlex.quote(str(weights or run))} --out NEW"
-    return options + (" --stage 2" if stage == 2 else "")
+    return options + (f" --stage {stage}" if stage > 1 else "")
 
 
 def check_same(before: Settings, now: Settings, run: Path) -> None:
@@ -86,7 +86,7 @@ def check_same(before: Settings, now: Settings, run: Path) -> None:
     for table, old, new in (("model", before.model, now.model), ("train", before.train, now.train)):
         for field in dataclasses.fields(old):
             was, wanted = getattr(old, field.name), getattr(new, field.name)
-            if was != wanted and not field.metadata["free"] and field.name not in _LENGTHS:
+            if was != wanted and not (field.metadata.get("free") or field.metadata.get("length")):
                 raise ConfigError(
                     f"{run}: its run has {table}.{field.name} = {was}, now it is {wanted}; "
                     "use the same settings to go on, or another --out"
@@ -128,14 +128,12 @@ def _data_changes(before: Settings, now: Settings) -> str:
     return said or "the order of the pairs"
 
 
-def check_lengths(
-    before: TrainConfig, now: TrainConfig, steps_per_epoch: int, state: tuple[int, int], run: Path
-) -> None:
+def check_lengths(before: Settings, now: Settings, steps_per_epoch: int, state: tuple[int, int], run: Path) -> None:
     """Raise :class:`ConfigError` when the stages cannot have the steps that are wanted now.
 
     Parameters
     ----------
-    before, now : TrainConfig
+    before, now : Settings
         The run's settings, and those wanted now.
     steps_per_epoch : int
         Steps of an epoch, the same in both.
@@ -145,14 +143,15 @@ def check_lengths(
         The run's folder.
     """
     stage, step = state
-    for number in range(1, stage + 1):
-        had, wanted = (stage_steps(number, steps_per_epoch, config) for config in (before, now))
+    kinds = now.network.stages(now.train)[:stage]
+    for number, kind in enumerate(kinds, start=1):
+        had, wanted = (stage_steps(kind, steps_per_epoch, settings.train) for settings in (before, now))
         if had == wanted:
             continue
         said = f"{run}: stage {number} of its run has {had} steps, now {wanted} are asked for"
         if number < stage:
-            why = "stage 2 has begun on its weights"
-        elif now.ema and step >= had:
+            why = f"stage {number + 1} has begun on its weights"
+        elif now.train.ema and step >= had:
             why = "the moving average has replaced its weights"
         elif wanted <= step:
             raise ConfigError(f"{said}, and {step} are done; ask for more than {step}, or use another --out")

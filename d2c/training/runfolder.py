@@ -15,8 +15,8 @@ import torch
 
 from d2c.data.records import read_records, records_text
 from d2c.errors import CheckpointError, ConfigError
+from d2c.networks import DEFAULT, stored
 from d2c.settings import toml
-from d2c.settings.config import D2CConfig, TrainConfig
 from d2c.training.resume import Settings
 from d2crealsr.store import files, lock_folder, ownership
 from d2crealsr.store.ownership import is_run
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["RunFolder", "claim"]
+__all__ = ["RunFolder", "claim", "network_in"]
 
 _STATE_FORMAT = 2
 _STATE_PARTS: dict[str, Any] = {
@@ -66,22 +66,31 @@ class RunFolder:
         """Whether no run has saved anything here yet, so that one with any settings may begin."""
         return not any(path.exists() for path in (self.state, self.last, self.best))
 
-    def settings(self) -> Settings | None:
-        """The settings of the folder's run; None in a new folder."""
+    def settings(self, network: str | None = None) -> Settings | None:
+        """The settings of the folder's run; None in a new folder.
+
+        ``network`` is what the user says of it, as for :func:`d2c.networks.stored`.
+        """
         if not self.config.exists():
             return None
         tables, where = toml.read(self.config), str(self.config)
+        found = stored(network_in(tables), network, where)
         return Settings(
-            toml.from_table(D2CConfig, tables.get("model", {}), D2CConfig(), where),
-            toml.from_table(TrainConfig, tables.get("train", {}), TrainConfig(), where),
+            found,
+            toml.from_table(found.config, tables.get("model", {}), found.config(), where),
+            toml.from_table(found.train, tables.get("train", {}), found.train(), where),
             tables.get("data", {}),
             read_records(self.pairs),
         )
 
     def settle(self, settings: Settings) -> None:
         """Record the settings of a run, and the pairs that it sees."""
-        model, train, facts, records = settings
-        tables = {"model": dataclasses.asdict(model), "train": dataclasses.asdict(train), "data": facts}
+        network, model, train, facts, records = settings
+        tables = {
+            "model": {"network": network.name, **dataclasses.asdict(model)},
+            "train": dataclasses.asdict(train),
+            "data": facts,
+        }
         for path, text in ((self.pairs, records_text(records)), (self.config, toml.to_text(tables))):
             with contextlib.suppress(OSError):
                 if files.read_bytes(path) == text.encode():
@@ -140,6 +149,11 @@ def claim(folder: Path) -> None:
     ownership.refuse_foreign(folder, own="a training run")
     if config.exists():
         raise ConfigError(f"{config}: is no training run's, it has no table [train]; give another folder with --out")
+
+
+def network_in(tables: dict[str, dict[str, Any]]) -> str:
+    """The network that a file of settings names in its table [model], which is taken out of it."""
+    return str(tables.get("model", {}).pop("network", DEFAULT))
 
 
 def _is_packed(file: IO[bytes]) -> bool:

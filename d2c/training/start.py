@@ -8,57 +8,70 @@ from typing import TYPE_CHECKING
 import torch
 
 from d2c.checkpoints import native
-from d2c.d2csr.network import D2CSR
 from d2c.errors import ConfigError
+from d2c.networks import network_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from d2c.settings.config import D2CConfig
+    from torch import nn
+
+    from d2c.networks import Network, NetworkConfig, TrainSettings
+    from d2c.networks.base.stage import Stage
 
 __all__ = ["initial_model"]
 
 
 def initial_model(
-    config: D2CConfig, seed: int, weights: Path | None, only_stage_2: bool, note: Callable[[str], None]
-) -> D2CSR:
+    network: Network,
+    config: NetworkConfig,
+    train: TrainSettings,
+    weights: Path | None,
+    stages: Sequence[type[Stage]],
+    note: Callable[[str], None],
+) -> nn.Module:
     """A new model, with the weights of a checkpoint where one is given.
 
-    Its tails are taken only where the scale is the same, its convergence net only where that has the same structure;
-    ``note`` is told what starts at random. Everything else must be equal.
+    Parts that the network allows it for (``starts_anew``) start at random where their settings differ; ``note`` is
+    told. Everything else must be equal.
+
+    Parameters
+    ----------
+    stages : sequence of Stage types
+        Those that the model will pass through.
 
     Raises
     ------
     ConfigError
-        Naming the first setting that differs; for another scale where ``only_stage_2`` is run, which trains no tails.
+        Naming the first setting that differs; or one of a part that would have to start at random, but that none of
+        the stages trains.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        model = D2CSR(config)
+        torch.manual_seed(train.seed)
+        model = network.make(config)
     if weights is None:
         return model
-    start = native.load(weights)
-    values = {f.name: (getattr(start.config, f.name), getattr(config, f.name)) for f in dataclasses.fields(config)}
-    differs = {name: pair for name, pair in values.items() if pair[0] != pair[1]}
-    anew = {}
-    for name, (got, expected) in differs.items():
-        if name == "scale":
-            anew["tails"] = name
-        elif name.startswith("convergence_"):
-            anew.setdefault("convergence", name)
-        else:
-            option = "--" + name.replace("_", "-")
-            raise ConfigError(f"{weights}: has {name} = {got}, expected {expected}; change {option}")
-    if "tails" in anew and only_stage_2:
-        raise ConfigError(
-            f"{weights}: is of scale {differs['scale'][0]}, expected {config.scale}: the tails would have to be "
-            "trained anew, which stage 2 does not do; use --stage both"
-        )
-    for part, name in anew.items():
-        got, expected = differs[name]
-        what = "the tails start" if part == "tails" else "the convergence net starts"
-        note(f"weights: {name} is {got} in the checkpoint and {expected} here, so {what} at random")
+    start = native.load(weights, network=network.name)
+    before = network_of(start)[1]
+    anew: dict[str, str] = {}
+    for field in dataclasses.fields(config):
+        got, expected = getattr(before, field.name), getattr(config, field.name)
+        if got == expected:
+            continue
+        if field.name not in network.starts_anew:
+            option = "--" + field.name.replace("_", "-")
+            raise ConfigError(f"{weights}: has {field.name} = {got}, expected {expected}; change {option}")
+        anew.setdefault(network.starts_anew[field.name], f"{field.name} is {got} in the checkpoint and {expected} here")
+    places = {id(parameter): name.split(".")[0] for name, parameter in model.named_parameters()}
+    trained = {places[id(parameter)] for kind in stages for parameter in kind(model, train).trained()}
+    for part, why in anew.items():
+        if part not in trained:
+            raise ConfigError(
+                f"{weights}: {why}, so the parameters {part}.* would have to be trained anew, which this stage does "
+                "not do; use --stage both"
+            )
+        note(f"weights: {why}, so the parameters {part}.* start at random")
     random = {key: value for key, value in model.state_dict().items() if key.split(".")[0] in anew}
     kept = {key: value for key, value in start.state_dict().items() if key.split(".")[0] not in anew}
     model.load_state_dict(random | kept, strict=True)

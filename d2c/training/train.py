@@ -1,4 +1,4 @@
-"""Train a model in two stages (or jointly) on the pairs of a dataset, resumable at any moment.
+"""Train a network on the pairs of a dataset, stage by stage, resumable at any moment.
 
 What the weights end as depends on the settings, the data and the number format alone: order, crops and augmentation
 come from (seed, stage, step), and a state holds all that the next step needs.
@@ -7,34 +7,29 @@ come from (seed, stage, step), and a state holds all that the next step needs.
 from __future__ import annotations
 
 import contextlib
-import math
 import os
-import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NoReturn, TypeAlias
-
-import torch
-import torch.distributed as dist
+from typing import TYPE_CHECKING
 
 from d2c.checkpoints import native
-from d2c.d2csr.stages import make_stage
 from d2c.data.belonging import KEPT, check_belonging
 from d2c.data.cache import CachedPairs, ImageCache
 from d2c.data.hold_out import grouped, hold_out
 from d2c.data.layouts import find_pairs, with_split
 from d2c.data.patches import CropSource
 from d2c.data.records import fingerprint, pair_records
-from d2c.errors import CheckpointError, ConfigError, TrainingError
-from d2c.evaluation.evaluate import evaluate, is_measurable, means
+from d2c.errors import CheckpointError, ConfigError
+from d2c.evaluation.evaluate import is_measurable
+from d2c.networks import DEFAULT, find
 from d2c.reporter import Reporter
 from d2c.training import resume
-from d2c.training.engine import Engine, set_tf32, world
+from d2c.training.engine import set_tf32, world
 from d2c.training.finite import not_finite
-from d2c.training.log import RunLog
+from d2c.training.log import RunLog, columns
+from d2c.training.loop import StageRun
 from d2c.training.memory import check_step_fits
-from d2c.training.pace import Pace
 from d2c.training.runfolder import RunFolder, claim
-from d2c.training.schedule import learning_rate, stage_steps, triplet_weight
+from d2c.training.stages import asked_stages, check_patch, stage_steps
 from d2c.training.start import initial_model
 from d2crealsr.ui.interrupts import Interrupts
 
@@ -42,23 +37,14 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from torch import Tensor
+    from torch import nn
 
-    from d2c.d2csr.network import D2CSR
     from d2c.data.layouts import Pair
-    from d2c.data.patches import Batch
-    from d2c.settings.config import D2CConfig, TrainConfig
+    from d2c.networks import Network, NetworkConfig, TrainSettings
     from d2c.training.engine import World
     from d2c.training.resume import Settings
 
-__all__ = ["Request", "StageChoice", "train"]
-
-StageChoice: TypeAlias = Literal["1", "2", "both"]
-
-_SAVE_SECONDS = 600
-
-_AGREE_EVERY = 10
-"""Steps after which several processes agree on whether to end; each time costs them a wait for each other."""
+__all__ = ["Request", "train"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -67,9 +53,12 @@ class Request:
 
     data: Path
     out: Path
-    model: D2CConfig
-    train: TrainConfig
-    stage: StageChoice = "both"
+    model: NetworkConfig
+    train: TrainSettings
+    network: str = DEFAULT
+    """Its name in the table of networks, or ``module:NAME``."""
+    stage: str = "both"
+    """Number of the stage to do; ``both`` or ``all`` for all of them."""
     device: str = "auto"
     cache: Path | None = None
     """Where decoded images are kept; by default in ``out``."""
@@ -84,7 +73,7 @@ class Request:
     """What was typed, for the run's report."""
 
 
-def train(request: Request, reporter: Reporter | None = None, interrupts: Interrupts | None = None) -> D2CSR:
+def train(request: Request, reporter: Reporter | None = None, interrupts: Interrupts | None = None) -> nn.Module:
     """Train, or go on with an interrupted run of the same ``out`` folder; returns the model, on its device.
 
     With ``interrupts`` opened, a signal lets the step under way end, saves the state and raises Interrupted.
@@ -98,9 +87,11 @@ def train(request: Request, reporter: Reporter | None = None, interrupts: Interr
     MemoryNeedError
         When a step would not fit into memory; nothing was started.
     """
+    network = find(request.network)
+    check_patch(network, request.train)
     with world(request.device) as here, contextlib.ExitStack() as held:
         neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", here.size))
-        check_step_fits(request.model, request.train, request.stage, here.device, here.size, neighbours)
+        check_step_fits(network, request.model, request.train, request.stage, here.device, here.size, neighbours)
         speaker = (reporter or Reporter()) if here.leads else Reporter()
         folder = RunFolder(request.out)
         claim(request.out)
@@ -108,22 +99,28 @@ def train(request: Request, reporter: Reporter | None = None, interrupts: Interr
             held.enter_context(folder.lock())
         if here.device.type == "cuda":
             set_tf32(request.train.tf32)
-        return _Training(request, folder, here, speaker, interrupts or Interrupts()).run()
+        return Training(request, network, folder, here, speaker, interrupts or Interrupts()).run()
 
 
-class _Training:
+class Training:
     """One process of a run."""
 
     def __init__(
-        self, request: Request, folder: RunFolder, here: World, reporter: Reporter, interrupts: Interrupts
+        self,
+        request: Request,
+        network: Network,
+        folder: RunFolder,
+        here: World,
+        reporter: Reporter,
+        interrupts: Interrupts,
     ) -> None:
-        self.request, self.folder, self.here, self.reporter = request, folder, here, reporter
-        self.interrupts = interrupts
-        self.config = request.train
+        self.request, self.network, self.folder, self.here = request, network, folder, here
+        self.reporter, self.interrupts, self.config = reporter, interrupts, request.train
+        self.asked = asked_stages(network, self.config, request.stage)
         left_out: list[str] = []
         every = find_pairs(request.data, scale=request.model.scale, note=left_out.append)
         pairs = with_split(every, "train", request.data, left_out.append)
-        before = None if folder.is_blank() else folder.settings()
+        before = None if folder.is_blank() else folder.settings(request.network)
         if before is None:
             self._parts(pairs)  # pairs that have no such parts are told before anything is decoded
         cache = ImageCache(request.cache or folder.cache, convert_profile=request.convert_profile)
@@ -135,16 +132,16 @@ class _Training:
         chosen, held_out = resume.parts(before, pairs, cached.digests, lambda: self._parts(pairs))
         records = pair_records(chosen, held_out, cached.digests)
         facts = {"data": fingerprint(records), "weights": self._started_from(before)}
-        settings = resume.Settings(request.model, self.config, facts, records)
+        settings = resume.Settings(network, request.model, self.config, facts, records)
         if before:
             resume.check_same(before, settings, folder.path)
         self.source = CropSource(pairs=CachedPairs(chosen, cached), scale=request.model.scale, config=self.config)
         self.validation = CachedPairs(held_out, cached)
         if before and self.saved:
-            resume.check_lengths(before.train, self.config, self.source.steps_per_epoch, self.saved, folder.path)
+            resume.check_lengths(before, settings, self.source.steps_per_epoch, self.saved, folder.path)
         self._settle(before, settings)
-        only_stage_2 = request.stage == "2" and not self.state
-        model = initial_model(request.model, self.config.seed, request.weights, only_stage_2, reporter.note)
+        ahead = network.stages(self.config)[0 if self.state else min(self.asked) - 1 :]
+        model = initial_model(network, request.model, self.config, request.weights, ahead, reporter.note)
         self.model = model.to(here.device)
         for text in left_out:
             reporter.note(text)
@@ -184,7 +181,7 @@ class _Training:
         if before and (changes := resume.settings_changes(before, settings)):
             self.reporter.note(f"goes on with other settings: {changes}")
 
-    def run(self) -> D2CSR:
+    def run(self) -> nn.Module:
         """All stages asked for, from where the folder's state stands."""
         state = self.state
         at_stage, at_step = self.saved or (0, 0)
@@ -195,200 +192,32 @@ class _Training:
         log = None
         if self.here.leads:
             tensorboard = self.folder.tensorboard if self.request.tensorboard else None
-            log = RunLog(
-                self.folder.log, self.request.model.predictions, stage=at_stage, step=at_step, tensorboard=tensorboard
-            )
-        for number in self._stages(at_stage, at_step):
+            names = columns(self.network, self.request.model, self.config)
+            log = RunLog(self.folder.log, names, stage=at_stage, step=at_step, tensorboard=tensorboard)
+        for number in self._left(at_stage, at_step):
             resumed = state if number == at_stage else None
-            _StageRun(self, number, resumed, log).run()
+            StageRun(self, number, resumed, log).run()
         if log is not None:
             log.close()
         self.here.barrier()
         return self.model.eval()
 
-    def _stages(self, at_stage: int, at_step: int) -> list[int]:
+    def _left(self, at_stage: int, at_step: int) -> list[int]:
         """Numbers of the stages that are asked for and not done."""
-        asked = {"1": [1], "2": [2], "both": [1] if self.config.joint else [1, 2]}[self.request.stage]
-        if self.config.joint and 2 in asked:
-            raise ConfigError("stage: a joint run has stage 1 only, got 2; change --stage")
-        done = at_stage if at_step >= self.steps(at_stage) else at_stage - 1
-        if asked == [2] and done < 1 and self.request.weights is None:
+        done = at_stage - 1 if at_stage and at_step < self.steps(at_stage) else at_stage
+        first = min(self.asked)
+        if first > done + 1 and self.request.weights is None:
             raise ConfigError(
-                f"stage: {self.folder.path} holds no finished stage 1, which stage 2 needs; "
-                "run it with --stage 1 first, or give --weights"
+                f"stage: {self.folder.path} holds no finished stage {first - 1}, which stage {first} needs; "
+                f"run it with --stage {first - 1} first, or give --weights"
             )
-        return [number for number in asked if number > done]
+        return [number for number in self.asked if number > done]
 
     def steps(self, number: int) -> int:
         """Steps of a stage."""
-        return stage_steps(number, self.source.steps_per_epoch, self.config)
+        kind = self.network.stages(self.config)[number - 1]
+        return stage_steps(kind, self.source.steps_per_epoch, self.config)
 
     def steps_after(self, number: int) -> int:
         """Steps of the stages that will follow this one."""
-        follows = number == 1 and self.request.stage == "both" and not self.config.joint
-        return self.steps(2) if follows else 0
-
-
-class _StageRun:
-    """One stage of a run: the loop, its log, its validations and its saved states."""
-
-    def __init__(self, training: _Training, number: int, state: dict[str, Any] | None, log: RunLog | None) -> None:
-        self.training, self.number, self.log = training, number, log
-        self.config, self.here, self.folder = training.config, training.here, training.folder
-        self.engine = Engine(make_stage(number, training.model, self.config), self.config, self.here.size)
-        self.first, self.best = 0, -math.inf
-        self.unlogged: dict[str, Any] = {}
-        self.last_batch: tuple[Batch, float] | None = None
-        if state is not None:
-            with self.folder.taking_up():
-                self.engine.restore(state["engine"])
-            self.first, self.best, self.unlogged = state["step"], state["best"], state["unlogged"]
-        self.total = training.steps(number)
-        self.saved_at = time.monotonic()
-
-    def run(self) -> None:
-        """Do the steps that are left."""
-        training, reporter = self.training, self.training.reporter
-        training.model.train()
-        reporter.start(f"stage {self.number}", self.total, self.first)
-        batches = training.source.batches(self.number, range(self.first, self.total), self.here.rank, self.here.size)
-        pace = Pace(self.first)
-        with training.interrupts.held():  # a step is done whole, with its row and what is saved, or not at all
-            if self.unlogged:
-                self._conclude(self.first, self.unlogged)
-            for done, batch in enumerate(batches, start=self.first + 1):
-                values = self._step(done, batch)
-                self._conclude(done, values)
-                reporter.step(done, f"loss {values['total']:.5f}" if values else "")
-                if note := pace.note(done, self.total + training.steps_after(self.number)):
-                    reporter.note(note)
-        reporter.finish()
-
-    def _step(self, done: int, batch: Batch) -> dict[str, Any]:
-        """One step; returns its row of the log, empty where none is due."""
-        epoch = (done - 1) // self.training.source.steps_per_epoch
-        lr, alpha = learning_rate(epoch, self.config), triplet_weight(epoch, self.config)
-        batch = type(batch)(*(t.to(self.here.device) for t in batch))
-        terms = self.engine.update(batch, lr, alpha)
-        self.last_batch = batch, alpha
-        if done == self.total:
-            self.engine.adopt_average()
-        if not (self._every(done, self.config.log_every) or self._validates(done)):
-            return {}
-        values = self._averaged(terms)
-        if not math.isfinite(values["total"]):
-            self._stop(done, f"the loss is {values['total']}")
-        return {"stage": self.number, "step": done, "epoch": epoch, "lr": lr, "alpha": alpha, **values}
-
-    def _conclude(self, done: int, values: dict[str, Any]) -> None:
-        """All that follows a step: validation, its row of the log, its state where that is due or somebody waits."""
-        if self._validates(done):
-            self._check_finite(done)
-            if self.here.leads:
-                values = values | self._validate_or_save(done, values)
-        if values and self.log is not None:
-            self.log.row(values)
-        due, asked = self._due(done)
-        if due or asked:
-            self._check_finite(done)
-            self._save(done)
-        if asked:
-            self.training.reporter.note(f"stage {self.number}, step {done}: saved")
-            self.training.interrupts.check()
-            raise KeyboardInterrupt  # another process was asked
-
-    def _validate_or_save(self, done: int, values: dict[str, Any]) -> dict[str, float]:
-        """The columns of a validation; one that is interrupted comes again, from the state that is saved then."""
-        try:
-            with self.training.interrupts.held(False):
-                return self._validate(done)
-        except KeyboardInterrupt:
-            self._save(done, unlogged=values)
-            raise
-
-    def _validates(self, done: int) -> bool:
-        return self._every(done, self.config.validate_every) and bool(self.training.validation)
-
-    def _due(self, done: int) -> tuple[bool, bool]:
-        """Whether to save the state (every so many steps, every ten minutes, at the end), and whether to end.
-
-        What is not decided by the number of steps, the processes agree on every few steps.
-        """
-        late, asked = time.monotonic() - self.saved_at > _SAVE_SECONDS, self.training.interrupts.asked
-        if self.here.size > 1:
-            agree = self._every(done, _AGREE_EVERY)
-            late, asked = (agree and self.here.any(flag) for flag in (late, asked))
-        return late or self._every(done, self.config.save_every), asked
-
-    def _every(self, done: int, every: int) -> bool:
-        return done == self.total or bool(every and done % every == 0)
-
-    def _averaged(self, terms: dict[str, Tensor]) -> dict[str, float]:
-        """The terms as numbers, means over all processes."""
-        values = torch.stack([value.float() for value in terms.values()])
-        if self.here.size > 1:
-            dist.all_reduce(values)
-            values /= self.here.size
-        return dict(zip(terms, values.tolist(), strict=True))
-
-    def _check_finite(self, done: int) -> None:
-        """Stop before anything is saved whose numbers, or whose loss on the last batch, are not finite."""
-        found = not_finite({"weights": self.training.model.state_dict(), **self.engine.state()})
-        if not found and self.last_batch is not None and not math.isfinite(self.engine.loss(*self.last_batch)):
-            found = "the loss with the weights after it"
-        if self.here.any(bool(found)):
-            self._stop(done, f"{found or 'what another process has'} is not finite")
-
-    def _stop(self, done: int, why: str) -> NoReturn:
-        """End a run that has lost its weights, and say what is left of it and how to go on from that."""
-        folder, saved, half = self.folder, self.training.saved, self.config.precision == "fp16"
-        said = f"stage {self.number}, step {done}: {why}; lower --lr" + (" or use --precision bf16" if half else "")
-        weights = folder.path if saved else folder.best
-        if not saved and not weights.exists():
-            raise TrainingError(f"{said} and run it again; nothing had been saved before")
-        kept = (
-            f"{folder.last} keeps stage {saved[0]}, step {saved[1]}" if saved else f"{weights} keeps the best weights"
-        )
-        options = resume.from_run(folder.path, weights=weights, stage=self.number)
-        raise TrainingError(f"{said}. {kept}: go on from it with {options} --lr LOWER")
-
-    def _validate(self, done: int) -> dict[str, float]:
-        """Measure on the validation part, keep the best weights, return the log's columns."""
-        model = self.training.model
-        with self.engine.averaged_weights():
-            model.eval()
-            measured = means(evaluate(model, self.training.validation))
-            model.train()
-            values = {f"val_psnr_db_{row.method}": row.psnr_db for row in measured}
-            values |= {f"val_ssim_{row.method}": row.ssim for row in measured}
-            score = values["val_psnr_db_" + ("mean" if self.number == 1 and not self.config.joint else "fused")]
-            if score > self.best:
-                self.best = score
-                native.save(self.folder.best, model, stage=self.number, step=done)
-        psnr = {name: values[f"val_psnr_db_{name}"] for name in ("bicubic", "mean", "fused", "oracle")}
-        self.training.reporter.note(
-            f"stage {self.number}, step {done}: PSNR-Y (basicsr-y) "
-            + ", ".join(f"{name} {value:.3f}" for name, value in psnr.items())
-        )
-        return values
-
-    def _save(self, done: int, unlogged: dict[str, Any] | None = None) -> None:
-        """Save the weights and the state after a step; ``unlogged`` is its row if validation is still to come."""
-        self.saved_at = time.monotonic()
-        self.training.saved = self.number, done
-        if not self.here.leads:
-            return
-        if self.log is not None:
-            self.log.sync()
-        with self.engine.averaged_weights():
-            native.save(self.folder.last, self.training.model, stage=self.number, step=done)
-        self.folder.save_state(
-            {
-                "stage": self.number,
-                "step": done,
-                "best": self.best,
-                "unlogged": unlogged or {},
-                "model": self.training.model.state_dict(),
-                "engine": self.engine.state(),
-            }
-        )
+        return sum(self.steps(follows) for follows in self.asked if follows > number)

@@ -15,10 +15,11 @@ import torch
 
 from d2c.checkpoints import native
 from d2c.checkpoints.unpickle import read_arrays
+from d2c.d2csr.config import D2CConfig
+from d2c.d2csr.entry import NETWORK
 from d2c.d2csr.network import D2CSR
 from d2c.errors import CheckpointError
-from d2c.settings.config import D2CConfig
-from d2crealsr.store import files, outputs
+from d2crealsr.store import files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,24 +29,21 @@ if TYPE_CHECKING:
 
     Arrays = dict[str, NDArray[np.float32]]
 
-__all__ = ["convert", "released_config", "released_names", "to_model"]
+__all__ = ["read", "released_config", "released_names", "to_model"]
 
 _DEPTH = _WIDTH = 2  # the released code has no other tree
 _BLOCK = {"conv1": "0", "conv2": "2", "attention.squeeze": "3.conv_du.0", "attention.excite": "3.conv_du.2"}
 
 
-def convert(source: Path, target: Path) -> D2CConfig:
-    """Read a released checkpoint and write ours; returns the structure that was found in it.
+def read(source: Path) -> D2CSR:
+    """The model of a released checkpoint.
 
     Raises
     ------
     CheckpointError
         When the file is no released checkpoint: unknown or missing keys, wrong shapes, or a pickle that asks for
         anything but arrays (nothing of it is run).
-    UsageError
-        When the target is the source, or holds anything but what this function wrote; found before anything is read.
     """
-    outputs.check_output(target, "a converted checkpoint", _is_converted, [source])
     try:
         with files.open_regular(source) as file:
             parts = read_arrays(file, source.name)
@@ -54,24 +52,14 @@ def convert(source: Path, target: Path) -> D2CConfig:
     missing = {"state_dict_D", "state_dict_C"} - set(parts)
     if missing:
         raise CheckpointError(f"{source.name}: lacks {', '.join(sorted(missing))}; expected a released checkpoint")
-    model = to_model(parts["state_dict_D"], parts["state_dict_C"], source.name)
-    native.save(target, model, imported_from=source.name, stage=2)
-    return model.config
-
-
-def _is_converted(path: Path) -> bool:
-    """Whether a file is a checkpoint that :func:`convert` wrote, not one that was trained."""
-    try:
-        return "imported_from" in native.provenance(path)
-    except CheckpointError:
-        return False
+    return to_model(parts["state_dict_D"], parts["state_dict_C"], source.name)
 
 
 def to_model(divergence: Arrays, convergence: Arrays, name: str = "checkpoint") -> D2CSR:
     """Our model with released weights."""
     config = released_config(divergence, convergence, name)
     arrays = (*divergence.values(), *convergence.values())
-    native.check_plausible(config, [array.size for array in arrays], name)
+    native.check_plausible(NETWORK, config, [array.size for array in arrays], name)
     model = D2CSR(config)
     left = {**divergence, **convergence}
     weights = {}

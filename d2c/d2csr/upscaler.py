@@ -1,0 +1,106 @@
+"""D2C-SR on whole images: the tree once over the image in bands of rows, tails and convergence net in strips.
+
+What comes out does not depend on the heights of bands and strips but for rounding in the last digits (about 1e-7 of the
+range in float32).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import torch
+
+from d2c.d2csr.strips import strips
+from d2c.d2csr.sweeps import leaf_feature_maps, sweeps_in
+from d2c.inference.spill import FeatureMaps
+from d2c.networks.base.upscaler import Upscaler, Way
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator
+    from pathlib import Path
+    from typing import Any
+
+    from torch import Tensor
+
+    from d2c.d2csr.config import D2CConfig
+    from d2c.networks.base.entry import Network
+    from d2c.networks.base.upscaler import Plan, Strip
+
+__all__ = ["BandUpscaler", "body_bytes", "maps_alive", "strip_bytes"]
+
+_FLOAT = 4
+_LAYER_BYTES = {"cpu": 24 << 20, "cuda": 1 << 29}
+"""Size that a hidden layer of the convergence net is given in a strip: little on a CPU, for the sake of its caches."""
+_BAND_BYTES = {"cpu": 8 << 20, "cuda": 1 << 29}
+
+
+class BandUpscaler(Upscaler):
+    """The whole image's result, in as much memory as there is; feature maps go to files where it is short."""
+
+    def __init__(self, network: Network, config: D2CConfig) -> None:
+        super().__init__(network, config)
+        self.channels = 3 + 4 * config.predictions  # colours of the result, colours and weight of each prediction
+
+    @property
+    def refusal(self) -> str:
+        """None: strips are what it is made for."""
+        return ""
+
+    def ways(self, size: tuple[int, int], device: torch.device) -> Iterator[Way]:
+        """Large strips and bands, then smaller ones; then the same with feature maps in files."""
+        (width, height), config = size, self.config
+        layer = _FLOAT * config.convergence_features * width * config.scale**2
+        strip = min(height, max(1, _LAYER_BYTES.get(device.type, 1 << 29) // layer))
+        band = min(height, max(8, _BAND_BYTES.get(device.type, 1 << 29) // (_FLOAT * config.features * width)))
+        for spill in (False, True):
+            rows = (strip, band)
+            while True:
+                yield _way(config, size, rows, spill)
+                if rows == (1, min(height, 8)):
+                    break
+                rows = (max(1, rows[0] // 2), max(min(height, 8), rows[1] // 2))
+
+    def parts(self, plan: Plan) -> int:
+        """Sweeps of the tree, and strips."""
+        return sweeps_in(self.config) + super().parts(plan)
+
+    def strips(
+        self, model: Any, lr: Tensor, plan: Plan, folder: Path | None, progress: Callable[[], None]
+    ) -> Generator[Strip, None, None]:
+        """The fused image, with ``predictions`` (P, 3, ·, W) and ``weights`` (P, 1, ·, W)."""
+        maps = FeatureMaps(plan.height, plan.width, self.config.features, lr, folder)
+        leaves = leaf_feature_maps(model, lr, maps, plan.band, progress)
+        del lr
+        with contextlib.closing(strips(model, leaves, plan.height, plan.strip)) as made:
+            yield from made
+
+
+def _way(config: D2CConfig, size: tuple[int, int], rows: tuple[int, int], spill: bool) -> Way:
+    width, height = size
+    strip, band = rows
+    one_map, maps = _FLOAT * config.features * width * height, maps_alive(config)
+    body, strips = body_bytes(config, width, band), strip_bytes(config, width, min(height, strip))
+    if spill:
+        return Way(strip, strips, body, band, maps * one_map)
+    return Way(strip, strips + config.predictions * one_map, body + maps * one_map, band)
+
+
+def maps_alive(config: D2CConfig) -> int:
+    """Feature maps alive at the body's peak, in the last leaf: other leaves, all ancestors, what it works on."""
+    return config.predictions - 1 + config.depth + (3 if config.groups > 1 else 2)
+
+
+def body_bytes(config: D2CConfig, width: int, band: int) -> int:
+    """Bytes of a band in an attention block: its input, hidden and residual layers, and a copy of one."""
+    return _FLOAT * config.features * width * 4 * (band + 4)
+
+
+def strip_bytes(config: D2CConfig, width: int, strip: int) -> int:
+    """Bytes of a strip: predictions (new, kept, scaled), two hidden layers, logits, weights; or a tail's pieces."""
+    scale, leaves = config.scale, config.predictions
+    hr = width * scale * (strip * scale + 6)
+    convergence = hr * (3 * 3 * leaves + 2 * config.convergence_features + 3 * leaves)
+    made = width * scale**2 * (strip + 4)
+    tail = 2 * config.features * width * (strip + 8) + 3 * made * (3 + 2 * leaves)
+    return _FLOAT * max(convergence, tail)

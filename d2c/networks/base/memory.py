@@ -1,0 +1,77 @@
+"""How much memory work takes, counted without doing it: on torch's meta device, whose tensors have shapes only."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+if TYPE_CHECKING:
+    from d2c.networks.base.entry import Network
+    from d2c.networks.base.stage import Stage
+
+__all__ = ["ALLOCATOR", "AliveBytes", "StepMemory", "counted_step"]
+
+_FLOAT = 4
+ALLOCATOR = 1.3
+"""What a process grows by over the tensors that are counted: gaps between them, and copies within convolutions."""
+_LIBRARY = 30e6
+
+
+class StepMemory(Protocol):
+    """Predicted peak of a step in bytes, as a named tuple: the whole, and then what it is for."""
+
+    @property
+    def total(self) -> float: ...
+    def _asdict(self) -> dict[str, float]: ...
+
+
+class CountedMemory(NamedTuple):
+    """A step's peak where a network has no model of its own: ``weights`` with Adam's averages, and other tensors."""
+
+    total: float
+    weights: float
+    tensors: float
+
+
+class AliveBytes(TorchDispatchMode):
+    """Within, counts the bytes of tensors that operations make and that are still alive; ``peak`` is their most."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = self.peak = 0
+        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, torch.Tensor):
+                self._count(tensor.untyped_storage())
+        return made
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        if storage not in self._seen:
+            self._seen.add(storage)
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._free, storage.nbytes())
+
+    def _free(self, size: int) -> None:
+        self.now -= size
+
+
+def counted_step(network: Network, config: Any, train: Any, stage: type[Stage], processes: int) -> CountedMemory:
+    """The peak of one process's step, forward and backward, in float32."""
+    samples = max(1, train.batch // (processes * train.accumulate))
+    with torch.device("meta"):
+        made = stage(network.make(config), train)
+        lr, hr = (torch.empty(samples, 3, side, side) for side in (train.patch, config.scale * train.patch))
+    trained = sum(parameter.numel() for parameter in made.trained())
+    with AliveBytes() as alive:
+        made(lr, hr, **made.term_weights(0))["total"].backward()
+    weights = sum(tensor.numel() for tensor in made.model.state_dict().values())
+    kept = _FLOAT * (weights + (2 + (train.ema > 0)) * trained)
+    return CountedMemory(ALLOCATOR * (kept + alive.peak) + _LIBRARY, kept, alive.peak)

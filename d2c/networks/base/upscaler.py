@@ -1,0 +1,180 @@
+"""How a network runs on whole images: what it takes of memory, and the upscaled image from top to bottom.
+
+The default runs the network on the whole image; where the network says how far its pixels look, in strips of rows if
+memory is short, with as many rows around each as it looks far.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+import torch
+
+from d2c.networks.base.memory import ALLOCATOR, AliveBytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator, Iterator, Mapping
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+    from torch import Tensor, nn
+
+    from d2c.networks.base.entry import Network
+
+__all__ = ["Plan", "Strip", "Upscaled", "Upscaler", "Way", "mirrored"]
+
+
+class Strip(NamedTuple):
+    """HR rows from ``first`` on: ``sr`` (3, ·, W), and what the network makes besides, each ``(…, C, ·, W)``."""
+
+    first: int
+    sr: Tensor
+    more: Mapping[str, Tensor]
+
+
+class Upscaled(NamedTuple):
+    """What a network makes of one image; floats, colours on [0, 1] but unclipped.
+
+    ``sr`` (H, W, 3) RGB, and what it makes besides, each ``(…, H, W, C)``.
+    """
+
+    sr: NDArray[np.float32]
+    more: Mapping[str, NDArray[np.float32]]
+
+
+class Way(NamedTuple):
+    """A way to upscale an image, and the bytes that it takes besides image and result."""
+
+    strip: int
+    """LR rows whose HR pixels are made at once."""
+    strips: int
+    """Most bytes while HR pixels are made."""
+    body: int = 0
+    """Most bytes before that."""
+    band: int = 0
+    """LR rows of a feature map that are worked on at once, where they are not those of a strip."""
+    spilled: int = 0
+    """Bytes of feature maps kept in files."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Plan:
+    """How one LR image is upscaled, and what that takes at most, in bytes."""
+
+    width: int
+    height: int
+    """Size of the LR image."""
+    strip: int
+    """LR rows whose HR pixels are made at once."""
+    band: int
+    """LR rows of a feature map that are worked on at once; 0 where those of a strip are."""
+    spill: bool
+    """Whether feature maps are kept in files."""
+    keep_all: bool
+    """Whether all that the network makes is kept, for figures and evaluation."""
+    memory: int
+    """Predicted peak, over what the process takes before."""
+    spilled: int
+    """Size of the temporary files, 0 without."""
+    result: int
+    """Size of the resulting file, without compression."""
+
+
+class Upscaler:
+    """Runs models of one network and configuration on whole images; networks with a better way extend it."""
+
+    channels = 3
+    """Values for each HR pixel of all that the network makes."""
+
+    def __init__(self, network: Network, config: Any) -> None:
+        self.network, self.config = network, config
+
+    @property
+    def refusal(self) -> str:
+        """Why images are not upscaled in strips; empty where they are."""
+        if self.network.reach is not None:
+            return ""
+        return f"{self.network.name} takes images whole, not in strips: each of its pixels may depend on all of them"
+
+    def ways(self, size: tuple[int, int], device: torch.device) -> Iterator[Way]:
+        """Ways to upscale an image of ``size`` (width, height), from the fastest to the most frugal."""
+        (width, height), multiple = size, self.network.multiple
+        rows = height
+        while True:
+            above, below = self._around(height // 2, min(height, height // 2 + rows), height)
+            taken = below - above if rows < height else _up(height, multiple)
+            alive = _alive_bytes(self.network, self.config, taken, _up(width, multiple))
+            yield Way(strip=rows, strips=int(ALLOCATOR * alive))
+            if self.refusal or rows <= multiple:
+                return
+            rows = _up(rows // 2, multiple)
+
+    def parts(self, plan: Plan) -> int:
+        """How often ``progress`` is called for a plan, the strips included."""
+        return math.ceil(plan.height / plan.strip)
+
+    def strips(
+        self, model: nn.Module, lr: Tensor, plan: Plan, folder: Path | None, progress: Callable[[], None]
+    ) -> Generator[Strip, None, None]:
+        """The image from top to bottom.
+
+        Parameters
+        ----------
+        lr : (1, 3, h, w) tensor
+            RGB on [0, 1].
+        folder : Path or None
+            Where temporary files go, where the plan has some.
+        progress : callable
+            Called after each part of the work but the strips.
+        """
+        peak, scale = self.network.peak, self.config.scale
+        padded = mirrored(lr, self.network.multiple) * peak
+        for start in range(0, plan.height, plan.strip):
+            stop = min(plan.height, start + plan.strip)
+            above, below = self._around(start, stop, plan.height)
+            with torch.inference_mode():
+                made = model(padded[:, :, above:below]) / peak
+                own = made[0, :, scale * (start - above) : scale * (stop - above), : scale * plan.width]
+            yield Strip(scale * start, own, {})
+
+    def _around(self, start: int, stop: int, height: int) -> tuple[int, int]:
+        """The rows that the network is given for those of a strip; they begin and end at multiples."""
+        multiple, whole = self.network.multiple, _up(height, self.network.multiple)
+        reach = whole if self.network.reach is None else self.network.reach
+        return max(0, start - reach) // multiple * multiple, min(whole, _up(stop + reach, multiple))
+
+
+def mirrored(lr: Tensor, multiple: int) -> Tensor:
+    """An image ``(N, 3, h, w)`` with its last rows and columns mirrored until both sides are multiples.
+
+    Examples
+    --------
+    >>> mirrored(torch.tensor([[[[1.0, 2.0, 3.0]]]]), 5)[0, 0, 0].tolist()
+    [1.0, 2.0, 3.0, 2.0, 1.0]
+    """
+    for side in (2, 3):
+        size = lr.shape[side]
+        if size % multiple:
+            order = np.pad(np.arange(size), (0, -size % multiple), mode="reflect")
+            lr = lr.index_select(side, torch.from_numpy(order).to(lr.device))
+    return lr
+
+
+def _up(rows: int, multiple: int) -> int:
+    """The next multiple."""
+    return -(-rows // multiple) * multiple
+
+
+@functools.lru_cache(maxsize=256)
+def _alive_bytes(network: Network, config: Any, height: int, width: int) -> int:
+    """Bytes of the tensors that are alive at once when the network is run on an image, that image not counted."""
+    with torch.device("meta"):
+        model = network.make(config).eval()
+        lr = torch.empty(1, 3, height, width)
+    with torch.inference_mode(), AliveBytes() as alive:
+        model(lr)
+    return alive.peak

@@ -1,0 +1,197 @@
+"""One stage of a run: the loop over its steps, its rows of the log, its validations and its saved states."""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, NoReturn
+
+import torch
+import torch.distributed as dist
+
+from d2c.checkpoints import native
+from d2c.errors import TrainingError
+from d2c.evaluation.evaluate import evaluate, is_one_of_many, means
+from d2c.training import resume
+from d2c.training.engine import Engine
+from d2c.training.finite import not_finite
+from d2c.training.pace import Pace
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from torch import Tensor
+
+    from d2c.data.patches import Batch
+    from d2c.training.log import RunLog
+    from d2c.training.train import Training
+
+__all__ = ["StageRun"]
+
+_SAVE_SECONDS = 600
+
+_AGREE_EVERY = 10
+"""Steps after which several processes agree on whether to end; each time costs them a wait for each other."""
+
+
+class StageRun:
+    """One stage of a run: the loop, its log, its validations and its saved states."""
+
+    def __init__(self, training: Training, number: int, state: dict[str, Any] | None, log: RunLog | None) -> None:
+        self.training, self.number, self.log = training, number, log
+        self.config, self.here, self.folder = training.config, training.here, training.folder
+        self.stage = training.network.stages(self.config)[number - 1](training.model, self.config)
+        self.engine = Engine(self.stage, self.config, self.here.size)
+        self.first, self.best = 0, -math.inf
+        self.unlogged: dict[str, Any] = {}
+        self.last_batch: tuple[Batch, dict[str, float]] | None = None
+        if state is not None:
+            with self.folder.taking_up():
+                self.engine.restore(state["engine"])
+            self.first, self.best, self.unlogged = state["step"], state["best"], state["unlogged"]
+        self.total = training.steps(number)
+        self.saved_at = time.monotonic()
+
+    def run(self) -> None:
+        """Do the steps that are left."""
+        training, reporter = self.training, self.training.reporter
+        training.model.train()
+        reporter.start(f"stage {self.number}", self.total, self.first)
+        batches = training.source.batches(self.number, range(self.first, self.total), self.here.rank, self.here.size)
+        pace = Pace(self.first, training.network, training.request.model)
+        with training.interrupts.held():  # a step is done whole, with its row and what is saved, or not at all
+            if self.unlogged:
+                self._conclude(self.first, self.unlogged)
+            for done, batch in enumerate(batches, start=self.first + 1):
+                values = self._step(done, batch)
+                self._conclude(done, values)
+                reporter.step(done, f"loss {values['total']:.5f}" if values else "")
+                if note := pace.note(done, self.total + training.steps_after(self.number)):
+                    reporter.note(note)
+        reporter.finish()
+
+    def _step(self, done: int, batch: Batch) -> dict[str, Any]:
+        """One step; returns its row of the log, empty where none is due."""
+        epoch = (done - 1) // self.training.source.steps_per_epoch
+        lr, weights = self.stage.learning_rate(epoch), self.stage.term_weights(epoch)
+        batch = type(batch)(*(t.to(self.here.device) for t in batch))
+        terms = self.engine.update(batch, lr, weights)
+        self.last_batch = batch, weights
+        if done == self.total:
+            self.engine.adopt_average()
+        if not (self._every(done, self.config.log_every) or self._validates(done)):
+            return {}
+        values = self._averaged(terms)
+        if not math.isfinite(values["total"]):
+            self._stop(done, f"the loss is {values['total']}")
+        return {"stage": self.number, "step": done, "epoch": epoch, "lr": lr, **weights, **values}
+
+    def _conclude(self, done: int, values: dict[str, Any]) -> None:
+        """All that follows a step: validation, its row of the log, its state where that is due or somebody waits."""
+        if self._validates(done):
+            self._check_finite(done)
+            if self.here.leads:
+                values = values | self._validate_or_save(done, values)
+        if values and self.log is not None:
+            self.log.row(values)
+        due, asked = self._due(done)
+        if due or asked:
+            self._check_finite(done)
+            self._save(done)
+        if asked:
+            self.training.reporter.note(f"stage {self.number}, step {done}: saved")
+            self.training.interrupts.check()
+            raise KeyboardInterrupt  # another process was asked
+
+    def _validate_or_save(self, done: int, values: dict[str, Any]) -> dict[str, float]:
+        """The columns of a validation; one that is interrupted comes again, from the state that is saved then."""
+        try:
+            with self.training.interrupts.held(False):
+                return self._validate(done)
+        except KeyboardInterrupt:
+            self._save(done, unlogged=values)
+            raise
+
+    def _validates(self, done: int) -> bool:
+        return self._every(done, self.config.validate_every) and bool(self.training.validation)
+
+    def _due(self, done: int) -> tuple[bool, bool]:
+        """Whether to save the state (every so many steps, every ten minutes, at the end), and whether to end.
+
+        What is not decided by the number of steps, the processes agree on every few steps.
+        """
+        late, asked = time.monotonic() - self.saved_at > _SAVE_SECONDS, self.training.interrupts.asked
+        if self.here.size > 1:
+            agree = self._every(done, _AGREE_EVERY)
+            late, asked = (agree and self.here.any(flag) for flag in (late, asked))
+        return late or self._every(done, self.config.save_every), asked
+
+    def _every(self, done: int, every: int) -> bool:
+        return done == self.total or bool(every and done % every == 0)
+
+    def _averaged(self, terms: dict[str, Tensor]) -> dict[str, float]:
+        """The terms as numbers, means over all processes."""
+        values = torch.stack([value.float() for value in terms.values()])
+        if self.here.size > 1:
+            dist.all_reduce(values)
+            values /= self.here.size
+        return dict(zip(terms, values.tolist(), strict=True))
+
+    def _check_finite(self, done: int) -> None:
+        """Stop before anything is saved whose numbers, or whose loss on the last batch, are not finite."""
+        found = not_finite({"weights": self.training.model.state_dict(), **self.engine.state()})
+        if not found and self.last_batch is not None and not math.isfinite(self.engine.loss(*self.last_batch)):
+            found = "the loss with the weights after it"
+        if self.here.any(bool(found)):
+            self._stop(done, f"{found or 'what another process has'} is not finite")
+
+    def _stop(self, done: int, why: str) -> NoReturn:
+        """End a run that has lost its weights, and say what is left of it and how to go on from that."""
+        folder, saved, half = self.folder, self.training.saved, self.config.precision == "fp16"
+        said = f"stage {self.number}, step {done}: {why}; lower --lr" + (" or use --precision bf16" if half else "")
+        weights = folder.path if saved else folder.best
+        if not saved and not weights.exists():
+            raise TrainingError(f"{said} and run it again; nothing had been saved before")
+        kept = (
+            f"{folder.last} keeps stage {saved[0]}, step {saved[1]}" if saved else f"{weights} keeps the best weights"
+        )
+        options = resume.from_run(folder.path, weights=weights, stage=self.number)
+        raise TrainingError(f"{said}. {kept}: go on from it with {options} --lr LOWER")
+
+    def _validate(self, done: int) -> dict[str, float]:
+        """Measure on the validation part, keep the best weights, return the log's columns."""
+        training, model = self.training, self.training.model
+        with self.engine.averaged_weights():
+            model.eval()
+            measured = means(evaluate(model, training.validation))
+            model.train()
+            values = {f"val_psnr_db_{row.method}": row.psnr_db for row in measured}
+            values |= {f"val_ssim_{row.method}": row.ssim for row in measured}
+            score = values["val_psnr_db_" + (self.stage.judged_by or training.network.main)]
+            if score > self.best:
+                self.best = score
+                native.save(self.folder.best, model, stage=self.number, step=done)
+        psnr = [f"{row.method} {row.psnr_db:.3f}" for row in measured if not is_one_of_many(row.method)]
+        training.reporter.note(f"stage {self.number}, step {done}: PSNR-Y (basicsr-y) {', '.join(psnr)}")
+        return values
+
+    def _save(self, done: int, unlogged: dict[str, Any] | None = None) -> None:
+        """Save the weights and the state after a step; ``unlogged`` is its row if validation is still to come."""
+        self.saved_at = time.monotonic()
+        self.training.saved = self.number, done
+        if not self.here.leads:
+            return
+        if self.log is not None:
+            self.log.sync()
+        with self.engine.averaged_weights():
+            native.save(self.folder.last, self.training.model, stage=self.number, step=done)
+        self.folder.save_state(
+            {
+                "stage": self.number,
+                "step": done,
+                "best": self.best,
+                "unlogged": unlogged or {},
+                "model": self.training.model.state_dict(),
+                "engine": self.engine.state(),
+            }
+        )

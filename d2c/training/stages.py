@@ -1,0 +1,55 @@
+"""Which stages of training a run takes, and how long they are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from d2c.errors import ConfigError
+
+if TYPE_CHECKING:
+    from d2c.networks import Network
+    from d2c.networks.base.stage import Stage
+
+__all__ = ["ALL", "asked_stages", "check_patch", "label", "stage_steps"]
+
+ALL = ("both", "all")
+"""What stands for every stage; ``both`` is what two of them are called."""
+
+
+def asked_stages(network: Network, train: Any, choice: str) -> dict[int, type[Stage]]:
+    """The stages that are asked for, by number.
+
+    Raises
+    ------
+    ConfigError
+        When the run has none of that number.
+    """
+    stages = dict(enumerate(network.stages(train), start=1))
+    if choice in ALL:
+        return stages
+    if not choice.isdecimal() or int(choice) not in stages:
+        there = "stage 1 only" if len(stages) == 1 else f"stages 1 to {len(stages)}"
+        how = f"a {stages[1].label} run" if stages[1].label else "this run"
+        raise ConfigError(f"stage: {how} has {there}, got {choice}; change --stage")
+    return {int(choice): stages[int(choice)]}
+
+
+def label(number: int, stage: type[Stage]) -> str:
+    """What a stage's steps are called."""
+    return stage.label or f"stage {number}"
+
+
+def stage_steps(stage: type[Stage], steps_per_epoch: int, train: Any) -> int:
+    """Optimiser steps of a stage: its steps where they are given, else its epochs times the steps of an epoch."""
+    steps, epochs = (int(getattr(train, name)) for name in stage.lengths)
+    return steps or epochs * steps_per_epoch
+
+
+def check_patch(network: Network, train: Any) -> None:
+    """Raise :class:`ConfigError` for patches whose sides the network does not take."""
+    multiple = network.multiple
+    if train.patch % multiple:
+        raise ConfigError(
+            f"patch: got {train.patch}, but {network.name} takes sides that are multiples of {multiple}; "
+            f"use --patch {max(1, train.patch // multiple) * multiple}"
+        )
