@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from d2c.errors import ConfigError
-from d2c.settings.config import D2CConfig, TrainConfig
-from d2c.settings.presets import PRESETS, preset
+from d2c.networks import DEFAULT, NETWORKS, default_out, find, network_in, stored
+from d2c.settings import toml
+from d2c.settings.options import NetworkCommand, setting_options
+from d2c.training.stages import ALL
 from d2crealsr.store.ownership import is_run
 from d2crealsr.ui.interrupts import Interrupts
 from d2crealsr.ui.program import Program
@@ -20,19 +23,17 @@ from d2crealsr.ui.terminal import echo
 from d2crealsr.ui.versions import version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from d2c.settings.presets import Preset
+    from d2c.networks import Network, NetworkConfig, TrainSettings
 
 __all__ = ["cli", "main"]
 
-F = TypeVar("F", bound="Callable[..., Any]")
 FILE = click.Path(path_type=Path)
 
 _LAYOUTS = "d2crealsr.store.layouts:PAIR_LAYOUTS"
 _LIST = "--data may also be a text file, one pair a line: LR path, a tab, HR path."
 
 _CONVERT = "Convert images of another colour profile to sRGB, do not refuse."
+_NAMED = "The checkpoint's network; needed where that is one of your own, module:NAME."
 _TRUST = "Do not look whether HR and LR of each pair show one scene."
 
 
@@ -44,29 +45,6 @@ def main() -> None:
     cli()
 
 
-def _settings_options(kind: type[D2CConfig] | type[TrainConfig]) -> Callable[[F], F]:
-    """Options for every field of a settings class; an option left out keeps the preset's or the file's value."""
-
-    def decorate(function: F) -> F:
-        for f in reversed(dataclasses.fields(kind)):
-            name, kinds = (
-                f.name.replace("_", "-"),
-                {"int": int, "float": float, "float | None": float, "str | None": str},
-            )
-            unit = f", in {f.metadata['unit']}" if f.metadata["unit"] else ""
-            text = f"{f.metadata['doc']}{unit}" + ("" if f.default is None else f"  [paper: {f.default}]")
-            if f.type == "bool":
-                option = click.option(f"--{name}/--no-{name}", f.name, default=None, help=text)
-            else:
-                choices = f.metadata["choices"]
-                value: Any = click.Choice(choices) if choices else kinds[str(f.type)]
-                option = click.option(f"--{name}", f.name, type=value, default=None, help=text)
-            function = option(function)
-        return function
-
-    return decorate
-
-
 @click.group(
     cls=Program,
     error_prefix="d2c",
@@ -74,15 +52,38 @@ def _settings_options(kind: type[D2CConfig] | type[TrainConfig]) -> Callable[[F]
 )
 @click.version_option(version(), prog_name="d2c")
 def cli() -> None:
-    """Train D2C-SR on pairs, measure it, and upscale images with it."""
+    """Train D2C-SR and other networks on pairs, measure them, and upscale images with them."""
 
 
-@cli.command(layouts=_LAYOUTS, epilog=_LIST)
+def _train_network(given: dict[str, Any]) -> Network:
+    """The network to train: as named, as the file of settings or the run that goes on has it, else D2C-SR."""
+    file = _settings_file(given["out"], given["preset_name"], given["config_file"])
+    if given["network"] is not None or file is None:
+        return find(given["network"] or DEFAULT)
+    return stored(network_in(toml.read(file)), None, str(file))
+
+
+def _train_options(network: Network) -> list[click.Option]:
+    """What can be chosen for a network: its stages and its settings."""
+    numbers = [str(number) for number in range(1, len(network.stages(network.train())) + 1)]
+    return [
+        click.Option(
+            ["--stage"],
+            type=click.Choice([*numbers, *ALL]),
+            default=ALL[0],
+            show_default=True,
+            help="Which stage to do; both or all: all of them.",
+        ),
+        *setting_options(network),
+    ]
+
+
+@cli.command(cls=NetworkCommand, find=_train_network, added=_train_options, layouts=_LAYOUTS, epilog=_LIST)
 @click.option("--data", type=FILE, required=True, help="The pairs; their training split is used.")
-@click.option("--out", type=FILE, help="The run's folder; a run in it goes on.  [default: runs/PRESET]")
-@click.option("--preset", "preset_name", type=click.Choice(list(PRESETS)), help="Named settings.  [default: paper]")
+@click.option("--network", help=f"A network of d2c networks, or module:NAME for one of your own.  [default: {DEFAULT}]")
+@click.option("--out", type=FILE, help="The run's folder; a run in it goes on.  [default: runs/NETWORK-PRESET]")
+@click.option("--preset", "preset_name", help="A size with its schedule, of d2c networks.  [default: paper]")
 @click.option("--config", "config_file", type=FILE, help="Settings from a TOML file, as a run's config.toml.")
-@click.option("--stage", type=click.Choice(["1", "2", "both"]), default="both", show_default=True, help="Which to do.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--cache", type=FILE, help="Where decoded images are kept.  [default: in the run's folder]")
 @click.option("--weights", type=FILE, help="A checkpoint to start from.")
@@ -90,68 +91,92 @@ def cli() -> None:
 @click.option("--trust-pairs", is_flag=True, help=_TRUST)
 @click.option("--convert-profile", is_flag=True, help=_CONVERT)
 @click.option("--plan", "plan_only", is_flag=True, help="Print how much memory a step would take; train nothing.")
-@_settings_options(D2CConfig)
-@_settings_options(TrainConfig)
-def train(data: Path, out: Path | None, preset_name: str | None, config_file: Path | None, **options: Any) -> None:
-    """Train on pairs: stage 1 divergence, then stage 2 convergence.
+@click.pass_obj
+def train(
+    chosen: Network,
+    /,
+    data: Path,
+    network: str | None,
+    out: Path | None,
+    preset_name: str | None,
+    config_file: Path | None,
+    plan_only: bool,
+    **options: Any,
+) -> None:
+    """Train a network on pairs, all its stages one after the other.
 
-    Settings come from the preset, then the TOML file, then the options. Several GPUs or nodes:
-    torchrun --nproc-per-node N -m d2c train …
+    Settings come from the preset, then the TOML file, then the options. Options from --stage on are those of the
+    network: d2c train --network NAME --help. Several GPUs or nodes: torchrun --nproc-per-node N -m d2c train …
     """
     from d2c.console import ConsoleReporter
     from d2c.training.train import Request
     from d2c.training.train import train as run
 
-    out = out or Path("runs") / (preset_name or "paper")
-    plan_only = options.pop("plan_only")
+    out = out or default_out(chosen, preset_name)
     names = ("stage", "device", "cache", "weights", "tensorboard", "trust_pairs", "convert_profile")
     run_options = {name: options.pop(name) for name in names}
     command = ("d2c", *sys.argv[1:])
-    model, settings = _resolve(data, out, preset_name, config_file, options)
+    model, settings = _resolve(chosen, data, preset_name, _settings_file(out, preset_name, config_file), options)
     if plan_only:
-        echo(_step_plan(model, settings, run_options["stage"], run_options["device"]))
+        echo(_step_plan(chosen, model, settings, run_options["stage"], run_options["device"]))
         return
-    request = Request(data=data, out=out, model=model, train=settings, command=command, **run_options)
+    request = Request(
+        data=data, out=out, model=model, train=settings, network=chosen.name, command=command, **run_options
+    )
     with Interrupts() as interrupts:
         run(request, ConsoleReporter(), interrupts)
     echo(f"{out / 'last.safetensors'}")
 
 
-def _step_plan(model: D2CConfig, settings: TrainConfig, stage: str, device: str) -> str:
+def _step_plan(network: Network, model: NetworkConfig, settings: TrainSettings, stage: str, device: str) -> str:
     """What a step of each stage would take of the memory that is free."""
     from d2c.console import step_table
     from d2c.device import available_bytes, pick_device
-    from d2c.training.memory import kinds, step_memory
+    from d2c.training.memory import step_memories
 
     chosen = pick_device(device)
-    steps: dict[str, Any] = {kind: step_memory(model, settings, kind, chosen) for kind in kinds(settings, stage)}
+    steps = step_memories(network, model, settings, stage, chosen)
     return step_table(steps, available_bytes(chosen), str(chosen))
 
 
-def _resolve(
-    data: Path, out: Path, preset_name: str | None, config_file: Path | None, options: dict[str, Any]
-) -> tuple[D2CConfig, TrainConfig]:
-    """Settings of a run: preset, file, options, each over the one before; a run's own ones where it is gone on with."""
-    from d2c.data.layouts import find_pairs
-    from d2c.settings import toml
+def _settings_file(out: Path | None, preset_name: str | None, config_file: Path | None) -> Path | None:
+    """The file that settings come from: as named, or the run's own where one is resumed without a preset."""
+    if config_file is None and preset_name is None and out is not None and is_run(out / "config.toml"):
+        return out / "config.toml"
+    return config_file
 
-    base: Preset = preset(preset_name or "paper")
-    if config_file is None and preset_name is None and is_run(out / "config.toml"):
-        config_file = out / "config.toml"
-    tables = toml.read(config_file) if config_file else {}
+
+def _resolve(
+    network: Network, data: Path, preset_name: str | None, file: Path | None, options: dict[str, Any]
+) -> tuple[NetworkConfig, TrainSettings]:
+    """Settings of a run: preset, file, options, each over the one before."""
+    from d2c.data.layouts import find_pairs
+
+    base = network.preset(preset_name or "paper")
+    tables = toml.read(file) if file else {}
     if unknown := sorted(set(tables) - {"model", "train", "data"}):
-        raise ConfigError(f"{config_file}: unknown table [{unknown[0]}], expected [model] and [train]")
-    for kind, name in ((D2CConfig, "model"), (TrainConfig, "train")):  # options first: they may mend what a file has
-        tables[name] = tables.get(name, {}) | _given(kind, options)
-    model = toml.from_table(D2CConfig, tables["model"], base.model, str(config_file))
-    settings = toml.from_table(TrainConfig, tables["train"], base.train, str(config_file))
+        raise ConfigError(f"{file}: unknown table [{unknown[0]}], expected [model] and [train]")
+    stored(network_in(tables, network.name), network.name, str(file))
+    given = {name: value for name, value in options.items() if value is not None}
+    for kind, name in ((network.config, "model"), (network.train, "train")):  # options may mend what a file has
+        own = {f.name for f in dataclasses.fields(kind)}
+        tables[name] = tables.get(name, {}) | {key: value for key, value in given.items() if key in own}
+    model = toml.from_table(network.config, tables["model"], base.model, str(file))
+    settings = toml.from_table(network.train, tables["train"], base.train, str(file))
     if "scale" not in tables["model"]:
         model = dataclasses.replace(model, scale=find_pairs(data)[0].scale)
     return model, settings
 
 
-def _given(kind: type[D2CConfig] | type[TrainConfig], options: dict[str, Any]) -> dict[str, Any]:
-    return {f.name: options[f.name] for f in dataclasses.fields(kind) if options[f.name] is not None}
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+def networks(as_json: bool) -> None:
+    """List the networks that can be trained, in each of their sizes: parameters, multiplications, padding."""
+    from d2c.console import sizes_table
+    from d2c.networks.base.count import sizes
+
+    rows = [row for name in NETWORKS for row in sizes(find(name))]
+    echo(json.dumps(rows, indent=2, ensure_ascii=False) if as_json else sizes_table(rows))
 
 
 @cli.command("eval", layouts=_LAYOUTS, epilog=_LIST)
@@ -176,6 +201,7 @@ def _given(kind: type[D2CConfig] | type[TrainConfig], options: dict[str, Any]) -
 @click.option("--trust-pairs", is_flag=True, help=_TRUST)
 @click.option("--convert-profile", is_flag=True, help=_CONVERT)
 @click.option("--csv", "csv_file", type=FILE, help="Write the table there too.")
+@click.option("--network", help=_NAMED)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 def evaluate(
     checkpoint: Path,
@@ -185,9 +211,10 @@ def evaluate(
     trust_pairs: bool,
     convert_profile: bool,
     csv_file: Path | None,
+    network: str | None,
     device: str,
 ) -> None:
-    """Measure CHECKPOINT (a file, or a run's folder) on pairs: bicubic, each branch, their mean, fused, oracle."""
+    """Measure CHECKPOINT (a file, or a run's folder) on pairs: all its outputs, and bicubic beside them."""
     from d2c.checkpoints.native import load
     from d2c.console import ConsoleReporter, quality_tables
     from d2c.device import pick_device
@@ -195,7 +222,7 @@ def evaluate(
     from d2c.inference.failures import Failures
     from d2c.training.runfolder import RunFolder
 
-    model = load(checkpoint, device=pick_device(device))
+    model = load(checkpoint, device=pick_device(device), network=network)
     if csv_file is not None:
         check_csv(csv_file, [checkpoint, data])
     reporter = ConsoleReporter()
@@ -211,14 +238,26 @@ def evaluate(
     failures.conclude()
 
 
-@cli.command()
+def _checkpoint_network(given: dict[str, Any]) -> Network:
+    """The network of the checkpoint that is given, or the one that is named; D2C-SR where there is none yet."""
+    from d2c.checkpoints.native import network_name
+
+    name = network_name(given["checkpoint"]) if given["checkpoint"] is not None else DEFAULT
+    return stored(name, given["network"], str(given["checkpoint"]))
+
+
+def _figure_options(network: Network) -> list[click.Option]:
+    """An option for each figure that the network can draw."""
+    return [click.Option([f"--save-{name}"], is_flag=True, help=figure.doc) for name, figure in network.figures.items()]
+
+
+@cli.command(cls=NetworkCommand, find=_checkpoint_network, added=_figure_options)
 @click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILES|FOLDERS…")
 @click.option("--checkpoint", type=FILE, required=True, help="A checkpoint, or a run's folder.")
 @click.option("--out", type=FILE, required=True, help="Folder of the results, NAME_xSCALE.png.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--save-branches", is_flag=True, help="Draw the predictions side by side.")
-@click.option("--save-weights", is_flag=True, help="Draw the weight maps.")
-@click.option("--box", metavar="X,Y,W,H", help="Draw this patch (LR px): LR, bicubic, branches, fused, HR.")
+@click.option("--network", help=_NAMED)
+@click.option("--box", metavar="X,Y,W,H", help="Draw this patch (LR px): LR, bicubic, all outputs, HR.")
 @click.option("--hr", type=FILE, help="HR image of the patch figure; with one file only.")
 @click.option("--max-memory", metavar="SIZE", help="Take no more, such as 2GB; the program's own .4 GB come on top.")
 @click.option("--spill", type=FILE, help="Folder of temporary files, where memory is short.  [default: OUT]")
@@ -237,8 +276,7 @@ def upscale(
     checkpoint: Path,
     out: Path,
     device: str,
-    save_branches: bool,
-    save_weights: bool,
+    network: str | None,
     box: str | None,
     hr: Path | None,
     max_memory: str | None,
@@ -247,6 +285,7 @@ def upscale(
     grey: str,
     overwrite: bool,
     plan_only: bool,
+    **save: bool,
 ) -> None:
     """Upscale image FILES, and the images directly in FOLDERS; depth, transparency and orientation are kept.
 
@@ -265,8 +304,9 @@ def upscale(
 
     if hr is not None and (len(files) != 1 or box is None):
         raise ConfigError("hr: is drawn in the patch figure of one file; give one file and its --box")
-    wanted = Figures(branches=save_branches, weights=save_weights, box=_box(box), hr=hr)
-    model = load(checkpoint, device=pick_device(device))
+    names = tuple(name.removeprefix("save_") for name, asked in save.items() if asked)
+    wanted = Figures(names=names, box=_box(box), hr=hr)
+    model = load(checkpoint, device=pick_device(device), network=network)
     memory = None if max_memory is None else parse_size(max_memory)
     limits = Limits(
         max_memory=memory, spill=spill, convert_profile=convert_profile, grey=grey == "auto", overwrite=overwrite
@@ -297,22 +337,25 @@ def _box(text: str | None) -> Any:
 @click.argument("run", type=FILE)
 @click.option("--data", type=FILE, help="The pairs.  [default: where they were when the run was started]")
 @click.option("--out", type=FILE, help="Folder of the report.  [default: RUN/report]")
+@click.option("--network", help=_NAMED)
 @click.option("--scenes", type=click.IntRange(min=0), default=4, show_default=True, help="Validation scenes to show.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-def report(run: Path, data: Path | None, out: Path | None, scenes: int, device: str) -> None:
+def report(run: Path, data: Path | None, out: Path | None, network: str | None, scenes: int, device: str) -> None:
     """Make a page of curves, example crops and settings of RUN, the folder of a run; also while it trains."""
     from d2c.console import ConsoleReporter
     from d2c.report import report as make
 
-    echo(str(make(run, out=out, data=data, scenes=scenes, device=device, reporter=ConsoleReporter())))
+    told = ConsoleReporter()
+    echo(str(make(run, out=out, data=data, network=network, scenes=scenes, device=device, reporter=told)))
 
 
 @cli.command()
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE)
-def convert(source: Path, target: Path) -> None:
-    """Read the released checkpoint SOURCE (MegEngine) and write TARGET (.safetensors). Nothing in SOURCE is run."""
-    from d2c.checkpoints.released import convert as run
+@click.option("--network", default=DEFAULT, show_default=True, help="Whose released weights they are.")
+def convert(source: Path, target: Path, network: str) -> None:
+    """Read the released checkpoint SOURCE and write TARGET (.safetensors). Nothing in SOURCE is run."""
+    from d2c.checkpoints.convert import convert as run
+    from d2c.networks.base.count import described
 
-    config = run(source, target)
-    echo(f"{target}: x{config.scale}, {config.groups} groups of {config.blocks} blocks, {config.features} features")
+    echo(f"{target}: {described(run(find(network), source, target))}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from d2crealsr.ui.progress import ConsoleReporter
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from d2c.networks.base.memory import StepMemory
     from d2c.networks.base.upscaler import Plan
 
-__all__ = ["ConsoleReporter", "plan_table", "quality_tables", "step_table"]
+__all__ = ["ConsoleReporter", "plan_table", "quality_tables", "sizes_table", "step_table"]
 
 
 def quality_tables(rows: Sequence[Row]) -> list[str]:
@@ -46,9 +46,7 @@ def plan_table(plans: Sequence[tuple[str, Plan, float]]) -> str:
         sizes = (f"{size / 1e9:.2f} GB" for size in (plan.memory, plan.spilled, plan.result))
         time_ = f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 3600:.1f} h"
         lines.append([name, f"{plan.width}x{plan.height}", *sizes, time_, how])
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rows = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
-    return "\n".join(rows)
+    return _aligned(lines)
 
 
 def step_table(steps: Mapping[str, StepMemory], free: int | None, device: str) -> str:
@@ -62,3 +60,21 @@ def step_table(steps: Mapping[str, StepMemory], free: int | None, device: str) -
         verdict = "it fits" if need <= free else "it does not fit: lower --patch or --batch, or raise --accumulate"
         lines.append(f"free on {device}: {free / 1e9:.3f}; {verdict}")
     return "\n".join(lines)
+
+
+def sizes_table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Networks in their sizes, a line for each scale."""
+    lines = [["network", "size", "scale", "parameters", "multiply-adds / LR px", "padding to", "paper"]]
+    for row in rows:
+        for scale, count in row["parameters"].items():
+            cost = row["multiply_adds_per_lr_pixel"][scale]
+            line = [row["name"], row["size"], f"x{scale}", f"{count:,}", f"{cost:,}", row["padding"], row["paper"]]
+            lines.append([str(cell) for cell in line])
+    return _aligned(lines)
+
+
+def _aligned(lines: Sequence[Sequence[str]]) -> str:
+    """Lines of cells as text, columns below each other."""
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    rows = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
+    return "\n".join(rows)

@@ -18,10 +18,11 @@ import pandas as pd
 
 from d2c.checkpoints.native import load
 from d2c.console import ConsoleReporter
+from d2c.d2csr.presets import PRESETS
 from d2c.data.layouts import find_pairs
 from d2c.evaluation.evaluate import evaluate_files, means, write_csv
 from d2c.reporter import Reporter
-from d2c.settings.presets import PRESETS, Preset, preset, scaled_down
+from d2c.settings.presets import Preset, scaled_down
 from d2c.training.train import Request, train
 from d2crealsr.store import D2CRealSRError
 
@@ -67,7 +68,7 @@ def measure(
 @click.option("--device", default="auto", show_default=True)
 def main(data: Path, out: Path, name: str, scale_down: int, seeds: int, only: tuple[str, ...], device: str) -> None:
     """Wire the steps; every one of them is a function of the library."""
-    chosen = scaled_down(preset(name), scale_down)
+    chosen = scaled_down(PRESETS[name], scale_down)
     base = chosen._replace(model=dataclasses.replace(chosen.model, scale=find_pairs(data)[0].scale))
     wanted = {key: value for key, value in variants(base).items() if not only or key in only}
     reporter = ConsoleReporter()

@@ -14,17 +14,18 @@ import time
 from pathlib import Path
 
 import click
+from torch import nn
 
 from d2c.checkpoints.native import load
 from d2c.console import ConsoleReporter, quality_tables
-from d2c.d2csr.network import D2CSR
 from d2c.data.layouts import Pair, find_pairs, size_of, with_split
 from d2c.evaluation.evaluate import evaluate_files, means, write_csv
 from d2c.inference.figures import Box, comparison_figure
 from d2c.inference.files import Figures, upscale_files
 from d2c.metrics import PROTOCOLS
+from d2c.networks import DEFAULT, find, network_of
 from d2c.reporter import Reporter
-from d2c.settings.presets import PRESETS, preset, scaled_down
+from d2c.settings.presets import scaled_down
 from d2c.training.train import Request, train
 from d2crealsr.store import D2CRealSRError, images
 
@@ -38,7 +39,7 @@ The commands are in .venv/bin:
   d2c upscale photo.jpg --checkpoint runs/mine --out upscaled"""
 
 
-def measure(model: D2CSR, data: Path, out: Path, reporter: Reporter) -> None:
+def measure(model: nn.Module, data: Path, out: Path, reporter: Reporter) -> None:
     """Measure the model on the test split, where that is not done, and print the tables."""
     if (out / "quality.csv").exists():
         return
@@ -47,14 +48,15 @@ def measure(model: D2CSR, data: Path, out: Path, reporter: Reporter) -> None:
     click.echo("\n\n".join(quality_tables(means(rows))))
 
 
-def draw(model: D2CSR, pair: Pair, out: Path, reporter: Reporter) -> None:
+def draw(model: nn.Module, pair: Pair, out: Path, reporter: Reporter) -> None:
     """Upscale a test image and draw its figures, where that is not done."""
     if (out / f"{pair.lr.stem}_x{pair.scale}_patch.png").exists():
         return
     width, height = size_of(pair.lr)
     side = max(1, min(width, height) // 4)
     box = Box((width - side) // 2, (height - side) // 2, side, side)
-    upscale_files(model, [pair.lr], out, Figures(branches=True, weights=True, box=box, hr=pair.hr), reporter)
+    names = tuple(network_of(model)[0].figures)
+    upscale_files(model, [pair.lr], out, Figures(names=names, box=box, hr=pair.hr), reporter)
 
 
 def compare(pair: Pair, out: Path, caption: str) -> None:
@@ -67,7 +69,8 @@ def compare(pair: Pair, out: Path, caption: str) -> None:
 @click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
 @click.option("--data", type=PATH, required=True, help="A split pairs folder, or another layout that d2c knows.")
 @click.option("--out", type=PATH, required=True, help="The run's folder; quality.csv and figures/ go there too.")
-@click.option("--preset", "name", type=click.Choice(list(PRESETS)), default="paper", show_default=True)
+@click.option("--network", "network_name", default=DEFAULT, show_default=True, help="As d2c train takes it.")
+@click.option("--preset", "name", default="paper", show_default=True)
 @click.option(
     "--scale-down", type=int, default=1, show_default=True, help="Divide steps, and the patch's area, by this."
 )
@@ -76,24 +79,35 @@ def compare(pair: Pair, out: Path, caption: str) -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True)
 def main(
-    data: Path, out: Path, name: str, scale_down: int, count: int, caption: str | None, seed: int, device: str
+    data: Path,
+    out: Path,
+    network_name: str,
+    name: str,
+    scale_down: int,
+    count: int,
+    caption: str | None,
+    seed: int,
+    device: str,
 ) -> None:
     """Wire the steps; every one of them is a function of the library."""
-    reporter = ConsoleReporter()
+    reporter, network = ConsoleReporter(), find(network_name)
     pairs = find_pairs(data)
-    chosen = scaled_down(preset(name), scale_down)
+    chosen = scaled_down(network.preset(name), scale_down)
     model_settings = dataclasses.replace(chosen.model, scale=pairs[0].scale)
     train_settings = dataclasses.replace(chosen.train, seed=seed)
     begun = time.perf_counter()
-    train(Request(data=data, out=out, model=model_settings, train=train_settings, device=device), reporter)
+    train(
+        Request(data=data, out=out, model=model_settings, train=train_settings, network=network.name, device=device),
+        reporter,
+    )
     minutes, seconds = divmod(round(time.perf_counter() - begun), 60)
 
-    model = load(out)
+    model = load(out, network=network.name)
     measure(model, data, out, reporter)
     drawn = with_split(pairs, "test", data)[:count]
     for pair in drawn:
         draw(model, pair, out / "figures", reporter)
-    click.echo(f"\nPictures (upscaled, predictions, weight maps, a patch): {out / 'figures'}")
+    click.echo(f"\nPictures (upscaled, a patch, and the figures of the network): {out / 'figures'}")
     if caption and drawn:
         if not (out / "comparison.png").exists():
             compare(drawn[0], out, f"{caption} Trained for {minutes} min {seconds} s.")

@@ -15,7 +15,7 @@ from torch import nn
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from d2c.settings.config import D2CConfig
+    from d2c.d2csr.config import D2CConfig
 
 __all__ = ["EDSR", "PUBLISHED_PARAMETERS", "RCAN", "Factored"]
 

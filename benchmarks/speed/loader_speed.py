@@ -28,12 +28,12 @@ import torch
 from benchmarks.measuring import seconds_of
 from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
+from d2c.d2csr.config import TrainConfig
 from d2c.d2csr.network import D2CSR
+from d2c.d2csr.presets import PRESETS
 from d2c.d2csr.stages import DivergenceStage
 from d2c.data.cache import ImageCache
 from d2c.data.patches import Batch, CropSource, PixelPair, write_patch
-from d2c.settings.config import TrainConfig
-from d2c.settings.presets import preset
 from d2c.training.engine import Engine
 from d2crealsr.store.images import read_image
 
@@ -124,14 +124,14 @@ def waiting(source: CropSource, steps: int, step: Callable[[Batch], object]) -> 
 
 def waiting_rows(pairs: Sequence[PixelPair], patch: int, steps: int) -> list[Row]:
     """Waiting in real steps of preset ``tiny``, and in ones that another processor does."""
-    tiny = preset("tiny")
+    tiny = PRESETS["tiny"]
     config = dataclasses.replace(tiny.train, batch=min(len(pairs), tiny.train.batch), patch=min(24, patch))
     torch.manual_seed(0)
     engine = Engine(DivergenceStage(D2CSR(dataclasses.replace(tiny.model, scale=SCALE)), config), config)
     small = CropSource(pairs=pairs, scale=SCALE, config=config)
     large = CropSource(pairs=pairs, scale=SCALE, config=TrainConfig(patch=patch, batch=min(len(pairs), 4)))
     kinds: list[tuple[str, CropSource, Callable[[Batch], object]]] = [
-        ("preset tiny, CPU", small, lambda batch: engine.update(batch, config.lr, config.alpha)),
+        ("preset tiny, CPU", small, lambda batch: engine.update(batch, config.lr, {"alpha": config.alpha})),
         *(
             (f"{1e3 * away:.0f} ms away, {patch}² patches", large, lambda _, away=away: time.sleep(away))
             for away in _AWAY_SECONDS

@@ -18,7 +18,7 @@ import click
 from benchmarks.measuring import alone, begin_peak, peak_bytes
 from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
-from d2c.settings.config import D2CConfig
+from d2c.d2csr.config import D2CConfig
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +62,10 @@ def measure(configuration: Configuration) -> Row:
     torch.manual_seed(0)
     model = D2CSR(configuration.model).eval()
     model.to(memory_format=torch.channels_last)
-    wanted, limits = Figures(branches=configuration.figures), Limits(max_memory=configuration.max_memory)
+    wanted, limits = (
+        Figures(names=("branches",) if configuration.figures else ()),
+        Limits(max_memory=configuration.max_memory),
+    )
     with tempfile.TemporaryDirectory() as temporary:
         paths = []
         for name, (width, height) in {"tiny": (32, 16), "image": configuration.size}.items():

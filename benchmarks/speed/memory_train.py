@@ -20,8 +20,8 @@ from benchmarks.result_tables import Row, text_table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from d2c.settings.config import D2CConfig, TrainConfig
-    from d2c.training.memory import Kind
+    from d2c.d2csr.config import D2CConfig, TrainConfig
+    from d2c.d2csr.memory import Kind
 
 
 UNSEEN = frozenset(
@@ -37,10 +37,10 @@ UNSEEN = frozenset(
 
 def configurations() -> dict[str, tuple[D2CConfig, TrainConfig, Kind]]:
     """What is measured, by name: presets, with fewer patches where a preset would need a GPU."""
-    from d2c.settings.presets import preset
+    from d2c.d2csr.presets import PRESETS
 
     def of(name: str, kind: Kind, scale: int, **changes: int) -> tuple[D2CConfig, TrainConfig, Kind]:
-        chosen = preset(name)
+        chosen = PRESETS[name]
         model, train = (
             dataclasses.replace(chosen.model, scale=scale, borders="exact"),
             dataclasses.replace(chosen.train, ema=0.0, **changes),
@@ -67,10 +67,10 @@ def measure(model: D2CConfig, train: TrainConfig, kind: Kind) -> float:
     import torch
 
     from d2c.d2csr import stages
+    from d2c.d2csr.memory import step_memory
     from d2c.d2csr.network import D2CSR
     from d2c.data.patches import Batch
     from d2c.training.engine import Engine
-    from d2c.training.memory import step_memory
 
     torch.set_num_threads(1)
     step_memory(model, train, kind, torch.device("cpu"))
@@ -80,7 +80,7 @@ def measure(model: D2CConfig, train: TrainConfig, kind: Kind) -> float:
     sides = (train.patch, train.patch * model.scale)
     batch = Batch(*(torch.rand(train.batch, 3, side, side) for side in sides))
     for _ in range(2):
-        engine.update(batch, train.lr, train.alpha)
+        engine.update(batch, train.lr, {"alpha": train.alpha})
     return float(peak_bytes() - before)
 
 
@@ -91,7 +91,7 @@ def main(out: Path | None, small: bool) -> None:
     """Print the table, and store it."""
     import torch
 
-    from d2c.training.memory import step_memory
+    from d2c.d2csr.memory import step_memory
 
     chosen = configurations()
     if small:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from d2c.settings.config import D2CConfig
+    from d2c.d2csr.config import D2CConfig
 
 TRAINING = ("stage 1", "stage 2", "joint", "joint, two passes")
 PEERS = ("RCAN", "EDSR")
@@ -69,7 +69,7 @@ class Task(NamedTuple):
     @property
     def config(self) -> D2CConfig:
         """The structure of d2c: the paper's, or one for a quick look."""
-        from d2c.settings.config import D2CConfig
+        from d2c.d2csr.config import D2CConfig
 
         small = {"features": 8, "groups": 1, "blocks": 1, "convergence_features": 8} if self.small else {}
         return D2CConfig(scale=self.scale, **small)
@@ -106,9 +106,9 @@ def prepare(task: Task, network: str, device: str) -> tuple[Callable[[], object]
 
 
 def _own_step(task: Task, model: Any, lr: Any, hr: Any) -> Callable[[], object]:
+    from d2c.d2csr.config import TrainConfig
     from d2c.d2csr.stages import ConvergenceStage, DivergenceStage, JointStage
     from d2c.data.patches import Batch
-    from d2c.settings.config import TrainConfig
     from d2c.training.engine import Engine
 
     if task.name.startswith("upscaling"):
@@ -116,21 +116,22 @@ def _own_step(task: Task, model: Any, lr: Any, hr: Any) -> Callable[[], object]:
     kinds = {"stage 1": DivergenceStage, "stage 2": ConvergenceStage}
     config = TrainConfig(batch=task.batch)
     engine = Engine(kinds.get(task.name, JointStage)(model, config), config)
-    return lambda: engine.update(Batch(lr, hr), config.lr, config.alpha)
+    return lambda: engine.update(Batch(lr, hr), config.lr, {"alpha": config.alpha})
 
 
 def _own_upscaling(model: Any, pixels: Any) -> Callable[[], object]:
     """What `d2c upscale` does between files: the fused image alone, as the other networks make it."""
     import numpy as np
 
+    from d2c.d2csr.entry import NETWORK
     from d2c.inference.plan import make_plan
     from d2c.inference.run import as_image, upscale_strips
 
     height, width = pixels.shape[:2]
-    plan = make_plan(model.config, (width, height), next(model.parameters()).device)
+    plan = make_plan(NETWORK.upscaler(model.config), (width, height), next(model.parameters()).device)
 
     def upscale() -> object:
-        return np.concatenate([as_image(strip.fused) for strip in upscale_strips(model, pixels, plan)])
+        return np.concatenate([as_image(strip.sr) for strip in upscale_strips(model, pixels, plan)])
 
     return upscale
 
@@ -140,8 +141,8 @@ def _factored_step(name: str, task: Task, network: Any, lr: Any, hr: Any) -> Cal
     import torch
     import torch.nn.functional as F
 
+    from d2c.d2csr.config import TrainConfig
     from d2c.losses import convergence_loss, divergence_loss
-    from d2c.settings.config import TrainConfig
 
     if task.name.startswith("upscaling"):
         network.eval()

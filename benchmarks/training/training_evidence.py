@@ -28,21 +28,21 @@ from benchmarks.result_tables import Row, read_csv, text_table, write_csv
 from benchmarks.seeds import parse_seeds, purpose_of
 from benchmarks.training.training_sets import TrainingSet, city100_x4, simulated_x8, validation_pairs
 from d2c.checkpoints.native import load
+from d2c.d2csr.presets import PRESETS
 from d2c.d2csr.stages import spread
 from d2c.data.layouts import find_pairs, with_split
 from d2c.data.patches import to_tensor
 from d2c.evaluation.evaluate import FilePairs, evaluate, means
 from d2c.reporter import Reporter
-from d2c.settings.presets import preset
 from d2c.training.train import Request, train
 from d2crealsr.store.files import write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from d2c.d2csr.config import D2CConfig, TrainConfig
     from d2c.d2csr.network import D2CSR
     from d2c.data.layouts import Pair
-    from d2c.settings.config import D2CConfig, TrainConfig
 
 VALIDATION = 0.2
 GAINS = (1.0, 10.0, 20.0, 40.0, 80.0)
@@ -93,7 +93,7 @@ class CpuClock(Reporter):
 
 def settings_of(data: TrainingSet, steps: tuple[int, int], seed: int, **changes: Any) -> tuple[D2CConfig, TrainConfig]:
     """Preset tiny at the set's scale; the learning rate halves after every fifth of stage 1, in stage 2 as often."""
-    chosen = preset("tiny")
+    chosen = PRESETS["tiny"]
     pairs = with_split(find_pairs(data.folder), "train", data.folder)
     model = dataclasses.replace(chosen.model, scale=pairs[0].scale, borders="composed")
     kept = len(pairs) - len(validation_pairs(data.folder, VALIDATION))
@@ -239,7 +239,7 @@ def training_sets(work: Path, city100: Path | None, only: str | None, small: boo
 
 def notes(sets: list[TrainingSet], steps: dict[str, tuple[int, int]]) -> str:
     """What a reader of the table has to know."""
-    model = preset("tiny").model
+    model = PRESETS["tiny"].model
     lines = [
         f"model:    preset tiny (n {model.features}, G {model.groups}, B {model.blocks}, four predictions), gain "
         f"{model.convergence_gain:g} unless a column says otherwise; last checkpoints",

@@ -15,6 +15,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from d2c.errors import CheckpointError, ConfigError
 from d2c.networks import DEFAULT, network_of, stored
+from d2c.networks.base.shapes import shapes_only
 from d2c.settings.config import SettingError
 from d2c.settings.toml import from_table
 from d2crealsr.store import files
@@ -35,6 +36,7 @@ __all__ = [
     "checkpoint_path",
     "digest",
     "load",
+    "network_name",
     "provenance",
     "read",
     "save",
@@ -116,6 +118,12 @@ def provenance(path: str | PathLike[str]) -> dict[str, Any]:
         return notes
 
 
+def network_name(path: str | PathLike[str]) -> str:
+    """The network that a checkpoint names."""
+    with _opened(checkpoint_path(path)) as (_, described):
+        return str(described.get("network", DEFAULT))
+
+
 class Checkpoint(NamedTuple):
     """What is in a checkpoint file."""
 
@@ -187,7 +195,7 @@ def check_plausible(network: Network, config: NetworkConfig, sizes: Sequence[int
                 )
 
     try:
-        with register_module_parameter_registration_hook(count), torch.device("meta"):
+        with register_module_parameter_registration_hook(count), shapes_only():
             network.build(config)
     except (RuntimeError, ValueError, TypeError, OverflowError) as error:  # shapes that no tensor can have
         raise CheckpointError(

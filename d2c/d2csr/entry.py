@@ -116,6 +116,7 @@ class D2CSRNetwork(Network):
     def layer_by_layer(self, model: Any, lr: Tensor) -> Any:
         import torch
 
+        model.colour_in = model.colour_out = torch.nn.Identity()  # fixed, and not counted as a part of the network
         leaves = zip(model.tails, model.leaf_features(lr), strict=True)
         return model.converge(torch.stack([tail.factored(x, model.colour_out) for tail, x in leaves], dim=1))
 

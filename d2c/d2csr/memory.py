@@ -15,6 +15,7 @@ import torch
 
 from d2c.d2csr.banded import hidden_bytes
 from d2c.d2csr.network import D2CSR
+from d2c.networks.base.shapes import shapes_only
 from d2c.tails.tail import upscale_factors
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def step_memory(
 @functools.lru_cache
 def _parameters(model: D2CConfig) -> tuple[int, int]:
     """Numbers in the divergence net and in the convergence net."""
-    with torch.device("meta"):
+    with shapes_only():
         net = D2CSR(model)
     parts = net.divergence_parameters(), net.convergence_parameters()
     return sum(p.numel() for p in parts[0]), sum(p.numel() for p in parts[1])

@@ -78,9 +78,9 @@ class DivergenceStage(D2CStage):
     def trained(self) -> list[nn.Parameter]:
         return self.model.divergence_parameters()
 
-    def forward(self, lr: Tensor, hr: Tensor, *, alpha: float) -> Terms:
+    def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> Terms:
         predictions = self.model.diverge(lr)
-        terms = self._divergence(predictions, hr, alpha)
+        terms = self._divergence(predictions, hr, weights["alpha"])
         return {**terms._asdict(), "spread": spread(predictions)}
 
 
@@ -93,7 +93,7 @@ class ConvergenceStage(D2CStage):
     def trained(self) -> list[nn.Parameter]:
         return self.model.convergence_parameters()
 
-    def forward(self, lr: Tensor, hr: Tensor, *, alpha: float) -> Terms:
+    def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> Terms:
         with torch.no_grad():
             predictions = self.model.diverge(lr)
         loss = self._convergence(predictions, hr)
@@ -105,9 +105,9 @@ class JointStage(D2CStage):
 
     kind = label = "joint"
 
-    def forward(self, lr: Tensor, hr: Tensor, *, alpha: float) -> Terms:
+    def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> Terms:
         predictions = self.model.diverge(lr)
-        terms = self._divergence(predictions, hr, alpha)
+        terms = self._divergence(predictions, hr, weights["alpha"])
         fused = self._convergence(predictions.detach(), hr)
         return {**terms._asdict(), "total": terms.total + fused, "convergence": fused, "spread": spread(predictions)}
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from d2c.data.cache import Mapped
-    from d2c.settings.config import TrainConfig
+    from d2c.settings.config import TrainSettings
 
 __all__ = ["Batch", "CropSource", "PixelPair", "to_tensor", "write_patch"]
 
@@ -51,7 +51,7 @@ class CropSource:
 
     pairs: Sequence[PixelPair]
     scale: int
-    config: TrainConfig
+    config: TrainSettings
 
     def __post_init__(self) -> None:
         if len(self.pairs) < self.config.batch:

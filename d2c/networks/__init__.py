@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
+from typing import Any
 
 from d2c.errors import CheckpointError, ConfigError, D2CError
 from d2c.networks.base.entry import Difference, Maps, Network, network_of
@@ -23,7 +25,9 @@ __all__ = [
     "NetworkConfig",
     "Preset",
     "TrainSettings",
+    "default_out",
     "find",
+    "network_in",
     "network_of",
     "setting",
     "stored",
@@ -100,3 +104,14 @@ def stored(name: str, given: str | None, where: str) -> Network:
         if given is not None:
             raise
         raise CheckpointError(f"{where}: is of the network {name[:80]!r}, which this version does not know") from error
+
+
+def network_in(tables: dict[str, dict[str, Any]], otherwise: str = DEFAULT) -> str:
+    """The network that a file of settings names in its table [model], which is taken out of it."""
+    return str(tables.get("model", {}).pop("network", otherwise))
+
+
+def default_out(network: Network, preset: str | None) -> Path:
+    """Where a run goes that was given no folder: ``runs/NETWORK-PRESET``, without NETWORK for D2C-SR."""
+    size = preset or "paper"
+    return Path("runs") / (size if network.name == DEFAULT else f"{network.name.replace(':', '.')}-{size}")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import fnmatch
+import itertools
 import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from d2c.d2csr.stages import TERMS
+from d2c.evaluation.evaluate import is_one_of_many
 from d2c.report.charts import Series, draw
 from d2c.training.log import read_log_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from d2c.networks import Difference, Network, TrainSettings
     from d2c.report.charts import Chart
 
 __all__ = ["Figure", "Log", "figures", "read_log"]
@@ -26,16 +29,16 @@ class Log:
     ----------
     rows : list of dict
         By column name; ``at`` is the step counted over all stages.
-    stage_two_at : float or None
-        ``at`` where stage 2 begins.
+    stages : list of (float, str)
+        ``at`` where a stage begins after another one, and its name.
     """
 
     rows: list[dict[str, float]]
-    stage_two_at: float | None
+    stages: list[tuple[float, str]]
 
     @property
     def methods(self) -> list[str]:
-        """What was validated, in the order of the columns: ``bicubic, branch_1, …``."""
+        """What was validated, in the order of the columns, ``bicubic`` first."""
         prefix = "val_psnr_db_"
         return [name.removeprefix(prefix) for name in (self.rows[0] if self.rows else ()) if name.startswith(prefix)]
 
@@ -58,11 +61,16 @@ def read_log(path: Path) -> Log:
         When the file is no log.
     """
     rows = [{name: float(cell) if cell else math.nan for name, cell in cells.items()} for cells in read_log_rows(path)]
-    first = max((row["step"] for row in rows if row["stage"] == 1), default=0.0)
-    for row in rows:
-        row["at"] = row["step"] + (first if row["stage"] == 2 else 0)
-    two = first if any(row["stage"] == 2 for row in rows) and first else None
-    return Log(rows=rows, stage_two_at=two)
+    marks: list[tuple[float, str]] = []
+    before = 0.0
+    for stage, group in itertools.groupby(rows, key=lambda row: row["stage"]):
+        if before:
+            marks.append((before, f"stage {stage:.0f}"))
+        last = before
+        for row in group:
+            row["at"] = last + row["step"]
+            before = max(before, row["at"])
+    return Log(rows=rows, stages=marks)
 
 
 class Figure(NamedTuple):
@@ -77,55 +85,44 @@ class Figure(NamedTuple):
     todo: str
 
 
-_LOOK = {
-    "bicubic": (6, "6 4", 1.8),
-    "mean": (2, "", 1.8),
-    "fused": (1, "", 2.6),
-    "oracle": (3, "2 3", 1.8),
-}
-_BRANCH = (4, "1 2", 1.2)
+_BICUBIC, _MAIN, _ONE_OF_MANY = (6, "6 4", 1.8), (1, "", 2.6), (4, "1 2", 1.2)
+_OTHERS = ((2, "", 1.8), (3, "2 3", 1.8), (5, "8 3 2 3", 1.8))
+"""Colour, dashes and width of lines."""
 _DASHES = ("", "6 4", "2 3", "8 3 2 3", "1 2")
 
 
-def figures(log: Log) -> list[Figure]:
-    """Charts of everything the log has: quality, gain over the plain mean, losses, learning rate."""
-    marks = [(log.stage_two_at, "stage 2")] if log.stage_two_at is not None else []
-    step = "step, over both stages" if marks else "step"
-    best = _best_branch(log)
+def figures(log: Log, network: Network, train: TrainSettings) -> list[Figure]:
+    """Charts of everything the log has: quality, the network's comparisons, losses, learning rate."""
+    step = "step, over all stages" if log.stages else "step"
+    main = network.main.capitalize()
+    terms = dict.fromkeys(name for kind in network.stages(train) for name in kind.terms)
     losses = [
         Series(name=name, points=log.curve(name), colour=k % 6 + 1, dashes=_DASHES[k % len(_DASHES)])
-        for k, name in enumerate(TERMS)
+        for k, name in enumerate(terms)
     ]
     rate = [Series(name="learning rate", points=log.curve("lr"), colour=1)]
+    compared = [
+        (
+            (f"difference-{number}", chart.title),
+            draw(_differences(log, chart), x_label=step, y_label="difference [dB]", marks=log.stages),
+            *chart[2:],
+        )
+        for number, chart in enumerate(network.differences, start=1)
+    ]
     found = [
         (
             ("quality", "Quality on the validation scenes"),
-            draw(_methods(log, "psnr_db"), x_label=step, y_label="PSNR-Y [dB]", marks=marks),
-            "PSNR-Y (protocol basicsr-y), mean over the validation scenes: bicubic, every branch, their plain mean, "
-            "the fused output, and the oracle that knows the best branch in each pixel.",
-            "Fused above bicubic and rising; the oracle far above the mean, so that there is something to choose from.",
+            draw(_methods(log, "psnr_db", network), x_label=step, y_label="PSNR-Y [dB]", marks=log.stages),
+            "PSNR-Y (protocol basicsr-y), mean over the validation scenes, of bicubic interpolation and of what the "
+            "network makes.",
+            f"{main} above bicubic and rising.",
             "Flat below bicubic, or falling while the loss falls: the network learns the training pairs by heart.",
             "Still rising: train on. Falling: more scenes. Flat below bicubic: look at the pairs (d2crealsr report).",
         ),
-        (
-            ("gain", "What fusing is worth"),
-            draw(
-                [
-                    Series(name="fused − mean", points=_difference(log, "fused", "mean"), colour=1, width=2.6),
-                    Series(name="best branch − mean", points=best, colour=4, dashes="1 2"),
-                ],
-                x_label=step,
-                y_label="difference [dB]",
-                marks=marks,
-            ),
-            "PSNR-Y of the fused output, and of the branch that is best on all scenes, less that of their plain mean.",
-            "Fused above 0 in stage 2: the weight maps choose better than an average does.",
-            "Fused at or below 0: an average would do, and the convergence net adds nothing.",
-            "More steps of stage 2. If the oracle above is near the mean, the branches are all alike: raise --alpha.",
-        ),
+        *compared,
         (
             ("ssim", "Structural similarity"),
-            draw(_methods(log, "ssim"), x_label=step, y_label="SSIM", marks=marks),
+            draw(_methods(log, "ssim", network), x_label=step, y_label="SSIM", marks=log.stages),
             "SSIM on Y of the same images.",
             "Higher, and in the same order as PSNR.",
             "PSNR rises and SSIM falls: the output gets smoother.",
@@ -133,43 +130,54 @@ def figures(log: Log) -> list[Figure]:
         ),
         (
             ("loss", "Loss and its terms"),
-            draw(losses, x_label=step, y_label="loss (logarithmic)", marks=marks, logarithmic=True),
-            "The loss that was minimised and its parts; spread is how far the predictions are from their mean.",
-            "Falling, then level; spread that stays.",
-            "Rising, or jumping by orders of magnitude; spread that falls to nothing.",
-            "Rising: lower --lr. No spread: raise --alpha.",
+            draw(losses, x_label=step, y_label="loss (logarithmic)", marks=log.stages, logarithmic=True),
+            "The loss that was minimised, and its parts.",
+            "Falling, then level.",
+            "Rising, or jumping by orders of magnitude.",
+            "Rising: lower --lr.",
         ),
         (
             ("rate", "Learning rate"),
-            draw(rate, x_label=step, y_label="learning rate (logarithmic)", marks=marks, logarithmic=True),
+            draw(rate, x_label=step, y_label="learning rate (logarithmic)", marks=log.stages, logarithmic=True),
             "The learning rate of each step.",
             "Quality that still rises where the rate falls.",
             "A rate that is halved while the loss still falls fast.",
             "A longer run, or --lr-halve-epochs.",
         ),
     ]
-    return [Figure(*name, chart, *words) for name, chart, *words in found if chart is not None]
+    return [
+        Figure(*name, chart, " ".join(filter(None, (shows, network.remarks.get(name[0])))), *words)
+        for name, chart, shows, *words in found
+        if chart is not None
+    ]
 
 
-def _methods(log: Log, what: str) -> list[Series]:
-    series = []
+def _methods(log: Log, what: str, network: Network) -> list[Series]:
+    series, others = [], itertools.cycle(_OTHERS)
     for method in log.methods:
-        colour, dashes, width = _LOOK.get(method, _BRANCH)
-        name = method.replace("_", " ")
+        if is_one_of_many(method):
+            look = _ONE_OF_MANY
+        else:
+            look = {"bicubic": _BICUBIC, network.main: _MAIN}.get(method) or next(others)
+        colour, dashes, width = look
         points = log.curve(f"val_{what}_{method}")
-        series.append(Series(name=name, points=points, colour=colour, dashes=dashes, width=width))
+        series.append(Series(name=method.replace("_", " "), points=points, colour=colour, dashes=dashes, width=width))
+    return series
+
+
+def _differences(log: Log, chart: Difference) -> list[Series]:
+    series = []
+    for number, (name, patterns, base) in enumerate(chart.lines):
+        colour, dashes, width = (_MAIN, _ONE_OF_MANY)[number % 2]
+        best: dict[float, float] = {}
+        for method in log.methods:
+            if any(fnmatch.fnmatchcase(method, pattern) for pattern in patterns):
+                for at, value in _difference(log, method, base):
+                    best[at] = max(best.get(at, -math.inf), value)
+        series.append(Series(name=name, points=sorted(best.items()), colour=colour, dashes=dashes, width=width))
     return series
 
 
 def _difference(log: Log, method: str, base: str) -> list[tuple[float, float]]:
     lower = dict(log.curve(f"val_psnr_db_{base}"))
     return [(at, value - lower[at]) for at, value in log.curve(f"val_psnr_db_{method}") if at in lower]
-
-
-def _best_branch(log: Log) -> list[tuple[float, float]]:
-    best: dict[float, float] = {}
-    for method in log.methods:
-        if method.startswith("branch_"):
-            for at, value in _difference(log, method, "mean"):
-                best[at] = max(best.get(at, -math.inf), value)
-    return sorted(best.items())

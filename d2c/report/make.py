@@ -20,7 +20,6 @@ from d2c.report.crops import make_example
 from d2c.report.curves import figures, read_log
 from d2c.reporter import Reporter
 from d2c.settings import toml
-from d2c.settings.config import TrainConfig
 from d2c.training.resume import parts
 from d2c.training.runfolder import RunFolder
 from d2crealsr.store import D2CRealSRError, files, page_folder
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
     from d2c.data.layouts import Pair
     from d2c.report.crops import Example
     from d2c.report.curves import Log
+    from d2c.training.resume import Settings
 
 __all__ = ["report"]
 
@@ -52,6 +52,7 @@ def report(
     *,
     out: Path | None = None,
     data: Path | None = None,
+    network: str | None = None,
     scenes: int = 4,
     device: str = "auto",
     reporter: Reporter | None = None,
@@ -67,6 +68,8 @@ def report(
     data : Path, optional
         The pairs; by default where they were when the run was started. Without them there are no example crops, and
         the page says so.
+    network : str, optional
+        The run's network; needed where that is ``module:NAME``.
     scenes : int
         How many scenes of the validation part are shown; 0 for none.
     device : str
@@ -89,27 +92,34 @@ def report(
             toml.read(folder.config)  # which says what is wrong with it
         raise ConfigError(f"{run}: no config.toml of a run; give the folder that d2c train made with --out")
     page_folder.claim(out, _GENERATOR, _PICTURE)
-    settings, log, started = toml.read(folder.config), read_log(folder.log), _started(folder)
+    tables, log, started = toml.read(folder.config), read_log(folder.log), _started(folder)
+    settings = folder.settings(network)
+    assert settings is not None
     where = data or (Path(started["data"]) if started.get("data") else None)
-    examples, notes = _examples(folder, where, scenes, device, out, reporter or Reporter())
+    examples, notes = _examples(folder, settings, where, scenes, device, out, reporter or Reporter())
     if not log.rows:
         notes.insert(0, "The log has no rows yet: training has just begun, or was stopped before its first row.")
     html = page.render(
         "d2c.report",
         "run.html.j2",
         name=run.resolve().name,
-        figures=figures(log),
+        figures=figures(log, settings.network, settings.train),
         stats=_stats(log, settings),
         trained=_trained(folder),
         examples=examples,
         notes=notes,
         command=shlex.join(started.get("command", [])),
-        facts=_facts(settings, started),
-        again=shlex.join(["d2c", "report", str(run), *(["--data", str(data)] if data else [])]),
+        facts=_facts(tables, started),
+        again=shlex.join(["d2c", "report", str(run), *_given("--data", data), *_given("--network", network)]),
     )
-    shown = {panel.file for example in examples for panel in (*example.pictures, *example.weights)}
+    shown = {panel.file for example in examples for panel in (*example.pictures, *example.maps)}
     page_folder.publish(out, html, shown, earlier=_PICTURE)
     return out / page_folder.PAGE
+
+
+def _given(option: str, value: object) -> list[str]:
+    """An option of the command, where it was given."""
+    return [] if value is None else [option, str(value)]
 
 
 def _started(folder: RunFolder) -> dict[str, Any]:
@@ -122,21 +132,23 @@ def _started(folder: RunFolder) -> dict[str, Any]:
     return {name: noted[name] for name, is_good in _NOTED.items() if name in noted and is_good(noted[name])}
 
 
-def _stats(log: Log, settings: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _stats(log: Log, settings: Settings) -> dict[str, Any]:
     """The top line: where the run stands and what it is worth."""
+    network, train = settings.network, settings.train
     newest = log.rows[-1] if log.rows else {}
-    values = {method: log.last(f"val_psnr_db_{method}") for method in ("bicubic", "mean", "fused", "oracle")}
-    stage = int(newest.get("stage", 0))
-    steps = settings.get("train", {}).get("steps" if stage == 1 else "steps_convergence", 0)
+    values = {method: log.last(f"val_psnr_db_{method}") for method in log.methods}
+    value, stage = values.get(network.main, math.nan), int(newest.get("stage", 0))
+    kinds = network.stages(train)
     return {
         "stage": stage,
         "step": int(newest.get("step", 0)),
-        "steps": steps,
+        "steps": getattr(train, kinds[stage - 1].lengths[0]) if 1 <= stage <= len(kinds) else 0,
         "loss": newest.get("total", math.nan),
-        **values,
-        "over_bicubic": values["fused"] - values["bicubic"],
-        "over_mean": values["fused"] - values["mean"],
-        "best": max((value for _, value in log.curve("val_psnr_db_fused")), default=math.nan),
+        "main": network.main.capitalize(),
+        "value": value,
+        "over_bicubic": value - values.get("bicubic", math.nan),
+        "rivals": {words: value - values.get(rival, math.nan) for rival, words in network.rivals.items()},
+        "best": max((value for _, value in log.curve(f"val_psnr_db_{network.main}")), default=math.nan),
     }
 
 
@@ -153,6 +165,7 @@ def _trained(folder: RunFolder) -> str:
 
 def _examples(
     folder: RunFolder,
+    settings: Settings,
     data: Path | None,
     count: int,
     device: str,
@@ -169,8 +182,8 @@ def _examples(
     examples: list[Example] = []
     notes: list[str] = []
     try:
-        model = native.load(folder.last, device=pick_device(device))
-        pairs, note = _shown(data, folder, model.config.scale)
+        model = native.load(folder.last, device=pick_device(device), network=settings.network.name)
+        pairs, note = _shown(data, settings)
         notes += [note] if note else []
         chosen = FilePairs([pair for pair in pairs if is_measurable(pair)][:count], convert_profile=True)
         reporter.start("example crops", len(chosen))
@@ -183,16 +196,15 @@ def _examples(
     return examples, notes
 
 
-def _shown(data: Path, folder: RunFolder, scale: int) -> tuple[list[Pair], str]:
+def _shown(data: Path, settings: Settings) -> tuple[list[Pair], str]:
     """The scenes kept for validation, and what the reader has to know of them."""
-    before = folder.settings()
-    train = before.train if before else TrainConfig()
-    pairs = with_split(find_pairs(data, scale=scale), "train", data)
+    train = settings.train
+    pairs = with_split(find_pairs(data, scale=settings.model.scale), "train", data)
     digests = {path: files.sha256_of(path) for pair in pairs for path in (pair.lr, pair.hr)}
     kept, held_out = parts(
-        before, pairs, digests, lambda: hold_out(grouped(pairs, train.group_by), train.validation, is_measurable)
+        settings, pairs, digests, lambda: hold_out(grouped(pairs, train.group_by), train.validation, is_measurable)
     )
-    if before is None or fingerprint(pair_records(kept, held_out, digests)) != before.facts.get("data"):
+    if fingerprint(pair_records(kept, held_out, digests)) != settings.facts.get("data"):
         return held_out or kept, (
             f"The pairs in {data} are not those of the run: scenes shown below may have been trained on."
         )

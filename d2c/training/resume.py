@@ -163,11 +163,11 @@ def check_lengths(before: Settings, now: Settings, steps_per_epoch: int, state: 
 
 
 def settings_changes(before: Settings, now: Settings) -> str:
-    """The settings that a run goes on with and did not have before, in words; empty where there are none."""
-    changes = [
-        f"{field.name.replace('_', '-')} {getattr(old, field.name)} → {getattr(new, field.name)}"
+    """The settings that a run goes on with and did not have before, in words, lengths first; empty without any."""
+    changed = [
+        (not field.metadata.get("length"), field.name.replace("_", "-"), getattr(old, field.name), now_value)
         for old, new in ((before.model, now.model), (before.train, now.train))
         for field in dataclasses.fields(old)
-        if getattr(old, field.name) != getattr(new, field.name)
+        if getattr(old, field.name) != (now_value := getattr(new, field.name))
     ]
-    return ", ".join(changes)
+    return ", ".join(f"{name} {was} → {value}" for _, name, was, value in sorted(changed, key=lambda change: change[0]))

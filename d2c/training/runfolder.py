@@ -15,7 +15,7 @@ import torch
 
 from d2c.data.records import read_records, records_text
 from d2c.errors import CheckpointError, ConfigError
-from d2c.networks import DEFAULT, stored
+from d2c.networks import network_in, stored
 from d2c.settings import toml
 from d2c.training.resume import Settings
 from d2crealsr.store import files, lock_folder, ownership
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["RunFolder", "claim", "network_in"]
+__all__ = ["RunFolder", "claim"]
 
 _STATE_FORMAT = 2
 _STATE_PARTS: dict[str, Any] = {
@@ -149,11 +149,6 @@ def claim(folder: Path) -> None:
     ownership.refuse_foreign(folder, own="a training run")
     if config.exists():
         raise ConfigError(f"{config}: is no training run's, it has no table [train]; give another folder with --out")
-
-
-def network_in(tables: dict[str, dict[str, Any]]) -> str:
-    """The network that a file of settings names in its table [model], which is taken out of it."""
-    return str(tables.get("model", {}).pop("network", DEFAULT))
 
 
 def _is_packed(file: IO[bytes]) -> bool:

@@ -173,7 +173,7 @@ class Training:
             self.folder.note_start(data=self.request.data, device=str(self.here.device), command=self.request.command)
         self.here.barrier()
         written = self.folder.settings()
-        if written is not None and written[:3] != settings[:3]:
+        if written is not None and written[:4] != settings[:4]:
             raise ConfigError(
                 f"{self.folder.path}: another process of this run has other settings or data "
                 f"({resume.settings_changes(written, settings) or 'data'}); start all with the same command"

@@ -13,7 +13,7 @@ import d2c
 from d2c import D2CSR, D2CConfig
 from d2c.checkpoints import native
 from d2c.cli import cli
-from d2c.settings.config import TrainConfig
+from d2c.d2csr.config import TrainConfig
 
 MODEL = D2CConfig(scale=2, features=6, groups=1, blocks=1, reduction=3, convergence_features=5)
 QUICK = [

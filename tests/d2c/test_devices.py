@@ -11,14 +11,14 @@ from click.testing import CliRunner
 
 from d2c import D2CSR, D2CConfig
 from d2c.cli import cli
-from d2c.d2csr.stages import make_stage
+from d2c.d2csr.config import TrainConfig
+from d2c.d2csr.entry import NETWORK
 from d2c.data.patches import Batch
 from d2c.device import pick_device
 from d2c.errors import ConfigError
 from d2c.inference.plan import make_plan
 from d2c.inference.run import upscale_strips
 from d2c.losses import triplet_loss
-from d2c.settings.config import TrainConfig
 from d2c.training.engine import Engine, set_tf32, world
 
 MODEL = D2CConfig(scale=8, features=6, groups=1, blocks=1, reduction=3, convergence_features=5, convergence_gain=20.0)
@@ -31,9 +31,9 @@ TRAIN = TrainConfig(batch=2, patch=8, ema=0.9, margin_siblings=0.2, accumulate=2
 def test_a_whole_training_step_stays_on_its_device(stage, joint, scale, borders):
     config = dataclasses.replace(TRAIN, joint=joint)
     model = D2CSR(dataclasses.replace(MODEL, scale=scale, borders=borders)).to("meta")
-    engine = Engine(make_stage(stage, model, config), config)
+    engine = Engine(NETWORK.stages(config)[stage - 1](model, config), config)
     batch = Batch(*(torch.rand(2, 3, 8 * s, 8 * s, device="meta") for s in (1, scale)))
-    terms = engine.update(batch, 1e-3, 0.01)
+    terms = engine.update(batch, 1e-3, {"alpha": 0.01})
     assert {term.device.type for term in terms.values()} == {"meta"}
     assert {p.grad.device.type for p in engine.parameters} == {"meta"}
     with engine.averaged_weights():
@@ -44,11 +44,11 @@ def test_a_whole_training_step_stays_on_its_device(stage, joint, scale, borders)
 def test_a_whole_image_in_bands_and_strips_stays_on_its_device(borders):
     model = D2CSR(dataclasses.replace(MODEL, borders=borders)).to("meta").eval()
     pixels = np.zeros((40, 30, 3), np.uint8)
-    plan = make_plan(model.config, (30, 40), torch.device("meta"), "image", keep_all=False)
+    plan = make_plan(NETWORK.upscaler(model.config), (30, 40), torch.device("meta"), "image", keep_all=False)
     plan = dataclasses.replace(plan, band=16, strip=12)
     found = list(upscale_strips(model, pixels, plan))
     assert [strip.first for strip in found] == [0, 96, 192, 288]
-    tensors = [t for strip in found for t in (strip.fused, strip.predictions, strip.weights)]
+    tensors = [t for strip in found for t in (strip.sr, *strip.more.values())]
     assert {t.device.type for t in tensors} == {"meta"}
 
 

@@ -11,8 +11,9 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from d2c.d2csr.presets import PRESETS
 from d2c.errors import ConfigError
-from d2c.settings.presets import preset, scaled_down
+from d2c.settings.presets import scaled_down
 from d2crealsr.store.images import read_image
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -85,7 +86,7 @@ def test_ablations_make_one_table(pairs, tmp_path):
 
 
 def test_the_papers_tables_are_all_there():
-    found = recipe("ablations").variants(preset("paper"))
+    found = recipe("ablations").variants(PRESETS["paper"])
     assert found["no-triplet"].train.alpha == 0
     assert not found["no-deep-residual"].model.deep_residual
     assert [found[f"width-{k}"].model.width for k in (1, 2, 3, 4)] == [1, 2, 3, 4]
@@ -94,12 +95,12 @@ def test_the_papers_tables_are_all_there():
 
 
 def test_scaling_down():
-    paper = preset("paper")
+    paper = PRESETS["paper"]
     assert scaled_down(paper, 1) == paper
     small = scaled_down(paper, 100)
     assert small.model == paper.model
     assert (small.train.epochs, small.train.epochs_convergence, small.train.patch) == (200, 20, 10)
-    released = scaled_down(preset("released"), 10).train
+    released = scaled_down(PRESETS["released"], 10).train
     assert (released.triplet_after, released.triplet_period, released.triplet_length) == (20, 100, 20)
     assert dataclasses.replace(small.train, **{"epochs": 20_000}).lr == paper.train.lr
     with pytest.raises(ConfigError, match="scale-down: got 0"):

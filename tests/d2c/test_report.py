@@ -14,8 +14,11 @@ import pytest
 from click.testing import CliRunner
 
 from d2c.cli import cli
+from d2c.d2csr.config import TrainConfig
+from d2c.d2csr.entry import NETWORK
+from d2c.inference.figures import CIVIDIS, heat
 from d2c.report.charts import Series, draw, ticks
-from d2c.report.crops import busiest, heat
+from d2c.report.crops import busiest
 from d2c.report.curves import figures, read_log
 
 jinja2 = pytest.importorskip("jinja2")
@@ -171,10 +174,10 @@ def test_a_report_in_place_of_a_file_is_wrong_use(run):
 
 def test_curves_count_steps_over_both_stages(run):
     log = read_log(run / "log.csv")
-    assert log.stage_two_at == 4
+    assert log.stages == [(4, "stage 2")]
     assert [at for at, _ in log.curve("total")] == [1, 2, 3, 4, 5, 6]
     assert [at for at, _ in log.curve("val_psnr_db_fused")] == [2, 4, 6]
-    gain = next(figure for figure in figures(log) if figure.id == "gain").chart
+    gain = next(figure for figure in figures(log, NETWORK, TrainConfig()) if figure.id == "difference-1").chart
     assert [line.name for line in gain.lines] == ["fused − mean", "best branch − mean"]
     assert gain.lines[0].last == pytest.approx(log.last("val_psnr_db_fused") - log.last("val_psnr_db_mean"))
     assert gain.marks == [(pytest.approx(gain.left + 4 / 6 * (gain.right - gain.left), abs=0.1), "stage 2")]
@@ -213,7 +216,7 @@ def test_the_busiest_square_lies_on_the_detail_and_in_the_image():
     assert 3 <= box.x <= 5
     assert 38 <= box.y <= 40
     assert tuple(busiest(lr[:10, :12], 20))[2:] == (10, 10)
-    assert heat(np.array([[-1.0, 0, 1, 2]])).tolist() == [[[0, 34, 78]] * 2 + [[254, 232, 56]] * 2]
+    assert heat(np.array([[-1.0, 0, 1, 2]]), CIVIDIS).tolist() == [[[0, 34, 78]] * 2 + [[254, 232, 56]] * 2]
 
 
 @pytest.mark.browser

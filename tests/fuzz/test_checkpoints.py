@@ -19,10 +19,10 @@ torch = pytest.importorskip("torch")
 
 from d2c.checkpoints import native  # noqa: E402
 from d2c.checkpoints.unpickle import read_arrays  # noqa: E402
+from d2c.d2csr.config import D2CConfig, TrainConfig  # noqa: E402
 from d2c.d2csr.network import D2CSR  # noqa: E402
 from d2c.errors import CheckpointError, ConfigError  # noqa: E402
 from d2c.settings import toml  # noqa: E402
-from d2c.settings.config import D2CConfig, TrainConfig  # noqa: E402
 from d2c.training.runfolder import RunFolder  # noqa: E402
 
 TINY = D2CConfig(scale=2, depth=1, groups=1, blocks=1, features=4, convergence_features=4)

@@ -34,8 +34,8 @@ from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import text_table
 from d2c.checkpoints import native
 from d2c.cli import cli
+from d2c.d2csr.config import D2CConfig
 from d2c.d2csr.network import D2CSR
-from d2c.settings.config import D2CConfig
 from d2crealsr.store.images import write_image
 
 if TYPE_CHECKING:

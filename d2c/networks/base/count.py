@@ -6,12 +6,16 @@ import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch.utils.flop_counter import FlopCounterMode
+
+from d2c.networks.base.entry import network_of
+from d2c.networks.base.shapes import Multiplications, shapes_only
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from d2c.networks.base.entry import Network
 
-__all__ = ["multiply_adds", "parameters", "sizes"]
+__all__ = ["described", "multiply_adds", "parameters", "sizes"]
 
 _SIDE = 48
 """Side of the image that multiplications are counted for, in LR px, where the network takes it."""
@@ -19,20 +23,20 @@ _SIDE = 48
 
 def parameters(network: Network, config: Any) -> int:
     """Numbers that training changes."""
-    with torch.device("meta"):
+    with shapes_only():
         model = network.build(config)
-    return sum(parameter.numel() for parameter in model.parameters())
+    return sum(int(parameter.numel()) for parameter in model.parameters())
 
 
 def multiply_adds(network: Network, config: Any) -> int:
     """Multiplications with an addition for each LR pixel, every convolution as it is written down."""
     side = network.multiple * -(-_SIDE // network.multiple)
-    with torch.device("meta"):
+    with shapes_only():
         model = network.build(config).eval()
         lr = torch.empty(1, 3, side, side)
-    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+    with torch.no_grad(), Multiplications() as counted:
         network.layer_by_layer(model, lr)
-    return round(counter.get_total_flops() / 2 / side**2)
+    return round(counted.total / side**2)
 
 
 def sizes(network: Network) -> list[dict[str, Any]]:
@@ -53,3 +57,10 @@ def sizes(network: Network) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def described(model: nn.Module) -> str:
+    """A model in one line: its network, its settings, its size."""
+    network, config = network_of(model)
+    settings = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(config).items())
+    return f"{network.name}, {sum(p.numel() for p in model.parameters()):,} parameters; {settings}"

@@ -35,7 +35,7 @@ class Difference(NamedTuple):
 
     title: str
     lines: Sequence[tuple[str, Sequence[str], str]]
-    """Name of a line, the outputs of which the best is taken, and the one that it is compared with."""
+    """Name of a line, patterns of the outputs whose best is taken, and the output that it is compared with."""
     shows: str
     better: str
     worse: str
@@ -112,6 +112,12 @@ class Network:
     def __init__(self, name: str) -> None:
         self.name = name
 
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and vars(self) == vars(other)
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.name))
+
     def build(self, config: Any) -> nn.Module:
         """The network with random weights: from ``(N, 3, h, w)``, RGB on [0, peak], to ``(N, 3, s·h, s·w)``."""
         raise NotImplementedError
@@ -165,7 +171,10 @@ class Network:
         return Upscaler(self, config)
 
     def layer_by_layer(self, model: Any, lr: Tensor) -> Any:
-        """Run every convolution as it is written down, for counting; networks with faster equal forms override this."""
+        """Run every layer as it is written down, for counting; for networks that have a faster form of themselves.
+
+        The model is not used afterwards.
+        """
         return model(lr)
 
     def released(self, source: Path) -> nn.Module:

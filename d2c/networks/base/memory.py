@@ -1,19 +1,18 @@
-"""How much memory work takes, counted without doing it: on torch's meta device, whose tensors have shapes only."""
+"""How much memory a training step takes where a network has no model of its own: counted from shapes."""
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import torch
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
+
+from d2c.networks.base.shapes import AliveBytes, shapes_only
 
 if TYPE_CHECKING:
     from d2c.networks.base.entry import Network
     from d2c.networks.base.stage import Stage
 
-__all__ = ["ALLOCATOR", "AliveBytes", "StepMemory", "counted_step"]
+__all__ = ["ALLOCATOR", "CountedMemory", "StepMemory", "counted_step"]
 
 _FLOAT = 4
 ALLOCATOR = 1.3
@@ -37,36 +36,10 @@ class CountedMemory(NamedTuple):
     tensors: float
 
 
-class AliveBytes(TorchDispatchMode):
-    """Within, counts the bytes of tensors that operations make and that are still alive; ``peak`` is their most."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.now = self.peak = 0
-        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        made = func(*args, **(kwargs or {}))
-        for tensor in tree_leaves(made):
-            if isinstance(tensor, torch.Tensor):
-                self._count(tensor.untyped_storage())
-        return made
-
-    def _count(self, storage: torch.UntypedStorage) -> None:
-        if storage not in self._seen:
-            self._seen.add(storage)
-            self.now += storage.nbytes()
-            self.peak = max(self.peak, self.now)
-            weakref.finalize(storage, self._free, storage.nbytes())
-
-    def _free(self, size: int) -> None:
-        self.now -= size
-
-
 def counted_step(network: Network, config: Any, train: Any, stage: type[Stage], processes: int) -> CountedMemory:
     """The peak of one process's step, forward and backward, in float32."""
     samples = max(1, train.batch // (processes * train.accumulate))
-    with torch.device("meta"):
+    with shapes_only():
         made = stage(network.make(config), train)
         lr, hr = (torch.empty(samples, 3, side, side) for side in (train.patch, config.scale * train.patch))
     trained = sum(parameter.numel() for parameter in made.trained())

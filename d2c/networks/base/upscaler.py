@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 
-from d2c.networks.base.memory import ALLOCATOR, AliveBytes
+from d2c.networks.base.memory import ALLOCATOR
+from d2c.networks.base.shapes import AliveBytes, shapes_only
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -172,9 +173,9 @@ def _up(rows: int, multiple: int) -> int:
 @functools.lru_cache(maxsize=256)
 def _alive_bytes(network: Network, config: Any, height: int, width: int) -> int:
     """Bytes of the tensors that are alive at once when the network is run on an image, that image not counted."""
-    with torch.device("meta"):
+    with shapes_only():
         model = network.make(config).eval()
         lr = torch.empty(1, 3, height, width)
-    with torch.inference_mode(), AliveBytes() as alive:
+    with torch.no_grad(), AliveBytes() as alive:
         model(lr)
-    return alive.peak
+    return int(alive.peak)

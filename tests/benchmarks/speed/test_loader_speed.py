@@ -10,8 +10,8 @@ pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
 import torch
 
 from benchmarks.speed import loader_speed
+from d2c.d2csr.config import TrainConfig
 from d2c.data.patches import CropSource
-from d2c.settings.config import TrainConfig
 
 
 def test_both_ways_give_patches_of_the_pair_and_the_table_has_every_figure(tmp_path):

@@ -14,7 +14,7 @@ pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
 import torch
 
 from benchmarks.speed.memory_train import configurations
-from d2c.training.memory import step_memory
+from d2c.d2csr.memory import step_memory
 
 ROOT = Path(__file__).parents[3]
 

@@ -20,9 +20,9 @@ from safetensors.torch import save as to_safetensors  # noqa: E402
 
 from d2c.checkpoints import native  # noqa: E402
 from d2c.checkpoints.unpickle import _Encode, read_arrays  # noqa: E402
+from d2c.d2csr.config import D2CConfig  # noqa: E402
 from d2c.d2csr.network import D2CSR  # noqa: E402
 from d2c.errors import CheckpointError  # noqa: E402
-from d2c.settings.config import D2CConfig  # noqa: E402
 
 TINY = D2CConfig(scale=2, depth=1, groups=1, blocks=1, features=4, convergence_features=4)
 

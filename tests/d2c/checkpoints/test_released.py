@@ -14,13 +14,19 @@ import torch.nn.functional as F
 
 import d2c
 from d2c.checkpoints import native
-from d2c.checkpoints.released import convert
+from d2c.checkpoints.convert import convert as convert_weights_of
 from d2c.checkpoints.unpickle import read_arrays
+from d2c.d2csr.entry import NETWORK
 from d2c.errors import CheckpointError
 from d2crealsr.store import UsageError
 
 BODIES = ("1", "2", "11", "12", "21", "22")
 LEAVES = ("11", "12", "21", "22")
+
+
+def convert(source, target):
+    """Convert, and return the structure that was found."""
+    return convert_weights_of(NETWORK, source, target).config
 
 
 def released(scale, n=8, groups=2, blocks=2, narrow=2, width=6, seed=0):

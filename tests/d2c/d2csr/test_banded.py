@@ -8,11 +8,11 @@ import torch
 from d2c import D2CConfig
 from d2c.d2csr import banded
 from d2c.d2csr.banded import banded_convergence_loss, hidden_bytes
+from d2c.d2csr.config import TrainConfig
 from d2c.d2csr.convergence import HALO, ConvergenceNet
 from d2c.d2csr.network import D2CSR
 from d2c.d2csr.stages import JointStage
 from d2c.losses import convergence_loss
-from d2c.settings.config import TrainConfig
 
 
 def net(**changes):
@@ -88,5 +88,5 @@ def test_fp16_takes_the_whole_because_its_gradients_are_scaled_first(monkeypatch
     model = D2CSR(D2CConfig(scale=2, features=4, groups=1, blocks=1, reduction=2, convergence_features=5))
     for precision in ("fp32", "bf16", "fp16"):
         stage = JointStage(model, TrainConfig(precision=precision))
-        stage(torch.rand(1, 3, 6, 6), torch.rand(1, 3, 12, 12), 0.01)
+        stage(torch.rand(1, 3, 6, 6), torch.rand(1, 3, 12, 12), alpha=0.01)
     assert len(called) == 2

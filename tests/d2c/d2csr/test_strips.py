@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from d2c import D2CSR, D2CConfig
-from d2c.d2csr.spill import FeatureMaps
 from d2c.d2csr.strips import strips
 from d2c.d2csr.sweeps import leaf_feature_maps, sweeps_in
+from d2c.d2csr.upscaler import maps_alive
 from d2c.errors import D2CError
-from d2c.inference.plan import maps_alive
+from d2c.inference.spill import FeatureMaps
 
 BASE = D2CConfig(features=4, groups=2, blocks=2, reduction=2, convergence_features=5)
 
@@ -30,8 +30,8 @@ def in_parts(net, lr, band, rows, folder=None):
     leaves = leaf_feature_maps(net, lr, maps, band, lambda: swept.append(1))
     made = list(strips(net, leaves, height, rows))
     assert [strip.first for strip in made] == list(range(0, net.config.scale * height, net.config.scale * rows))
-    along = (("fused", 1), ("predictions", 2), ("weights", 1))
-    return [torch.cat([getattr(strip, name) for strip in made], dim) for name, dim in along], len(swept)
+    parts = [[strip.sr, strip.more["predictions"], strip.more["weights"][:, 0]] for strip in made]
+    return [torch.cat(part, dim=-2) for part in zip(*parts, strict=True)], len(swept)
 
 
 def whole(net, lr):
@@ -73,7 +73,7 @@ def test_every_structure_in_memory_and_in_files(changes, tmp_path):
     expected = whole(net, lr)
     for folder in (None, tmp_path / "new"):
         found, swept = in_parts(net, lr, 3, 2, folder)
-        assert swept == sweeps_in(net)
+        assert swept == sweeps_in(net.config)
         for a, b in zip(found, expected, strict=True):
             torch.testing.assert_close(a, b, rtol=0, atol=1e-13)
     assert not list((tmp_path / "new").iterdir())

@@ -13,11 +13,11 @@ import numpy as np
 import pytest
 import torch
 
+from d2c.d2csr.config import TrainConfig
 from d2c.data.cache import CachedPairs, ImageCache
 from d2c.data.layouts import Pair
 from d2c.data.patches import CropSource, PixelPair, to_tensor
 from d2c.errors import ConfigError, D2CError, DataError
-from d2c.settings.config import TrainConfig
 from d2crealsr.store import images
 from d2crealsr.store.images import write_image
 

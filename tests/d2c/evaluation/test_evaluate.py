@@ -12,6 +12,8 @@ import pytest
 import torch
 
 from d2c import D2CSR, D2CConfig
+from d2c.d2csr.entry import NETWORK
+from d2c.d2csr.figures import branches_figure, images, oracle, weights_figure
 from d2c.data.patches import PixelPair
 from d2c.errors import BatchError, ConfigError, DataError, MemoryNeedError
 from d2c.evaluation import evaluate
@@ -42,7 +44,7 @@ def pair():
 
 def test_rows_are_what_the_model_makes(model, pair):
     rows = {(r.method, r.protocol): r for r in evaluate.evaluate(model, [pair], ["basicsr-y", "d2c-released"])}
-    assert [m for m, p in rows if p == "basicsr-y"] == evaluate.methods(4)
+    assert [m for m, p in rows if p == "basicsr-y"] == evaluate.methods(NETWORK, model.config)
     lr = torch.from_numpy(pair.lr.transpose(2, 0, 1)[None] / np.float32(255))
     with torch.no_grad():
         predictions = model.diverge(lr)
@@ -65,7 +67,7 @@ def test_oracle_takes_the_nearest_branch_in_each_pixel():
     hr = np.full((2, 2, 3), 100, np.uint8)
     low, high = np.full((2, 2, 3), 90 / 255), np.full((2, 2, 3), 130 / 255)
     low[0, 0] = 0
-    chosen = evaluate.oracle(np.stack([low, high]), hr)
+    chosen = oracle(np.stack([low, high]), hr)
     assert np.array_equal(chosen[0, 0], high[0, 0])
     assert np.array_equal(chosen[1:], low[1:])
 
@@ -107,7 +109,7 @@ def test_upscaled_files_keep_their_depth(model, tmp_path, dtype):
     found = read_image(written)
     assert found.dtype == dtype
     peak = np.iinfo(dtype).max
-    expected = np.clip(upscale(model, pixels).fused, 0, 1).astype(np.float64) * peak
+    expected = np.clip(upscale(model, pixels).sr, 0, 1).astype(np.float64) * peak
     assert np.abs(found - expected).max() <= 0.51 + (dtype == np.uint16) * 0.02
 
 
@@ -138,7 +140,7 @@ def test_orientation_is_honoured(model, tmp_path, orientation):
 
 
 def _again(model, path):
-    return np.rint(np.clip(upscale(model, read_image(path)).fused, 0, 1) * np.float32(255)).astype(np.uint8)
+    return np.rint(np.clip(upscale(model, read_image(path)).sr, 0, 1) * np.float32(255)).astype(np.uint8)
 
 
 def test_two_files_of_one_name(model, tmp_path):
@@ -169,13 +171,13 @@ def made(scale=2, count=4):
     rng = np.random.default_rng(5)
     predictions = rng.random((count, 20 * scale, 30 * scale, 3)).astype(np.float32)
     weights = rng.dirichlet(np.ones(count), (20 * scale, 30 * scale)).transpose(2, 0, 1).astype(np.float32)
-    return Upscaled(predictions.mean(0), predictions, weights)
+    return Upscaled(predictions.mean(0), {"predictions": predictions, "weights": weights[..., None]})
 
 
 def test_figures_of_an_upscaled_file(model, tmp_path):
     write_image(tmp_path / "a.png", np.random.default_rng(1).integers(0, 255, (20, 30, 3)).astype(np.uint8))
     write_image(tmp_path / "hr.png", np.random.default_rng(1).integers(0, 255, (40, 60, 3)).astype(np.uint8))
-    wanted = Figures(branches=True, weights=True, box=Box(2, 3, 10, 5), hr=tmp_path / "hr.png")
+    wanted = Figures(names=("branches", "weights"), box=Box(2, 3, 10, 5), hr=tmp_path / "hr.png")
     upscale_files(model, [tmp_path / "a.png"], tmp_path, wanted)
     assert {p.name for p in tmp_path.glob("a_x2*")} == {
         "a_x2.png",
@@ -189,34 +191,34 @@ def test_figures_of_an_upscaled_file(model, tmp_path):
 
 
 def test_weight_maps_are_blue_to_red():
-    low, middle, high = figures.heat(np.array([[0.0, 0.5, 1.0]]))[0].astype(int)
+    low, middle, high = figures.heat(np.array([[0.0, 0.5, 1.0]]), figures.PAPER)[0].astype(int)
     assert low[2] > low[0]
     assert high[0] > high[2]
     assert middle[1] > max(low[1], high[1])
-    assert np.array_equal(figures.heat(np.array([[-1.0, 2.0]]))[0], [low, high])
-    flat = made()._replace(weights=np.full((4, 40, 60), 0.25, np.float32))
-    picture = figures.weights_figure(flat)
+    assert np.array_equal(figures.heat(np.array([[-1.0, 2.0]]), figures.PAPER)[0], [low, high])
+    flat = made()._replace(more={"weights": np.full((4, 40, 60, 1), 0.25, np.float32)})
+    picture = weights_figure(flat)
     assert picture.shape == (2 * (40 + 24) - 4, 2 * 64 - 4, 3)
 
 
 def test_predictions_stand_side_by_side():
     result = made()
-    picture = figures.branches_figure(result)
-    first = np.rint(result.predictions[0] * 255).astype(np.uint8)
+    picture = branches_figure(result)
+    first = np.rint(result.more["predictions"][0] * 255).astype(np.uint8)
     assert np.array_equal(picture[20:60, :60], first)
-    large = figures.branches_figure(made(scale=60))
+    large = branches_figure(made(scale=60))
     assert large.shape[1] == 2 * 1024 + 4
 
 
 def test_patches_are_cut_where_the_box_says():
     result, lr = made(), np.random.default_rng(6).integers(0, 255, (20, 30, 3)).astype(np.uint8)
-    picture = figures.patch_figure(lr, result, Box(4, 6, 10, 5), panel=20)
+    picture = figures.patch_figure(lr, images(result), Box(4, 6, 10, 5), panel=20)
     assert np.array_equal(picture[20:30:2, :20:2], lr[6:11, 4:14])
-    fused = np.rint(result.fused[12:22, 8:28] * 255).astype(np.uint8)
+    fused = np.rint(result.sr[12:22, 8:28] * 255).astype(np.uint8)
     assert np.array_equal(picture[20:30, 6 * 24 : 6 * 24 + 20], fused)
     for box in (Box(25, 0, 10, 5), Box(-1, 0, 5, 5), Box(0, 0, 0, 5)):
         with pytest.raises(ConfigError, match=r"box: got .* inside 30x20 LR px"):
-            figures.patch_figure(lr, result, box)
+            figures.patch_figure(lr, images(result), box)
 
 
 def test_wide_images_count_as_8_bit_in_the_default_protocol(model, pair):

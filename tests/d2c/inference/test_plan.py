@@ -19,6 +19,8 @@ from d2c import D2CSR, D2CConfig
 from d2c import device as memory
 from d2c.checkpoints import native
 from d2c.cli import cli
+from d2c.d2csr.entry import NETWORK
+from d2c.d2csr.upscaler import maps_alive
 from d2c.errors import ConfigError, DataError, MemoryNeedError
 from d2c.inference import files as upscale
 from d2c.inference import plan
@@ -44,10 +46,10 @@ def noise(size, dtype=np.uint8):
 
 def test_less_memory_means_smaller_strips_then_files():
     paper, sizes = D2CConfig(), (2 * 10**9, 300 * 10**6, 125 * 10**6)
-    plans = [make_plan(paper, (432, 288), CPU, max_memory=size) for size in sizes]
+    plans = [make_plan(NETWORK.upscaler(paper), (432, 288), CPU, max_memory=size) for size in sizes]
     assert [p.spill for p in plans] == [False, False, True]
     assert plans[0].strip > plans[1].strip
-    assert plans[2].spilled == plan.maps_alive(paper) * 432 * 288 * 64 * 4
+    assert plans[2].spilled == maps_alive(paper) * 432 * 288 * 64 * 4
     for p, size in zip(plans, sizes, strict=True):
         assert p.memory <= size
         assert p.result == 3 * 3456 * 2304
@@ -56,9 +58,9 @@ def test_less_memory_means_smaller_strips_then_files():
 def test_without_a_limit_what_is_free_decides(monkeypatch):
     monkeypatch.setattr(plan, "available_bytes", lambda device: 10**6)
     with pytest.raises(MemoryNeedError, match=r"image: upscaling 432x288 pixels by 8 needs about .*, cpu has 0.9 MB"):
-        make_plan(D2CConfig(), (432, 288), CPU)
+        make_plan(NETWORK.upscaler(D2CConfig()), (432, 288), CPU)
     monkeypatch.setattr(plan, "available_bytes", lambda device: None)
-    assert not make_plan(D2CConfig(), (432, 288), CPU).spill
+    assert not make_plan(NETWORK.upscaler(D2CConfig()), (432, 288), CPU).spill
     assert memory.available_bytes(CPU) > 0
 
 
@@ -76,7 +78,7 @@ def test_files_are_the_same_however_little_memory(model, tmp_path, dtype):
     frugal = None
     for size in range(10_000, least.memory, 500):
         try:
-            frugal = make_plan(MODEL, (21, 30), CPU, sample_bytes=2, max_memory=size)
+            frugal = make_plan(NETWORK.upscaler(MODEL), (21, 30), CPU, sample_bytes=2, max_memory=size)
             break
         except MemoryNeedError:
             continue
@@ -127,7 +129,8 @@ def test_depth_is_read_from_the_header(model, tmp_path, name, dtype, size):
 def test_figures_keep_everything(model, tmp_path):
     write_image(tmp_path / "a.png", noise((21, 30)))
     plain, drawn = (
-        plan_files(model, [tmp_path / "a.png"], tmp_path, wanted)[0].plan for wanted in (None, Figures(branches=True))
+        plan_files(model, [tmp_path / "a.png"], tmp_path, wanted)[0].plan
+        for wanted in (None, Figures(names=("branches",)))
     )
     assert drawn.keep_all
     assert drawn.memory > plain.memory
@@ -138,6 +141,7 @@ import resource, sys
 import numpy as np, torch
 from d2c import load
 from d2c.inference.run import upscale_strips, as_image
+from d2c.d2csr.entry import NETWORK
 from d2c.inference.plan import make_plan
 torch.set_num_threads(1)
 model, pixels = load(sys.argv[1]), np.load(sys.argv[2])
@@ -149,9 +153,10 @@ if sys.argv[5] == "whole":
     with torch.inference_mode():
         model(torch.rand(1, 3, *pixels.shape[:2]))
     sys.exit("it fits")
-plan = make_plan(model.config, (pixels.shape[1], pixels.shape[0]), torch.device("cpu"), max_memory=spare)
+size = pixels.shape[1], pixels.shape[0]
+plan = make_plan(NETWORK.upscaler(model.config), size, torch.device("cpu"), max_memory=spare)
 assert plan.spill, plan
-rows = [as_image(strip.fused) for strip in upscale_strips(model, pixels, plan)]
+rows = [as_image(strip.sr) for strip in upscale_strips(model, pixels, plan)]
 np.save(sys.argv[3], np.concatenate(rows))
 """
 
@@ -176,7 +181,7 @@ def test_what_does_not_fit_whole_is_done_under_a_memory_limit(tmp_path):
     assert "allocate memory" in failed.stderr or "could not create a primitive" in failed.stderr
     done = run("parts")
     assert done.returncode == 0, done.stderr
-    expected = upscale_image(model, pixels).fused
+    expected = upscale_image(model, pixels).sr
     assert np.abs(np.load(tmp_path / "out.npy") - expected).max() <= 1e-6
 
 

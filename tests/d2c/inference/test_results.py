@@ -203,7 +203,7 @@ def test_notes_of_other_programs_are_none_of_ours(tmp_path):
 
 
 def test_figures_are_results_like_any_other(model, photos):
-    wanted = Figures(branches=True, box=Box(0, 0, 4, 4))
+    wanted = Figures(names=("branches",), box=Box(0, 0, 4, 4))
     upscale_files(model, [photos / "a.png"], photos, wanted)
     before = contents(photos)
     (photos / "a_x2_patch.png").unlink()
@@ -287,12 +287,12 @@ def test_grey_in_grey_out(model, tmp_path, monkeypatch, dtype, kind):
     write_image(tmp_path / "a.png", shown)
     if kind == "BigTIFF":
         monkeypatch.setattr(upscale, "PNG_PIXELS", 10)
-    wanted = Figures(branches=True) if kind == "with figures" else None
+    wanted = Figures(names=("branches",)) if kind == "with figures" else None
     (written,) = upscale_files(model, [tmp_path / "a.png"], tmp_path / "out", wanted)
     found = upscale.images.read_image_and_alpha(written)[0]
     assert found.dtype == dtype
     assert np.ptp(found.astype(int), axis=2).max() == 0
-    fused = upscale_image(model, colours).fused
+    fused = upscale_image(model, colours).sr
     assert np.ptp(np.clip(fused, 0, 1), axis=2).max() > 1 / 255  # else this network would tell nothing
     luma = np.clip(fused @ [0.299, 0.587, 0.114], 0, 1) * np.iinfo(dtype).max
     assert np.abs(found[..., 0] - luma).max() <= 0.6
@@ -305,6 +305,6 @@ def test_grey_off_gives_what_the_network_makes_and_colours_are_never_touched(mod
     for name, pixels, limits in (("off", grey, Limits(grey=False)), ("tinted", tinted, Limits())):
         write_image(tmp_path / f"{name}.png", pixels)
         (written,) = upscale_files(model, [tmp_path / f"{name}.png"], tmp_path, limits=limits)
-        expected = np.rint(np.clip(upscale_image(model, pixels).fused, 0, 1) * np.float32(255))
+        expected = np.rint(np.clip(upscale_image(model, pixels).sr, 0, 1) * np.float32(255))
         assert np.abs(read_image(written) - expected).max() <= 1
         assert np.ptp(read_image(written).astype(int), axis=2).max() > 0

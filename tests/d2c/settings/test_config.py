@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from d2c.d2csr.config import D2CConfig, TrainConfig
 from d2c.errors import ConfigError
+from d2c.networks import find
 from d2c.settings import toml
-from d2c.settings.config import D2CConfig, TrainConfig
-from d2c.settings.presets import PRESETS, preset
+
+PRESETS, preset = find("d2csr").sizes(), find("d2csr").preset
 
 
 @pytest.mark.parametrize("name", PRESETS)

@@ -21,7 +21,7 @@ def tail(scale, features=5, borders="exact", seed=0):
     torch.manual_seed(seed)
     colour = ColourLayer((0.4, 0.5, 0.6))
     colour.matrix.uniform_()
-    made = Tail(D2CConfig(scale=scale, features=features, borders=borders))
+    made = Tail(features, scale, borders)
     return made.double(), colour.double()
 
 

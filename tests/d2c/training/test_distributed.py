@@ -12,10 +12,10 @@ import pytest
 import torch
 
 import d2c
+from d2c.d2csr.config import D2CConfig, TrainConfig
 from d2c.d2csr.stages import JointStage
 from d2c.data.patches import Batch
 from d2c.errors import ConfigError
-from d2c.settings.config import D2CConfig, TrainConfig
 from d2c.training.engine import Engine
 from d2c.training.train import Request, train
 
@@ -41,7 +41,7 @@ with world("cpu") as here:
     engine = Engine(JointStage(model(), TRAIN), TRAIN, here.size)
     whole = batch()
     share = slice(2 * here.rank, 2 * here.rank + 2)
-    engine.update(Batch(whole.lr[share], whole.hr[share]), 1e-3, 0.5)
+    engine.update(Batch(whole.lr[share], whole.hr[share]), 1e-3, {"alpha": 0.5})
     if here.leads:
         torch.save([p.grad for p in engine.parameters], sys.argv[3])
     train(Request(data=Path(sys.argv[2]), out=Path(sys.argv[4]), model=MODEL, train=TRAIN, device="cpu"))
@@ -100,7 +100,7 @@ def two(pairs, tmp_path_factory):
 @pytest.mark.slow
 def test_two_processes_give_the_gradients_of_one_with_the_doubled_batch(two):
     engine = Engine(JointStage(model(), TRAIN), TRAIN)
-    engine.update(batch(), 1e-3, 0.5)
+    engine.update(batch(), 1e-3, {"alpha": 0.5})
     found = torch.load(two / "gradients.pt", weights_only=True)
     assert len(found) == len(engine.parameters)
     for gradient, parameter in zip(found, engine.parameters, strict=True):
@@ -129,7 +129,7 @@ def test_accumulated_parts_give_the_gradients_of_the_whole_batch():
     gradients = []
     for parts in (1, 2, 4):
         engine = Engine(JointStage(model(), TRAIN), dataclasses.replace(TRAIN, accumulate=parts))
-        terms = engine.update(batch(), 1e-3, 0.5)
+        terms = engine.update(batch(), 1e-3, {"alpha": 0.5})
         gradients.append(([p.grad for p in engine.parameters], terms["total"]))
     for found, total in gradients[1:]:
         torch.testing.assert_close(total, gradients[0][1])

@@ -12,12 +12,13 @@ import pytest
 import torch
 
 import d2c
-from d2c.d2csr.stages import JointStage, make_stage
+from d2c.d2csr.config import D2CConfig, TrainConfig
+from d2c.d2csr.entry import NETWORK
+from d2c.d2csr.stages import JointStage
 from d2c.data.patches import Batch
 from d2c.inference.plan import make_plan
 from d2c.inference.run import upscale_strips
 from d2c.reporter import Reporter
-from d2c.settings.config import D2CConfig, TrainConfig
 from d2c.training.engine import Engine, set_tf32
 from d2c.training.train import Request, train
 
@@ -48,7 +49,7 @@ def model(config=MODEL):
 
 def step(device, config=TRAIN):
     engine = Engine(JointStage(model().to(device), config), config)
-    terms = engine.update(batch(device), 1e-3, 0.5)
+    terms = engine.update(batch(device), 1e-3, {"alpha": 0.5})
     return {k: v.cpu() for k, v in terms.items()}, [p.grad.cpu() for p in engine.parameters]
 
 
@@ -78,7 +79,7 @@ def test_autocast_is_near_and_trains(precision):
     assert terms["total"].dtype == torch.float32
     assert float(terms["total"]) == pytest.approx(float(expected["total"]), rel=0.05)
     engine = Engine(JointStage(model().cuda(), config), config)
-    losses = [float(engine.update(batch("cuda"), 1e-3, 0.01)["total"]) for _ in range(20)]
+    losses = [float(engine.update(batch("cuda"), 1e-3, {"alpha": 0.01})["total"]) for _ in range(20)]
     assert losses[-1] < losses[0]
 
 
@@ -105,7 +106,7 @@ def test_resume_goes_on_where_it_was(pairs, tmp_path, stage):
 def test_peak_memory_is_under_the_prediction():
     net = model(dataclasses.replace(MODEL, scale=8, features=32, convergence_features=32)).cuda().eval()
     pixels = np.zeros((96, 144, 3), np.uint8)
-    plan = make_plan(net.config, (144, 96), torch.device("cuda"))
+    plan = make_plan(NETWORK.upscaler(net.config), (144, 96), torch.device("cuda"))
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_allocated()
     for _strip in upscale_strips(net, pixels, plan):
@@ -117,8 +118,8 @@ def test_peak_memory_is_under_the_prediction():
 @pytest.mark.parametrize("stage", [1, 2])
 def test_a_step_of_the_paper_preset_fits(stage):
     config = TrainConfig()
-    engine = Engine(make_stage(stage, d2c.D2CSR().cuda(), config), config)
-    terms = engine.update(batch("cuda", scale=8, patch=96), 1e-4, 0.01)
+    engine = Engine(NETWORK.stages(config)[stage - 1](d2c.D2CSR().cuda(), config), config)
+    terms = engine.update(batch("cuda", scale=8, patch=96), 1e-4, {"alpha": 0.01})
     assert torch.isfinite(terms["total"])
 
 

@@ -9,11 +9,13 @@ import pytest
 
 pytest.importorskip("torch")
 
+from d2c.d2csr.config import D2CConfig, TrainConfig
+from d2c.d2csr.entry import NETWORK
 from d2c.errors import DataError
 from d2c.report.curves import figures, read_log
 from d2c.training.log import RunLog, columns
 
-NAMES = columns(2)
+NAMES = columns(NETWORK, D2CConfig(depth=1), TrainConfig())
 
 
 def text(rows=((1, 1), (1, 2))):
@@ -51,7 +53,7 @@ GOOD = text()
 def test_a_log_that_is_none_is_one_line(content, tmp_path):
     path = tmp_path / "log.csv"
     path.write_bytes(content)
-    for read in (lambda: RunLog(path, 2, stage=1, step=9), lambda: read_log(path)):
+    for read in (lambda: RunLog(path, NAMES, stage=1, step=9), lambda: read_log(path)):
         with pytest.raises(DataError, match=r"^[^\n\x1b]*log\.csv[^\n\x1b]*; restore it, or move it away[^\n]*$"):
             read()
         assert path.read_bytes() == content
@@ -71,7 +73,7 @@ def test_what_changes_no_number_is_read_and_written_as_it_was(content, tmp_path)
     path = tmp_path / "log.csv"
     path.write_bytes(content)
     assert len(read_log(path).rows) == 2
-    RunLog(path, 2, stage=1, step=9)
+    RunLog(path, NAMES, stage=1, step=9)
     assert path.read_text() == GOOD
 
 
@@ -84,5 +86,5 @@ def test_a_pipe_or_folder_in_its_place(tmp_path):
 @pytest.mark.parametrize("value", ["1e308", "-1e308", "5e-324", "nan", "inf"])
 def test_numbers_that_are_no_measurement_draw_no_chart_that_fails(value, tmp_path):
     (tmp_path / "log.csv").write_text(text(((1, 0), (1, 2**53), (2, 3))).replace("0.5", value, 20))
-    for figure in figures(read_log(tmp_path / "log.csv")):
+    for figure in figures(read_log(tmp_path / "log.csv"), NETWORK, TrainConfig()):
         assert all(math.isfinite(tick.at) for tick in (*figure.chart.x_ticks, *figure.chart.y_ticks))

@@ -10,11 +10,12 @@ from click.testing import CliRunner
 
 from d2c import D2CConfig
 from d2c.cli import cli
+from d2c.d2csr.config import TrainConfig
+from d2c.d2csr.entry import NETWORK
+from d2c.d2csr.memory import step_memory
 from d2c.errors import MemoryNeedError
-from d2c.settings.config import TrainConfig
-from d2c.settings.presets import preset
 from d2c.training import memory as memory_train
-from d2c.training.memory import check_step_fits, kinds, step_memory
+from d2c.training.memory import check_step_fits, step_memories
 from d2c.training.train import Request, train
 
 CPU = torch.device("cpu")
@@ -39,6 +40,9 @@ def test_what_costs_memory_costs_it():
 
 
 def test_kinds_of_a_run():
+    def kinds(train, stage):
+        return list(step_memories(NETWORK, D2CConfig(), train, stage, CPU))
+
     assert kinds(TrainConfig(), "both") == ["stage 1", "stage 2"]
     assert kinds(TrainConfig(), "2") == ["stage 2"]
     assert kinds(TrainConfig(joint=True), "1") == ["joint"]
@@ -53,10 +57,10 @@ def test_a_step_that_does_not_fit_is_refused_before_anything_is_written(pairs, t
     ):
         train(request)
     assert not out.exists()
-    tiny = preset("tiny")
-    check_step_fits(tiny.model, tiny.train, "both", CPU)
+    tiny = NETWORK.preset("tiny")
+    check_step_fits(NETWORK, tiny.model, tiny.train, "both", CPU)
     with pytest.raises(MemoryNeedError):
-        check_step_fits(tiny.model, tiny.train, "both", CPU, processes=1, neighbours=100)
+        check_step_fits(NETWORK, tiny.model, tiny.train, "both", CPU, processes=1, neighbours=100)
 
 
 def test_plan_prints_and_trains_nothing(pairs, tmp_path):

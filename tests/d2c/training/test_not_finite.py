@@ -13,8 +13,8 @@ from click.testing import CliRunner
 from safetensors.torch import load_file
 
 from d2c.cli import cli
+from d2c.d2csr.config import D2CConfig, TrainConfig
 from d2c.errors import CheckpointError, TrainingError
-from d2c.settings.config import D2CConfig, TrainConfig
 from d2c.training.engine import Engine
 from d2c.training.finite import not_finite
 from d2c.training.runfolder import RunFolder
@@ -73,7 +73,7 @@ def test_nothing_is_saved_over_the_last_good_state(what, pairs, tmp_path, monkey
 def test_whatever_asks_for_the_state_gets_none_that_is_not_finite(trigger, pairs, tmp_path, monkeypatch):
     changes = {"save_every": 1000, "steps": 3 if trigger == "end of the stage" else 6}
     if trigger == "ten minutes":
-        monkeypatch.setattr("d2c.training.train._SAVE_SECONDS", -1)
+        monkeypatch.setattr("d2c.training.loop._SAVE_SECONDS", -1)
     if trigger == "validation":
         changes |= {"validation": 0.2, "validate_every": 1}
     spoil(monkeypatch, "weights", at=3 if trigger == "end of the stage" else 1)

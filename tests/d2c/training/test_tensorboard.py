@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from d2c.d2csr.config import D2CConfig, TrainConfig
 from d2c.errors import ConfigError
-from d2c.settings.config import D2CConfig, TrainConfig
 from d2c.training.train import Request, train
 
 

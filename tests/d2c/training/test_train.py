@@ -19,12 +19,13 @@ import torch
 
 import d2c
 from d2c.checkpoints import native
+from d2c.d2csr.config import D2CConfig, TrainConfig
+from d2c.d2csr.entry import NETWORK
 from d2c.d2csr.stages import ConvergenceStage, DivergenceStage, JointStage
 from d2c.errors import ConfigError, DataError, TrainingError
 from d2c.evaluation.evaluate import methods
 from d2c.reporter import Reporter
 from d2c.settings import toml
-from d2c.settings.config import D2CConfig, TrainConfig
 from d2c.training.runfolder import RunFolder
 from d2c.training.train import Request, train
 from d2crealsr.errors import D2CRealSRError, LockError
@@ -77,7 +78,7 @@ def test_a_run_leaves_what_is_documented(whole, pairs):
     rows = log_of(out)
     assert [(r["stage"], r["step"]) for r in rows] == [("1", k) for k in "246"] + [("2", k) for k in "245"]
     assert [bool(r["val_psnr_db_fused"]) for r in rows] == [False, True, True, False, True, True]
-    for method in methods(4):
+    for method in methods(NETWORK, MODEL):
         assert float(rows[-1][f"val_psnr_db_{method}"]) > 0
         assert -1 <= float(rows[-1][f"val_ssim_{method}"]) <= 1
     assert all(float(r["spread"]) > 0 for r in rows)
@@ -221,7 +222,7 @@ def test_a_validation_that_is_interrupted_comes_again(at, pairs, tmp_path, monke
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("d2c.training.train.evaluate", interrupted)
+        patch.setattr("d2c.training.loop.evaluate", interrupted)
         with pytest.raises(KeyboardInterrupt):
             run(pairs, tmp_path / "broken", **changes)
     state = RunFolder(tmp_path / "broken").load_state()
@@ -327,10 +328,10 @@ def test_projection_is_said_once_a_process(pairs, tmp_path):
 def test_runs_above_a_day_name_smaller_presets():
     from d2c.training.pace import duration, projection
 
-    assert projection(12, 520_000).endswith(
+    assert projection(12, 520_000, NETWORK, d2c.D2CConfig()).endswith(
         "about 72 days for all 520,000 steps at this pace; smaller presets: small, tiny"
     )
-    assert "smaller" not in projection(0.1, 1000)
+    assert "smaller" not in projection(0.1, 1000, NETWORK, d2c.D2CConfig())
     assert duration(3 * 3600 + 61) == "3 h 1 min"
 
 
@@ -352,7 +353,7 @@ def test_a_damaged_state_is_said(whole, tmp_path, pairs):
 def test_each_stage_trains_its_net(kind, frozen):
     model = d2c.D2CSR(MODEL)
     stage = kind(model, TRAIN)
-    stage(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16), 0.01)["total"].backward()
+    stage(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16), alpha=0.01)["total"].backward()
     without = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is None}
     assert without == (set() if frozen is None else {"convergence"} if frozen == "convergence" else without)
     if frozen == "tails":
@@ -368,7 +369,7 @@ def test_joint_gradients_are_those_of_the_two_stages():
         model.zero_grad()
         found = {}
         for kind in stages:
-            kind(model, TRAIN)(lr, hr, 0.01)["total"].backward()
+            kind(model, TRAIN)(lr, hr, alpha=0.01)["total"].backward()
             found |= {name: p.grad.clone() for name, p in model.named_parameters() if p.requires_grad}
         grads.append(found)
     assert grads[0].keys() == grads[1].keys()

@@ -1,0 +1,83 @@
+"""What work costs, counted without doing it: on torch's meta device, whose tensors have shapes and no numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["AliveBytes", "Multiplications", "shapes_only"]
+
+_RANDOM = {"uniform_", "normal_", "trunc_normal_", "random_", "bernoulli_"}
+_ATEN = torch.ops.aten
+
+
+class _NoRandomNumbers(TorchFunctionMode):
+    """Leaves out initial weights: without numbers they cost seconds and change nothing."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__name__", "") in _RANDOM:
+            return args[0] if args else given["tensor"]  # as torch.nn.init names it
+        return func(*args, **given)
+
+
+@contextlib.contextmanager
+def shapes_only() -> Iterator[None]:
+    """Within, what is built has shapes and no numbers, and takes no memory."""
+    with torch.device("meta"), _NoRandomNumbers():
+        yield
+
+
+class AliveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Within, counts the bytes of tensors that operations make and that are still alive; ``peak`` is their most."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now: int = 0
+        self.peak: int = 0
+        self._seen: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        for tensor in tree_leaves(made):
+            if isinstance(tensor, torch.Tensor):
+                self._count(tensor.untyped_storage())
+        return made
+
+    def _count(self, storage: torch.UntypedStorage) -> None:
+        if storage not in self._seen:
+            self._seen.add(storage)
+            self.now += storage.nbytes()
+            self.peak = max(self.peak, self.now)
+            weakref.finalize(storage, self._free, storage.nbytes())
+
+    def _free(self, size: int) -> None:
+        self.now -= size
+
+
+class Multiplications(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Within, counts the multiplications with an addition of convolutions and matrix products."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        kind = func.overloadpacket
+        if kind is _ATEN.convolution:
+            source, weight, transposed = args[0], args[1], args[6]
+            self.total += (source if transposed else made).numel() * weight[0].numel()
+        elif kind in (_ATEN.mm, _ATEN.bmm, _ATEN.addmm, _ATEN.baddbmm):
+            left, right = args[-2:]
+            self.total += left.numel() * right.shape[-1]
+        return made

@@ -1,0 +1,76 @@
+"""Options of a command that depend on the network: those that it has in any case are parsed first, to know it."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from d2c.errors import ConfigError
+from d2c.settings.config import types_of
+from d2crealsr.ui.program import Command
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from d2c.networks import Network
+
+__all__ = ["NetworkCommand", "setting_options"]
+
+
+class NetworkCommand(Command):
+    """A command that has more options for some networks than for others, also in its help.
+
+    Parameters
+    ----------
+    find : callable
+        The network that is meant, from the values of the options and arguments that do not depend on it.
+    added : callable
+        The options of a network.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        find: Callable[[dict[str, Any]], Network],
+        added: Callable[[Network], Sequence[click.Option]],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.find, self.added = find, added
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse twice: for the network, whatever else is there, and then all of it."""
+        known = [parameter for parameter in self.params if parameter.name != "debug"]
+        settings: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True}
+        first = click.Command(self.name, params=known, add_help_option=False, context_settings=settings)
+        with first.make_context(ctx.info_name, list(args), resilient_parsing=True) as found:
+            ctx.obj = self.find(found.params)
+        return super().parse_args(ctx, args)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Its own parameters, and the network's options before those that every command has."""
+        own = super().get_params(ctx)
+        added = list(self.added(ctx.obj)) if ctx.obj is not None else []
+        if twice := {option.name for option in added} & {parameter.name for parameter in own}:
+            raise ConfigError(f"network: {ctx.obj.name} has a setting {min(map(str, twice))}, which d2c has; rename it")
+        return [*own[:-2], *added, *own[-2:]]  # --debug and --help are the last
+
+
+def setting_options(network: Network) -> list[click.Option]:
+    """Options for every field of a network's settings; one left out keeps the preset's or the file's value."""
+    options = []
+    for settings in network.preset("paper")[:2]:
+        types = types_of(type(settings))
+        for f in dataclasses.fields(settings):
+            name, value = f.name.replace("_", "-"), getattr(settings, f.name)
+            unit = f", in {f.metadata['unit']}" if f.metadata.get("unit") else ""
+            text = f"{f.metadata.get('doc', '')}{unit}" + ("" if value is None else f"  [paper: {value}]")
+            kind: dict[str, Any] = {"type": types[f.name]}
+            if types[f.name] is bool:
+                name, kind = f"{name}/--no-{name}", {}
+            elif choices := f.metadata.get("choices"):
+                kind = {"type": click.Choice(choices)}
+            options.append(click.Option([f"--{name}", f.name], default=None, help=text, **kind))
+    return options
