@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import importlib.util
 import json
@@ -11,11 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from d2c.errors import ConfigError
+from d2c.errors import CheckpointError, ConfigError
 from d2c.networks import DEFAULT, NETWORKS, default_out, find, network_in, stored
 from d2c.settings import toml
 from d2c.settings.options import NetworkCommand, setting_options
-from d2c.training.stages import ALL
 from d2crealsr.store.ownership import is_run
 from d2crealsr.ui.interrupts import Interrupts
 from d2crealsr.ui.program import Program
@@ -64,16 +64,14 @@ def _train_network(given: dict[str, Any]) -> Network:
 
 
 def _train_options(network: Network) -> list[click.Option]:
-    """What can be chosen for a network: its stages and its settings."""
-    numbers = [str(number) for number in range(1, len(network.stages(network.train())) + 1)]
+    """What can be chosen for a network: its sizes, its stages and its settings."""
+    count = len(network.stages(network.train()))
+    everything = "both" if count == 2 else "all"
+    stages = click.Choice([*map(str, range(1, count + 1)), everything])
+    sizes = click.Choice(list(network.sizes()))
     return [
-        click.Option(
-            ["--stage"],
-            type=click.Choice([*numbers, *ALL]),
-            default=ALL[0],
-            show_default=True,
-            help="Which stage to do; both or all: all of them.",
-        ),
+        click.Option(["--preset", "preset_name"], type=sizes, help="A size with its schedule.  [default: paper]"),
+        click.Option(["--stage"], type=stages, default=everything, show_default=True, help="Which stage to do."),
         *setting_options(network),
     ]
 
@@ -82,7 +80,6 @@ def _train_options(network: Network) -> list[click.Option]:
 @click.option("--data", type=FILE, required=True, help="The pairs; their training split is used.")
 @click.option("--network", help=f"A network of d2c networks, or module:NAME for one of your own.  [default: {DEFAULT}]")
 @click.option("--out", type=FILE, help="The run's folder; a run in it goes on.  [default: runs/NETWORK-PRESET]")
-@click.option("--preset", "preset_name", help="A size with its schedule, of d2c networks.  [default: paper]")
 @click.option("--config", "config_file", type=FILE, help="Settings from a TOML file, as a run's config.toml.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--cache", type=FILE, help="Where decoded images are kept.  [default: in the run's folder]")
@@ -105,7 +102,7 @@ def train(
 ) -> None:
     """Train a network on pairs, all its stages one after the other.
 
-    Settings come from the preset, then the TOML file, then the options. Options from --stage on are those of the
+    Settings come from the preset, then the TOML file, then the options. Options from --preset on are those of the
     network: d2c train --network NAME --help. Several GPUs or nodes: torchrun --nproc-per-node N -m d2c train …
     """
     from d2c.console import ConsoleReporter
@@ -239,11 +236,14 @@ def evaluate(
 
 
 def _checkpoint_network(given: dict[str, Any]) -> Network:
-    """The network of the checkpoint that is given, or the one that is named; D2C-SR where there is none yet."""
+    """The network of the checkpoint; where that cannot be read, the one that is named, or D2C-SR."""
     from d2c.checkpoints.native import network_name
 
-    name = network_name(given["checkpoint"]) if given["checkpoint"] is not None else DEFAULT
-    return stored(name, given["network"], str(given["checkpoint"]))
+    checkpoint, named = given["checkpoint"], given["network"]
+    name = None
+    with contextlib.suppress(CheckpointError):  # the command will say so
+        name = None if checkpoint is None else network_name(checkpoint)
+    return find(named or DEFAULT) if name is None else stored(name, named, str(checkpoint))
 
 
 def _figure_options(network: Network) -> list[click.Option]:

@@ -68,7 +68,8 @@ def make_example(model: nn.Module, pair: PixelPair, folder: Path, prefix: str) -
     box = busiest(lr)
     images = {"bicubic": bicubic(lr, hr.shape[1], hr.shape[0]), **network.images(made, hr)}
     maps = network.maps(made)
-    low, high = np.quantile(np.array([*maps.planes.values()] or [0.0, 1.0]), (0.01, 0.99)).tolist()
+    values: Any = list(maps.planes.values()) or (0.0, 1.0)
+    low, high = np.quantile(values, (0.01, 0.99)).tolist()
     where = f"of scene {pair.name}"
 
     def panel(label: str, picture: NDArray[np.uint8], words: str, psnr: float = float("nan")) -> Panel:

@@ -43,6 +43,7 @@ class NetworkCommand(Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse twice: for the network, whatever else is there, and then all of it."""
         known = [parameter for parameter in self.params if parameter.name != "debug"]
+        known.append(click.Option(["--preset", "preset_name"]))  # of whatever sizes the network has
         settings: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True}
         first = click.Command(self.name, params=known, add_help_option=False, context_settings=settings)
         with first.make_context(ctx.info_name, list(args), resilient_parsing=True) as found:

@@ -69,7 +69,7 @@ def initial_model(
         if part not in trained:
             raise ConfigError(
                 f"{weights}: {why}, so the parameters {part}.* would have to be trained anew, which this stage does "
-                "not do; use --stage both"
+                "not do; leave --stage out"
             )
         note(f"weights: {why}, so the parameters {part}.* start at random")
     random = {key: value for key, value in model.state_dict().items() if key.split(".")[0] in anew}

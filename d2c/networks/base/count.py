@@ -36,7 +36,7 @@ def multiply_adds(network: Network, config: Any) -> int:
         lr = torch.empty(1, 3, side, side)
     with torch.no_grad(), Multiplications() as counted:
         network.layer_by_layer(model, lr)
-    return round(counted.total / side**2)
+    return int(counted.total // side**2)
 
 
 def sizes(network: Network) -> list[dict[str, Any]]:

@@ -108,7 +108,10 @@ def test_bands_keep_the_order_of_their_maps():
     lr, net = torch.rand(1, 3, 6, 5), model(torch.float32, scale=2)
     leaves = leaf_feature_maps(net, lr, FeatureMaps(6, 5, 4, lr), 2)
     for strip in strips(net, leaves, 6, 2):
-        assert strip.predictions.stride()[:2] == (3, 1)  # a pixel's predictions, and their colours, side by side
+        assert strip.more["predictions"].stride()[:2] == (
+            3,
+            1,
+        )  # a pixel's predictions, and their colours, side by side
 
 
 def test_a_full_disk_is_said_before_anything_is_written(tmp_path, monkeypatch):

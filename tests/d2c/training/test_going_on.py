@@ -216,7 +216,7 @@ def test_weights_of_another_scale_start_all_but_the_tails(finished, make_pairs, 
     for name, value in started.state_dict().items():
         assert name.startswith("tails.") or torch.equal(value, first[name])
     with pytest.raises(
-        ConfigError, match=r"tails\.\* would have to be trained anew, which this stage does not do; use --st"
+        ConfigError, match=r"tails\.\* would have to be trained anew, which this stage does not do; leave --st"
     ):
         run(pairs, tmp_path / "two", weights=finished, scale=4, stage="2")
 

@@ -11,8 +11,9 @@ import torch
 
 from d2c import D2CSR, D2CConfig
 from d2c.checkpoints import native
+from d2c.d2csr.config import TrainConfig
+from d2c.d2csr.entry import NETWORK
 from d2c.errors import CheckpointError
-from d2c.settings.config import TrainConfig
 from d2c.training.resume import Settings
 from d2c.training.runfolder import RunFolder
 
@@ -61,7 +62,7 @@ def test_a_pipe_in_place_of_the_list_of_pairs_is_replaced_and_never_waited_for(t
     folder = RunFolder(tmp_path)
     folder.pairs.parent.mkdir()
     os.mkfifo(folder.pairs)
-    folder.settle(Settings(D2CConfig(), TrainConfig(), {}, []))
+    folder.settle(Settings(NETWORK, D2CConfig(), TrainConfig(), {}, []))
     assert folder.pairs.is_file()
     assert folder.settings().records == []
 
