@@ -93,7 +93,7 @@ def stored(name: str, given: str | None, where: str) -> Network:
     own = ":" in name
     if given is None and own:
         raise CheckpointError(
-            f"{where}: is of the network {name[:80]}, whose code no file can have imported; if you trust it, "
+            f"{where}: is of the network {name[:80]}, whose code is imported only where it is named; "
             f"add --network {name[:80]}"
         )
     if given not in (None, name) and not (own and ":" in str(given)):

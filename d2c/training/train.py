@@ -172,7 +172,7 @@ class Training:
             self.folder.settle(settings)
             self.folder.note_start(data=self.request.data, device=str(self.here.device), command=self.request.command)
         self.here.barrier()
-        written = self.folder.settings()
+        written = self.folder.settings(self.request.network)
         if written is not None and written[:4] != settings[:4]:
             raise ConfigError(
                 f"{self.folder.path}: another process of this run has other settings or data "
