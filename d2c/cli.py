@@ -14,8 +14,8 @@ import click
 
 from d2c.errors import CheckpointError, ConfigError
 from d2c.networks import DEFAULT, NETWORKS, default_out, find, network_in, stored
+from d2c.networks.base.options import NetworkCommand, setting_options
 from d2c.settings import toml
-from d2c.settings.options import NetworkCommand, setting_options
 from d2crealsr.store.ownership import is_run
 from d2crealsr.ui.interrupts import Interrupts
 from d2crealsr.ui.program import Program

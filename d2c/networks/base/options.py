@@ -14,7 +14,7 @@ from d2crealsr.ui.program import Command
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from d2c.networks import Network
+    from d2c.networks.base.entry import Network
 
 __all__ = ["NetworkCommand", "setting_options"]
 
