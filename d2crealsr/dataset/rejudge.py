@@ -1,4 +1,4 @@
-"""What an earlier run's row is enough for: another verdict over its statistics, and its published images once more."""
+"""Use the row of an earlier run to judge its statistics again, and to make its published images again."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ if TYPE_CHECKING:
 __all__ = ["Judgement", "judge_row", "published_from_row"]
 
 _WITHOUT_CROP = ("anisotropy", "perspective_ratio", "scale_ratio", "crop_side_lr_px")
-"""Statistics that an estimate has whose crop is too small to measure anything in."""
+"""The only statistics of an estimate whose crop is too small to measure anything else."""
 
 _DIGITS = {
     column.name: int(column.digits.removeprefix(".").removesuffix("f")) for column in MANIFEST if "f" in column.digits
 }
 _SLACK = 1.01
-"""Over half a unit of the last digit: the decimal written is not exactly the double that is read."""
+"""Factor on half a unit of the last digit, because the double that is read is not exactly the written decimal."""
 
 
 class Judgement(NamedTuple):
-    """What QA says of a row: its reason codes, and the broken rules in words."""
+    """QA's verdict on a row: its reason codes, and the broken rules in words."""
 
     reasons: tuple[str, ...]
     explained: str
 
 
 def judge_row(row: Mapping[str, Any], settings: AlignSettings) -> Judgement | None:
-    """QA's verdict under other thresholds, from the statistics as the manifest keeps them.
+    """QA's verdict under other thresholds, from the statistics in the manifest.
 
-    They are rounded there, so each rule is applied to both ends of what its statistic may have been.
+    They are rounded there, so each rule is applied to both ends of the interval that contains the exact value.
 
     Parameters
     ----------
     row : mapping
-        A row of the manifest that `align_pair` made, with the same settings but for QA's.
+        A manifest row made by `align_pair` with the same settings, except for those of QA.
 
     Returns
     -------
     Judgement or None
-        None where rounding, or an empty cell, leaves open what :func:`d2crealsr.quality.verdict.judge` and ``explain``
-        would have said.
+        None if, because of rounding or an empty cell, the results of :func:`d2crealsr.quality.verdict.judge` and
+        ``explain`` are not certain.
     """
     reasons, broken = dict[str, None](), []
     for rule in RULES:
@@ -66,17 +66,17 @@ def judge_row(row: Mapping[str, Any], settings: AlignSettings) -> Judgement | No
 
 
 def _said(rule: Rule, value: float | None, settings: AlignSettings) -> str:
-    """A broken rule in words, empty for one that holds; None is a statistic that was not measured."""
+    """The rule in words if it is broken, else empty. The value None means that the statistic was not measured."""
     return "" if value is None or not rule.rejects(value, settings) else rule.words(value, settings)
 
 
 def _values(statistic: str, row: Mapping[str, Any], settings: AlignSettings) -> Iterator[float | None]:
-    """What a statistic may have been."""
+    """The values that a statistic may have had before rounding."""
     value = row.get(statistic)
     if value is not None:
         half = _SLACK * 0.5 * 10.0 ** -_DIGITS[statistic]
         yield from (float(value) - half, float(value) + half)
-    elif said := re.search(rf"(?:^|; ){statistic} (nan|inf|-inf) ", row["message"]):  # neither is written in its cell
+    elif said := re.search(rf"(?:^|; ){statistic} (nan|inf|-inf) ", row["message"]):  # such cells are empty
         yield float(said[1])
     elif _is_absent(statistic, row, settings):
         yield None
@@ -85,7 +85,7 @@ def _values(statistic: str, row: Mapping[str, Any], settings: AlignSettings) -> 
 
 
 def _is_absent(statistic: str, row: Mapping[str, Any], settings: AlignSettings) -> bool:
-    """Whether an empty cell is that of a statistic that such an estimate does not have."""
+    """Whether an empty cell belongs to a statistic that an estimate of this kind does not have."""
     side = row.get("crop_side_lr_px")
     if side is not None and side < MIN_SIDE:
         return statistic not in _WITHOUT_CROP
@@ -95,19 +95,19 @@ def _is_absent(statistic: str, row: Mapping[str, Any], settings: AlignSettings) 
 def published_from_row(
     row: Mapping[str, Any], hr: Image, lr: Image, settings: AlignSettings
 ) -> tuple[Image, Image] | None:
-    """The published HR and LR of a row of the manifest, pixel by pixel as `align_pair` makes them, without registering.
+    """The published HR and LR of a manifest row, with the same pixels as from `align_pair`, but without registration.
 
     Parameters
     ----------
     row : mapping
-        Its estimate is exact in the manifest; ``settings`` add the interpolation.
+        The row, in which the estimate is stored exactly; ``settings`` add the interpolation.
     hr, lr : (H, W, 3) ndarray of uint8 or uint16
-        The captures that the row was made from, RGB, oriented, in sRGB.
+        The captures from which the row was made: RGB, upright, in sRGB.
 
     Returns
     -------
     (hr, lr) or None
-        None where the row holds no estimate.
+        None if the row has no estimate.
     """
     estimate = Estimate.from_row(row, Size.of(hr), Size.of(lr))
     if estimate is None:

@@ -1,4 +1,4 @@
-"""A scene's outcome as rows of the tables: what `manifest.csv`, `alignment.csv` and `residuals.csv` say of it."""
+"""Convert the outcome of a scene to rows of `manifest.csv`, `alignment.csv` and `residuals.csv`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _MANIFEST_NAMES = {column.name for column in MANIFEST}
 
 
 class SceneRows(NamedTuple):
-    """Rows of one scene: its row of the manifest, and those of its stages and of its residual field."""
+    """The rows of one scene: one of the manifest, and those of its stages and of its residual field."""
 
     row: Row
     stages: list[Row]
@@ -36,22 +36,22 @@ class SceneRows(NamedTuple):
 def rows_of(
     outcome: Alignment | AlignmentFailure, cells: Mapping[str, Any], settings: AlignSettings, accepted_by: str
 ) -> SceneRows:
-    """An outcome as rows of the tables.
+    """Convert an outcome to rows of the tables.
 
     Parameters
     ----------
     outcome : Alignment or AlignmentFailure
     cells : mapping
-        What the manifest says of the scene whatever came of it: its name, captures and recipe.
+        Cells of the manifest that do not depend on the outcome: the scene's name, captures and recipe.
     settings : AlignSettings
-        What it was judged by.
+        Settings by which it was judged.
     accepted_by : {"", "qa", "reviewer"}
-        Who lets it through.
+        Who accepts the scene.
 
     Raises
     ------
     TableError, ValueError, KeyError
-        When a row is none of its table, or sizes break the format's promise: this scene's failure and no one else's.
+        When a row does not fit its table, or the sizes violate the format. Only this scene fails then.
     """
     scene = cells["scene"]
     row: Row = {**cells, "scale": settings.scale, **_statistics(outcome)}
@@ -70,7 +70,7 @@ def rows_of(
 
 
 def message_of(explained: str, reasons: Iterable[str], residual_shape: str) -> str:
-    """The manifest's message: the rules that are broken, and the residual field's shape where it is one of them."""
+    """The manifest's message: the broken rules, and the shape of the residual field if one of them concerns it."""
     if "residual_too_large" in reasons and residual_shape:
         return f"{explained}; the residual field is {residual_shape}"
     return explained
@@ -104,7 +104,7 @@ def _estimate_cells(alignment: Alignment, accepted_by: str) -> Row:
 
 
 def _check_sizes(alignment: Alignment) -> None:
-    """The format's promise: LR is the crop, HR is exactly scale times it."""
+    """Make sure that LR has the size of the crop, and HR exactly scale times this size."""
     crop, size = alignment.crop, alignment.estimate.placement.published_size
     hr, lr = (size.height, size.width, 3), (crop.height, crop.width, 3)
     if (alignment.hr.shape, alignment.lr.shape) != (hr, lr):

@@ -1,5 +1,5 @@
-"""The tables of a pairs folder while a run fills them: loaded once, saved as results come, in an order that a killed
-run can be picked up from."""
+"""The tables of a pairs folder during a run. They are loaded once and saved as results come, in an order from which a
+killed run can be resumed."""
 
 from __future__ import annotations
 
@@ -22,27 +22,27 @@ if TYPE_CHECKING:
 __all__ = ["Ledger"]
 
 _DETAILS = ("residuals.csv", "alignment.csv", "timings.csv")
-"""Saved before the manifest: a scene whose manifest row is there has its rows in the others too."""
+"""Tables that are saved before the manifest, so that a scene with a manifest row also has its rows in them."""
 
 _SECONDS_BETWEEN_SAVES = 2.0
 _LARGEST_SHARE = 0.05
-"""Share of the run that saving may take: large tables are saved less often."""
+"""Largest share of the run's time for saving. Large tables are saved less often."""
 
 _HELD = ".held.json"
-"""Results by scene that would remove a standing pair, kept until somebody consents to them or they are out of date."""
+"""Results by scene that would remove a published pair, kept until somebody consents or they are out of date."""
 
 _HELD_PARTS = {"row", "judged", "stages", "residuals", "timing"}
 _HELD_TEXTS = ("recipe", "reasons", "message", "hr_source_sha256", "lr_source_sha256")
 
 _OWN = {column.name for column in MANIFEST} - {"split", "left_out_of"}
-"""Columns of the manifest that `align` writes; the two that it does not are `split`'s."""
+"""Columns of the manifest that `align` writes. The other two belong to `split`."""
 
 
 class Ledger:
     """Rows of the four tables by scene.
 
-    Columns of the manifest that the format does not know, ``split`` and ``left_out_of`` stay with their scene when its
-    row is replaced: others wrote them.
+    When the manifest row of a scene is replaced, it keeps ``split``, ``left_out_of`` and all columns that are not part
+    of the format, because others wrote them.
     """
 
     def __init__(self, pairs: Path) -> None:
@@ -55,7 +55,7 @@ class Ledger:
 
     @classmethod
     def load(cls, pairs: Path) -> Ledger:
-        """What an earlier run left; empty where there was none. Raises TableError when a table is damaged."""
+        """The tables of an earlier run; empty if there was none. Raises TableError if a table is damaged."""
         ledger = cls(pairs)
         ledger.held = _read_held(pairs / _HELD)
         if not (pairs / "manifest.csv").exists():
@@ -78,24 +78,24 @@ class Ledger:
 
     @property
     def accepted(self) -> dict[str, Mapping[str, Any]]:
-        """Rows of the scenes that are accepted, as they are now."""
+        """The present rows of the accepted scenes."""
         return {scene: dict(row) for scene, row in self._manifest.items() if row["status"] == "accepted"}
 
     def row(self, scene: str) -> Mapping[str, Any] | None:
-        """The scene's manifest row; None where it has none."""
+        """The scene's manifest row; None if it has none."""
         return self._manifest.get(scene)
 
     def is_whole(self, scene: str) -> bool:
-        """Whether the scene's rows in the other tables can be relied on as well."""
+        """Whether the scene's rows in the other tables are complete."""
         return scene in self._known
 
     def scales(self, scenes: Sequence[str]) -> set[int]:
-        """Scales that these scenes' rows were made with."""
+        """Scales with which the rows of these scenes were made."""
         return {int(self._manifest[scene]["scale"]) for scene in scenes}
 
     def update(self, row: Mapping[str, Any]) -> None:
-        """Replace cells of a scene whose other rows stay as they are."""
-        own = {name: cell for name, cell in row.items() if name in _OWN}  # a held row may be older than its split
+        """Replace cells in the manifest row of a scene. Its rows in the other tables stay as they are."""
+        own = {name: cell for name, cell in row.items() if name in _OWN}  # the split may be newer than a held row
         self._manifest[row["scene"]] = {**self._manifest[row["scene"]], **own}
 
     def replace(self, row: Mapping[str, Any], **details: Sequence[Mapping[str, Any]]) -> None:
@@ -109,28 +109,28 @@ class Ledger:
             self._details[name][scene] = details.get(name.removesuffix(".csv"), [])
 
     def hold(self, scene: str, **parts: Any) -> None:
-        """Keep a result beside the tables, which stay as they are: ``row``, ``stages``, … as plain values."""
+        """Hold back a result (``row``, ``stages``, … as plain values). The tables stay as they are."""
         self.held[scene] = parts
 
     def release(self, scenes: Iterable[str]) -> None:
-        """Forget what is held of these scenes."""
+        """Discard the results of these scenes that were held back."""
         for scene in scenes:
             self.held.pop(scene, None)
 
     def drop(self, scene: str) -> None:
-        """Forget a scene."""
+        """Remove all rows of a scene."""
         self.release([scene])
         del self._manifest[scene]
         for rows in self._details.values():
             rows.pop(scene, None)
 
     def save_if_due(self) -> None:
-        """Save, unless that was done moments ago."""
+        """Save, unless the last save was a moment ago."""
         if time.monotonic() >= self._next_save:
             self.save()
 
     def save(self) -> None:
-        """Write all four tables, the manifest last. Raises MachineError when the disk does not take them."""
+        """Write all four tables, the manifest last. Raises MachineError if the disk cannot store them."""
         start = time.monotonic()
         for name in _DETAILS:
             rows = [row for scene in self._manifest for row in self._details[name].get(scene, [])]
@@ -145,12 +145,12 @@ class Ledger:
         if self.held:
             write_text(path, json.dumps(self.held, default=lambda number: number.item()) + "\n")
         else:
-            with contextlib.suppress(OSError):  # what is held is looked at before it is used, so it may as well stay
+            with contextlib.suppress(OSError):  # harmless: held results are checked before use
                 path.unlink(missing_ok=True)
 
 
 def _read_held(path: Path) -> dict[str, dict[str, Any]]:
-    """What an earlier run held back; nothing where the file is damaged, and those scenes are then done once more."""
+    """The results that an earlier run held back. None if the file is damaged; the scenes are then done again."""
     damage = (OSError, ValueError, TypeError, KeyError, AttributeError, ArithmeticError, RecursionError, TableError)
     with contextlib.suppress(*damage):
         held = json.loads(read_text(path)) if path.is_file() else {}

@@ -20,9 +20,9 @@ __all__ = ["FILES", "PAGE", "claim", "publish"]
 
 PAGE = "index.html"
 FILES = "files"
-"""Folder beside the page with what it needs."""
+"""Folder beside the page with the files that it needs."""
 RECORD = ".page.json"
-"""Names under ``files/`` that the page needs: what a later one may remove."""
+"""File with the names under ``files/`` that the page needs, and which a later page may therefore remove."""
 
 
 def claim(folder: Path, generator: str, earlier: re.Pattern[str]) -> None:

@@ -1,6 +1,6 @@
-"""CSV tables with declared columns: text in, typed frames out, checked both ways, the same bytes for the same values.
+"""CSV tables with declared columns. They are checked on reading and writing, and equal values give equal bytes.
 
-A row number in an error is the row of the file as a spreadsheet shows it: the header is row 1.
+Row numbers in errors are those that a spreadsheet shows: the header is row 1.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 __all__ = ["check_table", "csv_text", "frame_of", "read_rows", "read_table", "records", "write_table"]
 
 _SLACK = 1e-6
-"""How far rounding may carry a number over the edge of its range."""
+"""Amount by which rounding may take a number out of its range."""
 
 
 def frame_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
-    """A table from rows by column name; what a row leaves out, None, NaN and infinite numbers become empty cells.
+    """A table from rows by column name. Missing values, None, NaN and infinite numbers become empty cells.
 
-    Keys that are no columns of the table follow as text columns, in order of appearance.
+    Keys that are not columns of the table follow as text columns, in order of appearance.
     """
     rows = list(rows)
     known = {column.name for column in columns}
@@ -40,25 +40,25 @@ def frame_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """The rows of a table as plain values by column name: text, int, float, and None for what is missing."""
+    """The rows of a table as plain values by column name: text, int, float, or None if missing."""
     columns = {str(name): frame[name].astype(object).where(frame[name].notna(), None) for name in frame.columns}
     return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
 def write_table(path: Path, frame: pd.DataFrame, columns: Sequence[Column]) -> None:
-    """Check a table and write it, complete or not at all; columns it declares come first, in their order.
+    """Check a table and write it, completely or not at all. Declared columns come first, in their order.
 
     Parameters
     ----------
     frame : DataFrame
-        With the columns' dtypes, as :func:`frame_of` and :func:`read_table` return it.
+        A table with the declared types, as returned by :func:`frame_of` and :func:`read_table`.
 
     Raises
     ------
     TableError
-        When a column is missing or a value is not what its column may hold.
+        When a column is missing or a value is not permitted in its column.
     MachineError
-        When the disk does not take it.
+        When the disk cannot store it.
     """
     check_table(frame, columns, path)
     known = [column.name for column in columns if column.name in frame]
@@ -67,7 +67,7 @@ def write_table(path: Path, frame: pd.DataFrame, columns: Sequence[Column]) -> N
 
 
 def csv_text(frame: pd.DataFrame, columns: Sequence[Column]) -> str:
-    """A table as it is written, its columns in their order; numbers with the digits of the columns declared."""
+    """The text of a table as it is written, with numbers formatted as declared."""
     by_name = {column.name: column for column in columns}
     buffer = io.StringIO(newline="")
     writer = csv.writer(buffer, lineterminator="\n")
@@ -77,14 +77,14 @@ def csv_text(frame: pd.DataFrame, columns: Sequence[Column]) -> str:
 
 
 def read_table(path: Path, columns: Sequence[Column], wanted: Sequence[str] | None = None) -> pd.DataFrame:
-    """Read and check a table; with ``wanted``, those columns only. Columns that are not declared are text.
+    """Read and check a table, or only the ``wanted`` columns of it. Columns that are not declared are text.
 
     Raises
     ------
     LayoutError
         When there is no such file.
     TableError
-        When it is no CSV, a column is missing, or a value is not what its column may hold.
+        When it is not a CSV file, a column is missing, or a value is not permitted in its column.
     """
     header, rows = read_rows(path)
     needed = [c.name for c in columns if c.fixed] if wanted is None else list(wanted)
@@ -118,7 +118,7 @@ def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     if len(header) == 1 and (mark := next((m for m in (";", "\t") if m in header[0]), "")):
         name = "semicolons" if mark == ";" else "tabs"
         raise TableError(f"{path}: its columns are separated by {name}, expected commas; save it with commas")
-    while rows and not any(rows[-1]):  # as spreadsheets leave behind the last row
+    while rows and not any(rows[-1]):  # spreadsheets leave empty rows at the end
         rows.pop()
     if len(set(header)) < len(header):
         names = sorted({name for name in header if header.count(name) > 1})
@@ -164,7 +164,7 @@ def _number(cell: Any, column: Column, row: int, path: Path | None) -> float:
 
 
 def _texts(cells: pd.Series[Any], column: Column | None) -> list[str]:
-    """The cells as they are written: the column's digits, nothing for what is missing, no negative zero."""
+    """The cells as text: with the digits of the column, empty if missing, and without a negative zero."""
     if column is None or column.kind == "text":
         return [str(cell) for cell in cells]
     if column.kind == "int":
@@ -174,7 +174,7 @@ def _texts(cells: pd.Series[Any], column: Column | None) -> list[str]:
 
 
 def check_table(frame: pd.DataFrame, columns: Sequence[Column], path: Path) -> None:
-    """Raise TableError at the first cell that breaks the format."""
+    """Raise TableError for the first cell that violates the format."""
     import pandera.errors
 
     try:

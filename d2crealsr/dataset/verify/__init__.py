@@ -1,6 +1,6 @@
-"""Is a pairs folder what its tables say? Every file against its hash and size, every table against the others.
+"""Compare a pairs folder with its tables: every file with its hash and size, and every table with the others.
 
-Nothing is changed and nothing is locked; a folder that `align` works in meanwhile has findings that pass.
+Nothing is changed and nothing is locked. If `align` is working in the folder, some findings are only temporary.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["Finding", "Verification", "verify"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verification:
-    """What was looked at, and what was found wrong."""
+    """The number of checked scenes, and the findings."""
 
     scenes: int
     accepted: int
@@ -41,22 +41,22 @@ def verify(
     jobs: int = 1,
     on_scene: Callable[[], None] = lambda: None,
 ) -> Verification:
-    """Check a pairs folder: schemas, hashes, sizes, the scale relation, rows without files and files without rows.
+    """Check a pairs folder: schemas, hashes, sizes, the ratio of sizes, rows without files and files without rows.
 
     Parameters
     ----------
     pairs : path
     captures : bool
-        Compare the captures with their recorded hashes and crops as well.
+        Whether to compare the captures with their recorded hashes and crops too.
     jobs : int
-        Scenes at a time; 0 for one a core.
+        Scenes at a time; 0 for one per core.
     on_scene : callable
-        Told of every accepted scene that is done.
+        Called after each accepted scene.
 
     Raises
     ------
     LayoutError
-        When there is neither a manifest nor a description: this is no pairs folder.
+        When there is neither a manifest nor a description, so this is not a pairs folder.
     """
     folder = Path(os.path.realpath(pairs))
     if not (folder / "manifest.csv").exists() and not (folder / DATASET_FILE).exists():

@@ -1,4 +1,4 @@
-"""The files of a pairs folder: there, whole, of the recorded hash and size, and no others."""
+"""Check the files of a pairs folder: that they exist, are complete, and have the recorded hash and size."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __all__ = ["SceneFiles", "folder_findings", "scene_findings"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SceneFiles:
-    """One accepted scene's row, and the captures' folder if they are to be looked at too."""
+    """The row of one accepted scene, and the folder of the captures if they are to be checked too."""
 
     pairs: Path
     row: Row
@@ -30,7 +30,7 @@ class SceneFiles:
 
 
 def folder_findings(folder: Path, rows: Sequence[Row]) -> Iterator[Finding]:
-    """Files that no accepted row names, and leftovers of a run that was killed."""
+    """Find files that no accepted row names, and leftovers of a killed run."""
     named = {row[f"{side}_path"] for row in rows if row["status"] == "accepted" for side in ("hr", "lr")}
     for side in ("", "hr", "lr"):
         try:
@@ -50,7 +50,7 @@ def folder_findings(folder: Path, rows: Sequence[Row]) -> Iterator[Finding]:
 
 
 def scene_findings(task: SceneFiles) -> list[Finding]:
-    """One accepted scene's published files, and its captures if asked for."""
+    """Check the published files of one accepted scene, and its captures if requested."""
     row, found = task.row, []
 
     def say(code: str, where: str, text: str) -> None:
@@ -77,7 +77,7 @@ def scene_findings(task: SceneFiles) -> list[Finding]:
 
 
 def _published_size(path: Path, row: Row, side: str, say: Callable[[str, str, str], None]) -> tuple[int, int] | None:
-    """Width and height of a published file that is whole and has its hash; what is not, is said."""
+    """Width and height of a published file if it is complete and has its hash; otherwise a finding is reported."""
     relative, expected = row[f"{side}_path"], row[f"{side}_sha256"]
     try:
         got = sha256_of(path)

@@ -1,4 +1,4 @@
-"""What a check of a pairs folder has to say."""
+"""A finding about a pairs folder."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from d2crealsr.ui.text import plain
 __all__ = ["Finding", "Row"]
 
 Row: TypeAlias = dict[str, Any]
-"""A manifest row by column, None where a cell is empty."""
+"""A manifest row by column. Empty cells are None."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One thing that is not as the format promises: a stable ``code``, where, and what was got and expected."""
+    """One violation of the format: a stable ``code``, where it is, and what was found and expected."""
 
     code: str
     where: str
@@ -23,4 +23,4 @@ class Finding:
 
     def __str__(self) -> str:
         line = " ".join(f"{self.code} {self.where}: {self.text}".split())
-        return plain(line)  # names of strangers' files
+        return plain(line)  # file names may contain control characters

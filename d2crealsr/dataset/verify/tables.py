@@ -1,4 +1,4 @@
-"""The tables of a pairs folder, each by itself and against the others."""
+"""Check the tables of a pairs folder, each by itself and against the others."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ _DETAILS = ("alignment.csv", "residuals.csv", "timings.csv")
 
 
 def broken(name: str, error: Exception, folder: Path) -> Finding:
-    """A table or description that cannot be read."""
+    """The finding for a table or description that cannot be read."""
     text = str(error).replace(f"{folder}{os.sep}", "").removeprefix(f"{name}: ")
     return Finding(code="broken_table", where=name, text=text)
 
 
 def row_findings(rows: Sequence[Row], description: Row) -> Iterator[Finding]:
-    """What a row says against itself, against the description and against other rows."""
+    """Find rows that contradict themselves, the description or other rows."""
     groups: dict[str, set[str]] = {}
     names: dict[str, str] = {}
     captures: dict[str, str] = {}
@@ -86,7 +86,7 @@ def _contradictions(row: Row, status: str) -> Iterator[str]:
 
 
 def detail_findings(folder: Path, rows: Sequence[Row], *, known: bool) -> Iterator[Finding]:
-    """Tables beside the manifest: there, whole, about its scenes, and about all that are accepted."""
+    """Check that the other tables exist, can be read, and have rows of known scenes and of all accepted scenes."""
     scenes = {row["scene"]: row for row in rows}
     for name in _DETAILS:
         if not (folder / name).exists():
@@ -112,7 +112,7 @@ def detail_findings(folder: Path, rows: Sequence[Row], *, known: bool) -> Iterat
 
 
 def _stray_residuals(table: pd.DataFrame, scenes: dict[str, Row]) -> Iterator[Finding]:
-    """Residuals that lie outside their scene's crop: they belong to another estimate."""
+    """Find residuals outside the crop of their scene, which must belong to another estimate."""
     for scene, part in table.groupby("scene"):
         row = scenes.get(str(scene))
         estimate = Estimate.from_row(row) if row is not None and row["status"] == "accepted" else None

@@ -1,6 +1,6 @@
-"""Raw captures: which HR and LR shot belong together in a folder.
+"""Raw captures: find the HR and LR captures that belong together in a folder.
 
-A layout is added by a module with its :class:`~d2crealsr.store.captures.capture.RawLayout`, and its line in
+To add a layout, write a module with its :class:`~d2crealsr.store.captures.capture.RawLayout` and add a line to
 :data:`RAW_LAYOUTS`.
 """
 
@@ -29,7 +29,7 @@ RAW_LAYOUTS: tuple[RawLayout, ...] = (
 
 
 def captures_root(raw: Path) -> Path:
-    """The folder that the captures' paths are relative to: ``raw``, or the folder of the manifest that ``raw`` is."""
+    """The folder to which the captures' paths are relative: ``raw``, or the folder that contains it if it is a file."""
     return raw.parent if raw.is_file() else raw
 
 
@@ -45,9 +45,9 @@ def find_captures(raw: Path, *, scale: int = 8, note: Callable[[str], None] = _u
     raw : Path
         Folder, or CSV file whose paths are relative to its own folder.
     scale : int
-        Scale whose ``_LR{scale}`` suffix is looked for.
+        Scale in the suffix ``_LR{scale}``.
     note : callable, optional
-        Told in a sentence each what of the folder is left out.
+        Called with one sentence for each kind of file that is left out.
 
     Returns
     -------
@@ -78,7 +78,7 @@ def find_captures(raw: Path, *, scale: int = 8, note: Callable[[str], None] = _u
 
 
 def _check_clashes(captures: list[Capture], source: Path) -> None:
-    """Each scene once, also where file names do not tell upper from lower case or two ways to write an accent."""
+    """Make sure that each scene occurs once, also on disks that ignore case or the encoding of accents in names."""
     seen: dict[str, tuple[int, str]] = {}
     for row, capture in enumerate(captures, start=2):
         scene = capture.scene

@@ -1,4 +1,4 @@
-"""Captures that a table names: ``scene, hr, lr`` and optionally ``group``, paths relative to the table's folder."""
+"""Captures named by a table ``scene, hr, lr`` and optionally ``group``, with paths relative to the table's folder."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ def _find(raw: Path, _scale: int, _said: list[str]) -> list[Capture] | None:
 
 
 def _not_there(relative: str, where: str) -> str:
-    """What to say of a manifest's path that leads to no file."""
+    """The message about a path in a manifest that leads to no file."""
     known = {"\\": "write / for \\", PLACEHOLDER: f"write the number for {PLACEHOLDER}"}
     hints = [hint for sign, hint in known.items() if sign in relative]
     return f"{relative} is not there ({'; '.join((where, *hints))})"
 
 
 def _inside(root: Path, relative: str, where: str) -> Path | None:
-    """The file at a manifest's path; None where there is none."""
+    """The file at a path in a manifest; None if there is none."""
     if not relative:
         return None
     normal = os.path.normpath(relative)
@@ -60,7 +60,7 @@ def _inside(root: Path, relative: str, where: str) -> Path | None:
 
 
 def _is_capture(path: Path) -> bool:
-    """Whether there is a file, or a link that leads to none: that one is for the reader to complain about."""
+    """Whether there is a file, or a link that leads to none: reading the link reports the error."""
     return path.is_file() or (path.is_symlink() and not path.exists())
 
 

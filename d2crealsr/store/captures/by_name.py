@@ -1,4 +1,4 @@
-"""Captures that file names bring together: of equal stems in two folders, or with a suffix for each side."""
+"""Captures matched by file names: with equal stems in two folders, or with a suffix for each side."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def _by_suffixes(raw: Path, scale: int, said: list[str]) -> list[Capture] | None
 
 
 def _by_stem(files: Iterable[Path], pattern: str = r"(.+)") -> dict[str, Path]:
-    """Files by the scene their stem names; two files of one scene are an error."""
+    """Files by the scene that their stem names. Two files for one scene are an error."""
     found: dict[str, Path] = {}
     for file in files:
         match = re.fullmatch(pattern, file.stem, flags=re.DOTALL)
@@ -75,7 +75,7 @@ def _by_stem(files: Iterable[Path], pattern: str = r"(.+)") -> dict[str, Path]:
 def _pair_up(
     hr: dict[str, Path], lr: dict[str, Path], unread: Sequence[Path], raw: Path, endings: Sequence[str] = ("",)
 ) -> list[Capture]:
-    """Scenes by name; one that lacks a capture says which file of a kind that is not read may be it."""
+    """Scenes by name. If a capture is missing, the scene names a file of an unsupported format that may be it."""
     captures = []
     for scene in sorted(hr.keys() | lr.keys()):
         if problem := scene_problem(scene):

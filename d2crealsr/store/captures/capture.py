@@ -1,4 +1,4 @@
-"""A scene's captures, and what a layout of captures is made of."""
+"""The captures of a scene, and the parts of a layout of captures."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ __all__ = ["Capture", "RawLayout"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Capture:
-    """One scene: a shot of each camera setting. ``hr`` or ``lr`` is None where there is no such file.
+    """One scene: an HR and an LR capture. ``hr`` or ``lr`` is None if there is no such file.
 
-    ``group`` names the printed picture; scenes of one group are never torn apart by a split. ``absent`` says what was
-    looked for where a capture is None.
+    ``group`` names the printed picture; scenes of one group are always in the same split. ``absent`` says which file
+    was expected for a capture that is None.
     """
 
     scene: str
@@ -29,17 +29,17 @@ class Capture:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RawLayout:
-    """One way in which captures lie in a folder.
+    """One way to arrange captures in a folder.
 
     Attributes
     ----------
     name : str
-        What it is called.
+        Name of the layout.
     files : str
-        What the folder holds, for help, error messages and the documentation.
+        Description of the files, for help, error messages and the documentation.
     find : callable
-        The captures of a folder, or of a CSV file, at a scale; None where it is not of this layout. The third argument
-        takes a sentence on each kind of file that is left out.
+        Returns the captures of a folder or CSV file at a scale, or None if it has another layout. The third argument is
+        a list to which it appends one sentence for each kind of file that is left out.
     """
 
     name: str

@@ -1,9 +1,9 @@
-"""Existing pairs: which HR and LR image belong together in a folder, whoever made it.
+"""Existing pairs: find the HR and LR images that belong together in a folder, whoever made it.
 
-A layout is added by a module with its :class:`~d2crealsr.store.layouts.found.PairLayout`, and its line in
-:data:`PAIR_LAYOUTS`. Folders are matched one to one by name (:mod:`d2crealsr.store.sides`); where an HR image has
-several LR images of one scale, none is chosen. What is left out is said in :attr:`PairFolder.notes`. Raw captures,
-which are not aligned yet, are :mod:`d2crealsr.store.captures`' business.
+To add a layout, write a module with its :class:`~d2crealsr.store.layouts.found.PairLayout` and add a line to
+:data:`PAIR_LAYOUTS`. Folders are matched one to one by name (:mod:`d2crealsr.store.sides`). It is an error if an HR
+image has several LR images of one scale. :attr:`PairFolder.notes` names what is left out. Raw captures, which are not
+aligned yet, are found by :mod:`d2crealsr.store.captures`.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LARGEST_SCALE = 16
 
 
 def find_pairs(folder: Path, *, scale: int | None = None) -> PairFolder:
-    """Find the pairs of a folder of any known layout. Images are not opened, but for DRealSR's headers.
+    """Find the pairs of a folder of any known layout. Images are not opened, except for the headers of DRealSR.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ def find_pairs(folder: Path, *, scale: int | None = None) -> PairFolder:
     Raises
     ------
     LayoutError
-        When the folder is missing, of no known layout, has two files for one scene, several LR images of one scale for
-        an HR image, or no pair of this scale.
+        When the folder is missing, has no known layout, has two files for one scene, has several LR images of one scale
+        for an HR image, or has no pair of this scale.
     TableError
         When the manifest of a pairs folder is damaged.
     """
@@ -63,7 +63,7 @@ def find_pairs(folder: Path, *, scale: int | None = None) -> PairFolder:
 
 
 def _of_scale(found: PairFolder, scale: int | None, folder: Path) -> PairFolder:
-    """The pairs of one stated scale, sorted and named apart."""
+    """The pairs of one stated scale, sorted, with unique names."""
     pairs = [pair for pair in found.pairs if scale is None or pair.nominal in (None, scale)]
     if not pairs:
         stated = sorted({pair.nominal for pair in found.pairs if pair.nominal})
@@ -90,7 +90,7 @@ def _of_scale(found: PairFolder, scale: int | None, folder: Path) -> PairFolder:
 
 
 def _one_each(pairs: list[ImagePair], folder: Path) -> list[ImagePair]:
-    """The pairs, where each HR image has one LR image of a scale and each LR image one HR image; else LayoutError."""
+    """The pairs, if each HR image has one LR image of a scale and each LR image one HR image; otherwise LayoutError."""
     by_hr: defaultdict[Path, list[ImagePair]] = defaultdict(list)
     for pair in pairs:
         by_hr[pair.hr].append(pair)
@@ -113,7 +113,7 @@ def _one_each(pairs: list[ImagePair], folder: Path) -> list[ImagePair]:
 
 
 def _ratio(pair: ImagePair) -> int | None:
-    """The scale that the sizes of a pair's images have; None where they cannot be read or have none."""
+    """The scale given by the sizes of a pair's images; None if they cannot be read or are not whole multiples."""
     try:
         return size_ratio(read_size(pair.hr), read_size(pair.lr))
     except ImageError:
@@ -121,7 +121,7 @@ def _ratio(pair: ImagePair) -> int | None:
 
 
 def size_ratio(hr: tuple[int, int], lr: tuple[int, int]) -> int | None:
-    """How many times larger HR is than LR, (width, height) each: a whole number up to 16, the same both ways, or None.
+    """The factor between two sizes (width, height): a whole number up to 16 that is the same for both sides, or None.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Pairs that were found in a folder, and what a layout of pairs is made of."""
+"""Pairs that were found in a folder, and the parts of a layout of pairs."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ class ImagePair:
     Attributes
     ----------
     scene : str
-        Its name; unique in the folder.
+        Name of the scene, unique in the folder.
     hr, lr : Path
     nominal : int or None
-        The scale that a name or table states; None where nothing does. RealSR's ``_LR4`` images have HR's size.
+        The scale stated by a name or table; None if none states it. RealSR's ``_LR4`` images have the size of HR.
     group, split : str
-        From the pairs format; elsewhere the scene and ``""``.
+        From the table of a pairs folder; in other layouts the scene and ``""``.
     """
 
     scene: str
@@ -40,23 +40,23 @@ class ImagePair:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairFolder:
-    """What a folder holds.
+    """The pairs of a folder.
 
     Attributes
     ----------
     layout : str
-        The layout's name.
+        Name of the layout.
     pairs : tuple of ImagePair
-        By scene.
+        Pairs, sorted by scene.
     unpaired : tuple of Path
         Image files that have no partner.
     without_hr : tuple of Path
-        Those of them that are certainly LR images, by their names.
+        Those of them that are LR images according to their names.
     notes : tuple of str
-        Sentences on what else is left out.
+        Sentences on other files that are left out.
     tabled : bool
-        A table states scale, group and split of every pair. Otherwise names state them, and the images of a stated
-        scale may be of one size.
+        Whether a table states scale, group and split of every pair. Otherwise names state them, and the two images may
+        have the same size at any stated scale.
     """
 
     layout: str
@@ -69,18 +69,18 @@ class PairFolder:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairLayout:
-    """One way in which pairs lie in a folder.
+    """One way to arrange pairs in a folder.
 
     Attributes
     ----------
     name : str
-        What it is called.
+        Name of the layout.
     files : str
-        What the folder holds, for help and error messages.
+        Description of the files, for help and error messages.
     details : str
-        What else there is to know, for the documentation.
+        Further details, for the documentation.
     find : callable
-        The folder's pairs; None where it is not of this layout.
+        Returns the pairs of a folder, or None if it has another layout.
     """
 
     name: str
@@ -90,7 +90,7 @@ class PairLayout:
 
 
 def text_of(path: Path) -> str:
-    """A list of files as text; raises LayoutError when it is none."""
+    """The text of a list of files; raises LayoutError if it is not text."""
     try:
         return read_text(path, "utf-8-sig")
     except UnicodeDecodeError as error:

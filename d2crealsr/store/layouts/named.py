@@ -1,4 +1,4 @@
-"""Pairs whose file names say which scene and side they are, at any depth: RealSR, DRealSR and City100."""
+"""Pairs whose file names state the scene and the side, at any depth: RealSR, DRealSR and City100."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["CITY100", "DREALSR", "REALSR", "outside"]
 
 
 def _of_two_names(folder: Path, layout: str, hr_name: str, lr_name: str) -> PairFolder | None:
-    """Pairs whose HR and LR names match a pattern each; LR's ends with the scale, where names state it."""
+    """Pairs whose HR and LR names each match a pattern. That of LR ends with the scale if names state it."""
     listing = list_images(folder)
     hr, lr = _by_key(listing.images, hr_name), _by_key(listing.images, lr_name)
     pairs = [
@@ -37,9 +37,9 @@ def _of_two_names(folder: Path, layout: str, hr_name: str, lr_name: str) -> Pair
 
 
 def _drealsr(folder: Path) -> PairFolder | None:
-    """A scene at x1, which is HR, and at x2, x3 or x4: the factor that LR lacks, as in ``test_HR/DSC_1412_x1.png``.
+    """A scene at x1, which is HR, and at x2, x3 or x4, which is LR, as in ``test_HR/DSC_1412_x1.png``.
 
-    Where copies are named the other way round, after the zoom, the sizes say so: the larger image is HR.
+    In some copies the names state the zoom instead. The sizes show this: the larger image is HR.
     """
     listing = list_images(folder)
     found = _by_key(listing.images, r"(.+)_x(\d+)", apart=False)
@@ -56,7 +56,7 @@ def _drealsr(folder: Path) -> PairFolder | None:
 
 
 class _Named(NamedTuple):
-    """An image file and the scene that its name says."""
+    """An image file and the scene that its name states."""
 
     scene: str
     path: Path
@@ -66,9 +66,9 @@ _Found: TypeAlias = dict[tuple[str, str], dict[str, _Named]]
 
 
 def _by_key(files: Iterable[Path], pattern: str, *, apart: bool = True) -> _Found:
-    """Files by (folder, name), then by the number at the end; with ``apart`` false, folders side by side are one.
+    """Files by (folder, name), then by the number at the end. With ``apart`` false, HR and LR folders count as one.
 
-    Names that differ in case or Unicode form alone are one.
+    Names that differ only in case or Unicode form count as equal.
     """
     found: defaultdict[tuple[str, str], dict[str, _Named]] = defaultdict(dict)
     for file in files:
@@ -76,7 +76,7 @@ def _by_key(files: Iterable[Path], pattern: str, *, apart: bool = True) -> _Foun
         if match is None:
             continue
         place, side = file.parent, side_of(file.parent.name)
-        if not apart and side:  # train_HR and train_LR are one place, test_HR and test_LR another
+        if not apart and side:  # train_HR and train_LR count as one folder, test_HR and test_LR as another
             place = place.parent / "_".join(side.bare)
         named = _Named(match[1], file)
         other = found[place.as_posix(), folded(match[1])].setdefault(match[2], named)
@@ -90,7 +90,7 @@ def _paths(*found: _Found) -> list[Path]:
 
 
 def _area(path: Path) -> int:
-    """Pixels of an image; one that cannot be read is left for whoever opens it to complain about."""
+    """Number of pixels of an image; 0 if it cannot be read, as opening it later reports the error."""
     try:
         width, height = read_size(path)
     except ImageError:
@@ -101,7 +101,7 @@ def _area(path: Path) -> int:
 def _result(
     layout: str, pairs: list[ImagePair], claimed: list[Path], lr: list[Path], listing: Listing
 ) -> PairFolder | None:
-    """The pairs of a layout; ``claimed`` are the files that its names are of, ``lr`` those that are LR for certain."""
+    """The pairs of a layout. ``claimed`` are all files with names of this layout, ``lr`` those that must be LR."""
     if not pairs:
         return None
     named = {*claimed}
@@ -114,7 +114,7 @@ def _result(
 
 
 def outside(others: list[Path], folder: Path) -> list[str]:
-    """A sentence on the images that a layout's names are not of."""
+    """A sentence on images whose names do not belong to a layout."""
     return [f"{few_of(others, folder, 'image')} not named as the pairs are and left out"] if others else []
 
 

@@ -1,4 +1,4 @@
-"""Pairs that `d2crealsr align` made: those that its manifest accepts."""
+"""Pairs made by `d2crealsr align`: those that are accepted in its manifest."""
 
 from __future__ import annotations
 

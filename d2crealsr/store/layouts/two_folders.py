@@ -1,4 +1,4 @@
-"""Pairs in two folders: HR and LR images of equal names, as BasicSR and DIV2K keep them."""
+"""Pairs in two folders: HR and LR images with equal names, as in BasicSR and DIV2K."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def _find(folder: Path) -> PairFolder | None:
 
 
 def _differing(pairs: list[ImagePair], folder: Path) -> list[str]:
-    """A sentence on the pairs whose names are not written alike."""
+    """A sentence on pairs whose two names are not spelled equally."""
     lr = [pair.lr for pair in pairs if Path(pair.scene).name not in pair.lr.stem]
     return [f"{few_of(lr, folder, 'LR image')} paired though case or Unicode form of the names differ"] if lr else []
 
@@ -78,7 +78,7 @@ def _listed(hr_folder: Path, listed: set[str]) -> list[Path]:
 def _equal_names(
     hr_folder: Path, hr_files: Sequence[Path], lr_folder: Path, lr_files: Sequence[Path]
 ) -> list[ImagePair]:
-    """Pairs of two folders by the paths in them; LR names may end in the scale as DIV2K's ``X4/0001x4.png`` do."""
+    """Pairs in two folders by relative path. LR names may end with the scale, as in DIV2K's ``X4/0001x4.png``."""
     side = side_of(lr_folder.name)
     hr_by_name, lr_by_name = _by_name(hr_folder, hr_files), _by_name(lr_folder, lr_files)
     stated: dict[str, tuple[str, int | None]] = {}
@@ -99,7 +99,7 @@ def _equal_names(
 
 
 def _by_name(folder: Path, files: Sequence[Path]) -> dict[str, list[Path]]:
-    """Files by their path in a folder without the ending."""
+    """Files by their relative path without the ending."""
     found: defaultdict[str, list[Path]] = defaultdict(list)
     for path in files:
         found[path.relative_to(folder).with_suffix("").as_posix()].append(path)
@@ -113,7 +113,7 @@ def _only(files: list[Path], scene: str) -> Path:
 
 
 def _meta_info(*folders: Path) -> set[str]:
-    """Names in BasicSR's ``meta_info….txt``, lines as ``0001.png (480,480,3) 1``."""
+    """Names in BasicSR's ``meta_info….txt``, whose lines are like ``0001.png (480,480,3) 1``."""
     texts = (text_of(path) for folder in folders for path in sorted(folder.glob("meta_info*.txt")))
     return {line.split()[0] for text in texts for line in text.splitlines() if line.strip()}
 
