@@ -1,1 +1,1 @@
-"""Work spread over processes: pools and the threads of a worker."""
+"""Run work in several processes: pools, and the threads of a worker."""

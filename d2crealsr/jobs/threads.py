@@ -1,4 +1,4 @@
-"""One thread a scene, whatever runs it: speed comes from scenes side by side, and bytes must not depend on threads."""
+"""Use one thread per task. Tasks run in parallel instead, and results must not depend on the number of threads."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ __all__ = ["threads_restored", "use_one_thread"]
 
 
 def use_one_thread() -> None:
-    """Keep OpenCV, BLAS and OpenMP to one thread in this process from now on.
+    """Limit OpenCV, BLAS and OpenMP to one thread in this process from now on.
 
-    It is not undone at the end of a task: another task may run in another thread of the same worker.
+    The limit is not removed at the end of a task, because another task may run in another thread of the same worker.
     """
     opencv.use_one_thread()
     _limit_blas(1)
@@ -26,7 +26,7 @@ def use_one_thread() -> None:
 
 @contextlib.contextmanager
 def threads_restored() -> Iterator[None]:
-    """Give the caller's process its thread counts back when the block ends, for tasks that ran in it."""
+    """Restore the thread counts of the caller's process when the block ends, for tasks that ran in this process."""
     count = opencv.thread_count()
     blas = _limit_blas(None)
     try:
@@ -37,5 +37,5 @@ def threads_restored() -> Iterator[None]:
 
 
 def _limit_blas(count: int | None) -> Any:
-    """Set the threads of every loaded BLAS and OpenMP library; the returned limits remember what was before."""
+    """Set the threads of every loaded BLAS and OpenMP library. The returned object stores the former limits."""
     return threadpoolctl.threadpool_limits(limits=count)

@@ -1,4 +1,4 @@
-"""Tasks side by side: in this process, in processes of this machine (joblib's loky), or on a dask cluster."""
+"""Run tasks in this process, in parallel processes of this machine (joblib's loky), or on a dask cluster."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ __all__ = ["Backend", "run_in_order", "run_tasks"]
 Backend: TypeAlias = Literal["loky", "dask"]
 
 _PATIENCE_SECONDS = 30.0
-"""How long a dask scheduler may take to answer."""
+"""Longest time that a dask scheduler may take to answer."""
 _WORKERS_AWAITED_SECONDS = 60.0
-"""How long a dask cluster may be without any worker while there are tasks."""
+"""Longest time that a dask cluster may have no worker while there are tasks."""
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -45,29 +45,29 @@ def run_tasks(
     scheduler: str | None = None,
     on_lost: Callable[[_Task], _Result] | None = None,
 ) -> Generator[_Result]:
-    """Results of ``function`` over the tasks, in the order of finishing. Closing the generator ends the run.
+    """Results of ``function`` for the tasks, in the order of finishing. Closing the generator ends the run.
 
-    Each task has one thread, so that results do not depend on how many run side by side.
+    Each task uses one thread, so that results do not depend on how many tasks run in parallel.
 
-    A worker that dies does not say over which task. Those that were handed out and not finished are done once more,
-    each by itself; one whose worker dies then too is lost. So what is lost depends on the tasks alone.
+    When a worker dies, it is not known which of the running tasks was the cause. The unfinished ones are therefore done
+    once more, each by itself. A task whose worker dies then too is lost. So the lost tasks do not depend on chance.
 
     Parameters
     ----------
     jobs : int
-        Tasks at a time, 0 for one a core; 1 with backend loky runs in this process, where nothing can be lost but all.
-        A dask cluster that ``scheduler`` names decides for itself.
+        Tasks at a time; 0 for one per core. With backend loky, 1 runs the tasks in this process, where a task that
+        kills its process ends the run. It does not apply to a dask cluster that ``scheduler`` names.
     scheduler : str, optional
-        Address of a dask scheduler; without it backend dask starts ``jobs`` workers on this machine.
+        Address of a dask scheduler. Without it, backend dask starts ``jobs`` workers on this machine.
     on_lost : callable, optional
-        The result of a task that is lost; called in this process. Without it a lost task ends the run.
+        Returns the result of a lost task; it is called in this process. Without it a lost task ends the run.
 
     Raises
     ------
     SettingsError
         When the settings contradict each other or dask is not installed.
     MachineError
-        When the cluster is lost, or a task.
+        When the cluster or a task is lost.
     """
     if backend == "loky" and scheduler is not None:
         raise SettingsError(f"scheduler: got {scheduler!r} with backend loky; add --backend dask")
@@ -93,7 +93,7 @@ def run_tasks(
 
 
 def run_in_order(function: Callable[[_Task], _Result], tasks: Sequence[_Task], *, jobs: int = 1) -> Generator[_Result]:
-    """As :func:`run_tasks`, but the results come in the order of the tasks; one that is early waits in memory."""
+    """As :func:`run_tasks`, but in the order of the tasks. Results that are early wait in memory."""
     early: dict[int, _Result] = {}
     numbered = functools.partial(_with_number, function)
     with contextlib.closing(run_tasks(numbered, list(enumerate(tasks)), jobs=jobs)) as results:
@@ -108,7 +108,7 @@ def _with_number(function: Callable[[_Task], _Result], task: tuple[int, _Task]) 
 
 
 def _on_one_thread(function: Callable[[_Task], _Result], task: _Task) -> _Result:
-    """A task's result; the thread is said for each task, since a worker may be anybody's, as a dask cluster's are."""
+    """The result of a task. Threads are limited for each task, because workers of a dask cluster are not ours."""
     use_one_thread()
     return function(task)
 
@@ -116,7 +116,7 @@ def _on_one_thread(function: Callable[[_Task], _Result], task: _Task) -> _Result
 def _on_loky(
     jobs: int, function: Callable[[_Task], _Result], tasks: Mapping[int, _Task], died: list[int]
 ) -> Generator[tuple[int, _Result]]:
-    """Results with their tasks' numbers until a worker dies; ``died`` then gets all tasks that it may have had."""
+    """Results with the numbers of their tasks, until a worker dies. ``died`` then gets all tasks it may have had."""
     handed_out: list[int] = []
 
     def calls() -> Iterator[Any]:
@@ -124,7 +124,7 @@ def _on_loky(
             handed_out.append(number)
             yield joblib.delayed(_numbered)(function, number, task, os.getpid())
 
-    # "n_jobs": no task waits in a worker's queue, so those that a dying worker takes with it are few
+    # "n_jobs": no task waits in a worker's queue, so only few tasks are affected when a worker dies
     parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
     results = parallel(calls())
     try:
@@ -140,13 +140,13 @@ def _on_loky(
 def _on_dask(
     client: Any, function: Callable[[_Task], _Result], tasks: Mapping[int, _Task], died: list[int]
 ) -> Generator[tuple[int, _Result]]:
-    """As :func:`_on_loky`, but ``died`` gets only those that dask itself gave up, and all others are done.
+    """As :func:`_on_loky`, but ``died`` gets only tasks that dask itself gave up, and all others are done.
 
-    Not through joblib: its dask backend waits for ever when a worker dies.
+    It does not use joblib, whose dask backend waits forever when a worker dies.
     """
     import distributed.comm
 
-    library: Any = distributed  # typed in part only
+    library: Any = distributed  # only partly typed
     gone = (asyncio.CancelledError, concurrent.futures.CancelledError, library.comm.CommClosedError)
     numbers = {client.submit(_on_one_thread, function, task, pure=False): number for number, task in tasks.items()}
     try:
@@ -166,9 +166,9 @@ def _on_dask(
 
 
 def _completed(library: Any, client: Any, futures: list[Any]) -> Generator[Any]:
-    """Futures as they are done; MachineError where the cluster has no worker left and none comes.
+    """Futures as they are done; raises MachineError if the cluster has no worker for too long.
 
-    A worker that died is started again by its nanny, but on a machine that is short of memory a nanny may give up.
+    The nanny of a worker that died starts it again, but on a machine with too little memory a nanny may give up.
     """
     completed = library.as_completed(futures)
     seen = asked = time.monotonic()
@@ -181,7 +181,7 @@ def _completed(library: Any, client: Any, futures: list[Any]) -> Generator[Any]:
         if now - asked < 1.0:
             continue
         asked = now
-        with contextlib.suppress(OSError):  # a scheduler that is gone cancels the futures, which says it
+        with contextlib.suppress(OSError):  # a lost scheduler cancels the futures
             if client.nthreads():
                 seen = now
             elif now - seen > _WORKERS_AWAITED_SECONDS:
@@ -196,7 +196,7 @@ def _numbered(function: Callable[[_Task], _Result], number: int, task: _Task, pa
 
 @functools.cache
 def _end_with(parent: int) -> None:
-    """Let this worker process end soon after its parent: a parent that is killed leaves loky's workers waiting."""
+    """Make this worker process end soon after its parent, because loky's workers would outlive a killed parent."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -207,7 +207,7 @@ def _end_with(parent: int) -> None:
 
 
 def _close(results: Any) -> None:
-    """End a run early without joblib's advice to ask for less: the run was interrupted, not planned badly."""
+    """End a run early, without joblib's warning about unused results, as the run was interrupted on purpose."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", category=UserWarning, message=r".*tasks (have been|which were)")
         results.close()
@@ -215,7 +215,7 @@ def _close(results: Any) -> None:
 
 @contextlib.contextmanager
 def _backend(jobs: int, backend: Backend, scheduler: str | None) -> Iterator[Any]:
-    """A function that does tasks once: :func:`_on_loky` or :func:`_on_dask` with its workers."""
+    """A function that does each task once: :func:`_on_loky` or :func:`_on_dask` with its workers."""
     if backend == "loky":
         with joblib.parallel_config(backend="loky"):
             yield functools.partial(_on_loky, jobs)
@@ -236,13 +236,13 @@ def _client(distributed: Any, jobs: int, scheduler: str | None) -> Any:
                     n_workers=jobs, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
                 )
         return _within(_PATIENCE_SECONDS, lambda: distributed.Client(scheduler, timeout=_PATIENCE_SECONDS))
-    except Exception as error:  # what a wrong address, another protocol or a certificate raises differs with dask
+    except Exception as error:  # the exceptions depend on the version of dask
         where = "dask workers on this machine" if scheduler is None else f"scheduler {scheduler}"
         raise MachineError(f"{where}: no answer ({error}); start it, or correct --scheduler") from error
 
 
 def _within(seconds: float, connect: Callable[[], Any]) -> Any:
-    """What a function returns; TimeoutError when it takes longer, as with a scheduler that accepts and says nothing."""
+    """The result of a function; raises TimeoutError if it takes longer, as with a scheduler that never answers."""
     answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
 
     def ask() -> None:
@@ -263,7 +263,7 @@ def _within(seconds: float, connect: Callable[[], Any]) -> Any:
 
 @contextlib.contextmanager
 def _interrupts_stay_here() -> Iterator[None]:
-    """Processes started in this block ignore Ctrl-C: this one ends them, without a traceback from each of them."""
+    """Make processes that are started in this block ignore Ctrl-C. This process ends them, without their tracebacks."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

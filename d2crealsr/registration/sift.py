@@ -1,8 +1,8 @@
-"""From two captures to a homography by SIFT: roughly in a search window, then again at matched resolution.
+"""Estimate a homography between two captures by SIFT: roughly in a search window, then again at matched resolution.
 
-The paper's recipe (§4.1 "D2CRealSR"): register roughly, cut to the area that both show, match, register again. Here HR
-is brought to LR's resolution before any feature is looked for, which takes away the ambiguity of matching a sharp
-image with a blurred one; homographies are composed and no image is resampled twice.
+The paper's recipe (§4.1 "D2CRealSR") is: register roughly, crop to the area that both show, match, register again.
+Here, HR is brought to LR's resolution before features are detected, which avoids matching a sharp image with a blurred
+one. Homographies are composed, so no image is resampled twice.
 """
 
 from __future__ import annotations
@@ -29,33 +29,33 @@ __all__ = ["CONVERGED_HR_PX", "MIN_INLIERS", "MIN_KEYPOINTS", "NEAR_ENOUGH_LR_PX
 Float32 = NDArray[np.float32]
 
 MIN_KEYPOINTS = 24
-"""Fewer keypoints than this in either image: there is too little texture to register anything."""
+"""Smallest number of keypoints in an image. With fewer there is too little texture for registration."""
 
 MIN_INLIERS = 12
-"""Fewer matches than this that agree on one homography could do so by chance."""
+"""Smallest number of matches that must agree on a homography. Fewer could agree by chance."""
 
 CONVERGED_HR_PX = 0.02
-"""Iterations stop when the estimate moves by less than this on average over the HR frame's centre, in HR px."""
+"""Iterations stop when the mean movement of the estimate over the central part of HR is below this, in HR px."""
 
 NEAR_ENOUGH_LR_PX = 0.5
-"""The same where direct refinement follows, in LR px: it comes to one optimum from starts much further off."""
+"""The same limit in LR px if direct refinement follows, which reaches the optimum even from much further away."""
 
 _ROUGH_PIXELS = (400_000, 600_000)
 _MAX_FINE_PIXELS = 1_000_000
-"""Pixels of an LR image that keypoints are looked for in; bounds time and memory (24 MP whole would take 5.9 GB). HR is
-looked for in a smaller image first, which is enough but for a few scenes."""
+"""Largest LR image, in pixels, in which keypoints are detected. It limits time and memory (24 MP would take 5.9 GB). HR
+is first searched in smaller images, which suffice for most scenes."""
 
 _ROUGH_KEYPOINTS = 2000
-"""Strongest keypoints that HR is looked for with; LR, of which HR covers a quarter, gets four times as many."""
+"""Number of HR keypoints for the rough search, the strongest ones. LR gets four times as many; HR covers a quarter."""
 
 _DETECTION_ZOOM = 2.0
-"""LR is enlarged by this for detection: its finest keypoints, the best placed ones, lie below SIFT's first octave."""
+"""LR is enlarged by this factor for detection, because its finest and best keypoints are below SIFT's first octave."""
 
 _PLAUSIBLE_SCALE = 2.0
-"""A rough estimate whose scale is off by more than this factor is not believed."""
+"""Largest factor between the scale of a rough estimate and the nominal one. Beyond it the estimate is rejected."""
 
 _OTHER_SCALE = 1.5
-"""Captures whose scale is off by more than this factor are told to have another one."""
+"""Factor between the measured and the nominal scale from which on the failure reports another scale."""
 
 Stopped: TypeAlias = Literal["", "converged", "failed"]
 
@@ -66,14 +66,14 @@ _SEARCH_RADIUS_LR_PX = 2.5
 
 @dataclass(frozen=True)
 class Registration:
-    """A homography between two captures and the stages that led to it."""
+    """A homography between two captures, and the stages by which it was found."""
 
     H_hr_to_lr: Matrix
     stages: tuple[Stage, ...]
 
 
 class _View(NamedTuple):
-    """A part of the LR capture, enlarged ``zoom`` times, linear luma, with its keypoints in its own pixels."""
+    """Linear luma of a part of the LR capture, enlarged ``zoom`` times, and its keypoints in its own pixels."""
 
     luma: Float32
     keypoints: Keypoints
@@ -82,7 +82,7 @@ class _View(NamedTuple):
 
 
 class _Fit(NamedTuple):
-    """What matching gave: the homography (None: too few agree) and the counts a stage reports."""
+    """The result of matching: the homography (None if too few matches agree) and the counts for the stage."""
 
     H_hr_to_lr: Matrix | None
     counts: dict[str, int]
@@ -92,7 +92,7 @@ class _Fit(NamedTuple):
 def register(
     hr: LinearReduced, lr: Image, *, scale: int, iters: int, tone: str, settled_hr_px: float = CONVERGED_HR_PX
 ) -> Registration | AlignmentFailure:
-    """Estimate the homography from HR to LR capture by SIFT: roughly first, then ``iters − 1`` times again.
+    """Estimate the homography from HR to LR capture by SIFT: first roughly, then at most ``iters − 1`` times again.
 
     Parameters
     ----------
@@ -103,17 +103,17 @@ def register(
     scale : int
         Nominal HR px per LR px.
     iters : int
-        SIFT registrations at most, the rough one included.
+        Largest number of SIFT registrations, including the rough one.
     tone : str
         Tone curve of the captures.
     settled_hr_px : float
-        Mean update below which iterations stop.
+        Mean movement in HR px below which iterations stop.
 
     Returns
     -------
     Registration or AlignmentFailure
-        ``low_texture`` when an image has next to no keypoints, ``too_few_matches`` when they agree on nothing,
-        ``scale_mismatch`` when they agree on a scale far from the nominal one.
+        The failure is ``low_texture`` if an image has too few keypoints, ``too_few_matches`` if too few matches agree,
+        and ``scale_mismatch`` if they agree on a scale far from the nominal one.
     """
     rough = _rough(hr, lr, scale, tone)
     if isinstance(rough, AlignmentFailure):
@@ -130,7 +130,7 @@ def register(
 
 
 def _rough(hr: LinearReduced, lr: Image, scale: int, tone: str) -> tuple[Matrix, Stage] | AlignmentFailure:
-    """Look for HR in the middle of LR; failing that in the whole frame, reduced, and then again around that place."""
+    """Search HR in the middle of LR. If that fails, search the reduced whole frame, then again around the result."""
     lr_size = Size.of(lr)
     middle, whole = _window(geometry.frame_centre(lr_size), hr.full_size, lr_size, scale), Crop(0, 0, *lr_size)
     found = _found_in(hr, lr, middle, scale, tone)
@@ -146,7 +146,7 @@ def _rough(hr: LinearReduced, lr: Image, scale: int, tone: str) -> tuple[Matrix,
 def _found_in(
     hr: LinearReduced, lr: Image, part: Crop, scale: int, tone: str
 ) -> tuple[Matrix, Stage] | AlignmentFailure:
-    """Look for HR in a part of LR, in more and more of its pixels."""
+    """Search HR in a part of LR, at increasing resolution."""
     fewer, more = _ROUGH_PIXELS
     found = _locate(hr, lr, part, scale, tone, fewer)
     if not isinstance(found, AlignmentFailure):
@@ -156,14 +156,14 @@ def _found_in(
 
 
 def _clearest(failure: AlignmentFailure, other: AlignmentFailure) -> AlignmentFailure:
-    """The failure to tell of two: another scale explains why nothing else is found."""
+    """The more informative of two failures: another scale explains why nothing else was found."""
     return other if other.reason == "scale_mismatch" else failure
 
 
 def _locate(
     hr: LinearReduced, lr: Image, part: Crop, scale: int, tone: str, pixels: int
 ) -> tuple[Matrix, Stage] | AlignmentFailure:
-    """One rough registration: HR as a whole against a part of LR, matched without knowing where."""
+    """One rough registration: match all of HR with a part of LR without knowledge of the position."""
     view = _view(lr, part, scale, tone, pixels, 4 * _ROUGH_KEYPOINTS)
     sigma = scale * max(1.0, 1 / view.zoom)
     H_hr_to_small = geometry.scaling(view.zoom / scale)
@@ -192,7 +192,7 @@ def _locate(
 def _again(
     hr: LinearReduced, view: _View, H_hr_to_lr: Matrix, iteration: int, scale: int, settled_hr_px: float
 ) -> tuple[Matrix, Stage]:
-    """Register HR once more, brought onto LR's grid and to LR's blur by the estimate so far."""
+    """Register HR again, after mapping it to LR's grid and blur with the present estimate."""
     size = Size.of(view.luma)
     H_hr_to_view = geometry.compose(view.H_lr_to_view, H_hr_to_lr)
     p_hr = geometry.project(geometry.inverse(H_hr_to_view), geometry.pixel_centres(size))
@@ -213,7 +213,7 @@ def _again(
 def _fit(
     keypoints: Keypoints, view: _View, matches: features.Matches, H_hr_to_image: Matrix, threshold_lr_px: float
 ) -> _Fit:
-    """The homography that matches between an image made from HR and a view of LR agree on."""
+    """The homography on which matches between an image made from HR and a view of LR agree."""
     source, target = keypoints.points[matches.hr], view.keypoints.points[matches.lr]
     consensus = features.agree_on_homography(source, target, keypoints.sizes[matches.hr], threshold_lr_px * view.zoom)
     counts = {
@@ -256,7 +256,7 @@ def _stage(
 
 
 def _view(lr: Image, part: Crop, scale: int, tone: str, max_pixels: int, max_keypoints: int = 0) -> _View:
-    """Cut a part out of LR, enlarge it for detection (or reduce it to stay in bounds) and look for keypoints."""
+    """Cut a part out of LR, enlarge it for detection (or reduce it if it is too large), and detect keypoints."""
     zoom = 1.0 if scale == 1 else _DETECTION_ZOOM
     pixels = part.width * part.height
     if pixels * zoom**2 > max_pixels:
@@ -273,7 +273,7 @@ def _view(lr: Image, part: Crop, scale: int, tone: str, max_pixels: int, max_key
 
 
 def _window(centre: Array, hr_size: Size, lr_size: Size, scale: int) -> Crop:
-    """The part of LR around ``centre`` that is twice the size HR should have there; all of LR where it is smaller."""
+    """The part of LR around ``centre`` that is twice as large as HR should be there; all of LR if that is smaller."""
     width, height = (min(2 * side // scale, limit) for side, limit in zip(hr_size, lr_size, strict=True))
     x = int(np.clip(round(centre[0] - (width - 1) / 2), 0, lr_size.width - width))
     y = int(np.clip(round(centre[1] - (height - 1) / 2), 0, lr_size.height - height))
@@ -289,7 +289,7 @@ def _footprint(H_hr_to_lr: Matrix, hr_size: Size, lr_size: Size) -> Crop:
 
 
 def _inside(keypoints: Keypoints, mask: NDArray[np.bool_]) -> Keypoints:
-    """The keypoints that lie on a mask."""
+    """The keypoints inside a mask."""
     column, row = np.rint(keypoints.points).astype(int).T
     height, width = mask.shape
     keep = mask[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
@@ -297,16 +297,16 @@ def _inside(keypoints: Keypoints, mask: NDArray[np.bool_]) -> Keypoints:
 
 
 def _is_plausible(H_hr_to_lr: Matrix, hr_size: Size, scale: int) -> bool:
-    """Whether HR could lie there at all: not mirrored, not folded, roughly at the nominal scale."""
+    """Whether a homography is possible at all: not mirrored, not folded, and roughly of the nominal scale."""
     ratio = geometry.scale_effective(H_hr_to_lr, geometry.frame_centre(hr_size)) / scale
     perspective = geometry.perspective_ratio(H_hr_to_lr, hr_size)
     return 1 / _PLAUSIBLE_SCALE < ratio < _PLAUSIBLE_SCALE and perspective < _PLAUSIBLE_SCALE
 
 
 def _other_scale(fit: _Fit, hr_size: Size, scale: int) -> str:
-    """What to do where most matches agree on a position at clearly another scale; empty elsewhere.
+    """Advice if most matches agree on a position at a clearly different scale; otherwise empty.
 
-    What is nearer to the nominal scale goes on: QA judges it by thresholds that are options.
+    Scales nearer to the nominal one are not failures. QA judges them by thresholds that are options.
     """
     agree = fit.counts["n_inliers"]
     if fit.H_hr_to_lr is None or agree < fit.counts["n_matches"] / 2:

@@ -1,4 +1,4 @@
-"""What the report's page says: numbers of the top line, the table for its scripts, what it was made with."""
+"""The content of the report's page: numbers of the top line, the table for its scripts, and the versions."""
 
 from __future__ import annotations
 
@@ -39,18 +39,18 @@ def page_content(
     stages: Mapping[str, list[Row]],
     drawn: Mapping[str, Row],
 ) -> dict[str, Any]:
-    """Everything the template shows.
+    """All values that the template shows.
 
     Parameters
     ----------
     pairs : Path
-        The pairs folder, whose tables' hashes are given.
+        The pairs folder. The page states the hashes of its tables.
     dataset : mapping
         ``dataset.json``.
     rows, stages
-        The manifest's rows, and the alignment table's by scene.
+        The rows of the manifest, and those of the alignment table by scene.
     drawn : mapping
-        What :func:`d2crealsr.report.pair.draw_pair` made of each scene.
+        The result of :func:`d2crealsr.report.pair.draw_pair` for each scene.
     """
     accepted = [row for row in rows if row["status"] == "accepted"]
     bad = [row for row in rows if row["status"] != "accepted"]
@@ -79,7 +79,7 @@ def page_content(
 
 
 def _data(rows: Sequence[Row], stages: Mapping[str, list[Row]], drawn: Mapping[str, Row]) -> dict[str, Any]:
-    """For the scripts: the manifest column by column, and what each scene's card and the dataset's plots need."""
+    """Data for the scripts: the columns of the manifest, and the values for the cards and the plots of the dataset."""
     known = {column.name: column for column in MANIFEST}
     names = list(rows[0]) if rows else []
     columns = [
@@ -107,7 +107,7 @@ def _data(rows: Sequence[Row], stages: Mapping[str, list[Row]], drawn: Mapping[s
 
 
 def _thumbs(result: Row) -> list[tuple[str, str]]:
-    """The pictures of a card by name: LR and HR alike, or else what captures there are."""
+    """The pictures of a card by name: LR and HR in the same view, or the captures that exist."""
     files, captures = result["files"], result["captures"]
     if "thumb_lr" in files:
         return [("LR", files["thumb_lr"]), ("HR", files["thumb_hr"])]
@@ -115,7 +115,7 @@ def _thumbs(result: Row) -> list[tuple[str, str]]:
 
 
 def _stage_residuals(stages: Sequence[Row]) -> list[list[Any]]:
-    """``[stage, residual]`` of those that were measured."""
+    """``[stage, residual]`` for the stages with a measured residual."""
     named = [(f"{s['stage']} {s['iteration']}" if s["stage"] == "sift" else s["stage"], s) for s in stages]
     return [[name, _short(s["residual_p50_hr_px"])] for name, s in named if s["residual_p50_hr_px"] is not None]
 
@@ -130,7 +130,7 @@ def _median(values: Any) -> float | None:
 
 
 def _command(dataset: Mapping[str, Any]) -> str:
-    """`align` as it would be typed in the pairs folder; options that are at their default are left out."""
+    """The command `align` as it would be typed in the pairs folder, without options that have their default."""
     default = dataclasses.asdict(AlignSettings())
     words_ = ["d2crealsr", "align", shlex.quote(dataset["raw_root"]), "--out", "."]
     for name, value in dataset["settings"].items():
@@ -149,6 +149,6 @@ def _shown(value: Any) -> str:
 
 
 def _versions() -> list[tuple[str, str]]:
-    """What this report was drawn with."""
+    """Versions of the packages with which the report was drawn."""
     drawn = [("d2crealsr (report)", version("d2crealsr")), ("Python", platform.python_version())]
     return [*drawn, *((name, version(name)) for name in _LIBRARIES)]

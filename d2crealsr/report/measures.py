@@ -1,4 +1,4 @@
-"""Numbers for the figures of one pair: joint histogram, illumination field, spectra, how much is clipped."""
+"""Numbers for the figures of one pair: joint histogram, illumination field, spectra, share of clipped pixels."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _MASK_COLOUR = (214, 0, 147, 150)
 
 
 def joint_histogram(hr_luma: Float32, lr_luma: Float32) -> NDArray[np.int64]:
-    """How often HR's luma (columns) meets LR's (rows, from dark to bright), both on [0, 1]; unknown pixels left out."""
+    """Joint histogram of HR's luma (columns) and LR's (rows, from dark to bright), both on [0, 1]; nan is ignored."""
     known = np.isfinite(hr_luma) & np.isfinite(lr_luma)
     counts, _, _ = np.histogram2d(lr_luma[known], hr_luma[known], bins=_HISTOGRAM_BINS, range=((0, 1), (0, 1)))
     return counts.astype(np.int64)
 
 
 def histogram_picture(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
-    """A joint histogram as RGBA, bright up and right; density is opacity, on a logarithmic scale."""
+    """A joint histogram as RGBA: bright tones are at the top and right, and opacity is the logarithm of the count."""
     opacity = np.log1p(counts[::-1]) / max(float(np.log1p(counts.max(initial=0))), 1e-9)
     picture = np.empty((*counts.shape, 4), np.uint8)
     picture[..., :3] = _HISTOGRAM_COLOUR
@@ -41,7 +41,7 @@ def histogram_picture(counts: NDArray[np.int64]) -> NDArray[np.uint8]:
 
 
 def mask_picture(mask: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """A mask as RGBA to lie over a view: a colour where it is set, nothing elsewhere."""
+    """A mask as RGBA to be laid over a view: coloured where it is set, transparent elsewhere."""
     picture = np.zeros((*mask.shape, 4), np.uint8)
     picture[mask] = _MASK_COLOUR
     return picture
@@ -58,20 +58,19 @@ def field_over(estimate: Estimate, shape: tuple[int, int]) -> Array:
 
 
 def spectrum_ratio(hr_luma: Float32, lr_luma: Float32, samples_per_lr_px: float) -> Array:
-    """Amplitude spectrum of HR over that of LR, by spatial frequency, (:data:`SPECTRUM_BINS`,).
+    """Amplitude spectrum of HR divided by that of LR, by spatial frequency, (:data:`SPECTRUM_BINS`,).
 
     Parameters
     ----------
     hr_luma, lr_luma : (H, W), (h, w) ndarray
         Linear luminance of the same crop.
     samples_per_lr_px : float
-        How much finer HR's grid is.
+        Number of HR samples per LR px, along one direction.
 
     Notes
     -----
-    See :func:`d2crealsr.imaging.spectrum.amplitude`. LR is HR seen
-    through a wider blur: the ratio begins at 1 and rises with frequency by as much as super-resolution has to
-    restore, until LR's noise and aliasing take over.
+    See :func:`d2crealsr.imaging.spectrum.amplitude`. LR is HR with a wider blur. The ratio is therefore 1 at low
+    frequency and rises by the amount that super-resolution has to restore, until noise and aliasing of LR dominate.
     """
     hr, lr = spectrum.amplitude(hr_luma, samples_per_lr_px), spectrum.amplitude(lr_luma, 1)
     ratio: Array = np.divide(hr, lr, out=np.full_like(hr, np.nan), where=lr > 0)

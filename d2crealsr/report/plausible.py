@@ -1,7 +1,7 @@
-"""What a row says, as far as it can be drawn: tables may be damaged, edited or a stranger's.
+"""Check whether the values of a row can be drawn, as tables may be damaged, edited or from strangers.
 
-Positions and blurs of a damaged row would keep OpenCV busy for hours, deaf to every signal. So they are looked at
-first: what cannot be is left out, and a note says what was found.
+Impossible positions and blurs in a damaged row could keep OpenCV busy for hours, during which it reacts to no signal.
+They are therefore checked first. Impossible values are left out, and a note names them.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
 __all__ = ["blur_of", "drawable", "near"]
 
 _FARTHEST = 100_000
-"""Columns and rows of a capture, at most; the largest image that is read has fewer."""
+"""Largest number of columns or rows of a capture. The largest image that can be read has fewer."""
 _FRAMES_AWAY = 10
-"""How far outside HR its positions may lie, in frames: a pose that missed entirely is still drawn."""
+"""Largest distance of positions from HR, in frames. A completely wrong pose is still drawn."""
 _WIDEST_BLUR_LR_PX = 16.0
 _LARGEST_LIGHT = 1e4
 _TONE = "srgb"
 
 
 def drawable(estimate: Estimate, lr_size: Size | None, say: Say) -> Estimate:
-    """The estimate without what cannot be drawn: its crop then has no pixels, its light changes nothing."""
+    """The estimate without impossible values. An impossible crop has no pixels; impossible light changes nothing."""
     placement = replace(estimate.placement, crop=_crop(estimate.placement.crop, lr_size, say))
     return replace(estimate, placement=placement, light=_light(estimate.light, say))
 
@@ -65,7 +65,7 @@ def _light(light: Photometry, say: Say) -> Photometry:
 
 
 def near(mapping: geometry.CaptureMapping | None, crop: Crop, name: str, say: Say) -> geometry.CaptureMapping | None:
-    """The mapping; None where there is none, or where it leads from the crop to nowhere near HR."""
+    """The mapping; None if there is none, or if it maps the crop to positions far away from HR."""
     if mapping is None or _is_near(mapping, crop if crop.side > 0 else Crop(0, 0, *mapping.lr_size)):
         return mapping
     say(f"the mapping of {name} leads nowhere near the HR capture and is not drawn; the table may be damaged")
@@ -73,7 +73,7 @@ def near(mapping: geometry.CaptureMapping | None, crop: Crop, name: str, say: Sa
 
 
 def _is_near(mapping: geometry.CaptureMapping, crop: Crop) -> bool:
-    """Whether a crop lies somewhere around HR, and HR somewhere around LR."""
+    """Whether the crop is mapped to the surroundings of HR, and HR to the surroundings of LR."""
     x, y = np.meshgrid(np.linspace(0, crop.width - 1, 9), np.linspace(0, crop.height - 1, 9))
     p_lr = np.stack([crop.x + x, crop.y + y], axis=-1)
     with np.errstate(all="ignore"):
@@ -85,11 +85,11 @@ def _is_near(mapping: geometry.CaptureMapping, crop: Crop) -> bool:
 
 
 def _all_within(points: Array, size: Size) -> bool:
-    return bool((np.abs(points) <= _FRAMES_AWAY * max(size)).all())  # nan is not
+    return bool((np.abs(points) <= _FRAMES_AWAY * max(size)).all())  # false for nan
 
 
 def blur_of(stages: Sequence[Row], scale: int, say: Say) -> float:
-    """Blur that brings HR to LR's resolution, in HR px: the last that was fitted, or else one LR px."""
+    """Blur in HR px that brings HR to LR's resolution: the last one that was fitted, or else one LR px."""
     found = [stage["sigma_blur_hr_px"] for stage in stages if stage["sigma_blur_hr_px"]]
     if not found:
         return float(scale)

@@ -1,7 +1,7 @@
-"""What the pictures of one pair hold: LR and HR on one grid, their signed difference, at LR's resolution.
+"""The pictures of one pair: LR and HR on the same grid at LR's resolution, and their signed difference.
 
-Both are shown at the same sharpness and brightness, so that what differs is position (or content). The grid is the LR
-crop's, made finer by a whole number. Everything here is for looking at; nothing of it is published.
+Both are shown at the same sharpness and brightness, so that differences show the position (or the content). The grid is
+that of the LR crop, refined by a whole factor. These pictures are only for viewing and are never published.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Float32 = NDArray[np.float32]
 Picture = NDArray[np.uint8]
 
 DIFFERENCE_RANGE = 0.1
-"""Difference of encoded luma, as a share of the full range, that has the strongest colour."""
+"""Difference of encoded luma, as a share of the full range, that is drawn in the strongest colour."""
 
 _BELOW, _EQUAL, _ABOVE = ((25.0, 95.0, 180.0), (243.0, 243.0, 240.0), (200.0, 85.0, 0.0))
 _OUTSIDE = 128
@@ -48,7 +48,7 @@ _VIEW_WIDTH = 1000
 
 
 def zoom_of(crop: Crop, scale: int) -> int:
-    """How much finer than LR's grid a view is: as much as fits the view's width, at most the pair's scale."""
+    """Factor by which a view is finer than LR's grid: as large as fits the width, but at most the pair's scale."""
     return max(1, min(max(scale, 2), _VIEW_WIDTH // max(crop.width, 1)))
 
 
@@ -59,7 +59,7 @@ def grid(crop: Crop, zoom: int) -> Array:
 
 
 def nominal_mapping(hr_size: Size, lr_size: Size, scale: int) -> CaptureMapping:
-    """What one would assume without registration: both frames centred on each other, HR ``scale`` times as fine."""
+    """The mapping without registration: the frames have the same centre, and HR is ``scale`` times as fine."""
     centre_hr, centre_lr = geometry.frame_centre(hr_size), geometry.frame_centre(lr_size)
     H = np.diag([1 / scale, 1 / scale, 1.0])
     H[:2, 2] = centre_lr - centre_hr / scale
@@ -68,7 +68,7 @@ def nominal_mapping(hr_size: Size, lr_size: Size, scale: int) -> CaptureMapping:
 
 @dataclass(frozen=True)
 class HrLook:
-    """HR as LR would show it, wherever a mapping puts it.
+    """HR at LR's resolution and brightness, which can be drawn under any mapping.
 
     Attributes
     ----------
@@ -77,7 +77,7 @@ class HrLook:
     sigma_hr_px : float
         Blur that brings it to LR's resolution.
     light : Photometry
-        Brightness to apply; its ``tone`` encodes.
+        Matching of brightness; its ``tone`` is the tone curve of the encoding.
     """
 
     source: LinearReduced
@@ -90,10 +90,10 @@ class HrLook:
         return self.source.blurred(self.source.rgb, self.sigma_hr_px)
 
     def linear(self, mapping: CaptureMapping, p_lr: Array, *, sharp: bool = False, matched: bool = True) -> Float32:
-        """Linear RGB at positions (..., 2) of the LR capture, (..., 3); nan where HR does not reach."""
+        """Linear RGB at positions (..., 2) of the LR capture, (..., 3); nan outside HR."""
         p_hr = mapping.lr_to_hr(p_lr)
         inside = self.source.holds(p_hr, margin_hr_px=0)
-        p_hr = np.where(inside[..., None], p_hr, 0)  # what is far outside keeps OpenCV busy for nothing
+        p_hr = np.where(inside[..., None], p_hr, 0)  # far positions would make OpenCV slow
         seen = self.source.at(self.source.rgb if sharp else self.blurred, p_hr)
         if matched:
             x, y = np.moveaxis(geometry.UnitFrame.of(mapping.hr_size).of_points(p_hr), -1, 0)
@@ -102,14 +102,14 @@ class HrLook:
         return np.where(inside[..., None], seen, np.float32(np.nan))
 
     def picture(self, mapping: CaptureMapping, p_lr: Array, *, sharp: bool = False) -> Picture:
-        """The same, encoded to 8 bits; grey where HR does not reach."""
+        """The same, encoded to 8 bits; grey outside HR."""
         linear = self.linear(mapping, p_lr, sharp=sharp)
         outside = np.isnan(linear)
         encoded = photometry.encode_clipped(np.where(outside, 0, linear), self.light.tone)
         return np.where(outside, _OUTSIDE, np.rint(encoded * 255)).astype(np.uint8)
 
     def luma(self, mapping: CaptureMapping, p_lr: Array, *, matched: bool = True) -> Float32:
-        """Encoded luma on [0, 1], (...); nan where HR does not reach."""
+        """Encoded luma on [0, 1], (...); nan outside HR."""
         linear = self.linear(mapping, p_lr, matched=matched)
         encoded = photometry.encode_clipped(np.nan_to_num(linear), self.light.tone) @ photometry.JPEG_LUMA
         return np.where(np.isnan(linear).any(axis=-1), np.nan, encoded).astype(np.float32)
@@ -121,9 +121,9 @@ def encoded_luma(image: Image) -> Float32:
 
 
 def difference(hr_luma: Float32, lr_luma: Float32, size: Size) -> Picture:
-    """HR minus LR in colours: blue where HR is darker, orange where it is brighter, near white where they agree.
+    """HR minus LR in colours: blue where HR is darker, orange where it is brighter, almost white where they agree.
 
-    Full colour at :data:`DIFFERENCE_RANGE`; grey where HR does not reach. Inputs are (h, w) on one grid.
+    The colour is strongest from :data:`DIFFERENCE_RANGE` on. It is grey outside HR. Inputs are (h, w) on the same grid.
     """
     apart = np.clip((hr_luma - lr_luma) / DIFFERENCE_RANGE, -1, 1)
     unknown = np.isnan(apart)
@@ -135,18 +135,18 @@ def difference(hr_luma: Float32, lr_luma: Float32, size: Size) -> Picture:
 
 
 def upsampled(lr: Image, zoom: int) -> Picture:
-    """LR as a view shows it: 8 bits, on a grid ``zoom`` times as fine, bicubic."""
+    """LR for a view: 8 bits, enlarged bicubically to a grid ``zoom`` times as fine."""
     picture = as_bytes(lr)
     return picture if zoom == 1 else opencv.resize(picture, Size(lr.shape[1] * zoom, lr.shape[0] * zoom), "cubic")
 
 
 def as_bytes(image: Image) -> Picture:
-    """Stored values as 8 bits."""
+    """Convert stored values to 8 bits."""
     return image if image.dtype == np.uint8 else np.rint(image / 257).astype(np.uint8)  # type: ignore[return-value]
 
 
 def bounded(picture: Picture, longest: int) -> Picture:
-    """A picture no longer than so many px on its longer side, averaged down."""
+    """Reduce a picture by averaging so that its longer side has at most ``longest`` px."""
     height, width = picture.shape[:2]
     share = longest / max(height, width)
     if share >= 1:

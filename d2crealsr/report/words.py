@@ -1,4 +1,4 @@
-"""What the report says of its figures: what each shows, how better and worse look, what to do."""
+"""Explanations of the report's figures: what each shows, what good and bad results look like, and what to do."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ __all__ = ["FIGURES", "Explanation"]
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Words beside a figure; ``title`` is that of a figure of the whole dataset."""
+    """The text beside a figure. ``title`` is set only for figures of the whole dataset."""
 
     shows: str
     better: str

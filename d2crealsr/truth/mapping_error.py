@@ -1,4 +1,4 @@
-"""True error of a published mapping: where it looks against where it should have looked."""
+"""True error of a published mapping, by comparison with the true mapping."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ class MappingError:
     Attributes
     ----------
     mean, p95, maximum, rms : float
-        Of the error's length over the grid.
+        Statistics of the error's length over the grid.
     signed : (2,) ndarray
-        Mean error (x, y), where the published HR has the content minus where it belongs: the sign of a pixel shift.
+        Mean error (x, y) with the sign of a pixel shift: where the published HR has the content minus where it belongs.
     """
 
     mean: float
@@ -37,7 +37,7 @@ class MappingError:
 
     @classmethod
     def of(cls, displaced: Array) -> MappingError:
-        """The error of displacements (N, 2) over the grid, in HR px."""
+        """The error statistics of displacements (N, 2) over the grid, in HR px."""
         length = np.linalg.norm(displaced, axis=1)
         return cls(
             mean=float(length.mean()),
@@ -49,7 +49,7 @@ class MappingError:
 
 
 def crop_grid(crop: Crop) -> Array:
-    """19×13 points over a crop's pixel centres, 19 along the longer side; (247, 2) in LR px."""
+    """A grid of 19×13 points over the pixel centres of a crop, with 19 along the longer side; (247, 2) in LR px."""
     across, down = (_LONG, _SHORT) if crop.width >= crop.height else (_SHORT, _LONG)
     x = np.linspace(crop.x, crop.x + crop.width - 1, across)
     y = np.linspace(crop.y, crop.y + crop.height - 1, down)
@@ -57,9 +57,10 @@ def crop_grid(crop: Crop) -> Array:
 
 
 def mapping_error(published: Placement, true: CaptureMapping) -> MappingError:
-    """Error of a published mapping over its crop: ``p_lr`` → published → ``p_hr`` → true → ``p_lr'``, times the scale.
+    """Error of a published mapping over its crop, in HR px.
 
-    Published HR shows at ``p_lr`` what belongs at ``p_lr'``, so its content is displaced by ``p_lr − p_lr'``.
+    The published mapping takes ``p_lr`` to ``p_hr``, and the true mapping takes ``p_hr`` to ``p_lr'``. The published HR
+    shows at ``p_lr`` the content that belongs at ``p_lr'``, so its content is displaced by ``p_lr − p_lr'``.
     """
     p_lr = crop_grid(published.crop)
     return MappingError.of(published.scale * (p_lr - true.hr_to_lr(published.mapping.lr_to_hr(p_lr))))

@@ -1,4 +1,4 @@
-"""A pairs folder against known truth: the error of the published mapping and of the published pixels, pair by pair."""
+"""Compare a pairs folder with known truth: measure the errors of published mappings and pixels, pair by pair."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ if TYPE_CHECKING:
 __all__ = ["AGREEMENT_HR_PX", "COLUMNS", "ValidationResult", "validate"]
 
 AGREEMENT_HR_PX = 0.03
-"""How far the pixel shift may lie from the mapping's signed mean error, beyond the estimator's own floor."""
+"""Permitted difference between the pixel shift and the signed mean error of the mapping, in addition to the floor."""
 _BAD_WORST_POINT_HR_PX = 1.0
 _BAD_CONTENT_FRACTION = 0.02
 _CONTROLS = ((0.0, 0.0), (0.05, -0.03), (0.31, 0.42))
-"""Known shifts, in HR px, that the estimator must find again: none, small, and of half a pixel."""
+"""Known shifts in HR px with which the estimator is checked: none, a small one, and one of half a pixel."""
 _CONTROL_SCENES = 4
 _SMALLEST_HR = 128
 
@@ -65,22 +65,22 @@ COLUMNS = (
     "content_differs_fraction",
     *(name for name in _MEASURED if name != "floor_hr_px"),
 )
-"""Columns of a validation's table."""
+"""Columns of the table of a validation."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class ValidationResult:
-    """What :func:`validate` found.
+    """Result of :func:`validate`.
 
     Attributes
     ----------
     table : DataFrame
-        One row a scene of the manifest: ``scene, status, reasons, same_scene, content_differs_fraction``, then errors
-        in HR px; nan where there is nothing to measure.
+        One row per scene of the manifest: ``scene, status, reasons, same_scene, content_differs_fraction``, then errors
+        in HR px, which are nan if they cannot be measured.
     floor_hr_px : float
-        The largest error the pixel estimator made on controls whose shift is known; nan without an accepted pair.
+        The largest error of the pixel estimator on controls with known shifts; nan without an accepted pair.
     findings : list of str
-        One line for everything that is not as it should be; empty for a clean dataset.
+        One line for each problem; empty for a clean dataset.
     """
 
     table: pd.DataFrame
@@ -108,23 +108,24 @@ class ValidationResult:
 def validate(pairs: str | os.PathLike[str], truth: str | os.PathLike[str], *, jobs: int = 1) -> ValidationResult:
     """Measure every pair of a folder against the truth of its simulated captures.
 
-    Two measures that share no code. The **mapping**: over 19×13 points of the LR crop, where the published mapping
-    looks against where the true one does. The **pixels**: the shift of the published HR against the true picture
-    ``reference/NAME.png``, averaged over the same points. The mean of the one must be the other.
+    There are two measurements, which share no code. The error of the **mapping** is the difference between the
+    published and the true mapping at 19×13 points of the LR crop. The shift of the **pixels** is that of the published
+    HR against the true picture ``reference/NAME.png``, averaged over the same points. It must equal the mean error of
+    the mapping.
 
     Parameters
     ----------
     pairs : path
         The pairs folder.
     truth : path
-        ``truth.csv`` of the captures; ``reference/`` lies beside it.
+        ``truth.csv`` of the captures, beside which is ``reference/``.
     jobs : int
-        Scenes at a time; 0 for one a core.
+        Scenes at a time; 0 for one per core.
 
     Returns
     -------
     ValidationResult
-        Signs as everywhere: where the published HR has the content minus where it belongs.
+        The sign of errors is that of all shifts: where the published HR has the content minus where it belongs.
 
     Raises
     ------
@@ -150,7 +151,7 @@ def validate(pairs: str | os.PathLike[str], truth: str | os.PathLike[str], *, jo
 
 
 class _Row:
-    """One scene: its row of the manifest and of the truth, and what both say of it; None where they do not."""
+    """One scene: its rows of the manifest and of the truth, and values derived from them (None if unknown)."""
 
     def __init__(self, manifest: dict[str, Any], truth: dict[str, Any] | None) -> None:
         self.manifest, self.truth = manifest, truth
@@ -166,7 +167,7 @@ class _Row:
 
 
 def _measure(pairs: Path, truth: Path, task: tuple[_Row, bool]) -> tuple[dict[str, Any], list[str]]:
-    """One row of the table, and what is wrong with the scene; the estimator is checked as well where that is asked."""
+    """One row of the table, and the problems of the scene. The estimator is checked too if requested."""
     row, with_controls = task
     values: dict[str, Any] = {"scene": row.scene, "status": row.manifest["status"], "reasons": row.manifest["reasons"]}
     values |= {"same_scene": None, "content_differs_fraction": float("nan")} | dict.fromkeys(_MEASURED, float("nan"))
@@ -197,7 +198,7 @@ def _measure_mapping(row: _Row, values: dict[str, Any]) -> None:
 
 
 def _bad(scene: str, values: dict[str, Any]) -> list[str]:
-    """Why an accepted pair should not have been."""
+    """The reasons why an accepted pair should not have been accepted."""
     if not values["same_scene"]:
         return [f"scene {scene}: accepted, but HR and LR show different scenes"]
     found = []
@@ -219,7 +220,7 @@ def _measure_pixels(pairs: Path, truth: Path, row: _Row, values: dict[str, Any],
     image = read_image(pairs / row.manifest["hr_path"])
     reference = linear_luma(read_image(reference_path(truth, row.scene)))
     published, masked = linear_luma(image), clipped(image)
-    # Where the published image's first pixel lies in the reference: whole LR px, hence whole HR px.
+    # Position of the published image's first pixel in the reference: a whole number of LR px and so of HR px.
     origin = scale * (np.array([crop.x, crop.y]) - np.array([row.truth["ref_x"], row.truth["ref_y"]], dtype=float))
     begin, end = _overlap(origin, published.shape, reference.shape)
     if min(end - begin) < _SMALLEST_HR:
@@ -241,7 +242,7 @@ def _measure_pixels(pairs: Path, truth: Path, row: _Row, values: dict[str, Any],
 
 
 def _overlap(origin: Array, published: tuple[int, ...], reference: tuple[int, ...]) -> tuple[Any, Any]:
-    """The part (begin, end), each (x, y), of the published image that the reference shows."""
+    """The part of the published image that the reference shows, as (begin, end), each (x, y)."""
     size = np.array([published[1], published[0]])
     begin = np.clip(np.ceil(-origin), 0, None).astype(int)
     end = np.minimum(size, np.floor(np.array([reference[1], reference[0]]) - origin)).astype(int)
@@ -251,7 +252,7 @@ def _overlap(origin: Array, published: tuple[int, ...], reference: tuple[int, ..
 def _floor(
     reference: Plane, found: PixelShift, offset: tuple[float, float], points: Array, shape: tuple[int, ...]
 ) -> float:
-    """Largest error on controls: the reference itself, moved by a known shift and given the published pair's noise."""
+    """Largest error on controls: the reference, moved by a known shift, with the noise of the published pair."""
     rng = np.random.default_rng(0)
     left, top = round(offset[0]), round(offset[1])
     errors = []
@@ -264,7 +265,7 @@ def _floor(
 
 
 def _disagreements(table: pd.DataFrame, limit: float, truth: pd.DataFrame) -> list[str]:
-    """Pairs whose pixels do not lie where their mapping says. A bowed card may depart from its plane."""
+    """Find pairs whose pixels are not where their mapping places them. A bowed card may depart from its plane."""
     limits = limit + table["scene"].map(truth["bow_shift_max_hr_px"]).fillna(0.0)
     odd = table["disagreement_hr_px"] > limits
     return [

@@ -1,1 +1,1 @@
-"""What people see of a command, for both packages alike: its streams, its version."""
+"""The user interface that both packages share: programs, options, progress, interrupts, streams, pages, versions."""

@@ -1,4 +1,4 @@
-"""Signals that ask a process to end, as exceptions: what is under way is rolled back, or finished where it must be."""
+"""Turn signals that ask a process to end into exceptions, so that unfinished work is rolled back or completed."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ __all__ = ["Interrupted", "Interrupts"]
 _ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 _PATIENCE_SECONDS = 1.0
-"""A second signal within this time is the first one's echo: torchrun passes on what its processes got already."""
+"""A second signal within this time counts as the same one, as torchrun repeats signals to its processes."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """A signal asked the process to end; ``exit_code`` is the one that a shell gives for that signal."""
+    """A signal asked the process to end. ``exit_code`` is the usual one for this signal in a shell."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -30,9 +30,9 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interrupts:
-    """Turns SIGINT, SIGTERM and SIGHUP into :class:`Interrupted`, while the context is open and in the main thread.
+    """Turns SIGINT, SIGTERM and SIGHUP into :class:`Interrupted` while the context is open, in the main thread.
 
-    Without being opened it does nothing and is never asked. Signals that the process ignores stay ignored.
+    Outside the context it does nothing. Signals that the process ignores remain ignored.
 
     Examples
     --------
@@ -64,19 +64,19 @@ class Interrupts:
 
     @property
     def asked(self) -> bool:
-        """Whether a signal came while it was held back."""
+        """Whether a signal came while signals were held back."""
         return self._asked != 0
 
     def check(self) -> None:
-        """Raise Interrupted if a signal came while it was held back."""
+        """Raise Interrupted if a signal came while signals were held back."""
         if self._asked:
             raise Interrupted(self._asked)
 
     @contextlib.contextmanager
     def held(self, hold: bool = True) -> Iterator[None]:
-        """Within, a signal is only noted, and whoever runs the block looks at ``asked``; a second one is raised.
+        """A ``with`` block in which the first signal is only noted (see ``asked``); a second one is raised.
 
-        With ``hold`` False, a part of such a block that may end at any moment: a signal is raised in it at once.
+        With ``hold`` False, it is a part within such a block in which a signal is raised at once.
         """
         before, self._held = self._held, hold
         try:

@@ -1,4 +1,4 @@
-"""A program of several commands, as both packages have one: exit codes, errors in one line, interrupts, ``--debug``."""
+"""A program with several commands, for both packages: exit codes, errors of one line, interrupts, ``--debug``."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ _INTERRUPTED = 130
 
 
 class Command(click.Command):
-    """A command of a :class:`Program`: it returns its exit code, None for 0, and has the option ``--debug``.
+    """A command of a :class:`Program`. It returns its exit code (None means 0) and has the option ``--debug``.
 
     Parameters
     ----------
     layouts : str
-        ``module:name`` of the table of layouts that the command reads; its help lists them. The module is imported when
-        the help is asked for, not before.
+        ``module:name`` of the table of layouts that the command reads. Its help lists them. The module is imported only
+        when the help is shown.
     """
 
     def __init__(self, *args: Any, layouts: str = "", **kwargs: Any) -> None:
@@ -48,14 +48,14 @@ class Command(click.Command):
 
 
 class Program(click.Group):
-    """Commands under one name. Whatever goes wrong in one of them is one line on standard error and an exit code.
+    """Commands under one name. Every error in one of them becomes one line on standard error and an exit code.
 
     Parameters
     ----------
     error_prefix : str
-        What the line of an error begins with.
+        Beginning of the error line.
     memory_advice : str
-        What to do where memory ran out.
+        Advice for the case that memory runs out.
     """
 
     command_class = Command
@@ -67,11 +67,11 @@ class Program(click.Group):
         self._memory_advice = memory_advice
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; without a command the program shows its help."""
+        """Parse the arguments. Without a command the program shows its help."""
         return super().parse_args(ctx, args or ["--help"])
 
     def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
-        """Run, and leave with the command's exit code."""
+        """Run a command, and exit with its exit code."""
         kwargs["standalone_mode"] = False
         try:
             with tolerant_streams(), Interrupts():
@@ -86,7 +86,7 @@ class Program(click.Group):
         sys.exit(code if isinstance(code, int) else 0)
 
     def _explained(self, error: Exception) -> tuple[str, int]:
-        """What went wrong and what to do about it, and the exit code."""
+        """The text about an error and what to do, and the exit code."""
         if isinstance(error, D2CRealSRError):
             return str(error), error.exit_code
         if isinstance(error, click.ClickException):
@@ -101,7 +101,7 @@ class Program(click.Group):
 
 
 def _say_interrupted(error: BaseException) -> int:
-    """Say that the run was ended from outside; returns the exit code."""
+    """Report that the run was ended from outside; returns the exit code."""
     what, code = (error.name, error.exit_code) if isinstance(error, Interrupted) else ("Interrupted", _INTERRUPTED)
     echo(f"{what}; what is done is saved. Run the same command again to continue.", err=True)
     return code

@@ -1,4 +1,4 @@
-"""Progress of long work: silent in a library, a bar on a terminal, plain lines where there is none."""
+"""Progress of long work: silent in a library, a progress bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _LINE_SECONDS = 30.0
 
 
 class Reporter:
-    """Told about progress. Subclasses speak; this base is silent, for use as a library and in tests."""
+    """Receives reports on progress. This base class is silent, for use in a library and in tests."""
 
     def __enter__(self) -> Reporter:
         return self
@@ -32,22 +32,22 @@ class Reporter:
         self.finish()
 
     def note(self, text: str) -> None:
-        """One line for people."""
+        """Report one line for people."""
 
     def start(self, what: str, total: int | None, done: int = 0) -> None:
-        """Work of ``total`` parts begins, ``done`` of them already done; None where their number is not known yet."""
+        """Begin work of ``total`` parts (None if the number is unknown), of which ``done`` are done already."""
 
     def step(self, done: int, info: str = "") -> None:
-        """``done`` parts are done; ``info`` is a short state, such as the loss."""
+        """Report that ``done`` parts are done. ``info`` is a short state, such as the loss."""
 
     def part(self, line: str, *, total: int | None = None, noteworthy: bool = False) -> None:
-        """One more part is done, which has a line of its own; beside a bar only a noteworthy one is shown."""
+        """Report one more part with a line of its own. Beside a bar, only noteworthy lines are shown."""
 
     def finish(self) -> None:
-        """The work begun last is over."""
+        """End the work that was begun last."""
 
     def images(self, what: str) -> _Counter:
-        """A callback ``(done, total)`` that reports as one piece of work."""
+        """A callback ``(done, total)`` that reports its calls as one piece of work."""
         return _Counter(self, what)
 
 
@@ -64,7 +64,7 @@ class _Counter:
 
 
 class _Rate(ProgressColumn):
-    """Parts a second, or seconds a part where they are slow."""
+    """Parts per second, or seconds per part if they are slow."""
 
     def render(self, task: Task) -> Text:
         speed = task.finished_speed or task.speed
@@ -74,7 +74,7 @@ class _Rate(ProgressColumn):
 
 
 class ConsoleReporter(Reporter):
-    """Speaks on standard error, so that what a command prints can be piped. As a context it leaves no bar behind."""
+    """Writes to standard error, so that the output of a command can be piped. As a context it removes its bar."""
 
     def __init__(self) -> None:
         self._bar: Progress | None = None

@@ -1,4 +1,4 @@
-"""Standard output that somebody closed: a reader that has seen enough, or a shell that gave none."""
+"""Handle a closed standard output: the reader of a pipe has ended, or the shell provided no output."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ if TYPE_CHECKING:
 __all__ = ["CLOSED", "tolerant_streams"]
 
 CLOSED = 141
-"""Exit code of a command whose output nobody reads any more: 128 plus the number of SIGPIPE, as of any filter."""
+"""Exit code of a command whose output is no longer read: 128 plus the number of SIGPIPE, as for any filter."""
 
 
 @contextlib.contextmanager
 def tolerant_streams() -> Iterator[None]:
-    """Within, output that nobody takes is no error: a closed stream swallows it, a broken pipe ends the command."""
+    """A ``with`` block in which a closed stream ignores output and a broken pipe ends the command without an error."""
     for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # closed by the shell; the next file opened must not take its place
+        if getattr(sys, name) is None:  # closed by the shell; keep the next opened file from replacing it
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115, PTH123
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
         with contextlib.suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is buffered goes nowhere at exit
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # discard buffered output at exit
         sys.exit(CLOSED)

@@ -1,7 +1,7 @@
-"""All that both packages print goes through here, since a table, a file or a tensor may be a stranger's.
+"""Print text safely. Both packages print only through this module, because their inputs may come from strangers.
 
-A cell, a name or a message may hold escape sequences that clear the screen, forge lines, rename the window or turn the
-direction of text: they are replaced.
+A cell, a name or a message may contain escape sequences that clear the screen, forge lines, rename the window or change
+the direction of text. They are replaced.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ __all__ = ["Styled", "echo", "plain", "styled"]
 
 
 class Styled(NamedTuple):
-    """A line whose beginning has a style (as ``click.style`` takes it), and what follows it without."""
+    """A line whose beginning has a style (as for ``click.style``), and the rest of the line without a style."""
 
     text: str
     style: Mapping[str, Any]
@@ -27,7 +27,7 @@ class Styled(NamedTuple):
 
 
 def styled(lines: Iterable[str | Styled]) -> str:
-    """Lines as one text in which the only escape sequences are those of the styles."""
+    """Join lines to a text that has no escape sequences except those of the styles."""
     return "\n".join(
         plain(line) if isinstance(line, str) else click.style(plain(line.text), **line.style) + plain(line.rest)
         for line in lines
@@ -35,5 +35,5 @@ def styled(lines: Iterable[str | Styled]) -> str:
 
 
 def echo(text: object, *, err: bool = False) -> None:
-    """Print a text that may come from anywhere, :func:`plain`, to standard output or standard error."""
+    """Print a text from any source to standard output or standard error, after :func:`plain`."""
     click.echo(plain(str(text)), err=err)

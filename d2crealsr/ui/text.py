@@ -1,4 +1,4 @@
-"""Text that neither steers a terminal nor turns what stands beside it."""
+"""Make text safe: without control characters and changes of the text direction."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ _TURNING = "\u202a-\u202e\u2066-\u2069"
 _LONE_HALVES = "\ud800-\udfff"
 
 UNPRINTABLE = re.compile(f"[{_CONTROLS}{_LINE_ENDS}{_TURNING}{_LONE_HALVES}]")
-"""Control characters of both kinds, Unicode's line ends, overrides of direction, and what UTF-8 cannot hold."""
+"""Control characters of both kinds, Unicode's line ends, overrides of direction, and characters invalid in UTF-8."""
 
 
 def plain(text: str) -> str:
-    """A text with ``?`` for every character that steers a terminal; line feeds and tabs stay.
+    """Replace every character that controls a terminal by ``?``, except line feeds and tabs.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""Versions of packages, also where this one is run from a checkout without being installed."""
+"""Versions of packages, even if this package runs from a checkout without being installed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _OWN = "d2crealsr"
 
 
 def version(package: str = _OWN) -> str:
-    """A package's version; ours comes from ``pyproject.toml`` where it is not installed."""
+    """The version of a package. That of this package is read from ``pyproject.toml`` if it is not installed."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
