@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
+import warnings
 from typing import TYPE_CHECKING
 
 from d2c.errors import ConfigError, DataError
@@ -48,9 +49,15 @@ def grouped(pairs: Sequence[Pair], group_by: str | None) -> list[Pair]:
     if group_by is None:
         return list(pairs)
     try:
-        pattern = re.compile(group_by)
-    except (re.error, RecursionError, OverflowError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # a pattern that Python warns of means something else than was meant
+            pattern = re.compile(group_by)
+        group_by.encode()  # it is kept in config.toml
+    except (re.error, RecursionError, OverflowError, FutureWarning, UnicodeEncodeError) as error:
         raise ConfigError(f"group_by: {group_by!r} is no regular expression ({error}); change --group-by") from error
+    if not any(pattern.search(pair.name) for pair in pairs):
+        first = f"such as {pairs[0].name!r}"
+        raise ConfigError(f"group_by: {group_by!r} is found in none of {len(pairs)} names, {first}; change --group-by")
     return [
         dataclasses.replace(pair, group=(match[1] or "") if pattern.groups else match[0])
         if (match := pattern.search(pair.name))

@@ -139,6 +139,8 @@ def _next(accepted: int, out: str) -> str:
     """What to type after `align`: a split of the usual size, or of a fifth where that would leave too little."""
     if accepted == 0:
         return "read the reasons in manifest.csv; docs/reason-codes.md says what helps"
+    if accepted == 1:
+        return "add captures: one pair cannot be split into training and test"
     return f"d2crealsr split {out} --test {15 if accepted >= 45 else min(max(accepted // 5, 1), accepted - 1)}"
 
 

@@ -292,3 +292,10 @@ def test_a_manifest_that_cannot_be_read_is_no_folder_without_one(tmp_path: Path)
     (tmp_path / "manifest.csv").symlink_to("nowhere")
     with pytest.raises(LayoutError, match=r"manifest\.csv is not there"):
         find_pairs(tmp_path)
+
+
+def test_images_beside_those_of_a_manifest_are_said(tmp_path: Path) -> None:
+    touch(tmp_path, [f"{side}/{name}.png" for side in ("hr", "lr") for name in "ab"])
+    manifest(tmp_path, "a,accepted,,a,8,hr/a.png,lr/a.png\nb,rejected,,b,8,,\n")
+    (note,) = find_pairs(tmp_path).notes
+    assert note == "2 images (hr/b.png, lr/b.png) are in no accepted row of manifest.csv and left out"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError
 from d2crealsr.store.layouts.found import ImagePair, PairFolder, PairLayout
+from d2crealsr.store.listing import few_of, list_images
 from d2crealsr.store.pairs import read_manifest
 
 if TYPE_CHECKING:
@@ -35,7 +36,11 @@ def _find(folder: Path) -> PairFolder | None:
         )
         for row in rows
     ]
-    return PairFolder(layout="pairs", pairs=tuple(pairs), tabled=True)
+    named = {path for pair in pairs for path in (pair.hr, pair.lr)}
+    sides = [folder / side for side in ("hr", "lr") if (folder / side).is_dir()]
+    others = [path for side in sides for path in list_images(side).images if path not in named]
+    notes = (f"{few_of(others, folder, 'image')} in no accepted row of manifest.csv and left out",) if others else ()
+    return PairFolder(layout="pairs", pairs=tuple(pairs), tabled=True, notes=notes)
 
 
 PAIRS = PairLayout(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -297,5 +298,8 @@ def test_groups_by_an_expression():
     assert [p.group for p in grouped(pairs, r"^day(\d+)")] == ["1", "1", "x"]
     assert [p.group for p in grouped(pairs, "day.")] == ["day1", "day1", "x"]
     assert grouped(pairs, None) == pairs
-    with pytest.raises(ConfigError, match=r"'\(' is no regular expression.*change --group-by"):
-        grouped(pairs, "(")
+    for wrong in ("(", "[[:digit:]]", "a{99999999999}", "day|\udcff"):
+        with pytest.raises(ConfigError, match=rf"{re.escape(repr(wrong))} is no regular expression.*change --group-by"):
+            grouped(pairs, wrong)
+    with pytest.raises(ConfigError, match=r"'tag' is found in none of 3 names, such as 'day1-a'; change --group-by"):
+        grouped(pairs, "tag")
