@@ -24,7 +24,7 @@ from d2crealsr.registration.locate import Located, locate, own_evidence
 from d2crealsr.registration.sift import CONVERGED_HR_PX, NEAR_ENOUGH_LR_PX, register
 from d2crealsr.registration.swapped import look_for_swap
 from d2crealsr.settings import AlignSettings
-from d2crealsr.store.images import read_capture
+from d2crealsr.store.images import CaptureImage, read_capture
 from d2crealsr.types import AlignmentFailure, ResidualField, Size, Stage
 
 if TYPE_CHECKING:
@@ -111,14 +111,19 @@ class Alignment:
 
 
 def align_pair(
-    hr: Image | Path | str, lr: Image | Path | str, *, settings: AlignSettings | None = None, **changes: Any
+    hr: Image | Path | str | CaptureImage,
+    lr: Image | Path | str | CaptureImage,
+    *,
+    settings: AlignSettings | None = None,
+    **changes: Any,
 ) -> Alignment | AlignmentFailure:
     """Align one HR capture to one LR capture.
 
     Parameters
     ----------
-    hr, lr : (H, W, 3) ndarray of uint8 or uint16, or path
-        The captures in RGB. Their sizes, aspect ratios and cameras may differ. Files are turned upright on reading.
+    hr, lr : (H, W, 3) ndarray of uint8 or uint16, path, or CaptureImage
+        The captures in RGB. Their sizes, aspect ratios and cameras may differ. Files are turned upright on reading. A
+        capture that tells its tone curve, as a file of linear light does, keeps it whatever the settings say.
     settings : AlignSettings, optional
         Settings of the alignment; the defaults if not given.
     **changes
@@ -152,47 +157,52 @@ def align_pair(
     except ImageError as error:
         return AlignmentFailure(reason=error.reason, message=str(error))
     for side, image in (("HR", hr_image), ("LR", lr_image)):
-        if min(Size.of(image)) < MIN_SIDE:
-            size = f"{image.shape[1]}x{image.shape[0]}"
+        if min(Size.of(image.pixels)) < MIN_SIDE:
+            size = "{}x{}".format(*Size.of(image.pixels))
             message = f"{side} has {size} pixels, at least {MIN_SIDE} a side needed; reshoot it"
             return AlignmentFailure(reason="too_small", message=message)
     return _aligned(hr_image, lr_image, settings)
 
 
-def _loaded(image: Image | Path | str, *, convert: bool) -> Image:
+def _loaded(image: Image | Path | str | CaptureImage, *, convert: bool) -> CaptureImage:
     if isinstance(image, (str, Path)):
-        return read_capture(Path(image), convert=convert).pixels
-    return opencv.as_image(image)
+        return read_capture(Path(image), convert=convert)
+    return image if isinstance(image, CaptureImage) else CaptureImage(opencv.as_image(image))
 
 
-def _aligned(hr: Image, lr: Image, settings: AlignSettings) -> Alignment | AlignmentFailure:
+def _aligned(hr: CaptureImage, lr: CaptureImage, settings: AlignSettings) -> Alignment | AlignmentFailure:
     """:func:`align_pair` for two images in memory."""
     # 1. Register: SIFT between LR and HR at LR's resolution gives the homography H_hr_to_lr.
     tone = _FIRST_TONE if settings.tone == "auto" else settings.tone
-    source = degrade.reduced(hr, settings.scale, tone)
+    source = degrade.reduced(hr.pixels, settings.scale, hr.toned(tone).tone)
     settled_hr_px = CONVERGED_HR_PX if settings.refine == "none" else NEAR_ENOUGH_LR_PX * settings.scale
     registered = register(
-        source, lr, scale=settings.scale, iters=settings.iters, tone=tone, settled_hr_px=settled_hr_px
-    )
+        source, lr.pixels, scale=settings.scale, iters=settings.iters, tone=lr.toned(tone).tone,
+        settled_hr_px=settled_hr_px,
+    )  # fmt: skip
     if isinstance(registered, AlignmentFailure):
-        return look_for_swap(registered, hr, lr, scale=settings.scale, tone=tone)
-    start = geometry.CaptureMapping(H_hr_to_lr=registered.H_hr_to_lr, hr_size=Size.of(hr), lr_size=Size.of(lr))
+        return look_for_swap(registered, hr.toned(tone), lr.toned(tone), scale=settings.scale)
+    start = geometry.CaptureMapping(
+        H_hr_to_lr=registered.H_hr_to_lr, hr_size=Size.of(hr.pixels), lr_size=Size.of(lr.pixels)
+    )
     if settings.undistort_hr or settings.undistort_lr:
         start = start.with_lenses(k1_hr=settings.undistort_hr, k1_lr=settings.undistort_lr)
     # 2. Refine: the mapping and the lenses under which HR predicts LR's pixels best, in the light they are stored in.
     if settings.tone == "auto" and (tone := _likeliest_tone(hr, lr, start, settings)) != _FIRST_TONE:
-        source = degrade.reduced(hr, settings.scale, tone)
-    located = locate(Located(source, start, registered.stages), lr, tone, settings)
+        source = degrade.reduced(hr.pixels, settings.scale, hr.toned(tone).tone)
+    hr, lr = hr.toned(tone), lr.toned(tone)
+    as_shot = Photometry(tone=lr.tone, hr_tone="" if hr.tone == lr.tone else hr.tone)
+    located = locate(Located(source, start, registered.stages), lr.pixels, lr.tone, settings)
     placement = place(located.mapping, settings)
     if placement.crop.side < MIN_SIDE:
-        return _unpublishable(hr, located, placement, Photometry(tone=tone), settings)
+        return _unpublishable(hr.pixels, located, placement, as_shot, settings)
     # 3. Photometry: the blur under which HR looks most like LR, then lr = gain·field·hr + offset in linear light.
-    lr_crop = LrCrop.of(lr, placement.crop, placement.scale, tone)
+    lr_crop = LrCrop.of(lr.pixels, placement.crop, placement.scale, lr.tone)
     look = lr_crop.look(located.source, located.mapping)
-    light = look.light if settings.brightness else Photometry(tone=tone)
+    light = dataclasses.replace(look.light, hr_tone=as_shot.hr_tone) if settings.brightness else as_shot
     # 4. Warp: HR is resampled once, onto the published grid p_lr = crop + (u + ½)/scale − ½.
     estimate = Estimate(placement=placement, light=light, ca_k=located.ca_k)
-    published = warp_hr(hr, estimate, settings.interpolation)
+    published = warp_hr(hr.pixels, estimate, settings.interpolation)
     # 5. Measure: the shift left in each block (Lucas & Kanade), its shape, and what else QA goes by.
     field = lr_crop.residuals(look, located.mapping)
     shape = name_shape(field, placement.crop, located.mapping.hr_centre_in_lr)
@@ -212,7 +222,7 @@ def _aligned(hr: Image, lr: Image, settings: AlignSettings) -> Alignment | Align
     return Alignment(
         estimate=estimate,
         hr=published,
-        lr=cut(lr, placement.crop),
+        lr=cut(lr.pixels, placement.crop),
         residuals=field,
         stages=tuple(stages),
         statistics=statistics,
@@ -221,7 +231,7 @@ def _aligned(hr: Image, lr: Image, settings: AlignSettings) -> Alignment | Align
     )
 
 
-def _likeliest_tone(hr: Image, lr: Image, mapping: CaptureMapping, settings: AlignSettings) -> str:
+def _likeliest_tone(hr: CaptureImage, lr: CaptureImage, mapping: CaptureMapping, settings: AlignSettings) -> str:
     """The most likely tone curve, judged by the published part; the first one if that part is too small."""
     placement = place(mapping, settings)
     return _FIRST_TONE if placement.crop.side < MIN_SIDE else tones.likeliest_tone(hr, lr, placement)

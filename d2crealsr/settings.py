@@ -68,7 +68,9 @@ class AlignSettings:
     scale: int = setting(8, "HR pixels per LR pixel of the published pairs", at_least=1, at_most=16)
     iters: int = setting(3, "SIFT registrations, the rough one included", at_least=1, at_most=20)
     refine: RefineModel = setting("radial", "direct refinement after SIFT; radial fits the HR lens' distortion too")
-    tone: str = setting("srgb", "tone curve of the captures: srgb, gamma=G (G from 1 to 3.5), or auto, the likeliest")
+    tone: str = setting(
+        "srgb", "tone curve of captures that are not linear: srgb, gamma=G (G from 1 to 3.5), or auto, the likeliest"
+    )
     undistort_hr: float = setting(0.0, "radial distortion k1 of the HR lens to begin with", at_least=-0.3, at_most=0.3)
     undistort_lr: float = setting(0.0, "radial distortion k1 of the LR lens", at_least=-0.3, at_most=0.3)
     lens_profile: LensProfileOf = setting(

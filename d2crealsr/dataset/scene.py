@@ -38,7 +38,7 @@ from d2crealsr.dataset.rejudge import judge_row, published_from_row
 from d2crealsr.dataset.rows import Row, message_of, rows_of
 from d2crealsr.errors import ImageError, MachineError, is_out_of_memory
 from d2crealsr.store.files import cannot_write, sha256_of
-from d2crealsr.store.images import read_capture, write_image
+from d2crealsr.store.images import CaptureImage, read_capture, write_image
 from d2crealsr.store.locks import check_lease
 from d2crealsr.store.pairs import published_paths
 from d2crealsr.types import AlignmentFailure, Image, Size
@@ -171,7 +171,7 @@ def _judged(task: SceneTask, known: Mapping[str, Any], sources: Row) -> SceneRes
     images = _captures(task, read)
     if any(read[name] != row[name] for name in ("hr_source_sha256", "lr_source_sha256")):
         return None  # the capture was exchanged meanwhile: the row is about another one
-    published = published_from_row(row, images["hr"], images["lr"], task.settings)
+    published = published_from_row(row, images["hr"].pixels, images["lr"].pixels, task.settings)
     if published is None:
         return None
     return SceneResult(row=row | _write(task, *published), judged=True)
@@ -197,21 +197,22 @@ def _align(task: SceneTask, clock: _Clock, row: Row) -> Alignment | AlignmentFai
     if settings.lens_profile != "none":
         captures = {"hr": task.capture.hr, "lr": task.capture.lr}
         known = {side: path for side, path in captures.items() if path is not None}
-        sizes = {side: Size.of(image) for side, image in images.items()}
+        sizes = {side: Size.of(image.pixels) for side, image in images.items()}
         settings, row["lens_model"] = lens_profiles.with_lens_profiles(settings, known, sizes)
-    outcome = task.align(images["hr"], images["lr"], settings=settings)
+    hr, lr = (images[side] if images[side].tone else images[side].pixels for side in ("hr", "lr"))
+    outcome = task.align(hr, lr, settings=settings)
     clock.lap("align")
     return outcome
 
 
-def _captures(task: SceneTask, row: Row) -> dict[str, Image]:
+def _captures(task: SceneTask, row: Row) -> dict[str, CaptureImage]:
     """Both captures in sRGB; the colour profiles they had and the hashes of the bytes decoded go into ``row``."""
     converts = {"hr": True, "lr": task.settings.convert_lr_profile}
-    images: dict[str, Image] = {}
+    images: dict[str, CaptureImage] = {}
     for side, path in (("hr", task.capture.hr), ("lr", task.capture.lr)):
         if path is not None:
             read = read_capture(path, convert=converts[side], max_pixels=task.options.max_pixels)
-            images[side], row[f"{side}_profile"], row[f"{side}_source_sha256"] = read
+            images[side], row[f"{side}_profile"], row[f"{side}_source_sha256"] = read, read.converted_from, read.sha256
     return images
 
 

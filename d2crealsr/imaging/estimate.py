@@ -62,7 +62,7 @@ class Estimate:
             **homography_cells(mapping.H_hr_to_lr),
             "k1_hr": mapping.k1_hr,
             "k1_lr": mapping.k1_lr,
-            "tone": light.tone,
+            "tone": f"{light.hr_tone}/{light.tone}" if light.hr_tone else light.tone,
             **dict(zip(_GAIN, light.gain, strict=True)),
             **dict(zip(_OFFSET, light.offset, strict=True)),
             **{name: getattr(light, name) for name in _FIELD},
@@ -86,7 +86,8 @@ class Estimate:
             return None
         crop, gain, offset, field, ca_k = (_cells(row, names) for names in (_CROP, _GAIN, _OFFSET, _FIELD, _CA_K))
         placement = Placement(mapping, _NO_CROP if crop is None else Crop(*map(int, crop)), int(row["scale"]))
-        light: Row = {"tone": row.get("tone") or None, "gain": gain, "offset": offset}
+        hr_tone, _, tone = (row.get("tone") or "").rpartition("/")
+        light: Row = {"hr_tone": hr_tone, "tone": tone or None, "gain": gain, "offset": offset}
         light |= dict(zip(_FIELD, field or [None] * 3, strict=True))
         known = {name: value for name, value in light.items() if value is not None}
         return cls(placement=placement, light=Photometry(**known), **({} if ca_k is None else {"ca_k": ca_k}))

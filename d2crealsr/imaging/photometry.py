@@ -49,7 +49,10 @@ _STRIP_ROWS = 512
 
 
 def decode_tone(encoded: NDArray[Any], tone: str) -> NDArray[Any]:
-    """Convert encoded values to linear light by the curve ``"srgb"`` (IEC 61966-2-1) or ``"gamma=G"`` (power G)."""
+    """Convert encoded values to linear light.
+
+    The curve is ``"srgb"`` (IEC 61966-2-1), ``"gamma=G"`` (power G), or ``"linear"``, which changes nothing.
+    """
     if tone == "srgb":
         return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     return cast("NDArray[Any]", encoded ** _exponent(tone))
@@ -78,7 +81,7 @@ def encode_with_slope(linear: Float32, tone: str) -> tuple[Float32, Float32]:
 
 
 def _exponent(tone: str) -> float:
-    name, _, value = tone.partition("=")
+    name, _, value = ("gamma=1" if tone == "linear" else tone).partition("=")
     if name != "gamma":
         raise ValueError(f"tone: got {tone!r}, expected 'srgb' or 'gamma=G' with G from 1 to 3.5")
     return float(value)
@@ -168,15 +171,22 @@ class Photometry:
     """The matching of HR to LR's brightness: ``linear(out) = gain·field·linear(hr) + offset`` for each channel.
 
     ``field = 1 + field_x·x + field_y·y + field_r2·r²``, where x, y and r are measured from the centre of the HR capture
-    in half-diagonals. Linear light is on [0, 1].
+    in half-diagonals. Linear light is on [0, 1]. ``tone`` is the tone curve of LR, and therefore of the published HR;
+    ``hr_tone`` is that of the HR capture, empty where it is the same.
     """
 
     tone: str = "srgb"
+    hr_tone: str = ""
     gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
     offset: tuple[float, float, float] = (0.0, 0.0, 0.0)
     field_x: float = 0.0
     field_y: float = 0.0
     field_r2: float = 0.0
+
+    @property
+    def tone_of_hr(self) -> str:
+        """Tone curve of the HR capture."""
+        return self.hr_tone or self.tone
 
     def field(self, x: _Plane, y: _Plane) -> _Plane:
         """The illumination field at positions in the HR capture's unit frame, in the common shape of x and y."""

@@ -93,7 +93,7 @@ def _warped_strip(hr: Image, estimate: Estimate, interpolation: Interpolation, s
     by_channel = [_magnified(nodes, mapping, k) for k in (ca_k[0], 0.0, ca_k[1])] if any(ca_k) else [nodes]
     # 2. The part of HR that is needed, in linear light, without frequencies that the published grid cannot represent.
     part, origin = _needed_part(hr, np.stack(by_channel), _KERNEL_MARGIN + _reach(shrink))
-    linear = without_aliasing(photometry.to_linear(part, light.tone), shrink)
+    linear = without_aliasing(photometry.to_linear(part, light.tone_of_hr), shrink)
     # 3. The single resampling: for each channel if colours differ; by the homography itself if there is no distortion.
     if any(ca_k):
         bright = np.empty((size.height, size.width, 3), np.float32)

@@ -9,7 +9,7 @@ from d2crealsr.imaging.comparison import LrCrop
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.placement import Placement
-    from d2crealsr.types import Image
+    from d2crealsr.store.images import CaptureImage
 
 __all__ = ["CANDIDATES", "likeliest_tone"]
 
@@ -17,19 +17,20 @@ CANDIDATES = ("srgb", "gamma=1", "gamma=1.4", "gamma=1.8", "gamma=2.2", "gamma=2
 """Tone curves that ``--tone auto`` chooses from."""
 
 
-def likeliest_tone(hr: Image, lr: Image, placement: Placement) -> str:
+def likeliest_tone(hr: CaptureImage, lr: CaptureImage, placement: Placement) -> str:
     """The candidate with the highest zncc. Blur and brightness are fitted for each candidate.
 
     Parameters
     ----------
-    hr, lr : (H, W, 3) ndarray
-        The captures.
+    hr, lr : CaptureImage
+        The captures. One that has a tone curve of its own keeps it.
     placement : Placement
         Their placement, accurate to about an LR pixel, and the part of LR to compare.
     """
-    return max(CANDIDATES, key=lambda tone: _likeness(tone, hr, lr, placement))
+    return max(CANDIDATES, key=lambda tone: _likeness(hr.toned(tone), lr.toned(tone), placement))
 
 
-def _likeness(tone: str, hr: Image, lr: Image, placement: Placement) -> float:
-    source, target = degrade.reduced(hr, placement.scale, tone), LrCrop.of(lr, placement.crop, placement.scale, tone)
+def _likeness(hr: CaptureImage, lr: CaptureImage, placement: Placement) -> float:
+    source = degrade.reduced(hr.pixels, placement.scale, hr.tone)
+    target = LrCrop.of(lr.pixels, placement.crop, placement.scale, lr.tone)
     return target.zncc(target.look(source, placement.mapping), placement.mapping)

@@ -297,7 +297,7 @@ class _Drawing:
         placement, light, k1_lr = estimate.placement, estimate.light, estimate.placement.mapping.k1_lr
         if self.hr is not None and self.lr is not None:
             sizes = Size.of(self.hr), Size.of(self.lr)
-            look = views.HrLook(degrade.reduced(self.hr, self.scale, light.tone), self.sigma, light)
+            look = views.HrLook(degrade.reduced(self.hr, self.scale, light.tone_of_hr), self.sigma, light)
             steps.append(_Step("before alignment", None, look, views.nominal_mapping(*sizes, self.scale)))
             for stage in self.task.stages:
                 name, found = _stage_name(stage), mapping_from_row(stage, *sizes, k1_lr=k1_lr)

@@ -52,16 +52,16 @@ def _crop(crop: Crop, lr_size: Size | None, say: Say) -> Crop:
 
 def _light(light: Photometry, say: Say) -> Photometry:
     try:
-        photometry.decode_tone(np.zeros(1), light.tone)
+        photometry.decode_tone(photometry.decode_tone(np.zeros(1), light.tone), light.tone_of_hr)
     except ValueError:
         say(
             f"manifest.csv names the tone curve {light.tone[:40]!r}, which this version does not know; drawn as {_TONE}"
         )
-        light = replace(light, tone=_TONE)
+        light = replace(light, tone=_TONE, hr_tone="")
     if max(map(abs, (*light.gain, *light.offset, light.field_x, light.field_y, light.field_r2))) <= _LARGEST_LIGHT:
         return light
     say("manifest.csv has a brightness that no capture needs; drawn without")
-    return Photometry(tone=light.tone)
+    return Photometry(tone=light.tone, hr_tone=light.hr_tone)
 
 
 def near(mapping: geometry.CaptureMapping | None, crop: Crop, name: str, say: Say) -> geometry.CaptureMapping | None:

@@ -142,7 +142,9 @@ MANIFEST: tuple[Column, ...] = (
         at_least=-1,
         at_most=1,
     ),
-    _text("tone", "tone curve with which the captures were linearised"),
+    _text(
+        "tone", "tone curve with which the captures were linearised; that of HR, a slash, that of LR, if they differ"
+    ),
     *(_number(f"gain_{c}", f"brightness gain of {c.upper()}, linear light", digits=EXACT) for c in "rgb"),
     *(_number(f"offset_{c}", f"brightness offset of {c.upper()}, linear light on [0, 1]", digits=EXACT) for c in "rgb"),
     _number("field_x", "illumination field: slope along x", digits=EXACT),

@@ -55,12 +55,22 @@ _CONVERT_LR = "LR is published as shot, so shoot or export sRGB, or convert its 
 
 
 class CaptureImage(NamedTuple):
-    """The pixels of a capture in sRGB, the name of the colour profile from which they were converted (empty if they
-    were not), and the SHA-256 of the decoded bytes. The hash is taken here because the file may change later."""
+    """A capture in memory.
+
+    ``pixels`` have the primaries of sRGB; ``converted_from`` is the name of the colour profile from which they were
+    converted, empty if they were not. ``sha256`` is that of the decoded bytes, taken here because the file may change
+    later. ``tone`` is the capture's own tone curve, ``"linear"`` from a reader of linear light; empty where the file
+    does not tell, so that the settings decide.
+    """
 
     pixels: Image
-    converted_from: str
-    sha256: str
+    converted_from: str = ""
+    sha256: str = ""
+    tone: str = ""
+
+    def toned(self, tone: str) -> CaptureImage:
+        """The capture with this tone curve, unless it has one of its own."""
+        return self if self.tone else self._replace(tone=tone)
 
 
 def read_image(path: Path, *, convert: bool | None = None) -> Image:
@@ -140,7 +150,8 @@ def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> 
     pixels = _as_rgb(_decoded(data, header, name), name)
     if foreign:
         pixels = to_srgb(pixels, header.profile, name)
-    return CaptureImage(_oriented(pixels, header.orientation), foreign, hashlib.sha256(data).hexdigest())
+    tone = "linear" if reader_of(data[:START]).linear and not foreign else ""
+    return CaptureImage(_oriented(pixels, header.orientation), foreign, hashlib.sha256(data).hexdigest(), tone)
 
 
 def read_image_and_alpha(path: Path, *, convert: bool = False) -> tuple[Image, NDArray[Any] | None]:

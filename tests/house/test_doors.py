@@ -124,7 +124,7 @@ for read in (
 Path("toylib.py").write_text(
     "import numpy\\ndef decoded(data): return numpy.frombuffer(data[8:], 'u2').reshape(32, 40, 3).astype('u2')"
 )
-print(read_image(raw / "hr/a.toy").shape)
+print(read_image(raw / "hr/a.toy").shape, read_capture(raw / "hr/a.toy", convert=True).tone)
 print(d2crealsr("align", raw, "--out", pairs)[1])
 print(docs("readers"))
 
@@ -137,7 +137,7 @@ print([pair.lr.name for pair in find_pairs(raw, scale=1)])
     assert "of no image format that is read: PNG, JPEG, Toy, TIFF, BMP, WebP" in told
     assert "(40, 32)\n" in told
     assert "a.toy: 40x32 pixels, at most 1,000 are read" in told
-    assert "(32, 40, 3)\n" in told
+    assert "(32, 40, 3) linear\n" in told
     assert "a failed low_texture" in told, "the scene is tried again once the library is there"
     assert "| Toy | `.toy` | linear light | toylib, by the extra `toy` |" in told
     assert "['a.toy']" in told

@@ -30,6 +30,7 @@ three = st.tuples(numbers, numbers, numbers)
 lights = st.builds(
     Photometry,
     tone=st.sampled_from(["srgb", "gamma=1", "gamma=2.2"]),
+    hr_tone=st.sampled_from(["", "linear"]),
     gain=three,
     offset=three,
     field_x=coefficients,

@@ -7,7 +7,9 @@ from d2crealsr import opencv
 from d2crealsr.align import Alignment, align_pair
 from d2crealsr.errors import SettingsError
 from d2crealsr.imaging import degrade, geometry, photometry
+from d2crealsr.imaging.estimate import Estimate
 from d2crealsr.settings import AlignSettings
+from d2crealsr.store.images import CaptureImage
 from d2crealsr.types import Size
 
 HR, LR, SCALE = Size(800, 560), Size(260, 200), 4
@@ -47,6 +49,34 @@ def test_the_tone_curve_is_recognised(tone: str) -> None:
 
 def test_it_can_be_given() -> None:
     assert aligned(*captures("gamma=1.8"), tone="gamma=1.8").photometry.tone == "gamma=1.8"
+
+
+@pytest.mark.parametrize("setting", ["srgb", "auto"])
+@pytest.mark.parametrize("linear", ["hr", "lr"])
+def test_a_capture_of_linear_light_keeps_its_tone_beside_one_that_has_a_curve(linear: str, setting: str) -> None:
+    """The same light, one capture of it as a camera encodes it, the other as a linear file has it."""
+    encoded, straight = captures("srgb"), captures("gamma=1")
+    other = aligned(*encoded)
+    is_hr = linear == "hr"
+    own = CaptureImage(straight[0 if is_hr else 1], tone="linear")
+    result = aligned(*((own, encoded[1]) if is_hr else (encoded[0], own)), tone=setting)
+    tones = ("linear", "srgb") if is_hr else ("srgb", "linear")
+    assert (result.photometry.tone_of_hr, result.photometry.tone) == tones
+    row = result.estimate.to_row()
+    assert row["tone"] == "/".join(tones)
+    assert Estimate.from_row(row).light == result.photometry
+    corners = geometry.corners(HR)
+    moved = geometry.project(result.H_hr_to_lr, corners) - geometry.project(other.H_hr_to_lr, corners)
+    assert np.abs(moved).max() < 0.01
+    assert result.accepted, result.reasons
+    # Published HR is encoded as LR is, so that the pair has one tone curve.
+    light = photometry.to_linear(result.hr, result.photometry.tone) - photometry.to_linear(other.hr, "srgb")
+    assert np.abs(light).max() < 0.02
+
+
+def test_an_exchange_is_found_among_captures_of_two_tones() -> None:
+    hr, lr = captures("gamma=1")[0], captures("srgb")[1]
+    assert align_pair(lr, CaptureImage(hr, tone="linear"), scale=SCALE).reason == "hr_lr_swapped"
 
 
 @pytest.mark.parametrize("tone", ["log", "gamma=0.5", "gamma=9", "gamma="])
