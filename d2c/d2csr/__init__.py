@@ -1,1 +1,1 @@
-"""The network D2C-SR: its tree of branches, its convergence net, and how both are trained and run in bands."""
+"""The network D2C-SR: its tree of branches, its convergence net, and their training and execution in bands."""

@@ -1,10 +1,10 @@
 """Eq. 9 and its gradients, band by band.
 
-The convergence net works at HR size, and its hidden layers are most of the memory of a training step: at ×8, 600 MB
-each for four patches of 96² LR pixels. Its input takes no gradients (the divergence net is frozen, or trained by Eq. 7
-alone) and its loss is a sum over pixels, so a band of rows with a halo can go through the net, forward and backward,
-before the next one is begun. Same loss, same gradients, nothing computed twice but the halo; what is worked on stays in
-the cache.
+The convergence net works at HR size, and its hidden layers take most of the memory of a training step: at ×8, 600 MB
+each for four patches of 96² LR pixels. Its input receives no gradients (the divergence net is frozen, or trained by Eq.
+7 only), and its loss is a sum over pixels. A band of rows with a halo can therefore pass through the net, forward and
+backward, before the next band is begun. Loss and gradients stay the same. Only the halo is computed twice, and the data
+stay in the cache.
 """
 
 from __future__ import annotations
@@ -26,23 +26,23 @@ if TYPE_CHECKING:
 __all__ = ["banded_convergence_loss", "hidden_bytes"]
 
 _CACHE_BYTES = 9 << 20
-"""A hidden layer of a band on a CPU: a few of them within its last-level cache."""
+"""Size of a hidden layer of a band on a CPU. A few of them fit into its last-level cache."""
 
 _DEVICE_BYTES = 1 << 29
-"""The same on an accelerator, whose memory is what counts there, and which wants much work at a time."""
+"""The same on an accelerator, which needs much work at a time, and where only the memory is a limit."""
 
 
 def banded_convergence_loss(net: ConvergenceNet, predictions: Tensor, hr: Tensor) -> Tensor:
-    """The loss of Eq. 9, a scalar, differentiable in the net's parameters and in nothing else.
+    """The loss of Eq. 9, a scalar that is differentiable only with respect to the parameters of the net.
 
     Parameters
     ----------
     net : ConvergenceNet
-        What is trained.
+        The net to train.
     predictions : (N, P, 3, H, W) tensor
-        What it fuses; takes no gradient.
+        The predictions to fuse, which receive no gradient.
     hr : (N, 3, H, W) tensor
-        The truth.
+        The true images.
     """
     loss: Tensor = _Banded.apply(net, predictions.detach(), hr, *net.parameters())  # type: ignore[no-untyped-call]
     return loss
@@ -55,7 +55,7 @@ def hidden_bytes(features: int, height: int, width: int, batch: int, device: tor
 
 
 class _Banded(torch.autograd.Function):
-    """All gradients are known when the loss is, so they are what is kept for the backward pass."""
+    """The forward pass computes the loss and all gradients, and keeps the gradients for the backward pass."""
 
     @staticmethod
     def forward(ctx: Any, net: ConvergenceNet, predictions: Tensor, hr: Tensor, *parameters: Tensor) -> Tensor:
@@ -86,7 +86,7 @@ class _Banded(torch.autograd.Function):
 
 
 def _band(features: int, height: int, width: int, device: torch.device) -> tuple[int, int]:
-    """How many samples and how many of their rows go through the net at once."""
+    """Number of samples, and of their rows, that pass through the net at a time."""
     row = 4 * width * features
     budget = _CACHE_BYTES if device.type == "cpu" else _DEVICE_BYTES
     samples = max(1, budget // (row * height))
@@ -95,7 +95,7 @@ def _band(features: int, height: int, width: int, device: torch.device) -> tuple
 
 
 def _bands(net: ConvergenceNet, predictions: Tensor) -> Iterator[tuple[slice, int, int]]:
-    """Which samples, and which of their rows from where to where."""
+    """The bands: a slice of samples, and the first and the last-plus-one row."""
     batch, _, _, height, width = predictions.shape
     samples, rows = _band(net.conv2.out_channels, height, width, predictions.device)
     count = -(-height // rows)

@@ -1,6 +1,7 @@
-"""The divergence net's parts, from the inside out (Zhang et al., RCAN, ECCV 2018, doi:10.1007/978-3-030-01234-2_18).
+"""Parts of the divergence net, from the smallest to the largest.
 
-Every part maps features ``(N, n, h, w)`` to features of the same shape, except the colour layer, which maps RGB to RGB.
+They are those of RCAN (Zhang et al., ECCV 2018, doi:10.1007/978-3-030-01234-2_18). Every part maps features
+``(N, n, h, w)`` to features of the same shape.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ __all__ = ["AttentionBlock", "Branch", "ChannelAttention", "ResidualGroup"]
 
 
 class ChannelAttention(nn.Module):
-    """Scale each channel by a number in (0, 1) that the means of all channels decide."""
+    """Scale each channel by a factor in (0, 1) that depends on the means of all channels."""
 
     def __init__(self, features: int, reduction: int) -> None:
         super().__init__()
@@ -37,7 +38,7 @@ class ChannelAttention(nn.Module):
 
 
 class AttentionBlock(nn.Module):
-    """Residual channel attention block: two convolutions and channel attention beside a skip."""
+    """Residual channel attention block: two convolutions and channel attention, with a skip connection."""
 
     def __init__(self, config: D2CConfig) -> None:
         super().__init__()
@@ -52,7 +53,7 @@ class AttentionBlock(nn.Module):
 
 
 class ResidualGroup(nn.Module):
-    """B attention blocks and a convolution beside a skip."""
+    """B attention blocks and a convolution, with a skip connection."""
 
     def __init__(self, config: D2CConfig) -> None:
         super().__init__()
@@ -65,7 +66,7 @@ class ResidualGroup(nn.Module):
 
 
 class Branch(nn.Module):
-    """The basic branch module: G residual groups and a closing convolution."""
+    """The basic branch module: G residual groups and a final convolution."""
 
     def __init__(self, config: D2CConfig) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Settings of D2C-SR: its tree of branches, its convergence net, and how both are trained. Defaults are the paper's."""
+"""Settings of D2C-SR: its tree of branches, its convergence net, and their training. The defaults are the paper's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Borders: TypeAlias = Literal["exact", "composed"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class D2CConfig(NetworkConfig):
-    """Structure of the network. Two models with equal configurations have equal keys and shapes."""
+    """Structure of the network. Models with equal configurations have parameters with equal names and shapes."""
 
     depth: int = setting(2, "layers of branches, L", at_least=1, at_most=8)
     width: int = setting(2, "child branches of a branch, C", at_least=1, at_most=16)
@@ -53,7 +53,7 @@ class D2CConfig(NetworkConfig):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainConfig(TrainSettings):
-    """How D2C-SR is trained. α, θ and the margin are ours: the paper names them but gives no values."""
+    """Settings of D2C-SR's training. The values of α, θ and the margin are ours, as the paper gives none."""
 
     epochs_convergence: int = setting(2_000, "epochs of stage 2, convergence", at_least=1, length=True, shrinks="down")
     steps_convergence: int = setting(

@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 __all__ = ["HALO", "ConvergenceNet"]
 
 HALO = 3
-"""How many HR pixels beyond its own the net reads for one pixel's weights: one a convolution."""
+"""Distance in HR pixels up to which the weights of a pixel depend on its neighbours: one for each convolution."""
 
 
 class ConvergenceNet(nn.Module):
     """Three convolutions and a softmax over the predictions.
 
-    The predictions differ by little, so to the first convolution they are P nearly equal pictures.
-    ``convergence_gain`` k feeds it ``m + k·(x − m)`` instead of x, m their mean: an invertible linear map of the same
-    input, which could be folded into the first convolution's weights. k = 1 is the paper's net.
-    (docs/training-evidence.md has what it is worth.)
+    The predictions differ little, so the input of the first convolution is P nearly equal pictures. With the setting
+    ``convergence_gain`` = k, the input is ``m + k·(x − m)`` instead of x, where m is the mean of the predictions. This
+    is an invertible linear map, which could be included in the weights of the first convolution. k = 1 is the paper's
+    net. docs/training-evidence.md shows the effect of the gain.
     """
 
     def __init__(self, config: D2CConfig) -> None:
@@ -43,8 +43,8 @@ class ConvergenceNet(nn.Module):
     def weights(self, predictions: Tensor, *, begins: bool = True, ends: bool = True) -> Tensor:
         """Weight maps ``(N, P, H, W)`` of predictions ``(N, P, 3, H, W)``; they sum to 1 over P.
 
-        ``begins`` and ``ends`` say whether the rows given begin and end where the image does. On a side where they do
-        not, they are :data:`HALO` rows more than those wanted, and the maps are the whole image's.
+        ``begins`` and ``ends`` say whether the given rows begin and end with the image. On a side where they do not,
+        the input has :data:`HALO` additional rows, so that the maps equal those of the whole image.
         """
         if self.gain != 1:
             mean = predictions.mean(dim=1, keepdim=True)
@@ -67,10 +67,10 @@ class ConvergenceNet(nn.Module):
 
 
 def _convolve(conv: nn.Conv2d, x: Tensor, begins: bool, ends: bool) -> Tensor:
-    """A convolution with zeros beside the columns, and beyond the rows where the image ends with them."""
+    """A convolution with zero padding of the columns, and of the rows where they begin or end with the image."""
     return F.conv2d(x, conv.weight, conv.bias, padding=(int(begins or ends), 1))
 
 
 def _inner_rows(x: Tensor, begins: bool, ends: bool) -> Tensor:
-    """Without the row for which there were zeros where the image goes on."""
+    """Remove the row whose zero padding was wrong, on sides where the image continues."""
     return x if begins == ends else x[:, :, :-1] if begins else x[:, :, 1:]

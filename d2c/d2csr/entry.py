@@ -1,6 +1,6 @@
-"""D2C-SR's line in the table of networks: what commands ask of it, in its own terms.
+"""D2C-SR's entry in the table of networks.
 
-Importing this loads no torch; its methods do.
+Importing this module does not import torch; its methods do.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def _weights_figure(made: Upscaled) -> Image:
 
 
 class D2CSRNetwork(Network):
-    """A tree of branches that diverges into P predictions, and a net that converges them into one."""
+    """A tree of branches that makes P different predictions, and a net that fuses them into one image."""
 
     paper = "Li et al., arXiv:2103.14373"
     config = D2CConfig
@@ -116,7 +116,7 @@ class D2CSRNetwork(Network):
     def layer_by_layer(self, model: Any, lr: Tensor) -> Any:
         import torch
 
-        model.colour_in = model.colour_out = torch.nn.Identity()  # fixed, and not counted as a part of the network
+        model.colour_in = model.colour_out = torch.nn.Identity()  # fixed layers are not counted
         leaves = zip(model.tails, model.leaf_features(lr), strict=True)
         return model.converge(torch.stack([tail.factored(x, model.colour_out) for tail, x in leaves], dim=1))
 

@@ -1,4 +1,4 @@
-"""The paper's figures of what D2C-SR makes of an image: predictions side by side, and their weight maps."""
+"""The figures of the paper for an image: the predictions side by side, and their weight maps."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["branches_figure", "images", "oracle", "weights_figure"]
 
 
 def images(made: Upscaled, hr: NDArray[Any] | None = None) -> dict[str, NDArray[Any]]:
-    """The branches and the fused image by name; with HR their mean and the oracle too."""
+    """The branches and the fused image by name. With HR also their mean and the oracle."""
     predictions = made.more["predictions"]
     branches = {f"branch_{k}": branch for k, branch in enumerate(predictions, start=1)}
     if hr is None:
@@ -28,9 +28,9 @@ def images(made: Upscaled, hr: NDArray[Any] | None = None) -> dict[str, NDArray[
 
 
 def oracle(predictions: NDArray[Any], hr: NDArray[Any]) -> NDArray[Any]:
-    """The best of the branches in each pixel: from ``(P, H, W, 3)``, the one whose 8-bit Y is nearest to HR's.
+    """The best prediction at each pixel: of ``(P, H, W, 3)``, the one whose 8-bit Y is nearest to that of HR.
 
-    No network can know it; it says how much the divergence would be worth to a perfect convergence net.
+    No network can know it. It shows how much a perfect convergence net could gain from the divergence.
     """
     errors = np.stack([np.abs(y_basicsr(p) - y_basicsr(hr)) for p in predictions])  # (P, H, W)
     best = errors.argmin(axis=0)
@@ -38,16 +38,16 @@ def oracle(predictions: NDArray[Any], hr: NDArray[Any]) -> NDArray[Any]:
 
 
 def branches_figure(made: Upscaled) -> Picture:
-    """Figures 7 and 12: the predictions side by side, two in a row, each reduced to fit where it is large."""
+    """Figures 7 and 12: the predictions side by side, two in a row, each reduced if it is too large."""
     panels = [(f"branch {k}", reduced(to_uint8(p))) for k, p in enumerate(made.more["predictions"], start=1)]
     return side_by_side(panels, in_a_row=2 if len(panels) <= 4 else 4)
 
 
 def weights_figure(made: Upscaled) -> Picture:
-    """Figure 4: each prediction's weight map, red high and blue low, all on one scale which the labels give."""
+    """Figure 4: the weight map of each prediction, red for high and blue for low weights, on one labelled scale."""
     weights = made.more["weights"][..., 0]  # (P, H, W)
     low, high = (float(v) for v in np.quantile(weights, (0.01, 0.99)))
-    if high - low < 1e-6:  # all alike: show the middle of the scale
+    if high - low < 1e-6:  # all equal: show the middle of the scale
         low, high = low - 0.5, high + 0.5
     panels = [
         (f"weight {k}: {low:.3f} blue to {high:.3f} red", reduced(heat((w - low) / (high - low), PAPER)))

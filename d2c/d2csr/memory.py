@@ -1,9 +1,9 @@
-"""How much memory a training step of D2C-SR will take.
+"""Predict the memory of a training step of D2C-SR.
 
-Counted are the numbers that are alive when a stage's step is largest: weights, gradients and Adam's two averages; the
-feature maps that convolutions keep for the backward pass, as many as the tree's shape decides; planes at HR size for
-the predictions and their losses; the tails' composed kernels; and a band of the convergence net. What an allocator and
-the convolutions' own buffers add to that was measured on a CPU (benchmarks/results/memory_train.txt).
+The prediction counts the numbers that exist when a step needs most memory: weights, gradients and Adam's two averages;
+the feature maps that convolutions keep for the backward pass, whose number follows from the tree; planes at HR size for
+the predictions and their losses; the composed kernels of the tails; and a band of the convergence net. The additional
+memory of the allocator and of buffers in convolutions was measured on a CPU (benchmarks/results/memory_train.txt).
 """
 
 from __future__ import annotations
@@ -27,22 +27,22 @@ Kind: TypeAlias = Literal["stage 1", "stage 2", "joint"]
 
 _FLOAT = 4
 _LOSS_PLANES = 20
-"""Planes at HR size a prediction: itself, its error, its texture and their gradients, three channels or one each."""
+"""Planes at HR size per prediction: itself, its error, its texture and their gradients, with three channels or one."""
 
 _HIDDEN_LAYERS = 6
-"""Hidden layers' worth of a band of the convergence net, with gradients and what convolutions reorder."""
+"""Memory of a band of the convergence net in hidden layers, including gradients and reordered copies."""
 
 _FUSING_PLANES = 6
-"""The same where the divergence net takes no gradients."""
+"""Planes at HR size per prediction if the divergence net receives no gradients."""
 
 _ALLOCATOR = 1.3
-"""What a step with all gradients takes over what is counted: gaps between tensors, copies within convolutions."""
+"""Memory of a step with all gradients, divided by the counted memory: gaps between tensors, copies in convolutions."""
 
 _LIBRARY = 30e6
 
 
 class D2CStepMemory(NamedTuple):
-    """Predicted peak of a step in bytes, by what it is for; ``total`` is what the process grows by."""
+    """Predicted peak memory of a step in bytes, by purpose. ``total`` is the growth of the process."""
 
     total: float
     weights: float
@@ -60,13 +60,13 @@ def step_memory(
     Parameters
     ----------
     model, train : D2CConfig, TrainConfig
-        The settings; ``batch`` is shared by all processes and taken in ``accumulate`` parts.
+        The settings. ``batch`` is shared by all processes and processed in ``accumulate`` parts.
     kind : str
         ``stage 1``, ``stage 2`` or ``joint``.
     device : torch.device
-        Where it runs.
+        The device of the process.
     processes : int
-        How many processes share a batch.
+        Number of processes that share a batch.
     """
     samples = max(1, train.batch // (processes * train.accumulate))
     lr, side = samples * train.patch**2, train.patch * model.scale
@@ -74,7 +74,7 @@ def step_memory(
     width = _FLOAT if train.precision == "fp32" else _FLOAT / 2
     divergence, convergence = _parameters(model)
     trained = (0 if kind == "stage 2" else divergence) + (0 if kind == "stage 1" else convergence)
-    copies = 3 + (train.ema > 0)  # gradients, two averages of Adam, the weights' own
+    copies = 3 + (train.ema > 0)  # gradients, Adam's two averages, and the moving average of weights
     numbers = divergence + convergence + copies * trained
     fuses = kind == "stage 2"
     planes = hr * (3 + (_FUSING_PLANES if fuses else _LOSS_PLANES) * model.predictions)
@@ -83,7 +83,7 @@ def step_memory(
         if kind == "stage 1"
         else _HIDDEN_LAYERS * hidden_bytes(model.convergence_features, side, side, samples, device)
     )
-    if kind == "joint":  # bands pass before the losses' gradients come to be
+    if kind == "joint":  # the bands are done before the losses' gradients exist
         hidden = max(0, hidden - _FLOAT * hr * model.predictions * _LOSS_PLANES // 2)
     parts = (
         _FLOAT * numbers,
@@ -97,7 +97,7 @@ def step_memory(
 
 @functools.lru_cache
 def _parameters(model: D2CConfig) -> tuple[int, int]:
-    """Numbers in the divergence net and in the convergence net."""
+    """Number of parameters in the divergence net and in the convergence net."""
     with shapes_only():
         net = D2CSR(model)
     parts = net.divergence_parameters(), net.convergence_parameters()
@@ -105,10 +105,10 @@ def _parameters(model: D2CConfig) -> tuple[int, int]:
 
 
 def _kept_maps(model: D2CConfig) -> int:
-    """Feature maps that the divergence net keeps for the backward pass.
+    """Number of feature maps that the divergence net keeps for the backward pass.
 
-    Of an attention block its hidden layer, its second convolution's output and its own; of a group its output; of a
-    branch its output; of a leaf its sums with its ancestors and what its tail reads.
+    These are, for an attention block, its hidden layer, the output of its second convolution and its own output; for a
+    group and for a branch, its output; for a leaf, its sums with its ancestors and the input of its tail.
     """
     branch = model.groups * (3 * model.blocks + 1) + 1
     branches = sum(model.width**layer for layer in range(1, model.depth + 1))
@@ -116,13 +116,13 @@ def _kept_maps(model: D2CConfig) -> int:
 
 
 def _passing_maps(model: D2CConfig) -> int:
-    """Feature maps alive at once where no gradients are wanted: the tree's, and a block's."""
+    """Number of feature maps that exist at the same time without gradients: those of the tree and of one block."""
     return int(sum(model.width**layer for layer in range(model.depth + 1))) + model.predictions + 4
 
 
 def _kernel_numbers(model: D2CConfig) -> int:
-    """Numbers of the composed kernels and of what they are made from, all tails together."""
-    taps = 49 if model.borders == "exact" else 9  # (3 + 2 + 2)² coarse pixels over the nine places of a pixel
+    """Number of values of the composed kernels and their intermediate results, for all tails together."""
+    taps = 49 if model.borders == "exact" else 9  # (3 + 2 + 2)² coarse pixels over the nine places
     numbers, block = 0, 1
     for factor in reversed(upscale_factors(model.scale)):
         block *= factor

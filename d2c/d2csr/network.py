@@ -1,4 +1,4 @@
-"""D2C-SR: a tree of branches that diverges into P predictions, and a net that converges them into one.
+"""D2C-SR: a tree of branches that makes P different predictions, and a net that fuses them into one image.
 
 Li et al., "D2C-SR: A Divergence to Convergence Approach for Image Super-Resolution". The tree for L = C = 2::
 
@@ -11,7 +11,7 @@ Li et al., "D2C-SR: A Divergence to Convergence Approach for Image Super-Resolut
                       └─ branch 3 ── leaf 3 ── tail 3 ─▶ prediction 3 ─┘
     layer 0   layer 1     layer 2
 
-Layer l has C^l branches; the parent of branch j is branch j // C of the layer before.
+Layer l has C^l branches. The parent of branch j is branch j // C of the previous layer.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class D2CSR(nn.Module):
     Parameters
     ----------
     config : D2CConfig
-        Its structure.
+        Structure of the network.
 
     Examples
     --------
@@ -76,7 +76,7 @@ class D2CSR(nn.Module):
         NETWORK.note(self, config)
 
     def leaf_features(self, lr: Tensor) -> list[Tensor]:
-        """What goes into each leaf's tail: P features ``(N, n, h, w)`` of an image ``(N, 3, h, w)``, RGB in [0, 1]."""
+        """The input of each leaf's tail: P features ``(N, n, h, w)`` for an image ``(N, 3, h, w)``, RGB in [0, 1]."""
         tree: list[list[Tensor]] = [[self.head(self.colour_in(lr))]]  # layer 0: the shallow feature
         for layer in self.layers:
             parents = tree[-1]
@@ -85,7 +85,7 @@ class D2CSR(nn.Module):
         return [self._deep_residual(leaf, tree) for leaf in range(self.config.predictions)]
 
     def _deep_residual(self, leaf: int, tree: list[list[Tensor]]) -> Tensor:
-        """A leaf's feature; with the deep residual, each ancestor's is added to it after one convolution."""
+        """The feature of a leaf. With the deep residual, each ancestor's feature is added after a convolution."""
         feature = tree[-1][leaf]
         if not self.config.deep_residual:
             return feature
@@ -96,7 +96,7 @@ class D2CSR(nn.Module):
         return feature
 
     def diverge(self, lr: Tensor) -> Tensor:
-        """Predictions ``(N, P, 3, s·h, s·w)`` of an image ``(N, 3, h, w)``, RGB in [0, 1] (predictions unclipped)."""
+        """Predictions ``(N, P, 3, s·h, s·w)`` for an image ``(N, 3, h, w)``, RGB in [0, 1]; they are not clipped."""
         features = self.leaf_features(lr)
         kernels: list[Kernels] | list[None] = [None] * len(features)
         if torch.is_grad_enabled() and self.config.scale > 1:
@@ -110,13 +110,13 @@ class D2CSR(nn.Module):
         return sr, weights
 
     def forward(self, lr: Tensor) -> Tensor:
-        """The super-resolved image ``(N, 3, s·h, s·w)`` of ``(N, 3, h, w)``, RGB in [0, 1] (output unclipped)."""
+        """The super-resolved image ``(N, 3, s·h, s·w)`` for ``(N, 3, h, w)``, RGB in [0, 1]; it is not clipped."""
         return self.converge(self.diverge(lr))[0]
 
     def divergence_parameters(self) -> list[nn.Parameter]:
-        """All parameters but the convergence net's: what stage 1 trains and stage 2 leaves frozen."""
+        """All parameters except those of the convergence net. Stage 1 trains them; in stage 2 they are frozen."""
         return [p for name, p in self.named_parameters() if not name.startswith("convergence.")]
 
     def convergence_parameters(self) -> list[nn.Parameter]:
-        """The convergence net's parameters: what stage 2 trains."""
+        """The parameters of the convergence net, which stage 2 trains."""
         return list(self.convergence.parameters())

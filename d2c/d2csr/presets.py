@@ -1,4 +1,4 @@
-"""Named sizes of D2C-SR with their schedules: the paper's, the released code's, and two smaller ones."""
+"""Named sizes of D2C-SR with their schedules: that of the paper, that of the released code, and two smaller ones."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from d2c.settings.presets import Preset
 __all__ = ["PRESETS"]
 
 _GAIN = 40.0
-"""Gain at the convergence net's input where it is not the paper's (docs/adr/0012): chosen on validation pairs."""
+"""Gain at the convergence net's input for presets that do not use the paper's (docs/adr/0012)."""
 
 PRESETS: dict[str, Preset] = {
     "paper": Preset(

@@ -1,7 +1,7 @@
 """Import the weights that the D2C-SR authors released (MegEngine; BGR; colour layers as 1×1 convolutions).
 
-The released network sees BGR. Ours sees RGB, so whatever touches colours is turned over: the head's input channels, the
-tails' output channels, the colour layers on both sides and each prediction's channels at the convergence net's input.
+The released network uses BGR and ours RGB. The order of channels is therefore reversed wherever there are colours: in
+the head's input, the tails' output, the colour layers at both ends, and each prediction at the convergence net's input.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read", "released_config", "released_names", "to_model"]
 
-_DEPTH = _WIDTH = 2  # the released code has no other tree
+_DEPTH = _WIDTH = 2  # the only tree of the released code
 _BLOCK = {"conv1": "0", "conv2": "2", "attention.squeeze": "3.conv_du.0", "attention.excite": "3.conv_du.2"}
 
 
@@ -41,8 +41,8 @@ def read(source: Path) -> D2CSR:
     Raises
     ------
     CheckpointError
-        When the file is no released checkpoint: unknown or missing keys, wrong shapes, or a pickle that asks for
-        anything but arrays (nothing of it is run).
+        When the file is not a released checkpoint: it has unknown or missing keys or wrong shapes, or it is a pickle
+        that names anything but arrays (nothing in it is executed).
     """
     try:
         with files.open_regular(source) as file:
@@ -79,7 +79,7 @@ def to_model(divergence: Arrays, convergence: Arrays, name: str = "checkpoint") 
 
 
 def released_config(divergence: Arrays, convergence: Arrays, name: str = "checkpoint") -> D2CConfig:
-    """The structure, read from names and shapes."""
+    """The structure of the network, derived from names and shapes."""
     try:
         features = divergence["head.0.weight"].shape[0]
         narrow = divergence["body1.0.body.0.body.3.conv_du.0.weight"].shape[0]
@@ -106,7 +106,7 @@ def released_config(divergence: Arrays, convergence: Arrays, name: str = "checkp
 
 
 def released_names(config: D2CConfig) -> Iterator[tuple[str, str]]:
-    """Pairs of our key and the released one, for every tensor of the model."""
+    """Our name and the released name of every tensor of the model."""
     for ours, theirs in _released_layers(config):
         bias = config.convergence_bias or not ours.startswith("convergence.")
         for kind in ("weight", "bias") if bias else ("weight",):
@@ -132,7 +132,7 @@ def _released_layers(config: D2CConfig) -> Iterator[tuple[str, str]]:
     for leaf in range(config.predictions):
         theirs = "tail" + _path(leaf, config.depth, config.width)
         steps = 1 if config.scale == 3 else config.scale.bit_length() - 1
-        for step in range(steps):  # each followed by a PixelShuffle, so every second number
+        for step in range(steps):  # only every second number, as a PixelShuffle follows each
             yield f"tails.{leaf}.expand.{step}", f"{theirs}.0.{2 * step}"
         yield f"tails.{leaf}.conv", f"{theirs}.1"
     for index in range(3):
@@ -140,12 +140,12 @@ def _released_layers(config: D2CConfig) -> Iterator[tuple[str, str]]:
 
 
 def _path(branch: int, layer: int, width: int) -> str:
-    """The released name of a branch: the way to it from the root, children counted from 1."""
+    """The released name of a branch: the path from the root, with children counted from 1."""
     return "".join(str(branch // width ** (layer - 1 - step) % width + 1) for step in range(layer))
 
 
 def _rgb_order(key: str, value: NDArray[Any]) -> NDArray[Any]:
-    """A weight or bias for BGR as the one for RGB."""
+    """Convert a weight or bias for BGR to one for RGB."""
     if key.startswith("colour_"):
         value = value.reshape(3, 3)[::-1, ::-1] if key.endswith("matrix") else value.reshape(3)[::-1]
     elif key == "head.weight":

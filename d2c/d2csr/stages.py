@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 __all__ = ["TERMS", "ConvergenceStage", "DivergenceStage", "JointStage", "spread", "triplet_weight"]
 
 TERMS = ("total", "reconstruction", "triplet", "convergence", "spread")
-"""What a stage may report of a step: the loss, its terms, and the RMS difference of the predictions from their mean."""
+"""Values that a stage reports for a step: the loss, its terms, and the RMS difference of predictions from the mean."""
 
 
 class D2CStage(Stage):
-    """A stage of D2C-SR. Its log has the columns of all of them."""
+    """A stage of D2C-SR. The log has the columns of all stages."""
 
     model: D2CSR
     config: TrainConfig
@@ -39,9 +39,9 @@ class D2CStage(Stage):
         return {"alpha": triplet_weight(epoch, self.config)}
 
     def lay_out(self, device: torch.device) -> None:
-        """On a CPU the convergence net gains 1.0 to 1.3 times by channels last, the tree where it takes no gradients.
+        """Use channels last on a CPU for the convergence net, and for the tree if it receives no gradients.
 
-        CUDA's half precision and TF32 are made for that order.
+        It makes them 1.0 to 1.3 times as fast. On CUDA, half precision and TF32 are fastest in this order.
         """
         halved = self.config.precision != "fp32" or self.config.tf32
         forward_only = not any(p.requires_grad for p in self.model.divergence_parameters())
@@ -63,14 +63,14 @@ class D2CStage(Stage):
         )
 
     def _convergence(self, predictions: Tensor, hr: Tensor) -> Tensor:
-        """In bands, but in fp16, whose gradients must be scaled before they are computed."""
+        """Eq. 9 in bands. Not in fp16, whose gradients must be scaled before they are computed."""
         if self.config.precision == "fp16":
             return convergence_loss(self.model.converge(predictions)[0], hr)
         return banded_convergence_loss(self.model.convergence, predictions, hr)
 
 
 class DivergenceStage(D2CStage):
-    """Stage 1: the tree learns P predictions that are near HR and apart from each other (Eq. 7)."""
+    """Stage 1: the tree learns P predictions that are close to HR but differ from each other (Eq. 7)."""
 
     kind = "stage 1"
     judged_by = "mean"
@@ -85,7 +85,7 @@ class DivergenceStage(D2CStage):
 
 
 class ConvergenceStage(D2CStage):
-    """Stage 2: the tree is frozen, the convergence net learns to fuse (Eq. 9)."""
+    """Stage 2: the tree is frozen, and the convergence net learns to fuse the predictions (Eq. 9)."""
 
     kind = "stage 2"
     lengths = ("steps_convergence", "epochs_convergence")
@@ -101,7 +101,7 @@ class ConvergenceStage(D2CStage):
 
 
 class JointStage(D2CStage):
-    """Both nets in every step, from one pass of the tree. Eq. 9 trains the convergence net only, as in two stages."""
+    """Train both nets in every step, with one pass of the tree. Eq. 9 trains only the convergence net."""
 
     kind = label = "joint"
 
@@ -113,10 +113,10 @@ class JointStage(D2CStage):
 
 
 def triplet_weight(epoch: int, config: TrainConfig) -> float:
-    """α of Eq. 7 in an epoch, counted from 0; 0 while the triplet rests.
+    """α of Eq. 7 in an epoch, counted from 0. It is 0 in epochs without the triplet.
 
-    With the released code's numbers (after 200, period 1000, length 200, halved every 2000) it first acts in epoch
-    1000, since epochs 0 to 199 come before it may.
+    With the numbers of the released code (after 200, period 1000, length 200, halved every 2000) the triplet is first
+    used in epoch 1000, because it is not allowed in epochs 0 to 199.
     """
     acts = epoch > config.triplet_after
     if config.triplet_period:
@@ -126,7 +126,7 @@ def triplet_weight(epoch: int, config: TrainConfig) -> float:
 
 @torch.no_grad()
 def spread(predictions: Tensor) -> Tensor:
-    """RMS difference of the predictions ``(N, P, 3, H, W)`` from their mean over P, a scalar: the divergence."""
+    """The divergence, a scalar: RMS difference of the predictions ``(N, P, 3, H, W)`` from their mean over P."""
     detached = predictions.detach().to(torch.promote_types(predictions.dtype, torch.float32))
     deviation: Tensor = (detached - detached.mean(dim=1, keepdim=True)).square().mean().sqrt()
     return deviation

@@ -1,7 +1,8 @@
-"""Tails and convergence net in strips of rows: all that has HR size, a little at a time, equal to the whole.
+"""Run tails and convergence net, which work at HR size, in strips of rows. The result equals that of the whole image.
 
-A strip's weight maps need a few more HR rows of the predictions than it has itself, and the tails a few more LR rows of
-the features (both nets' ``HALO``). Predictions are made once and kept for the next strip as long as it needs them.
+The weight maps of a strip need a few more HR rows of the predictions than the strip has, and the tails need a few more
+LR rows of the features (the ``HALO`` of each). Each prediction is made once and kept as long as the next strip needs
+it.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ __all__ = ["strips"]
 
 
 def strips(model: D2CSR, features: Sequence[FeatureMap], height: int, rows: int) -> Generator[Strip, None, None]:
-    """The image from top to bottom, ``rows`` LR rows at a time, from the leaves' features of all its ``height``."""
+    """The image from top to bottom, ``rows`` LR rows at a time, from the leaves' features for its whole ``height``."""
     scale, whole = model.config.scale, model.config.scale * height
     ahead = -(-convergence.HALO // scale)
-    net = copy.deepcopy(model.convergence)  # a copy: what trains goes on in the order that it began in
+    net = copy.deepcopy(model.convergence)  # a copy, as training must keep its memory order
     net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     tails = _Tails(model, features, height)
     kept = tails.predictions(0, 0)
-    first, made = 0, 0  # ``kept`` begins at HR row ``first``; LR rows before ``made`` have their predictions
+    first, made = 0, 0  # ``kept`` begins at HR row ``first``; LR rows before ``made`` are predicted
     for start in range(0, height, rows):
         with torch.inference_mode():
             stop = min(height, start + rows)
@@ -44,7 +45,7 @@ def strips(model: D2CSR, features: Sequence[FeatureMap], height: int, rows: int)
             kept = tails.predictions(made, until, kept[:, :, :, begin - first :])
             first, made = begin, until
             fused, weights = net(kept[:, :, :, : end - begin], begins=begin == 0, ends=end == whole)
-            above = scale * start if begin == 0 else 0  # rows of the strip before, made again
+            above = scale * start if begin == 0 else 0  # rows of the previous strip that are made again
             own = slice(above, above + scale * (stop - start))
             shown = kept[0, :, :, scale * start - begin : scale * stop - begin]
             more = {"predictions": shown, "weights": weights[0, :, None, own]}
@@ -53,7 +54,7 @@ def strips(model: D2CSR, features: Sequence[FeatureMap], height: int, rows: int)
 
 
 class _Tails:
-    """All tails of a model, with the kernels that they keep for the whole image."""
+    """All tails of a model, with the kernels that are used for the whole image."""
 
     def __init__(self, model: D2CSR, features: Sequence[FeatureMap], height: int) -> None:
         self.features, self.height, self.colour = features, height, model.colour_out
@@ -63,9 +64,9 @@ class _Tails:
 
     @torch.inference_mode()
     def predictions(self, first: int, last: int, kept: Tensor | None = None) -> Tensor:
-        """Predictions ``(1, P, 3, ·, W)``: the HR rows ``kept`` already, and below them LR rows ``first`` to ``last``.
+        """Predictions ``(1, P, 3, ·, W)``: the HR rows ``kept``, and below them those of LR rows ``first`` to ``last``.
 
-        Those of a pixel lie beside each other, as the convergence net's convolutions want them.
+        The values of a pixel are adjacent in memory, as the convolutions of the convergence net need them.
         """
         above, below = max(0, first - tail.HALO), min(self.height, last + tail.HALO)
         scale, like = self.tails[0].scale, self.features[0].read(above, below)

@@ -1,11 +1,12 @@
-"""The tree of branches in bands of LR rows: the same features as ``D2CSR.leaf_features``, in little memory.
+"""Run the tree of branches in bands of LR rows. It gives the features of ``D2CSR.leaf_features`` with little memory.
 
-Channel attention needs the means of a whole feature map before any of its pixels can be scaled. So each attention block
-is one sweep over the image: it completes the block before (``x + attention · residual``, whose means are known by now),
-computes its own residual from that, stores both, and sums the residual up in double precision. Convolutions get the
-rows that they need of the neighbouring bands, and zeros at the image's edge only: the result is that of the whole image
-to the last digits. Maps are overwritten in place, since a sweep never reads a row twice: a branch needs three. Branches
-are taken depth first, so that a map lives no longer than its subtree.
+Channel attention needs the means of a whole feature map before any pixel can be scaled. Each attention block is
+therefore one sweep over the image. The sweep completes the previous block (``x + attention · residual``, whose means
+are known by then), computes the residual of its own block, stores both, and sums the residual in double precision.
+Convolutions receive the rows that they need of neighbouring bands, and zeros only at the edge of the image, so the
+result is that of the whole image except for rounding. A sweep reads each row once, so maps are overwritten in place,
+and a branch needs three of them. Branches are processed depth first, so that a map exists only while its subtree is
+processed.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ __all__ = ["leaf_feature_maps", "sweeps_in"]
 
 
 class _Sum(NamedTuple):
-    """``base + scale · residual``, a feature map that is not written out; ``scale`` (1, n, 1, 1)."""
+    """The feature map ``base + scale · residual``, which is not stored; ``scale`` is (1, n, 1, 1)."""
 
     base: FeatureMap
     residual: FeatureMap | None = None
@@ -54,7 +55,7 @@ class _Sum(NamedTuple):
 
 
 class _Band(NamedTuple):
-    """Rows ``start`` to ``stop`` of a map; ``rows`` (1, n, ·, w) has ``halo`` more each side, zeros off the image."""
+    """Rows ``start`` to ``stop`` of a map. ``rows`` (1, n, ·, w) has ``halo`` more on each side, 0 off the image."""
 
     start: int
     stop: int
@@ -65,13 +66,13 @@ class _Band(NamedTuple):
         return self.rows[:, :, self.halo : self.halo + self.stop - self.start]
 
     def blank(self, height: int) -> None:
-        """Put zeros where the rows are beyond an image of that ``height``."""
+        """Set rows outside an image of that ``height`` to zero."""
         self.rows[:, :, : max(0, self.halo - self.start)] = 0
         self.rows[:, :, height - self.start + self.halo :] = 0
 
 
 def sweeps_in(config: D2CConfig) -> int:
-    """How many sweeps over the image the tree takes."""
+    """Number of sweeps over the image for the whole tree."""
     branches = sum(int(config.width**layer) for layer in range(1, config.depth + 1))
     residuals = config.predictions * config.depth if config.deep_residual else 0
     return 1 + branches * (config.groups * (config.blocks + 1) + 1) + residuals
@@ -81,7 +82,7 @@ def sweeps_in(config: D2CConfig) -> int:
 def leaf_feature_maps(
     model: D2CSR, lr: Tensor, maps: FeatureMaps, band: int, progress: Callable[[], None] = lambda: None
 ) -> list[FeatureMap]:
-    """What goes into each leaf's tail, P maps, of an image ``(1, 3, h, w)``, RGB in [0, 1], in bands of that many rows.
+    """The inputs of the leaves' tails, P maps, for an image ``(1, 3, h, w)``, RGB in [0, 1], made in bands of rows.
 
     ``progress`` is called after every sweep.
     """
@@ -111,7 +112,7 @@ class _Sweep:
         return head
 
     def subtree(self, layer: int, node: int, ancestors: list[FeatureMap]) -> Iterator[FeatureMap]:
-        """The leaves below a node, in order; ``ancestors`` from the head to that node."""
+        """The leaves below a node, in order. ``ancestors`` are the features from the head to that node."""
         config = self.model.config
         branches = cast("nn.ModuleList", self.model.layers[layer])
         for child in range(node * config.width, (node + 1) * config.width):
@@ -125,7 +126,7 @@ class _Sweep:
                 self.maps.give_back(feature)
 
     def branch(self, branch: Branch, parent: FeatureMap) -> FeatureMap:
-        """A branch's feature; the parent's stays what it is."""
+        """The feature of a branch. The parent's feature is not changed."""
         residual, entry = self.maps.take(), parent
         for group in branch.groups:
             out = self.group(cast("ResidualGroup", group), entry, residual)
@@ -139,7 +140,7 @@ class _Sweep:
         return entry
 
     def deep_residual(self, leaf: int, feature: FeatureMap, ancestors: list[FeatureMap]) -> None:
-        """Add each ancestor's feature to a leaf's, after one convolution each, in place."""
+        """Add each ancestor's feature, after a convolution, to a leaf's feature in place."""
         convs = cast("nn.ModuleList", self.model.residuals[leaf])
         for conv, ancestor in zip(convs, reversed(ancestors), strict=True):
             for band in self._bands(_Sum(feature), 1):
@@ -147,7 +148,7 @@ class _Sweep:
             self.progress()
 
     def group(self, group: ResidualGroup, entry: FeatureMap, residual: FeatureMap) -> FeatureMap:
-        """A residual group's feature, in a map of its own."""
+        """The feature of a residual group, in a new map."""
         out, x = self.maps.take(), _Sum(entry)
         for block in group.blocks:
             scale = self._block(cast("AttentionBlock", block), x, out, residual)
@@ -158,7 +159,7 @@ class _Sweep:
         return out
 
     def _block(self, block: AttentionBlock, x: _Sum, out: FeatureMap, residual: FeatureMap) -> Tensor:
-        """Store the block's input in ``out``, where it is no map already, and its residual; returns its attention."""
+        """Store the block's input in ``out``, unless it is a map already, and its residual; returns its attention."""
         total = torch.zeros(1, self.maps.shape[2], 1, 1, dtype=torch.float64, device=self.maps.like.device)
         for band in self._bands(x, 2):
             if x.residual is not None:
@@ -176,10 +177,10 @@ class _Sweep:
         return torch.sigmoid(attention.excite(F.relu(attention.squeeze(means))))
 
     def _bands(self, x: _Sum, halo: int) -> Iterator[_Band]:
-        """The bands of a map with ``halo`` rows of their neighbours. A row is read once, before its band is over."""
+        """The bands of a map with ``halo`` rows of their neighbours. Each row is read once, before its band ends."""
         _, width, features = self.maps.shape
         room = self.maps.like.new_empty(1, min(self.band, self.height) + 2 * halo, width, features)
-        rows = room.permute(0, 3, 1, 2)  # channels of a pixel beside each other, as in the maps
+        rows = room.permute(0, 3, 1, 2)  # channels of a pixel are adjacent, as in the maps
         read = 0
         for start in range(0, self.height, self.band):
             stop, first = min(self.height, start + self.band), start - halo  # image row ``first`` is row 0 here
@@ -195,12 +196,12 @@ class _Sweep:
             yield band
 
     def _convolve(self, conv: nn.Conv2d, band: _Band) -> _Band:
-        """A 3×3 convolution; it takes a row of the halo on each side."""
+        """A 3×3 convolution, which uses up one row of the halo on each side."""
         made = F.conv2d(band.rows, conv.weight, conv.bias, padding=(0, 1))
         return band._replace(halo=band.halo - 1, rows=made)
 
     def _store(self, feature: FeatureMap, band: _Band, add: FeatureMap | None = None) -> None:
-        """Write a band's own rows, after adding the same rows of another map."""
+        """Write the rows of a band, after adding the same rows of another map if given."""
         own = band.own()
         if add is not None:
             own += add.read(band.start, band.stop)

@@ -1,7 +1,6 @@
-"""D2C-SR on whole images: the tree once over the image in bands of rows, tails and convergence net in strips.
+"""Run D2C-SR on whole images: the tree in bands of rows, then tails and convergence net in strips.
 
-What comes out does not depend on the heights of bands and strips but for rounding in the last digits (about 1e-7 of the
-range in float32).
+The result does not depend on the heights of bands and strips, except for rounding (about 1e-7 of the range in float32).
 """
 
 from __future__ import annotations
@@ -31,20 +30,20 @@ __all__ = ["BandUpscaler", "body_bytes", "maps_alive", "strip_bytes"]
 
 _FLOAT = 4
 _LAYER_BYTES = {"cpu": 24 << 20, "cuda": 1 << 29}
-"""Size that a hidden layer of the convergence net is given in a strip: little on a CPU, for the sake of its caches."""
+"""Size of a hidden layer of the convergence net in a strip. It is small on a CPU because of the caches."""
 _BAND_BYTES = {"cpu": 8 << 20, "cuda": 1 << 29}
 
 
 class BandUpscaler(Upscaler):
-    """The whole image's result, in as much memory as there is; feature maps go to files where it is short."""
+    """Makes the result of the whole image in the available memory, with feature maps in files if it is short."""
 
     def __init__(self, network: Network, config: D2CConfig) -> None:
         super().__init__(network, config)
-        self.channels = 3 + 4 * config.predictions  # colours of the result, colours and weight of each prediction
+        self.channels = 3 + 4 * config.predictions  # colours of the result; colours and weight of each prediction
 
     @property
     def refusal(self) -> str:
-        """None: strips are what it is made for."""
+        """Always empty, as this class is made for strips."""
         return ""
 
     def ways(self, size: tuple[int, int], device: torch.device) -> Iterator[Way]:
@@ -62,7 +61,7 @@ class BandUpscaler(Upscaler):
                 rows = (max(1, rows[0] // 2), max(min(height, 8), rows[1] // 2))
 
     def parts(self, plan: Plan) -> int:
-        """Sweeps of the tree, and strips."""
+        """Number of sweeps of the tree and of strips."""
         return sweeps_in(self.config) + super().parts(plan)
 
     def strips(
@@ -87,7 +86,7 @@ def _way(config: D2CConfig, size: tuple[int, int], rows: tuple[int, int], spill:
 
 
 def maps_alive(config: D2CConfig) -> int:
-    """Feature maps alive at the body's peak, in the last leaf: other leaves, all ancestors, what it works on."""
+    """Number of feature maps at the body's peak, in the last leaf: other leaves, all ancestors, working maps."""
     return config.predictions - 1 + config.depth + (3 if config.groups > 1 else 2)
 
 

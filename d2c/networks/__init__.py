@@ -1,7 +1,7 @@
-"""The table of networks. Nothing is scanned and nothing registers itself: a network is one module and one line here.
+"""The table of networks. A network is one module and one line here; nothing is found by scanning or registers itself.
 
-A line names a class that extends :class:`Network`, of which only ``build`` is required. It is imported when it is
-asked for and not before. ``--network module:NAME`` names a class that is not in the table in the same words.
+A line names a class that extends :class:`Network`, of which only the method ``build`` is required. The class is
+imported only when it is used. ``--network module:NAME`` names a class outside the table in the same form.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ NETWORKS: dict[str, str] = {
 }
 
 DEFAULT = "d2csr"
-"""The network that is meant where none is named; files that were written before there were others name none."""
+"""The default network. Files that were written before there were other networks name none."""
 
 
 def find(name: str) -> Network:
-    """The network of that name in the table, or the one that ``module:NAME`` names; its module is imported.
+    """The network of that name in the table, or the class that ``module:NAME`` names. Its module is imported.
 
     Raises
     ------
     ConfigError
-        When there is none.
+        When there is no such network.
     """
     module, _, attribute = NETWORKS.get(name, name).partition(":")
     if not module or not attribute:
@@ -55,7 +55,7 @@ def find(name: str) -> Network:
             f"network: got {name[:80]!r}, expected {', '.join(NETWORKS)}, or module:NAME for one of your own; "
             "change --network"
         )
-    sys.path.insert(0, "")  # a module in the current folder, as for python -m
+    sys.path.insert(0, "")  # find modules in the current folder, as with python -m
     try:
         kind = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # the module's own code may raise anything
@@ -74,21 +74,21 @@ def find(name: str) -> Network:
 
 
 def stored(name: str, given: str | None, where: str) -> Network:
-    """The network that a file was written for. What is not in the table is imported only where ``given`` names it.
+    """The network for which a file was written. If it is not in the table, it is imported only if ``given`` names it.
 
     Parameters
     ----------
     name : str
-        What the file says.
+        The network named in the file.
     given : str or None
-        What the user says with ``--network``, if anything.
+        The network named by the user with ``--network``, if any.
     where : str
         The file, for messages.
 
     Raises
     ------
     CheckpointError
-        When the file is of another network, or of one that must be named again.
+        When the file is of another network, or of one that the user must name.
     """
     own = ":" in name
     if given is None and own:
@@ -107,11 +107,11 @@ def stored(name: str, given: str | None, where: str) -> Network:
 
 
 def network_in(tables: dict[str, dict[str, Any]], otherwise: str = DEFAULT) -> str:
-    """The network that a file of settings names in its table [model], which is taken out of it."""
+    """The network that a settings file names in its table [model]. The entry is removed from the table."""
     return str(tables.get("model", {}).pop("network", otherwise))
 
 
 def default_out(network: Network, preset: str | None) -> Path:
-    """Where a run goes that was given no folder: ``runs/NETWORK-PRESET``, without NETWORK for D2C-SR."""
+    """The default folder of a run: ``runs/NETWORK-PRESET``, but ``runs/PRESET`` for D2C-SR."""
     size = preset or "paper"
     return Path("runs") / (size if network.name == DEFAULT else f"{network.name.replace(':', '.')}-{size}")

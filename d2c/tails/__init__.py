@@ -1,1 +1,1 @@
-"""Tails that several networks can use: upscale modules without activation, as one convolution."""
+"""Tails for several networks: upscale modules without activation, run as one convolution."""

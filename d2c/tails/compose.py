@@ -1,14 +1,15 @@
-"""The algebra of a linear tail: its convolutions and shuffles as one convolution at LR size.
+"""The algebra of a linear tail: compose its convolutions and shuffles to one convolution at LR size.
 
-A tail is a chain of 3×3 convolutions, each but the last followed by a PixelShuffle, with no activation between. What it
-makes of one LR pixel, s×s HR pixels, is therefore a linear map of the 5×5 LR features around, the same for every pixel
-except along the image's edges: there each convolution pads its own input with zeros, so pixels that the composed map
-would read outside the image at the resolutions between must not be read. An LR pixel in the first row has its own map
-for that reason, and so have the last row, the first and last column and the four corners; all others share one.
+A tail is a chain of 3×3 convolutions without activation, each except the last followed by a PixelShuffle. Its output
+for one LR pixel, s×s HR pixels, is therefore a linear map of the 5×5 LR features around that pixel. The map is the same
+for all pixels except along the edges of the image. There, each convolution pads its own input with zeros, so the map
+must not use pixels outside the image at the intermediate resolutions. For this reason an LR pixel in the first row has
+a map of its own, and so have the last row, the first and the last column, and the four corners. All other pixels share
+one map.
 
-From the output backwards: a map that reads pixels at some resolution reads, one PixelShuffle down, the coarse pixels
-those lie in (polyphase); a pixel outside the image lies in a coarse pixel outside it, so the edge maps are the same
-composition without the coarse taps beyond the edge.
+The maps are composed from the output backwards. A map that uses fine pixels uses, before the PixelShuffle, the coarse
+pixels that contain them (polyphase decomposition). A fine pixel outside the image is in a coarse pixel outside it, so
+the edge maps are the same composition without the coarse taps beyond the edge.
 """
 
 from __future__ import annotations
@@ -28,13 +29,13 @@ if TYPE_CHECKING:
 __all__ = ["FIRST", "INNER", "LAST", "Kernel", "Kernels", "Step", "compose"]
 
 FIRST, INNER, LAST = -1, 0, 1
-"""Where an LR pixel stands along one axis: at the beginning of the image, inside it, at its end."""
+"""Place of an LR pixel along one axis: at the beginning of the image, inside it, or at its end."""
 
 Place: TypeAlias = "tuple[int, int]"
 
 
 class Step(NamedTuple):
-    """A convolution and the PixelShuffle(f) after it, of P tails: ``weight`` (P, f²·n, n, 3, 3), ``bias`` (P, f²·n)."""
+    """A convolution and the following PixelShuffle(f) of P tails: ``weight`` (P, f²·n, n, 3, 3), ``bias`` (P, f²·n)."""
 
     factor: int
     weight: Tensor
@@ -42,10 +43,10 @@ class Step(NamedTuple):
 
 
 class Kernel(NamedTuple):
-    """A convolution from features at LR size to one PixelShuffle(s).
+    """A convolution from features at LR size to the input of a PixelShuffle(s).
 
-    ``weight`` (3·s², n, ky, kx): along an axis, 5 taps −2 … 2 for INNER, 3 taps 0 … 2 for FIRST and −2 … 0 for LAST.
-    ``bias`` (3·s²,).
+    ``weight`` is (3·s², n, ky, kx). Along an axis it has 5 taps −2 … 2 for INNER, 3 taps 0 … 2 for FIRST, and 3 taps
+    −2 … 0 for LAST. ``bias`` is (3·s²,).
     """
 
     weight: Tensor
@@ -57,24 +58,27 @@ Kernels: TypeAlias = "dict[Place, Kernel]"
 
 
 def compose(steps: Sequence[Step], weight: Tensor, bias: Tensor, *, edges: bool = True) -> list[Kernels]:
-    """The kernels of P tails, differentiable in all their parameters.
+    """The kernels of P tails, differentiable with respect to all their parameters.
 
     Parameters
     ----------
     steps : sequence of Step
-        The upscale modules, from LR up; at least one.
+        The steps of the upscale modules, from LR upwards; at least one.
     weight, bias : (P, 3, n, 3, 3) and (P, 3) tensors
-        The closing convolutions, at HR size.
+        The final convolutions, at HR size.
     edges : bool
-        Whether the maps of the image's edges are wanted too; otherwise ``(INNER, INNER)`` alone.
+        Whether to make the kernels for the edges of the image too, or only ``(INNER, INNER)``.
     """
+    # 1. Begin with the final convolution: one HR pixel per block, without the taps that lie outside the image.
     along = (FIRST, INNER, LAST) if edges else (INNER,)
     taps = {FIRST: slice(1, 3), INNER: slice(0, 3), LAST: slice(0, 2)}
-    block = weight.permute(0, 1, 3, 4, 2)[:, :, None, None]  # (P, 3, B, B, ky, kx, n): B HR pixels a side, here one
+    block = weight.permute(0, 1, 3, 4, 2)[:, :, None, None]  # (P, 3, B, B, ky, kx, n): B HR pixels per side, here one
     offset = bias[:, :, None, None]  # (P, 3, B, B)
     kernels = {(y, x): Kernel(block[..., taps[y], taps[x], :], offset) for y, x in itertools.product(along, along)}
+    # 2. Backwards through the upscale steps: each is put in front of the map and enlarges its blocks by its factor.
     for step in reversed(steps):
         kernels = _coarser(kernels, step)
+    # 3. Flatten the blocks of s×s HR pixels to the channels of one PixelShuffle, and separate the tails.
     split = {
         place: (k.weight.flatten(1, 3).permute(0, 1, 4, 2, 3).contiguous().unbind(), k.bias.flatten(1).unbind())
         for place, k in kernels.items()
@@ -85,21 +89,24 @@ def compose(steps: Sequence[Step], weight: Tensor, bias: Tensor, *, edges: bool 
 def _coarser(kernels: Kernels, step: Step) -> Kernels:
     """The maps from the features before a convolution and its PixelShuffle, for blocks of pixels at all places.
 
-    Most of an edge's rows read what the inner rows read, but for the coarse taps beyond the edge. So each product of a
-    row's coarse tap and the convolution is computed once, and a place's map is the sum of those that it has: the edges
-    have products of their own for the B − 1 outermost rows only, which read beyond it at finer resolutions already.
+    Most rows of an edge use the same taps as the inner rows, except for the coarse taps beyond the edge. Each product
+    of a row's coarse tap and the convolution is therefore computed once, and the map of a place is the sum of the
+    products that it has. Only the B − 1 outermost rows of an edge, which would use pixels beyond it at finer
+    resolutions too, have products of their own.
     """
     factor, features = step.factor, step.weight.shape[2]
     side = kernels[INNER, INNER].weight.shape[2]
     own = side - 1
     rows = {FIRST: slice(0, own), INNER: slice(0, side), LAST: slice(side - own, side)}
     phases = {FIRST: [0], INNER: list(range(factor)), LAST: [factor - 1]}
+    # 1. The taps of all rows, by place, regrouped by coarse pixel and by channel of the PixelShuffle.
     groups = {}
     for y, x in kernels:
         if own or (y, x) == (INNER, INNER):
             blocks = [[_block(kernels, factor, (y, x), (j, i)).weight for i in phases[x]] for j in phases[y]]
             lines = [torch.cat([block[:, :, rows[y], rows[x]] for block in line], dim=3) for line in blocks]
             groups[y, x] = _phases(torch.cat(lines, dim=2), factor)
+    # 2. One matrix product for all of them: taps on the shuffled channels times the convolution's weights.
     flat = torch.cat([group.flatten(1, 5) for group in groups.values()], dim=1)
     channels = step.weight.reshape(-1, features, factor, factor, features, 3, 3).permute(0, 2, 3, 1, 5, 6, 4)
     products = flat @ channels.flatten(4).flatten(1, 3)  # (P, ·, 9·n)
@@ -107,9 +114,11 @@ def _coarser(kernels: Kernels, step: Step) -> Kernels:
     layout = _Layout(
         tuple((at, tuple(group.shape[1:6])) for at, group in groups.items()), tuple(kernels), factor * side
     )
+    # 3. Each place sums its products: the coarse tap (ty, tx) adds its 3×3 weights at (ty, tx) of the composed kernel.
     biases = layout.split(flat @ offsets[:, :, None])
     weights = _Summed.apply(products, layout)  # type: ignore[no-untyped-call]
-    inside = {FIRST: slice(1, None), INNER: slice(None), LAST: slice(0, -1)}  # the image's edge, at this resolution
+    inside = {FIRST: slice(1, None), INNER: slice(None), LAST: slice(0, -1)}  # no taps beyond the edge here
+    # 4. The biases: those of the finer map, plus the convolution's bias times all taps that the place has.
     found = {}
     for place, weight in zip(kernels, weights, strict=True):
         y, x = place
@@ -124,14 +133,14 @@ def _coarser(kernels: Kernels, step: Step) -> Kernels:
 
 
 def _phases(fine: Tensor, factor: int) -> Tensor:
-    """Taps ``(P, 3, ·, ·, f·ty, f·tx, n)`` on fine pixels as ``(…, ty, tx, f·f·n)`` on a PixelShuffle's channels."""
+    """Convert taps ``(P, 3, ·, ·, f·ty, f·tx, n)`` on fine pixels to ``(…, ty, tx, f·f·n)`` on shuffled channels."""
     high, wide, features = fine.shape[4:]
     split = fine.reshape(*fine.shape[:4], high // factor, factor, wide // factor, factor, features)
     return split.permute(0, 1, 2, 3, 4, 6, 5, 7, 8).flatten(6)
 
 
 class _Part(NamedTuple):
-    """Rows and columns of a place's map, and the products that they are sums of: those of some taps of a group."""
+    """Rows and columns of a place's map, and the products (of some taps of a group) that are added to them."""
 
     group: Place
     rows_from: tuple[slice, slice]
@@ -140,20 +149,20 @@ class _Part(NamedTuple):
 
 
 class _Layout(NamedTuple):
-    """Which products there are, one group of rows after the other, and the places that are made of them."""
+    """The products, one group of rows after the other, and the places whose maps are sums of them."""
 
     groups: tuple[tuple[Place, tuple[int, ...]], ...]
-    """Where a group's rows stand, and its shape (3, rows, columns, ty, tx)."""
+    """For each group the place of its rows, and its shape (3, rows, columns, ty, tx)."""
     places: tuple[Place, ...]
     side: int
 
     def parts(self, place: Place) -> list[_Part]:
-        """What a place's map is made of."""
+        """The parts whose sum is the map of a place."""
         along = itertools.product(*(self._along(axis, where) for axis, where in enumerate(place)))
         return [_Part((y[0], x[0]), (y[1], x[1]), (y[2], x[2]), (y[3], x[3])) for y, x in along]
 
     def _along(self, axis: int, where: int) -> list[tuple[int, slice, slice, slice]]:
-        """Group, rows of the group, rows of the map, taps of the group: along one axis."""
+        """Along one axis: the group, the rows of the group, the rows of the map, and the taps of the group."""
         everything, side = slice(None), self.side
         if where == INNER:
             return [(INNER, everything, everything, everything)]
@@ -170,7 +179,7 @@ class _Layout(NamedTuple):
 
 
 class _Summed(torch.autograd.Function):
-    """Sums of products over coarse taps and the convolution's taps that come to the same pixel, for every place."""
+    """For every place, sums of the products of coarse taps and convolution taps that belong to the same pixel."""
 
     @staticmethod
     def forward(ctx: Any, products: Tensor, layout: _Layout) -> tuple[Tensor, ...]:
@@ -205,16 +214,16 @@ def _cut(group: Tensor, part: _Part) -> Tensor:
 
 
 def _source(kernels: Kernels, factor: int, place: Place, phase: tuple[int, int]) -> Kernel:
-    """The map of pixel ``phase`` of a coarse pixel at ``place``."""
+    """The finer map for pixel ``phase`` of a coarse pixel at ``place``."""
     y, x = (w if at == (0 if w == FIRST else factor - 1) else INNER for w, at in zip(place, phase, strict=True))
     return kernels[y, x]
 
 
 def _block(kernels: Kernels, factor: int, place: Place, phase: tuple[int, int]) -> Kernel:
-    """What pixel ``phase`` of a coarse pixel at ``place`` reads of the coarse pixels before, at and after that one.
+    """The taps of pixel ``phase`` of a coarse pixel at ``place`` on the coarse pixels before, at and after it.
 
-    Its taps are laid out over the 3·f fine pixels of those, 2·f where the coarse pixel stands at an edge: what lies
-    beyond the edge is left out.
+    The taps are arranged over the 3·f fine pixels of these coarse pixels, or over 2·f if the coarse pixel is at an
+    edge. Taps beyond the edge are left out.
     """
     sources, padding = [], []
     for where, at in zip(place, phase, strict=True):
@@ -229,7 +238,7 @@ def _block(kernels: Kernels, factor: int, place: Place, phase: tuple[int, int]) 
 
 
 def _margins(factor: int, where: int, at: int, source: int, taps: int) -> tuple[int, int]:
-    """Zeros before and after a kernel's taps along one axis; negative where taps lie beyond the image."""
+    """Number of zeros before and after the taps of a kernel along one axis; negative if taps lie outside the image."""
     first_tap = {FIRST: 0, INNER: -(taps // 2), LAST: 1 - taps}[source]
     before = (0 if where == FIRST else factor) + at + first_tap
     whole = (3 if where == INNER else 2) * factor

@@ -1,4 +1,4 @@
-"""Layers at both ends of a network: the convolution that keeps its image's size, and colour in and colour out."""
+"""Layers at both ends of a network: the convolution that keeps the size, and the colour layers."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def conv3x3(channels_in: int, channels_out: int, *, bias: bool = True) -> nn.Con
 
 
 class ColourLayer(nn.Module):
-    """``out = matrix · rgb + offset`` in every pixel. Held as buffers: saved with the weights, never trained."""
+    """``out = matrix · rgb + offset`` at every pixel. Both are buffers, which are saved but never trained."""
 
     matrix: Tensor
     offset: Tensor

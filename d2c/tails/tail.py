@@ -1,8 +1,8 @@
 """A tail without activation: from features at LR size to an image at HR size.
 
-It holds no activation, so it is linear, and it is run as one convolution at LR size and one PixelShuffle, whose kernels
-are composed from its parameters (:mod:`d2c.tails.compose`). The parameters stay what they are: the keys of
-checkpoints, what gradients reach, what the optimiser changes.
+Without activation it is linear. It is therefore run as one convolution at LR size and one PixelShuffle, whose kernels
+are composed from its parameters (:mod:`d2c.tails.compose`). The parameters do not change: checkpoints contain them,
+gradients reach them, and the optimiser updates them.
 """
 
 from __future__ import annotations
@@ -30,22 +30,22 @@ __all__ = ["HALO", "Borders", "Tail", "compose_tails", "upscale_factors"]
 Borders: TypeAlias = Literal["exact", "composed"]
 
 HALO = 2
-"""How many LR pixels beyond its own the tail reads for one LR pixel's block of HR pixels."""
+"""Distance in LR pixels up to which an LR pixel's block of HR pixels depends on its neighbours."""
 
 _FIRST_TAP = {FIRST: 0, INNER: -2, LAST: -2}
 _TAPS = {FIRST: 3, INNER: 5, LAST: 3}
 
 
 def upscale_factors(scale: int) -> list[int]:
-    """Factors of the upscale module's steps: 3 in one, 2^k in k steps of 2, none for 1."""
+    """Factors of the steps of the upscale module: one step of 3, k steps of 2 for 2^k, none for 1."""
     return [3] if scale == 3 else [2] * (scale.bit_length() - 1)
 
 
 class Tail(nn.Module):
     """Upscale module, closing convolution and colour layer: ``(N, n, h, w)`` to ``(N, 3, s·h, s·w)``.
 
-    With ``borders`` = ``exact`` the result is that of the layers one after the other; with ``composed`` the outermost
-    s − 1 HR pixels are what one convolution with zeros around the image makes of them.
+    With ``borders`` = ``exact`` the result equals that of the layers one after the other. With ``composed`` the
+    outermost s − 1 HR pixels differ: they are the result of a single convolution with zero padding.
     """
 
     def __init__(self, features: int, scale: int, borders: Borders = "exact") -> None:
@@ -62,25 +62,25 @@ class Tail(nn.Module):
     def rows(
         self, x: Tensor, start: int, stop: int, height: int, colour: ColourLayer, kernels: Kernels | None = None
     ) -> Tensor:
-        """The prediction's HR rows ``s·start`` to ``s·stop``, as they are in the whole image's prediction.
+        """HR rows ``s·start`` to ``s·stop`` of the prediction, equal to those in the prediction of the whole image.
 
         Parameters
         ----------
         x : (N, n, rows, w) tensor
-            The features' LR rows from ``max(0, start − HALO)`` to ``min(height, stop + HALO)``.
+            LR rows of the features, from ``max(0, start − HALO)`` to ``min(height, stop + HALO)``.
         start, stop : int
-            The LR rows wanted, the first and the one after the last.
+            The requested LR rows: the first, and the one after the last.
         height : int
-            The LR image's rows.
+            Number of rows of the LR image.
         colour : ColourLayer
-            The layer that gives predictions their colours.
+            The layer that converts to the colours of predictions.
         kernels : Kernels, optional
-            What :meth:`kernels` gives, where the caller has it already.
+            The result of :meth:`kernels`, if the caller has it already.
         """
         above, below = min(HALO, start), min(HALO, height - stop)
         if x.shape[2] != above + stop - start + below:
             raise ValueError(f"x: got {x.shape[2]} rows, expected {above + stop - start + below} for {start} to {stop}")
-        small = min(height, x.shape[3]) < 2  # a pixel at both edges at once has no kernel
+        small = min(height, x.shape[3]) < 2  # there is no kernel for a pixel at both edges
         if not self.factors or (small and self.borders == "exact"):
             first = self.scale * above
             return self.factored(x, colour)[:, :, first : first + self.scale * (stop - start)]
@@ -89,17 +89,17 @@ class Tail(nn.Module):
         return F.pixel_shuffle(_convolve(padded, kernels or self.kernels(colour), edges), self.scale)
 
     def factored(self, x: Tensor, colour: ColourLayer) -> Tensor:
-        """The layers one after the other: what :meth:`forward` equals, at several times the cost."""
+        """The layers one after the other. This equals :meth:`forward`, at several times the cost."""
         for expand, factor in zip(self.expand, self.factors, strict=True):
             x = F.pixel_shuffle(expand(x), factor)  # (N, n, h, w) -> (N, n, f·h, f·w)
         prediction: Tensor = colour(self.conv(x))
         return prediction
 
     def kernels(self, colour: ColourLayer) -> Kernels:
-        """The composed kernels, differentiable where gradients are on; else those of the last call, if they hold.
+        """The composed kernels. With gradients they are differentiable; without, they are reused if still valid.
 
-        They are kept with a copy of the numbers they were made from and are used again only for those very numbers, so
-        that no way of changing a parameter can leave them behind.
+        They are kept together with a copy of the parameters they were made from, and reused only for equal parameters.
+        No way of changing a parameter can therefore lead to outdated kernels.
         """
         made_from = [*self.parameters(), colour.matrix, colour.offset]
         if torch.is_grad_enabled() or made_from[0].is_meta:
@@ -113,9 +113,9 @@ class Tail(nn.Module):
 
 
 def compose_tails(tails: Sequence[Tail], colour: ColourLayer) -> list[Kernels]:
-    """The kernels of tails of one kind, all at once; differentiable where gradients are on.
+    """The kernels of several equal tails, composed together. They are differentiable if gradients are on.
 
-    In fp32 at least, also under autocast: a kernel's numbers are sums over hundreds of products.
+    They are computed at least in fp32, even under autocast, because their values are sums of hundreds of products.
     """
     with no_autocast(colour.matrix.device):
         *steps, weight, bias = (
@@ -129,10 +129,10 @@ def compose_tails(tails: Sequence[Tail], colour: ColourLayer) -> list[Kernels]:
 
 
 def _convolve(padded: Tensor, kernels: Kernels, edges: tuple[tuple[bool, bool], tuple[bool, bool]]) -> Tensor:
-    """Every LR pixel by the kernel of its place.
+    """Convolve every LR pixel with the kernel of its place.
 
-    ``padded`` has :data:`HALO` more pixels on each side; ``edges`` says whether the image begins and ends there, for
-    rows and for columns.
+    ``padded`` has :data:`HALO` additional pixels on each side. ``edges`` says, for rows and for columns, whether the
+    image begins and ends there.
     """
     exact = len(kernels) > 1
     along = [
@@ -143,7 +143,7 @@ def _convolve(padded: Tensor, kernels: Kernels, edges: tuple[tuple[bool, bool], 
     for y, rows_in in along[0]:
         here = padded[:, :, rows_in]
         placed = {x: Kernel(*(tensor.to(padded.dtype) for tensor in kernels[y, x])) for x in (INNER, *dict(along[1]))}
-        if exact and not torch.is_grad_enabled():  # as wide as the image and its ends anew: cheaper than joining pieces
+        if exact and not torch.is_grad_enabled():  # inner kernel everywhere, then replace the ends
             row = F.conv2d(here, *placed[INNER])
             for (x, columns_in), column in zip((along[1][0], along[1][-1]), (0, -1), strict=True):
                 row[:, :, :, column] = F.conv2d(here[:, :, :, columns_in], *placed[x])[:, :, :, 0]
@@ -155,7 +155,7 @@ def _convolve(padded: Tensor, kernels: Kernels, edges: tuple[tuple[bool, bool], 
 
 
 def _places(size: int, begins: bool, ends: bool) -> list[tuple[int, slice]]:
-    """The places along one axis and the padded pixels that each reads."""
+    """The places along one axis, and the padded pixels that each uses."""
     inner = (int(begins), size - int(ends))
     spans = [(FIRST, 0, 1)] * begins + [(INNER, *inner)] * (inner[1] > inner[0]) + [(LAST, size - 1, size)] * ends
     return [
@@ -165,9 +165,10 @@ def _places(size: int, begins: bool, ends: bool) -> list[tuple[int, slice]]:
 
 
 def _same(kept: list[Tensor], now: list[Tensor]) -> bool:
-    """Whether tensors are of one kind and equal to the last number (one that is no number equals nothing).
+    """Whether tensors have the same type and equal values (NaN equals nothing).
 
-    Of one memory layout too: another one is summed in another order, and a resumed run must end with the same bits.
+    They must also have the same memory layout: another layout is summed in another order, and a resumed run must end
+    with the same bits.
     """
     return all(
         (a.dtype, a.device, a.shape, a.stride()) == (b.dtype, b.device, b.shape, b.stride()) and torch.equal(a, b)

@@ -1,1 +1,1 @@
-"""What an entry of the table is made of: its type, and the defaults of all that an entry may leave out."""
+"""The base of a network's entry in the table: its type, and defaults for everything that an entry may omit."""

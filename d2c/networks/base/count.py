@@ -1,4 +1,4 @@
-"""How large a network is and what it costs, counted from its modules on torch's meta device, which computes nothing."""
+"""Count the parameters and operations of a network on torch's meta device, which computes nothing."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 __all__ = ["described", "multiply_adds", "parameters", "sizes"]
 
 _SIDE = 48
-"""Side of the image that multiplications are counted for, in LR px, where the network takes it."""
+"""Side in LR px of the image for which multiplications are counted, if the network accepts it."""
 
 
 def parameters(network: Network, config: Any) -> int:
-    """Numbers that training changes."""
+    """Number of trainable parameters."""
     with shapes_only():
         model = network.build(config)
     return sum(int(parameter.numel()) for parameter in model.parameters())
 
 
 def multiply_adds(network: Network, config: Any) -> int:
-    """Multiplications with an addition for each LR pixel, every convolution as it is written down."""
+    """Multiply-adds per LR pixel, with every convolution executed as it is written down."""
     side = network.multiple * -(-_SIDE // network.multiple)
     with shapes_only():
         model = network.build(config).eval()
@@ -40,7 +40,7 @@ def multiply_adds(network: Network, config: Any) -> int:
 
 
 def sizes(network: Network) -> list[dict[str, Any]]:
-    """A row for each of the network's sizes; counts by scale."""
+    """One row for each size of the network, with counts by scale."""
     rows = []
     for size, preset in network.sizes().items():
         configs = {scale: dataclasses.replace(preset.model, scale=scale) for scale in network.scales}
@@ -60,7 +60,7 @@ def sizes(network: Network) -> list[dict[str, Any]]:
 
 
 def described(model: nn.Module) -> str:
-    """A model in one line: its network, its settings, its size."""
+    """A description of a model in one line: its network, settings and size."""
     network, config = network_of(model)
     settings = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(config).items())
     return f"{network.name}, {sum(p.numel() for p in model.parameters()):,} parameters; {settings}"

@@ -1,7 +1,7 @@
-"""The type of a network's entry in the table: how it is built, and what training, evaluation and upscaling ask of it.
+"""The type of a network's entry in the table: how to build it, and what training, evaluation and upscaling need.
 
-Importing this loads no torch, so that a network's settings can be listed quickly; what runs a network is imported by
-the methods.
+Importing this module does not import torch, so that the settings of a network can be listed quickly. The methods import
+what is needed to run a network.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ __all__ = ["Difference", "FigureKind", "Maps", "Network", "network_of"]
 
 
 class Difference(NamedTuple):
-    """A chart of a run's report: by how many dB outputs are above another one. ``words`` tell the reader about it."""
+    """A chart in the report of a run that shows differences between outputs in dB. ``words`` explain it."""
 
     title: str
     lines: Sequence[tuple[str, Sequence[str], str]]
-    """Name of a line, patterns of the outputs whose best is taken, and the output that it is compared with."""
+    """For each line: its name, patterns of outputs of which the best is taken, and the output to compare it with."""
     shows: str
     better: str
     worse: str
@@ -43,53 +43,54 @@ class Difference(NamedTuple):
 
 
 class Maps(NamedTuple):
-    """Planes ``(H, W)`` that a network makes besides images, by label; ``title`` says what they show."""
+    """Planes ``(H, W)`` that a network makes in addition to images, by label. ``title`` says what they show."""
 
     title: str
     planes: Mapping[str, Image]
 
 
 class FigureKind(NamedTuple):
-    """A figure that ``d2c upscale --save-NAME`` draws of an image: its help, and what draws it."""
+    """A figure that ``d2c upscale --save-NAME`` draws for an image: the help of the option, and the function."""
 
     doc: str
     draw: Callable[[Upscaled], Image]
 
 
 class Network:
-    """A network as commands see it. Extend it, write ``build``, and change what is not right for the network.
+    """A network as the commands use it. Extend this class, write ``build``, and override what differs.
 
     Attributes
     ----------
     name : str
-        Its name in the table, or ``module:NAME``.
+        Name in the table, or ``module:NAME``.
     paper : str
-        Where it was published.
+        Publication of the network.
     config, train : type
-        Frozen dataclasses of its structure and of its training, whose fields are made by :func:`d2c.networks.setting`.
+        Frozen dataclasses of its structure and of its training. Their fields are made by :func:`d2c.networks.setting`.
     presets : mapping
-        Its sizes with their schedules; ``paper`` and ``tiny`` are made of the defaults where they are not there.
+        Sizes of the network with their schedules. If ``paper`` and ``tiny`` are missing, they are made from the
+        defaults.
     scales : tuple of int
-        The scales that ``d2c networks`` counts it for.
+        Scales for which ``d2c networks`` counts its size.
     multiple : int
-        The sides of what it is given are multiples of this: images are padded by reflection, and what it makes of the
-        padding is cut off.
+        The sides of its input must be multiples of this. Images are padded by reflection, and the padding is removed
+        from the result.
     peak : float
-        The value of white in what it takes and returns; 0 is black.
+        Value of white in its input and output; 0 is black.
     reach : int or None
-        How many LR pixels away the pixels are that an output pixel depends on. None: all of them, or not known; then
-        images are upscaled whole, not in strips.
+        Distance in LR pixels up to which an output pixel depends on the input. None means that it depends on the whole
+        image, or that the distance is unknown; images are then upscaled whole and not in strips.
     main : str
-        The name of its output that is the result; the others are shown beside it.
+        Name of the output that is the result. Other outputs are shown beside it.
     starts_anew : mapping
-        Settings that may differ where training starts from the weights of another model, and the first word of the
-        names of the parameters that then start at random.
+        Settings that may differ when training starts from the weights of another model, and for each the first word of
+        the names of the parameters that then start at random.
     rivals : mapping
-        Outputs that the main one should be better than, and how a report calls them.
+        Outputs that the main one should exceed, and their names in a report.
     differences : sequence of Difference
-        Charts for its reports.
+        Additional charts for its reports.
     remarks : mapping
-        Sentences added to a report's charts, by the chart's id (``quality``, ``loss``).
+        Sentences to add to a report's charts, by the chart's id (``quality``, ``loss``).
     figures : mapping
         Figures for ``d2c upscale --save-NAME``, by name.
     """
@@ -119,7 +120,7 @@ class Network:
         return hash((type(self), self.name))
 
     def build(self, config: Any) -> nn.Module:
-        """The network with random weights: from ``(N, 3, h, w)``, RGB on [0, peak], to ``(N, 3, s·h, s·w)``."""
+        """The network with random weights. It maps ``(N, 3, h, w)``, RGB on [0, peak], to ``(N, 3, s·h, s·w)``."""
         raise NotImplementedError
 
     def sizes(self) -> dict[str, Preset]:
@@ -139,65 +140,65 @@ class Network:
         return sizes[name]
 
     def stages(self, train: Any) -> Sequence[type[Stage]]:
-        """What is trained one after the other; by default one stage, in which L1 is minimised."""
+        """The stages of training, in their order. By default one stage that minimises L1."""
         from d2c.networks.base.stage import PixelStage
 
         return [PixelStage]
 
     def outputs(self, config: Any) -> list[str]:
-        """Names of the images that it makes of one image, in the order of tables."""
+        """Names of the images that it makes from one image, in the order of tables."""
         return [self.main]
 
     def images(self, made: Upscaled, hr: Image | None = None) -> dict[str, Image]:
-        """The outputs ``(H, W, 3)`` by name. Without HR those may be left out that only measuring wants."""
+        """The outputs ``(H, W, 3)`` by name. Without HR, outputs that are needed only for measuring may be omitted."""
         return {self.main: made.sr}
 
     def maps(self, made: Upscaled) -> Maps:
-        """Planes that a report shows besides images; by default none."""
+        """Planes that a report shows in addition to images. By default there are none."""
         return Maps("", {})
 
     def step_memory(
         self, config: Any, train: Any, stage: type[Stage], device: torch.device, processes: int = 1
     ) -> StepMemory:
-        """Bytes that a training step takes at most; by default counted from a step without data."""
+        """Peak memory of a training step in bytes. By default it is counted from a step without data."""
         from d2c.networks.base.memory import counted_step
 
         return counted_step(self, config, train, stage, processes)
 
     def upscaler(self, config: Any) -> Upscaler:
-        """How it runs on whole images."""
+        """The object that runs it on whole images."""
         from d2c.networks.base.upscaler import Upscaler
 
         return Upscaler(self, config)
 
     def layer_by_layer(self, model: Any, lr: Tensor) -> Any:
-        """Run every layer as it is written down, for counting; for networks that have a faster form of themselves.
+        """Run every layer as it is written down, for counting. Override it if the network has a faster form.
 
         The model is not used afterwards.
         """
         return model(lr)
 
     def released(self, source: Path) -> nn.Module:
-        """The model with weights that its authors released, under other names.
+        """The model with the weights that its authors released under other names.
 
         Raises
         ------
         CheckpointError
-            When the file holds none, or the network has none that could be read.
+            When the file does not contain them, or no released weights of this network can be read.
         """
         raise CheckpointError(f"{source}: there are no released weights of {self.name} that could be converted")
 
     def make(self, config: NetworkConfig) -> nn.Module:
-        """Build it, and note on the model what it is: see :func:`network_of`."""
+        """Build the network and mark the model with it; see :func:`network_of`."""
         return self.note(self.build(config), config)
 
     def note(self, model: nn.Module, config: NetworkConfig) -> nn.Module:
-        """Note on a model which network it is, with which configuration."""
+        """Mark a model with its network and configuration."""
         vars(model)[_NOTE] = self, config
         return model
 
     def check(self) -> None:
-        """Raise :class:`ConfigError` where the class contradicts itself."""
+        """Raise :class:`ConfigError` if the class is inconsistent."""
         for base, given in ((NetworkConfig, self.config), (TrainSettings, self.train)):
             if not (isinstance(given, type) and issubclass(given, base) and dataclasses.is_dataclass(given)):
                 raise ConfigError(f"network: {self.name} has settings that are no dataclass extending {base.__name__}")
@@ -211,5 +212,5 @@ _NOTE = "d2c_network"
 
 
 def network_of(model: nn.Module) -> tuple[Network, Any]:
-    """The network that a model is of, and its configuration."""
+    """The network and the configuration of a model."""
     return cast("tuple[Network, Any]", vars(model)[_NOTE])

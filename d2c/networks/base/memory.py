@@ -1,4 +1,4 @@
-"""How much memory a training step takes where a network has no model of its own: counted from shapes."""
+"""Predict the memory of a training step from shapes, for networks without a memory model of their own."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["ALLOCATOR", "CountedMemory", "StepMemory", "counted_step"]
 
 _FLOAT = 4
 ALLOCATOR = 1.3
-"""What a process grows by over the tensors that are counted: gaps between them, and copies within convolutions."""
+"""Growth of the process divided by the counted tensors: gaps between them, and copies within convolutions."""
 _LIBRARY = 30e6
 
 
 class StepMemory(Protocol):
-    """Predicted peak of a step in bytes, as a named tuple: the whole, and then what it is for."""
+    """Predicted peak memory of a step in bytes, as a named tuple: the total, then its parts."""
 
     @property
     def total(self) -> float: ...
@@ -29,7 +29,7 @@ class StepMemory(Protocol):
 
 
 class CountedMemory(NamedTuple):
-    """A step's peak where a network has no model of its own: ``weights`` with Adam's averages, and other tensors."""
+    """Peak memory of a step without a memory model: ``weights`` including Adam's averages, and other tensors."""
 
     total: float
     weights: float
@@ -37,7 +37,7 @@ class CountedMemory(NamedTuple):
 
 
 def counted_step(network: Network, config: Any, train: Any, stage: type[Stage], processes: int) -> CountedMemory:
-    """The peak of one process's step, forward and backward, in float32."""
+    """The peak memory of a step of one process, forward and backward pass, in float32."""
     samples = max(1, train.batch // (processes * train.accumulate))
     with shapes_only():
         made = stage(network.make(config), train)

@@ -1,4 +1,4 @@
-"""Options of a command that depend on the network: those that it has in any case are parsed first, to know it."""
+"""Options that depend on the network. The other options are parsed first, to find out which network is used."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ __all__ = ["NetworkCommand", "setting_options"]
 
 
 class NetworkCommand(Command):
-    """A command that has more options for some networks than for others, also in its help.
+    """A command whose options depend on the network, also in its help.
 
     Parameters
     ----------
     find : callable
-        The network that is meant, from the values of the options and arguments that do not depend on it.
+        Returns the network, given the values of the options and arguments that do not depend on it.
     added : callable
-        The options of a network.
+        Returns the options of a network.
     """
 
     def __init__(
@@ -41,7 +41,7 @@ class NetworkCommand(Command):
         self.find, self.added = find, added
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse twice: for the network, whatever else is there, and then all of it."""
+        """Parse twice: first to find the network, ignoring unknown options, and then completely."""
         known = [parameter for parameter in self.params if parameter.name != "debug"]
         known.append(click.Option(["--preset", "preset_name"]))  # of whatever sizes the network has
         settings: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True}
@@ -51,7 +51,7 @@ class NetworkCommand(Command):
         return super().parse_args(ctx, args)
 
     def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Its own parameters, and the network's options before those that every command has."""
+        """The command's own parameters, and the options of the network before those of every command."""
         own = super().get_params(ctx)
         added = list(self.added(ctx.obj)) if ctx.obj is not None else []
         if twice := {option.name for option in added} & {parameter.name for parameter in own}:
@@ -60,7 +60,7 @@ class NetworkCommand(Command):
 
 
 def setting_options(network: Network) -> list[click.Option]:
-    """Options for every field of a network's settings; one left out keeps the preset's or the file's value."""
+    """Options for every field of a network's settings. Without the option, the preset's or file's value is used."""
     options = []
     for settings in network.preset("paper")[:2]:
         types = types_of(type(settings))

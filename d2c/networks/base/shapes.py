@@ -1,4 +1,4 @@
-"""What work costs, counted without doing it: on torch's meta device, whose tensors have shapes and no numbers."""
+"""Count the cost of work without doing it, on torch's meta device, whose tensors have shapes but no numbers."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ _ATEN = torch.ops.aten
 
 
 class _NoRandomNumbers(TorchFunctionMode):
-    """Leaves out initial weights: without numbers they cost seconds and change nothing."""
+    """Skips the initialisation of weights, which would take seconds and has no effect without numbers."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         given = kwargs or {}
         if getattr(func, "__name__", "") in _RANDOM:
-            return args[0] if args else given["tensor"]  # as torch.nn.init names it
+            return args[0] if args else given["tensor"]  # its name in torch.nn.init
         return func(*args, **given)
 
 
 @contextlib.contextmanager
 def shapes_only() -> Iterator[None]:
-    """Within, what is built has shapes and no numbers, and takes no memory."""
+    """A ``with`` block in which modules are built with shapes only, without numbers and memory."""
     with torch.device("meta"), _NoRandomNumbers():
         yield
 
 
 class AliveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Within, counts the bytes of tensors that operations make and that are still alive; ``peak`` is their most."""
+    """Within this context, counts the bytes of tensors that operations make while they exist; ``peak`` is the most."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -65,7 +65,7 @@ class AliveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class Multiplications(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Within, counts the multiplications with an addition of convolutions and matrix products."""
+    """Within this context, counts the multiply-adds of convolutions and matrix products."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]

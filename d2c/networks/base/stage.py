@@ -1,4 +1,4 @@
-"""A stage of training: the loss that it minimises, as a module, so that it can be distributed as a whole."""
+"""A stage of training: a model together with its loss as one module, which can be distributed as a whole."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ __all__ = ["PixelStage", "Stage", "halvings"]
 
 
 class Stage(nn.Module):
-    """A model with a loss. Parameters that the stage does not train take no gradients while it lasts.
+    """A model with a loss. During the stage, only the parameters that it trains receive gradients.
 
     Attributes
     ----------
     label : str
-        What its kind of step is called; by default after its number.
+        Name of its kind of step; by default made from its number.
     terms : tuple of str
-        What ``forward`` returns of a step, ``total`` first: the loss, and what it is made of.
+        Names of the values that ``forward`` returns: ``total``, the loss, and then its terms.
     weights : tuple of str
-        Names of what :meth:`term_weights` gives; columns of the log, too.
+        Names of the values of :meth:`term_weights`, which are also columns of the log.
     lengths : (str, str)
-        Settings that say how long it is: in steps, and in epochs where those are 0.
+        Settings of its length: in steps, and in epochs if the steps are 0.
     judged_by : str
-        The output by which the best weights are chosen; empty for the network's main one.
+        Output by which the best weights are chosen; empty for the main output of the network.
     """
 
     label: ClassVar[str] = ""
@@ -57,25 +57,25 @@ class Stage(nn.Module):
         return float(self.config.lr * halvings(epoch, self.config.lr_halve_epochs))
 
     def term_weights(self, epoch: int) -> dict[str, float]:
-        """What ``forward`` is given besides a batch in an epoch, such as the weights of terms."""
+        """Further arguments of ``forward`` in an epoch, such as the weights of terms."""
         return {}
 
     def lay_out(self, device: torch.device) -> None:
-        """Order the weights in memory as the device is fastest with; their numbers stay what they are."""
+        """Arrange the weights in memory in the order that is fastest on the device. Their values do not change."""
 
     def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> dict[str, Tensor]:
-        """The loss ``total`` of a batch, RGB on [0, 1], and the terms that it is made of."""
+        """The loss ``total`` of a batch, RGB on [0, 1], and its terms."""
         raise NotImplementedError
 
     def upscaled(self, lr: Tensor) -> Tensor:
-        """What the model makes of a batch, RGB on [0, 1] whatever range it works in."""
+        """The model's output for a batch. Both are RGB on [0, 1], whatever range the model uses."""
         peak = network_of(self.model)[0].peak
         made: Tensor = self.model(lr * peak) / peak if peak != 1 else self.model(lr)
         return made
 
 
 class PixelStage(Stage):
-    """The only stage of a network that says nothing else: the mean absolute difference from HR."""
+    """The default stage of a network: it minimises the mean absolute difference from HR."""
 
     def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> dict[str, Tensor]:
         sr = self.upscaled(lr)
@@ -84,5 +84,5 @@ class PixelStage(Stage):
 
 
 def halvings(epoch: int, every: int) -> float:
-    """0.5 to the number of periods that are over; 1 where there are no periods."""
+    """0.5 to the power of the number of completed periods; 1 if there are no periods."""
     return 0.5 ** (epoch // every) if every else 1.0

@@ -1,7 +1,7 @@
-"""How a network runs on whole images: what it takes of memory, and the upscaled image from top to bottom.
+"""Run a network on whole images: predict the memory, and make the upscaled image from top to bottom.
 
-The default runs the network on the whole image; where the network says how far its pixels look, in strips of rows if
-memory is short, with as many rows around each as it looks far.
+By default the network runs on the whole image. If memory is short and the network states its reach, it runs in strips
+of rows, each with as many additional rows on both sides as the reach requires.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ __all__ = ["Plan", "Strip", "Upscaled", "Upscaler", "Way", "mirrored"]
 
 
 class Strip(NamedTuple):
-    """HR rows from ``first`` on: ``sr`` (3, ·, W), and what the network makes besides, each ``(…, C, ·, W)``."""
+    """HR rows from ``first`` on: ``sr`` (3, ·, W), and further outputs of the network, each ``(…, C, ·, W)``."""
 
     first: int
     sr: Tensor
@@ -38,9 +38,9 @@ class Strip(NamedTuple):
 
 
 class Upscaled(NamedTuple):
-    """What a network makes of one image; floats, colours on [0, 1] but unclipped.
+    """The outputs of a network for one image, as floats. Colours are on [0, 1] but not clipped.
 
-    ``sr`` (H, W, 3) RGB, and what it makes besides, each ``(…, H, W, C)``.
+    They are ``sr`` (H, W, 3) RGB, and further outputs, each ``(…, H, W, C)``.
     """
 
     sr: NDArray[np.float32]
@@ -48,61 +48,61 @@ class Upscaled(NamedTuple):
 
 
 class Way(NamedTuple):
-    """A way to upscale an image, and the bytes that it takes besides image and result."""
+    """A way to upscale an image, and the bytes that it takes in addition to the image and the result."""
 
     strip: int
-    """LR rows whose HR pixels are made at once."""
+    """Number of LR rows whose HR pixels are made at a time."""
     strips: int
-    """Most bytes while HR pixels are made."""
+    """Peak bytes while HR pixels are made."""
     body: int = 0
-    """Most bytes before that."""
+    """Peak bytes before that."""
     band: int = 0
-    """LR rows of a feature map that are worked on at once, where they are not those of a strip."""
+    """Number of LR rows of a feature map that are processed at a time, if it differs from that of a strip."""
     spilled: int = 0
-    """Bytes of feature maps kept in files."""
+    """Bytes of feature maps that are kept in files."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """How one LR image is upscaled, and what that takes at most, in bytes."""
+    """How one LR image is upscaled, and its peak memory in bytes."""
 
     width: int
     height: int
     """Size of the LR image."""
     strip: int
-    """LR rows whose HR pixels are made at once."""
+    """Number of LR rows whose HR pixels are made at a time."""
     band: int
-    """LR rows of a feature map that are worked on at once; 0 where those of a strip are."""
+    """Number of LR rows of a feature map that are processed at a time; 0 if it is that of a strip."""
     spill: bool
     """Whether feature maps are kept in files."""
     keep_all: bool
-    """Whether all that the network makes is kept, for figures and evaluation."""
+    """Whether all outputs of the network are kept, for figures and evaluation."""
     memory: int
-    """Predicted peak, over what the process takes before."""
+    """Predicted peak memory, in addition to the present memory of the process."""
     spilled: int
-    """Size of the temporary files, 0 without."""
+    """Size of the temporary files; 0 if there are none."""
     result: int
     """Size of the resulting file, without compression."""
 
 
 class Upscaler:
-    """Runs models of one network and configuration on whole images; networks with a better way extend it."""
+    """Runs models of one network and configuration on whole images. Networks with a better way extend this class."""
 
     channels = 3
-    """Values for each HR pixel of all that the network makes."""
+    """Number of values per HR pixel, over all outputs of the network."""
 
     def __init__(self, network: Network, config: Any) -> None:
         self.network, self.config = network, config
 
     @property
     def refusal(self) -> str:
-        """Why images are not upscaled in strips; empty where they are."""
+        """The reason why images are not upscaled in strips; empty if they are."""
         if self.network.reach is not None:
             return ""
         return f"{self.network.name} takes images whole, not in strips: each of its pixels may depend on all of them"
 
     def ways(self, size: tuple[int, int], device: torch.device) -> Iterator[Way]:
-        """Ways to upscale an image of ``size`` (width, height), from the fastest to the most frugal."""
+        """Ways to upscale an image of ``size`` (width, height), from the fastest to that with the least memory."""
         (width, height), multiple = size, self.network.multiple
         rows = height
         while True:
@@ -115,7 +115,7 @@ class Upscaler:
             rows = _up(rows // 2, multiple)
 
     def parts(self, plan: Plan) -> int:
-        """How often ``progress`` is called for a plan, the strips included."""
+        """Number of parts of the work for a plan, including the strips."""
         return math.ceil(plan.height / plan.strip)
 
     def strips(
@@ -128,9 +128,9 @@ class Upscaler:
         lr : (1, 3, h, w) tensor
             RGB on [0, 1].
         folder : Path or None
-            Where temporary files go, where the plan has some.
+            Folder for temporary files, if the plan has any.
         progress : callable
-            Called after each part of the work but the strips.
+            Called after each part of the work, except for the strips.
         """
         peak, scale = self.network.peak, self.config.scale
         padded = mirrored(lr, self.network.multiple) * peak
@@ -143,14 +143,14 @@ class Upscaler:
             yield Strip(scale * start, own, {})
 
     def _around(self, start: int, stop: int, height: int) -> tuple[int, int]:
-        """The rows that the network is given for those of a strip; they begin and end at multiples."""
+        """The input rows of the network for a strip. They begin and end at multiples."""
         multiple, whole = self.network.multiple, _up(height, self.network.multiple)
         reach = whole if self.network.reach is None else self.network.reach
         return max(0, start - reach) // multiple * multiple, min(whole, _up(stop + reach, multiple))
 
 
 def mirrored(lr: Tensor, multiple: int) -> Tensor:
-    """An image ``(N, 3, h, w)`` with its last rows and columns mirrored until both sides are multiples.
+    """Extend an image ``(N, 3, h, w)`` by mirroring its last rows and columns until both sides are multiples.
 
     Examples
     --------
@@ -172,7 +172,7 @@ def _up(rows: int, multiple: int) -> int:
 
 @functools.lru_cache(maxsize=256)
 def _alive_bytes(network: Network, config: Any, height: int, width: int) -> int:
-    """Bytes of the tensors that are alive at once when the network is run on an image, that image not counted."""
+    """Peak bytes of the tensors that exist at the same time when the network runs on an image, without the image."""
     with shapes_only():
         model = network.make(config).eval()
         lr = torch.empty(1, 3, height, width)
