@@ -197,7 +197,7 @@ def _aligned(hr: CaptureImage, lr: CaptureImage, settings: AlignSettings) -> Ali
     if placement.crop.side < MIN_SIDE:
         return _unpublishable(hr.pixels, located, placement, as_shot, settings)
     # 3. Photometry: the blur under which HR looks most like LR, then lr = gain·field·hr + offset in linear light.
-    lr_crop = LrCrop.of(lr.pixels, placement.crop, placement.scale, lr.tone)
+    lr_crop = LrCrop.of(lr.pixels, placement.crop, lr.tone, scale=placement.scale)
     look = lr_crop.look(located.source, located.mapping)
     light = dataclasses.replace(look.light, hr_tone=as_shot.hr_tone) if settings.brightness else as_shot
     # 4. Warp: HR is resampled once, onto the published grid p_lr = crop + (u + ½)/scale − ½.
@@ -207,9 +207,8 @@ def _aligned(hr: CaptureImage, lr: CaptureImage, settings: AlignSettings) -> Ali
     field = lr_crop.residuals(look, located.mapping)
     shape = name_shape(field, placement.crop, located.mapping.hr_centre_in_lr)
     pair = evidence.PublishedPair(
-        placement=placement, published=published, source=located.source, lr_crop=lr_crop, look=look, field=field,
-        shape=shape,
-    )  # fmt: skip
+        placement=placement, published=published, lr_crop=lr_crop, look=look, field=field, shape=shape
+    )
     statistics = {
         **evidence.plausibility(placement),
         **evidence.matching(located.stages),
@@ -217,14 +216,14 @@ def _aligned(hr: CaptureImage, lr: CaptureImage, settings: AlignSettings) -> Ali
         **{name: value for measure in evidence.MEASURES for name, value in measure(pair).items()},
     }
     final = evidence.Agreement(statistics["residual_p50_hr_px"], statistics["zncc"], look.light.gain[1])
-    stages = (evidence.with_evidence(s, lr_crop, located.source, look, located.mapping, final) for s in located.stages)
+    stages = tuple(evidence.with_evidence(stage, pair, final) for stage in located.stages)
     # 6. Judge: each statistic against its threshold.
     return Alignment(
         estimate=estimate,
         hr=published,
         lr=cut(lr.pixels, placement.crop),
         residuals=field,
-        stages=tuple(stages),
+        stages=stages,
         statistics=statistics,
         reasons=verdict.judge(statistics, settings),
         residual_shape=shape.name or "",

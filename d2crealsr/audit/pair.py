@@ -119,7 +119,7 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
         Shifts are where HR has the content minus where LR has it, in HR px.
     """
     crop, mapping = Crop(0, 0, lr.shape[1], lr.shape[0]), _as_published(lr, scale)
-    source, lr_crop = degrade.reduced(hr, scale, _TONE), LrCrop.of(lr, crop, scale, _TONE)
+    source, lr_crop = degrade.reduced(hr, scale, _TONE), LrCrop.of(lr, crop, _TONE, scale=scale)
     look = lr_crop.look(source, mapping)
     field = lr_crop.residuals(look, mapping)
     smooth = fit_smooth(field, crop)

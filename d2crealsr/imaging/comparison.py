@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from d2crealsr import opencv
 from d2crealsr.imaging import blocks, degrade, geometry, photometry
-from d2crealsr.imaging.crop import cut
-from d2crealsr.types import Crop, Size
+from d2crealsr.imaging.lr_part import LrPart
+from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.imaging.photometry import Photometry
-    from d2crealsr.types import Array, Image, ResidualField
+    from d2crealsr.types import Array, ResidualField
 
 __all__ = ["Look", "LrCrop"]
 
@@ -55,8 +55,8 @@ class Look:
     ----------
     luma : (H // factor, W // factor) ndarray
         Encoded luma at LR's blur and brightness.
-    factor : int
-        Side of the squares of HR pixels that were averaged.
+    source : LinearReduced
+        HR as it is, on that grid.
     sigma_hr_px : float
         Standard deviation of the blur.
     light : Photometry
@@ -64,7 +64,7 @@ class Look:
     """
 
     luma: Float32
-    factor: int
+    source: LinearReduced
     sigma_hr_px: float
     light: Photometry
 
@@ -82,7 +82,7 @@ class Look:
             rows = slice(top, top + _STRIP_ROWS)
             linear = blurred[rows] * (light.field(across, down[rows])[..., None] * gain) + offset
             luma[rows] = photometry.encode_clipped(linear, light.tone) @ photometry.JPEG_LUMA
-        return cls(luma, hr.factor, sigma_hr_px, light)
+        return cls(luma, hr, sigma_hr_px, light)
 
     def through(self, mapping: CaptureMapping, p_lr: Array) -> Float32:
         """The values that LR should show at positions (..., 2) if the mapping is right."""
@@ -90,52 +90,14 @@ class Look:
 
     def at(self, p_hr: Array) -> Float32:
         """Sample the look at positions (..., 2) in the HR capture."""
-        return degrade.sample(self.luma, self.factor, p_hr)
+        return degrade.sample(self.luma, self.source.factor, p_hr)
 
 
-@dataclass(frozen=True)
-class LrCrop:
-    """The published part of an LR capture.
+@dataclass(frozen=True, kw_only=True)
+class LrCrop(LrPart):
+    """The published part of an LR capture; ``scale`` is its HR px per LR px."""
 
-    Attributes
-    ----------
-    rgb : (crop.height, crop.width, 3) ndarray
-        Linear light.
-    encoded : (crop.height, crop.width) ndarray
-        Encoded luma.
-    valid : (crop.height, crop.width) ndarray
-        False for pixels with a clipped channel and for their neighbours.
-    crop : Crop
-        Its rectangle in the capture.
-    scale : int
-        HR px per LR px.
-    tone : str
-        Tone curve of the capture.
-    positions : (crop.height, crop.width, 2) ndarray
-        Positions of its pixels in the capture.
-    """
-
-    rgb: Float32
-    encoded: Float32
-    valid: NDArray[np.bool_]
-    crop: Crop
     scale: int
-    tone: str
-    positions: Array
-
-    @classmethod
-    def of(cls, lr: Image, crop: Crop, scale: int, tone: str) -> LrCrop:
-        """Cut a part out of an LR capture."""
-        part = cut(lr, crop)
-        return cls(
-            rgb=photometry.to_linear(part, tone),
-            encoded=(part / np.float32(np.iinfo(part.dtype).max)).astype(np.float32) @ photometry.JPEG_LUMA,
-            valid=~photometry.saturated(part),
-            crop=crop,
-            scale=scale,
-            tone=tone,
-            positions=geometry.pixel_centres(Size(crop.width, crop.height)) + np.array([crop.x, crop.y]),
-        )
 
     @cached_property
     def luma(self) -> Float32:
@@ -175,17 +137,6 @@ class LrCrop:
         if not trusted.any():
             return float("nan")
         return float(np.abs(difference).sum() / (3 * trusted.sum()))
-
-    def thinned(self, stride: int) -> LrCrop:
-        """Every ``stride``-th pixel in both directions, which is enough for statistics of the whole crop."""
-        every = np.s_[::stride, ::stride]
-        return replace(
-            self,
-            rgb=self.rgb[every],
-            encoded=self.encoded[every],
-            valid=self.valid[every],
-            positions=self.positions[every],
-        )
 
     def zncc(self, look: Look, mapping: CaptureMapping) -> float:
         """Correlation with a look over the crop's unclipped pixels, −1 … 1; 0 without any."""

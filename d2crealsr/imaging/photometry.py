@@ -27,6 +27,7 @@ __all__ = [
     "encode_clipped",
     "encode_tone",
     "encode_with_slope",
+    "encoded_luma",
     "fit_brightness",
     "luma",
     "quantised",
@@ -136,6 +137,11 @@ def quantised(linear: Float32, tone: str, dtype: np.dtype[Any]) -> Image:
 def luma(linear: Float32) -> Float32:
     """Luminance of linear RGB, (..., 3) → (...)."""
     return cast("Float32", linear @ LUMA)
+
+
+def encoded_luma(image: Image) -> Float32:
+    """Luma of stored values on [0, 1], (H, W)."""
+    return (image / np.float32(np.iinfo(image.dtype).max)).astype(np.float32) @ JPEG_LUMA
 
 
 def reduced_linear(image: Image, factor: int, tone: str) -> Float32:

@@ -14,8 +14,6 @@ from d2crealsr.quality import residuals, sharpness
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.comparison import Look, LrCrop
-    from d2crealsr.imaging.degrade import LinearReduced
-    from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.imaging.placement import Placement
     from d2crealsr.quality.shape import Shape
     from d2crealsr.types import Image, ResidualField, Stage
@@ -35,8 +33,6 @@ class PublishedPair:
     placement : Placement
     published : Image
         The published HR image.
-    source : LinearReduced
-        The HR capture in linear light, reduced.
     lr_crop : LrCrop
         The published part of the LR capture.
     look : Look
@@ -49,7 +45,6 @@ class PublishedPair:
 
     placement: Placement
     published: Image
-    source: LinearReduced
     lr_crop: LrCrop
     look: Look
     field: ResidualField
@@ -105,10 +100,10 @@ def likeness(pair: PublishedPair) -> dict[str, float]:
     return {"zncc": seen_by.zncc(look, mapping), "content_differs_fraction": seen_by.differing(look, mapping)}
 
 
-def light(pair: PublishedPair) -> dict[str, float]:
-    """Brightness and sharpness of HR and LR, before and after matching, and clipping."""
+def brightness_and_sharpness(pair: PublishedPair) -> dict[str, float]:
+    """Brightness of HR and LR before and after matching, sharpness of the published HR over LR's, and clipping."""
     lr_crop, placement, sigma = pair.lr_crop, pair.placement, pair.look.sigma_hr_px
-    before = lr_crop.seen(pair.source, placement.mapping, sigma)
+    before = lr_crop.seen(pair.look.source, placement.mapping, sigma)
     as_published = degrade.reduced(pair.published, placement.scale, lr_crop.tone)
     after = lr_crop.seen(as_published, placement.published_mapping, sigma)
     return {
@@ -122,7 +117,7 @@ def light(pair: PublishedPair) -> dict[str, float]:
 MEASURES: tuple[Callable[[PublishedPair], dict[str, float]], ...] = (
     lambda pair: displacement(pair.field, pair.shape),
     likeness,
-    light,
+    brightness_and_sharpness,
 )
 """What is measured of every published pair. Each gives statistics by the columns of the manifest that keep them."""
 
@@ -135,10 +130,9 @@ class Agreement(NamedTuple):
     gain_g: float
 
 
-def with_evidence(
-    stage: Stage, lr_crop: LrCrop, source: LinearReduced, look: Look, mapping: CaptureMapping, final: Agreement
-) -> Stage:
-    """The stage with the agreement under its own estimate; ``final`` is that under the published ``mapping``."""
+def with_evidence(stage: Stage, pair: PublishedPair, final: Agreement) -> Stage:
+    """The stage with the agreement under its own estimate; ``final`` is that under the published mapping."""
+    lr_crop, look, mapping = pair.lr_crop, pair.look, pair.placement.mapping
     if stage.H_hr_to_lr is None or stage.stopped == "failed":
         return stage
     if stage.k1_hr == mapping.k1_hr and np.array_equal(stage.H_hr_to_lr, mapping.H_hr_to_lr):
@@ -149,6 +143,6 @@ def with_evidence(
     found = Agreement(
         residuals.percentile(lr_crop.residuals(look, of_stage), 50),
         thin.zncc(look, of_stage),
-        thin.brightness(thin.seen(source, of_stage, look.sigma_hr_px), of_stage).gain[1],
+        thin.brightness(thin.seen(look.source, of_stage, look.sigma_hr_px), of_stage).gain[1],
     )
     return dataclasses.replace(stage, **found._asdict())

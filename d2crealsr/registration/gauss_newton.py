@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from d2crealsr.registration.prediction import GEOMETRY, Observation, Parameters, Predictor
+from d2crealsr.registration.prediction import GEOMETRY, Parameters, Predictor
 
 if TYPE_CHECKING:
+    from d2crealsr.imaging.lr_part import LrPart
     from d2crealsr.types import Array
 
 __all__ = ["Fit", "LensModel", "covariance", "gauss_newton"]
@@ -67,7 +68,7 @@ class Fit(NamedTuple):
 
 def gauss_newton(
     predictor: Predictor,
-    observation: Observation,
+    observation: LrPart,
     start: Parameters,
     prior: Parameters,
     model: LensModel,
@@ -78,7 +79,7 @@ def gauss_newton(
     Near the optimum the Jacobian hardly changes, so it is kept. The residuals, which determine the optimum, are always
     computed again.
     """
-    if not observation.trusted.any():  # all of LR is clipped to black or white
+    if not observation.valid.any():  # all of LR is clipped to black or white
         return None
     outline = observation.positions[[0, 0, -1, -1], [0, -1, 0, -1]]
     now, where = start, start.mapping.lr_to_hr(outline)
@@ -98,9 +99,9 @@ def gauss_newton(
     return Fit(now, False, system)
 
 
-def _normal_equations(predictor: Predictor, parameters: Parameters, observation: Observation) -> System:
+def _normal_equations(predictor: Predictor, parameters: Parameters, observation: LrPart) -> System:
     prediction = predictor.predict(parameters, observation)
-    residual = observation.luma.ravel() - prediction.luma
+    residual = observation.encoded.ravel() - prediction.luma
     weight, spread = _weights(residual, observation)
     matrix = np.zeros((len(prediction.jacobian),) * 2)
     for first in range(0, len(residual), _CHUNK_PIXELS):  # double precision, in chunks of pixels
@@ -111,17 +112,17 @@ def _normal_equations(predictor: Predictor, parameters: Parameters, observation:
     return System(matrix, vector, prediction.jacobian, residual, weight, spread)
 
 
-def _looked_at_again(system: System, predictor: Predictor, parameters: Parameters, observation: Observation) -> System:
+def _looked_at_again(system: System, predictor: Predictor, parameters: Parameters, observation: LrPart) -> System:
     """The normal equations with the residuals and weights for new parameters, but with the old Jacobian."""
-    residual = observation.luma.ravel() - predictor.luma(parameters, observation)
+    residual = observation.encoded.ravel() - predictor.luma(parameters, observation)
     weight, spread = _weights(residual, observation)
     vector = (system.jacobian @ (weight * residual)).astype(np.float64)
     return System(system.matrix, vector, system.jacobian, residual, weight, spread)
 
 
-def _weights(residual: Float32, observation: Observation) -> tuple[Float32, float]:
+def _weights(residual: Float32, observation: LrPart) -> tuple[Float32, float]:
     """Tukey's biweight of the residuals, (N,), which is 0 where LR is not trusted, and their robust σ."""
-    trusted = observation.trusted.ravel()
+    trusted = observation.valid.ravel()
     spread = 1.4826 * float(np.median(np.abs(residual[trusted]))) + 1e-9
     weight = np.clip(1 - (residual / np.float32(_TUKEY * spread)) ** 2, 0, None) ** 2
     return np.where(trusted, weight, np.float32(0)), spread
@@ -154,7 +155,7 @@ def _solved(matrix: Array, right: Array, model: LensModel) -> Array:
     return solution
 
 
-def covariance(system: System, observation: Observation, model: LensModel) -> Array:
+def covariance(system: System, observation: LrPart, model: LensModel) -> Array:
     """Covariance of the geometric parameters, (9, 9), by the cluster-robust sandwich estimator.
 
     Residuals are correlated within a block and independent between blocks (Liang & Zeger 1986,

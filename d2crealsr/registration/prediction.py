@@ -14,17 +14,16 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from d2crealsr import opencv
 from d2crealsr.imaging import degrade, geometry, photometry
 from d2crealsr.imaging.photometry import JPEG_LUMA
-from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
-    from d2crealsr.types import Array, Image
+    from d2crealsr.imaging.lr_part import LrPart
+    from d2crealsr.types import Array
 
-__all__ = ["GEOMETRY", "Observation", "Parameters", "Prediction", "Predictor"]
+__all__ = ["GEOMETRY", "Parameters", "Prediction", "Predictor"]
 
 Float32 = NDArray[np.float32]
 
@@ -43,56 +42,6 @@ _ONES = np.ones(3, np.float32)
 
 _DARKEST = 1e-4
 """Linear light below which the slope of the tone curve is held constant."""
-
-
-@dataclass(frozen=True)
-class Observation:
-    """The LR pixels that a fit uses.
-
-    Attributes
-    ----------
-    region : Crop
-        Their rectangle in the LR capture.
-    luma : (h, w) ndarray
-        Encoded luma on [0, 1].
-    rgb : (h, w, 3) ndarray
-        The same pixels in linear light.
-    trusted : (h, w) ndarray
-        False for clipped pixels and their neighbours.
-    positions : (h, w, 2) ndarray
-        Positions in the LR capture.
-    """
-
-    region: Crop
-    luma: Float32
-    rgb: Float32
-    trusted: NDArray[np.bool_]
-    positions: Array
-
-    @classmethod
-    def of(cls, lr: Image, region: Crop, tone: str) -> Observation:
-        """Cut a region out of an LR capture."""
-        part = opencv.as_image(lr[region.y : region.y + region.height, region.x : region.x + region.width])
-        encoded = (part / np.float32(np.iinfo(part.dtype).max)).astype(np.float32)
-        centres = geometry.pixel_centres(Size(region.width, region.height)) + np.array([region.x, region.y])
-        return cls(
-            region=region,
-            luma=encoded @ JPEG_LUMA,
-            rgb=photometry.to_linear(part, tone),
-            trusted=~photometry.saturated(part),
-            positions=centres,
-        )
-
-    def thinned(self, stride: int) -> Observation:
-        """Every ``stride``-th pixel in both directions. An odd stride samples all colours of the sensor's filter."""
-        every = np.s_[::stride, ::stride]
-        return replace(
-            self,
-            luma=self.luma[every],
-            rgb=self.rgb[every],
-            trusted=self.trusted[every],
-            positions=self.positions[every],
-        )
 
 
 @dataclass(frozen=True)
@@ -152,11 +101,11 @@ class Predictor:
         self._sigma = -1.0
         self._value: Float32 = hr.rgb
 
-    def unlit(self, parameters: Parameters, observation: Observation) -> Float32:
+    def unlit(self, parameters: Parameters, observation: LrPart) -> Float32:
         """HR at LR's blur, before gain, field and offset, (h, w, 3)."""
         return self._hr.at(self._blurred(parameters.sigma), parameters.mapping.lr_to_hr(observation.positions))
 
-    def linear(self, parameters: Parameters, observation: Observation) -> Float32:
+    def linear(self, parameters: Parameters, observation: LrPart) -> Float32:
         """Predicted linear RGB of an observation's pixels, (h, w, 3)."""
         blurred = self._blurred(parameters.sigma)
 
@@ -168,7 +117,7 @@ class Predictor:
 
         return np.concatenate([lit(observation.positions[strip]) for strip in _strips(observation)])
 
-    def luma(self, parameters: Parameters, observation: Observation) -> Float32:
+    def luma(self, parameters: Parameters, observation: LrPart) -> Float32:
         """Predicted encoded luma of an observation's pixels, (N,)."""
         return self.encoded_luma(self.linear(parameters, observation)).ravel()
 
@@ -176,9 +125,9 @@ class Predictor:
         """Encoded luma of linear RGB, (h, w)."""
         return photometry.encode_with_slope(linear, self._tone)[0] @ JPEG_LUMA
 
-    def predict(self, parameters: Parameters, observation: Observation) -> Prediction:
+    def predict(self, parameters: Parameters, observation: LrPart) -> Prediction:
         """Predict the luma of an observation, and its derivative by each parameter."""
-        count, width = observation.luma.size, observation.luma.shape[1]
+        count, width = observation.encoded.size, observation.encoded.shape[1]
         prediction = Prediction(np.empty(count, np.float32), np.empty((SIZE, count), np.float32))
         for strip in _strips(observation):
             flat = slice(strip.start * width, strip.stop * width)
@@ -237,8 +186,8 @@ def _over_channels(a: Float32, b: Float32) -> Float32:
     return cast("Float32", (a * b) @ _ONES)
 
 
-def _strips(observation: Observation) -> list[slice]:
+def _strips(observation: LrPart) -> list[slice]:
     """Rows of an observation, a few at a time."""
-    height, width = observation.luma.shape
+    height, width = observation.encoded.shape
     rows = max(1, _STRIP_PIXELS // width)
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]

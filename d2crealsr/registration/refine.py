@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d2crealsr.imaging import geometry, photometry
+from d2crealsr.imaging.lr_part import LrPart
 from d2crealsr.registration.demosaic import PHASES, Phase, find_phase, through_mosaic
 from d2crealsr.registration.gauss_newton import LensModel, covariance, gauss_newton
-from d2crealsr.registration.prediction import Observation, Parameters, Predictor
+from d2crealsr.registration.prediction import Parameters, Predictor
 from d2crealsr.types import Crop
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def refine(
     region = _covered(start, sigma_hr_px)
     if min(region.width, region.height) < _MIN_SIDE_LR_PX:
         return None
-    whole = Observation.of(lr, region, tone)
+    whole = LrPart.of(lr, region, tone)
     some = whole.thinned(_stride(region))
     predictor = Predictor(hr, tone)
     begin = _with_brightness(Parameters(start, sigma_hr_px, np.ones(3), np.zeros(5), 0.0), predictor, some)
@@ -144,15 +145,15 @@ def _covered(mapping: CaptureMapping, sigma_hr_px: float) -> Crop:
     return Crop(int(left), int(top), int(right - left), int(bottom - top))
 
 
-def _with_brightness(parameters: Parameters, predictor: Predictor, observation: Observation) -> Parameters:
+def _with_brightness(parameters: Parameters, predictor: Predictor, observation: LrPart) -> Parameters:
     """The parameters, with gains fitted to each channel."""
-    light = photometry.fit_brightness(predictor.unlit(parameters, observation), observation.rgb, observation.trusted)
+    light = photometry.fit_brightness(predictor.unlit(parameters, observation), observation.rgb, observation.valid)
     return replace(parameters, gain=np.array(light.gain))
 
 
 def _without_demosaic(
-    predictor: Predictor, parameters: Parameters, observation: Observation, phase: Phase | None = None
-) -> tuple[Phase | None, Observation]:
+    predictor: Predictor, parameters: Parameters, observation: LrPart, phase: Phase | None = None
+) -> tuple[Phase | None, LrPart]:
     """The observation less the change that demosaicing causes in its prediction. It is unchanged if no colour filter
     phase explains the residual of the prediction."""
     linear = predictor.linear(parameters, observation)
@@ -162,25 +163,25 @@ def _without_demosaic(
         if phase is None:
             return None, observation
     added = _mosaiced(predictor, linear, observation, phase) - luma
-    return phase, replace(observation, luma=observation.luma - added)
+    return phase, replace(observation, encoded=observation.encoded - added)
 
 
-def _phase_of(predictor: Predictor, linear: Float32, luma: Float32, observation: Observation) -> Phase | None:
+def _phase_of(predictor: Predictor, linear: Float32, luma: Float32, observation: LrPart) -> Phase | None:
     """The phase whose demosaicing best explains the residual of the prediction in the middle part."""
     height, width = luma.shape
     top, left = max(0, height - _PHASE_SIDE) // 2, max(0, width - _PHASE_SIDE) // 2
     middle = np.s_[top : top + _PHASE_SIDE, left : left + _PHASE_SIDE]
-    here = replace(observation, region=Crop(observation.region.x + left, observation.region.y + top, 0, 0))
-    trusted, unexplained = observation.trusted[middle], (observation.luma - luma)[middle]
+    here = replace(observation, crop=Crop(observation.crop.x + left, observation.crop.y + top, 0, 0))
+    trusted, unexplained = observation.valid[middle], (observation.encoded - luma)[middle]
     if not trusted.any():
         return None
     added = {phase: _mosaiced(predictor, linear[middle], here, phase) - luma[middle] for phase in PHASES}
     return find_phase({phase: change[trusted] for phase, change in added.items()}, unexplained[trusted])
 
 
-def _mosaiced(predictor: Predictor, linear: Float32, observation: Observation, phase: Phase) -> Float32:
+def _mosaiced(predictor: Predictor, linear: Float32, observation: LrPart, phase: Phase) -> Float32:
     """Encoded luma of predicted linear RGB after the camera's demosaicing, (h, w)."""
-    return predictor.encoded_luma(through_mosaic(linear, phase, (observation.region.x, observation.region.y)))
+    return predictor.encoded_luma(through_mosaic(linear, phase, (observation.crop.x, observation.crop.y)))
 
 
 def _displacements(points: Array) -> Array:

@@ -31,6 +31,6 @@ def likeliest_tone(hr: CaptureImage, lr: CaptureImage, placement: Placement) -> 
 
 
 def _likeness(hr: CaptureImage, lr: CaptureImage, placement: Placement) -> float:
-    source = degrade.reduced(hr.pixels, placement.scale, hr.tone)
-    target = LrCrop.of(lr.pixels, placement.crop, placement.scale, lr.tone)
-    return target.zncc(target.look(source, placement.mapping), placement.mapping)
+    lr_crop = LrCrop.of(lr.pixels, placement.crop, lr.tone, scale=placement.scale)
+    look = lr_crop.look(degrade.reduced(hr.pixels, placement.scale, hr.tone), placement.mapping)
+    return lr_crop.zncc(look, placement.mapping)

@@ -261,7 +261,7 @@ class _Drawing:
         zoom = views.zoom_of(crop, self.scale)
         fine, coarse = views.grid(crop, zoom), views.grid(crop, 1)
         size = Size(crop.width * zoom, crop.height * zoom)
-        lr_view, lr_luma = views.upsampled(lr, zoom), views.encoded_luma(lr)
+        lr_view, lr_luma = views.upsampled(lr, zoom), photometry.encoded_luma(lr)
         steps = self._steps(estimate)
         shown = []
         for number, step in enumerate(steps):
@@ -322,7 +322,7 @@ class _Drawing:
 
     def _photometry(self, estimate: Estimate, lr: Image, steps: Sequence[_Step]) -> Json:
         """How HR's brightness meets LR's before and after matching, the field that was applied, what is clipped."""
-        coarse, lr_luma = views.grid(estimate.placement.crop, 1), views.encoded_luma(lr)
+        coarse, lr_luma = views.grid(estimate.placement.crop, 1), photometry.encoded_luma(lr)
         clipped = photometry.saturated(lr)
         lr_known = np.where(clipped, np.float32(np.nan), lr_luma)
         after = measures.joint_histogram(steps[-1].look.luma(steps[-1].mapping, coarse), lr_known)

@@ -115,11 +115,6 @@ class HrLook:
         return np.where(np.isnan(linear).any(axis=-1), np.nan, encoded).astype(np.float32)
 
 
-def encoded_luma(image: Image) -> Float32:
-    """Luma of stored values on [0, 1], (H, W)."""
-    return (image / np.float32(np.iinfo(image.dtype).max)).astype(np.float32) @ photometry.JPEG_LUMA
-
-
 def difference(hr_luma: Float32, lr_luma: Float32, size: Size) -> Picture:
     """HR minus LR in colours: blue where HR is darker, orange where it is brighter, almost white where they agree.
 

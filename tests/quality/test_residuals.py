@@ -45,7 +45,16 @@ def lr_seeing(hr: degrade.LinearReduced, H_hr_to_crop: np.ndarray, noise: float 
 
 def lr_crop(rgb: np.ndarray) -> LrCrop:
     encoded = photometry.encode_tone(rgb, "srgb") @ photometry.JPEG_LUMA
-    return LrCrop(rgb, encoded.astype(np.float32), np.ones(rgb.shape[:2], bool), CROP, SCALE, "srgb", POSITIONS)
+    valid = np.ones(rgb.shape[:2], bool)
+    return LrCrop(
+        rgb=rgb,
+        encoded=encoded.astype(np.float32),
+        valid=valid,
+        crop=CROP,
+        tone="srgb",
+        positions=POSITIONS,
+        scale=SCALE,
+    )
 
 
 def look(hr: degrade.LinearReduced) -> Look:

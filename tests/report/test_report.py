@@ -16,7 +16,7 @@ import pytest
 
 from d2crealsr.dataset.split import split
 from d2crealsr.errors import UsageError
-from d2crealsr.imaging import degrade, geometry
+from d2crealsr.imaging import degrade, geometry, photometry
 from d2crealsr.imaging.photometry import Photometry
 from d2crealsr.report import make_report, measures, views, words
 from d2crealsr.report import pair as drawing
@@ -178,7 +178,7 @@ def test_hr_at_the_right_place_looks_like_lr_and_elsewhere_it_does_not() -> None
     H = geometry.inverse(geometry.scaling(4))
     mapping = geometry.CaptureMapping(H_hr_to_lr=H, hr_size=Size(320, 240), lr_size=Size(80, 60))
     lr = look.picture(mapping, views.grid(crop, 1))
-    luma = views.encoded_luma(lr)  # type: ignore[arg-type]
+    luma = photometry.encoded_luma(lr)  # type: ignore[arg-type]
     right = look.luma(mapping, views.grid(crop, 1))
     moved = geometry.CaptureMapping(
         H_hr_to_lr=geometry.compose(geometry.translation(1, 0), H), hr_size=Size(320, 240), lr_size=Size(80, 60)

@@ -1,0 +1,73 @@
+"""A rectangle of the LR capture: its pixels as stored and in linear light, and which of them can be trusted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d2crealsr.imaging import geometry, photometry
+from d2crealsr.imaging.crop import cut
+from d2crealsr.types import Size
+
+if TYPE_CHECKING:
+    from d2crealsr.types import Array, Crop, Image
+
+__all__ = ["LrPart"]
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LrPart:
+    """A rectangle of the LR capture.
+
+    Attributes
+    ----------
+    rgb : (h, w, 3) ndarray
+        Linear light.
+    encoded : (h, w) ndarray
+        Encoded luma on [0, 1].
+    valid : (h, w) ndarray
+        False where a channel is clipped, and next to such a pixel.
+    crop : Crop
+        The rectangle, in LR px.
+    tone : str
+        Tone curve of the capture.
+    positions : (h, w, 2) ndarray
+        Positions of the pixels in the capture.
+    """
+
+    rgb: Float32
+    encoded: Float32
+    valid: NDArray[np.bool_]
+    crop: Crop
+    tone: str
+    positions: Array
+
+    @classmethod
+    def of(cls, lr: Image, crop: Crop, tone: str, **more: Any) -> Self:
+        """Cut a rectangle out of an LR capture; ``more`` are the fields that a subclass adds."""
+        part = cut(lr, crop)
+        return cls(
+            rgb=photometry.to_linear(part, tone),
+            encoded=photometry.encoded_luma(part),
+            valid=~photometry.saturated(part),
+            crop=crop,
+            tone=tone,
+            positions=geometry.pixel_centres(Size(crop.width, crop.height)) + np.array([crop.x, crop.y]),
+            **more,
+        )
+
+    def thinned(self, stride: int) -> Self:
+        """Every ``stride``-th pixel in both directions; an odd stride meets all colours of the sensor's filter."""
+        every = np.s_[::stride, ::stride]
+        return replace(
+            self,
+            rgb=self.rgb[every],
+            encoded=self.encoded[every],
+            valid=self.valid[every],
+            positions=self.positions[every],
+        )
