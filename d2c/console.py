@@ -1,4 +1,4 @@
-"""What the commands print: tables as plain text; progress is told by the toolkit's reporter."""
+"""Tables that the commands print as plain text."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["ConsoleReporter", "plan_table", "quality_tables", "sizes_table", "st
 
 
 def quality_tables(rows: Sequence[Row]) -> list[str]:
-    """Rows of an evaluation as text, for each protocol two tables: PSNR in dB and SSIM, a line for each image."""
+    """Rows of an evaluation as text. Each protocol has two tables, PSNR in dB and SSIM, with one line per image."""
     texts = []
     for protocol in dict.fromkeys(row.protocol for row in rows):
         chosen = [row for row in rows if row.protocol == protocol]
@@ -27,7 +27,7 @@ def quality_tables(rows: Sequence[Row]) -> list[str]:
 
 
 def _table(title: str, cells: Sequence[tuple[str, str, str]]) -> str:
-    """Cells (line, column, text) under their columns' names; plain text, so that no width cuts a number."""
+    """Cells (line, column, text) below the names of their columns, as plain text that never cuts a number."""
     columns = list(dict.fromkeys(column for _, column, _ in cells))
     lines: dict[str, dict[str, str]] = {}
     for line, column, text in cells:
@@ -39,7 +39,7 @@ def _table(title: str, cells: Sequence[tuple[str, str, str]]) -> str:
 
 
 def plan_table(plans: Sequence[tuple[str, Plan, float]]) -> str:
-    """What upscaling each file would take: (name, plan, seconds) a line."""
+    """Cost of upscaling each file: one line for each (name, plan, seconds)."""
     lines = [["file", "LR", "memory", "temporary", "result up to", "time about", "how"]]
     for name, plan, seconds in plans:
         how = f"strips of {plan.strip} LR rows" + (", feature maps in files" if plan.spill else "")
@@ -50,7 +50,7 @@ def plan_table(plans: Sequence[tuple[str, Plan, float]]) -> str:
 
 
 def step_table(steps: Mapping[str, StepMemory], free: int | None, device: str) -> str:
-    """Predicted peak memory of a training step, a line a stage: the whole and what it is for."""
+    """Predicted peak memory of a training step, one line per stage: the total and its parts."""
     columns = list(next(iter(steps.values()))._asdict())
     lines = ["memory of a step, GB" + "".join(f"{column:>13}" for column in columns)]
     for kind, memory in steps.items():
@@ -63,7 +63,7 @@ def step_table(steps: Mapping[str, StepMemory], free: int | None, device: str) -
 
 
 def sizes_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Networks in their sizes, a line for each scale."""
+    """The sizes of networks, one line for each scale."""
     lines = [["network", "size", "scale", "parameters", "multiply-adds / LR px", "padding to", "paper"]]
     for row in rows:
         for scale, count in row["parameters"].items():
@@ -74,7 +74,7 @@ def sizes_table(rows: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:
-    """Lines of cells as text, columns below each other."""
+    """Lines of cells as text with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     rows = ("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines)
     return "\n".join(rows)

@@ -1,4 +1,4 @@
-"""What long work says while it goes on: the toolkit's :class:`Reporter`, which says nothing."""
+"""The :class:`Reporter` of the toolkit, which receives the progress of long work and prints nothing."""
 
 from d2crealsr.ui.progress import Reporter
 

@@ -1,4 +1,4 @@
-"""Measure a model on pairs: every output of its network, and bicubic beside them."""
+"""Measure a model on pairs: every output of its network, and bicubic for comparison."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ __all__ = [
 
 
 class _Run(typing.Protocol):
-    """A run's folder, of which its list of pairs and its cache are looked at."""
+    """The folder of a run, of which the list of pairs and the cache are used."""
 
     pairs: Path
     cache: Path
 
 
 class Row(NamedTuple):
-    """One image by one method and protocol."""
+    """The result of one image by one method and protocol."""
 
     image: str
     method: str
@@ -72,17 +72,17 @@ class Row(NamedTuple):
 
 
 def methods(network: Network, config: Any) -> list[str]:
-    """Names of what is measured, in the order of the tables."""
+    """Names of the measured methods, in the order of the tables."""
     return ["bicubic", *network.outputs(config)]
 
 
 def is_one_of_many(method: str) -> bool:
-    """Whether a name says that the output is one of several of a kind, as ``branch_2``: what is short leaves it out."""
+    """Whether an output is one of several of its kind, such as ``branch_2``. Short tables leave these out."""
     return method.rpartition("_")[2].isdecimal()
 
 
 def method_images(model: nn.Module, pair: PixelPair) -> dict[str, NDArray[Any]]:
-    """What each method makes of a pair's LR image, ``(H, W, 3)`` by name, in the order of :func:`methods`."""
+    """The result of each method for the LR image of a pair, ``(H, W, 3)`` by name, in the order of :func:`methods`."""
     height, width = pair.hr.shape[:2]
     network, config = network_of(model)
     lr = np.asarray(pair.lr)
@@ -96,9 +96,9 @@ def evaluate(
     protocols: Sequence[Protocol] = PROTOCOLS[:1],
     progress: Callable[[int, int], None] | None = None,
 ) -> list[Row]:
-    """PSNR and SSIM of every image by every method and protocol; the border is the model's scale.
+    """PSNR and SSIM of every image by every method and protocol. The removed border is the model's scale.
 
-    An infinite PSNR (equal images) is kept as it is.
+    An infinite PSNR (for equal images) is kept.
     """
     rows = []
     for done, pair in enumerate(pairs, start=1):
@@ -109,7 +109,7 @@ def evaluate(
 
 
 def _measured(model: nn.Module, pair: PixelPair, protocols: Sequence[Protocol]) -> list[Row]:
-    """One pair by every method and protocol."""
+    """The results of one pair by every method and protocol."""
     truth, scale = np.asarray(pair.hr), network_of(model)[1].scale
     rows = []
     for method, image in method_images(model, pair).items():
@@ -132,30 +132,30 @@ def evaluate_files(
     trust_pairs: bool = False,
     convert_profile: bool = False,
 ) -> list[Row]:
-    """Measure on a dataset of any known layout.
+    """Measure a model on a dataset of any known layout.
 
-    A pair that cannot be read, or is too small to be measured, costs itself only: it is named, and at the end the
-    error is raised, by ``failures`` where the caller gives them.
+    If a pair cannot be read or is too small to measure, it is named, the others are measured, and the error is raised
+    at the end (by ``failures`` if the caller provides it).
 
     Parameters
     ----------
     split : str
-        ``test``, ``train``, ``all``, or ``auto``: the test split where there is one, else all pairs.
+        ``test``, ``train``, ``all``, or ``auto``, which means the test split if there is one, else all pairs.
     run : RunFolder, optional
-        Folder of the model's run: pairs that it was trained on are said, and its cache keeps what is found.
+        Folder of the model's run. A note then says how many pairs it was trained on, and its cache stores results.
     trust_pairs : bool
-        Do not look whether both images of a pair show one scene.
+        Whether to skip the check that both images of a pair show the same scene.
     convert_profile : bool
-        Convert images of another colour profile than sRGB; otherwise they cannot be measured.
+        Whether to convert images whose colour profile is not sRGB. Otherwise they cannot be measured.
 
     Raises
     ------
     DataError
-        When there are no pairs for this model, the only one cannot be measured, or some do not belong together.
+        When there are no pairs for this model, the only one cannot be measured, or images do not belong together.
     BatchError
-        When some of several cannot be measured.
+        When some of several pairs cannot be measured.
     MemoryNeedError
-        When one would not fit into memory; nothing was started.
+        When one would not fit into memory. Nothing has been started then.
     """
     reporter = reporter or Reporter()
     met = failures or Failures(reporter)
@@ -190,7 +190,7 @@ def evaluate_files(
 
 
 def _chosen(pairs: list[Pair], split: str, data: Path, reporter: Reporter) -> list[Pair]:
-    """The pairs of a split, and a word on what ``auto`` takes."""
+    """The pairs of a split, with a note on the choice of ``auto``."""
     if split == "auto":
         split = "test" if any(pair.split == "test" for pair in pairs) else "all"
         said = "the test split" if split == "test" else f"all {len(pairs)} pairs, as there is no test split"
@@ -201,7 +201,7 @@ def _chosen(pairs: list[Pair], split: str, data: Path, reporter: Reporter) -> li
 
 
 def _pairs_for(model: nn.Module, data: Path, reporter: Reporter) -> list[Pair]:
-    """All pairs of the model's scale, their sizes not yet checked."""
+    """All pairs of the model's scale. Their sizes are not checked yet."""
     scale = network_of(model)[1].scale
     try:
         return find_pairs(data, scale=scale, sizes=False, note=reporter.note)
@@ -227,7 +227,7 @@ def check_measurable(pair: Pair, protocols: Sequence[Protocol] = PROTOCOLS[:1]) 
 
 
 def is_measurable(pair: Pair) -> bool:
-    """Whether a pair can serve for validation."""
+    """Whether a pair is suitable for validation."""
     try:
         check_measurable(pair)
     except DataError:
@@ -236,15 +236,15 @@ def is_measurable(pair: Pair) -> bool:
 
 
 def _trained_on(pairs: Iterable[Pair], run: _Run, digest: Callable[[Path], str]) -> int:
-    """How many pairs have an HR image that the run trained on."""
+    """Number of pairs with an HR image on which the run was trained."""
     seen = {record.hr_sha256 for record in read_records(run.pairs) if record.part == "train"}
     return sum(digest(pair.hr) in seen for pair in pairs) if seen else 0
 
 
 class FilePairs(Sequence[PixelPair]):
-    """Pairs of files as sRGB pixels, read when they are asked for and not kept.
+    """Pairs of files as sRGB pixels, which are read on access and not kept.
 
-    Images of another colour profile are converted with ``convert_profile`` and refused without.
+    Images with another colour profile are converted with ``convert_profile``, and refused without it.
     """
 
     def __init__(self, pairs: Sequence[Pair], *, convert_profile: bool = False) -> None:
@@ -263,7 +263,7 @@ class FilePairs(Sequence[PixelPair]):
 
 
 def means(rows: Iterable[Row]) -> list[Row]:
-    """Mean over the images, a row for each method and protocol, in their order."""
+    """Means over the images: one row for each method and protocol, in their order."""
     collected: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
         collected.setdefault((row.method, row.protocol), []).append(row)
@@ -274,12 +274,12 @@ def means(rows: Iterable[Row]) -> list[Row]:
 
 
 def check_csv(path: Path, inputs: Sequence[Path]) -> None:
-    """Refuse a place for :func:`write_csv` that cannot be written to, or holds anything but such a table."""
+    """Raise an error if :func:`write_csv` cannot write there or would replace a file that is not such a table."""
     outputs.check_tables([(path, "a table of d2c eval", Row._fields)], inputs)
 
 
 def write_csv(path: Path, rows: Iterable[Row]) -> None:
-    """Write rows as ``image,method,protocol,psnr_db,ssim``, complete or not at all."""
+    """Write rows as ``image,method,protocol,psnr_db,ssim``, completely or not at all."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(Row._fields)

@@ -1,1 +1,1 @@
-"""A model on whole images: what it takes, how it is run, what is written."""
+"""Run a model on whole images: predict the memory, run it, write the results."""

@@ -1,6 +1,6 @@
-"""Bicubic resizing as the field means it: Keys' kernel with a = −0.5, antialiased when reducing (Pillow and MATLAB).
+"""Bicubic resizing as usual in the field: Keys' kernel with a = −0.5, with antialiasing (as in Pillow and MATLAB).
 
-OpenCV and torch take a = −0.75 and no antialiasing: .04 to .07 dB away.
+OpenCV and torch use a = −0.75 without antialiasing, which changes PSNR by .04 to .07 dB.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ __all__ = ["bicubic"]
 
 
 def bicubic(image: NDArray[Any], width: int, height: int) -> NDArray[Any]:
-    """Resize an ``(h, w)`` or ``(h, w, C)`` image to ``(height, width[, C])``, in its own type.
+    """Resize an ``(h, w)`` or ``(h, w, C)`` image to ``(height, width[, C])`` of the same type.
 
-    Computed in float32 and, for integers, clipped and rounded once at the end. Pixel centres keep their relative
-    place: ``x' = s·x + (s−1)/2``.
+    The computation is in float32. Integers are clipped and rounded once at the end. Pixel centres are mapped by
+    ``x' = s·x + (s−1)/2``.
 
     References
     ----------

@@ -1,4 +1,4 @@
-"""A batch goes on past a file that cannot be worked on: it is named when it is met, and all are counted at the end."""
+"""Let a batch continue after a file that cannot be processed: report it at once, and all of them at the end."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _NAMED = 5
 
 
 class Failures:
-    """Files of a batch that could not be worked on.
+    """The files of a batch that could not be processed.
 
     Parameters
     ----------
     reporter : Reporter
-        Told of each of them when it is met.
+        Receives a note about each of them at once.
     """
 
     def __init__(self, reporter: Reporter) -> None:
@@ -33,7 +33,7 @@ class Failures:
 
     @contextlib.contextmanager
     def of(self, name: str) -> Iterator[None]:
-        """A block of work on one file; that its data are unusable, or too large, costs this file alone."""
+        """A block of work on one file. If its data are unusable or too large, only this file fails."""
         try:
             yield
         except (DataError, MemoryNeedError) as error:
@@ -42,14 +42,14 @@ class Failures:
                 self.reporter.note(f"left out: {error}")
 
     def conclude(self) -> None:
-        """Raise what was met, if anything: a single file's own error, or one that counts and names them.
+        """Raise an error if files failed: that of the only file, or one that counts and names the failed files.
 
         Raises
         ------
         DataError
-            When there was one file only, and it could not be worked on.
+            When there was only one file, and it could not be processed.
         BatchError
-            When that is so for some of several.
+            When some of several files could not be processed.
         """
         if not self.met:
             return

@@ -1,4 +1,4 @@
-"""Figures of what a network makes of an image: pictures side by side, patches compared, values as colours."""
+"""Figures of a network's outputs for an image: pictures side by side, compared patches, values as colours."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ __all__ = ["CIVIDIS", "PAPER", "Box", "comparison_figure", "cut", "heat", "patch
 _LABEL_HEIGHT, _GAP = 20, 4
 _CAPTION_HEIGHT, _CAPTION_SIZE = 40, 22
 PAPER = ((0, 0, 143), (0, 96, 255), (64, 255, 191), (255, 223, 0), (255, 48, 0), (128, 0, 0))
-"""Colours of the paper's weight maps: blue over cyan and yellow to red."""
+"""Colours of the paper's weight maps: from blue through cyan and yellow to red."""
 CIVIDIS = ((0, 34, 78), (66, 78, 108), (124, 123, 120), (188, 174, 108), (254, 232, 56))
-"""Dark to light, the same to people with and without red-green blindness."""
+"""Colours from dark to light that look the same with and without red-green blindness."""
 _PANEL = 1024  # longest side of a panel of a whole picture
 
 
@@ -49,25 +49,25 @@ def patch_figure(
     *,
     panel: int = 240,
 ) -> Picture:
-    """One patch as LR, bicubic, all that the network makes of it and, where there is one, HR.
+    """One patch of LR, bicubic, all outputs of the network and, if given, HR.
 
     Parameters
     ----------
     lr : (h, w, 3) ndarray
         The LR image.
     made : mapping
-        What the network makes of it, images of one size by name.
+        The outputs of the network: images of the same size, by name.
     box : Box
-        The patch, in LR px.
+        The patch in LR px.
     hr : (s·h, s·w, 3) ndarray, optional
-        The truth.
+        The true image.
     panel : int
-        Width of a panel, in px.
+        Width of a panel in px.
 
     Raises
     ------
     ConfigError
-        When the box does not lie in the image.
+        When the box is not inside the image.
     """
     height, width = lr.shape[:2]
     inside = box.x >= 0 and box.y >= 0 and box.x + box.width <= width and box.y + box.height <= height
@@ -86,16 +86,16 @@ def patch_figure(
 
 
 def comparison_figure(lr: NDArray[Any], sr: NDArray[Any], hr: NDArray[Any], caption: str) -> Picture:
-    """LR as bicubic interpolation enlarges it, what the network makes of it, and HR, under a caption.
+    """LR enlarged bicubically, the upscaled image and HR, with a caption.
 
     Parameters
     ----------
     lr : (h, w, 3) ndarray
         The LR image.
     sr, hr : (s·h, s·w, 3) ndarray
-        The upscaled image and the truth.
+        The upscaled image and the true image.
     caption : str
-        One line.
+        A caption of one line.
     """
     height, width = hr.shape[:2]
     wide = bicubic(lr, width, height)
@@ -109,7 +109,7 @@ def comparison_figure(lr: NDArray[Any], sr: NDArray[Any], hr: NDArray[Any], capt
 
 
 def side_by_side(panels: Sequence[tuple[str, Picture]], *, in_a_row: int) -> Picture:
-    """Pictures of one size in rows, each under its label."""
+    """Arrange pictures of the same size in rows, each below its label."""
     height, width = panels[0][1].shape[:2]
     rows = -(-len(panels) // in_a_row)
     step_x, step_y = width + _GAP, height + _LABEL_HEIGHT + _GAP
@@ -123,26 +123,26 @@ def side_by_side(panels: Sequence[tuple[str, Picture]], *, in_a_row: int) -> Pic
 
 
 def heat(values: NDArray[Any], colours: Sequence[tuple[int, int, int]]) -> Picture:
-    """Values on [0, 1] as colours, ``(H, W, 3)``, from the first colour to the last; outside they are clipped."""
+    """Show values as colours, ``(H, W, 3)``, from the first colour for 0 to the last for 1. Values are clipped."""
     stops = np.array(colours, np.float64)
     at, clipped = np.linspace(0, 1, len(stops)), np.clip(values, 0, 1)
     return np.stack([np.rint(np.interp(clipped, at, stops[:, c])) for c in range(3)], axis=-1).astype(np.uint8)
 
 
 def cut(image: NDArray[Any], box: Box, factor: int) -> NDArray[Any]:
-    """The pixels of a box in an image that has ``factor`` pixels on a side for each LR pixel."""
+    """The pixels of a box in an image with ``factor`` × ``factor`` pixels per LR pixel."""
     x, y, width, height = (factor * value for value in box)
     return image[y : y + height, x : x + width]
 
 
 def _enlarged(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Shown pixel by pixel, so that no other interpolation is added to what is compared."""
+    """Enlarge a picture by repeating pixels, so that no further interpolation affects the comparison."""
     image = PIL.Image.fromarray(np.ascontiguousarray(picture))
     return np.asarray(image.resize(size, PIL.Image.Resampling.NEAREST))
 
 
 def reduced(picture: Picture) -> Picture:
-    """The picture as a panel of a figure: smaller where it is large."""
+    """A picture as a panel of a figure, reduced if it is too large."""
     image = PIL.Image.fromarray(picture)
     image.thumbnail((_PANEL, _PANEL), PIL.Image.Resampling.BICUBIC)
     return np.asarray(image)

@@ -1,4 +1,4 @@
-"""Upscale image files, in as much memory as there is, at their own depth, transparency and orientation kept."""
+"""Upscale image files in the available memory, and keep their depth, transparency and orientation."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = ["Figures", "Job", "Limits", "plan_files", "seconds_of", "upscale_file
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
-    """What to draw beside the upscaled images: figures that the network names, a patch (with HR where given)."""
+    """The figures to draw in addition to the upscaled images: those of the network, and a patch (with HR if given)."""
 
     names: tuple[str, ...] = ()
     box: figures.Box | None = None
@@ -43,12 +43,12 @@ class Figures:
 
     @property
     def any(self) -> bool:
-        """Whether anything is drawn."""
+        """Whether any figure is requested."""
         return bool(self.settings)
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
-        """Names of the figures, and what decides each of them besides image and checkpoint."""
+        """For each figure its name, and the settings on which it depends besides image and checkpoint."""
         drawn: dict[str, dict[str, Any]] = {name: {"figure": name} for name in self.names}
         if self.box is not None:
             hr = "" if self.hr is None else files.sha256_of(self.hr)
@@ -58,27 +58,27 @@ class Figures:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Limits:
-    """What upscaling may take, may do to colours, and may replace."""
+    """How much memory upscaling may use, what it does to colours, and which files it may replace."""
 
     max_memory: int | None = None
-    """Bytes of memory over what the process takes already; by default nine tenths of what is free."""
+    """Bytes of memory in addition to those that the process uses already; by default nine tenths of the free memory."""
     spill: Path | None = None
-    """Folder of temporary files; by default that of the results."""
+    """Folder for temporary files; by default that of the results."""
     convert_profile: bool = False
-    """Convert images of another colour profile than sRGB instead of refusing them."""
+    """Whether to convert images whose colour profile is not sRGB, or to refuse them."""
     grey: bool = True
-    """Give a picture of equal channels for one of equal channels; otherwise the colours that the network makes."""
+    """Whether an image with equal channels gives a result with equal channels, or the colours made by the network."""
     overwrite: bool = False
-    """Replace files that stand where results go; never an input."""
+    """Whether to replace files in the place of results. Inputs are never replaced."""
 
     @property
     def settings(self) -> dict[str, Any]:
-        """Those that decide pixels."""
+        """The settings that influence pixels."""
         return {"grey": "auto" if self.grey else "off"} | ({"convert_profile": True} if self.convert_profile else {})
 
 
 class Job(NamedTuple):
-    """A file to upscale: where from, where to, and how; ``wanted`` are its results and the notes that they carry."""
+    """A file to upscale: source, target and plan. ``wanted`` are its results, and the notes stored in them."""
 
     source: Path
     target: Path
@@ -86,7 +86,7 @@ class Job(NamedTuple):
     sha256: str
     wanted: Mapping[Path, str]
     missing: Sequence[Path] = ()
-    """Those of its results that are not there yet."""
+    """The results that do not exist yet."""
 
 
 def upscale_files(
@@ -98,26 +98,26 @@ def upscale_files(
     limits: Limits | None = None,
     failures: Failures | None = None,
 ) -> list[Path]:
-    """Upscale images, and those directly in folders, to ``OUT/NAME_x{scale}.png``; returns them, figures not counted.
+    """Upscale images, and images directly in folders, to ``OUT/NAME_x{scale}.png``; returns them without figures.
 
-    8-bit images give 8-bit ones, 16-bit 16-bit ones. An alpha channel is upscaled bicubically. An orientation flag is
-    applied, so the result needs none. Colours are sRGB: an image of another profile is refused, or converted where
-    ``limits`` say so. Equal channels give equal channels. A result of more than 2³⁰ pixels is
+    8-bit images give 8-bit results, and 16-bit images 16-bit results. An alpha channel is upscaled bicubically. The
+    orientation flag is applied, so the result needs none. Colours are sRGB: an image with another profile is refused,
+    or converted if ``limits`` say so. Equal channels give equal channels. A result of more than 2³⁰ pixels is
     ``OUT/NAME_x{scale}.tif``, a BigTIFF.
 
-    Each result carries what it was made of (:mod:`d2c.inference.results`). One that is there already is not made again;
-    any other file in its place is left alone. An image that cannot be read, or would not fit into memory, costs itself
-    only: it is named, the others are made, and at the end the error is raised, by ``failures`` where the caller gives
-    them.
+    Each result stores what it was made from (:mod:`d2c.inference.results`). Results that exist already are not made
+    again, and any other file in their place is left alone. If an image cannot be read or does not fit into memory, it
+    is named, the others are made, and the error is raised at the end (by ``failures`` if the caller provides it).
 
     Raises
     ------
     MemoryNeedError
-        When memory is too small for the only image, or the disk for one of them; found before any is started.
+        When memory is too small for the only image, or the disk for one of them. This is checked before the work.
     ConfigError
-        When two would get the same name, or a result would replace an input, or another file; found before too.
+        When two results would have the same name, or a result would replace an input or another file. This is checked
+        before the work too.
     DataError, BatchError
-        When images cannot be read or are too large: the only one, some of several.
+        When the only image, or some of several, cannot be read or are too large.
     """
     reporter = reporter or Reporter()
     wanted, limits = wanted or Figures(), limits or Limits()
@@ -152,9 +152,9 @@ def plan_files(
     limits: Limits | None = None,
     failures: Failures | None = None,
 ) -> list[Job]:
-    """What :func:`upscale_files` would do, decided from the files' headers; raises what it would.
+    """Plan the work of :func:`upscale_files` from the headers of the files; raises the same errors.
 
-    Images whose header cannot be read are added to ``failures``; without them the first one is raised.
+    Images whose header cannot be read are added to ``failures``. Without it, the first one raises its error.
     """
     wanted, limits = wanted or Figures(), limits or Limits()
     met = failures or Failures(Reporter())
@@ -181,7 +181,7 @@ def plan_files(
 
 
 def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limits, checkpoint: str) -> Job:
-    """One file's job, all of its results still to be made."""
+    """The job of one file, with all its results still to be made."""
     network, config = network_of(model)
     scale = config.scale
     if path.exists() and not path.is_file():
@@ -209,7 +209,7 @@ def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limit
 
 
 def seconds_of(model: nn.Module, plan: Plan) -> float:
-    """About how long a plan will take, from the time of a small image that is upscaled for it; disks not counted."""
+    """Approximate time of a plan without disks, measured by upscaling a small image."""
     width, height = min(plan.width, 64), min(plan.height, 48)
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
     network, config = network_of(model)
@@ -224,7 +224,7 @@ def seconds_of(model: nn.Module, plan: Plan) -> float:
 
 
 class _Counter:
-    """Counts the parts of a file that are done, from where the file before ended."""
+    """Counts the finished parts of a file, beginning with the count of the previous files."""
 
     def __init__(self, reporter: Reporter, done: int, name: str) -> None:
         self.reporter, self.done, self.name = reporter, done, name
@@ -240,7 +240,7 @@ def _parts(model: nn.Module, job: Job) -> int:
 
 
 def _upscale_file(model: nn.Module, job: Job, limits: Limits, progress: _Counter) -> None:
-    """The result alone, strip by strip."""
+    """Make only the result, strip by strip."""
     pixels, alpha = _pixels(job, limits)
     scale = network_of(model)[1].scale
     height, width = (scale * side for side in pixels.shape[:2])
@@ -262,7 +262,7 @@ def _upscale_file(model: nn.Module, job: Job, limits: Limits, progress: _Counter
 
 
 def _upscale_and_draw(model: nn.Module, job: Job, wanted: Figures, limits: Limits) -> None:
-    """The result, and figures of all that the network makes: the result as it is written, the rest as it is."""
+    """Make the result and the figures. Figures show the result as it is written, and other outputs unchanged."""
     path, target = job.source, job.target
     pixels, alpha = _pixels(job, limits)
     folder = limits.spill or target.parent
@@ -285,7 +285,7 @@ def _upscale_and_draw(model: nn.Module, job: Job, wanted: Figures, limits: Limit
 
 
 def _check_hr(hr: Path, path: Path, expected: tuple[int, int]) -> None:
-    """Refuse an HR image of the patch figure that is not of the result's size."""
+    """Raise an error if the HR image for the patch figure does not have the size of the result."""
     got = _read(images.read_size, hr)
     if got != expected:
         raise DataError(
@@ -295,7 +295,7 @@ def _check_hr(hr: Path, path: Path, expected: tuple[int, int]) -> None:
 
 
 def _sample_bytes(path: Path) -> int:
-    """2 for an image that may have 16 bits a sample, from its header; 1 for one that cannot."""
+    """2 if an image may have 16 bits per sample according to its header, else 1."""
     with files.open_regular(path) as file:
         start = file.read(25)
     if start.startswith(b"\x89PNG"):
@@ -304,7 +304,7 @@ def _sample_bytes(path: Path) -> int:
 
 
 def _pixels(job: Job, limits: Limits) -> Any:
-    """Pixels and alpha channel, of the very bytes whose hash the result will carry."""
+    """Pixels and alpha channel, decoded from the same bytes whose hash is stored in the result."""
     found = _read(functools.partial(images.read_image_and_alpha, convert=limits.convert_profile), job.source)
     if files.sha256_of(job.source) != job.sha256:
         raise DataError(f"{job.source}: was replaced while this command ran; run it again")

@@ -1,4 +1,4 @@
-"""Results that are written while they are made: PNG once all rows are there, BigTIFF row by row where PNG ends."""
+"""Write results while they are made: PNG when all rows exist, or BigTIFF row by row if PNG would be too large."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
 __all__ = ["Rows", "as_type", "big_tiff", "finisher", "png"]
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)
-"""BT.601, as the Y that quality is measured in: a grey result has the Y of the network's picture."""
+"""Weights of BT.601, as for the Y in which quality is measured. A grey result keeps the Y of the network's output."""
 
 
 class Rows(Protocol):
-    """Takes rows ``(rows, W, 3)`` of a result; the first one is the image's row ``first``."""
+    """Receives rows ``(rows, W, 3)`` of a result, of which the first is row ``first`` of the image."""
 
     def __call__(self, first: int, rows: NDArray[Any]) -> None: ...
 
@@ -38,9 +38,9 @@ def png(
     alpha: NDArray[Any] | None,
     note: tuple[str, str] | None = None,
 ) -> Iterator[Rows]:
-    """A PNG file, complete or not at all, written when the block ends; ``alpha`` is ``(H, W)``.
+    """A PNG file, which is written completely or not at all when the block ends; ``alpha`` is ``(H, W)``.
 
-    ``note`` is a key and a text that the file carries.
+    ``note`` is a key and a text that are stored in the file.
     """
     pixels = np.empty(shape, dtype)
 
@@ -55,14 +55,14 @@ def png(
 def big_tiff(
     path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any], note: tuple[str, str] | None = None
 ) -> Iterator[Rows]:
-    """An uncompressed BigTIFF file, complete or not at all, that is never in memory as a whole.
+    """An uncompressed BigTIFF file, written completely or not at all, which is never in memory as a whole.
 
-    ``note`` is a key and a text that the file carries in its description.
+    ``note`` is a key and a text that are stored in the description of the file.
 
     Raises
     ------
     D2CError
-        When the disk has no room for it; nothing was computed by then.
+        When the disk has no room for it. Nothing has been computed then.
     """
     import tifffile
 
@@ -89,16 +89,16 @@ def big_tiff(
 
 
 def as_type(image: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Floats on [0, 1] as integers of the whole range, clipped and rounded once."""
+    """Convert floats on [0, 1] to integers of the full range, clipped and rounded once."""
     peak = np.iinfo(dtype).max
     return np.asarray(np.rint(np.clip(image, 0, 1) * np.float32(peak)).astype(dtype))
 
 
 def finisher(pixels: NDArray[Any], *, grey: bool) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """What the network's floats still go through before they are written.
+    """A function that is applied to the network's floats before they are written.
 
-    A network gives every grey a tint of its own. Where the image ``(h, w, 3)`` has equal channels and ``grey`` says
-    so, all channels become their luma, which keeps the Y; any other picture stays as it is.
+    A network adds a slight tint to grey. If the image ``(h, w, 3)`` has equal channels and ``grey`` is set, all
+    channels of the result are replaced by their luma, which does not change Y. Other pictures stay as they are.
     """
     if not grey or any((pixels[..., 0] != pixels[..., k]).any() for k in (1, 2)):
         return lambda image: image

@@ -1,7 +1,7 @@
-"""How to upscale an image within a given memory: rows at a time, files or not; and what it takes, before it starts.
+"""Plan how to upscale an image within a given memory (rows at a time, files or not), and predict the memory.
 
-A network's upscaler counts what is alive at its two peaks, before HR pixels are made and in the strips; image and
-result come on top, and what the process had when it began (Python, PyTorch, the weights) is not counted.
+A network's upscaler counts the memory at its two peaks: before HR pixels are made, and in the strips. The image and the
+result are added. Memory that the process had before (Python, PyTorch, the weights) is not counted.
 ``benchmarks.speed.memory_model`` compares predictions with measured peaks.
 """
 
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 __all__ = ["PNG_PIXELS", "check_disk", "make_plan", "parse_size"]
 
 PNG_PIXELS = 2**30
-"""Larger results are BigTIFF files, written strip by strip: the PNG encoder takes no more pixels, and all at once."""
+"""Largest result in pixels for PNG, whose encoder needs the whole image. Larger results are BigTIFFs made in strips."""
 
 _FLOAT = 4
 _ALLOCATOR_BYTES = 20_000_000
-"""What the allocator holds back and convolutions take for themselves."""
+"""Memory that the allocator holds back and that convolutions use internally."""
 
 _SHARE = 0.9
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
@@ -45,23 +45,23 @@ def make_plan(
     keep_all: bool = False,
     max_memory: int | None = None,
 ) -> Plan:
-    """The fastest way to upscale an LR image of that ``size`` (width, height) that fits into memory.
+    """The fastest way that fits into memory to upscale an LR image of ``size`` (width, height).
 
     Parameters
     ----------
     upscaler : Upscaler
-        What the network does with whole images.
+        The upscaler of the network.
     sample_bytes : int
         1 for 8-bit images, 2 for 16-bit ones.
     keep_all : bool
-        Keep all that the network makes of the whole image.
+        Whether to keep all outputs of the network for the whole image.
     max_memory : int, optional
-        Bytes that may be taken, over what the process takes already; by default nine tenths of what is free.
+        Bytes that may be used in addition to those of the process; by default nine tenths of the free memory.
 
     Raises
     ------
     MemoryNeedError
-        When even the most frugal way would not fit.
+        When even the way with the least memory would not fit.
     """
     free = available_bytes(device)
     allowed = [value for value in (max_memory, None if free is None else int(_SHARE * free)) if value is not None]
@@ -88,7 +88,7 @@ def _plan(upscaler: Upscaler, size: tuple[int, int], way: Way, sample_bytes: int
     kept = 0 if hr_pixels > PNG_PIXELS else result
     if keep_all:
         kept += _FLOAT * hr_pixels * upscaler.channels
-    encoding = 0 if hr_pixels > PNG_PIXELS else 3 * result  # a copy in BGR, the file's bytes, and those again
+    encoding = 0 if hr_pixels > PNG_PIXELS else 3 * result  # a copy in BGR, and the bytes of the file twice
     peak = max(way.body, way.strips + kept, kept + encoding)
     alive = (3 * _FLOAT + 3 * sample_bytes) * width * height + peak
     return Plan(
@@ -105,7 +105,7 @@ def _plan(upscaler: Upscaler, size: tuple[int, int], way: Way, sample_bytes: int
 
 
 def check_disk(plan: Plan, target: Path, spill: Path) -> None:
-    """Raise :class:`MemoryNeedError` when result and temporary files will not fit on their disks."""
+    """Raise :class:`MemoryNeedError` if the result and the temporary files will not fit on their disks."""
     needs: dict[int, tuple[Path, int]] = {}
     for folder, size in ((target.parent, plan.result), (spill, plan.spilled)):
         existing = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
@@ -121,12 +121,12 @@ def check_disk(plan: Plan, target: Path, spill: Path) -> None:
 
 
 def parse_size(text: str) -> int:
-    """Bytes in a text such as ``2GB``, ``512MB``, ``1.5 GiB``.
+    """The number of bytes that a text such as ``2GB``, ``512MB`` or ``1.5 GiB`` states.
 
     Raises
     ------
     ConfigError
-        When it is none.
+        When the text is not a size.
 
     Examples
     --------
@@ -141,6 +141,6 @@ def parse_size(text: str) -> int:
 
 
 def _spelled(size: int) -> str:
-    """A number of bytes, in the unit it is read best in."""
+    """A number of bytes in a suitable unit."""
     unit, name = (1e9, "GB") if size >= 1e9 else (1e6, "MB") if size >= 1e5 else (1e3, "kB")
     return f"{size / unit:.1f} {name}"

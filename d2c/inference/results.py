@@ -1,7 +1,8 @@
-"""Results of upscaling as files: which images they are made of, how they are recognised, what they may replace.
+"""Files with results of upscaling: how they are named and recognised, and which files they may replace.
 
-Every result carries a note of what it was made of (:class:`Origin`). By it a second run finds what is done, a folder's
-results are not taken for its images, and a file that stands in the way is known for what it is.
+Every result stores a note on what it was made from (:class:`Origin`). From this note a second run knows which results
+are done, results in a folder are not taken for images to upscale, and other files in the place of results are
+recognised.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ _NAMED = 3
 
 
 class Origin(NamedTuple):
-    """What decides a result's pixels: two SHA-256 and the settings. The device is none: another one rounds alike."""
+    """Everything on which the pixels of a result depend: two SHA-256 hashes and the settings, but not the device."""
 
     input: str
     checkpoint: str
@@ -40,14 +41,14 @@ class Origin(NamedTuple):
 
     @property
     def note(self) -> str:
-        """The text that the result carries."""
+        """The text that is stored in the result."""
         return json.dumps(self._asdict(), sort_keys=True)
 
 
 def digest(model: nn.Module) -> str:
     """SHA-256 of a model's network, configuration and weights, whatever file they came from."""
     network, config = network_of(model)
-    named = "" if network.name == DEFAULT else network.name  # as results of earlier versions have it
+    named = "" if network.name == DEFAULT else network.name  # earlier versions did not store it
     found = hashlib.sha256((named + repr(config)).encode())
     for name, tensor in sorted(model.state_dict().items()):
         found.update(name.encode())
@@ -56,14 +57,14 @@ def digest(model: nn.Module) -> str:
 
 
 def images_of(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
-    """The images that are meant, a folder being the images directly in it; and what is said of those left out.
+    """The images to upscale, including the images directly in folders, and sentences on files that are left out.
 
-    Hidden files and earlier results (they carry the note) are none of a folder's images.
+    Hidden files and earlier results (which have the note) in a folder are left out.
 
     Raises
     ------
     DataError
-        When a folder holds none.
+        When a folder has no images.
     """
     found: list[Path] = []
     said: list[str] = []
@@ -81,12 +82,12 @@ def images_of(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
 
 
 def check_names(paths: Sequence[Path], scale: int) -> None:
-    """Refuse inputs that would give one result.
+    """Make sure that no two inputs would have the same result.
 
     Raises
     ------
     ConfigError
-        Naming the first two.
+        When two would; names the first two.
     """
     seen: dict[str, Path] = {}
     for path in paths:
@@ -100,12 +101,12 @@ def check_names(paths: Sequence[Path], scale: int) -> None:
 
 
 def missing(wanted: Mapping[Path, str], inputs: Iterable[Path], *, overwrite: bool) -> list[Path]:
-    """Those of the wanted results (and the notes they will carry) that are not there yet.
+    """The wanted results (given with their notes) that do not exist yet.
 
     Raises
     ------
     ConfigError
-        When one is an input of this command, or is there but is another file and may not be replaced.
+        When one is an input of this command, or another file is in its place and may not be replaced.
     """
     read = {_identity(path): path for path in inputs if path.exists()}
     left, in_the_way = [], []
@@ -133,7 +134,7 @@ def missing(wanted: Mapping[Path, str], inputs: Iterable[Path], *, overwrite: bo
 
 
 def _identity(path: Path) -> tuple[int, int]:
-    """Which file it is, whatever its name."""
+    """The identity of a file, independent of its name."""
     found = path.stat()
     return found.st_dev, found.st_ino
 

@@ -1,4 +1,4 @@
-"""Run a model on whole images, in as much memory as there is, as its network's upscaler does it."""
+"""Run a model on whole images in the available memory, with the upscaler of its network."""
 
 from __future__ import annotations
 
@@ -36,19 +36,19 @@ def upscale(
     max_memory: int | None = None,
     spill: Path | None = None,
 ) -> Upscaled:
-    """Upscale one ``(h, w, 3)`` RGB image, 8 or 16 bit, on the device the model is on; keep all that it makes.
+    """Upscale one ``(h, w, 3)`` RGB image of 8 or 16 bit on the model's device, and keep all outputs.
 
     Parameters
     ----------
     max_memory : int, optional
-        Bytes it may take over what the process takes already; by default what the machine has free.
+        Bytes that may be used in addition to those of the process; by default the free memory of the machine.
     spill : Path, optional
-        Folder of temporary files, needed where feature maps do not fit into memory; by default the system's.
+        Folder for temporary files, which are needed if feature maps do not fit into memory; by default the system's.
 
     Raises
     ------
     MemoryNeedError
-        When it would not fit into memory; nothing was started.
+        When it would not fit into memory. Nothing has been started then.
     """
     height, width = pixels.shape[:2]
     network, config = network_of(model)
@@ -73,7 +73,7 @@ def upscale_strips(
     spill: Path | None = None,
     progress: Callable[[], None] = lambda: None,
 ) -> Generator[Strip, None, None]:
-    """The upscaled image from top to bottom, as the plan says; ``progress`` is called after every part of the work."""
+    """The upscaled image from top to bottom, according to the plan. ``progress`` is called after each part."""
     network, config = network_of(model)
     like = next(model.parameters())
     folder = (spill or Path(tempfile.gettempdir())) if plan.spill else None
@@ -85,5 +85,5 @@ def upscale_strips(
 
 
 def as_image(planes: Tensor) -> Float32:
-    """``(…, 3, H, W)`` on any device as ``(…, H, W, 3)`` in memory."""
+    """Convert ``(…, 3, H, W)`` on any device to ``(…, H, W, 3)`` in memory."""
     return np.ascontiguousarray(np.moveaxis(planes.float().cpu().numpy(), -3, -1))

@@ -1,7 +1,7 @@
-"""Feature maps that are read and written in bands of rows: in memory, or in temporary files where memory is short.
+"""Feature maps that are read and written in bands of rows: in memory, or in temporary files if memory is short.
 
-Rows lie one after the other, the channels of a pixel beside each other, ``(h, w, n)``: a band is one piece of a file,
-and to PyTorch it is a tensor in channels-last order without any copy.
+Maps are stored as ``(h, w, n)``: row after row, with the channels of a pixel adjacent. A band is therefore one
+contiguous part of a file, and PyTorch can use it as a tensor in channels-last order without a copy.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ __all__ = ["FeatureMap", "FeatureMaps"]
 
 
 class FeatureMap:
-    """One feature map ``(n, h, w)`` of an image. ``file``: its mapped file, None for one in memory."""
+    """One feature map ``(n, h, w)`` of an image. ``file`` is its mapped file, or None if it is in memory."""
 
     def __init__(self, pixels: Tensor, file: mmap.mmap | None = None) -> None:
         self._pixels, self._file = pixels, file  # (h, w, n)
 
     def read(self, first: int, last: int) -> Tensor:
-        """Rows ``first`` to ``last`` (exclusive) as ``(1, n, rows, w)``; may share memory with the map."""
-        # PyTorch goes by the strides, the batch's too: one that is added last makes it convert for every convolution
+        """Rows ``first`` to ``last`` (exclusive) as ``(1, n, rows, w)``. They may share memory with the map."""
+        # PyTorch looks at all strides, including the batch's. If that were wrong, every convolution would convert.
         return self._pixels[None, first:last].permute(0, 3, 1, 2)
 
     def write(self, first: int, rows: Tensor) -> None:
@@ -42,7 +42,7 @@ class FeatureMap:
         self._pixels[first : first + rows.shape[2]].copy_(rows[0].permute(1, 2, 0))
 
     def release(self, first: int, last: int) -> None:
-        """Let go of the memory that the rows of a mapped file take; they stay in the file."""
+        """Release the memory of rows of a mapped file. They stay in the file."""
         if self._file is not None:
             row = self._pixels[:1].numel() * self._pixels.element_size()
             begin = first * row // mmap.PAGESIZE * mmap.PAGESIZE
@@ -50,16 +50,17 @@ class FeatureMap:
 
 
 class FeatureMaps:
-    """Makes feature maps of one shape and uses those again that are given back.
+    """Makes feature maps of one shape, and reuses maps that are given back.
 
     Parameters
     ----------
     height, width, features : int
         Shape of every map.
     like : torch.Tensor
-        Gives type and device of the numbers.
+        Tensor with the type and device of the values.
     folder : Path, optional
-        Where files go. They have no name: whatever ends the process, even a signal, frees their room. None: in memory.
+        Folder for files. They have no name, so their space is freed however the process ends. None keeps maps in
+        memory.
     """
 
     def __init__(self, height: int, width: int, features: int, like: Tensor, folder: Path | None = None) -> None:
@@ -67,12 +68,12 @@ class FeatureMaps:
         self._free: list[FeatureMap] = []
 
     def take(self) -> FeatureMap:
-        """A map whose content is undefined.
+        """A map with undefined content.
 
         Raises
         ------
         D2CError
-            When the disk has no room for its file.
+            When the disk has no space for its file.
         """
         if self._free:
             return self._free.pop()
@@ -81,11 +82,11 @@ class FeatureMaps:
         return self._mapped(self.folder)
 
     def give_back(self, feature: FeatureMap) -> None:
-        """Say that a map's content is not needed any more."""
+        """Give back a map whose content is no longer needed."""
         self._free.append(feature)
 
     def forget(self) -> None:
-        """Free what was given back."""
+        """Free the maps that were given back."""
         self._free.clear()
 
     def _mapped(self, folder: Path) -> FeatureMap:
@@ -94,7 +95,7 @@ class FeatureMaps:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as file:
-                os.posix_fallocate(file.fileno(), 0, size)  # a disk that is full says so here, not by a signal later
+                os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, not a signal later
                 mapped = mmap.mmap(file.fileno(), size)
         except OSError as error:
             raise D2CError(

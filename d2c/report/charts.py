@@ -1,4 +1,4 @@
-"""Line charts as numbers: where lines, ticks and marks lie in a drawing, which the page's template makes an SVG of."""
+"""Lay out line charts: the positions of lines, ticks and marks, from which the page's template makes an SVG."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ __all__ = ["Chart", "Line", "Mark", "Series", "draw", "ticks"]
 
 WIDTH, HEIGHT = 640, 320
 LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 44
-"""Room around the plotted area, in units of the drawing."""
+"""Margins of the plotted area, in units of the drawing."""
 _LARGEST = 1e100
-"""What is larger is no measurement, and differences of such numbers are not finite."""
+"""Largest value that is drawn. Larger ones are not measurements, and their differences may be infinite."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Series:
-    """One line: points (x, y), its colour (1 … 6 of the page's) and its dashes, so that colour is not all there is."""
+    """One line: points (x, y), its colour (1 … 6 of the page), and dashes by which it differs without colour too."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -30,14 +30,14 @@ class Series:
 
 
 class Mark(NamedTuple):
-    """A tick or a vertical line: where it lies in the drawing, and its text."""
+    """A tick or a vertical line: its position in the drawing, and its text."""
 
     at: float
     text: str
 
 
 class Line(NamedTuple):
-    """A series as it is drawn: ``path`` of an SVG, and the last value for the legend and for those who cannot see."""
+    """A drawn series: the ``path`` of an SVG, and the last value for the legend and for screen readers."""
 
     name: str
     path: str
@@ -73,16 +73,17 @@ def draw(
     marks: Sequence[tuple[float, str]] = (),
     logarithmic: bool = False,
 ) -> Chart | None:
-    """Lay a chart out; None where there is nothing to draw.
+    """Lay out a chart; None if there is nothing to draw.
 
     Parameters
     ----------
     series : sequence of Series
-        Points that are not finite or beyond 1e±100, or not positive on a logarithmic scale, are left out.
+        The lines. Points are left out if they are not finite, larger than 1e100, or not positive on a logarithmic
+        scale.
     marks : sequence of (x, text)
         Vertical lines.
     logarithmic : bool
-        Whether y is.
+        Whether the scale of y is logarithmic.
     """
 
     def drawn(y: float) -> bool:
@@ -136,7 +137,7 @@ def ticks(low: float, high: float, about: int = 6) -> list[float]:
 
 
 def _decades(low: float, high: float) -> list[float]:
-    """1, 2, 5, 10, … between two logarithms; only powers of ten where they are many."""
+    """1, 2, 5, 10, … between two logarithms, or only powers of ten if there are many."""
     powers = range(math.floor(low), math.ceil(high) + 1)
     factors = (1, 2, 5) if high - low < 3 else (1,)
     values = [float(f"{factor}e{power}") for power in powers for factor in factors]

@@ -1,4 +1,4 @@
-"""Example crops of validation scenes: LR, bicubic, all that the network makes of them, HR."""
+"""Example crops of validation scenes: LR, bicubic, all outputs of the network, HR."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _SIDE_LR_PX = 32
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Panel:
-    """One picture: its label, its file under ``files/``, what it shows in words, and its PSNR-Y (nan: none)."""
+    """One picture: its label, its file under ``files/``, a description, and its PSNR-Y (nan if there is none)."""
 
     label: str
     file: str
@@ -41,7 +41,7 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
-    """One scene: where its crop lies, in LR px, its panels, and the values of maps at the ends of their colours."""
+    """One scene: the position of its crop in LR px, its panels, and the range of values of the maps' colours."""
 
     name: str
     box: Box
@@ -53,14 +53,14 @@ class Example:
 
 
 def make_example(model: nn.Module, pair: PixelPair, folder: Path, prefix: str) -> Example:
-    """Upscale one scene whole, and write its crops as PNG into ``folder``, their names beginning with ``prefix``.
+    """Upscale the whole image of a scene, and write its crops as PNGs to ``folder`` under names with ``prefix``.
 
-    PSNR-Y is that of the whole image, by the protocol ``basicsr-y``.
+    PSNR-Y is that of the whole image by the protocol ``basicsr-y``.
 
     Raises
     ------
     MemoryNeedError
-        When the image would not fit.
+        When the image does not fit into memory.
     """
     network, config = network_of(model)
     lr, hr, scale = np.asarray(pair.lr), np.asarray(pair.hr), config.scale
@@ -92,13 +92,13 @@ def make_example(model: nn.Module, pair: PixelPair, folder: Path, prefix: str) -
 
 
 def busiest(lr: NDArray[Any], side: int = _SIDE_LR_PX) -> Box:
-    """The square of LR px with the most detail, away from the frame where that can be; smaller in a small image."""
+    """The square of LR px with the most detail, away from the border if possible, and smaller in a small image."""
     height, width = lr.shape[:2]
     side = min(side, height, width)
     luma = y_basicsr(lr)
     across, down = np.abs(np.diff(luma, axis=1))[:-1], np.abs(np.diff(luma, axis=0))[:, :-1]
     busy = uniform_filter(across + down, side, mode="constant")
-    top, left = height - side, width - side  # last places where the square still lies inside
+    top, left = height - side, width - side  # last positions at which the square is inside
     inside = busy[side // 2 : side // 2 + top + 1, side // 2 : side // 2 + left + 1]
     y, x = np.unravel_index(int(inside.argmax()), inside.shape) if inside.size else (0, 0)
     return Box(min(int(x), left), min(int(y), top), side, side)

@@ -1,4 +1,4 @@
-"""A run's ``log.csv`` as curves: what is read of it, and which charts are made."""
+"""Read a run's ``log.csv``, and make charts of it."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ __all__ = ["Figure", "Log", "figures", "read_log"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Log:
-    """Rows of ``log.csv`` in their order; what a row does not have is nan.
+    """Rows of ``log.csv`` in their order. Missing values are nan.
 
     Attributes
     ----------
     rows : list of dict
-        By column name; ``at`` is the step counted over all stages.
+        Values by column name. ``at`` is the step, counted over all stages.
     stages : list of (float, str)
-        ``at`` where a stage begins after another one, and its name.
+        For each stage after the first: ``at`` of its beginning, and its name.
     """
 
     rows: list[dict[str, float]]
@@ -38,7 +38,7 @@ class Log:
 
     @property
     def methods(self) -> list[str]:
-        """What was validated, in the order of the columns, ``bicubic`` first."""
+        """The validated methods in the order of the columns, ``bicubic`` first."""
         prefix = "val_psnr_db_"
         return [name.removeprefix(prefix) for name in (self.rows[0] if self.rows else ()) if name.startswith(prefix)]
 
@@ -47,18 +47,18 @@ class Log:
         return [(row["at"], row[name]) for row in self.rows if math.isfinite(row.get(name, math.nan))]
 
     def last(self, name: str) -> float:
-        """The newest value of a column; nan where there is none."""
+        """The last value of a column; nan if there is none."""
         curve = self.curve(name)
         return curve[-1][1] if curve else math.nan
 
 
 def read_log(path: Path) -> Log:
-    """Read what is there: no file is no rows, and a row that is being written is left out.
+    """Read the log. A missing file has no rows, and a row that is being written is left out.
 
     Raises
     ------
     DataError
-        When the file is no log.
+        When the file is not a log.
     """
     rows = [{name: float(cell) if cell else math.nan for name, cell in cells.items()} for cells in read_log_rows(path)]
     marks: list[tuple[float, str]] = []
@@ -74,7 +74,7 @@ def read_log(path: Path) -> Log:
 
 
 class Figure(NamedTuple):
-    """A chart with what stands beside it."""
+    """A chart with its title and text."""
 
     id: str
     title: str
@@ -92,7 +92,7 @@ _DASHES = ("", "6 4", "2 3", "8 3 2 3", "1 2")
 
 
 def figures(log: Log, network: Network, train: TrainSettings) -> list[Figure]:
-    """Charts of everything the log has: quality, the network's comparisons, losses, learning rate."""
+    """Charts of all values in the log: quality, comparisons of the network, losses, learning rate."""
     step = "step, over all stages" if log.stages else "step"
     main = network.main.capitalize()
     terms = dict.fromkeys(name for kind in network.stages(train) for name in kind.terms)

@@ -44,7 +44,7 @@ _NOTED: dict[str, Callable[[Any], bool]] = {
     "device": lambda value: isinstance(value, str),
     "versions": lambda value: isinstance(value, dict),
 }
-"""What is read of ``started.json``, and what it must be; the page is made without the rest."""
+"""The entries of ``started.json`` that are used, and their types. Invalid ones are ignored."""
 
 
 def report(
@@ -57,23 +57,23 @@ def report(
     device: str = "auto",
     reporter: Reporter | None = None,
 ) -> Path:
-    """Write the report of a run, which may still be training: what is there at this moment is shown.
+    """Write the report of a run. If it is still training, the report shows its present state.
 
     Parameters
     ----------
     run : Path
-        The run's folder.
+        Folder of the run.
     out : Path, optional
-        Folder of the report; by default ``report`` in the run's folder.
+        Folder of the report; by default ``report`` in the folder of the run.
     data : Path, optional
-        The pairs; by default where they were when the run was started. Without them there are no example crops, and
-        the page says so.
+        The pairs; by default the place where they were when the run was started. Without pairs there are no example
+        crops, and the page says so.
     network : str, optional
-        The run's network; needed where that is ``module:NAME``.
+        Network of the run; needed if it is ``module:NAME``.
     scenes : int
-        How many scenes of the validation part are shown; 0 for none.
+        Number of scenes of the validation part to show; 0 for none.
     device : str
-        Where the model runs.
+        Device of the model.
 
     Returns
     -------
@@ -83,13 +83,13 @@ def report(
     Raises
     ------
     ConfigError
-        When the folder holds no run, or there is no such device.
+        When the folder is not a run, or the device does not exist.
     """
     pick_device(device)
     folder, out = RunFolder(run), out or run / "report"
     if not is_run(folder.config):
         if folder.config.exists():
-            toml.read(folder.config)  # which says what is wrong with it
+            toml.read(folder.config)  # reports what is wrong with it
         raise ConfigError(f"{run}: no config.toml of a run; give the folder that d2c train made with --out")
     page_folder.claim(out, _GENERATOR, _PICTURE)
     tables, log, started = toml.read(folder.config), read_log(folder.log), _started(folder)
@@ -118,12 +118,12 @@ def report(
 
 
 def _given(option: str, value: object) -> list[str]:
-    """An option of the command, where it was given."""
+    """An option of the command line, if it was given."""
     return [] if value is None else [option, str(value)]
 
 
 def _started(folder: RunFolder) -> dict[str, Any]:
-    """What was noted when training was started; nothing for runs of older versions."""
+    """The facts recorded when training was started; empty for runs of older versions."""
     try:
         noted = json.loads(files.read_text(folder.started))
     except (OSError, ValueError, RecursionError):
@@ -133,7 +133,7 @@ def _started(folder: RunFolder) -> dict[str, Any]:
 
 
 def _stats(log: Log, settings: Settings) -> dict[str, Any]:
-    """The top line: where the run stands and what it is worth."""
+    """The top line: the state of the run and its quality."""
     network, train = settings.network, settings.train
     newest = log.rows[-1] if log.rows else {}
     values = {method: log.last(f"val_psnr_db_{method}") for method in log.methods}
@@ -153,12 +153,12 @@ def _stats(log: Log, settings: Settings) -> dict[str, Any]:
 
 
 def _trained(folder: RunFolder) -> str:
-    """Which checkpoint the crops are of, in words; empty where there is none."""
+    """The checkpoint of the crops in words; empty if there is none."""
     if not folder.last.exists():
         return ""
     try:
         notes = native.provenance(folder.last)
-    except CheckpointError:  # said where its crops would stand
+    except CheckpointError:  # reported in the place of its crops
         return ""
     return f"stage {notes['stage']}, step {notes.get('step', 'not noted')}" if "stage" in notes else "no stage noted"
 
@@ -172,7 +172,7 @@ def _examples(
     out: Path,
     reporter: Reporter,
 ) -> tuple[list[Example], list[str]]:
-    """Example crops, and a line for everything that stands in their way."""
+    """Example crops, and one line for every reason why some are missing."""
     if count == 0:
         return [], ["No example crops were asked for (--scenes 0)."]
     if data is None:
@@ -197,7 +197,7 @@ def _examples(
 
 
 def _shown(data: Path, settings: Settings) -> tuple[list[Pair], str]:
-    """The scenes kept for validation, and what the reader has to know of them."""
+    """The scenes kept for validation, and a note on them for the reader."""
     train = settings.train
     pairs = with_split(find_pairs(data, scale=settings.model.scale), "train", data)
     digests = {path: files.sha256_of(path) for pair in pairs for path in (pair.lr, pair.hr)}
@@ -214,7 +214,7 @@ def _shown(data: Path, settings: Settings) -> tuple[list[Pair], str]:
 
 
 def _facts(settings: dict[str, dict[str, Any]], started: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
-    """What the run was made with: tables of names and values."""
+    """Settings and facts of the run, as tables of names and values."""
     rows = {
         name: [(key, str(value)) for key, value in table.items() if isinstance(value, (str, int, float))]
         for name, table in settings.items()
