@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 import click
 
-from d2crealsr.command.options import SettingsCommand, is_given
+from d2crealsr.command.options import ExportCommand, SettingsCommand, is_given
 from d2crealsr.ui.program import Program
 from d2crealsr.ui.terminal import echo
 from d2crealsr.ui.versions import version
@@ -186,7 +186,7 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, *
     echo(f"next:   d2crealsr align {out} --out pairs/ --scale {chosen.scale}")
 
 
-@main.command()
+@main.command(cls=ExportCommand)
 @click.argument("pairs", type=_PATH, default=Path("pairs"))
 @click.option(
     "--where",
@@ -197,16 +197,13 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, *
 @click.option("--sort", multiple=True, metavar="COLUMN", help="Sort by it; -COLUMN downwards. May be repeated.")
 @click.option("--columns", metavar="A,B,…|all", help="Which columns.  [default: the essential ones]")
 @click.option("--format", "kind", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
-@click.option(
-    "--parquet", type=_PATH, metavar="DIR", help="Write all tables whole to DIR as Parquet, with their units."
-)
 def summary(
     pairs: Path,
     where: tuple[str, ...],
     sort: tuple[str, ...],
     columns: str | None,
     kind: str,
-    parquet: Path | None,
+    **folders: Path | None,
 ) -> None:
     """Print a folder's figures and its essential table.
 
@@ -219,6 +216,7 @@ def summary(
     """
     from d2crealsr.command import console
     from d2crealsr.dataset import summary as summing
+    from d2crealsr.dataset.exports import EXPORTS
 
     names = summing.ESSENTIAL if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
     found = summing.summarise(pairs, where=where, sort=sort, columns=names)
@@ -226,11 +224,10 @@ def summary(
         (echo if sys.stdout.isatty() else click.echo)(summing.as_csv(found).removesuffix("\n"))
     else:
         click.echo(summing.as_json(found) if kind == "json" else console.summary_table(found))
-    if parquet is not None:
-        from d2crealsr.store.schema import write_parquet
-
-        for path in write_parquet(pairs, parquet):
-            echo(f"written: {path}", err=True)
+    for export in EXPORTS:
+        if (folder := folders[export.name]) is not None:
+            for path in export.write(pairs, folder):
+                echo(f"written: {path}", err=True)
 
 
 @main.command()

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
+from functools import cached_property
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
 
 from d2crealsr.ui.program import Command
 
-__all__ = ["SettingsCommand", "is_given"]
+__all__ = ["ExportCommand", "SettingsCommand", "is_given"]
 
 
 class SettingsCommand(Command):
@@ -40,6 +42,21 @@ class SettingsCommand(Command):
             self._generated = [_option(field, hints[field.name], self._names.get(field.name)) for field in fields]
         own = super().get_params(ctx)
         return [*own[:-1], *self._generated, own[-1]]
+
+
+class ExportCommand(Command):
+    """A command with an option for each export, which names the folder that it writes into."""
+
+    @cached_property
+    def _exports(self) -> list[click.Parameter]:
+        table = importlib.import_module("d2crealsr.dataset.exports").EXPORTS
+        folder = click.Path(path_type=Path)
+        return [click.Option([f"--{each.name}"], type=folder, metavar="DIR", help=each.words) for each in table]
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters, those of the exports, and ``--help``."""
+        own = super().get_params(ctx)
+        return [*own[:-1], *self._exports, own[-1]]
 
 
 def is_given(name: str) -> bool:

@@ -229,6 +229,55 @@ print(CliRunner().invoke(cli, ["train", "--help"]).output)
     assert "[('coffee', 'coffee.jpg', 2)]" in told
 
 
+def test_an_export_is_a_module_and_a_line(house: House, tmp_path: Path) -> None:
+    house.module(
+        "d2crealsr/dataset/exports/names.py",
+        """
+        from d2crealsr.dataset.exports.export import Export
+        from d2crealsr.store.files import write_text
+        from d2crealsr.store.pairs import read_manifest
+
+
+        def _write(pairs, folder):
+            write_text(folder / "names.txt", "\\n".join(read_manifest(pairs)["scene"]))
+            return [folder / "names.txt"]
+
+
+        NAMES = Export(name="names", words="Write a list of the scenes to DIR.", write=_write)
+        """,
+    )
+    table = "d2crealsr/dataset/exports/__init__.py"
+    house.line(table, "from d2crealsr.dataset.exports.export", "from d2crealsr.dataset.exports import names")
+    house.line(table, "    parquet.PARQUET,", "    names.NAMES,")
+    told = house.runs(
+        COMMANDS
+        + """
+print(d2crealsr("summary", sys.argv[1], "--names", sys.argv[2])[1])
+print(d2crealsr("summary", "--help")[1])
+""",
+        EARLIER / "pairs",
+        tmp_path,
+    )
+    assert f"written: {tmp_path}/names.txt\n" in told
+    assert re.search(r"--names DIR +Write a list of the scenes to DIR\.\n", told)
+    assert (tmp_path / "names.txt").read_text(encoding="utf-8").split()[:2] == ["astronaut", "chelsea"]
+
+
+def test_a_figure_of_the_report_is_a_function_and_a_line(house: House, tmp_path: Path) -> None:
+    function = (
+        """    crops: (into) => plots.points(into, { ...residual, pairs: drawn("lr_x", "lr_y"), says: "Crops." }),"""
+    )
+    house.line("d2crealsr/report/templates/dataset.js", "    geometry: (into)", function)
+    line = '    "crops": Explanation("Where crops lie.", "Anywhere.", "Nowhere.", "Look.", "Places of the crops"),'
+    house.line("d2crealsr/report/words.py", '    "geometry": Explanation(', line)
+    house.runs(COMMANDS + "print(d2crealsr('report', *sys.argv[1:]))", EARLIER / "pairs", "--out", tmp_path / "report")
+    page = (tmp_path / "report" / "index.html").read_text(encoding="utf-8")
+    assert 'id="plot-crops"' in page
+    assert "Places of the crops</h3>" in page
+    assert "Where crops lie." in page
+    assert function in page
+
+
 @pytest.fixture(scope="module")
 def aligned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One pair, aligned by the rules as they are."""

@@ -1,0 +1,12 @@
+"""All tables of a pairs folder as Parquet."""
+
+from __future__ import annotations
+
+from d2crealsr.dataset.exports.export import Export
+from d2crealsr.store.schema import write_parquet
+
+__all__ = ["PARQUET"]
+
+PARQUET = Export(
+    name="parquet", words="Write all tables whole to DIR as Parquet, with their units.", write=write_parquet
+)
