@@ -215,8 +215,7 @@ def _aligned(hr: CaptureImage, lr: CaptureImage, settings: AlignSettings) -> Ali
         **own_evidence(located, placement, field, shape.pattern_hr_px, settings),
         **{name: value for measure in evidence.MEASURES for name, value in measure(pair).items()},
     }
-    final = evidence.Agreement(statistics["residual_p50_hr_px"], statistics["zncc"], look.light.gain[1])
-    stages = tuple(evidence.with_evidence(stage, pair, final) for stage in located.stages)
+    stages = tuple(evidence.with_evidence(stage, pair, statistics) for stage in located.stages)
     # 6. Judge: each statistic against its threshold.
     return Alignment(
         estimate=estimate,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 from d2crealsr.dataset.build import RunStarted, SceneDone
 from d2crealsr.store.decisions import first_names
+from d2crealsr.store.tables import records
 from d2crealsr.ui.progress import ConsoleReporter
 from d2crealsr.ui.terminal import Styled, plain, styled
 
@@ -211,7 +212,7 @@ def _drawn(table: pd.DataFrame) -> str:
         least = min(table[name].str.len().max(), 11) if not number and len(table) else None
         justify: Literal["left", "right"] = "right" if number else "left"
         drawn.add_column(Text(plain(_broken(name))), justify=justify, no_wrap=number, overflow="fold", min_width=least)
-    for row in table.astype(object).where(table.notna(), None).to_dict("records"):
+    for row in records(table):
         cells = (Text(plain(_cell(cell))) for cell in row.values())
         drawn.add_row(*cells, style=_COLOURS.get(row.get("status", ""), ""))
     console = Console(highlight=False)

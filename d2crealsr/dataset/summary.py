@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import collections
 import json
-import math
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from d2crealsr.dataset.selection import ordered, parse_conditions, pick_columns, selected
 from d2crealsr.errors import LayoutError
 from d2crealsr.store.columns import MANIFEST
 from d2crealsr.store.pairs import read_manifest
-from d2crealsr.store.tables import csv_text
+from d2crealsr.store.tables import csv_text, records
 from d2crealsr.ui.text import UNPRINTABLE
 
 if TYPE_CHECKING:
@@ -136,13 +135,5 @@ def as_json(summary: Summary) -> str:
 
     Control characters are written as JSON escapes, so that they cannot affect a terminal.
     """
-    plain = summary.table.astype(object)
-    rows = plain.where(summary.table.notna(), None).to_dict("records")
-    text = json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False, default=_number)
+    text = json.dumps(records(summary.table), indent=2, ensure_ascii=False, allow_nan=False)
     return UNPRINTABLE.sub(lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", text)
-
-
-def _number(value: Any) -> float | int | None:
-    """Convert a number of a pandas type to one that JSON has."""
-    number = value.item()
-    return None if isinstance(number, float) and not math.isfinite(number) else number

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,12 +13,14 @@ from d2crealsr.imaging import degrade, geometry
 from d2crealsr.quality import residuals, sharpness
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from d2crealsr.imaging.comparison import Look, LrCrop
     from d2crealsr.imaging.placement import Placement
     from d2crealsr.quality.shape import Shape
     from d2crealsr.types import Image, ResidualField, Stage
 
-__all__ = ["MEASURES", "Agreement", "PublishedPair", "displacement", "matching", "plausibility", "with_evidence"]
+__all__ = ["MEASURES", "PublishedPair", "displacement", "matching", "plausibility", "with_evidence"]
 
 _STRIDE = 3
 """A ninth of the pixels suffices for the similarity and brightness at a stage. It is odd, to sample a whole mosaic."""
@@ -122,27 +124,20 @@ MEASURES: tuple[Callable[[PublishedPair], dict[str, float]], ...] = (
 """What is measured of every published pair. Each gives statistics by the columns of the manifest that keep them."""
 
 
-class Agreement(NamedTuple):
-    """Agreement of HR and the published LR crop under an estimate, as reported for a stage."""
-
-    residual_p50_hr_px: float
-    zncc: float
-    gain_g: float
-
-
-def with_evidence(stage: Stage, pair: PublishedPair, final: Agreement) -> Stage:
-    """The stage with the agreement under its own estimate; ``final`` is that under the published mapping."""
+def with_evidence(stage: Stage, pair: PublishedPair, statistics: Mapping[str, float]) -> Stage:
+    """The stage with what its own estimate would have left; ``statistics`` are those of the published pair."""
     lr_crop, look, mapping = pair.lr_crop, pair.look, pair.placement.mapping
     if stage.H_hr_to_lr is None or stage.stopped == "failed":
         return stage
     if stage.k1_hr == mapping.k1_hr and np.array_equal(stage.H_hr_to_lr, mapping.H_hr_to_lr):
-        return dataclasses.replace(stage, **final._asdict())
+        p50, zncc, gain_g = statistics["residual_p50_hr_px"], statistics["zncc"], look.light.gain[1]
+        return dataclasses.replace(stage, residual_p50_hr_px=p50, zncc=zncc, gain_g=gain_g)
     k1_lr = mapping.k1_lr if stage.stage == "direct" else 0.0  # SIFT maps the captures as they are
     of_stage = dataclasses.replace(mapping, H_hr_to_lr=stage.H_hr_to_lr, k1_hr=stage.k1_hr, k1_lr=k1_lr)
     thin = lr_crop.thinned(_STRIDE)
-    found = Agreement(
-        residuals.percentile(lr_crop.residuals(look, of_stage), 50),
-        thin.zncc(look, of_stage),
-        thin.brightness(thin.seen(look.source, of_stage, look.sigma_hr_px), of_stage).gain[1],
+    return dataclasses.replace(
+        stage,
+        residual_p50_hr_px=residuals.percentile(lr_crop.residuals(look, of_stage), 50),
+        zncc=thin.zncc(look, of_stage),
+        gain_g=thin.brightness(thin.seen(look.source, of_stage, look.sigma_hr_px), of_stage).gain[1],
     )
-    return dataclasses.replace(stage, **found._asdict())

@@ -14,9 +14,9 @@ from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.simulate import records
 from d2crealsr.simulate.photographs import Library, folder_library, wheel_library
 from d2crealsr.simulate.recipe import Recipe, default_recipes
+from d2crealsr.simulate.recipe_table import read_recipes, recipe_row
 from d2crealsr.simulate.shoot import shoot
 from d2crealsr.simulate.storage import encode_capture
-from d2crealsr.simulate.tables import read_recipes, recipe_row
 from d2crealsr.store import files, images
 from d2crealsr.store.locks import lock_folder
 

@@ -8,7 +8,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import LayoutError
-from d2crealsr.simulate.tables import recipe_row
+from d2crealsr.simulate.recipe_table import recipe_row
 from d2crealsr.store import files
 from d2crealsr.store.ownership import holdings, refuse_foreign, refuse_links
 

@@ -12,7 +12,7 @@ import pytest
 from d2crealsr.errors import LayoutError, MachineError, SettingsError, TableError
 from d2crealsr.simulate import SIZES, SimulateSettings, default_recipes, folder_library, wheel_library
 from d2crealsr.simulate.recipe import KINDS
-from d2crealsr.simulate.tables import RECIPE_COLUMNS, read_recipes, recipe_row
+from d2crealsr.simulate.recipe_table import RECIPE_COLUMNS, read_recipes, recipe_row
 from d2crealsr.store import write_image
 
 DATA_MANIFEST = Path(__file__).parents[2] / "data_manifest.csv"

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from d2crealsr.dataset.verify.consistency import broken, detail_findings, row_findings
 from d2crealsr.dataset.verify.files import SceneFiles, folder_findings, scene_findings
 from d2crealsr.dataset.verify.finding import Finding, Row
-from d2crealsr.dataset.verify.tables import broken, detail_findings, row_findings
 from d2crealsr.errors import D2CRealSRError, LayoutError
 from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.store.pairs import DATASET_FILE, read_dataset, read_manifest
