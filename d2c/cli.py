@@ -1,4 +1,4 @@
-"""The command ``d2c``: it parses, calls and prints; the work is done by functions anyone can call."""
+"""The command ``d2c`` parses, calls and prints. The work is done by functions of the library."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _TRUST = "Do not look whether HR and LR of each pair show one scene."
 
 
 def main() -> None:
-    """Entry point of the script; without torch it says so in one line."""
+    """Entry point of the script. If torch is missing, it prints one line about it."""
     if importlib.util.find_spec("torch") is None:
         click.echo("d2c needs PyTorch, which is not installed; run: pip install 'd2crealsr[train]'", err=True)
         sys.exit(1)
@@ -56,7 +56,7 @@ def cli() -> None:
 
 
 def _train_network(given: dict[str, Any]) -> Network:
-    """The network to train: as named, as the file of settings or the run that goes on has it, else D2C-SR."""
+    """The network to train: the named one, that of the settings file or of the resumed run, or else D2C-SR."""
     file = _settings_file(given["out"], given["preset_name"], given["config_file"])
     if given["network"] is not None or file is None:
         return find(given["network"] or DEFAULT)
@@ -64,7 +64,7 @@ def _train_network(given: dict[str, Any]) -> Network:
 
 
 def _train_options(network: Network) -> list[click.Option]:
-    """What can be chosen for a network: its sizes, its stages and its settings."""
+    """The options for a network: its sizes, its stages and its settings."""
     count = len(network.stages(network.train()))
     everything = "both" if count == 2 else "all"
     stages = click.Choice([*map(str, range(1, count + 1)), everything])
@@ -126,7 +126,7 @@ def train(
 
 
 def _step_plan(network: Network, model: NetworkConfig, settings: TrainSettings, stage: str, device: str) -> str:
-    """What a step of each stage would take of the memory that is free."""
+    """The memory that a step of each stage would need, and the free memory."""
     from d2c.console import step_table
     from d2c.device import available_bytes, pick_device
     from d2c.training.memory import step_memories
@@ -137,7 +137,7 @@ def _step_plan(network: Network, model: NetworkConfig, settings: TrainSettings, 
 
 
 def _settings_file(out: Path | None, preset_name: str | None, config_file: Path | None) -> Path | None:
-    """The file that settings come from: as named, or the run's own where one is resumed without a preset."""
+    """The settings file: the named one, or that of the run if one is resumed without a preset."""
     if config_file is None and preset_name is None and out is not None and is_run(out / "config.toml"):
         return out / "config.toml"
     return config_file
@@ -146,7 +146,7 @@ def _settings_file(out: Path | None, preset_name: str | None, config_file: Path 
 def _resolve(
     network: Network, data: Path, preset_name: str | None, file: Path | None, options: dict[str, Any]
 ) -> tuple[NetworkConfig, TrainSettings]:
-    """Settings of a run: preset, file, options, each over the one before."""
+    """Settings of a run: those of the preset, replaced by those of the file, and those by the options."""
     from d2c.data.layouts import find_pairs
 
     base = network.preset(preset_name or "paper")
@@ -155,7 +155,7 @@ def _resolve(
         raise ConfigError(f"{file}: unknown table [{unknown[0]}], expected [model] and [train]")
     stored(network_in(tables, network.name), network.name, str(file))
     given = {name: value for name, value in options.items() if value is not None}
-    for kind, name in ((network.config, "model"), (network.train, "train")):  # options may mend what a file has
+    for kind, name in ((network.config, "model"), (network.train, "train")):  # options may correct a file
         own = {f.name for f in dataclasses.fields(kind)}
         tables[name] = tables.get(name, {}) | {key: value for key, value in given.items() if key in own}
     model = toml.from_table(network.config, tables["model"], base.model, str(file))
@@ -230,18 +230,18 @@ def evaluate(
     rows += means(rows)
     if rows:
         echo("\n\n".join(quality_tables(rows)))
-    if rows and csv_file is not None:  # last: whatever becomes of the file, the table has been printed
+    if rows and csv_file is not None:  # last, so that the table is printed in any case
         write_csv(csv_file, rows)
     failures.conclude()
 
 
 def _checkpoint_network(given: dict[str, Any]) -> Network:
-    """The network of the checkpoint; where that cannot be read, the one that is named, or D2C-SR."""
+    """The network of the checkpoint. If that cannot be read, the named one, or D2C-SR."""
     from d2c.checkpoints.native import network_name
 
     checkpoint, named = given["checkpoint"], given["network"]
     name = None
-    with contextlib.suppress(CheckpointError):  # the command will say so
+    with contextlib.suppress(CheckpointError):  # the command will report it
         name = None if checkpoint is None else network_name(checkpoint)
     return find(named or DEFAULT) if name is None else stored(name, named, str(checkpoint))
 

@@ -1,10 +1,11 @@
-"""The paper's Table 2 and Table 3 on your pairs: what each part of the method is worth.
+"""Measure what each part of the method contributes on your pairs, as in Table 2 and Table 3 of the paper.
 
     python pipelines/ablations.py --data pairs --out ablations --scale-down 100
 
-Table 2 takes the rows "w/o convergence" from the branches of the full model, and trains two more without the triplet
-and without the deep residual. Table 3 varies width and depth of a small tree (G = 2, B = 1). Each model is a run of its
-own under --out and is trained --seeds times; a finished one is not trained again, an interrupted one goes on.
+For Table 2, the rows "w/o convergence" are measured on the branches of the full model, and two more models are trained
+without the triplet and without the deep residual. Table 3 varies width and depth of a small tree (G = 2, B = 1). Each
+model is trained --seeds times, in run folders of its own under --out. Finished runs are not repeated, and interrupted
+runs are resumed.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ PATH = click.Path(path_type=Path)
 
 
 def variants(base: Preset) -> dict[str, Preset]:
-    """Models to train, by the name of their folder."""
+    """The models to train, by the names of their folders."""
     small = base._replace(model=dataclasses.replace(base.model, groups=2, blocks=1))
     found = {
         "full": base,
@@ -46,7 +47,7 @@ def variants(base: Preset) -> dict[str, Preset]:
 def measure(
     name: str, chosen: Preset, data: Path, out: Path, seed: int, device: str, reporter: Reporter
 ) -> pd.DataFrame:
-    """Train one model with one seed where that is not done, and measure it on the test split."""
+    """Train one model with one seed, unless this is done already, and measure it on the test split."""
     run = out / f"{name}-seed{seed}"
     settings = dataclasses.replace(chosen.train, seed=seed)
     reporter.note(f"{run}:")
@@ -67,7 +68,7 @@ def measure(
 @click.option("--only", multiple=True, help="Names of the models to train; by default all.")
 @click.option("--device", default="auto", show_default=True)
 def main(data: Path, out: Path, name: str, scale_down: int, seeds: int, only: tuple[str, ...], device: str) -> None:
-    """Wire the steps; every one of them is a function of the library."""
+    """Connect the steps, each of which is a function of the library."""
     chosen = scaled_down(PRESETS[name], scale_down)
     base = chosen._replace(model=dataclasses.replace(chosen.model, scale=find_pairs(data)[0].scale))
     wanted = {key: value for key, value in variants(base).items() if not only or key in only}

@@ -1,9 +1,9 @@
-"""From pairs to pictures: train both stages, evaluate on the test split, draw the paper's figures.
+"""From pairs to pictures: train both stages, evaluate on the test split, and draw the figures of the paper.
 
     python pipelines/train_d2c.py --data pairs --out runs/paper --preset paper
     python pipelines/train_d2c.py --data pairs --out runs/tiny --preset tiny --scale-down 4
 
-Each step does only what is missing: stop it at any time and start it again.
+Each step does only what is missing, so you can stop the program at any time and start it again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ The commands are in .venv/bin:
 
 
 def measure(model: nn.Module, data: Path, out: Path, reporter: Reporter) -> None:
-    """Measure the model on the test split, where that is not done, and print the tables."""
+    """Measure the model on the test split, unless this is done already, and print the tables."""
     if (out / "quality.csv").exists():
         return
     rows = evaluate_files(model, data, "test", PROTOCOLS, reporter)
@@ -49,7 +49,7 @@ def measure(model: nn.Module, data: Path, out: Path, reporter: Reporter) -> None
 
 
 def draw(model: nn.Module, pair: Pair, out: Path, reporter: Reporter) -> None:
-    """Upscale a test image and draw its figures, where that is not done."""
+    """Upscale a test image and draw its figures, unless this is done already."""
     if (out / f"{pair.lr.stem}_x{pair.scale}_patch.png").exists():
         return
     width, height = size_of(pair.lr)
@@ -60,7 +60,7 @@ def draw(model: nn.Module, pair: Pair, out: Path, reporter: Reporter) -> None:
 
 
 def compare(pair: Pair, out: Path, caption: str) -> None:
-    """Draw LR enlarged, the upscaled image and HR beside each other, as one image file."""
+    """Draw enlarged LR, the upscaled image and HR side by side in one image file."""
     made = out / "figures" / f"{pair.lr.stem}_x{pair.scale}.png"
     pictures = [images.read_image(path) for path in (pair.lr, made, pair.hr)]
     images.write_image(out / "comparison.png", comparison_figure(*pictures, caption))
@@ -89,7 +89,7 @@ def main(
     seed: int,
     device: str,
 ) -> None:
-    """Wire the steps; every one of them is a function of the library."""
+    """Connect the steps, each of which is a function of the library."""
     reporter, network = ConsoleReporter(), find(network_name)
     pairs = find_pairs(data)
     chosen = scaled_down(network.preset(name), scale_down)

@@ -1,1 +1,1 @@
-"""Weights in files: our own format, and pickles that are read without running them."""
+"""Weights in files: our own format, and pickles that are read without executing them."""

@@ -1,4 +1,4 @@
-"""Write released weights as a checkpoint of ours."""
+"""Convert released weights to a checkpoint of our format."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ __all__ = ["convert"]
 
 
 def convert(network: Network, source: Path, target: Path) -> nn.Module:
-    """Read the weights that a network's authors released and write ours; returns the model.
+    """Read the weights that the authors of a network released, and write our checkpoint; returns the model.
 
     Raises
     ------
     CheckpointError
-        When the file holds no released weights of this network.
+        When the file does not contain released weights of this network.
     UsageError
-        When the target is the source, or holds anything but what this function wrote; found before anything is read.
+        When the target is the source, or a file that this function did not write. This is checked before reading.
     """
     outputs.check_output(target, "a converted checkpoint", _is_converted, [source])
     model = network.released(source)
@@ -35,7 +35,7 @@ def convert(network: Network, source: Path, target: Path) -> nn.Module:
 
 
 def _is_converted(path: Path) -> bool:
-    """Whether a file is a checkpoint that :func:`convert` wrote, not one that was trained."""
+    """Whether a file is a checkpoint written by :func:`convert` and not one from training."""
     try:
         return "imported_from" in native.provenance(path)
     except CheckpointError:

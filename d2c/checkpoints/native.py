@@ -1,4 +1,4 @@
-"""Checkpoints: weights as safetensors, the model's configuration in the file's metadata. Nothing is ever unpickled."""
+"""Checkpoints: weights as safetensors, with the model's configuration in the metadata. Nothing is ever unpickled."""
 
 from __future__ import annotations
 
@@ -44,15 +44,15 @@ __all__ = [
 ]
 
 FORMAT = "d2c-checkpoint-1"
-"""Value of ``format`` in the metadata of every file written here."""
+"""Value of ``format`` in the metadata of every file written by this module."""
 
 _KEY = "d2c"
 _SLACK = 2
-"""How much larger than its file a model may be, so that what is wrong with a file can be said by name."""
+"""Factor by which a model may be larger than its file. Within it, errors of the file can be reported by name."""
 
 
 def save(path: Path, model: nn.Module, **notes: Any) -> None:
-    """Write a model, complete or not at all. ``notes`` (plain values) are kept in the metadata beside the structure."""
+    """Write a model, completely or not at all. ``notes`` (plain values) are stored in the metadata."""
     network, config = network_of(model)
     save_weights(path, config, model.state_dict(), network=network.name, **notes)
 
@@ -60,15 +60,15 @@ def save(path: Path, model: nn.Module, **notes: Any) -> None:
 def save_weights(
     path: Path, config: NetworkConfig, weights: Mapping[str, Tensor], *, network: str = DEFAULT, **notes: Any
 ) -> None:
-    """Write weights of a model of that network and configuration; see :func:`save`."""
+    """Write the weights of a model with the given network and configuration; see :func:`save`."""
     described = {"format": FORMAT, "network": network, "config": dataclasses.asdict(config), "notes": notes}
-    metadata = {_KEY: json.dumps(described)}  # a single key: the library writes several in random order
+    metadata = {_KEY: json.dumps(described)}  # one key, as the library writes several in random order
     tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in weights.items()}
     files.write_bytes(path, to_safetensors(tensors, metadata=metadata))
 
 
 def checkpoint_path(path: str | PathLike[str]) -> Path:
-    """The file that is meant: ``path`` itself, or the last checkpoint of a run's folder."""
+    """The file of a checkpoint: ``path`` itself, or the last checkpoint in the folder of a run."""
     found = Path(path)
     if found.is_dir():
         found = found / "last.safetensors"
@@ -78,21 +78,21 @@ def checkpoint_path(path: str | PathLike[str]) -> Path:
 
 
 def load(path: str | PathLike[str], *, device: str | torch.device = "cpu", network: str | None = None) -> Any:
-    """The model of a checkpoint, in evaluation mode and channels-last order. No code from the file is ever run.
+    """The model of a checkpoint, in evaluation mode and channels-last order. No code from the file is executed.
 
     Parameters
     ----------
     path : path
         A ``.safetensors`` file, or the folder of a run (its last checkpoint).
     device : str or torch.device
-        Where its weights go.
+        Device of its weights.
     network : str, optional
-        Needed for a network of your own, ``module:NAME``: a file's word for it imports nothing.
+        Name of the network. Needed for your own network, ``module:NAME``, because a name in a file is never imported.
 
     Raises
     ------
     CheckpointError
-        When there is no such file, or it is not one of ours, or its weights do not fit its configuration.
+        When there is no such file, it is not one of our checkpoints, or its weights do not fit its configuration.
     """
     file = checkpoint_path(path)
     found = read(file, network)
@@ -106,12 +106,12 @@ def load(path: str | PathLike[str], *, device: str | torch.device = "cpu", netwo
 
 
 def digest(path: str | PathLike[str]) -> str:
-    """SHA-256 of a checkpoint's file."""
+    """SHA-256 of the file of a checkpoint."""
     return files.sha256_of(checkpoint_path(path))
 
 
 def provenance(path: str | PathLike[str]) -> dict[str, Any]:
-    """What a checkpoint says about itself besides its structure: stage, step, where it was imported from."""
+    """The notes in a checkpoint: stage, step, and the source if it was converted."""
     file = checkpoint_path(path)
     with _opened(file) as (_, described):
         notes: dict[str, Any] = described["notes"]
@@ -125,7 +125,7 @@ def network_name(path: str | PathLike[str]) -> str:
 
 
 class Checkpoint(NamedTuple):
-    """What is in a checkpoint file."""
+    """The content of a checkpoint file."""
 
     network: Network
     config: NetworkConfig
@@ -145,7 +145,7 @@ def read(file: Path, network: str | None = None) -> Checkpoint:
 
 @contextlib.contextmanager
 def _opened(file: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
-    """A checkpoint file and what it says of itself; whatever is wrong with it is one line."""
+    """An open checkpoint file and its description. Every problem of the file is an error of one line."""
     try:
         with safe_open(file, framework="pt") as opened:
             described = json.loads((opened.metadata() or {}).get(_KEY, "{}"))
@@ -161,25 +161,25 @@ def _opened(file: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
         raise CheckpointError(f"{file.name}: is no whole safetensors checkpoint: {_one_line(error)}") from error
     except ConfigError as error:
-        said = f"{file.name}: {error.said}" if isinstance(error, SettingError) else error  # no option mends a file
+        said = f"{file.name}: {error.said}" if isinstance(error, SettingError) else error  # a file has no options
         raise CheckpointError(f"{said}; was it written by a newer version?") from error
 
 
 def check_plausible(network: Network, config: NetworkConfig, sizes: Sequence[int], name: str) -> None:
-    """Refuse a configuration that the file's own weights contradict, while a model of that size is being built.
+    """Refuse a configuration whose model would be much larger than the weights in the file.
 
-    It is built of shapes only, and no further than the file's numbers can be worth: names, and shapes with a zero in
-    them, cost a file nothing.
+    The model is built of shapes only, and only as far as the numbers in the file can justify. Tensors in the file that
+    have no numbers do not count, because a file can contain any number of them at no cost.
 
     Parameters
     ----------
     sizes : sequence of int
-        How many numbers each tensor of the file has.
+        Number of values of each tensor in the file.
 
     Raises
     ------
     CheckpointError
-        When the network would have more than twice as many tensors or numbers as the file.
+        When the network would have more than twice as many tensors or values as the file.
     """
     there = {"tensors": sum(size > 0 for size in sizes), "numbers": sum(sizes)}
     counted = dict.fromkeys(there, 0)
@@ -188,7 +188,7 @@ def check_plausible(network: Network, config: NetworkConfig, sizes: Sequence[int
         counted["tensors"] += 1
         counted["numbers"] += parameter.numel()
         for what, have in there.items():
-            if counted[what] > _SLACK * have:  # a tensor that is missing or too small is named when weights are loaded
+            if counted[what] > _SLACK * have:  # smaller differences are reported by name on loading
                 raise CheckpointError(
                     f"{name}: its weights do not fit its configuration: that needs {counted[what]} {what} or more, "
                     f"the file has {have}"
@@ -197,7 +197,7 @@ def check_plausible(network: Network, config: NetworkConfig, sizes: Sequence[int
     try:
         with register_module_parameter_registration_hook(count), shapes_only():
             network.build(config)
-    except (RuntimeError, ValueError, TypeError, OverflowError) as error:  # shapes that no tensor can have
+    except (RuntimeError, ValueError, TypeError, OverflowError) as error:  # impossible shapes
         raise CheckpointError(
             f"{name}: its weights do not fit its configuration: {_one_line(error)}; the file has {there['numbers']} "
             "numbers"
@@ -205,9 +205,9 @@ def check_plausible(network: Network, config: NetworkConfig, sizes: Sequence[int
 
 
 def _check_numbers(weights: Mapping[str, Tensor], name: str) -> None:
-    """Refuse weights that would make every result black or noise without a word."""
+    """Refuse weights with which every result would silently be black or noise."""
     for key, tensor in weights.items():
-        known = tensor.is_floating_point() and tensor.element_size() > 1  # eight bits have no arithmetic
+        known = tensor.is_floating_point() and tensor.element_size() > 1  # 8-bit types have no arithmetic
         if not known or not bool(torch.isfinite(tensor.float()).all()):
             raise CheckpointError(f"{name}: {key} holds what are no finite numbers; train again, or use another one")
 

@@ -1,9 +1,9 @@
-"""Read a pickle of dictionaries of numpy arrays without running anything that it names.
+"""Read a pickle with dictionaries of NumPy arrays without executing anything that it names.
 
-A pickle is a program. This reader knows the few names that a dictionary of arrays needs and puts harmless recorders in
-their place; numpy itself is not called until the recorded shape, type and bytes have been checked. Nothing that a
-pickle says is formatted, hashed or copied before its size is known: a few hundred bytes can describe more than any
-memory holds, by naming one thing many times.
+A pickle is a program. This reader knows the few names that a dictionary of arrays needs, and replaces them by harmless
+recorders. NumPy is not called before the recorded shape, type and bytes have been checked. No content of a pickle is
+formatted, hashed or copied before its size is known, because a few hundred bytes can describe more than fits into any
+memory, by referring to one object many times.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _FLOATS = ("f2", "f4", "f8")
 _MAX_BYTES = 1 << 30
 _MAX_DIMENSIONS = 8
 _MAX_PARTS = 64
-"""Parts of a tuple, those of the tuples in it included; an array's own description has some fifteen."""
+"""Most parts of a tuple, including those of nested tuples. The description of an array has about fifteen."""
 _LONGEST_NAME = 1000
 
 
 class _DType:
-    """Stands for ``numpy.dtype`` while reading."""
+    """Replaces ``numpy.dtype`` while reading."""
 
     def __init__(self, code: Any = None, *_: Any) -> None:
         self.code = code
@@ -53,7 +53,7 @@ class _DType:
 
 
 class _Text:
-    """Stands for the bytes that a text encodes, which are made when their array is."""
+    """Replaces the bytes that are encoded by a text. They are made together with their array."""
 
     __slots__ = ("text",)
 
@@ -62,7 +62,7 @@ class _Text:
 
 
 class _Array:
-    """Stands for ``numpy.ndarray`` while reading: what ``_reconstruct`` and then ``__setstate__`` are told."""
+    """Replaces ``numpy.ndarray`` while reading, and records the arguments of ``_reconstruct`` and ``__setstate__``."""
 
     def __init__(self, *_: Any) -> None:
         self.state: Any = None
@@ -80,7 +80,7 @@ class _Array:
 
 
 class _FromBuffer(_Array):
-    """An array as pickle protocol 5 writes it: buffer, dtype, shape, order."""
+    """An array as written by pickle protocol 5: buffer, dtype, shape, order."""
 
     def __init__(self, data: Any = None, dtype: Any = None, shape: Any = None, order: Any = "C", *_: Any) -> None:
         self.state = (data, dtype, shape, order)
@@ -91,7 +91,7 @@ class _FromBuffer(_Array):
 
 
 class _Encode:
-    """Stands for ``codecs.encode``, which pickles of older protocols write bytes with. Has no state to be changed."""
+    """Replaces ``codecs.encode``, with which pickles of older protocols store bytes. It has no state."""
 
     __slots__ = ()
 
@@ -136,7 +136,7 @@ class _Reader(pickle.Unpickler):
 
 
 class _Numbers:
-    """Recorded arrays as numpy's: each is copied once however often it is named, all together fit into the file."""
+    """Converts recorded arrays to NumPy arrays. Each is copied once; together they may not exceed the file's size."""
 
     def __init__(self, file_size: int) -> None:
         self._left = file_size
@@ -164,12 +164,12 @@ class _Numbers:
 
 
 def read_arrays(file: IO[bytes], name: str) -> dict[str, dict[str, NDArray[np.float32]]]:
-    """The dictionaries of arrays in a pickle, by their names; anything else in it is an error.
+    """The dictionaries of arrays in a pickle, by their names.
 
     Raises
     ------
     CheckpointError
-        When the pickle asks for anything but dictionaries of floating point arrays, or is damaged.
+        When the pickle contains anything but dictionaries of floating-point arrays, or is damaged.
     """
     size = file.seek(0, 2)
     file.seek(0)
@@ -181,7 +181,7 @@ def read_arrays(file: IO[bytes], name: str) -> dict[str, dict[str, NDArray[np.fl
         return {part: _arrays(value, numbers) for part, value in _items(_Reader(file).load())}
     except CheckpointError as error:
         raise CheckpointError(f"{name}: {error}") from error
-    except Exception as error:  # a damaged pickle can raise nearly anything
+    except Exception as error:  # a damaged pickle can raise almost anything
         raise CheckpointError(f"{name}: is no whole pickle ({type(error).__name__})") from error
 
 
@@ -204,12 +204,12 @@ def _arrays(value: Any, numbers: _Numbers) -> dict[str, NDArray[np.float32]]:
 
 
 def _check_program(file: IO[bytes], size: int) -> None:
-    """Go through a pickle's instructions without running them, and refuse what would grow beyond its file.
+    """Check the instructions of a pickle without executing them, and refuse those that need more than its size.
 
-    Two things would: places in the memo that no file of this size has use for, since the list of places would fill the
-    memory; and tuples of tuples by reference, whose hash or text takes time and memory doubling with every level.
-    Kept for each thing on the stack is its number of parts; dictionaries, lists and objects count as one, since
-    they are hashed and shown by nobody.
+    There are two kinds: very large indices in the memo, whose list would fill the memory; and nested tuples by
+    reference, whose hash or text needs time and memory that double with every level. For each object on the stack the
+    number of its parts is recorded. Dictionaries, lists and other objects count as one, because they are never hashed
+    or shown.
     """
     stack: list[int] = []
     marks: list[int] = []
@@ -236,7 +236,7 @@ def _check_program(file: IO[bytes], size: int) -> None:
 
 
 def _apply(opcode: pickletools.OpcodeInfo, stack: list[int], marks: list[int]) -> None:
-    """What an instruction takes from the stack and leaves there, in numbers of parts."""
+    """Apply an instruction to the stack, on which each object is represented by its number of parts."""
     before, after = opcode.stack_before, opcode.stack_after
     taken: list[int] = []
     if pickletools.markobject in before:
@@ -245,7 +245,7 @@ def _apply(opcode: pickletools.OpcodeInfo, stack: list[int], marks: list[int]) -
         del stack[start:]
         before = before[: before.index(pickletools.markobject)]
     if opcode.name == "POP" and marks and marks[-1] == len(stack):
-        marks.pop()  # Python's own reader takes a mark for an object here
+        marks.pop()  # Python's own reader accepts a mark as an object here
         return
     if len(before) > len(stack):
         raise CheckpointError("takes more from its stack than is there")

@@ -1,4 +1,4 @@
-"""Random patches of pairs, cut from memory-mapped images; (seed, stage, step) alone decide what is drawn."""
+"""Random patches of pairs, cut from memory-mapped images. They depend only on (seed, stage, step)."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def to_tensor(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class CropSource:
-    """Draws the batches of a training run. An epoch takes one patch of every pair; a partial batch is dropped."""
+    """Draws the batches of a training run. An epoch uses one patch of every pair; an incomplete batch is dropped."""
 
     pairs: Sequence[PixelPair]
     scale: int
@@ -60,7 +60,7 @@ class CropSource:
             )
         for pair in self.pairs:
             height, width = pair.lr.shape[:2]
-            if pair.hr.shape[:2] != (self.scale * height, self.scale * width):  # replaced since its size was read
+            if pair.hr.shape[:2] != (self.scale * height, self.scale * width):  # replaced after its size was read
                 raise DataError(
                     f"{pair.name}: its HR image is {pair.hr.shape[1]}x{pair.hr.shape[0]}, expected {self.scale} times "
                     f"the LR image's {width}x{height}; it was replaced meanwhile: run the command again"
@@ -77,9 +77,9 @@ class CropSource:
         return len(self.pairs) // self.config.batch
 
     def batch(self, stage: int, step: int, rank: int = 0, world: int = 1) -> Batch:
-        """The patches of a step (steps of a stage count from 0) that process ``rank`` of ``world`` works on.
+        """The patches of a step for process ``rank`` of ``world``. The steps of a stage are counted from 0.
 
-        A patch is written once, where it belongs in the batch.
+        Each patch is written directly to its place in the batch.
         """
         epoch, position = divmod(step, self.steps_per_epoch)
         order = np.random.default_rng((self.config.seed, stage, 0, epoch)).permutation(len(self.pairs))
@@ -93,7 +93,7 @@ class CropSource:
         return batch
 
     def batches(self, stage: int, steps: range, rank: int = 0, world: int = 1) -> Iterator[Batch]:
-        """The batches of several steps; the next one is cut while the last is worked on."""
+        """The batches of several steps. The next batch is cut while the current one is used."""
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="crops") as pool:
             ahead = [pool.submit(self.batch, stage, step, rank, world) for step in steps[:2]]
             for step in steps:
@@ -117,7 +117,7 @@ class CropSource:
 def write_patch(pixels: Mapped, turn: int, out: Tensor) -> None:
     """Write one of the eight flips and transposes of a square ``(p, p, 3)`` image as ``(3, p, p)`` floats on [0, 1].
 
-    Integers are copied and turned before they become floats: they are a fourth or half of the bytes.
+    Integers are copied and turned before the conversion to floats, because they have only a quarter or half the bytes.
     """
     peak = int(np.iinfo(pixels.dtype).max)
     planes = torch.from_numpy(np.array(np.moveaxis(pixels, -1, 0), order="C"))
@@ -126,10 +126,10 @@ def write_patch(pixels: Mapped, turn: int, out: Tensor) -> None:
     if planes.dtype == torch.uint8:
         torch.div(planes, peak, out=out)
     else:
-        out.copy_(planes).div_(peak)  # division knows no 16-bit unsigned numbers
+        out.copy_(planes).div_(peak)  # torch cannot divide 16-bit unsigned numbers
 
 
-_TURNS_AS = {torch.uint8: torch.uint8, torch.uint16: torch.int16}  # the bits alone matter, and flip knows no uint16
+_TURNS_AS = {torch.uint8: torch.uint8, torch.uint16: torch.int16}  # only bits are moved, and flip has no uint16
 
 
 def _turned(planes: Tensor, turn: int) -> Tensor:
@@ -137,6 +137,6 @@ def _turned(planes: Tensor, turn: int) -> Tensor:
     sides = [side for bit, side in ((1, 2), (2, 1)) if turn & bit]
     if sides:
         planes = planes.flip(sides)
-    if turn & 4:  # plane by plane: the library transposes two dimensions in blocks, three in long strides
+    if turn & 4:  # plane by plane, because torch transposes two dimensions faster than three
         planes = torch.stack([plane.t().contiguous() for plane in planes])
     return planes

@@ -1,6 +1,7 @@
-"""Settings as dataclasses whose fields carry their documentation; the command line and TOML files read them.
+"""Settings as dataclasses whose fields contain their documentation. The command line and TOML files use them.
 
-What every network has stands here. A network that has more to set extends both classes (:mod:`d2c.d2csr.config`).
+This module has the settings of every network. A network with more settings extends both classes
+(:mod:`d2c.d2csr.config`).
 """
 
 from __future__ import annotations
@@ -18,9 +19,9 @@ Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
 Shrinks: TypeAlias = Literal["", "down", "up"]
 
 _LARGEST = 2**63 - 1
-"""Largest whole number that PyTorch takes, as a seed for instance."""
+"""Largest whole number that PyTorch accepts, for example as a seed."""
 _LARGEST_FLOAT = 1e38
-"""Largest number that single precision can hold."""
+"""Largest permitted number; single precision can represent it."""
 
 
 def setting(
@@ -35,23 +36,23 @@ def setting(
     length: bool = False,
     shrinks: Shrinks = "",
 ) -> Any:
-    """A dataclass field that carries its own documentation, unit and range.
+    """A dataclass field with its own documentation, unit and range.
 
     Parameters
     ----------
     free : bool
-        It changes no weights, so a run that is resumed may have another value.
+        It does not influence the weights, so it may change when a run is resumed.
     length : bool
-        It says how long a stage is: a run that is resumed may have more of it.
+        It is the length of a stage, which may grow when a run is resumed.
     shrinks : str
-        How :func:`d2c.settings.presets.scaled_down` rounds it, a number of steps or epochs: ``down`` or ``up``.
+        It is a number of steps or epochs, which :func:`d2c.settings.presets.scaled_down` rounds ``down`` or ``up``.
     """
     metadata = {"doc": doc, "unit": unit, "at_least": at_least, "at_most": at_most, "choices": choices}
     return dataclasses.field(default=default, metadata={**metadata, "free": free, "length": length, "shrinks": shrinks})
 
 
 class SettingError(ConfigError):
-    """A setting is out of its range. ``said`` is the message without the option that changes it on a command line."""
+    """A setting is out of its range. ``said`` is the message without the command-line option that changes it."""
 
     def __init__(self, said: str, remedy: str) -> None:
         super().__init__(f"{said}; {remedy}")
@@ -59,7 +60,7 @@ class SettingError(ConfigError):
 
 
 def check(settings: Any) -> None:
-    """Raise :class:`SettingError` for the first field that is outside what its metadata documents."""
+    """Raise :class:`SettingError` for the first field outside its documented range."""
     for f in dataclasses.fields(settings):
         value = getattr(settings, f.name)
         low, high, choices = (f.metadata.get(key) for key in ("at_least", "at_most", "choices"))
@@ -79,7 +80,7 @@ def check(settings: Any) -> None:
 
 
 def types_of(kind: type[Any]) -> dict[str, type]:
-    """Types of a settings class's fields by name: int, float, bool or str; that of ``float | None`` is float.
+    """Types of the fields of a settings class by name: int, float, bool or str. That of ``float | None`` is float.
 
     Examples
     --------
@@ -92,12 +93,12 @@ def types_of(kind: type[Any]) -> dict[str, type]:
 
 def _plain_type(hint: Any) -> type:
     first = next((part for part in get_args(hint) if part is not NoneType), hint)
-    return first if isinstance(first, type) else type(first)  # a choice among literals is of their type
+    return first if isinstance(first, type) else type(first)  # literals have their own type
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NetworkConfig:
-    """Structure of a network. Two models of a network with equal configurations have equal keys and shapes."""
+    """Structure of a network. Models with equal configurations have parameters with equal names and shapes."""
 
     scale: int = setting(8, "HR pixels per LR pixel: a power of two, or 3", at_least=1, at_most=64)
 
@@ -109,7 +110,7 @@ class NetworkConfig:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrainSettings:
-    """What decides the weights that training ends with, besides the network's structure and the data."""
+    """Settings on which the final weights depend, in addition to the structure of the network and the data."""
 
     seed: int = setting(0, "seed of initial weights, order, crops and augmentation", at_least=0)
     batch: int = setting(4, "patches in an optimiser step, in all processes together", at_least=1)

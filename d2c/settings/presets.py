@@ -13,7 +13,7 @@ __all__ = ["Preset", "scaled_down"]
 
 
 class Preset(NamedTuple):
-    """A network's size and how it is trained. ``doc`` says for whom."""
+    """A size of a network with its training settings. ``doc`` says what it is for."""
 
     model: NetworkConfig
     train: TrainSettings
@@ -21,9 +21,9 @@ class Preset(NamedTuple):
 
 
 def scaled_down(chosen: Preset, factor: int) -> Preset:
-    """The preset for a smaller machine: steps or epochs, and the area of a patch, divided by ``factor``.
+    """A preset for a smaller machine: steps or epochs, and the area of a patch, are divided by ``factor``.
 
-    The periods of its schedules shrink with the epochs; the network stays what it is.
+    The periods of the schedules shrink with the epochs. The network does not change.
     """
     if factor < 1:
         raise ConfigError(f"scale-down: got {factor}, expected at least 1")

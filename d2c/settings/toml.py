@@ -1,4 +1,4 @@
-"""Settings as TOML: ``[model]`` and ``[train]`` tables of plain values, in a file people can read and edit."""
+"""Settings as TOML: tables ``[model]`` and ``[train]`` with plain values, in a file that people can read and edit."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     Raises
     ------
     ConfigError
-        When the file cannot be read, is no TOML, or has anything but tables at its top.
+        When the file cannot be read, is not TOML, or has anything but tables at its top level.
     """
     try:
         tables = tomllib.loads(files.read_text(path, "utf-8-sig"))
@@ -41,7 +41,7 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
 
 
 def from_table(kind: type[T], table: Mapping[str, Any], base: T, where: str) -> T:
-    """``base`` with the values of a table; a name or type that ``kind`` does not have is an error naming it."""
+    """``base`` with the values of a table. An unknown name or a wrong type is an error that names it."""
     types = types_of(kind)
     values: dict[str, Any] = {}
     for name, value in table.items():
@@ -60,7 +60,7 @@ def _typed(value: Any, kind: type, where: str) -> Any:
 
 
 def to_text(tables: Mapping[str, Mapping[str, Any]]) -> str:
-    """TOML text of tables of strings, numbers and booleans; values that are None are left out."""
+    """TOML text of tables with strings, numbers and booleans. Values that are None are left out."""
     lines: list[str] = []
     for name, table in tables.items():
         lines.append(f"[{name}]")
@@ -75,5 +75,5 @@ def _literal(value: Any) -> str:
     if isinstance(value, (int, float)):
         return repr(value)
     if isinstance(value, str):
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # which is a TOML string too
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # also a valid TOML string
     raise TypeError(f"no TOML form for {type(value).__name__}")

@@ -1,1 +1,1 @@
-"""A training run: its loop, its engine, its folder, its log."""
+"""Training runs: the loop, the engine, the folder and the log of a run."""

@@ -1,4 +1,4 @@
-"""One optimiser step, on one device or many. Distribution is PyTorch's own: torchrun starts, DDP averages gradients."""
+"""One optimiser step on one or several devices. torchrun starts the processes, and PyTorch's DDP averages gradients."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class World:
-    """The processes of a run, as torchrun's environment says: this one's rank, how many, and its device."""
+    """The processes of a run according to torchrun's environment: rank and device of this one, and their number."""
 
     rank: int
     size: int
@@ -39,16 +39,16 @@ class World:
 
     @property
     def leads(self) -> bool:
-        """Whether this process writes files and speaks."""
+        """Whether this process writes files and reports progress."""
         return self.rank == 0
 
     def barrier(self) -> None:
-        """Wait until every process is here."""
+        """Wait until every process has reached this point."""
         if self.size > 1:
             dist.barrier()
 
     def any(self, flag: bool) -> bool:
-        """Whether it is true in any of the processes; all of them must ask."""
+        """Whether the flag is true in any process. All processes must call this."""
         if self.size == 1:
             return flag
         flags = torch.tensor(int(flag), device=self.device)
@@ -58,7 +58,7 @@ class World:
 
 @contextlib.contextmanager
 def world(device: str = "auto") -> Iterator[World]:
-    """The processes of this run; alone where torchrun did not start it."""
+    """The processes of this run; only this one if torchrun did not start it."""
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
         yield World(rank=0, size=1, device=pick_device(device))
@@ -67,10 +67,10 @@ def world(device: str = "auto") -> Iterator[World]:
     if chosen.type == "cuda":
         chosen = pick_device(f"cuda:{os.environ['LOCAL_RANK']}")
         torch.cuda.set_device(chosen)
-    if dist.is_initialized():  # the caller's own group: used, and left to the caller
+    if dist.is_initialized():  # the caller's group: use it, and do not destroy it
         yield World(rank=dist.get_rank(), size=dist.get_world_size(), device=chosen)
         return
-    # others wait while the first one validates, so the patience is long
+    # The timeout is long because the other processes wait while the first one validates.
     dist.init_process_group("nccl" if chosen.type == "cuda" else "gloo", timeout=timedelta(hours=6))
     try:
         yield World(rank=dist.get_rank(), size=size, device=chosen)
@@ -79,7 +79,7 @@ def world(device: str = "auto") -> Iterator[World]:
 
 
 def set_tf32(allowed: bool) -> None:
-    """Let CUDA's convolutions and matrix products in fp32 use TF32, or not."""
+    """Allow or forbid TF32 in CUDA's fp32 convolutions and matrix products."""
     precision = "tf32" if allowed else "ieee"
     if hasattr(torch.backends.cudnn, "fp32_precision"):  # PyTorch 2.9 and later
         backends: Any = torch.backends
@@ -91,14 +91,15 @@ def set_tf32(allowed: bool) -> None:
 
 
 class Engine:
-    """Adam on a stage's trained parameters: autocast, gradient accumulation, averaging over processes, EMA.
+    """Adam for the trained parameters of a stage, with autocast, gradient accumulation, averaging over processes, EMA.
 
     Parameters
     ----------
     stage : Stage
-        Its model is on the device already.
+        The stage, whose model is on the device already.
     config : TrainSettings
-        ``batch`` counts patches of all processes together, so results do not depend on their number.
+        Settings. ``batch`` is the number of patches in all processes together, so results do not depend on their
+        number.
     size : int
         Number of processes.
     """
@@ -129,7 +130,7 @@ class Engine:
         return DistributedDataParallel(self.stage, device_ids=ids)
 
     def update(self, batch: Batch, lr: float, weights: Mapping[str, float]) -> dict[str, Tensor]:
-        """One optimiser step on this process's share of a batch; returns the terms, means over the parts."""
+        """One optimiser step on this process's share of a batch; returns the terms as means over the parts."""
         for group in self.optimiser.param_groups:
             group["lr"] = lr
         self.optimiser.zero_grad(set_to_none=True)
@@ -151,14 +152,14 @@ class Engine:
 
     @torch.no_grad()
     def loss(self, batch: Batch, weights: Mapping[str, float]) -> float:
-        """The loss of this process's share of a batch with the weights as they are; nothing changes."""
+        """The loss of this process's share of a batch with the present weights. Nothing is changed."""
         parts = self.config.accumulate
         pieces = zip(batch.lr.chunk(parts), batch.hr.chunk(parts), strict=True)
         with self._autocast():
             return sum(float(self.stage(lr, hr, **weights)["total"]) for lr, hr in pieces) / parts
 
     def _averaged_at_the_end(self, last: bool) -> contextlib.AbstractContextManager[None]:
-        """Gradients of all processes are averaged once a step, with its last part."""
+        """Average the gradients of all processes once per step, with its last part."""
         if last or not isinstance(self.module, DistributedDataParallel):
             return contextlib.nullcontext()
         return self.module.no_sync()
@@ -176,7 +177,7 @@ class Engine:
 
     @contextlib.contextmanager
     def averaged_weights(self) -> Iterator[None]:
-        """Within, the model has the moving average of its weights (its own ones where there is none)."""
+        """A ``with`` block in which the model has the moving average of its weights, if there is one."""
         own = [p.detach().clone() for p in self.parameters] if self.average else []
         self._put(self.average)
         try:
@@ -190,11 +191,11 @@ class Engine:
             parameter.copy_(value)
 
     def adopt_average(self) -> None:
-        """Go on with the moving average as the model's weights; at the end of a stage."""
+        """Replace the model's weights by their moving average, at the end of a stage."""
         self._put(self.average)
 
     def state(self) -> dict[str, Any]:
-        """All that the next step depends on besides the model's own weights."""
+        """Everything on which the next step depends, except the model's weights."""
         return {
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
@@ -202,7 +203,7 @@ class Engine:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Take up a saved state."""
+        """Restore a saved state."""
         self.optimiser.load_state_dict(state["optimiser"])
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])

@@ -1,4 +1,4 @@
-"""Whether what is to be saved consists of finite numbers: NaN or infinity in it never goes away again."""
+"""Check that a state consists of finite numbers before it is saved. NaN or infinity in it would never disappear."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["not_finite"]
 
 
 def not_finite(tree: Any) -> str:
-    """Name of the first tensor within dictionaries and lists that holds NaN or infinity; empty where there is none."""
+    """Name of the first tensor in dictionaries and lists with NaN or infinity; empty if there is none."""
     return next((name for name, tensor in _tensors(tree, "") if not bool(torch.isfinite(tensor).all())), "")
 
 

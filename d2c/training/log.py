@@ -1,4 +1,4 @@
-"""A run's ``log.csv``: one row every so many steps, the same rows whether the run was interrupted or not."""
+"""The ``log.csv`` of a run, with a row at regular steps. Interruptions do not change its rows."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MOST_STEPS = 2**53
 
 
 def columns(network: Network, config: Any, train: Any) -> list[str]:
-    """Columns of ``log.csv``; the last ones are filled in rows where there was a validation."""
+    """Columns of ``log.csv``. The last ones have values only in rows with a validation."""
     stages = network.stages(train)
     terms = [*(name for kind in stages for name in kind.weights), *(name for kind in stages for name in kind.terms)]
     validation = [f"val_{what}_{method}" for what in ("psnr_db", "ssim") for method in methods(network, config)]
@@ -31,14 +31,14 @@ def columns(network: Network, config: Any, train: Any) -> list[str]:
 
 
 class RunLog:
-    """Appends to ``log.csv`` (and to TensorBoard's files, where asked).
+    """Appends to ``log.csv``, and to TensorBoard's files if requested.
 
     Parameters
     ----------
     path : Path
-        The file; rows of steps after ``(stage, step)`` are cut off, since those steps will be done again.
+        The file. Rows of steps after ``(stage, step)`` are removed, because those steps will be done again.
     names : sequence of str
-        Its columns, as :func:`columns` gives them.
+        Its columns, from :func:`columns`.
     """
 
     def __init__(
@@ -59,7 +59,7 @@ class RunLog:
         self.tensorboard = _tensorboard(tensorboard) if tensorboard else None
 
     def row(self, values: Mapping[str, Any]) -> None:
-        """Append one row; numbers are written so that they read back the same."""
+        """Append one row. Numbers are written with all digits that are needed to read the same value."""
         cells = {name: repr(value) if isinstance(value, float) else value for name, value in values.items()}
         text = io.StringIO()
         csv.DictWriter(text, self.names, restval="", lineterminator="\n").writerow(cells)
@@ -74,7 +74,7 @@ class RunLog:
                     self.tensorboard.add_scalar(f"stage {values['stage']}/{name}", value, values["step"])
 
     def sync(self) -> None:
-        """Make sure that the rows are on the disk: a state that is saved after them must not outlive them."""
+        """Flush the rows to the disk, so that a state that is saved later cannot survive without them."""
         try:
             with self.path.open("rb+") as file:
                 os.fsync(file.fileno())
@@ -82,7 +82,7 @@ class RunLog:
             raise files.cannot_write(self.path, error) from error
 
     def close(self) -> None:
-        """Flush what is buffered."""
+        """Flush and close the files."""
         if self.tensorboard is not None:
             self.tensorboard.close()
 
@@ -91,15 +91,15 @@ _REMEDY = "restore it, or move it away to go on without its rows"
 
 
 def read_log_rows(path: Path) -> list[dict[str, str]]:
-    """The rows of a ``log.csv`` as text, checked: cells are numbers or empty, stage and step whole ones.
+    """The rows of a ``log.csv`` as text. Cells are checked: numbers or empty, and whole numbers for stage and step.
 
-    No file has no rows. A last row without its line's end was being written when the run was killed, and its step
-    comes again: it is left out.
+    A missing file has no rows. If the last row has no line end, the run was killed while writing it. The row is left
+    out, because its step will be done again.
 
     Raises
     ------
     DataError
-        When it cannot be read, or is no log of a run, as after a spreadsheet has saved it; with the row's number.
+        When the file cannot be read or is not a log, for example after a spreadsheet has saved it; names the row.
     """
     try:
         text = files.read_text(path, "utf-8-sig")
@@ -123,7 +123,7 @@ def read_log_rows(path: Path) -> list[dict[str, str]]:
 
 
 def _row_problem(names: Sequence[str], line: Sequence[str]) -> str:
-    """What is wrong with a row of a log; empty for a good one."""
+    """The problem of a row of a log; empty for a correct one."""
     if len(line) != len(names):
         return f"got {len(line)} cells, expected {len(names)}"
     for name, cell in zip(names, line, strict=True):

@@ -1,4 +1,4 @@
-"""One stage of a run: the loop over its steps, its rows of the log, its validations and its saved states."""
+"""The loop over the steps of a stage, with its log, validations and saved states."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ __all__ = ["StageRun"]
 _SAVE_SECONDS = 600
 
 _AGREE_EVERY = 10
-"""Steps after which several processes agree on whether to end; each time costs them a wait for each other."""
+"""Number of steps after which several processes agree on whether to end, for which they must wait for each other."""
 
 
 class StageRun:
-    """One stage of a run: the loop, its log, its validations and its saved states."""
+    """One stage of a run: its steps, log, validations and saved states."""
 
     def __init__(self, training: Training, number: int, state: dict[str, Any] | None, log: RunLog | None) -> None:
         self.training, self.number, self.log = training, number, log
@@ -53,13 +53,13 @@ class StageRun:
         self.saved_at = time.monotonic()
 
     def run(self) -> None:
-        """Do the steps that are left."""
+        """Do the remaining steps."""
         training, reporter = self.training, self.training.reporter
         training.model.train()
         reporter.start(f"stage {self.number}", self.total, self.first)
         batches = training.source.batches(self.number, range(self.first, self.total), self.here.rank, self.here.size)
         pace = Pace(self.first, training.network, training.request.model)
-        with training.interrupts.held():  # a step is done whole, with its row and what is saved, or not at all
+        with training.interrupts.held():  # a step is done with its row and state, or not at all
             if self.unlogged:
                 self._conclude(self.first, self.unlogged)
             for done, batch in enumerate(batches, start=self.first + 1):
@@ -71,7 +71,7 @@ class StageRun:
         reporter.finish()
 
     def _step(self, done: int, batch: Batch) -> dict[str, Any]:
-        """One step; returns its row of the log, empty where none is due."""
+        """Do one step; returns its row of the log, which is empty if none is due."""
         epoch = (done - 1) // self.training.source.steps_per_epoch
         lr, weights = self.stage.learning_rate(epoch), self.stage.term_weights(epoch)
         batch = type(batch)(*(t.to(self.here.device) for t in batch))
@@ -87,7 +87,7 @@ class StageRun:
         return {"stage": self.number, "step": done, "epoch": epoch, "lr": lr, **weights, **values}
 
     def _conclude(self, done: int, values: dict[str, Any]) -> None:
-        """All that follows a step: validation, its row of the log, its state where that is due or somebody waits."""
+        """Do what follows a step: validation, the row of the log, and saving the state if due or interrupted."""
         if self._validates(done):
             self._check_finite(done)
             if self.here.leads:
@@ -101,10 +101,10 @@ class StageRun:
         if asked:
             self.training.reporter.note(f"stage {self.number}, step {done}: saved")
             self.training.interrupts.check()
-            raise KeyboardInterrupt  # another process was asked
+            raise KeyboardInterrupt  # another process was interrupted
 
     def _validate_or_save(self, done: int, values: dict[str, Any]) -> dict[str, float]:
-        """The columns of a validation; one that is interrupted comes again, from the state that is saved then."""
+        """The columns of a validation. If it is interrupted, the state is saved, and it is repeated on resuming."""
         try:
             with self.training.interrupts.held(False):
                 return self._validate(done)
@@ -116,9 +116,9 @@ class StageRun:
         return self._every(done, self.config.validate_every) and bool(self.training.validation)
 
     def _due(self, done: int) -> tuple[bool, bool]:
-        """Whether to save the state (every so many steps, every ten minutes, at the end), and whether to end.
+        """Whether to save the state (at regular steps, every ten minutes, at the end), and whether to end.
 
-        What is not decided by the number of steps, the processes agree on every few steps.
+        Decisions that do not depend on the number of steps alone are agreed on by all processes every few steps.
         """
         late, asked = time.monotonic() - self.saved_at > _SAVE_SECONDS, self.training.interrupts.asked
         if self.here.size > 1:
@@ -130,7 +130,7 @@ class StageRun:
         return done == self.total or bool(every and done % every == 0)
 
     def _averaged(self, terms: dict[str, Tensor]) -> dict[str, float]:
-        """The terms as numbers, means over all processes."""
+        """The terms as numbers, averaged over all processes."""
         values = torch.stack([value.float() for value in terms.values()])
         if self.here.size > 1:
             dist.all_reduce(values)
@@ -138,7 +138,7 @@ class StageRun:
         return dict(zip(terms, values.tolist(), strict=True))
 
     def _check_finite(self, done: int) -> None:
-        """Stop before anything is saved whose numbers, or whose loss on the last batch, are not finite."""
+        """Stop before saving if a number of the state, or the loss of the last batch, is not finite."""
         found = not_finite({"weights": self.training.model.state_dict(), **self.engine.state()})
         if not found and self.last_batch is not None and not math.isfinite(self.engine.loss(*self.last_batch)):
             found = "the loss with the weights after it"
@@ -146,7 +146,7 @@ class StageRun:
             self._stop(done, f"{found or 'what another process has'} is not finite")
 
     def _stop(self, done: int, why: str) -> NoReturn:
-        """End a run that has lost its weights, and say what is left of it and how to go on from that."""
+        """End a run whose weights are lost, with an error that says what remains and how to resume from it."""
         folder, saved, half = self.folder, self.training.saved, self.config.precision == "fp16"
         said = f"stage {self.number}, step {done}: {why}; lower --lr" + (" or use --precision bf16" if half else "")
         weights = folder.path if saved else folder.best
@@ -159,7 +159,7 @@ class StageRun:
         raise TrainingError(f"{said}. {kept}: go on from it with {options} --lr LOWER")
 
     def _validate(self, done: int) -> dict[str, float]:
-        """Measure on the validation part, keep the best weights, return the log's columns."""
+        """Measure on the validation part, keep the best weights, and return the columns of the log."""
         training, model = self.training, self.training.model
         with self.engine.averaged_weights():
             model.eval()
@@ -176,7 +176,7 @@ class StageRun:
         return values
 
     def _save(self, done: int, unlogged: dict[str, Any] | None = None) -> None:
-        """Save the weights and the state after a step; ``unlogged`` is its row if validation is still to come."""
+        """Save the weights and the state after a step. ``unlogged`` is its row if validation is still to be done."""
         self.saved_at = time.monotonic()
         self.training.saved = self.number, done
         if not self.here.leads:

@@ -1,4 +1,4 @@
-"""Whether a training step will fit into memory, by what its network says that it takes."""
+"""Check that a training step will fit into memory, from the prediction of its network."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ __all__ = ["check_step_fits", "step_memories"]
 def step_memories(
     network: Network, config: Any, train: Any, stage: str, device: torch.device, processes: int = 1
 ) -> dict[str, StepMemory]:
-    """Peak memory of one process's step in each of the stages that are asked for, by its label."""
+    """Peak memory of a step of one process in each requested stage, by the label of the stage."""
     return {
         label(number, kind): network.step_memory(config, train, kind, device, processes)
         for number, kind in asked_stages(network, train, stage).items()
@@ -36,9 +36,9 @@ def check_step_fits(
     processes: int = 1,
     neighbours: int = 1,
 ) -> None:
-    """Raise :class:`MemoryNeedError` when a run's largest step would not fit into the memory that is free.
+    """Raise :class:`MemoryNeedError` if the largest step of a run would not fit into the free memory.
 
-    ``neighbours`` of the ``processes`` are on this machine; on a CPU they share its memory.
+    ``neighbours`` of the ``processes`` run on this machine. On a CPU they share its memory.
     """
     steps = step_memories(network, config, train, stage, device, processes)
     need = max(step.total for step in steps.values()) * (neighbours if device.type == "cpu" else 1)

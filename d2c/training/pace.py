@@ -1,4 +1,4 @@
-"""How long a run will take, from its first steps."""
+"""Predict from the first steps how long a run will take."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _DAY = 86_400
 
 
 class Pace:
-    """Measures the first steps of a process and says how long the whole will take."""
+    """Measures the first steps of a process and predicts the duration of the run."""
 
     def __init__(self, first: int, network: Network, config: NetworkConfig) -> None:
         self.first, self.began = first, 0.0
         self.network, self.config = network, config
 
     def note(self, done: int, total: int) -> str | None:
-        """The projection, once, when enough steps were seen; the first few warm up and do not count."""
+        """The prediction, returned once after enough steps. The first few steps warm up and do not count."""
         seen = done - self.first
         if seen == _WARM_UP:
             self.began = time.perf_counter()
@@ -36,7 +36,7 @@ class Pace:
 
 
 def projection(seconds_a_step: float, steps: int, network: Network, config: NetworkConfig) -> str:
-    """How long so many steps take; above a day it names presets of at most half the parameters."""
+    """A sentence on the duration of the steps. Above a day it names presets with at most half the parameters."""
     seconds = seconds_a_step * steps
     text = f"{seconds_a_step:.2f} s a step: about {duration(seconds)} for all {steps:,} steps at this pace"
     if seconds <= _DAY:
@@ -47,7 +47,7 @@ def projection(seconds_a_step: float, steps: int, network: Network, config: Netw
 
 
 def duration(seconds: float) -> str:
-    """A time span for people."""
+    """A duration as text for people."""
     if seconds > 2 * _DAY:
         return f"{seconds / _DAY:.0f} days"
     minutes = round(seconds / 60)

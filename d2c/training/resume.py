@@ -1,9 +1,9 @@
-"""What may change when a run goes on, and what is said of what may not.
+"""Determine what may change when a run is resumed, and report what may not.
 
-Settings that do not change the weights are free. The schedules follow the epoch, not the number of steps, so a stage
-with more steps ends with the weights that it would have ended with if it had been given them at the start. That holds
-while the stage's own state is the last one: a stage is over when the next one has begun on its weights, and when the
-moving average has replaced its own.
+Settings that do not change the weights may change. The schedules follow the epoch and not the number of steps. A stage
+that is given more steps therefore ends with the same weights as if it had been given them at the start. This holds
+while the state of the stage is the last one. A stage is over when the next one has begun with its weights, or when the
+moving average has replaced them.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ _NAMES = 3
 
 
 class Settings(NamedTuple):
-    """What decides a run's weights: its settings, and facts (the pairs' fingerprint, the hash of initial weights).
+    """Everything on which a run's weights depend: its settings, the pairs' fingerprint, the hash of initial weights.
 
-    ``records`` are the pairs, none where an earlier version made the run.
+    ``records`` are the pairs. They are empty if an earlier version made the run.
     """
 
     network: Network
@@ -55,10 +55,10 @@ class Settings(NamedTuple):
 def parts(
     before: Settings | None, pairs: Sequence[Pair], digests: Mapping[Path, str], rule: Callable[[], Parts]
 ) -> Parts:
-    """The pairs to train on and those to validate on: by ``rule`` in a new run, otherwise as the run has them.
+    """The pairs for training and those for validation: by ``rule`` in a new run, otherwise those of the run.
 
-    A run keeps its parts though the rule is another one by now, or other pairs have come. Where an earlier version
-    made it and kept no list, today's rule and that of its time are tried.
+    A run keeps its parts even if the rule has changed or pairs were added. If an earlier version made the run and
+    stored no list, the present rule and the former one are tried.
     """
     if before is None:
         return rule()
@@ -76,13 +76,13 @@ def parts(
 
 
 def from_run(run: Path, *, weights: Path | None = None, stage: int = 1) -> str:
-    """Options of a new run that starts from the weights of another one."""
+    """The options for a new run that starts from the weights of another run."""
     options = f"--config {shlex.quote(str(run / 'config.toml'))} --weights {shlex.quote(str(weights or run))} --out NEW"
     return options + (f" --stage {stage}" if stage > 1 else "")
 
 
 def check_same(before: Settings, now: Settings, run: Path) -> None:
-    """Raise :class:`ConfigError` for the first setting that differs and would change the weights."""
+    """Raise :class:`ConfigError` for the first differing setting that would change the weights."""
     for table, old, new in (("model", before.model, now.model), ("train", before.train, now.train)):
         for field in dataclasses.fields(old):
             was, wanted = getattr(old, field.name), getattr(new, field.name)
@@ -106,7 +106,7 @@ def check_same(before: Settings, now: Settings, run: Path) -> None:
 
 
 def _data_changes(before: Settings, now: Settings) -> str:
-    """What differs between the pairs of a run and those there are now, in words with the first names."""
+    """The differences between the pairs of a run and the present ones, in words with the first names."""
     if fingerprint(before.records) != before.facts.get("data"):
         parts = [record.part for record in now.records]
         return (
@@ -129,18 +129,18 @@ def _data_changes(before: Settings, now: Settings) -> str:
 
 
 def check_lengths(before: Settings, now: Settings, steps_per_epoch: int, state: tuple[int, int], run: Path) -> None:
-    """Raise :class:`ConfigError` when the stages cannot have the steps that are wanted now.
+    """Raise :class:`ConfigError` if the stages cannot have the requested numbers of steps.
 
     Parameters
     ----------
     before, now : Settings
-        The run's settings, and those wanted now.
+        The settings of the run, and the requested ones.
     steps_per_epoch : int
-        Steps of an epoch, the same in both.
+        Steps of an epoch, the same for both.
     state : tuple of int
-        The stage and the step where the run's state stands.
+        The stage and the step of the run's state.
     run : Path
-        The run's folder.
+        Folder of the run.
     """
     stage, step = state
     kinds = now.network.stages(now.train)[:stage]
@@ -163,7 +163,7 @@ def check_lengths(before: Settings, now: Settings, steps_per_epoch: int, state: 
 
 
 def settings_changes(before: Settings, now: Settings) -> str:
-    """The settings that a run goes on with and did not have before, in words, lengths first; empty without any."""
+    """The settings that change on resuming, in words, with lengths first; empty if there are none."""
     changed = [
         (not field.metadata.get("length"), field.name.replace("_", "-"), getattr(old, field.name), now_value)
         for old, new in ((before.model, now.model), (before.train, now.train))

@@ -1,4 +1,4 @@
-"""A run's folder: its settings, its lock, its training state. All files in it are complete or absent."""
+"""The folder of a run: its settings, lock and training state. All files in it are complete or absent."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _STATE_PARTS: dict[str, Any] = {
 
 
 class RunFolder:
-    """``config.toml, log.csv, last.safetensors, best.safetensors, state/, figures/, cache/`` in one place."""
+    """The folder with ``config.toml, log.csv, last.safetensors, best.safetensors, state/, figures/, cache/``."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -57,19 +57,19 @@ class RunFolder:
 
     @contextlib.contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder; another run that holds it is a LockError. What a killed run was writing is removed."""
+        """Lock the folder, and remove leftovers of a killed run. Raises LockError if another run has locked it."""
         with lock_folder(self.path):
             files.remove_leftovers(self.path, self.state.parent, self.figures)
             yield
 
     def is_blank(self) -> bool:
-        """Whether no run has saved anything here yet, so that one with any settings may begin."""
+        """Whether no run has saved anything here yet, so that a run with any settings may begin."""
         return not any(path.exists() for path in (self.state, self.last, self.best))
 
     def settings(self, network: str | None = None) -> Settings | None:
-        """The settings of the folder's run; None in a new folder.
+        """The settings of the folder's run; None for a new folder.
 
-        ``network`` is what the user says of it, as for :func:`d2c.networks.stored`.
+        ``network`` is the network named by the user, as for :func:`d2c.networks.stored`.
         """
         if not self.config.exists():
             return None
@@ -84,7 +84,7 @@ class RunFolder:
         )
 
     def settle(self, settings: Settings) -> None:
-        """Record the settings of a run, and the pairs that it sees."""
+        """Record the settings and the pairs of a run."""
         network, model, train, facts, records = settings
         tables = {
             "model": {"network": network.name, **dataclasses.asdict(model)},
@@ -98,20 +98,20 @@ class RunFolder:
             files.write_text(path, text)
 
     def note_start(self, *, data: Path, device: str, command: Sequence[str]) -> None:
-        """Record what the report tells of a run and its weights do not depend on; no date, so that reruns are equal."""
+        """Record facts for the report on which the weights do not depend, without a date, so that reruns are equal."""
         versions = {"python": platform.python_version()}
         versions |= {name: version(name) for name in ("d2crealsr", "torch", "numpy")}
         noted = {"command": list(command), "data": str(data.absolute()), "device": device, "versions": versions}
         files.write_text(self.started, json.dumps(noted, indent=2, ensure_ascii=False) + "\n")
 
     def save_state(self, state: Mapping[str, Any]) -> None:
-        """Write the training state: numbers, tensors, lists and dictionaries of them."""
+        """Write the training state, which consists of numbers, tensors, lists and dictionaries."""
         buffer = io.BytesIO()
         torch.save({"format": _STATE_FORMAT, **state}, buffer)
         files.write_bytes(self.state, buffer.getvalue())
 
     def load_state(self) -> dict[str, Any] | None:
-        """The training state, on the CPU; None in a new folder. Nothing in the file is run."""
+        """The training state on the CPU; None for a new folder. Nothing in the file is executed."""
         if not self.state.exists():
             return None
         try:
@@ -122,7 +122,7 @@ class RunFolder:
                 state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
         except (OSError, MemoryError):
             raise
-        except Exception as error:  # a damaged archive or pickle can raise nearly anything
+        except Exception as error:  # damaged files can raise almost anything
             raise CheckpointError(f"{self.state}: is damaged; delete it to start over") from error
         if not isinstance(state, dict) or state.get("format") != _STATE_FORMAT:
             raise CheckpointError(f"{self.state}: is of another version; delete it to start over")
@@ -132,7 +132,7 @@ class RunFolder:
 
     @contextlib.contextmanager
     def taking_up(self) -> Iterator[None]:
-        """A block that puts parts of the state where they belong; one that does not fit is a CheckpointError."""
+        """A block that restores parts of the state. If one does not fit, it raises CheckpointError."""
         try:
             yield
         except (KeyError, ValueError, TypeError, AttributeError, RuntimeError) as error:
@@ -140,19 +140,19 @@ class RunFolder:
 
 
 def claim(folder: Path) -> None:
-    """Make sure that a folder is a run's, or holds nobody's work; raises LayoutError otherwise."""
+    """Make sure that a folder belongs to a run or contains nobody's work; raises LayoutError otherwise."""
     config = folder / "config.toml"
     if is_run(config):
         return
     if config.exists():
-        toml.read(config)  # which says what is wrong with a file that was edited by hand
+        toml.read(config)  # reports errors in a file that was edited by hand
     ownership.refuse_foreign(folder, own="a training run")
     if config.exists():
         raise ConfigError(f"{config}: is no training run's, it has no table [train]; give another folder with --out")
 
 
 def _is_packed(file: IO[bytes]) -> bool:
-    """Whether an archive unpacks to more than the file holds: torch writes none that does, a bomb is one."""
+    """Whether an archive unpacks to more than its own size. torch writes none of this kind, but a zip bomb is one."""
     if not zipfile.is_zipfile(file):
         return False
     size = file.seek(0, os.SEEK_END)

@@ -1,4 +1,4 @@
-"""Which stages of training a run takes, and how long they are."""
+"""The stages of a training run, and their lengths."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 __all__ = ["ALL", "asked_stages", "check_patch", "label", "stage_steps"]
 
 ALL = ("both", "all")
-"""What stands for every stage; ``both`` is what two of them are called."""
+"""Names that mean all stages; ``both`` is for networks with two."""
 
 
 def asked_stages(network: Network, train: Any, choice: str) -> dict[int, type[Stage]]:
-    """The stages that are asked for, by number.
+    """The requested stages, by number.
 
     Raises
     ------
     ConfigError
-        When the run has none of that number.
+        When the run has no stage of that number.
     """
     stages = dict(enumerate(network.stages(train), start=1))
     if choice in ALL:
@@ -35,18 +35,18 @@ def asked_stages(network: Network, train: Any, choice: str) -> dict[int, type[St
 
 
 def label(number: int, stage: type[Stage]) -> str:
-    """What a stage's steps are called."""
+    """Name of a stage's steps."""
     return stage.label or f"stage {number}"
 
 
 def stage_steps(stage: type[Stage], steps_per_epoch: int, train: Any) -> int:
-    """Optimiser steps of a stage: its steps where they are given, else its epochs times the steps of an epoch."""
+    """Optimiser steps of a stage: its steps if they are given, else its epochs times the steps of an epoch."""
     steps, epochs = (int(getattr(train, name)) for name in stage.lengths)
     return steps or epochs * steps_per_epoch
 
 
 def check_patch(network: Network, train: Any) -> None:
-    """Raise :class:`ConfigError` for patches whose sides the network does not take."""
+    """Raise :class:`ConfigError` if the network does not accept the side of the patches."""
     multiple = network.multiple
     if train.patch % multiple:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""The weights that a run starts from: random ones, or as many of a checkpoint's as fit the run's model."""
+"""The initial weights of a run: random, or from a checkpoint as far as it fits the model of the run."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def initial_model(
     stages: Sequence[type[Stage]],
     note: Callable[[str], None],
 ) -> nn.Module:
-    """A new model, with the weights of a checkpoint where one is given.
+    """A new model, with the weights of a checkpoint if one is given.
 
-    Parts that the network allows it for (``starts_anew``) start at random where their settings differ; ``note`` is
-    told. Everything else must be equal.
+    If settings named in ``starts_anew`` of the network differ, the parts of the model that depend on them start at
+    random, and ``note`` is told. All other settings must be equal.
 
     Parameters
     ----------
     stages : sequence of Stage types
-        Those that the model will pass through.
+        The stages in which the model will be trained.
 
     Raises
     ------
     ConfigError
-        Naming the first setting that differs; or one of a part that would have to start at random, but that none of
-        the stages trains.
+        When another setting differs (names the first), or when a part that would start at random is not trained in any
+        of the stages.
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(train.seed)

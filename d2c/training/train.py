@@ -1,7 +1,7 @@
-"""Train a network on the pairs of a dataset, stage by stage, resumable at any moment.
+"""Train a network on the pairs of a dataset, stage by stage. A run can be resumed after any interruption.
 
-What the weights end as depends on the settings, the data and the number format alone: order, crops and augmentation
-come from (seed, stage, step), and a state holds all that the next step needs.
+The final weights depend only on the settings, the data and the number format. Order, crops and augmentation are derived
+from (seed, stage, step), and a state contains everything that the next step needs.
 """
 
 from __future__ import annotations
@@ -49,43 +49,43 @@ __all__ = ["Request", "train"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What to train on what, and where; nothing here changes the weights but ``data`` and ``weights``."""
+    """What to train, on which data, and where. Of these values, only ``data`` and ``weights`` influence the weights."""
 
     data: Path
     out: Path
     model: NetworkConfig
     train: TrainSettings
     network: str = DEFAULT
-    """Its name in the table of networks, or ``module:NAME``."""
+    """Name in the table of networks, or ``module:NAME``."""
     stage: str = "both"
-    """Number of the stage to do; ``both`` or ``all`` for all of them."""
+    """Number of the stage to train; ``both`` or ``all`` for all of them."""
     device: str = "auto"
     cache: Path | None = None
-    """Where decoded images are kept; by default in ``out``."""
+    """Folder of decoded images; by default in ``out``."""
     weights: Path | None = None
-    """A checkpoint to start from, instead of random weights."""
+    """Checkpoint with the initial weights, instead of random ones."""
     tensorboard: bool = False
     trust_pairs: bool = False
-    """Whether pairs are taken for right without a look at their content."""
+    """Whether to skip the check that the images of each pair show the same scene."""
     convert_profile: bool = False
-    """Whether images of another colour profile than sRGB are converted; otherwise they are refused."""
+    """Whether to convert images whose colour profile is not sRGB, or to refuse them."""
     command: tuple[str, ...] = ()
-    """What was typed, for the run's report."""
+    """The typed command, for the report of the run."""
 
 
 def train(request: Request, reporter: Reporter | None = None, interrupts: Interrupts | None = None) -> nn.Module:
-    """Train, or go on with an interrupted run of the same ``out`` folder; returns the model, on its device.
+    """Train, or resume an interrupted run in the same ``out`` folder; returns the model on its device.
 
-    With ``interrupts`` opened, a signal lets the step under way end, saves the state and raises Interrupted.
+    If ``interrupts`` is open, a signal lets the current step finish, saves the state and raises Interrupted.
 
     Raises
     ------
     DataError, ConfigError
-        When the data cannot be trained on, or the folder holds a run with other settings.
+        When the data are unsuitable for training, or the folder contains a run with other settings.
     TrainingError
-        When the loss or the weights are not finite any more; the last state that was finite stays.
+        When the loss or the weights are no longer finite. The last finite state remains.
     MemoryNeedError
-        When a step would not fit into memory; nothing was started.
+        When a step would not fit into memory. Nothing has been started then.
     """
     network = find(request.network)
     check_patch(network, request.train)
@@ -122,7 +122,7 @@ class Training:
         pairs = with_split(every, "train", request.data, left_out.append)
         before = None if folder.is_blank() else folder.settings(request.network)
         if before is None:
-            self._parts(pairs)  # pairs that have no such parts are told before anything is decoded
+            self._parts(pairs)  # report unsuitable pairs before decoding
         cache = ImageCache(request.cache or folder.cache, convert_profile=request.convert_profile)
         cached = cache.images((p for pair in pairs for p in (pair.lr, pair.hr)), reporter.images("decoding"))
         if not request.trust_pairs:
@@ -148,11 +148,11 @@ class Training:
         reporter.note(f"{len(chosen)} pairs to train on, {len(held_out)} to validate on; {here.device}")
 
     def _parts(self, pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
-        """The pairs to train on and those to validate on, in a new run."""
+        """The pairs for training and those for validation in a new run."""
         return hold_out(grouped(pairs, self.config.group_by), self.config.validation, is_measurable)
 
     def _state(self) -> dict[str, Any] | None:
-        """The folder's state; one that an earlier version saved though it was not finite any more is refused."""
+        """The state in the folder. A state that is not finite, which earlier versions could save, is refused."""
         state, best = self.folder.load_state(), self.folder.best
         if state and (found := not_finite({"weights": state["model"], **state["engine"]})):
             options = resume.from_run(self.folder.path, weights=best, stage=state["stage"])
@@ -161,13 +161,13 @@ class Training:
         return state
 
     def _started_from(self, before: Settings | None) -> str:
-        """Hash of the weights that the run starts from; those of a run that goes on need not be given again."""
+        """Hash of the initial weights. When a run is resumed they need not be given again."""
         if self.request.weights is not None:
             return native.digest(self.request.weights)
         return before.facts.get("weights", "random") if before and self.state else "random"
 
     def _settle(self, before: Settings | None, settings: Settings) -> None:
-        """Record the settings, which all processes must have, and say which of them are new to the run."""
+        """Record the settings, which must be equal in all processes, and report those that changed on resuming."""
         if self.here.leads:
             self.folder.settle(settings)
             self.folder.note_start(data=self.request.data, device=str(self.here.device), command=self.request.command)
@@ -182,13 +182,13 @@ class Training:
             self.reporter.note(f"goes on with other settings: {changes}")
 
     def run(self) -> nn.Module:
-        """All stages asked for, from where the folder's state stands."""
+        """Train the requested stages, beginning with the state in the folder."""
         state = self.state
         at_stage, at_step = self.saved or (0, 0)
         if state:
             with self.folder.taking_up():
                 self.model.load_state_dict(state["model"])
-            at_step -= bool(state["unlogged"])  # that step is not concluded: it has no row yet
+            at_step -= bool(state["unlogged"])  # the row of that step is missing
         log = None
         if self.here.leads:
             tensorboard = self.folder.tensorboard if self.request.tensorboard else None
@@ -203,7 +203,7 @@ class Training:
         return self.model.eval()
 
     def _left(self, at_stage: int, at_step: int) -> list[int]:
-        """Numbers of the stages that are asked for and not done."""
+        """Numbers of the requested stages that are not finished."""
         done = at_stage - 1 if at_stage and at_step < self.steps(at_stage) else at_stage
         first = min(self.asked)
         if first > done + 1 and self.request.weights is None:
@@ -214,10 +214,10 @@ class Training:
         return [number for number in self.asked if number > done]
 
     def steps(self, number: int) -> int:
-        """Steps of a stage."""
+        """Number of steps of a stage."""
         kind = self.network.stages(self.config)[number - 1]
         return stage_steps(kind, self.source.steps_per_epoch, self.config)
 
     def steps_after(self, number: int) -> int:
-        """Steps of the stages that will follow this one."""
+        """Number of steps of the stages after this one."""
         return sum(self.steps(follows) for follows in self.asked if follows > number)
