@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import shutil
@@ -361,3 +362,109 @@ print(docs("columns", MANIFEST))
     assert "| `too_dark` | `dark_fraction` | above | 0.01 | 0.005 |" in told
     assert "| `too_dark` | LR is nearly black. | Open the shutters. |" in told
     assert "| `dark_fraction` | float |  | share of the crop that is dark in LR (optional to read) |" in told
+
+
+NETWORK = '''
+    """Two convolutions and a PixelShuffle, added to the pixels themselves."""
+
+    from dataclasses import dataclass
+
+    import torch.nn.functional as F
+    from torch import nn
+
+    from d2c.networks import Network, NetworkConfig, setting
+
+
+    @dataclass(frozen=True, kw_only=True)
+    class FlatConfig(NetworkConfig):
+        """Its structure."""
+
+        channels: int = setting(4, "channels between the convolutions", at_least=1, at_most=256)
+
+
+    class Flat(nn.Module):
+        """From (N, 3, h, w) to (N, 3, s·h, s·w)."""
+
+        def __init__(self, config):
+            super().__init__()
+            self.scale = config.scale
+            self.first = nn.Conv2d(3, config.channels, 3, padding=1)
+            self.last = nn.Conv2d(config.channels, 3 * config.scale**2, 3, padding=1)
+
+        def forward(self, lr):
+            made = F.pixel_shuffle(self.last(F.relu(self.first(lr))), self.scale)
+            return made + F.interpolate(lr, scale_factor=self.scale)
+
+
+    class FlatNetwork(Network):
+        """What d2c asks of it."""
+
+        config = FlatConfig
+        reach = 2
+
+        def build(self, config):
+            return Flat(config)
+'''
+
+
+@pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="training needs torch")
+def test_a_network_is_a_module_and_a_line(house: House, tmp_path: Path) -> None:
+    """Trained, killed, resumed, evaluated, upscaled in strips and reported, by the real commands."""
+    house.module("d2c/networks/flat.py", NETWORK)
+    house.line("d2c/networks/__init__.py", '    "d2csr": ', '    "flat": "d2c.networks.flat:FlatNetwork",')
+    told = house.runs(
+        """
+        import os, signal, sys, time
+        from pathlib import Path
+
+        import torch
+        from click.testing import CliRunner
+        from d2c.cli import cli
+
+        def d2c(*words):
+            done = CliRunner().invoke(cli, [*map(str, words), "--device", "cpu"])
+            assert done.exit_code == 0, done.output
+            return done.output
+
+        pairs, out = Path(sys.argv[1]), Path(sys.argv[2])
+        torch.set_num_threads(1)
+        train = ["train", "--data", pairs, "--network", "flat", "--preset", "tiny", "--batch", 2, "--patch", 8]
+        train += ["--steps", 120, "--save-every", 4, "--validation", 0]
+        child = os.fork()
+        if not child:
+            d2c(*train, "--out", out / "run")
+            os._exit(0)
+        while not (out / "run/state/state.pt").exists():
+            time.sleep(0.005)
+        os.kill(child, signal.SIGKILL)
+        assert os.waitpid(child, 0)[1] == signal.SIGKILL, "it had finished"
+        print("killed after step", torch.load(out / "run/state/state.pt", weights_only=True)["step"])
+        d2c(*train, "--out", out / "run")
+        d2c(*train, "--out", out / "whole")
+        weights = [(out / name / "last.safetensors").read_bytes() for name in ("run", "whole")]
+        assert weights[0] == weights[1]
+        print(d2c("eval", out / "run", "--data", pairs))
+        lr = next((pairs / "lr").glob("*.png"))
+        for name, limit in (("whole", "1GB"), ("strips", "800kB")):
+            command = ["upscale", lr, "--checkpoint", out / "run", "--out", out / name, "--max-memory", limit]
+            print(d2c(*command, "--plan"), d2c(*command))
+        print(d2c("report", out / "run"))
+        from d2c.networks import find
+        from d2c.networks.base.count import sizes
+        print(sizes(find("flat"))[0])
+        """,
+        EARLIER / "pairs",
+        tmp_path,
+    )
+    step = re.search(r"killed after step (\d+)", told)
+    assert step is not None
+    assert int(step[1]) < 120
+    assert re.search(r"^mean +\d+\.\d+ +\d+\.\d+$", told, re.MULTILINE), "bicubic and the output are measured"
+    whole, strips = (next((tmp_path / name).glob("*_x2.png")) for name in ("whole", "strips"))
+    assert whole.read_bytes() == strips.read_bytes()
+    heights = [int(rows) for rows in re.findall(r"strips of (\d+) LR rows", told)]
+    assert heights[0] > heights[1]
+    page = (tmp_path / "run/report/index.html").read_text(encoding="utf-8")
+    assert re.search(r">\s*flat\s*<", page)
+    assert "'parameters': {2: 556, 3: " in told
+    assert "'multiply_adds_per_lr_pixel': {2: 540, 3: " in told

@@ -1,0 +1,180 @@
+"""A network that is not in the table, named by ``--network module:NAME``: every command takes it."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import sys
+import tomllib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+import d2c
+from d2c.cli import cli
+from d2c.errors import CheckpointError
+from d2crealsr.store.images import read_image
+
+OWN = "own_network:Own"
+
+
+@pytest.fixture(autouse=True)
+def _where_it_is(monkeypatch):
+    monkeypatch.syspath_prepend(Path(__file__).parent)
+
+
+def command(*words, network=OWN):
+    named = ["--network", network] if network else []
+    return CliRunner().invoke(cli, [*map(str, words), *named])
+
+
+def good(*words, network=OWN):
+    done = command(*words, network=network)
+    assert done.exit_code == 0, done.output
+    return done.output
+
+
+def refused(*words, network=None):
+    done = command(*words, network=network)
+    assert (done.exit_code, len(done.stderr.splitlines())) == (2, 1), done.output
+    return done.stderr
+
+
+@pytest.fixture(scope="module")
+def run(pairs, tmp_path_factory):
+    """A finished run of both stages."""
+    out = tmp_path_factory.mktemp("own") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(Path(__file__).parent)
+        good("train", "--data", pairs, "--out", out, "--preset", "tiny", "--device", "cpu")
+    return out
+
+
+def test_its_settings_its_stages_and_its_outputs_are_recorded(run):
+    tables = tomllib.loads((run / "config.toml").read_text())
+    assert tables["model"] == {"network": OWN, "scale": 2, "channels": 3, "skip": "nearest"}
+    assert (tables["train"]["steps_second"], tables["train"]["weight"]) == (3, 2.0)
+    rows = list(csv.DictReader((run / "log.csv").read_text().splitlines()))
+    assert [(row["stage"], row["step"]) for row in rows] == [("1", k) for k in "1234"] + [("2", k) for k in "123"]
+    assert list(rows[0])[4:8] == ["weight", "total", "squares", "val_psnr_db_bicubic"]
+    assert float(rows[-1]["total"]) == pytest.approx(2 * float(rows[-1]["squares"]))
+    assert rows[0]["squares"] == "", "stage 1 has no such term"
+    assert float(rows[-1]["val_psnr_db_sr"]) > 0
+
+
+def test_a_stopped_run_is_resumed_to_the_same_weights(run, pairs, tmp_path):
+    train = ["train", "--data", pairs, "--out", tmp_path / "run", "--preset", "tiny", "--device", "cpu"]
+    good(*train, "--stage", "1")
+    good(*train, "--stage", "2")
+    assert (tmp_path / "run/last.safetensors").read_bytes() == (run / "last.safetensors").read_bytes()
+    assert "its run has model.channels = 3, now it is 5" in refused(*train, "--channels", "5", network=OWN)
+
+
+def test_it_is_measured_upscaled_and_reported(run, pairs, tmp_path):
+    assert "      sr" in good("eval", run, "--data", pairs, "--device", "cpu")
+    lr = pairs / "lr/000.png"
+    made = ["upscale", lr, "--checkpoint", run, "--device", "cpu", "--box", "1,2,8,8"]
+    good(*made, "--out", tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"000_x2.png", "000_x2_patch.png"}
+    assert read_image(tmp_path / "000_x2_patch.png").shape[1] == 3 * 244 - 4  # LR, bicubic, sr
+    good("report", run, "--device", "cpu")
+    page = (run / "report/index.html").read_text()
+    assert "Weights of the" not in page
+    assert "d2c report" in page
+    assert f"--network {OWN}" in page, "the command that makes the page again"
+
+
+def test_it_learns_in_its_own_range(run, pairs, tmp_path):
+    """What it takes and gives is on [0, 255]; what it is trained and measured on is not."""
+    lr = read_image(pairs / "lr/000.png")
+    good("upscale", pairs / "lr/000.png", "--checkpoint", run, "--out", tmp_path, "--device", "cpu")
+    assert np.abs(read_image(tmp_path / "000_x2.png").mean() - lr.mean()) < 60
+
+
+def test_a_file_does_not_import_its_code(run, pairs, tmp_path, monkeypatch):
+    monkeypatch.delitem(sys.modules, "own_network")
+    nowhere = tmp_path / "out"
+    for words in (
+        ["eval", run, "--data", pairs],
+        ["upscale", pairs / "lr", "--checkpoint", run, "--out", nowhere],
+        ["report", run, "--out", nowhere],
+        ["train", "--data", pairs, "--out", run],
+        ["train", "--data", pairs, "--out", nowhere, "--config", run / "config.toml"],
+    ):
+        said = refused(*words, "--device", "cpu")
+        assert f"is of the network {OWN}, whose code is imported only where it is named; add --network {OWN}" in said
+    with pytest.raises(CheckpointError, match="add --network"):
+        d2c.load(run)
+    assert "own_network" not in sys.modules
+    assert not nowhere.exists()
+    assert d2c.load(run, network=OWN).body.out_channels == 3
+
+
+def test_another_network_than_the_files_is_refused(run, pairs, tmp_path):
+    said = refused("eval", run, "--data", pairs, "--device", "cpu", network="d2csr")
+    assert f"is of the network {OWN}, not of d2csr; change --network" in said
+    moved = shutil.copytree(run, tmp_path / "run")
+    said = refused("train", "--data", pairs, "--out", moved, "--preset", "tiny", network=None)
+    assert f"is of the network {OWN}" in said
+    assert good("eval", run, "--data", pairs, "--device", "cpu", network="own_network:Whole"), "as after a renaming"
+
+
+def test_a_start_from_weights_says_what_starts_at_random(run, make_pairs, tmp_path):
+    pairs = make_pairs(tmp_path / "pairs", scale=3)
+    train = ["train", "--data", pairs, "--preset", "tiny", "--weights", run, "--device", "cpu"]
+    said = good(*train, "--out", tmp_path / "new", "--steps", "1", "--steps-second", "1", "--lr", "0")
+    assert "scale is 2 in the checkpoint and 3 here, so the parameters tail.* start at random" in said
+    old, new = (d2c.load(path, network=OWN) for path in (run, tmp_path / "new"))
+    assert (old.body.weight == new.body.weight).all()
+    said = refused(*train, "--out", tmp_path / "other", "--channels", "4", network=OWN)
+    assert "has channels = 3, expected 4; change --channels" in said
+
+
+def test_help_shows_its_options_and_no_others():
+    shown = good("train", "--help")
+    assert "--channels INTEGER" in shown
+    assert "--skip [nearest|bilinear]" in shown
+    assert "[paper|tiny]" in shown
+    assert "[1|2|both]" in shown
+    assert "--theta" not in shown
+    assert "--save-branches" not in good("upscale", "--help")
+    assert "--save-branches" in good("upscale", "--help", network=None)
+    assert "[1|all]" in good("train", "--help", network="own_network:Least")
+
+
+def test_only_build_is_required(pairs, tmp_path):
+    options = ["--preset", "tiny", "--patch", "8", "--batch", "2", "--steps", "2", "--device", "cpu"]
+    good("train", "--data", pairs, "--out", tmp_path / "run", *options, network="own_network:Least")
+    said = good("eval", tmp_path / "run", "--data", pairs, "--device", "cpu", network="own_network:Least")
+    assert "bicubic        sr" in said
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("nothing", "network: got 'nothing', expected d2csr, or module:NAME for one of your own; change --network"),
+        ("own_network:", "got 'own_network:', expected d2csr, or module:NAME"),
+        ("no_such_module:Own", "cannot be imported (ModuleNotFoundError: No module named 'no_such_module')"),
+        ("own_network:Missing", "cannot be imported (AttributeError: "),
+        ("own_network:OwnNet", "is no class that extends d2c.networks.Network and has build"),
+        ("own_network:NoBuild", "is no class that extends d2c.networks.Network and has build"),
+        ("own_network:Twice", "own_network:Twice has two settings named batch; rename one"),
+        ("own_network:Taken", "own_network:Taken has a setting device, which d2c has; rename it"),
+    ],
+)
+def test_what_is_no_network_is_one_line(pairs, name, message):
+    assert message in refused("train", "--data", pairs, "--preset", "tiny", network=name)
+
+
+def test_patches_are_multiples_of_what_it_takes(pairs, tmp_path):
+    words = ["train", "--data", pairs, "--out", tmp_path / "run", "--preset", "tiny", "--patch", "10"]
+    said = refused(*words, "--device", "cpu", network=OWN)
+    assert f"patch: got 10, but {OWN} takes sides that are multiples of 4; use --patch 8" in said
+    assert not (tmp_path / "run").exists()
+
+
+def test_nothing_is_converted_where_nothing_was_released(tmp_path):
+    said = refused("convert", tmp_path / "a.pth", tmp_path / "b.safetensors", network=OWN)
+    assert f"there are no released weights of {OWN} that could be converted" in said
