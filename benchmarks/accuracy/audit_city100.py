@@ -26,7 +26,7 @@ from d2crealsr.audit.folder import audit
 from d2crealsr.dataset.build import build
 from d2crealsr.errors import LayoutError
 from d2crealsr.settings import AlignSettings
-from d2crealsr.store.layouts import find_pairs
+from d2crealsr.store.layouts import find_pair_folder
 from d2crealsr.store.pairs import read_manifest
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def first_pairs(source: Path, scenes: int | None, scratch: Path) -> Path:
         return source
     copy = scratch / "captures"
     copy.mkdir()
-    for pair in find_pairs(source).pairs[:scenes]:
+    for pair in find_pair_folder(source).pairs[:scenes]:
         for path in (pair.hr, pair.lr):
             shutil.copyfile(path, copy / path.name)
     return copy

@@ -13,15 +13,14 @@ import numpy as np
 
 from benchmarks.result_tables import write_csv
 from d2c.data.hold_out import hold_out
-from d2c.data.layouts import find_pairs as pairs_of
-from d2c.data.layouts import with_split
+from d2c.data.layouts import find_pairs, with_split
 from d2crealsr.dataset.build import build
 from d2crealsr.dataset.split import split
 from d2crealsr.settings import AlignSettings
 from d2crealsr.simulate import SimulateSettings, simulate
 from d2crealsr.store import read_image, write_image
 from d2crealsr.store.files import write_text
-from d2crealsr.store.layouts import find_pairs
+from d2crealsr.store.layouts import find_pair_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +63,7 @@ def city100_x4(city100: Path, folder: Path, scenes: int | None = None) -> Traini
         for kind in ("hr", "lr"):
             (folder / kind).mkdir(parents=True, exist_ok=True)
         rows = []
-        for number, pair in enumerate(find_pairs(city100).pairs[:scenes]):
+        for number, pair in enumerate(find_pair_folder(city100).pairs[:scenes]):
             hr, lr = (_cut(read_image(path)) for path in (pair.hr, pair.lr))
             write_image(folder / f"hr/{pair.scene}.png", hr)
             write_image(folder / f"lr/{pair.scene}.png", _reduced(lr))
@@ -91,7 +90,7 @@ def simulated_x8(folder: Path, *, size: SizeName, scenes: int, seed: int, test: 
 
 def validation_pairs(data: Path, share: float) -> list[Pair]:
     """The pairs that a run with this ``validation`` share keeps from training."""
-    return hold_out(with_split(pairs_of(data), "train", data), share)[1]
+    return hold_out(with_split(find_pairs(data), "train", data), share)[1]
 
 
 def _cut(image: np.ndarray) -> np.ndarray:

@@ -149,7 +149,7 @@ def size_of(path: Path) -> tuple[int, int]:
 
 def _from_folder(data: Path, scale: int | None, note: Note) -> list[Pair]:
     try:
-        found = layouts.find_pairs(data, scale=scale)
+        found = layouts.find_pair_folder(data, scale=scale)
     except LayoutError as error:
         raise DataError(str(error)) from error
     if found.without_hr:

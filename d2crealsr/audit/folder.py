@@ -16,7 +16,7 @@ from d2crealsr.errors import ImageError
 from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.jobs.workers import run_in_order
 from d2crealsr.store.images import read_image, read_size
-from d2crealsr.store.layouts import PairFolder, find_pairs, size_ratio
+from d2crealsr.store.layouts import PairFolder, find_pair_folder, size_ratio
 
 if TYPE_CHECKING:
     import os
@@ -128,7 +128,7 @@ def audit(
     import pandas as pd
 
     root, settings = Path(folder), settings or AuditSettings()
-    found = find_pairs(root, scale=scale)
+    found = find_pair_folder(root, scale=scale)
     measure = partial(_measure, settings)
     tasks = [(pair, _allowed(pair, found, scale)) for pair in found.pairs]
     rows: list[dict[str, Any]] = []

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from d2crealsr.imaging.estimate import Estimate
     from d2crealsr.types import Array
 
-__all__ = ["SPECTRUM_BINS", "field_over", "histogram_picture", "joint_histogram", "mask_picture", "spectrum_ratio"]
+__all__ = ["SPECTRUM_BINS", "amplitude_ratio", "field_over", "histogram_picture", "mask_picture", "tone_counts"]
 
 Float32 = NDArray[np.float32]
 
@@ -24,7 +24,7 @@ _HISTOGRAM_COLOUR = (58, 138, 200)
 _MASK_COLOUR = (214, 0, 147, 150)
 
 
-def joint_histogram(hr_luma: Float32, lr_luma: Float32) -> NDArray[np.int64]:
+def tone_counts(hr_luma: Float32, lr_luma: Float32) -> NDArray[np.int64]:
     """Joint histogram of HR's luma (columns) and LR's (rows, from dark to bright), both on [0, 1]; nan is ignored."""
     known = np.isfinite(hr_luma) & np.isfinite(lr_luma)
     counts, _, _ = np.histogram2d(lr_luma[known], hr_luma[known], bins=_HISTOGRAM_BINS, range=((0, 1), (0, 1)))
@@ -57,7 +57,7 @@ def field_over(estimate: Estimate, shape: tuple[int, int]) -> Array:
     return estimate.light.field(*np.moveaxis(geometry.UnitFrame.of(mapping.hr_size).of_points(p_hr), -1, 0))
 
 
-def spectrum_ratio(hr_luma: Float32, lr_luma: Float32, samples_per_lr_px: float) -> Array:
+def amplitude_ratio(hr_luma: Float32, lr_luma: Float32, samples_per_lr_px: float) -> Array:
     """Amplitude spectrum of HR divided by that of LR, by spatial frequency, (:data:`SPECTRUM_BINS`,).
 
     Parameters

@@ -325,11 +325,11 @@ class _Drawing:
         coarse, lr_luma = views.grid(estimate.placement.crop, 1), photometry.encoded_luma(lr)
         clipped = photometry.saturated(lr)
         lr_known = np.where(clipped, np.float32(np.nan), lr_luma)
-        after = measures.joint_histogram(steps[-1].look.luma(steps[-1].mapping, coarse), lr_known)
+        after = measures.tone_counts(steps[-1].look.luma(steps[-1].mapping, coarse), lr_known)
         files: Json = {"histogram_after": self._png("histogram-after", measures.histogram_picture(after))}
         data: Json = {}
         if self.end is not None:
-            before = measures.joint_histogram(steps[0].look.luma(self.end, coarse, matched=False), lr_known)
+            before = measures.tone_counts(steps[0].look.luma(self.end, coarse, matched=False), lr_known)
             files["histogram_before"] = self._png("histogram-before", measures.histogram_picture(before))
             field = measures.field_over(estimate, _FIELD_SHAPE)
             data["field"] = [[_rounded(float(v), 5) for v in line] for line in field]
@@ -340,7 +340,7 @@ class _Drawing:
     def _spectrum(self, hr: Image, lr: Image, tone: str) -> list[float | None]:
         reduced = degrade.reduced(hr, self.scale, tone)
         lr_luma = photometry.luma(photometry.to_linear(lr, tone))
-        ratio = measures.spectrum_ratio(reduced.luma, lr_luma, self.scale / reduced.factor)
+        ratio = measures.amplitude_ratio(reduced.luma, lr_luma, self.scale / reduced.factor)
         return [_rounded(float(value), 4) for value in ratio]
 
 

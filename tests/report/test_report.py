@@ -216,12 +216,12 @@ def test_spectrum_ratio_is_one_for_equal_images_and_rises_with_blur() -> None:
 
     rng = np.random.default_rng(2)
     fine = opencv.blur(rng.random((256, 384), dtype=np.float32), 2.5)
-    assert np.allclose(measures.spectrum_ratio(fine, fine, 1), 1)
+    assert np.allclose(measures.amplitude_ratio(fine, fine, 1), 1)
     coarse = opencv.resize(fine, Size(192, 128), "area")
-    below_half = measures.spectrum_ratio(fine, coarse, 2)[:8]
+    below_half = measures.amplitude_ratio(fine, coarse, 2)[:8]
     assert np.allclose(below_half, 1, atol=0.1)
     sigma = 1.2
-    ratio = measures.spectrum_ratio(fine, opencv.blur(coarse, sigma), 2)
+    ratio = measures.amplitude_ratio(fine, opencv.blur(coarse, sigma), 2)
     frequency = (np.arange(16) + 0.5) / 32
     assert np.allclose(ratio[:8], np.exp(2 * (np.pi * sigma * frequency[:8]) ** 2), rtol=0.15)
 
@@ -229,7 +229,7 @@ def test_spectrum_ratio_is_one_for_equal_images_and_rises_with_blur() -> None:
 def test_joint_histogram_lies_on_the_diagonal_of_equal_images() -> None:
     luma = np.linspace(0, 1, 400, dtype=np.float32).reshape(20, 20)
     luma[0, 0] = np.nan
-    counts = measures.joint_histogram(luma, luma)
+    counts = measures.tone_counts(luma, luma)
     assert counts.sum() == 399
     assert (counts - np.diag(np.diag(counts)) == 0).all()
     picture = measures.histogram_picture(counts)

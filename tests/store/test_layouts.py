@@ -10,7 +10,7 @@ import pytest
 
 from d2crealsr.errors import LayoutError
 from d2crealsr.store.images import write_image
-from d2crealsr.store.layouts import find_pairs, size_ratio
+from d2crealsr.store.layouts import find_pair_folder, size_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -29,7 +29,7 @@ def picture(path: Path, width: int, height: int) -> None:
 def found(root: Path, scale: int | None = None) -> dict[str, tuple[str, str, int | None]]:
     return {
         pair.scene: (pair.hr.relative_to(root).as_posix(), pair.lr.relative_to(root).as_posix(), pair.nominal)
-        for pair in find_pairs(root, scale=scale).pairs
+        for pair in find_pair_folder(root, scale=scale).pairs
     }
 
 
@@ -39,20 +39,20 @@ def manifest(root: Path, rows: str) -> None:
 
 def test_pairs_format(tmp_path: Path) -> None:
     manifest(tmp_path, "0042,accepted,train,card,8,hr/0042.png,lr/0042.png\nbad,rejected,,card,8,,\n")
-    (pair,) = find_pairs(tmp_path).pairs
+    (pair,) = find_pair_folder(tmp_path).pairs
     assert (pair.scene, pair.group, pair.split, pair.nominal) == ("0042", "card", "train", 8)
     assert (pair.hr, pair.lr) == (tmp_path / "hr/0042.png", tmp_path / "lr/0042.png")
     with pytest.raises(LayoutError, match="no pairs of scale 4, only of 8; give --scale 8"):
-        find_pairs(tmp_path, scale=4)
+        find_pair_folder(tmp_path, scale=4)
     manifest(tmp_path, "bad,rejected,,card,8,,\n")
     with pytest.raises(LayoutError, match="none of the manifest's 1 scenes is accepted"):
-        find_pairs(tmp_path)
+        find_pair_folder(tmp_path)
 
 
 def test_realsr(tmp_path: Path) -> None:
     touch(tmp_path, ["Canon_001_HR.png", "Canon_001_LR4.png", "Canon_002_HR.png", "Nikon_002_LR4.png", "notes.txt"])
     assert found(tmp_path) == {"Canon_001": ("Canon_001_HR.png", "Canon_001_LR4.png", 4)}
-    result = find_pairs(tmp_path)
+    result = find_pair_folder(tmp_path)
     assert result.layout == "RealSR"
     assert [path.name for path in result.unpaired] == ["Canon_002_HR.png", "Nikon_002_LR4.png"]
 
@@ -74,7 +74,7 @@ def test_drealsr_takes_the_larger_image_for_hr(tmp_path: Path, hr: str, lr: str)
     picture(tmp_path / f"Canon_10_{hr}.png", 40, 32)
     picture(tmp_path / f"Canon_10_{lr}.png", 10, 8)
     assert found(tmp_path) == {"Canon_10": (f"Canon_10_{hr}.png", f"Canon_10_{lr}.png", 4)}
-    assert find_pairs(tmp_path).layout == "DRealSR"
+    assert find_pair_folder(tmp_path).layout == "DRealSR"
 
 
 def test_drealsr_in_folders_and_of_one_size(tmp_path: Path) -> None:
@@ -89,7 +89,7 @@ def test_drealsr_in_folders_and_of_one_size(tmp_path: Path) -> None:
 
 def test_city100(tmp_path: Path) -> None:
     touch(tmp_path, ["001H.PNG", "001L.PNG", "002H.PNG", "LICENSE", ".003H.PNG", ".003L.PNG"])
-    result = find_pairs(tmp_path)
+    result = find_pair_folder(tmp_path)
     assert found(tmp_path) == {"001": ("001H.PNG", "001L.PNG", None)}
     assert (result.layout, [path.name for path in result.unpaired]) == ("City100", ["002H.PNG"])
 
@@ -97,7 +97,7 @@ def test_city100(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("hr", "lr"), [("HR", "LR"), ("gt", "lq"), ("train_HR", "train_LRx4"), ("hr_sub", "lr_sub")])
 def test_two_folders(tmp_path: Path, hr: str, lr: str) -> None:
     touch(tmp_path, [f"{hr}/a.png", f"{hr}/b.png", f"{lr}/a.png", f"{lr}/b.jpg", f"{lr}/c.png"])
-    result = find_pairs(tmp_path)
+    result = find_pair_folder(tmp_path)
     nominal = 4 if lr.endswith("x4") else None
     assert found(tmp_path) == {
         "a": (f"{hr}/a.png", f"{lr}/a.png", nominal),
@@ -111,10 +111,10 @@ def test_meta_info_names_the_pairs_that_count(tmp_path: Path) -> None:
     listing = tmp_path / "meta_info_Own.txt"
     listing.write_text("0002.png (480,480,3) 1\n\n", encoding="utf-8")
     assert list(found(tmp_path)) == ["0002"]
-    assert find_pairs(tmp_path).unpaired == ()
+    assert find_pair_folder(tmp_path).unpaired == ()
     listing.write_text("0003.png (480,480,3) 1\n", encoding="utf-8")
     with pytest.raises(LayoutError, match=r"0003\.png is not there, but meta_info names it"):
-        find_pairs(tmp_path)
+        find_pair_folder(tmp_path)
 
 
 def test_div2k(tmp_path: Path) -> None:
@@ -128,7 +128,7 @@ def test_div2k(tmp_path: Path) -> None:
 def test_two_files_of_one_scene(tmp_path: Path) -> None:
     touch(tmp_path, ["1_HR.png", "1_HR.jpg", "1_LR4.png"])
     with pytest.raises(LayoutError, match=r"1_HR\.jpg and .*1_HR\.png are both scene '1'"):
-        find_pairs(tmp_path)
+        find_pair_folder(tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -145,7 +145,7 @@ def test_meta_info_that_harms(content: bytes, message: str, tmp_path: Path) -> N
         (tmp_path / side / "a.png").touch()
     (tmp_path / "meta_info.txt").write_bytes(content)
     with pytest.raises(LayoutError, match=message):
-        find_pairs(tmp_path)
+        find_pair_folder(tmp_path)
 
 
 @pytest.mark.parametrize("name", ["=cmd()", "@x", "-1+2", "a\nb"])
@@ -154,14 +154,14 @@ def test_names_that_would_harm_a_table(name: str, tmp_path: Path) -> None:
         (tmp_path / side).mkdir()
         (tmp_path / side / f"{name}.png").touch()
     with pytest.raises(LayoutError, match=r"(take for a formula|control characters).*; rename its files"):
-        find_pairs(tmp_path)
+        find_pair_folder(tmp_path)
 
 
 def test_nothing_there(tmp_path: Path) -> None:
     touch(tmp_path, ["holiday.png", "HR/a.png", "LR/b.png"])
     for folder in (tmp_path, tmp_path / "absent", tmp_path / "holiday.png"):
         with pytest.raises(LayoutError, match=r"manifest\.csv; folders HR and LR"):
-            find_pairs(folder)
+            find_pair_folder(folder)
 
 
 @pytest.mark.parametrize(
@@ -181,7 +181,7 @@ def test_size_ratio(hr: tuple[int, int], lr: tuple[int, int], ratio: int | None)
 
 def test_numbered_folders_go_one_to_one(tmp_path: Path) -> None:
     touch(tmp_path, [f"{folder}/0001.png" for folder in ("hr", "hr2", "lr", "lr2", "LR_phone")])
-    result = find_pairs(tmp_path)
+    result = find_pair_folder(tmp_path)
     assert found(tmp_path) == {
         "lr/0001": ("hr/0001.png", "lr/0001.png", None),
         "lr2/0001": ("hr2/0001.png", "lr2/0001.png", None),
@@ -207,7 +207,7 @@ def test_numbered_folders_go_one_to_one(tmp_path: Path) -> None:
 )
 def test_which_folders_are_matched(names: list[str], expected: set[tuple[str, str]], tmp_path: Path) -> None:
     touch(tmp_path, [f"{name}/a.png" for name in names])
-    assert {(pair.hr.parent.name, pair.lr.parent.name) for pair in find_pairs(tmp_path).pairs} == expected
+    assert {(pair.hr.parent.name, pair.lr.parent.name) for pair in find_pair_folder(tmp_path).pairs} == expected
 
 
 @pytest.mark.parametrize("names", [("LR_bicubic", "LR_unknown"), ("LR_bicubic/X4", "LR_unknown/X4"), ("LR", "lq")])
@@ -215,13 +215,13 @@ def test_several_lr_images_of_one_scale_are_not_chosen_from(names: tuple[str, st
     ending = "x4" if "/" in names[0] else ""
     touch(tmp_path, ["HR/a.png", *(f"{name}/a{ending}.png" for name in names)])
     with pytest.raises(LayoutError, match=rf"{names[0]} and {names[1]} both have an LR image.*give one, or a list"):
-        find_pairs(tmp_path)
+        find_pair_folder(tmp_path)
 
 
 def test_several_hr_images_are_not_chosen_from(tmp_path: Path) -> None:
     touch(tmp_path, ["HR/a.png", "gt/a.png", "LR/a.png"])
     with pytest.raises(LayoutError, match=r"HR and gt both have an HR image for LR/a\.png; give one, or a list"):
-        find_pairs(tmp_path)
+        find_pair_folder(tmp_path)
 
 
 def test_an_unsaid_scale_is_read_from_the_sizes(tmp_path: Path) -> None:
@@ -233,20 +233,20 @@ def test_an_unsaid_scale_is_read_from_the_sizes(tmp_path: Path) -> None:
 
 def test_names_that_differ_in_form_are_matched_and_said(tmp_path: Path) -> None:
     touch(tmp_path, ["HR/caf\u00e9.png", "LR/cafe\u0301.png", "HR/IMG_1.png", "LR/img_1.PNG", "HR/b.png", "LR/b.png"])
-    result = find_pairs(tmp_path)
+    result = find_pair_folder(tmp_path)
     assert sorted(pair.scene for pair in result.pairs) == ["IMG_1", "b", "caf\u00e9"]
     [note] = result.notes
     assert "2 LR images (LR/" in note
     assert "case or Unicode form" in note
     touch(tmp_path, ["LR/B.png"])
-    assert [path.name for path in find_pairs(tmp_path).unpaired] == ["B.png"]
+    assert [path.name for path in find_pair_folder(tmp_path).unpaired] == ["B.png"]
 
 
 @pytest.mark.parametrize("second", ["HR/a.tif", "LR/a.jpg", "HR/a.PNG"])
 def test_a_second_file_of_one_stem(second: str, tmp_path: Path) -> None:
     touch(tmp_path, ["HR/a.png", "LR/a.png", second])
     with pytest.raises(LayoutError, match="are both scene 'a'; rename or remove one"):
-        find_pairs(tmp_path)
+        find_pair_folder(tmp_path)
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
     touch(tmp_path, ["LR/g_LR{scale}.png", "notes.txt"])
     (tmp_path / "HR/more").symlink_to(tmp_path / "other", target_is_directory=True)
     (tmp_path / "HR/loop").symlink_to(tmp_path, target_is_directory=True)
-    said = "\n".join(find_pairs(tmp_path).notes)
+    said = "\n".join(find_pair_folder(tmp_path).notes)
     assert "2 images (f.png, other/e.png) are not named as the pairs are" in said
     assert "4 files (HR/b.heic, HR/d.gif, LR/b.NEF, …) are left out, of a kind that is not read; export it as" in said
     assert "2 folder links (HR/loop, HR/more) are left out" in said
@@ -265,7 +265,7 @@ def test_what_is_left_out_is_said(tmp_path: Path) -> None:
 def test_a_linked_side_is_followed(tmp_path: Path) -> None:
     touch(tmp_path, ["elsewhere/a.png", "data/LR/a.png"])
     (tmp_path / "data/HR").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
-    result = find_pairs(tmp_path / "data")
+    result = find_pair_folder(tmp_path / "data")
     assert ([pair.scene for pair in result.pairs], result.notes) == (["a"], ())
 
 
@@ -274,12 +274,12 @@ def test_only_kinds_that_are_not_read(tmp_path: Path) -> None:
     with pytest.raises(
         LayoutError, match=r"no pairs found.*2 files \(HR/a\.CR3, LR/a\.arw\).*of a kind that is not read"
     ):
-        find_pairs(tmp_path)
+        find_pair_folder(tmp_path)
 
 
 def test_case_in_realsr_and_city100(tmp_path: Path) -> None:
     touch(tmp_path, ["a_HR.png", "A_lr4.png", "b.png"])
-    result = find_pairs(tmp_path)
+    result = find_pair_folder(tmp_path)
     assert [(pair.scene, pair.nominal) for pair in result.pairs] == [("a", 4)]
     assert "1 image (b.png) is not named as the pairs are" in result.notes[0]
 
@@ -291,11 +291,11 @@ def test_a_manifest_that_cannot_be_read_is_no_folder_without_one(tmp_path: Path)
         (tmp_path / side / "a.png").write_bytes(b"")
     (tmp_path / "manifest.csv").symlink_to("nowhere")
     with pytest.raises(LayoutError, match=r"manifest\.csv is not there"):
-        find_pairs(tmp_path)
+        find_pair_folder(tmp_path)
 
 
 def test_images_beside_those_of_a_manifest_are_said(tmp_path: Path) -> None:
     touch(tmp_path, [f"{side}/{name}.png" for side in ("hr", "lr") for name in "ab"])
     manifest(tmp_path, "a,accepted,,a,8,hr/a.png,lr/a.png\nb,rejected,,b,8,,\n")
-    (note,) = find_pairs(tmp_path).notes
+    (note,) = find_pair_folder(tmp_path).notes
     assert note == "2 images (hr/b.png, lr/b.png) are in no accepted row of manifest.csv and left out"

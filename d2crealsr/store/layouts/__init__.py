@@ -22,7 +22,7 @@ from d2crealsr.store.pairs import cell_problem
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["PAIR_LAYOUTS", "ImagePair", "PairFolder", "PairLayout", "find_pairs", "size_ratio", "text_of"]
+__all__ = ["PAIR_LAYOUTS", "ImagePair", "PairFolder", "PairLayout", "find_pair_folder", "size_ratio", "text_of"]
 
 PAIR_LAYOUTS: tuple[PairLayout, ...] = (
     tabled.PAIRS,
@@ -36,7 +36,7 @@ PAIR_LAYOUTS: tuple[PairLayout, ...] = (
 _LARGEST_SCALE = 16
 
 
-def find_pairs(folder: Path, *, scale: int | None = None) -> PairFolder:
+def find_pair_folder(folder: Path, *, scale: int | None = None) -> PairFolder:
     """Find the pairs of a folder of any known layout. Images are not opened, except for the headers of DRealSR.
 
     Parameters
