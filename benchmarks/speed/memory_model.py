@@ -14,11 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import numpy as np
+import torch
 
 from benchmarks.measuring import alone, begin_peak, peak_bytes
 from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from d2c.d2csr.config import D2CConfig
+from d2c.d2csr.network import D2CSR
+from d2c.inference.files import Figures, Limits, plan_files, upscale_files
+from d2crealsr.store.images import write_image
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,13 +56,6 @@ SMALL = {
 
 def measure(configuration: Configuration) -> Row:
     """Predicted and measured peak of one configuration, in bytes; runs in a new process."""
-    import numpy as np
-    import torch
-
-    from d2c.d2csr.network import D2CSR
-    from d2c.inference.files import Figures, Limits, plan_files, upscale_files
-    from d2crealsr.store.images import write_image
-
     torch.set_num_threads(1)
     torch.manual_seed(0)
     model = D2CSR(configuration.model).eval()

@@ -12,17 +12,21 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 import click
+import torch
 
 from benchmarks.measuring import alone, begin_peak, peak_bytes
 from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
+from d2c.d2csr import stages
+from d2c.d2csr.config import D2CConfig, TrainConfig
+from d2c.d2csr.memory import Kind, step_memory
+from d2c.d2csr.network import D2CSR
+from d2c.d2csr.presets import PRESETS
+from d2c.data.patches import Batch
+from d2c.training.engine import Engine
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-    from d2c.d2csr.config import D2CConfig, TrainConfig
-    from d2c.d2csr.memory import Kind
-
 
 UNSEEN = frozenset(
     {
@@ -37,7 +41,6 @@ UNSEEN = frozenset(
 
 def configurations() -> dict[str, tuple[D2CConfig, TrainConfig, Kind]]:
     """What is measured, by name: presets, with fewer patches where a preset would need a GPU."""
-    from d2c.d2csr.presets import PRESETS
 
     def of(name: str, kind: Kind, scale: int, **changes: int) -> tuple[D2CConfig, TrainConfig, Kind]:
         chosen = PRESETS[name]
@@ -64,14 +67,6 @@ def configurations() -> dict[str, tuple[D2CConfig, TrainConfig, Kind]]:
 
 def measure(model: D2CConfig, train: TrainConfig, kind: Kind) -> float:
     """Bytes that two steps add to this process's peak, from where `d2c train` asks whether they fit."""
-    import torch
-
-    from d2c.d2csr import stages
-    from d2c.d2csr.memory import step_memory
-    from d2c.d2csr.network import D2CSR
-    from d2c.data.patches import Batch
-    from d2c.training.engine import Engine
-
     torch.set_num_threads(1)
     step_memory(model, train, kind, torch.device("cpu"))
     before = begin_peak()
@@ -89,10 +84,6 @@ def measure(model: D2CConfig, train: TrainConfig, kind: Kind) -> float:
 @with_small("The smallest configuration only", exposed=True)
 def main(out: Path | None, small: bool) -> None:
     """Print the table, and store it."""
-    import torch
-
-    from d2c.d2csr.memory import step_memory
-
     chosen = configurations()
     if small:
         chosen = {"tiny, x4, stage 1": chosen["tiny, x4, stage 1"]}

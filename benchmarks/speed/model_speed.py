@@ -20,16 +20,28 @@ import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks.measuring import alone, begin_peak, peak_bytes, seconds_of
+from benchmarks.peers.peer_networks import EDSR, PUBLISHED_PARAMETERS, RCAN, Factored
 from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
+from d2c.d2csr.config import D2CConfig, TrainConfig
+from d2c.d2csr.entry import NETWORK
+from d2c.d2csr.network import D2CSR
+from d2c.d2csr.stages import ConvergenceStage, DivergenceStage, JointStage
+from d2c.data.patches import Batch
+from d2c.inference.plan import make_plan
+from d2c.inference.run import as_image, upscale_strips
+from d2c.losses import convergence_loss, divergence_loss
+from d2c.training.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    from d2c.d2csr.config import D2CConfig
 
 TRAINING = ("stage 1", "stage 2", "joint", "joint, two passes")
 PEERS = ("RCAN", "EDSR")
@@ -69,19 +81,12 @@ class Task(NamedTuple):
     @property
     def config(self) -> D2CConfig:
         """The structure of d2c: the paper's, or one for a quick look."""
-        from d2c.d2csr.config import D2CConfig
-
         small = {"features": 8, "groups": 1, "blocks": 1, "convergence_features": 8} if self.small else {}
         return D2CConfig(scale=self.scale, **small)
 
 
 def prepare(task: Task, network: str, device: str) -> tuple[Callable[[], object], int]:
     """One step or upscaling as a function to call, and the network's trained parameters."""
-    import torch
-
-    from benchmarks.peers.peer_networks import EDSR, PUBLISHED_PARAMETERS, RCAN, Factored
-    from d2c.d2csr.network import D2CSR
-
     torch.manual_seed(0)
     lr = torch.rand(task.batch, 3, task.height, task.width, device=device)
     hr = torch.rand(task.batch, 3, task.scale * task.height, task.scale * task.width, device=device)
@@ -106,11 +111,6 @@ def prepare(task: Task, network: str, device: str) -> tuple[Callable[[], object]
 
 
 def _own_step(task: Task, model: Any, lr: Any, hr: Any) -> Callable[[], object]:
-    from d2c.d2csr.config import TrainConfig
-    from d2c.d2csr.stages import ConvergenceStage, DivergenceStage, JointStage
-    from d2c.data.patches import Batch
-    from d2c.training.engine import Engine
-
     if task.name.startswith("upscaling"):
         return _own_upscaling(model.eval(), (255 * lr[0].movedim(0, -1)).byte().cpu().numpy())
     kinds = {"stage 1": DivergenceStage, "stage 2": ConvergenceStage}
@@ -121,12 +121,6 @@ def _own_step(task: Task, model: Any, lr: Any, hr: Any) -> Callable[[], object]:
 
 def _own_upscaling(model: Any, pixels: Any) -> Callable[[], object]:
     """What `d2c upscale` does between files: the fused image alone, as the other networks make it."""
-    import numpy as np
-
-    from d2c.d2csr.entry import NETWORK
-    from d2c.inference.plan import make_plan
-    from d2c.inference.run import as_image, upscale_strips
-
     height, width = pixels.shape[:2]
     plan = make_plan(NETWORK.upscaler(model.config), (width, height), next(model.parameters()).device)
 
@@ -138,12 +132,6 @@ def _own_upscaling(model: Any, pixels: Any) -> Callable[[], object]:
 
 def _factored_step(name: str, task: Task, network: Any, lr: Any, hr: Any) -> Callable[[], object]:
     """The same work on a plain network: losses are d2c's, nothing else is."""
-    import torch
-    import torch.nn.functional as F
-
-    from d2c.d2csr.config import TrainConfig
-    from d2c.losses import convergence_loss, divergence_loss
-
     if task.name.startswith("upscaling"):
         network.eval()
 
@@ -195,7 +183,6 @@ def clock(function: Callable[[], object], device: str) -> float:
     """Seconds of one call: of CPU, or of the wall on CUDA."""
     if device == "cpu":
         return seconds_of(function)
-    import torch
 
     def finished() -> float:
         torch.cuda.synchronize()
@@ -206,8 +193,6 @@ def clock(function: Callable[[], object], device: str) -> float:
 
 def macs_of(function: Callable[[], object]) -> float:
     """Multiply-adds of one call, in 10⁹."""
-    from torch.utils.flop_counter import FlopCounterMode
-
     with FlopCounterMode(display=False) as counter:
         function()
     return counter.get_total_flops() / 2e9
@@ -215,9 +200,6 @@ def macs_of(function: Callable[[], object]) -> float:
 
 def products(device: str, small: bool) -> list[tuple[Callable[[], object], float]]:
     """Large products and their multiply-adds in 10⁹: what the machine can do."""
-    import torch
-    import torch.nn.functional as F
-
     side, channels, size = (256, 32, 16) if small else (1024, 256, 48)
     a, b = torch.rand(2, side, side, device=device)
     image = torch.rand(1, channels, size, size, device=device).to(memory_format=torch.channels_last)
@@ -272,8 +254,6 @@ def measure(task: Task, device: str, turns: int) -> list[Row]:
 
 def peak_gb(task: Task, network: str, device: str, threads: int) -> float:
     """Peak memory of two steps; runs in a process of its own, because a process's peak never falls."""
-    import torch
-
     torch.set_num_threads(threads)
     tiny = task._replace(batch=1, width=12, height=12, small=True)
     prepare(tiny, network, device)[0]()  # what the libraries load at their first step is not what is measured
@@ -325,8 +305,6 @@ def main(
     out: Path | None,
 ) -> None:
     """Print the table, and store it."""
-    import torch
-
     torch.set_num_threads(threads)
     rows: list[Row] = []
     for task in tasks(scales, batch, small, names, image):
