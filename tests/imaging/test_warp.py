@@ -122,12 +122,6 @@ def test_the_low_pass_moves_nothing() -> None:
     np.testing.assert_allclose(filtered[8:-8, 8:-8], image[8:-8, 8:-8], atol=1e-4)
 
 
-@pytest.mark.parametrize("magnified", [6.9, 8.0, 9.4])
-def test_how_much_hr_shrinks_is_the_effective_over_the_nominal_scale(magnified: float) -> None:
-    m = planar(geometry.compose(geometry.translation(9, 7), geometry.inverse(geometry.scaling(magnified))))
-    assert Placement(m, Crop(12, 10, 20, 16), 8).shrink == pytest.approx(magnified / 8)
-
-
 def test_strips_fit_together_where_hr_shrinks(monkeypatch: pytest.MonkeyPatch) -> None:
     hr = np.random.default_rng(2).integers(0, 65536, (300, 400, 3)).astype(np.uint16)
     m = planar(geometry.compose(geometry.translation(3.3, 2.2), geometry.inverse(geometry.scaling(4.6))))
