@@ -159,7 +159,7 @@ def _opened(file: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     except OSError as error:
         raise CheckpointError(f"{file}: cannot be read ({error.strerror or error}); check the file") from error
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{file.name}: is no whole safetensors checkpoint: {_one_line(error)}") from error
+        raise CheckpointError(f"{file.name}: is not a complete safetensors checkpoint: {_one_line(error)}") from error
     except ConfigError as error:
         said = f"{file.name}: {error.said}" if isinstance(error, SettingError) else error  # a file has no options
         raise CheckpointError(f"{said}; was it written by a newer version?") from error
@@ -209,7 +209,7 @@ def _check_numbers(weights: Mapping[str, Tensor], name: str) -> None:
     for key, tensor in weights.items():
         known = tensor.is_floating_point() and tensor.element_size() > 1  # 8-bit types have no arithmetic
         if not known or not bool(torch.isfinite(tensor.float()).all()):
-            raise CheckpointError(f"{name}: {key} holds what are no finite numbers; train again, or use another one")
+            raise CheckpointError(f"{name}: {key} holds numbers that are not finite; train again, or use another one")
 
 
 def _one_line(error: Exception) -> str:

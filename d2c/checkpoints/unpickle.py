@@ -182,7 +182,7 @@ def read_arrays(file: IO[bytes], name: str) -> dict[str, dict[str, NDArray[np.fl
     except CheckpointError as error:
         raise CheckpointError(f"{name}: {error}") from error
     except Exception as error:  # a damaged pickle can raise almost anything
-        raise CheckpointError(f"{name}: is no whole pickle ({type(error).__name__})") from error
+        raise CheckpointError(f"{name}: is not a complete pickle ({type(error).__name__})") from error
 
 
 def _items(value: Any) -> Iterator[tuple[str, Any]]:

@@ -54,7 +54,7 @@ def grouped(pairs: Sequence[Pair], group_by: str | None) -> list[Pair]:
             pattern = re.compile(group_by)
         group_by.encode()  # it is kept in config.toml
     except (re.error, RecursionError, OverflowError, FutureWarning, UnicodeEncodeError) as error:
-        raise ConfigError(f"group_by: {group_by!r} is no regular expression ({error}); change --group-by") from error
+        raise ConfigError(f"group_by: {group_by!r} is not a regular expression ({error}); change --group-by") from error
     if not any(pattern.search(pair.name) for pair in pairs):
         first = f"such as {pairs[0].name!r}"
         raise ConfigError(f"group_by: {group_by!r} is found in none of {len(pairs)} names, {first}; change --group-by")

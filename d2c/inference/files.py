@@ -185,7 +185,7 @@ def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limit
     network, config = network_of(model)
     scale = config.scale
     if path.exists() and not path.is_file():
-        raise DataError(f"{path}: is no plain file; give an image file, or a folder of them")
+        raise DataError(f"{path}: is not a plain file; give an image file, or a folder of them")
     size = _read(images.read_size, path)
     ending = ".tif" if size[0] * size[1] * scale**2 > PNG_PIXELS else ".png"
     target = out / f"{path.stem}_x{scale}{ending}"

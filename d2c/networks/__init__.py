@@ -67,7 +67,7 @@ def find(name: str) -> Network:
     finally:
         sys.path.remove("")
     if not (isinstance(kind, type) and issubclass(kind, Network) and kind.build is not Network.build):
-        raise ConfigError(f"network: {name} is no class that extends d2c.networks.Network and has build; correct it")
+        raise ConfigError(f"network: {name} is not a class that extends d2c.networks.Network and has build; correct it")
     found = kind(name)
     found.check()
     return found

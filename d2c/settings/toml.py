@@ -33,7 +33,7 @@ def read(path: Path) -> dict[str, dict[str, Any]]:
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read ({error.strerror}); check the file and its permissions") from error
     except (ValueError, RecursionError) as error:
-        raise ConfigError(f"{path}: is no TOML ({error}); see a run's config.toml for an example") from error
+        raise ConfigError(f"{path}: is not TOML ({error}); see a run's config.toml for an example") from error
     for name, table in tables.items():
         if not isinstance(table, dict):
             raise ConfigError(f"{path}: {name} stands outside a table, expected it under [model] or [train]")

@@ -110,15 +110,15 @@ def read_log_rows(path: Path) -> list[dict[str, str]]:
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}); {_REMEDY}") from error
     except (ValueError, csv.Error) as error:
-        raise DataError(f"{path}: is no log of a run, a CSV file in UTF-8 ({error}); {_REMEDY}") from error
+        raise DataError(f"{path}: is not the log of a run, a CSV file in UTF-8 ({error}); {_REMEDY}") from error
     while lines and not any(lines[-1]):
         lines.pop()
     if (names or lines) and (not {"stage", "step"} <= set(names) or len(set(names)) < len(names)):
         got = ",".join(names)
-        raise DataError(f"{path}: is no log of a run: got columns {got!r:.80}, expected stage,step,…; {_REMEDY}")
+        raise DataError(f"{path}: is not the log of a run: got columns {got!r:.80}, expected stage,step,…; {_REMEDY}")
     for number, line in enumerate(lines, start=2):
         if problem := _row_problem(names, line):
-            raise DataError(f"{path}: is no log of a run: row {number}, {problem}; {_REMEDY}")
+            raise DataError(f"{path}: is not the log of a run: row {number}, {problem}; {_REMEDY}")
     return [dict(zip(names, line, strict=True)) for line in lines]
 
 

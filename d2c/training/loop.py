@@ -156,7 +156,7 @@ class StageRun:
             f"{folder.last} keeps stage {saved[0]}, step {saved[1]}" if saved else f"{weights} keeps the best weights"
         )
         options = resume.from_run(folder.path, weights=weights, stage=self.number)
-        raise TrainingError(f"{said}. {kept}: go on from it with {options} --lr LOWER")
+        raise TrainingError(f"{said}. {kept}: resume from it with {options} --lr LOWER")
 
     def _validate(self, done: int) -> dict[str, float]:
         """Measure on the validation part, keep the best weights, and return the columns of the log."""

@@ -148,7 +148,9 @@ def claim(folder: Path) -> None:
         toml.read(config)  # reports errors in a file that was edited by hand
     ownership.refuse_foreign(folder, own="a training run")
     if config.exists():
-        raise ConfigError(f"{config}: is no training run's, it has no table [train]; give another folder with --out")
+        raise ConfigError(
+            f"{config}: does not belong to a training run: it has no table [train]; give another folder with --out"
+        )
 
 
 def _is_packed(file: IO[bytes]) -> bool:

@@ -179,7 +179,7 @@ class Training:
                 f"({resume.settings_changes(written, settings) or 'data'}); start all with the same command"
             )
         if before and (changes := resume.settings_changes(before, settings)):
-            self.reporter.note(f"goes on with other settings: {changes}")
+            self.reporter.note(f"resumed with other settings: {changes}")
 
     def run(self) -> nn.Module:
         """Train the requested stages, beginning with the state in the folder."""

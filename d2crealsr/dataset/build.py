@@ -200,7 +200,7 @@ def _foreign(ledger: Ledger, captures: Sequence[Capture], *, scale: int, moved: 
     if other := ledger.scales(foreign) - {scale}:
         got = ", ".join(map(str, sorted(other)))
         raise LayoutError(
-            f"the pairs folder has {len(foreign)} scenes of scale {got} that RAW has not ({some}); {remedy}"
+            f"the pairs folder has {len(foreign)} scenes of scale {got} that RAW does not have ({some}); {remedy}"
         )
     return tuple(foreign)
 

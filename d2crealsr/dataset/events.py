@@ -166,9 +166,8 @@ def recaptured_note(scenes: Sequence[str]) -> str:
     """A note on published pairs whose captures have changed."""
     if not scenes:
         return ""
-    return (
-        f"{len(scenes)} standing pairs were made anew, as their captures are others now: {first_names(sorted(scenes))}"
-    )
+    named = first_names(sorted(scenes))
+    return f"{len(scenes)} published pairs were aligned again, as their captures have changed: {named}"
 
 
 def kept_note(events: Sequence[SceneDone]) -> str:
@@ -177,7 +176,7 @@ def kept_note(events: Sequence[SceneDone]) -> str:
     if not left:
         return ""
     named = "; ".join(f"{scene} ({why})" for scene, why in left[:3]) + ("; …" if len(left) > 3 else "")
-    return f"{len(left)} standing pairs were left as they are, as their captures could not be used: {named}"
+    return f"{len(left)} published pairs were left as they are, as their captures could not be used: {named}"
 
 
 def scale_note(events: Sequence[SceneDone]) -> str:
@@ -185,5 +184,7 @@ def scale_note(events: Sequence[SceneDone]) -> str:
     said = [match[1] for event in events if (match := re.search(r"use --scale (\d+)", event.message))]
     scale, count = max(collections.Counter(said).items(), key=lambda item: item[1], default=("", 0))
     return (
-        f"{count} of {len(events)} scenes look of another scale; use --scale {scale}" if 2 * count > len(events) else ""
+        f"{count} of {len(events)} scenes seem to have another scale; use --scale {scale}"
+        if 2 * count > len(events)
+        else ""
     )

@@ -84,7 +84,9 @@ class Rerun(NamedTuple):
         """What the run is going to change, and for how many published pairs; empty if it changes none."""
         made = sum(estimate_of(row["recipe"]) != estimate_of(recipe) for row in standing.values())
         judged = sum(row["recipe"] != recipe for row in standing.values()) - made
-        parts = [f"{count} pairs {what}" for count, what in ((made, "made anew"), (judged, "judged again")) if count]
+        parts = [
+            f"{count} pairs {what}" for count, what in ((made, "aligned again"), (judged, "judged again")) if count
+        ]
         why = self.changed
         if self.version != self.former_version:
             why.append(f"d2crealsr: {self.former_version} → {self.version}")
@@ -122,16 +124,16 @@ class Rerun(NamedTuple):
         small = len(losses) < _SMALL_SHARE * len(standing)
         half = verdicts_only and len(losses) <= _SHARE_OF_VERDICTS * len(standing)
         named = first_names([f"{scene} ({result.row['reasons']})" for scene, result in sorted(losses.items())])
-        count = f"{len(losses)} of {len(standing)} standing pairs"
+        count = f"{len(losses)} of {len(standing)} published pairs"
         why = ", ".join(self.changed) or "with the folder's own settings"
         if not (allowed or small or half):
             others = len(standing) - len(losses)
             raise UsageError(
-                f"{self.out}: {count} would no longer be accepted ({why}): {named}. They stand as they were, and the "
-                f"{others} others are up to date; run the same command with --allow-loss to let them go, or "
+                f"{self.out}: {count} would no longer be accepted ({why}): {named}. They stay as they were, and the "
+                f"{others} others are up to date; run the same command with --allow-loss to remove them, or "
                 f"{self._other()}"
             )
-        back = f"; to have them again: {self._way_back()}" if self.changed else ""
+        back = f"; to restore them: {self._way_back()}" if self.changed else ""
         return f"{count} are no longer accepted ({why}): {named}{back}"
 
     def _other(self) -> str:

@@ -62,7 +62,7 @@ def read_recipes(path: Path, library: Library) -> list[Recipe]:
         where = f"{path}, row {number}"
         recipe = _recipe(dict(zip(header, row, strict=True)), library, where)
         if recipe.scene.casefold() in recipes:
-            raise TableError(f"{where}: scene {recipe.scene!r} stands twice; rename one")
+            raise TableError(f"{where}: scene {recipe.scene!r} occurs twice; rename one")
         recipes[recipe.scene.casefold()] = recipe
     return list(recipes.values())
 

@@ -145,7 +145,7 @@ def test_a_damaged_checkpoint_is_said_and_a_damaged_log_is_one_line(run):
         (run / "log.csv").write_text(text)
         result = command("report", run)
         assert result.exit_code == 2
-        assert "log.csv: is no log of a run" in result.stderr
+        assert "log.csv: is not the log of a run" in result.stderr
 
 
 def test_what_no_text_can_hold_and_what_has_no_end_does_not_end_the_report(run):
@@ -163,7 +163,7 @@ def test_settings_that_an_editor_spoiled_are_named_and_a_byte_order_mark_does_no
     for arguments in (["report", run], ["train", "--data", pairs, "--out", run, *QUICK]):
         result = command(*arguments)
         assert result.exit_code == 2
-        assert "config.toml: is no TOML (Expected '='" in result.stderr
+        assert "config.toml: is not TOML (Expected '='" in result.stderr
 
 
 def test_a_report_in_place_of_a_file_is_wrong_use(run):

@@ -97,11 +97,11 @@ def never(hr: Any, lr: Any, *, settings: Any) -> Any:
 
 def test_a_setting_that_is_not_given_keeps_the_folders_value(raw: Path, out: Path, aligner: Aligner) -> None:
     said, done, _ = events_of(raw, out, align=aligner, settings={"crop": "max"})
-    assert (said, len(done)) == ("crop: default → max, 12 pairs made anew", 12)
+    assert (said, len(done)) == ("crop: default → max, 12 pairs aligned again", 12)
     assert events_of(raw, out, align=never)[:2] == ("", set())
     assert read_dataset(out)["settings"]["crop"] == "max"
     said, done, _ = events_of(raw, out, align=aligner, settings={"crop": "default", "iters": 2})
-    assert (said, len(done)) == ("iters: 3 → 2, crop: max → default, 12 pairs made anew", 12)
+    assert (said, len(done)) == ("iters: 3 → 2, crop: max → default, 12 pairs aligned again", 12)
 
 
 def test_another_version_says_what_it_costs(
@@ -109,7 +109,7 @@ def test_another_version_says_what_it_costs(
 ) -> None:
     monkeypatch.setattr("d2crealsr.dataset.build.version", lambda name: "9.9")
     said, done, _ = events_of(raw, out, align=aligner)
-    assert (said, len(done)) == ("d2crealsr: 0.1.0 → 9.9, 12 pairs made anew", 12)
+    assert (said, len(done)) == ("d2crealsr: 0.1.0 → 9.9, 12 pairs aligned again", 12)
 
 
 @pytest.mark.parametrize("consent", [{}, {"force": True}, {"allow_loss": True}, {"prune": True}])
@@ -171,7 +171,7 @@ def test_pairs_stand_while_a_drive_is_gone(raw: Path, out: Path) -> None:
         result = build(raw, out, align=never, settings=settings)
         assert (result.accepted, result.unchanged) == (12, 12)
         assert re.match(
-            r"12 standing pairs were left as they are.*: 00 \(hr/00\.png is not there\); 01", result.notes[0]
+            r"12 published pairs were left as they are.*: 00 \(hr/00\.png is not there\); 01", result.notes[0]
         )
         build(raw, out, align=never, settings={"crop": "default", "max_sigma": 0.25})
         assert content(out) == before
@@ -185,7 +185,7 @@ def test_what_is_announced_is_not_of_pairs_whose_captures_are_away(raw: Path, ou
     for scene in ("03", "04"):
         (raw / "hr" / f"{scene}.png").unlink()
     said, done, _ = events_of(raw, out, align=aligner, settings={"crop": "max"})
-    assert (said, len(done)) == ("crop: default → max, 10 pairs made anew", 10)
+    assert (said, len(done)) == ("crop: default → max, 10 pairs aligned again", 10)
 
 
 def test_a_pair_stands_where_its_new_capture_cannot_be_read(raw: Path, out: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_pair_stands_where_its_new_capture_cannot_be_read(raw: Path, out: Path
     (raw / "lr" / "03.png").write_bytes((raw / "lr" / "03.png").read_bytes()[:400])
     result = build(raw, out, align=never)
     assert result.accepted == 12
-    assert re.match(r"1 standing pairs were left as they are.*: 03 \(03\.png: ", result.notes[0])
+    assert re.match(r"1 published pairs were left as they are.*: 03 \(03\.png: ", result.notes[0])
     assert content(out) == before
 
 
@@ -218,7 +218,7 @@ def test_another_capture_is_taken_and_said(raw: Path, out: Path, aligner: Aligne
     write_image(raw / "lr" / "06.png", np.full((48, 64, 3), 7, np.uint8))
     _, done, result = events_of(raw, out, align=aligner)
     assert done == {"05", "06"}
-    assert result.notes == ("2 standing pairs were made anew, as their captures are others now: 05, 06",)
+    assert result.notes == ("2 published pairs were aligned again, as their captures have changed: 05, 06",)
     assert manifest(out).loc["06", "status"] == "rejected"
 
 
@@ -250,7 +250,7 @@ def test_losses_without_consent_leave_every_pair(raw: Path, out: Path, picky: Ca
     with pytest.raises(UsageError) as raised:
         build(raw, out, align=picky("02", "07", "09", "10"), settings={"crop": "max"})
     assert (
-        "4 of 12 standing pairs would no longer be accepted (crop: default → max): 02 (residual_too_large), 07"
+        "4 of 12 published pairs would no longer be accepted (crop: default → max): 02 (residual_too_large), 07"
         in str(raised.value)
     )
     assert "--allow-loss" in str(raised.value)
@@ -287,7 +287,7 @@ def test_the_folders_own_settings_undo_a_refused_change(
     with pytest.raises(UsageError):
         build(raw, out, align=picky("02", "07"), settings={"crop": "max"})
     said, done, _ = events_of(raw, out, align=aligner)
-    assert said == "made with other settings than the folder's, 10 pairs made anew"
+    assert said == "made with other settings than the folder's, 10 pairs aligned again"
     assert done == set(SCENES) - {"02", "07"}
     assert content(out) == before
     assert not (out / ".held.json").exists()
@@ -298,13 +298,13 @@ def test_few_losses_are_applied_with_the_way_back(raw: Path, out: Path, picky: C
     assert result.status == {"accepted": 11, "rejected": 1}
     assert not (out / "hr" / "02.png").exists()
     assert result.notes == (
-        "1 of 12 standing pairs are no longer accepted (crop: default → max): 02 (residual_too_large); to have them "
-        f"again: d2crealsr align {raw} --out {out} --crop default",
+        "1 of 12 published pairs are no longer accepted (crop: default → max): 02 (residual_too_large); to restore "
+        f"them: d2crealsr align {raw} --out {out} --crop default",
     )
 
 
 def test_force_consents_to_nothing(raw: Path, out: Path, picky: Callable[..., Aligner]) -> None:
-    with pytest.raises(UsageError, match="3 of 12 standing pairs"):
+    with pytest.raises(UsageError, match="3 of 12 published pairs"):
         build(raw, out, align=picky("02", "07", "09"), settings={"crop": "max"}, force=True)
     assert (manifest(out)["status"] == "accepted").all()
 
@@ -344,7 +344,7 @@ def test_a_split_made_between_a_refusal_and_consent_stays(tmp_path: Path) -> Non
 
 
 def test_held_results_with_odd_parts_are_not_taken(raw: Path, out: Path, picky: Callable[..., Aligner]) -> None:
-    with pytest.raises(UsageError, match="2 of 12 standing pairs"):
+    with pytest.raises(UsageError, match="2 of 12 published pairs"):
         build(raw, out, align=picky("02", "07"), settings={"crop": "max"})
     path = out / ".held.json"
     whole = path.read_text()
@@ -367,7 +367,7 @@ def test_held_results_that_are_damaged_are_made_again(
     raw: Path, out: Path, picky: Callable[..., Aligner], held: str
 ) -> None:
     (out / ".held.json").write_text(held, encoding="latin-1")
-    with pytest.raises(UsageError, match="2 of 12 standing pairs"):
+    with pytest.raises(UsageError, match="2 of 12 published pairs"):
         build(raw, out, align=picky("02", "07"), settings={"crop": "max"})
 
 
@@ -378,7 +378,7 @@ def test_losses_by_the_folders_own_settings_are_said_truly() -> None:
     lost = {scene: SceneResult(row={"reasons": "position_uncertain"}, lost=True) for scene in SCENES[:4]}
     with pytest.raises(UsageError, match=r"with the folder's own settings.*give the options that they were made with$"):
         rerun.settle_losses(lost, standing, "estimate.verdict", allowed=False)
-    assert "to have them again" not in rerun.settle_losses(lost, standing, "estimate.verdict", allowed=True)
+    assert "to restore them" not in rerun.settle_losses(lost, standing, "estimate.verdict", allowed=True)
 
 
 def test_up_to_half_may_go_for_thresholds_alone() -> None:
@@ -387,7 +387,7 @@ def test_up_to_half_may_go_for_thresholds_alone() -> None:
     standing = {scene: {"recipe": "estimate.loose"} for scene in SCENES}
     lost = {scene: SceneResult(row={"reasons": "position_uncertain"}, lost=True) for scene in SCENES[:6]}
     note = rerun.settle_losses(lost, standing, "estimate.tight", allowed=False)
-    assert note.endswith("to have them again: d2crealsr align raw --out pairs --max-sigma 0.25")
+    assert note.endswith("to restore them: d2crealsr align raw --out pairs --max-sigma 0.25")
     more = lost | {SCENES[6]: lost[SCENES[0]]}
     with pytest.raises(UsageError, match="7 of 12"):
         rerun.settle_losses(more, standing, "estimate.tight", allowed=False)
@@ -471,7 +471,7 @@ def test_a_walk_through_reruns(tmp_path: Path) -> None:
     code, said = align("--max-residual-p95", "0.3")
     assert code == 2
     assert said.startswith("max-residual-p95: 2.5 → 0.3, 3 pairs judged again\n")
-    assert "2 of 3 standing pairs would no longer be accepted" in said
+    assert "2 of 3 published pairs would no longer be accepted" in said
     assert {path: data for path, data in content(pairs).items() if "/" in path} == {
         path: data for path, data in before.items() if "/" in path
     }
@@ -480,7 +480,7 @@ def test_a_walk_through_reruns(tmp_path: Path) -> None:
     code, said = align("--max-residual-p95", "0.5")
     assert code == 0
     assert not (pairs / "hr" / "coffee.png").exists()
-    command = re.search(r"to have them again: (.*)", said)
+    command = re.search(r"to restore them: (.*)", said)
     assert command
     assert CliRunner().invoke(main, shlex.split(command[1])[1:]).exit_code == 0
     assert content(pairs) == before

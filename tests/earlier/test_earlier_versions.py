@@ -61,7 +61,7 @@ def test_a_stopped_run_may_get_more_steps_and_is_told_that_its_pairs_changed(fol
     command = ["train", "--data", str(pairs), "--out", str(run), "--device", "cpu", "--log-every", "1"]
     done = CliRunner().invoke(cli, [*command, "--steps-convergence", "12"])
     assert done.exit_code == 0, done.output
-    assert "goes on with other settings: steps-convergence " in done.output
+    assert "resumed with other settings: steps-convergence " in done.output
     assert pd.read_csv(run / "log.csv").step.iloc[-1] == 12
     lr = pairs / "lr" / "coffee.png"
     d2crealsr.store.write_image(lr, d2crealsr.store.read_image(lr) // 2)

@@ -316,7 +316,7 @@ print(d2crealsr("align", raw, "--out", pairs, "--qa-profile", "off")[1])
         folder,
     )
     assert "(2, " in told
-    assert "1 of 1 standing pairs would no longer be accepted" in told
+    assert "1 of 1 published pairs would no longer be accepted" in told
     assert re.search(r"coffee rejected \S*uneven_light.*\(.*brightness_error_before 0\.0\d+ above 0", told)
     assert "| `uneven_light` | `brightness_error_before` | above | 0 | 0 |" in told
     assert "The number brightness_error_before (mean " in told

@@ -90,7 +90,7 @@ def test_bad_tables_are_refused(tmp_path):
     path = table(tmp_path)
     header, row = path.read_text().splitlines()
     path.write_text(f"{header}\n{row}\n{row.replace('001', '002', 1)}\n{row}\n")
-    with pytest.raises(TableError, match="row 4: scene '001' stands twice"):
+    with pytest.raises(TableError, match="row 4: scene '001' occurs twice"):
         read_recipes(path, library)
     path.write_text(header + "\n")
     with pytest.raises(TableError, match="holds no scene"):

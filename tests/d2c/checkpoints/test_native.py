@@ -57,7 +57,7 @@ def test_files_of_others_are_refused(tmp_path):
     with pytest.raises(CheckpointError, match="no such checkpoint"):
         d2c.load(path)
     path.write_bytes(pickle.dumps(Bomb()))
-    with pytest.raises(CheckpointError, match="is no whole safetensors checkpoint"):
+    with pytest.raises(CheckpointError, match="is not a complete safetensors checkpoint"):
         d2c.load(path)
     save_file({"a": torch.zeros(2)}, path)
     with pytest.raises(CheckpointError, match="was not written by d2c"):
@@ -65,7 +65,7 @@ def test_files_of_others_are_refused(tmp_path):
     native.save(path, D2CSR(SMALL))
     whole = path.read_bytes()
     path.write_bytes(whole[:-8])
-    with pytest.raises(CheckpointError, match="is no whole safetensors checkpoint"):
+    with pytest.raises(CheckpointError, match="is not a complete safetensors checkpoint"):
         d2c.load(path)
 
 

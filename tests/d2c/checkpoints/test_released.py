@@ -190,7 +190,7 @@ def test_malicious_pickles_are_refused(tmp_path, content):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"no pickle", "is no whole pickle"),
+        (b"no pickle", "is not a complete pickle"),
         (pickle.dumps([1]), "holds a list where a dictionary"),
         (pickle.dumps({"state_dict_D": {"a": np.array([object()])}}), "asks for|type 'O8'"),
         (pickle.dumps({"state_dict_D": {"a": np.array(["x"])}}), "type 'U1'"),

@@ -299,7 +299,9 @@ def test_groups_by_an_expression():
     assert [p.group for p in grouped(pairs, "day.")] == ["day1", "day1", "x"]
     assert grouped(pairs, None) == pairs
     for wrong in ("(", "[[:digit:]]", "a{99999999999}", "day|\udcff"):
-        with pytest.raises(ConfigError, match=rf"{re.escape(repr(wrong))} is no regular expression.*change --group-by"):
+        with pytest.raises(
+            ConfigError, match=rf"{re.escape(repr(wrong))} is not a regular expression.*change --group-by"
+        ):
             grouped(pairs, wrong)
     with pytest.raises(ConfigError, match=r"'tag' is found in none of 3 names, such as 'day1-a'; change --group-by"):
         grouped(pairs, "tag")

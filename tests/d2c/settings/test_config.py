@@ -79,7 +79,7 @@ def test_none_is_left_out_and_other_values_refused():
         ("[train]\nlr = nan", "lr: got nan, expected at least 0"),
         ("[train]\nbatch = 4\naccumulate = 3", "a batch of 4 has no 3 equal parts"),
         ("batch = 4", "batch stands outside a table"),
-        ("[train", "is no TOML"),
+        ("[train", "is not TOML"),
     ],
 )
 def test_wrong_settings_are_named(text, message, tmp_path):

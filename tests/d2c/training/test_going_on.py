@@ -96,7 +96,7 @@ def test_fewer_steps_than_planned_are_free_and_fewer_than_done_are_not(pairs, tm
 def test_settings_that_change_no_weights_are_free_and_said(copy, pairs):
     listen = Listen()
     run(pairs, copy, listen, log_every=1, save_every=2, validate_every=2, steps_convergence=6)
-    assert "goes on with other settings: steps-convergence 3 → 6, validate-every 1000 → 2, log-every 50 → 1, " in (
+    assert "resumed with other settings: steps-convergence 3 → 6, validate-every 1000 → 2, log-every 50 → 1, " in (
         "\n".join(listen.notes)
     )
     log = pd.read_csv(copy / "log.csv")

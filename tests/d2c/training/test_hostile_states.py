@@ -28,7 +28,7 @@ def test_weights_that_are_no_numbers(value, dtype, tmp_path):
     weights = D2CSR(TINY).state_dict()
     weights["head.weight"] = torch.full_like(weights["head.weight"], value, dtype=torch.float64).to(dtype)
     native.save_weights(tmp_path / "a.safetensors", TINY, weights)
-    with pytest.raises(CheckpointError, match=r"a\.safetensors: head\.weight holds what are no finite numbers"):
+    with pytest.raises(CheckpointError, match=r"a\.safetensors: head\.weight holds numbers that are not finite"):
         native.load(tmp_path / "a.safetensors")
 
 

@@ -153,7 +153,7 @@ def test_what_the_command_says_gets_one_on(pairs, tmp_path, monkeypatch):
     assert stopped.exit_code == 1
     monkeypatch.undo()
     monkeypatch.chdir(tmp_path)
-    options = re.search(r"go on from it with (.*) LOWER", stopped.stderr)[1]
+    options = re.search(r"resume from it with (.*) LOWER", stopped.stderr)[1]
     done = CliRunner().invoke(cli, [*command, *shlex.split(options), "1e-4"])
     assert done.exit_code == 0, done.output
     assert not not_finite(load_file("NEW/last.safetensors"))
