@@ -20,7 +20,7 @@ from d2crealsr.imaging.warp import warp_hr
 from d2crealsr.quality import evidence, verdict
 from d2crealsr.quality.shape import name_shape
 from d2crealsr.registration import tone as tones
-from d2crealsr.registration.locate import Located, locate, own_evidence
+from d2crealsr.registration.locate import Located, locate, registration_statistics
 from d2crealsr.registration.sift import CONVERGED_HR_PX, NEAR_ENOUGH_LR_PX, register
 from d2crealsr.registration.swapped import look_for_swap
 from d2crealsr.settings import AlignSettings
@@ -212,7 +212,7 @@ def _aligned(hr: CaptureImage, lr: CaptureImage, settings: AlignSettings) -> Ali
     statistics = {
         **evidence.plausibility(placement),
         **evidence.matching(located.stages),
-        **own_evidence(located, placement, field, shape.pattern_hr_px, settings),
+        **registration_statistics(located, placement, field, shape.pattern_hr_px, settings),
         **{name: value for measure in evidence.MEASURES for name, value in measure(pair).items()},
     }
     stages = tuple(evidence.with_evidence(stage, pair, statistics) for stage in located.stages)

@@ -56,7 +56,7 @@ def judge_row(row: Mapping[str, Any], settings: AlignSettings) -> Judgement | No
     """
     reasons, broken = dict[str, None](), []
     for rule in RULES:
-        said = {_said(rule, value, settings) for value in _values(rule.statistic, row, settings)}
+        said = {_in_words(rule, value, settings) for value in _values(rule.statistic, row, settings)}
         if len(said) > 1:
             return None
         if words := said.pop():
@@ -65,7 +65,7 @@ def judge_row(row: Mapping[str, Any], settings: AlignSettings) -> Judgement | No
     return Judgement(tuple(reasons), "; ".join(broken))
 
 
-def _said(rule: Rule, value: float | None, settings: AlignSettings) -> str:
+def _in_words(rule: Rule, value: float | None, settings: AlignSettings) -> str:
     """The rule in words if it is broken, else empty. The value None means that the statistic was not measured."""
     return "" if value is None or not rule.rejects(value, settings) else rule.words(value, settings)
 

@@ -93,7 +93,7 @@ def gauss_newton(
         if moved < settled_hr_px:
             return Fit(now, True, system)
         if moved < _NEAR_HR_PX:
-            system = _looked_at_again(system, predictor, now, observation)
+            system = _with_new_residuals(system, predictor, now, observation)
         else:
             system = _normal_equations(predictor, now, observation)
     return Fit(now, False, system)
@@ -112,7 +112,7 @@ def _normal_equations(predictor: Predictor, parameters: Parameters, observation:
     return System(matrix, vector, prediction.jacobian, residual, weight, spread)
 
 
-def _looked_at_again(system: System, predictor: Predictor, parameters: Parameters, observation: LrPart) -> System:
+def _with_new_residuals(system: System, predictor: Predictor, parameters: Parameters, observation: LrPart) -> System:
     """The normal equations with the residuals and weights for new parameters, but with the old Jacobian."""
     residual = observation.encoded.ravel() - predictor.luma(parameters, observation)
     weight, spread = _weights(residual, observation)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from d2crealsr.settings import AlignSettings
     from d2crealsr.types import Image, ResidualField
 
-__all__ = ["Located", "locate", "own_evidence"]
+__all__ = ["Located", "locate", "registration_statistics"]
 
 _LENS_ROUNDS = 2
 """Number of times that the distortion of the LR lens is measured in the residual field."""
@@ -134,7 +134,7 @@ def _with_lr_lens(sift: Located, refined: Located, lr: Image, tone: str, setting
     return refined
 
 
-def own_evidence(
+def registration_statistics(
     located: Located, placement: Placement, field: ResidualField, pattern_hr_px: float, settings: AlignSettings
 ) -> dict[str, float]:
     """The errors that registration predicts for itself: those of the lenses, and the standard error over the crop.

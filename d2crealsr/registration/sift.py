@@ -124,7 +124,7 @@ def register(
         footprint = _footprint(H, hr.full_size, Size.of(lr))
         view = _view(lr, footprint, scale, tone, _MAX_FINE_PIXELS)
         while len(stages) < iters and not stages[-1].stopped:
-            H, stage = _again(hr, view, H, len(stages) + 1, scale, settled_hr_px)
+            H, stage = _registered_again(hr, view, H, len(stages) + 1, scale, settled_hr_px)
             stages.append(stage)
     return Registration(H, tuple(stages))
 
@@ -189,7 +189,7 @@ def _locate(
     return fit.H_hr_to_lr, _stage(1, "rough", fit, hr, sigma)
 
 
-def _again(
+def _registered_again(
     hr: LinearReduced, view: _View, H_hr_to_lr: Matrix, iteration: int, scale: int, settled_hr_px: float
 ) -> tuple[Matrix, Stage]:
     """Register HR again, after mapping it to LR's grid and blur with the present estimate."""

@@ -11,7 +11,7 @@ from d2crealsr.imaging import geometry
 from d2crealsr.imaging.degrade import LinearReduced
 from d2crealsr.imaging.placement import Placement
 from d2crealsr.registration.chromatic import ChromaticAberration
-from d2crealsr.registration.locate import Located, locate, own_evidence
+from d2crealsr.registration.locate import Located, locate, registration_statistics
 from d2crealsr.registration.refine import Refinement
 from d2crealsr.settings import AlignSettings
 from d2crealsr.types import Crop, ResidualField, Size, Stage
@@ -30,7 +30,9 @@ CERTAIN = Refinement(mapping=MAPPING, sigma_blur_hr_px=8.0, phase=None, converge
 
 def evidence_of(*stages: Stage, pattern_hr_px: float = 0.0, **found: Any) -> dict[str, float]:
     source = LinearReduced(PLANE[..., None].repeat(3, axis=2), PLANE, 4)
-    return own_evidence(Located(source, MAPPING, stages, **found), PLACEMENT, NO_BLOCKS, pattern_hr_px, AlignSettings())
+    return registration_statistics(
+        Located(source, MAPPING, stages, **found), PLACEMENT, NO_BLOCKS, pattern_hr_px, AlignSettings()
+    )
 
 
 def test_no_error_is_predicted_without_refinement_and_none_is_known_where_it_failed() -> None:
