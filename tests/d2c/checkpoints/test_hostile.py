@@ -67,7 +67,7 @@ def test_truncated(tmp_path: Path, share: float) -> None:
     path = tmp_path / "a.safetensors"
     native.save(path, D2CSR(TINY))
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
-    with pytest.raises(CheckpointError, match="no whole safetensors checkpoint"):
+    with pytest.raises(CheckpointError, match="not a complete safetensors checkpoint"):
         native.load(path)
 
 
