@@ -364,53 +364,13 @@ print(docs("columns", MANIFEST))
     assert "| `dark_fraction` | float |  | share of the crop that is dark in LR (optional to read) |" in told
 
 
-NETWORK = '''
-    """Two convolutions and a PixelShuffle, added to the pixels themselves."""
-
-    from dataclasses import dataclass
-
-    import torch.nn.functional as F
-    from torch import nn
-
-    from d2c.networks import Network, NetworkConfig, setting
-
-
-    @dataclass(frozen=True, kw_only=True)
-    class FlatConfig(NetworkConfig):
-        """Its structure."""
-
-        channels: int = setting(4, "channels between the convolutions", at_least=1, at_most=256)
-
-
-    class Flat(nn.Module):
-        """From (N, 3, h, w) to (N, 3, s·h, s·w)."""
-
-        def __init__(self, config):
-            super().__init__()
-            self.scale = config.scale
-            self.first = nn.Conv2d(3, config.channels, 3, padding=1)
-            self.last = nn.Conv2d(config.channels, 3 * config.scale**2, 3, padding=1)
-
-        def forward(self, lr):
-            made = F.pixel_shuffle(self.last(F.relu(self.first(lr))), self.scale)
-            return made + F.interpolate(lr, scale_factor=self.scale)
-
-
-    class FlatNetwork(Network):
-        """What d2c asks of it."""
-
-        config = FlatConfig
-        reach = 2
-
-        def build(self, config):
-            return Flat(config)
-'''
-
 
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="training needs torch")
 def test_a_network_is_a_module_and_a_line(house: House, tmp_path: Path) -> None:
-    """Trained, killed, resumed, evaluated, upscaled in strips and reported, by the real commands."""
-    house.module("d2c/networks/flat.py", NETWORK)
+    """The example of the documentation is trained, killed, resumed, evaluated, upscaled in strips and reported."""
+    example = re.search(r"^```python\n(.*?)^```$", (ROOT / "docs/networks.md").read_text(encoding="utf-8"), re.M | re.S)
+    assert example is not None
+    house.module("d2c/networks/flat.py", example[1])
     house.line("d2c/networks/__init__.py", '    "d2csr": ', '    "flat": "d2c.networks.flat:FlatNetwork",')
     told = house.runs(
         """
