@@ -248,7 +248,7 @@ def _checkpoint_network(given: dict[str, Any]) -> Network:
 
 def _figure_options(network: Network) -> list[click.Option]:
     """An option for each figure that the network can draw."""
-    return [click.Option([f"--save-{name}"], is_flag=True, help=figure.doc) for name, figure in network.figures.items()]
+    return [click.Option([f"--save-{name}"], is_flag=True, help=text) for name, text in network.figures.items()]
 
 
 @cli.command(cls=NetworkCommand, find=_checkpoint_network, added=_figure_options)

@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -31,14 +31,12 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT",
-    "Checkpoint",
     "check_plausible",
     "checkpoint_path",
     "digest",
     "load",
     "network_name",
     "provenance",
-    "read",
     "save",
     "save_weights",
 ]
@@ -95,10 +93,15 @@ def load(path: str | PathLike[str], *, device: str | torch.device = "cpu", netwo
         When there is no such file, it is not one of our checkpoints, or its weights do not fit its configuration.
     """
     file = checkpoint_path(path)
-    found = read(file, network)
-    model = found.network.make(found.config)
+    with _opened(file) as (opened, described):
+        found = stored(str(described.get("network", DEFAULT)), network, file.name)
+        config = from_table(found.config, described["config"], found.config(), file.name)
+        weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
+    check_plausible(found, config, [tensor.numel() for tensor in weights.values()], file.name)
+    _check_numbers(weights, file.name)
+    model = found.make(config)
     try:
-        model.load_state_dict(found.weights, strict=True)
+        model.load_state_dict(weights, strict=True)
     except RuntimeError as error:
         raise CheckpointError(f"{file.name}: its weights do not fit its configuration: {_one_line(error)}") from error
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -122,25 +125,6 @@ def network_name(path: str | PathLike[str]) -> str:
     """The network that a checkpoint names."""
     with _opened(checkpoint_path(path)) as (_, described):
         return str(described.get("network", DEFAULT))
-
-
-class Checkpoint(NamedTuple):
-    """The content of a checkpoint file."""
-
-    network: Network
-    config: NetworkConfig
-    weights: dict[str, Tensor]
-
-
-def read(file: Path, network: str | None = None) -> Checkpoint:
-    """Network, configuration and weights of a checkpoint file; ``network`` as for :func:`load`."""
-    with _opened(file) as (opened, described):
-        found = stored(str(described.get("network", DEFAULT)), network, file.name)
-        config = from_table(found.config, described["config"], found.config(), file.name)
-        weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    check_plausible(found, config, [tensor.numel() for tensor in weights.values()], file.name)
-    _check_numbers(weights, file.name)
-    return Checkpoint(found, config, weights)
 
 
 @contextlib.contextmanager

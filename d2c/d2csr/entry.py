@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from d2c.d2csr.config import D2CConfig, TrainConfig
 from d2c.d2csr.presets import PRESETS
-from d2c.networks.base.entry import Difference, FigureKind, Maps, Network
+from d2c.networks.base.entry import Difference, Maps, Network
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,18 +28,6 @@ if TYPE_CHECKING:
     Image = NDArray[Any]
 
 __all__ = ["NETWORK", "D2CSRNetwork"]
-
-
-def _branches_figure(made: Upscaled) -> Image:
-    from d2c.d2csr.figures import branches_figure
-
-    return branches_figure(made)
-
-
-def _weights_figure(made: Upscaled) -> Image:
-    from d2c.d2csr.figures import weights_figure
-
-    return weights_figure(made)
 
 
 class D2CSRNetwork(Network):
@@ -75,8 +63,8 @@ class D2CSRNetwork(Network):
         "raise --alpha.",
     }
     figures = {  # noqa: RUF012
-        "branches": FigureKind("Draw the predictions side by side.", _branches_figure),
-        "weights": FigureKind("Draw the weight maps.", _weights_figure),
+        "branches": "Draw the predictions side by side.",
+        "weights": "Draw the weight maps.",
     }
 
     def build(self, config: Any) -> D2CSR:
@@ -100,6 +88,11 @@ class D2CSRNetwork(Network):
     def maps(self, made: Upscaled) -> Maps:
         planes = {f"weight {k}": weight[..., 0] for k, weight in enumerate(made.more["weights"], start=1)}
         return Maps("Weights of the branches", planes)
+
+    def draw(self, figure: str, made: Upscaled) -> Image:
+        from d2c.d2csr import figures
+
+        return figures.branches_figure(made) if figure == "branches" else figures.weights_figure(made)
 
     def step_memory(
         self, config: Any, train: Any, stage: Any, device: torch.device, processes: int = 1

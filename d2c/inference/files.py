@@ -270,7 +270,7 @@ def _upscale_and_draw(model: nn.Module, job: Job, wanted: Figures, limits: Limit
     made = made._replace(sr=output.finisher(pixels, grey=limits.grey)(made.sr))
     height, width = made.sr.shape[:2]
     network, _ = network_of(model)
-    drawn = {name: network.figures[name].draw(made) for name in wanted.names}
+    drawn = {name: network.draw(name, made) for name in wanted.names}
     if wanted.box is not None:
         hr = None if wanted.hr is None else _read(images.read_image, wanted.hr)
         drawn["patch"] = figures.patch_figure(pixels, network.images(made), wanted.box, hr)

@@ -155,8 +155,11 @@ class Engine:
         """The loss of this process's share of a batch with the present weights. Nothing is changed."""
         parts = self.config.accumulate
         pieces = zip(batch.lr.chunk(parts), batch.hr.chunk(parts), strict=True)
+        self.stage.eval()  # so that layers that keep statistics of what they see do not count it twice
         with self._autocast():
-            return sum(float(self.stage(lr, hr, **weights)["total"]) for lr, hr in pieces) / parts
+            total = sum(float(self.stage(lr, hr, **weights)["total"]) for lr, hr in pieces)
+        self.stage.train()
+        return total / parts
 
     def _averaged_at_the_end(self, last: bool) -> contextlib.AbstractContextManager[None]:
         """Average the gradients of all processes once per step, with its last part."""

@@ -364,7 +364,6 @@ print(docs("columns", MANIFEST))
     assert "| `dark_fraction` | float |  | share of the crop that is dark in LR (optional to read) |" in told
 
 
-
 @pytest.mark.skipif(importlib.util.find_spec("torch") is None, reason="training needs torch")
 def test_a_network_is_a_module_and_a_line(house: House, tmp_path: Path) -> None:
     """The example of the documentation is trained, killed, resumed, evaluated, upscaled in strips and reported."""

@@ -14,7 +14,7 @@ from d2c.settings.config import NetworkConfig, TrainSettings
 from d2c.settings.presets import Preset
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     import torch
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     Image = NDArray[Any]
 
-__all__ = ["Difference", "FigureKind", "Maps", "Network", "network_of"]
+__all__ = ["Difference", "Maps", "Network", "network_of"]
 
 
 class Difference(NamedTuple):
@@ -47,13 +47,6 @@ class Maps(NamedTuple):
 
     title: str
     planes: Mapping[str, Image]
-
-
-class FigureKind(NamedTuple):
-    """A figure that ``d2c upscale --save-NAME`` draws for an image: the help of the option, and the function."""
-
-    doc: str
-    draw: Callable[[Upscaled], Image]
 
 
 class Network:
@@ -108,7 +101,7 @@ class Network:
     rivals: ClassVar[Mapping[str, str]] = {}
     differences: ClassVar[Sequence[Difference]] = ()
     remarks: ClassVar[Mapping[str, str]] = {}
-    figures: ClassVar[Mapping[str, FigureKind]] = {}
+    figures: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -156,6 +149,10 @@ class Network:
     def maps(self, made: Upscaled) -> Maps:
         """Planes that a report shows in addition to images. By default there are none."""
         return Maps("", {})
+
+    def draw(self, figure: str, made: Upscaled) -> Image:
+        """A figure of one of the names in ``figures``."""
+        raise NotImplementedError
 
     def step_memory(
         self, config: Any, train: Any, stage: type[Stage], device: torch.device, processes: int = 1

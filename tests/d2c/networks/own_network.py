@@ -105,6 +105,14 @@ class Least(Network):
         return nn.Sequential(nn.Conv2d(3, 3 * config.scale**2, 1), nn.PixelShuffle(config.scale))
 
 
+class Normed(Network):
+    """Keeps statistics of what it sees in training."""
+
+    def build(self, config):
+        layers = nn.BatchNorm2d(3), nn.Conv2d(3, 3 * config.scale**2, 1), nn.PixelShuffle(config.scale)
+        return nn.Sequential(*layers)
+
+
 class NoBuild(Network):
     """Lacks the only thing that is required."""
 

@@ -151,6 +151,16 @@ def test_only_build_is_required(pairs, tmp_path):
     assert "bicubic        sr" in said
 
 
+def test_how_often_a_run_is_saved_does_not_change_what_its_layers_count(pairs, tmp_path):
+    options = ["--preset", "tiny", "--patch", "8", "--batch", "2", "--steps", "4", "--device", "cpu"]
+    for often in (1, 4):
+        out = tmp_path / str(often)
+        train = ["train", "--data", pairs, "--out", out, *options, "--save-every", often]
+        good(*train, "--validate-every", often, network="own_network:Normed")
+    weights = [(tmp_path / often / "last.safetensors").read_bytes() for often in "14"]
+    assert weights[0] == weights[1]
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
