@@ -170,9 +170,9 @@ def _resolve(
 def networks(as_json: bool) -> None:
     """List the networks that can be trained, in each of their sizes: parameters, multiplications, padding."""
     from d2c.console import sizes_table
-    from d2c.networks.base.count import sizes
+    from d2c.networks.base.count import size_rows
 
-    rows = [row for name in NETWORKS for row in sizes(find(name))]
+    rows = [row for name in NETWORKS for row in size_rows(find(name))]
     echo(json.dumps(rows, indent=2, ensure_ascii=False) if as_json else sizes_table(rows))
 
 

@@ -164,7 +164,7 @@ def plan_files(
     results.check_names(inputs, network_of(model)[1].scale)
     check_folder(out)
     met.total = len(inputs)
-    checkpoint, jobs = results.digest(model), []
+    checkpoint, jobs = results.model_digest(model), []
     for path in inputs:
         with met.of(str(path)):
             jobs.append(_job(model, path, out, wanted, limits, checkpoint))

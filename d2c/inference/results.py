@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-__all__ = ["KEY", "Origin", "check_names", "digest", "images_of", "missing"]
+__all__ = ["KEY", "Origin", "check_names", "images_of", "missing", "model_digest"]
 
 KEY = "d2c"
 """Key of the note in a result."""
@@ -45,7 +45,7 @@ class Origin(NamedTuple):
         return json.dumps(self._asdict(), sort_keys=True)
 
 
-def digest(model: nn.Module) -> str:
+def model_digest(model: nn.Module) -> str:
     """SHA-256 of a model's network, configuration and weights, whatever file they came from."""
     network, config = network_of(model)
     named = "" if network.name == DEFAULT else network.name  # earlier versions did not store it

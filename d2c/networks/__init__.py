@@ -55,7 +55,9 @@ def find(name: str) -> Network:
             f"network: got {name[:80]!r}, expected {', '.join(NETWORKS)}, or module:NAME for one of your own; "
             "change --network"
         )
-    sys.path.insert(0, "")  # find modules in the current folder, as with python -m
+    here = name not in NETWORKS and "" not in sys.path
+    if here:  # a module of the user's may lie in the current folder
+        sys.path.append("")
     try:
         kind = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # the module's own code may raise anything
@@ -65,7 +67,8 @@ def find(name: str) -> Network:
             f"python -c 'import {module}'"
         ) from error
     finally:
-        sys.path.remove("")
+        if here:
+            sys.path.remove("")
     if not (isinstance(kind, type) and issubclass(kind, Network) and kind.build is not Network.build):
         raise ConfigError(f"network: {name} is not a class that extends d2c.networks.Network and has build; correct it")
     found = kind(name)

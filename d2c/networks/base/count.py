@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from d2c.networks.base.entry import Network
 
-__all__ = ["described", "multiply_adds", "parameters", "sizes"]
+__all__ = ["described", "multiply_adds", "parameters", "size_rows"]
 
 _SIDE = 48
 """Side in LR px of the image for which multiplications are counted, if the network accepts it."""
@@ -39,7 +39,7 @@ def multiply_adds(network: Network, config: Any) -> int:
     return int(counted.total // side**2)
 
 
-def sizes(network: Network) -> list[dict[str, Any]]:
+def size_rows(network: Network) -> list[dict[str, Any]]:
     """One row for each size of the network, with counts by scale."""
     rows = []
     for size, preset in network.sizes().items():

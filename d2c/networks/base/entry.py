@@ -31,7 +31,7 @@ __all__ = ["Difference", "Maps", "Network", "network_of"]
 
 
 class Difference(NamedTuple):
-    """A chart in the report of a run that shows differences between outputs in dB. ``words`` explain it."""
+    """A chart in the report of a run that shows differences between outputs in dB. The last four fields explain it."""
 
     title: str
     lines: Sequence[tuple[str, Sequence[str], str]]

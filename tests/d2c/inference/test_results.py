@@ -176,7 +176,7 @@ def test_a_result_carries_what_it_was_made_of(model, photos):
         said = json.loads(image.info["d2c"])
         image.load()  # the chunk's checksum is right, or Pillow would say so
     assert set(said) == {"input", "checkpoint", "settings"}
-    assert said["checkpoint"] == results.digest(model)
+    assert said["checkpoint"] == results.model_digest(model)
     assert said["settings"] == {"grey": "auto"}
 
 
@@ -185,7 +185,7 @@ def test_a_big_tiff_carries_it_too(model, photos, monkeypatch):
         monkeypatch.setattr(module, "PNG_PIXELS", 10)
     (written,) = upscale_files(model, [photos / "a.png"], photos)
     assert written.suffix == ".tif"
-    assert json.loads(note_in(written, "d2c"))["checkpoint"] == results.digest(model)
+    assert json.loads(note_in(written, "d2c"))["checkpoint"] == results.model_digest(model)
     stands = written.stat().st_mtime_ns
     upscale_files(model, [photos], photos)
     assert written.stat().st_mtime_ns == stands
