@@ -39,6 +39,7 @@ ILLEGAL = {
     "independent-judge": ("d2crealsr/truth/shift.py", "import d2crealsr.imaging.warp"),
     "toolkit-without-model": ("d2crealsr/imaging/warp.py", "import torch"),
     "file-layer-only": ("d2c/__init__.py", "import d2crealsr.registration"),
+    "networks-through-the-table": ("d2c/training/loop.py", "import d2c.d2csr.stages"),
 }
 
 
