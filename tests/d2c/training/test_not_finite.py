@@ -62,7 +62,7 @@ def test_nothing_is_saved_over_the_last_good_state(what, pairs, tmp_path, monkey
     run(pairs, tmp_path / "good", steps=2)
     spoil(monkeypatch, what, at=3)
     with pytest.raises(
-        TrainingError, match=r"stage 1, step 4: \S+ is not finite; .* keeps stage 1, step 2: go on from"
+        TrainingError, match=r"stage 1, step 4: \S+ is not finite; .* keeps stage 1, step 2: resume from"
     ):
         run(pairs, tmp_path / "run")
     assert RunFolder(tmp_path / "run").load_state()["step"] == 2
