@@ -118,7 +118,7 @@ def test_weights_that_are_finite_but_lead_to_no_finite_loss_are_not_saved(pairs,
 def test_only_the_best_weights_are_left(pairs, tmp_path, monkeypatch):
     spoil(monkeypatch, "weights", at=2)
     with pytest.raises(
-        TrainingError, match=r"run/best\.safetensors keeps the best weights: go on .* --weights \S+best"
+        TrainingError, match=r"run/best\.safetensors keeps the best weights: resume .* --weights \S+best"
     ):
         run(pairs, tmp_path / "run", validation=0.2, validate_every=1, save_every=1000)
 
