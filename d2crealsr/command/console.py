@@ -1,4 +1,4 @@
-"""What a person sees of a run: a bar on a terminal, plain lines elsewhere, and a summary."""
+"""The output of a run: a progress bar on a terminal, plain lines elsewhere, and a summary."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 _HEAD = 9
-"""Width at which a column's name is broken."""
+"""Width in characters at which the name of a column is broken."""
 _COLOURS = {"rejected": "yellow", "failed": "red"}
 
 
@@ -117,7 +117,7 @@ def audit_progress() -> Iterator[Callable[[PairDone], None]]:
 
 
 def build_summary(result: BuildResult, shown_out: str) -> str:
-    """What a finished run leaves, and what to type next."""
+    """The summary of a finished run, and the next command."""
     total = sum(result.status.values())
     judged = f"{result.judged} judged again, " if result.judged else ""
     work = f"{result.done} done now, {judged}{result.unchanged} unchanged"
@@ -137,7 +137,7 @@ def build_summary(result: BuildResult, shown_out: str) -> str:
 
 
 def _next(accepted: int, out: str) -> str:
-    """What to type after `align`: a split of the usual size, or of a fifth where that would leave too little."""
+    """The command to type after `align`: a split of the usual size, or of a fifth of the scenes if there are few."""
     if accepted == 0:
         return "read the reasons in manifest.csv; docs/reason-codes.md says what helps"
     if accepted == 1:
@@ -146,7 +146,7 @@ def _next(accepted: int, out: str) -> str:
 
 
 def split_summary(result: SplitResult) -> str:
-    """Sizes of the splits, what a reviewer left out, and the test scenes where they are few."""
+    """Sizes of the splits, scenes left out by a reviewer, and the test scenes if they are few."""
     lines = [f"{len(result.train)} train, {len(result.test)} test ({result.new} assigned now)"]
     if result.left_out:
         lines.append(
@@ -158,12 +158,12 @@ def split_summary(result: SplitResult) -> str:
 
 
 def summary_table(summary: Summary, *, terminal: bool | None = None) -> str:
-    """The folder's figures and the table; drawn for a terminal, else plain lines of aligned columns.
+    """The figures of the folder and the table: drawn on a terminal, plain lines with aligned columns elsewhere.
 
     Parameters
     ----------
     terminal : bool, optional
-        Whether standard output is one; found out by default.
+        Whether standard output is a terminal. By default this is detected.
     """
     terminal = sys.stdout.isatty() if terminal is None else terminal
     shown = len(summary.table)
@@ -199,7 +199,7 @@ def _plain(table: pd.DataFrame) -> str:
 
 
 def _drawn(table: pd.DataFrame) -> str:
-    """The table as rich draws it, as wide as the terminal; a number is never cut."""
+    """The table as drawn by rich, as wide as the terminal. Numbers are never cut."""
     from pandas.api.types import is_numeric_dtype
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -223,14 +223,14 @@ def _drawn(table: pd.DataFrame) -> str:
 
 
 def _cell(cell: str | float | None) -> str:
-    """Three decimals, nothing for what is missing, each reason on a line of its own."""
+    """The text of a cell: numbers with three decimals, nothing if missing, each reason on a separate line."""
     if cell is None:
         return ""
     return f"{cell:.3f}" if isinstance(cell, float) else str(cell).replace(";", ";\n")
 
 
 def _broken(name: str) -> str:
-    """A column's name on as many lines as keep it narrow, broken after an underscore but not inside a unit."""
+    """The name of a column, broken into narrow lines after underscores, but not inside a unit."""
     lines = [""]
     for part in re.findall(r"[hl]r_px$|[^_]+_?", name):
         if lines[-1] and len(lines[-1] + part) > _HEAD:
@@ -250,7 +250,7 @@ _SHOWN = (
 
 
 def validation_summary(result: ValidationResult) -> str:
-    """The error table, its figures over the accepted pairs, and what is not as it should be."""
+    """The error table, its figures over the accepted pairs, and the findings."""
     table = result.table[list(_SHOWN)].rename(columns=lambda name: name.removesuffix("_hr_px"))
     lines = [
         table.to_string(index=False, float_format="{:.3f}".format, na_rep=""),
@@ -281,7 +281,7 @@ _AUDITED = (
 
 
 def audit_summary(result: AuditResult) -> str:
-    """The table of pairs in HR px, how many have which verdict, and what is not as it should be."""
+    """The table of pairs in HR px, the number of pairs by verdict, and the findings."""
     table = result.table[list(_AUDITED)].rename(columns=lambda name: name.removesuffix("_hr_px"))
     lines = [table.to_string(index=False, float_format="{:.3f}".format, na_rep=""), ""]
     lines.append(f"{len(table)} pairs, layout {result.layout}; in HR px, medians over the measured pairs:")

@@ -1,8 +1,8 @@
-"""What one scene's result depends on, and what an earlier run's result is still good for.
+"""Determine what the result of a scene depends on, and whether the result of an earlier run is still valid.
 
-A row stands while its captures, its recipe and its files are what they were. A published pair stands longer: whatever
-could not be seen this time is no reason to remove it, and what settings would remove is held back until somebody
-consents to it (docs/pairs-format.md, "What a second run does").
+A row remains valid while its captures, its recipe and its files are unchanged. A published pair is kept even longer: it
+is not removed because its captures are unavailable, and a removal because of changed settings is held back until
+somebody consents to it (docs/pairs-format.md, "What a second run does").
 """
 
 from __future__ import annotations
@@ -50,41 +50,41 @@ __all__ = [
 ]
 
 Aligner: TypeAlias = Callable[..., Alignment | AlignmentFailure]
-"""``align(hr, lr, *, settings)``; :func:`d2crealsr.align.align_pair` but in tests."""
+"""A function ``align(hr, lr, *, settings)``, which is :func:`d2crealsr.align.align_pair` except in tests."""
 
 TRY_AGAIN = ("extra_missing", "internal_error", "out_of_memory", "too_large", "worker_died")
-"""Failures that another run may not meet, with other limits or another machine: no recipe tells of them, and no
-standing pair goes for them."""
+"""Failures that may not occur in another run, with other limits or on another machine. They do not depend on the
+recipe, and no published pair is removed because of them."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SceneTask:
-    """What a scene's result depends on.
+    """Everything on which the result of a scene depends.
 
     Attributes
     ----------
     root, out : Path
-        Absolute: the folder that the captures' paths are relative to, and the pairs folder.
+        Absolute paths of the folder to which the captures' paths are relative, and of the pairs folder.
     recipe : str
         Fingerprints of settings and versions (:func:`recipe_of`).
     known : mapping or None
         The scene's manifest row of an earlier run.
     force : bool
-        Whether to do the scene also where the known row is up to date.
+        Whether to align the scene even if the known row is up to date.
     former : str
-        The recipe of the same settings in the version of the tool that wrote the folder last: where a known row has it,
+        The recipe of the same settings in the version of the tool that last wrote the folder. If a known row has it,
         only the version differs.
     held : SceneResult or None
-        What an earlier run came to and held back, because a standing pair would go by it.
+        Result of an earlier run that was held back because it would remove a published pair.
     judges : bool
-        Whether reasons and pixels of ``align`` follow from what the manifest keeps, as those of `align_pair` do: then
-        other thresholds need no other estimate.
+        Whether the reasons and pixels of ``align`` follow from the values in the manifest, as for `align_pair`. Changed
+        thresholds then need no new estimate.
     decision : {"accept", "reject"} or None
-        What a reviewer decided now; without a decision, an earlier accept holds for the captures it was given for.
+        A reviewer's decision in this run. Without one, an earlier accept holds for the captures it was made for.
     options : RunOptions
-        Of the run.
+        Options of the run.
     lease : str
-        What the run that holds ``out`` was given (:func:`d2crealsr.store.locks.check_lease`); empty where none does.
+        Lease of the run that has locked ``out`` (:func:`d2crealsr.store.locks.check_lease`); empty without a lock.
     """
 
     capture: Capture
@@ -105,18 +105,18 @@ class SceneTask:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SceneResult:
-    """Rows of one scene for the four tables; ``unchanged`` when an earlier run's still hold.
+    """Rows of one scene for the four tables. ``unchanged`` means that those of an earlier run are still valid.
 
     Attributes
     ----------
     judged : bool
-        An earlier run's estimate holds, and ``row`` is its row with another verdict.
+        The estimate of an earlier run is still valid, and ``row`` is its row with a new verdict.
     lost : bool
-        The scene's standing pair would go by this result under settings that changed. Its files were not touched.
+        Because of changed settings this result would remove the published pair. Its files were not touched.
     kept : str
-        Why the standing pair was left as it is, though its captures could not be used.
+        The reason why the published pair was left as it is although its captures could not be used.
     recaptured : bool
-        The captures are others than those of the known row.
+        The captures differ from those of the known row.
     """
 
     row: Row
@@ -132,9 +132,9 @@ class SceneResult:
 
 
 def recipe_of(settings: AlignSettings, tool_version: str) -> str:
-    """Fingerprints of all that decides a scene's result besides its captures: ``ESTIMATE.VERDICT``.
+    """Two fingerprints of everything on which a result depends, except for the captures: ``ESTIMATE.VERDICT``.
 
-    The second is of the settings that QA alone goes by, and of those rules that no setting tells of.
+    The second is that of the settings that only QA uses, and of the rules with fixed thresholds.
     """
     values = dataclasses.asdict(settings)
     qa = {name: values.pop(name) for name in QA_SETTINGS} | ({"rules": FIXED_RULES} if FIXED_RULES else {})
@@ -143,19 +143,19 @@ def recipe_of(settings: AlignSettings, tool_version: str) -> str:
 
 
 def is_published(task: SceneTask) -> bool:
-    """Whether the scene's pair stands: accepted by the known row, both files there."""
+    """Whether the scene's pair is published: the known row accepts it, and both files exist."""
     files = [task.out / path for path in published_paths(task.capture.scene)]
     return task.known is not None and task.known["status"] == "accepted" and all(file.is_file() for file in files)
 
 
 def same_captures(task: SceneTask, sources: Mapping[str, Any]) -> bool:
-    """Whether the captures are, byte by byte, those that the known row was made from."""
+    """Whether the captures have the same bytes as those from which the known row was made."""
     names = ("hr_source_sha256", "lr_source_sha256")
     return task.known is not None and all(sources[name] == task.known[name] != "" for name in names)
 
 
 def unavailable(task: SceneTask, sources: Row) -> str:
-    """Which capture is missing or cannot be opened; empty where both can."""
+    """A sentence on the capture that is missing or cannot be opened; empty if both are available."""
     for side in ("hr", "lr"):
         if sources[f"{side}_source"] and not sources[f"{side}_source_sha256"]:
             return f"{sources[f'{side}_source']} cannot be read"
@@ -166,9 +166,9 @@ def unavailable(task: SceneTask, sources: Row) -> str:
 
 
 def is_loss(task: SceneTask, sources: Row, status: str) -> bool:
-    """Whether a standing pair would go without anybody having asked for it: for other settings, or by ``--force``.
+    """Whether a published pair would be removed without a request, because of other settings or ``--force``.
 
-    Other captures, another version of the tool alone, and what a reviewer takes back are applied at once.
+    Changed captures, a new version of the tool, and a reviewer's withdrawal are applied at once.
     """
     if status == "accepted" or not is_published(task) or not same_captures(task, sources) or task.known is None:
         return False
@@ -177,26 +177,26 @@ def is_loss(task: SceneTask, sources: Row, status: str) -> bool:
 
 
 def is_withdrawn(task: SceneTask) -> bool:
-    """Whether a reviewer takes an earlier accept back."""
+    """Whether a reviewer withdraws an earlier accept."""
     return task.decision == "reject" and task.known is not None and task.known["accepted_by"] == "reviewer"
 
 
 def overrules(task: SceneTask, sources: Mapping[str, Any]) -> bool:
-    """Whether a reviewer accepts the scene should QA reject it: now, or earlier and for these captures."""
+    """Whether a reviewer's accept applies if QA rejects the scene: of this run, or an earlier one for its captures."""
     if task.decision is not None:
         return task.decision == "accept"
     return task.known is not None and task.known["accepted_by"] == "reviewer" and same_captures(task, sources)
 
 
 def held_result_holds(held: Row, task: SceneTask, sources: Row) -> bool:
-    """Whether a result that was held back is what this run would come to."""
+    """Whether this run would produce the same result as the one that was held back."""
     names = ("hr_source_sha256", "lr_source_sha256")
     same = all(sources[name] == held[name] != "" for name in names)
     return same and held["recipe"] == task.recipe and task.decision is None and is_loss(task, sources, "rejected")
 
 
 def source_cells(task: SceneTask) -> Row:
-    """The cells that say which captures the scene has: cheap, and written also for a scene that is up to date."""
+    """The cells about the captures of a scene. They are cheap and are written even if the scene is up to date."""
     cells: Row = {"scene": task.capture.scene, "group": task.capture.group}
     for side, path in (("hr", task.capture.hr), ("lr", task.capture.lr)):
         cells[f"{side}_source"] = "" if path is None else path.relative_to(task.root).as_posix()
@@ -205,7 +205,7 @@ def source_cells(task: SceneTask) -> Row:
 
 
 def _hash(path: Path) -> str:
-    """SHA-256 of a file, empty where it cannot be read: reading it as an image will say why."""
+    """SHA-256 of a file; empty if it cannot be read, as reading the image will report the error."""
     try:
         return sha256_of(path)
     except OSError:
@@ -213,7 +213,7 @@ def _hash(path: Path) -> str:
 
 
 def still_holds(task: SceneTask, sources: Row) -> bool:
-    """Whether an earlier run's estimate, or its failure, is what this run would come to, and its files are there."""
+    """Whether this run would produce the same estimate or failure as the earlier one, and its files exist."""
     known, out = task.known, task.out
     if known is None or known["reasons"] in TRY_AGAIN:
         return False
@@ -233,19 +233,19 @@ def still_holds(task: SceneTask, sources: Row) -> bool:
 
 
 def estimate_of(recipe: str) -> str:
-    """The part of a recipe that decides the estimate, without the thresholds of QA."""
+    """The part of a recipe on which the estimate depends, without the thresholds of QA."""
     return recipe.partition(".")[0]
 
 
 def acceptor_of_row(task: SceneTask, known: Mapping[str, Any]) -> str:
-    """Who lets a known row's scene through, by today's decision."""
+    """Who accepts the scene of a known row, according to the present decision."""
     return "" if known["status"] == "failed" else acceptor(task, known, known["reasons"].split(";"))
 
 
 def acceptor(task: SceneTask, sources: Mapping[str, Any], reasons: Iterable[str]) -> Literal["", "qa", "reviewer"]:
-    """Who lets a scene with an estimate through, nobody where it is rejected.
+    """Who accepts a scene with an estimate; empty if it is rejected.
 
-    An earlier accept stays in the row also while the checks find nothing: they may find something again.
+    An earlier accept stays in the row even while QA finds no reasons, because it may find some again.
     """
     by = accepted_by(reasons, overrules(task, sources))
     earlier = task.known is not None and task.known["accepted_by"] == "reviewer" and same_captures(task, sources)
@@ -253,7 +253,7 @@ def acceptor(task: SceneTask, sources: Mapping[str, Any], reasons: Iterable[str]
 
 
 def missing(capture: Capture) -> AlignmentFailure | None:
-    """The failure of a scene that lacks a capture; None where both are named."""
+    """The failure of a scene that lacks a capture; None if both are named."""
     absent = [side for side, path in (("hr", capture.hr), ("lr", capture.lr)) if path is None]
     if not absent:
         return None
@@ -266,7 +266,7 @@ def missing(capture: Capture) -> AlignmentFailure | None:
 
 
 def accepted_by(reasons: Iterable[str], overrule: bool) -> Literal["", "qa", "reviewer"]:
-    """Who lets a scene through that has an estimate and these reasons against it; nobody where it is rejected."""
+    """Who accepts a scene with an estimate and these reasons; empty if it is rejected."""
     against = {reason for reason in reasons if reason}
     if not against:
         return "qa"

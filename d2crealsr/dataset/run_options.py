@@ -1,4 +1,4 @@
-"""What a run does beside aligning: how many scenes at a time, and what may happen to the folder that is there."""
+"""Options of a run that do not influence estimates: how it is executed, and what it may change in a folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ __all__ = ["RunOptions"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RunOptions:
-    """How a run does its work. No estimate depends on it.
+    """Options of a run on which no estimate depends.
 
     Attributes
     ----------

@@ -1,7 +1,7 @@
-"""One scene as one task: read both captures, align them, publish the pair, and say in rows what came of it.
+"""One scene as one task: read both captures, align them, publish the pair, and return the rows.
 
-A task depends on nothing but its arguments and the files they name, so it may run in any process on any machine that
-sees the files. What goes wrong with the scene becomes its row; only a failing machine ends the run.
+A task depends only on its arguments and the files that they name. It may therefore run in any process on any machine
+with access to the files. An error of a scene becomes its row; only a failing machine ends the run.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _WORKER_DIED = "its worker process was killed twice, as happens when memory runs
 
 
 def run_scene(task: SceneTask) -> SceneResult:
-    """Do one scene, unless its files, its recipe and what the reviewer decided are what its known row says.
+    """Align one scene, unless its known row agrees with its files, its recipe and the reviewer's decision.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def run_scene(task: SceneTask) -> SceneResult:
         if is_out_of_memory(error):
             result = _failed(task, row, reason="out_of_memory", message=_OUT_OF_MEMORY)
         else:
-            # A scene must never end the run, whatever is wrong with it or with the code that met it.
+            # A scene must never end the run, whatever is wrong with it or with the code.
             details = f"scene {task.capture.scene}\n{traceback.format_exc()}"
             text = re.sub(r" at 0x[0-9a-f]+", "", " ".join(str(error).split())) or "no message"
             message = f"{type(error).__name__}: {text}; errors.log has the details, please report them"
@@ -96,14 +96,14 @@ def run_scene(task: SceneTask) -> SceneResult:
 
 
 def lost_scene(task: SceneTask) -> SceneResult:
-    """The failed row of a scene whose worker process died twice; see :func:`run_scene` for what is raised."""
+    """The failed row of a scene whose worker process died twice. Raises the same errors as :func:`run_scene`."""
     result = _failed(task, source_cells(task), reason="worker_died", message=_WORKER_DIED)
     return result if result.unchanged else dataclasses.replace(result, timing=_Clock().row(task.capture.scene))
 
 
 def _failed(task: SceneTask, sources: Row, *, reason: str, message: str, of_image: bool = False) -> SceneResult:
-    """A scene without an estimate. A standing pair stays where the failure is the machine's, or that of new captures
-    that cannot be read; it is held back where the settings are to blame; else nothing of it stays published."""
+    """The result of a scene without an estimate. A published pair is kept if the machine failed or new captures cannot be
+    read. If settings caused the failure, the result is held back. Otherwise the pair is withdrawn."""
     if is_published(task) and (reason in TRY_AGAIN or (of_image and not same_captures(task, sources))):
         return _kept(task, message)
     result = _result_of(task, sources, AlignmentFailure(reason=reason, message=message))
@@ -114,7 +114,7 @@ def _failed(task: SceneTask, sources: Row, *, reason: str, message: str, of_imag
 
 
 def _kept(task: SceneTask, why: str) -> SceneResult:
-    """The standing pair as it is."""
+    """The result that leaves the published pair as it is."""
     return SceneResult(row={**(task.known or {}), "group": task.capture.group}, unchanged=True, kept=why)
 
 
@@ -125,14 +125,14 @@ def _result_of(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFail
 
 
 class _Clock:
-    """Seconds by part of the work, for ``timings.csv`` alone."""
+    """Measures the seconds of each part of the work, for ``timings.csv`` only."""
 
     def __init__(self) -> None:
         self._start = self._last = time.perf_counter()
         self._parts: dict[str, float] = {}
 
     def lap(self, part: str) -> None:
-        """The time since the last lap went into ``part``; an empty name is for what belongs to none."""
+        """Add the time since the last lap to ``part``. An empty name discards it."""
         now = time.perf_counter()
         if part:
             self._parts[f"seconds_{part}"] = now - self._last
@@ -149,7 +149,7 @@ class _Clock:
 
 
 def _judged(task: SceneTask, known: Mapping[str, Any], sources: Row) -> SceneResult | None:
-    """The scene by another verdict over its known row, pixels published or taken back; None where it must be done."""
+    """The result of judging the known row again, with its pair published or withdrawn; None if it must be aligned."""
     row: Row = {**known, **sources, "recipe": task.recipe}
     if known["status"] == "failed":
         return SceneResult(row=row, judged=True)
@@ -170,7 +170,7 @@ def _judged(task: SceneTask, known: Mapping[str, Any], sources: Row) -> SceneRes
     read: Row = {}
     images = _captures(task, read)
     if any(read[name] != row[name] for name in ("hr_source_sha256", "lr_source_sha256")):
-        return None  # the capture was exchanged meanwhile: the row is about another one
+        return None  # the capture was exchanged in the meantime
     published = published_from_row(row, images["hr"].pixels, images["lr"].pixels, task.settings)
     if published is None:
         return None
@@ -178,7 +178,7 @@ def _judged(task: SceneTask, known: Mapping[str, Any], sources: Row) -> SceneRes
 
 
 def _taken_back(task: SceneTask, row: Row, *, lost: bool = False) -> SceneResult:
-    """The scene with its estimate and no longer published; its files stay where that is a loss."""
+    """The result that withdraws a pair and keeps its estimate. The files stay if this is a loss."""
     row |= {"status": "rejected", "accepted_by": "", **dict.fromkeys(_FILE_CELLS, "")}
     if not lost:
         _check_lease(task)
@@ -187,7 +187,7 @@ def _taken_back(task: SceneTask, row: Row, *, lost: bool = False) -> SceneResult
 
 
 def _align(task: SceneTask, clock: _Clock, row: Row) -> Alignment | AlignmentFailure:
-    """The captures read and aligned; their colour profiles go into ``row``."""
+    """Read and align the captures. Their colour profiles are entered into ``row``."""
     absent = missing(task.capture)
     if absent is not None:
         return absent
@@ -206,7 +206,7 @@ def _align(task: SceneTask, clock: _Clock, row: Row) -> Alignment | AlignmentFai
 
 
 def _captures(task: SceneTask, row: Row) -> dict[str, CaptureImage]:
-    """Both captures in sRGB; the colour profiles they had and the hashes of the bytes decoded go into ``row``."""
+    """Read both captures in sRGB. Their colour profiles and the hashes of the decoded bytes go into ``row``."""
     converts = {"hr": True, "lr": task.settings.convert_lr_profile}
     images: dict[str, CaptureImage] = {}
     for side, path in (("hr", task.capture.hr), ("lr", task.capture.lr)):
@@ -220,10 +220,10 @@ def _captures(task: SceneTask, row: Row) -> dict[str, CaptureImage]:
 
 
 def _publish(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure, clock: _Clock) -> Row:
-    """Write the accepted pair, or remove what an earlier run published; returns the cells that name the files."""
+    """Write the accepted pair, or remove the pair of an earlier run; returns the cells that name the files."""
     scene, out = task.capture.scene, task.out
     if not isinstance(outcome, Alignment) or not acceptor(task, sources, outcome.reasons):
-        if task.known is not None or missing(task.capture) is None:  # else nobody can say whose files these are
+        if task.known is not None or missing(task.capture) is None:  # otherwise the owner of the files is unknown
             _check_lease(task)
             remove_published(out, scene)
         return {}
@@ -250,7 +250,7 @@ def _check_lease(task: SceneTask) -> None:
 
 
 def remove_published(out: Path, scene: str) -> None:
-    """Remove a scene's published files, if there are any; raises MachineError when the folder does not let go."""
+    """Remove the published files of a scene, if there are any; raises MachineError if they cannot be removed."""
     for path in published_paths(scene):
         try:
             (out / path).unlink(missing_ok=True)

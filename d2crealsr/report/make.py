@@ -1,4 +1,4 @@
-"""A pairs folder to its report: one drawing task a scene, then the page, which takes the old one's place at the end."""
+"""Make the report on a pairs folder: draw each scene as one task, then write the page, which replaces the old one."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _SCRIPTS = ("plots.js", "marks.js", "sheet.js", "viewer.js", "pair.js", "dataset
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PairDrawn:
-    """One pair's pictures are there; ``unchanged`` when an earlier report had drawn them."""
+    """The pictures of one pair exist. ``unchanged`` means that an earlier report has drawn them."""
 
     number: int
     total: int
@@ -44,7 +44,7 @@ class PairDrawn:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReportResult:
-    """What a finished report leaves: its page, and how many pairs were drawn now or were there already."""
+    """The result of making a report: its page, and the numbers of pairs that were drawn or unchanged."""
 
     page: Path
     drawn: int
@@ -58,23 +58,23 @@ def make_report(
     jobs: int = 1,
     on_pair: Callable[[PairDrawn], None] = lambda pair: None,
 ) -> ReportResult:
-    """Make or renew the report on a pairs folder.
+    """Make or update the report on a pairs folder.
 
     Parameters
     ----------
     pairs : path
-        The pairs folder. Captures are read from where ``dataset.json`` says; what is gone is said, not missed.
+        The pairs folder. Captures are read from the folder that ``dataset.json`` names. The report names missing ones.
     out : path, optional
         Folder of the report, ``PAIRS/report`` by default.
     jobs : int
-        Pairs at a time; 0 for one a core. A worker holds one pair's captures.
+        Pairs at a time; 0 for one per core. Each worker has the captures of one pair in memory.
     on_pair : callable
-        Told of every pair, in this process.
+        Called in this process after each pair.
 
     Raises
     ------
     UsageError
-        When ``pairs`` is no pairs folder, its tables are damaged, ``out`` holds something else, or jinja2 is missing.
+        When ``pairs`` is not a pairs folder, its tables are damaged, ``out`` has other content, or jinja2 is missing.
     MachineError
         When the disk, the lock or the workers fail.
     """
@@ -83,7 +83,7 @@ def make_report(
     dataset = read_dataset(pairs, needed=("scale", "settings", "tool_version", "raw_root"))
     manifest = read_manifest(pairs)
     alignment, residuals = read_alignment(pairs), read_residuals(pairs)
-    page.environment(__package__)  # says at once where jinja2 is missing
+    page.environment(__package__)  # raises at once if jinja2 is missing
     page_folder.claim(out, _GENERATOR, _KEY)
     with lock_folder(out):
         remove_leftovers(out, *(out / page_folder.FILES).glob("*"))
@@ -123,7 +123,7 @@ def _by_scene(frame: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
 
 
 def _blocks(residuals: pd.DataFrame) -> dict[str, list[list[float]]]:
-    """Residual blocks as ``[lr_x, lr_y, dx, dy, weight]`` by scene; blocks without a shift are left out."""
+    """Residual blocks as ``[lr_x, lr_y, dx, dy, weight]`` by scene, without blocks that have no shift."""
     names = ["lr_x", "lr_y", "dx_hr_px", "dy_hr_px", "weight"]
     known = residuals.dropna(subset=names)
     return {str(scene): part[names].to_numpy().tolist() for scene, part in known.groupby("scene", sort=False)}

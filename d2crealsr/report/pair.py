@@ -1,7 +1,7 @@
-"""The pictures and figures of one pair as one task: read what there is, draw it once, write it under the report.
+"""Draw the pictures and figures of one pair as one task, and write them below the report.
 
-A task's folder is named by a fingerprint of all that goes into it, so a second report draws only what changed, and a
-scene's name, whatever is in it, is never part of a path.
+The folder of a task is named by a fingerprint of all its inputs. A second report therefore draws only what has changed,
+and the name of a scene is never part of a path.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Json: TypeAlias = dict[str, Any]
 SourceState: TypeAlias = Literal["there", "gone", "changed"]
 
 DRAWING_VERSION = 1
-"""Raised when the pictures change, so that older ones are drawn anew."""
+"""Increase this when the pictures change, so that older ones are drawn again."""
 
 KEY_LENGTH = 20
 DATA_FILE = "pair.js"
@@ -59,11 +59,11 @@ class PairTask:
     Attributes
     ----------
     row, stages, residuals
-        The scene's rows of the three tables; numbers that do not exist are None.
+        The rows of the scene in the three tables. Missing numbers are None.
     hr_source, lr_source : Path or None
-        The captures, absolute; None where the table names none.
+        Absolute paths of the captures; None if the table names none.
     pairs, files : Path
-        The pairs folder, and the report's folder of files.
+        The pairs folder, and the folder for the report's files.
     """
 
     row: Row
@@ -76,12 +76,12 @@ class PairTask:
 
 
 def draw_pair(task: PairTask) -> Json:
-    """Draw a pair unless it is drawn; returns its data, ``key`` (its folder) and ``unchanged`` with it.
+    """Draw a pair unless it is drawn already; returns its data, including ``key`` (its folder) and ``unchanged``.
 
     Raises
     ------
     MachineError
-        When the report's folder cannot be written. Whatever is wrong with images becomes a note.
+        When the folder of the report cannot be written. Errors of images become notes.
     """
     sources = {side: _state(task, side) for side in ("hr", "lr")}
     key = _fingerprint(task, sources)
@@ -100,7 +100,7 @@ def draw_pair(task: PairTask) -> Json:
 
 
 def _known(path: Path, scene: str) -> Json | None:
-    """What an earlier run drew; None where it did not finish, or the file is another."""
+    """The data of an earlier run; None if it did not finish, or if the file is not its own."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
         text = read_text(path).strip()
         data = json.loads(text.removeprefix(_CALL).removesuffix(");"))
@@ -109,7 +109,7 @@ def _known(path: Path, scene: str) -> Json | None:
 
 
 def _is_whole(data: Any, scene: str) -> bool:
-    """Whether what stands in a file is what :func:`draw_pair` writes, as far as the page is made of it."""
+    """Whether the content of a file has the parts that :func:`draw_pair` writes and the page needs."""
     if not isinstance(data, dict) or data.get("scene") != scene:
         return False
     files, captures = data.get("files"), data.get("captures")
@@ -121,7 +121,7 @@ def _is_whole(data: Any, scene: str) -> bool:
 
 
 def _state(task: PairTask, side: str) -> SourceState:
-    """Whether a capture is still the one that was aligned."""
+    """The state of a capture: whether it is still the one that was aligned."""
     path = task.hr_source if side == "hr" else task.lr_source
     try:
         if path is None or not path.is_file():
@@ -138,7 +138,7 @@ def _fingerprint(task: PairTask, sources: Mapping[str, SourceState]) -> str:
 
 
 def _published(task: PairTask) -> tuple[Path, Path] | None:
-    """The published images of an accepted pair; None where there are none (any more)."""
+    """The published images of an accepted pair; None if they do not exist (any more)."""
     if task.row["status"] != "accepted":
         return None
     hr, lr = task.pairs / task.row["hr_path"], task.pairs / task.row["lr_path"]
@@ -146,7 +146,7 @@ def _published(task: PairTask) -> tuple[Path, Path] | None:
 
 
 class _Step(NamedTuple):
-    """HR as one step of the alignment puts it on LR, and the step's numbers for the page."""
+    """HR, mapped to LR by one step of the alignment, and the numbers of the step for the page."""
 
     name: str
     numbers: Json | None
@@ -155,7 +155,7 @@ class _Step(NamedTuple):
 
 
 class _Drawing:
-    """What is read of a pair and written of it; one method a part of the page."""
+    """Reads and draws a pair, with one method for each part of the page."""
 
     def __init__(self, task: PairTask, folder: Path, sources: Mapping[str, SourceState]) -> None:
         self.task, self.folder = task, folder
@@ -178,7 +178,7 @@ class _Drawing:
         if self.estimate is not None and (lr := self._lr_part(self.estimate.placement.crop)) is not None:
             try:
                 data |= self._compared(self.estimate, lr)
-            except (ValueError, ArithmeticError, opencv.Error) as error:  # a row that cannot be drawn stops no other
+            except (ValueError, ArithmeticError, opencv.Error) as error:  # one bad row must not stop the others
                 why = " ".join(str(error).split())[:200]
                 self.notes.append(f"the pair cannot be drawn as its rows are ({why}); align it again")
         data["residuals"] = [[_rounded(v, 4) for v in block] for block in self.task.residuals]
@@ -194,14 +194,14 @@ class _Drawing:
             return None
 
     def _end(self) -> CaptureMapping | None:
-        """The final mapping, where both captures are there."""
+        """The final mapping, if both captures exist."""
         if self.estimate is None or self.hr is None or self.lr is None:
             return None
         placement = self.estimate.placement
         return plausible.near(placement.mapping, placement.crop, "manifest.csv", self.notes.append)
 
     def _lr_part(self, crop: Crop) -> Image | None:
-        """The published LR, or else that part of the capture; None where nothing is published, or it is gone."""
+        """The published LR, or else the same part of the capture; None if neither exists."""
         if self.published is not None:
             return self.published[1]
         return None if self.lr is None or crop.side < 1 else cut(self.lr, crop)
@@ -238,7 +238,7 @@ class _Drawing:
     # --- parts ---
 
     def _captures(self) -> Json:
-        """Both captures whole and small, and where HR and the crop lie in LR."""
+        """Small pictures of both captures, and the outlines of HR and of the crop in LR."""
         found: Json = {}
         for side, image in (("hr", self.hr), ("lr", self.lr)):
             if image is not None:
@@ -256,7 +256,7 @@ class _Drawing:
         return found
 
     def _compared(self, estimate: Estimate, lr: Image) -> Json:
-        """LR against HR at each stage."""
+        """Comparison of LR and HR at each stage."""
         crop = estimate.placement.crop
         zoom = views.zoom_of(crop, self.scale)
         fine, coarse = views.grid(crop, zoom), views.grid(crop, 1)
@@ -292,7 +292,7 @@ class _Drawing:
         return {**data, "files": files}
 
     def _steps(self, estimate: Estimate) -> list[_Step]:
-        """Before alignment, every stage, and the end of it: as published, or else as it would have been."""
+        """The steps: before alignment, each stage, and the final one, as published or as it would have been."""
         steps: list[_Step] = []
         placement, light, k1_lr = estimate.placement, estimate.light, estimate.placement.mapping.k1_lr
         if self.hr is not None and self.lr is not None:
@@ -313,7 +313,7 @@ class _Drawing:
         return steps
 
     def _sharp(self, last: _Step, fine: Array) -> Json:
-        """HR at its own sharpness on the same crop, of bounded size."""
+        """HR at its own sharpness on the same crop, with limited size."""
         if self.published is None:
             sharp = last.look.picture(last.mapping, fine, sharp=True)
         else:
@@ -321,7 +321,7 @@ class _Drawing:
         return {"sharp": self._jpeg("hr-sharp", views.bounded(sharp, _SHARP))}
 
     def _photometry(self, estimate: Estimate, lr: Image, steps: Sequence[_Step]) -> Json:
-        """How HR's brightness meets LR's before and after matching, the field that was applied, what is clipped."""
+        """Joint histograms of brightness before and after matching, the illumination field, and clipped pixels."""
         coarse, lr_luma = views.grid(estimate.placement.crop, 1), photometry.encoded_luma(lr)
         clipped = photometry.saturated(lr)
         lr_known = np.where(clipped, np.float32(np.nan), lr_luma)

@@ -1,7 +1,7 @@
-"""Forms in which a pairs folder is written for other programs: the one table of exports.
+"""The table of exports, the forms in which a pairs folder can be written for other programs.
 
-An export is added by a module with its :class:`~d2crealsr.dataset.exports.export.Export`, and its line in
-:data:`EXPORTS`; the command's options and help follow.
+To add an export, write a module with its :class:`~d2crealsr.dataset.exports.export.Export` and add a line to
+:data:`EXPORTS`. The options and the help of the command follow from the table.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What an export is made of."""
+"""The parts of an export."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ class Export:
     Attributes
     ----------
     name : str
-        Its name, which is also its option of ``d2crealsr summary``.
+        Name of the export, and of its option of ``d2crealsr summary``.
     words : str
-        What is written, in a sentence for the help.
+        Description for the help.
     write : callable
-        Writes the pairs folder that is its first argument into the folder that is its second, and returns the files.
-        It replaces files of its own only (:mod:`d2crealsr.store.outputs`).
+        Exports the pairs folder given as first argument to the folder given as second, and returns the files. It
+        replaces only its own files (:mod:`d2crealsr.store.outputs`).
     """
 
     name: str
