@@ -102,8 +102,8 @@ def lost_scene(task: SceneTask) -> SceneResult:
 
 
 def _failed(task: SceneTask, sources: Row, *, reason: str, message: str, of_image: bool = False) -> SceneResult:
-    """The result of a scene without an estimate. A published pair is kept if the machine failed or new captures cannot be
-    read. If settings caused the failure, the result is held back. Otherwise the pair is withdrawn."""
+    """The result of a scene without an estimate. A published pair is kept if the machine failed or new captures cannot
+    be read. If settings caused the failure, the result is held back. Otherwise the pair is withdrawn."""
     if is_published(task) and (reason in TRY_AGAIN or (of_image and not same_captures(task, sources))):
         return _kept(task, message)
     result = _result_of(task, sources, AlignmentFailure(reason=reason, message=message))
