@@ -54,20 +54,15 @@ class Placement:
         """Size of the published HR image, ``scale`` times the crop."""
         return Size(self.crop.width * self.scale, self.crop.height * self.scale)
 
-    @property
-    def grid_to_lr(self) -> Matrix:
-        """From published HR pixel centres to the LR capture (:func:`grid_to_lr`)."""
-        return grid_to_lr(self.crop, self.scale)
-
     def in_hr(self, points: Array) -> Array:
         """Positions in the HR capture of published HR pixels (u, v). Points and result are (..., 2), in px."""
-        return self.mapping.lr_to_hr(geometry.project(self.grid_to_lr, points))
+        return self.mapping.lr_to_hr(geometry.project(grid_to_lr(self.crop, self.scale), points))
 
     @property
     def published_mapping(self) -> CaptureMapping:
         """The mapping from the published HR image to the LR capture."""
         return geometry.CaptureMapping(
-            H_hr_to_lr=self.grid_to_lr, hr_size=self.published_size, lr_size=self.mapping.lr_size
+            H_hr_to_lr=grid_to_lr(self.crop, self.scale), hr_size=self.published_size, lr_size=self.mapping.lr_size
         )
 
     @property

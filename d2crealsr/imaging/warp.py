@@ -9,6 +9,7 @@ import numpy as np
 
 from d2crealsr import opencv
 from d2crealsr.imaging import geometry, photometry
+from d2crealsr.imaging.placement import grid_to_lr
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
@@ -103,7 +104,9 @@ def _warped_strip(hr: Image, estimate: Estimate, interpolation: Interpolation, s
             bright[..., channel] = opencv.remap(plane, p[..., 0], p[..., 1], interpolation)
     elif mapping.is_planar:
         H_grid_to_part = geometry.compose(
-            geometry.translation(-origin[0], -origin[1]), geometry.inverse(mapping.H_hr_to_lr), placement.grid_to_lr
+            geometry.translation(-origin[0], -origin[1]),
+            geometry.inverse(mapping.H_hr_to_lr),
+            grid_to_lr(placement.crop, placement.scale),
         )
         bright = opencv.warp(linear, H_grid_to_part, size, interpolation)
     else:
