@@ -64,16 +64,10 @@ def _train_network(given: dict[str, Any]) -> Network:
 
 
 def _train_options(network: Network) -> list[click.Option]:
-    """The options for a network: its sizes, its stages and its settings."""
-    count = len(network.stages(network.train()))
-    everything = "both" if count == 2 else "all"
-    stages = click.Choice([*map(str, range(1, count + 1)), everything])
+    """The options for a network: its sizes and its settings."""
     sizes = click.Choice(list(network.sizes()))
-    return [
-        click.Option(["--preset", "preset_name"], type=sizes, help="A size with its schedule.  [default: paper]"),
-        click.Option(["--stage"], type=stages, default=everything, show_default=True, help="Which stage to do."),
-        *setting_options(network),
-    ]
+    preset = click.Option(["--preset", "preset_name"], type=sizes, help="A size with its schedule.  [default: paper]")
+    return [preset, *setting_options(network)]
 
 
 @cli.command(cls=NetworkCommand, find=_train_network, added=_train_options, layouts=_LAYOUTS, epilog=_LIST)
@@ -81,6 +75,7 @@ def _train_options(network: Network) -> list[click.Option]:
 @click.option("--network", help=f"A network of d2c networks, or module:NAME for one of your own.  [default: {DEFAULT}]")
 @click.option("--out", type=FILE, help="The run's folder; a run in it goes on.  [default: runs/NETWORK-PRESET]")
 @click.option("--config", "config_file", type=FILE, help="Settings from a TOML file, as a run's config.toml.")
+@click.option("--stage", metavar="[N|all]", default="all", show_default=True, help="Number of the stage to do.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--cache", type=FILE, help="Where decoded images are kept.  [default: in the run's folder]")
 @click.option("--weights", type=FILE, help="A checkpoint to start from.")

@@ -137,11 +137,18 @@ def test_help_shows_its_options_and_no_others():
     assert "--channels INTEGER" in shown
     assert "--skip [nearest|bilinear]" in shown
     assert "[paper|tiny]" in shown
-    assert "[1|2|both]" in shown
     assert "--theta" not in shown
     assert "--save-branches" not in good("upscale", "--help")
     assert "--save-branches" in good("upscale", "--help", network=None)
-    assert "[1|all]" in good("train", "--help", network="own_network:Least")
+
+
+def test_stages_that_there_are_not_are_named(pairs, tmp_path):
+    train = ["train", "--data", pairs, "--out", tmp_path / "run", "--preset", "tiny", "--device", "cpu"]
+    for stage in ("0", "3", "-1", "x"):
+        said = refused(*train, f"--stage={stage}", network=OWN)
+        assert f"stage: this run has stages 1 to 2, got {stage}; change --stage" in said
+    said = refused(*train, "--stage", "2", network="own_network:Least")
+    assert "stage: this run has stage 1 only, got 2; change --stage" in said
 
 
 def test_only_build_is_required(pairs, tmp_path):
