@@ -10,9 +10,9 @@ if TYPE_CHECKING:
     from d2c.networks import Network
     from d2c.networks.base.stage import Stage
 
-__all__ = ["ALL", "asked_stages", "check_patch", "label", "stage_steps"]
+__all__ = ["asked_stages", "check_patch", "label", "stage_steps"]
 
-ALL = ("both", "all")
+_ALL = ("both", "all")
 """Names that mean all stages; ``both`` is for networks with two."""
 
 
@@ -25,7 +25,7 @@ def asked_stages(network: Network, train: Any, choice: str) -> dict[int, type[St
         When the run has no stage of that number.
     """
     stages = dict(enumerate(network.stages(train), start=1))
-    if choice in ALL:
+    if choice in _ALL:
         return stages
     if not choice.isdecimal() or int(choice) not in stages:
         there = "stage 1 only" if len(stages) == 1 else f"stages 1 to {len(stages)}"
