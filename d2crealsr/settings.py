@@ -65,55 +65,75 @@ def crop_request(text: CropRequest) -> Size | None:
 class AlignSettings:
     """All settings of the alignment of a pair. Two runs with equal settings and inputs publish equal bytes."""
 
-    scale: int = setting(8, "HR pixels per LR pixel of the published pairs", at_least=1, at_most=16)
-    iters: int = setting(3, "SIFT registrations, the rough one included", at_least=1, at_most=20)
-    refine: RefineModel = setting("radial", "direct refinement after SIFT; radial fits the HR lens' distortion too")
+    scale: int = setting(8, "HR pixels per LR pixel of the published pairs.", at_least=1, at_most=16)
+    iters: int = setting(3, "Number of SIFT registrations, including the first, rough one.", at_least=1, at_most=20)
+    refine: RefineModel = setting(
+        "radial", "Direct refinement after SIFT; radial also fits the distortion of the HR lens."
+    )
     tone: str = setting(
-        "srgb", "tone curve of captures that are not linear: srgb, gamma=G (G from 1 to 3.5), or auto, the likeliest"
+        "srgb",
+        "Tone curve of captures that are not linear: srgb, gamma=G with G from 1 to 3.5, or auto for the likeliest.",
     )
-    undistort_hr: float = setting(0.0, "radial distortion k1 of the HR lens to begin with", at_least=-0.3, at_most=0.3)
-    undistort_lr: float = setting(0.0, "radial distortion k1 of the LR lens", at_least=-0.3, at_most=0.3)
+    undistort_hr: float = setting(
+        0.0, "Radial distortion k1 of the HR lens, where refinement starts.", at_least=-0.3, at_most=0.3
+    )
+    undistort_lr: float = setting(0.0, "Radial distortion k1 of the LR lens.", at_least=-0.3, at_most=0.3)
     lens_profile: LensProfileOf = setting(
-        "none", "which capture's k1 comes from lensfun's database, by its EXIF data (needs the extra lens)"
+        "none", "Captures whose k1 comes from the lensfun database, by their EXIF data. Needs the extra lens."
     )
-    correct_ca: bool = setting(False, "take out lateral chromatic aberration of the HR lens where it is certain")
+    correct_ca: bool = setting(False, "Correct lateral chromatic aberration of the HR lens where it is certain.")
     interpolation: Interpolation = setting(
-        "cubic", "kernel that warps the published HR; lanczos4 is sharper and slower"
+        "cubic", "Kernel that warps the published HR; lanczos4 is sharper and slower."
     )
-    crop: CropRequest = setting("default", "LR crop: WxH, 'max' or 'default' (57.6 % of the HR frame)", unit="LR px")
-    brightness: bool = setting(True, "bring the published HR to LR's brightness")
+    crop: CropRequest = setting("default", "LR crop: WxH, max, or default for 57.6 % of the HR frame.", unit="LR px")
+    brightness: bool = setting(True, "Bring the published HR to the brightness of LR.")
     qa_profile: QaProfile = setting(
-        "default", "strict halves what every threshold below allows, off rejects nothing that can be published"
+        "default",
+        "How the thresholds below are used: strict halves what they allow, off rejects nothing that can be published.",
     )
     convert_lr_profile: bool = setting(
-        False, "convert LR captures of another colour profile to sRGB instead of refusing them; HR is always converted"
+        False, "Convert LR captures of another colour profile to sRGB instead of refusing them. HR is always converted."
     )
-    max_residual_p50: float = setting(0.75, "median residual above which a pair is rejected", unit="HR px", at_least=0)
-    max_residual_p95: float = setting(2.5, "95th percentile of residuals, likewise", unit="HR px", at_least=0)
+    max_residual_p50: float = setting(0.75, "Largest median residual of an accepted pair.", unit="HR px", at_least=0)
+    max_residual_p95: float = setting(
+        2.5, "Largest 95th percentile of the residuals of an accepted pair.", unit="HR px", at_least=0
+    )
     max_residual_local: float = setting(
-        0.8, "mean residual of a ninth of the crop, likewise, where it is largest", unit="HR px", at_least=0
+        0.8, "Largest mean residual of an accepted pair in any ninth of the crop.", unit="HR px", at_least=0
     )
     max_residual_side: float = setting(
-        0.3, "mean residual along a side of the crop, likewise, where it is largest", unit="HR px", at_least=0
+        0.3, "Largest mean residual of an accepted pair along any side of the crop.", unit="HR px", at_least=0
     )
     max_residual_worst: float = setting(
-        0.9, "largest displacement of the residuals' pattern, likewise", unit="HR px", at_least=0
+        0.9,
+        "Largest displacement that the pattern of the residuals of an accepted pair may show.",
+        unit="HR px",
+        at_least=0,
     )
-    max_sigma: float = setting(0.25, "predicted standard error, likewise", unit="HR px", at_least=0)
+    max_sigma: float = setting(0.25, "Largest predicted standard error of an accepted pair.", unit="HR px", at_least=0)
     max_off_centre: float = setting(
-        0.25, "distortion of the LR lens that shows off the frame's middle and is not undone", unit="HR px", at_least=0
+        0.25,
+        "Largest distortion by the LR lens that may remain in an accepted pair away from the middle of the frame.",
+        unit="HR px",
+        at_least=0,
     )
-    max_differing: float = setting(0.012, "share of the crop that may show something else in LR", at_least=0, at_most=1)
-    max_clipped: float = setting(0.97, "share of the crop that may be clipped in LR", at_least=0, at_most=1)
-    max_anisotropy: float = setting(1.05, "largest over smallest magnification at the centre", at_least=1)
-    max_perspective: float = setting(1.05, "largest over smallest magnification among the corners", at_least=1)
-    min_scale_ratio: float = setting(0.9, "effective over nominal scale, at least", at_least=0)
-    max_scale_ratio: float = setting(1.25, "effective over nominal scale, at most", at_least=0)
+    max_differing: float = setting(
+        0.012, "Largest share of the crop that may show different content in LR.", at_least=0, at_most=1
+    )
+    max_clipped: float = setting(0.97, "Largest share of the crop that may be clipped in LR.", at_least=0, at_most=1)
+    max_anisotropy: float = setting(
+        1.05, "Largest ratio of the magnifications in two directions at the centre.", at_least=1
+    )
+    max_perspective: float = setting(1.05, "Largest ratio of the magnifications at two corners.", at_least=1)
+    min_scale_ratio: float = setting(0.9, "Smallest ratio of the effective scale to the nominal one.", at_least=0)
+    max_scale_ratio: float = setting(1.25, "Largest ratio of the effective scale to the nominal one.", at_least=0)
     min_sharpness: float = setting(
-        1.0, "detail of HR over that of LR, at the finest scale that LR can show, at least", at_least=0
+        1.0, "Smallest ratio of the detail of HR to that of LR, at the finest scale that LR can show.", at_least=0
     )
-    min_zncc: float = setting(0.8, "median correlation of blocks below which two scenes differ", at_most=1)
-    min_textured: float = setting(0.5, "share of blocks with enough texture to measure a residual", at_most=1)
+    min_zncc: float = setting(
+        0.8, "Median correlation of the blocks below which the captures show different scenes.", at_most=1
+    )
+    min_textured: float = setting(0.5, "Smallest share of blocks with enough texture to measure a residual.", at_most=1)
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -68,16 +68,22 @@ class AuditSettings:
 
     limit: float = setting(
         0.25,
-        "constant and affine part, above its uncertainty, from which on a pair is misaligned",
+        "Constant and affine part of the residuals, beyond its uncertainty, that makes a pair misaligned.",
         unit="HR px",
         at_least=0,
     )
     limit_rest: float = setting(
-        0.5, "median of what else is left, above the floor's, likewise", unit="HR px", at_least=0
+        0.5, "Median of the other residuals, beyond the floor, that makes a pair misaligned.", unit="HR px", at_least=0
     )
-    min_correlation: float = setting(0.6, "correlation of detail below which the images differ", at_most=1)
-    max_unlike: float = setting(0.1, "share of blocks with strong detail that may differ", at_least=0, at_most=1)
-    min_contrast: float = setting(3.0, "detail over noise in LR that a measurement needs", at_least=0)
+    min_correlation: float = setting(
+        0.6, "Correlation of detail below which the images show different content.", at_most=1
+    )
+    max_unlike: float = setting(
+        0.1, "Largest share of blocks with strong detail that may differ.", at_least=0, at_most=1
+    )
+    min_contrast: float = setting(
+        3.0, "Smallest ratio of detail to noise in LR that permits a measurement.", at_least=0
+    )
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -43,38 +43,46 @@ def main() -> None:
     cls=SettingsCommand,
     settings="d2crealsr.settings:AlignSettings",
     layouts="d2crealsr.store.captures:RAW_LAYOUTS",
-    epilog="Exit code: 0 something is accepted, 3 nothing is, 2 wrong use, 1 the machine failed, 130 interrupted, "
+    epilog="Exit code: 0 some scenes are accepted, 3 none is, 2 wrong use, 1 the machine failed, 130 interrupted, "
     "143 terminated.",
 )
 @click.argument("raw", type=_PATH)
-@click.option("--out", type=_PATH, required=True, metavar="PAIRS", help="Folder of the pairs; it is made if need be.")
+@click.option(
+    "--out", type=_PATH, required=True, metavar="PAIRS", help="Folder of the pairs; it is created if necessary."
+)
 @_JOBS
 @click.option(
-    "--backend", type=click.Choice(["loky", "dask"]), default="loky", show_default=True, help="What runs the jobs."
+    "--backend",
+    type=click.Choice(["loky", "dask"]),
+    default="loky",
+    show_default=True,
+    help="What runs the jobs: processes of this machine (loky) or a dask cluster.",
 )
 @click.option(
     "--scheduler",
     metavar="ADDR",
-    help="dask scheduler, as tcp://host:8786, whose workers see the same folders; else one is started here.",
+    help="Address of a dask scheduler, as tcp://host:8786, with access to the same folders.  [default: one is started]",
 )
 @click.option("--force", is_flag=True, help="Do every scene again.")
-@click.option("--prune", is_flag=True, help="Remove scenes from PAIRS that RAW no longer has.")
-@click.option("--allow-loss", is_flag=True, help="Let pairs go that other settings no longer accept, however many.")
+@click.option("--prune", is_flag=True, help="Remove scenes from PAIRS that RAW no longer contains.")
+@click.option(
+    "--allow-loss", is_flag=True, help="Remove pairs that changed settings no longer accept, however many they are."
+)
 @click.option(
     "--accept",
     type=_PATH,
     metavar="FILE",
-    help="CSV scene,decision,note: rejected scenes with the decision accept are published all the same.",
+    help="CSV file with scene,decision,note: rejected scenes with the decision accept are published nevertheless.",
 )
 @click.option(
     "--max-megapixels",
     type=click.IntRange(1, 1073),
     default=200,
     show_default=True,
-    help="Largest capture that is decoded; a larger one is refused by its header.",
+    help="Largest capture that is decoded. A larger one is refused by its header.",
 )
-@click.option("--licence", metavar="TEXT", help="For dataset.json: under what terms the pictures may be used.")
-@click.option("--citation", metavar="TEXT", help="For dataset.json: how the dataset wants to be cited.")
+@click.option("--licence", metavar="TEXT", help="Terms under which the pictures may be used, for dataset.json.")
+@click.option("--citation", metavar="TEXT", help="How the dataset should be cited, for dataset.json.")
 def align(
     raw: Path,
     out: Path,
@@ -90,12 +98,12 @@ def align(
     citation: str | None,
     **settings: Any,
 ) -> int:
-    """Align raw captures, publish the good pairs.
+    """Align raw captures and publish the good pairs.
 
-    RAW is a folder of captures, laid out in one of the ways below, or a manifest CSV. A second run does only what is
-    missing or whose captures, settings or version changed. An option that is left out then keeps the value that PAIRS
-    was made with, and what another value changes is said first. Pairs that other settings would no longer accept stay,
-    unless they are few or --allow-loss is given.
+    RAW is a folder of captures, laid out in one of the ways below, or a manifest CSV. A second run works only on scenes
+    that are missing, or whose captures, settings or version changed. An option that is not given keeps the value that
+    PAIRS was made with, and the consequences of a changed value are printed first. Pairs that changed settings no
+    longer accept stay, unless they are few or --allow-loss is given.
 
     \b
     d2crealsr align captures/ --out pairs/ --jobs 0
@@ -131,20 +139,22 @@ def align(
 
 @main.command()
 @click.argument("pairs", type=_PATH, default=Path("pairs"))
-@click.option("--test", type=click.IntRange(min=0), default=15, show_default=True, help="Test scenes there shall be.")
-@click.option("--seed", type=int, default=0, show_default=True, help="Which scenes are drawn.")
-@click.option("--resplit", is_flag=True, help="Forget earlier splits and start over.")
+@click.option(
+    "--test", type=click.IntRange(min=0), default=15, show_default=True, help="Number of scenes in the test split."
+)
+@click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random choice of scenes.")
+@click.option("--resplit", is_flag=True, help="Discard earlier splits and start over.")
 @click.option(
     "--decisions",
     type=_PATH,
     metavar="FILE",
-    help="CSV scene,decision,note, as the report exports it: scenes with the decision reject are left out.",
+    help="CSV file with scene,decision,note, as the report exports it: scenes with the decision reject are left out.",
 )
 def split(pairs: Path, test: int, seed: int, resplit: bool, decisions: Path | None) -> None:
     """Assign accepted scenes to training and test.
 
-    PAIRS is pairs/ by default. Scenes of one group are never torn apart, and splits made earlier stay. What a reviewer
-    rejected stays left out, also without --decisions, until a file says accept for it.
+    PAIRS is pairs/ by default. Scenes of one group are never separated, and earlier splits stay. A scene that a
+    reviewer rejected stays left out in later runs without --decisions, until a file has the decision accept for it.
 
     \b
     d2crealsr split pairs/ --test 15 --seed 1
@@ -164,12 +174,16 @@ def split(pairs: Path, test: int, seed: int, resplit: bool, decisions: Path | No
     settings="d2crealsr.simulate.settings:SimulateSettings",
     names={"nuisances": "--nuisance", "image_format": "--format"},
 )
-@click.option("--out", type=_PATH, required=True, metavar="RAW", help="Folder of the captures; it is made if need be.")
-@click.option("--manifest", type=_PATH, metavar="CSV", help="Recipe of the scenes, as data_manifest.csv.")
-@click.option("--photos", type=_PATH, metavar="DIR", help="Your own photographs to print on the cards.")
+@click.option(
+    "--out", type=_PATH, required=True, metavar="RAW", help="Folder of the captures; it is created if necessary."
+)
+@click.option("--manifest", type=_PATH, metavar="CSV", help="Recipe of the scenes, in the form of data_manifest.csv.")
+@click.option(
+    "--photos", type=_PATH, metavar="DIR", help="Folder of your own photographs, which are printed on the cards."
+)
 @_JOBS
 def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, **settings: Any) -> None:
-    """Render captures whose alignment is known.
+    """Render simulated captures whose alignment is known.
 
     \b
     d2crealsr simulate --out raw/ --size mini --scenes 8
@@ -192,10 +206,15 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, *
     "--where",
     multiple=True,
     metavar="CONDITION",
-    help="Only these rows: COLUMN OPERATOR VALUE [and …] with = != < <= > >= ~ (contains) !~. May be repeated.",
+    help="Rows to print: COLUMN OPERATOR VALUE [and …], with = != < <= > >= ~ (contains) !~. May be repeated.",
 )
-@click.option("--sort", multiple=True, metavar="COLUMN", help="Sort by it; -COLUMN downwards. May be repeated.")
-@click.option("--columns", metavar="A,B,…|all", help="Which columns.  [default: the essential ones]")
+@click.option(
+    "--sort",
+    multiple=True,
+    metavar="COLUMN",
+    help="Sort by this column, with -COLUMN in descending order. May be repeated.",
+)
+@click.option("--columns", metavar="A,B,…|all", help="Columns to print.  [default: the essential ones]")
 @click.option("--format", "kind", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
 def summary(
     pairs: Path,
@@ -205,7 +224,7 @@ def summary(
     kind: str,
     **folders: Path | None,
 ) -> None:
-    """Print a folder's figures and its essential table.
+    """Print the figures of a pairs folder and its essential table.
 
     PAIRS is pairs/ by default. The names of all columns are in docs/pairs-format.md.
 
@@ -232,14 +251,14 @@ def summary(
 
 @main.command()
 @click.argument("pairs", type=_PATH, default=Path("pairs"))
-@click.option("--out", type=_PATH, metavar="DIR", help="Folder of the report; PAIRS/report by default.")
+@click.option("--out", type=_PATH, metavar="DIR", help="Folder of the report.  [default: PAIRS/report]")
 @_JOBS
 def report(pairs: Path, out: Path | None, jobs: int) -> None:
-    """Make the report that people look at.
+    """Make a report to look at in a browser.
 
     PAIRS is pairs/ by default. The report is a folder whose index.html opens from disk in any browser, without a
-    network. A second run draws only what changed. Marks made in it are exported as a CSV for `split --decisions` and
-    `align --accept`.
+    network. A second run draws only what changed. The report exports your decisions as a CSV file for
+    `split --decisions` and `align --accept`.
 
     \b
     d2crealsr report pairs/
@@ -256,11 +275,11 @@ def report(pairs: Path, out: Path | None, jobs: int) -> None:
 
 @main.command(epilog="Exit code: 0 clean, 4 findings.")
 @click.argument("pairs", type=_PATH, default=Path("pairs"))
-@click.option("--truth", type=_PATH, required=True, metavar="CSV", help="truth.csv of the simulated captures.")
+@click.option("--truth", type=_PATH, required=True, metavar="CSV", help="The truth.csv of the simulated captures.")
 @click.option("--csv", type=_PATH, metavar="FILE", help="Write the table to this file as well.")
 @_JOBS
 def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int) -> int:
-    """Measure the pairs' true error, in HR px.
+    """Measure the true error of pairs from simulated captures, in HR px.
 
     PAIRS is pairs/ by default; it must have been made from simulated captures.
 
@@ -288,15 +307,15 @@ def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int) -> int:
     epilog="Exit code: 0 clean, 4 findings, 2 wrong use or no known layout.",
 )
 @click.argument("folder", type=_PATH, metavar="DIR")
-@click.option("--scale", type=click.IntRange(1, 16), help="Only pairs of this scale.")
+@click.option("--scale", type=click.IntRange(1, 16), help="Measure only pairs of this scale.")
 @click.option("--out", type=_PATH, metavar="CSV", help="Write the table to this file as well.")
 @click.option("--fields", type=_PATH, metavar="CSV", help="Write the residual fields, block by block, to this file.")
 @_JOBS
 def audit(folder: Path, scale: int | None, out: Path | None, fields: Path | None, jobs: int, **settings: Any) -> int:
     """Measure how well existing pairs are aligned.
 
-    DIR is a folder of pairs, of one size or HR a whole number of times larger, laid out in one of the ways below.
-    Nothing in it is modified.
+    DIR is a folder of pairs, laid out in one of the ways below. HR has the size of LR or is a whole number of times
+    larger. Nothing in DIR is modified.
 
     \b
     d2crealsr audit RealSR/Canon/Test/4
@@ -323,13 +342,13 @@ def audit(folder: Path, scale: int | None, out: Path | None, fields: Path | None
 
 @main.command(epilog="Exit code: 0 clean, 4 findings, 2 no pairs folder.")
 @click.argument("pairs", type=_PATH, default=Path("pairs"))
-@click.option("--captures", is_flag=True, help="Compare the captures with their recorded hashes too.")
+@click.option("--captures", is_flag=True, help="Compare the captures with their recorded hashes as well.")
 @_JOBS
 def verify(pairs: Path, captures: bool, jobs: int) -> int:
     """Check a pairs folder against its tables.
 
-    PAIRS is pairs/ by default. Hashes, sizes, schemas, rows without files, files without rows: a line a finding.
-    Nothing is changed.
+    PAIRS is pairs/ by default. The command checks hashes, sizes and schemas, and looks for rows without files and files
+    without rows. It prints one line for each finding and changes nothing.
 
     \b
     d2crealsr verify pairs/ --jobs 0

@@ -23,12 +23,14 @@ SIZES: dict[str, Size] = {"mini": Size(1200, 800), "half": Size(3000, 2000), "fu
 class SimulateSettings:
     """All settings of a folder of simulated captures. Equal settings with an equal recipe give equal bytes."""
 
-    size: SizeName = setting("half", "sensor of both captures: mini 1200x800, half 3000x2000, full 6000x4000")
-    seed: int = setting(0, "seed of the recipe, and of the captures of a given recipe", at_least=0)
-    scenes: int = setting(25, "number of scenes when no manifest is given", at_least=1, at_most=99_999)
-    scale: int = setting(8, "HR pixels per LR pixel, nominal", at_least=1, at_most=16)
-    nuisances: tuple[str, ...] = setting((), "what goes wrong in every scene, by name: " + ", ".join(NUISANCES))
-    image_format: ImageFormat = setting("jpg", "captures as JPEG of quality 95, or PNG")
+    size: SizeName = setting("half", "Sensor of both captures: mini 1200x800, half 3000x2000, full 6000x4000.")
+    seed: int = setting(0, "Seed of the recipe, and of the captures of a given recipe.", at_least=0)
+    scenes: int = setting(25, "Number of scenes if no manifest is given.", at_least=1, at_most=99_999)
+    scale: int = setting(8, "Nominal number of HR pixels per LR pixel.", at_least=1, at_most=16)
+    nuisances: tuple[str, ...] = setting(
+        (), "What goes wrong in every scene. May be repeated. One of " + ", ".join(NUISANCES)
+    )
+    image_format: ImageFormat = setting("jpg", "File format of the captures; JPEG has quality 95.")
 
     def __post_init__(self) -> None:
         check_ranges(self)
