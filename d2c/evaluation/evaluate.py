@@ -77,7 +77,7 @@ def methods(network: Network, config: Any) -> list[str]:
 
 
 def is_one_of_many(method: str) -> bool:
-    """Whether an output is one of several of its kind, such as ``branch_2``. Short tables leave these out."""
+    """Whether an output is one of several of its kind, such as ``sample_2``. Short tables leave these out."""
     return method.rpartition("_")[2].isdecimal()
 
 
