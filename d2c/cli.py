@@ -30,11 +30,11 @@ __all__ = ["cli", "main"]
 FILE = click.Path(path_type=Path)
 
 _LAYOUTS = "d2crealsr.store.layouts:PAIR_LAYOUTS"
-_LIST = "--data may also be a text file, one pair a line: LR path, a tab, HR path."
+_LIST = "--data may also name a text file with one pair per line: the LR path, a tab and the HR path."
 
-_CONVERT = "Convert images of another colour profile to sRGB, do not refuse."
-_NAMED = "The checkpoint's network; needed where that is one of your own, module:NAME."
-_TRUST = "Do not look whether HR and LR of each pair show one scene."
+_CONVERT = "Convert images with another colour profile to sRGB instead of refusing them."
+_NAMED = "The checkpoint's network. Give module:NAME if it is one of your own."
+_TRUST = "Do not check whether HR and LR of each pair show the same scene."
 
 
 def main() -> None:
@@ -66,23 +66,25 @@ def _train_network(given: dict[str, Any]) -> Network:
 def _train_options(network: Network) -> list[click.Option]:
     """The options for a network: its sizes and its settings."""
     sizes = click.Choice(list(network.sizes()))
-    preset = click.Option(["--preset", "preset_name"], type=sizes, help="A size with its schedule.  [default: paper]")
+    preset = click.Option(
+        ["--preset", "preset_name"], type=sizes, help="A named size and its schedule.  [default: paper]"
+    )
     return [preset, *setting_options(network)]
 
 
 @cli.command(cls=NetworkCommand, find=_train_network, added=_train_options, layouts=_LAYOUTS, epilog=_LIST)
-@click.option("--data", type=FILE, required=True, help="The pairs; their training split is used.")
-@click.option("--network", help=f"A network of d2c networks, or module:NAME for one of your own.  [default: {DEFAULT}]")
-@click.option("--out", type=FILE, help="The run's folder; a run in it goes on.  [default: runs/NETWORK-PRESET]")
-@click.option("--config", "config_file", type=FILE, help="Settings from a TOML file, as a run's config.toml.")
-@click.option("--stage", metavar="[N|all]", default="all", show_default=True, help="Number of the stage to do.")
+@click.option("--data", type=FILE, required=True, help="The pairs. Their training split is used.")
+@click.option("--network", help=f"A network listed by d2c networks, or module:NAME for your own.  [default: {DEFAULT}]")
+@click.option("--out", type=FILE, help="Folder of the run. A run in it is resumed.  [default: runs/NETWORK-PRESET]")
+@click.option("--config", "config_file", type=FILE, help="A TOML file of settings, such as a run's config.toml.")
+@click.option("--stage", metavar="[N|all]", default="all", show_default=True, help="Number of the stage to train.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--cache", type=FILE, help="Where decoded images are kept.  [default: in the run's folder]")
-@click.option("--weights", type=FILE, help="A checkpoint to start from.")
-@click.option("--tensorboard", is_flag=True, help="Log for TensorBoard too.")
+@click.option("--cache", type=FILE, help="Folder of decoded images.  [default: in the run's folder]")
+@click.option("--weights", type=FILE, help="Start from the weights of this checkpoint.")
+@click.option("--tensorboard", is_flag=True, help="Also write a log for TensorBoard.")
 @click.option("--trust-pairs", is_flag=True, help=_TRUST)
 @click.option("--convert-profile", is_flag=True, help=_CONVERT)
-@click.option("--plan", "plan_only", is_flag=True, help="Print how much memory a step would take; train nothing.")
+@click.option("--plan", "plan_only", is_flag=True, help="Print the memory that a step needs. Train nothing.")
 @click.pass_obj
 def train(
     chosen: Network,
@@ -95,10 +97,11 @@ def train(
     plan_only: bool,
     **options: Any,
 ) -> None:
-    """Train a network on pairs, all its stages one after the other.
+    """Train a network on pairs, one stage after the other.
 
-    Settings come from the preset, then the TOML file, then the options. Options from --preset on are those of the
-    network: d2c train --network NAME --help. Several GPUs or nodes: torchrun --nproc-per-node N -m d2c train …
+    Settings come from the preset, then the TOML file, then the options. The options from --preset on
+    belong to the network: d2c train --network NAME --help shows them. Several GPUs or nodes: torchrun
+    --nproc-per-node N -m d2c train …
     """
     from d2c.console import ConsoleReporter
     from d2c.training.train import Request
@@ -161,9 +164,9 @@ def _resolve(
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="As JSON, for programs.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def networks(as_json: bool) -> None:
-    """List the networks that can be trained, in each of their sizes: parameters, multiplications, padding."""
+    """List the networks that can be trained, with the parameters, multiplications and padding of each size."""
     from d2c.console import sizes_table
     from d2c.networks.base.count import size_rows
 
@@ -179,7 +182,7 @@ def networks(as_json: bool) -> None:
     type=click.Choice(["auto", "test", "train", "all"]),
     default="auto",
     show_default=True,
-    help="auto: the test split where there is one, else all.",
+    help="Which pairs are measured. auto: the test split if there is one, otherwise all pairs.",
 )
 @click.option(
     "--protocol",
@@ -188,11 +191,11 @@ def networks(as_json: bool) -> None:
     multiple=True,
     default=["basicsr-y"],
     show_default=True,
-    help="How quality is measured; may be given twice.",
+    help="How quality is measured. May be given twice.",
 )
 @click.option("--trust-pairs", is_flag=True, help=_TRUST)
 @click.option("--convert-profile", is_flag=True, help=_CONVERT)
-@click.option("--csv", "csv_file", type=FILE, help="Write the table there too.")
+@click.option("--csv", "csv_file", type=FILE, help="Also write the table to this CSV file.")
 @click.option("--network", help=_NAMED)
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 def evaluate(
@@ -206,7 +209,7 @@ def evaluate(
     network: str | None,
     device: str,
 ) -> None:
-    """Measure CHECKPOINT (a file, or a run's folder) on pairs: all its outputs, and bicubic beside them."""
+    """Measure all outputs of CHECKPOINT (a file, or a run's folder) on pairs, and bicubic for comparison."""
     from d2c.checkpoints.native import load
     from d2c.console import ConsoleReporter, quality_tables
     from d2c.device import pick_device
@@ -248,24 +251,24 @@ def _figure_options(network: Network) -> list[click.Option]:
 
 @cli.command(cls=NetworkCommand, find=_checkpoint_network, added=_figure_options)
 @click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILES|FOLDERS…")
-@click.option("--checkpoint", type=FILE, required=True, help="A checkpoint, or a run's folder.")
-@click.option("--out", type=FILE, required=True, help="Folder of the results, NAME_xSCALE.png.")
+@click.option("--checkpoint", type=FILE, required=True, help="A checkpoint, or the folder of a run.")
+@click.option("--out", type=FILE, required=True, help="Folder of the results (NAME_xSCALE.png).")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 @click.option("--network", help=_NAMED)
-@click.option("--box", metavar="X,Y,W,H", help="Draw this patch (LR px): LR, bicubic, all outputs, HR.")
-@click.option("--hr", type=FILE, help="HR image of the patch figure; with one file only.")
-@click.option("--max-memory", metavar="SIZE", help="Take no more, such as 2GB; the program's own .4 GB come on top.")
-@click.option("--spill", type=FILE, help="Folder of temporary files, where memory is short.  [default: OUT]")
+@click.option("--box", metavar="X,Y,W,H", help="Draw this patch (in LR px): LR, bicubic, all outputs and HR.")
+@click.option("--hr", type=FILE, help="HR image for the figure of the patch. Only with one file.")
+@click.option("--max-memory", metavar="SIZE", help="Memory limit, such as 2GB. The program needs 0.4 GB more.")
+@click.option("--spill", type=FILE, help="Folder of temporary files if memory is short.  [default: OUT]")
 @click.option("--convert-profile", is_flag=True, help=_CONVERT)
 @click.option(
     "--grey",
     type=click.Choice(["auto", "off"]),
     default="auto",
     show_default=True,
-    help="auto: a picture with equal channels gives one with equal channels; off: what the network makes of it.",
+    help="auto: an image with three equal channels gives a result with equal channels. off: the network's own output.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace other files that stand where results go; never an input.")
-@click.option("--plan", "plan_only", is_flag=True, help="Print memory, disk and time it would take; write nothing.")
+@click.option("--overwrite", is_flag=True, help="Replace other files of the results' names, never an input.")
+@click.option("--plan", "plan_only", is_flag=True, help="Print the memory, disk and time needed. Write nothing.")
 def upscale(
     files: tuple[Path, ...],
     checkpoint: Path,
@@ -282,13 +285,13 @@ def upscale(
     plan_only: bool,
     **save: bool,
 ) -> None:
-    """Upscale image FILES, and the images directly in FOLDERS; depth, transparency and orientation are kept.
+    """Upscale image FILES, and the images directly in FOLDERS. Depth, transparency and orientation are kept.
 
-    Every result carries what it was made of. The same command goes on where it was cut: results that are there are
-    not made again. An image that cannot be read is named, the others are made, and the exit code is 1.
+    Every result records its input and its checkpoint. After an interruption, give the same command again: finished
+    results are kept. An image that cannot be read is named and skipped, and the exit code is then 1.
 
-    What does not fit into memory is worked on in strips, and feature maps go to temporary files: the result is the
-    same. A result of more than 2^30 pixels becomes a BigTIFF, NAME_xSCALE.tif.
+    An image that does not fit into memory is processed in strips, with feature maps in temporary files. The result is
+    the same. A result of more than 2^30 pixels becomes a BigTIFF, NAME_xSCALE.tif.
     """
     from d2c.checkpoints.native import load
     from d2c.console import ConsoleReporter, plan_table
@@ -330,13 +333,13 @@ def _box(text: str | None) -> Any:
 
 @cli.command()
 @click.argument("run", type=FILE)
-@click.option("--data", type=FILE, help="The pairs.  [default: where they were when the run was started]")
+@click.option("--data", type=FILE, help="The pairs.  [default: where they were when the run started]")
 @click.option("--out", type=FILE, help="Folder of the report.  [default: RUN/report]")
 @click.option("--network", help=_NAMED)
 @click.option("--scenes", type=click.IntRange(min=0), default=4, show_default=True, help="Validation scenes to show.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 def report(run: Path, data: Path | None, out: Path | None, network: str | None, scenes: int, device: str) -> None:
-    """Make a page of curves, example crops and settings of RUN, the folder of a run; also while it trains."""
+    """Make a page of curves, example crops and settings of RUN, the folder of a run. RUN may still be training."""
     from d2c.console import ConsoleReporter
     from d2c.report import report as make
 
@@ -347,9 +350,9 @@ def report(run: Path, data: Path | None, out: Path | None, network: str | None, 
 @cli.command()
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE)
-@click.option("--network", default=DEFAULT, show_default=True, help="Whose released weights they are.")
+@click.option("--network", default=DEFAULT, show_default=True, help="The network whose released weights these are.")
 def convert(source: Path, target: Path, network: str) -> None:
-    """Read the released checkpoint SOURCE and write TARGET (.safetensors). Nothing in SOURCE is run."""
+    """Read the released checkpoint SOURCE and write TARGET (.safetensors). No code in SOURCE is executed."""
     from d2c.checkpoints.convert import convert as run
     from d2c.networks.base.count import described
 

@@ -114,7 +114,7 @@ class TrainSettings:
 
     seed: int = setting(0, "seed of initial weights, order, crops and augmentation", at_least=0)
     batch: int = setting(4, "patches in an optimiser step, in all processes together", at_least=1)
-    accumulate: int = setting(1, "parts a process takes its share of the batch in, to save memory", at_least=1)
+    accumulate: int = setting(1, "a process splits its share of a batch into so many parts, to save memory", at_least=1)
     patch: int = setting(96, "side of a patch", unit="LR px", at_least=1)
     augment: bool = setting(True, "flip and transpose patches at random")
 
@@ -143,7 +143,7 @@ class TrainSettings:
         0.05, "share of the training scenes kept for validation, by hash of the group; 0: none", at_least=0, at_most=0.5
     )
     group_by: str | None = setting(
-        None, "regular expression for names: pairs of one match stay together in that choice; unset: by the dataset"
+        None, "pairs with the same match of this regular expression stay together there; unset: by the dataset"
     )
     validate_every: int = setting(
         1000, "steps between validations; 0: at the end of a stage only", at_least=0, free=True, shrinks="down"
