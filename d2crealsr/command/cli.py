@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import click
 
-from d2crealsr.command.options import ExportCommand, SettingsCommand, is_given
+from d2crealsr.command.exports import ExportCommand
+from d2crealsr.ui.options import SettingsCommand, is_given
 from d2crealsr.ui.program import Program
 from d2crealsr.ui.terminal import echo
 from d2crealsr.ui.versions import version
@@ -61,7 +62,6 @@ def main() -> None:
 @click.option(
     "--scheduler",
     metavar="ADDR",
-    help="Address of a dask scheduler, as tcp://host:8786, with access to the same folders.  [default: one is started]",
 )
 @click.option("--force", is_flag=True, help="Do every scene again.")
 @click.option("--prune", is_flag=True, help="Remove scenes from PAIRS that RAW no longer contains.")
@@ -208,11 +208,6 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, *
     metavar="CONDITION",
     help="Rows to print: COLUMN OPERATOR VALUE [and …], with = != < <= > >= ~ (contains) !~. May be repeated.",
 )
-@click.option(
-    "--sort",
-    multiple=True,
-    metavar="COLUMN",
-    help="Sort by this column, with -COLUMN in descending order. May be repeated.",
 )
 @click.option("--columns", metavar="A,B,…|all", help="Columns to print.  [default: the essential ones]")
 @click.option("--format", "kind", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)

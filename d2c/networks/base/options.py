@@ -9,6 +9,7 @@ import click
 
 from d2c.errors import ConfigError
 from d2c.settings.config import types_of
+from d2crealsr.ui.options import setting_option
 from d2crealsr.ui.program import Command
 
 if TYPE_CHECKING:
@@ -65,13 +66,7 @@ def setting_options(network: Network) -> list[click.Option]:
     for settings in network.preset("paper")[:2]:
         types = types_of(type(settings))
         for f in dataclasses.fields(settings):
-            name, value = f.name.replace("_", "-"), getattr(settings, f.name)
-            unit = f", in {f.metadata['unit']}" if f.metadata.get("unit") else ""
-            text = f"{f.metadata.get('doc', '')}{unit}" + ("" if value is None else f"  [paper: {value}]")
-            kind: dict[str, Any] = {"type": types[f.name]}
-            if types[f.name] is bool:
-                name, kind = f"{name}/--no-{name}", {}
-            elif choices := f.metadata.get("choices"):
-                kind = {"type": click.Choice(choices)}
-            options.append(click.Option([f"--{name}", f.name], default=None, help=text, **kind))
+            value = getattr(settings, f.name)
+            note = "" if value is None else f"[paper: {value}]"
+            options.append(setting_option(f, types[f.name], note=note, default=None))
     return options

@@ -1,0 +1,28 @@
+"""The options of ``summary`` for exports, taken from their table."""
+
+from __future__ import annotations
+
+import importlib
+from functools import cached_property
+from pathlib import Path
+
+import click
+
+from d2crealsr.ui.program import Command
+
+__all__ = ["ExportCommand"]
+
+
+class ExportCommand(Command):
+    """A command with an option for each export, which names the folder that it writes into."""
+
+    @cached_property
+    def _exports(self) -> list[click.Parameter]:
+        table = importlib.import_module("d2crealsr.dataset.exports").EXPORTS
+        folder = click.Path(path_type=Path)
+        return [click.Option([f"--{each.name}"], type=folder, metavar="DIR", help=each.words) for each in table]
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters, those of the exports, ``--debug`` and ``--help``."""
+        own = super().get_params(ctx)
+        return [*own[:-2], *self._exports, *own[-2:]]  # --debug and --help are the last

@@ -1,0 +1,83 @@
+"""Command-line options that follow from a settings dataclass: name, type, default and help stand there once."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+import click
+
+from d2crealsr.ui.program import Command
+
+__all__ = ["SettingsCommand", "is_given", "setting_option"]
+
+
+class SettingsCommand(Command):
+    """A command with one option for each field of a settings dataclass, after its own.
+
+    Parameters
+    ----------
+    settings : str
+        ``module:name`` of the dataclass; imported when the command is used or asked for help, not before.
+    names : dict
+        Option names by field, where they are not the field's own.
+    """
+
+    def __init__(self, *args: Any, settings: str = "", names: dict[str, str] | None = None, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._settings = settings
+        self._names = names or {}
+        self._generated: list[click.Parameter] | None = None
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters, those of the settings, and those that every command has."""
+        if self._generated is None:
+            module, name = self._settings.split(":")
+            cls = getattr(importlib.import_module(module), name)
+            hints = get_type_hints(cls)
+            fields = dataclasses.fields(cls)
+            self._generated = [
+                setting_option(f, hints[f.name], flag=self._names.get(f.name, ""), default=f.default, show_default=True)
+                for f in fields
+            ]
+        own = super().get_params(ctx)
+        return [*own[:-2], *self._generated, *own[-2:]]  # --debug and --help are the last
+
+
+def is_given(name: str) -> bool:
+    """Whether the running command was given this parameter; otherwise its value is the default."""
+    return click.get_current_context().get_parameter_source(name) is not click.core.ParameterSource.DEFAULT
+
+
+def setting_option(
+    field: dataclasses.Field[Any], hint: Any, *, flag: str = "", note: str = "", **more: Any
+) -> click.Option:
+    """An option for a field of a settings dataclass.
+
+    Parameters
+    ----------
+    field : dataclasses.Field
+        Its metadata may have ``doc``, a sentence, ``unit`` and ``choices``.
+    hint : type
+        The type of its values.
+    flag : str
+        The option's name, where it is not the field's.
+    note : str
+        What the help says after the sentence and the unit.
+    **more
+        Arguments of ``click.Option``, such as the default.
+    """
+    flag = flag or "--" + field.name.replace("_", "-")
+    unit = field.metadata.get("unit")
+    more["help"] = " ".join(filter(None, [field.metadata.get("doc"), f"[{unit}]" if unit else "", note]))
+    choices = field.metadata.get("choices") or (get_args(hint) if get_origin(hint) is Literal else ())
+    if hint is bool:
+        flag += f"/--no-{flag.removeprefix('--')}"
+    elif get_origin(hint) is tuple:
+        more["multiple"] = True
+    else:
+        more["type"] = click.Choice(choices) if choices else hint
+    return click.Option([flag, field.name], **more)
