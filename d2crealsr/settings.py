@@ -71,7 +71,8 @@ class AlignSettings:
         "radial", "Direct refinement after SIFT; radial also fits the distortion of the HR lens."
     )
     tone: str = setting(
-        "srgb", "Tone curve of captures that are not linear: srgb, gamma=G with G from 1 to 3.5, or auto for the likeliest."
+        "srgb",
+        "Tone curve of captures that are not linear: srgb, gamma=G with G from 1 to 3.5, or auto for the likeliest.",
     )
     undistort_hr: float = setting(
         0.0, "Radial distortion k1 of the HR lens, where refinement starts.", at_least=-0.3, at_most=0.3

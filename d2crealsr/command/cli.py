@@ -62,6 +62,7 @@ def main() -> None:
 @click.option(
     "--scheduler",
     metavar="ADDR",
+    help="Address of a dask scheduler, tcp://host:8786, whose workers see the same folders.  [default: one is started]",
 )
 @click.option("--force", is_flag=True, help="Do every scene again.")
 @click.option("--prune", is_flag=True, help="Remove scenes from PAIRS that RAW no longer contains.")
@@ -208,6 +209,11 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, *
     metavar="CONDITION",
     help="Rows to print: COLUMN OPERATOR VALUE [and …], with = != < <= > >= ~ (contains) !~. May be repeated.",
 )
+@click.option(
+    "--sort",
+    multiple=True,
+    metavar="COLUMN",
+    help="Sort by this column, with -COLUMN in descending order. May be repeated.",
 )
 @click.option("--columns", metavar="A,B,…|all", help="Columns to print.  [default: the essential ones]")
 @click.option("--format", "kind", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from functools import cached_property
-from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import click
