@@ -105,7 +105,7 @@ def audit(
     settings : AuditSettings, optional
         Limits of the verdict.
     jobs : int
-        Pairs at a time; 0 for one a core. A worker holds one pair in memory.
+        Pairs at a time; 0 for one per core. A worker holds one pair in memory.
     on_pair : callable, optional
         Called with a :class:`PairDone` after each pair, in the table's order.
 

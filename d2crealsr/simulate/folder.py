@@ -59,7 +59,7 @@ def simulate(
     photos : Path, optional
         Folder of the user's own photographs, which replace those in the scikit-image wheel.
     jobs : int
-        Scenes at a time; 0 for one a core.
+        Scenes at a time; 0 for one per core.
     on_scene : callable, optional
         Called with the name of each scene when it is finished, in any order.
 
