@@ -49,7 +49,8 @@ def test_portrait_captures_stored_in_any_way(
     hr, lr = tmp_path / "hr.jpg", tmp_path / "lr.jpg"
     hr.write_bytes(encode_capture(scene.hr, "jpg", hr_flag))
     lr.write_bytes(encode_capture(scene.lr, "jpg", lr_flag))
-    assert read_header(hr.read_bytes(), "hr")[1:3] == (800, 1200)
+    header = read_header(hr.read_bytes(), "hr")
+    assert (header.width, header.height) == (800, 1200)
     pair = accepted(hr, lr)
     assert pair.crop[2:] == (56, 86)
     assert pair.hr.shape == (86 * 8, 56 * 8, 3)
