@@ -24,6 +24,7 @@ from d2crealsr.ui.versions import version
 
 if TYPE_CHECKING:
     from d2c.networks import Network, NetworkConfig, TrainSettings
+    from d2crealsr.ui.progress import Reporter
 
 __all__ = ["cli", "main"]
 
@@ -61,6 +62,13 @@ def _train_network(given: dict[str, Any]) -> Network:
     if given["network"] is not None or file is None:
         return find(given["network"] or DEFAULT)
     return stored(network_in(toml.read(file)), None, str(file))
+
+
+def _reporter() -> Reporter:
+    """Progress on the terminal. It is closed when the command ends, also by an error."""
+    from d2crealsr.ui.progress import ConsoleReporter
+
+    return click.get_current_context().with_resource(ConsoleReporter())
 
 
 def _train_options(network: Network) -> list[click.Option]:
@@ -103,7 +111,6 @@ def train(
     belong to the network: d2c train --network NAME --help shows them. Several GPUs or nodes: torchrun
     --nproc-per-node N -m d2c train …
     """
-    from d2c.console import ConsoleReporter
     from d2c.training.train import Request
     from d2c.training.train import train as run
 
@@ -119,7 +126,7 @@ def train(
         data=data, out=out, model=model, train=settings, network=chosen.name, command=command, **run_options
     )
     with Interrupts() as interrupts:
-        run(request, ConsoleReporter(), interrupts)
+        run(request, _reporter(), interrupts)
     echo(f"{out / 'last.safetensors'}")
 
 
@@ -211,7 +218,7 @@ def evaluate(
 ) -> None:
     """Measure all outputs of CHECKPOINT (a file, or a run's folder) on pairs, and bicubic for comparison."""
     from d2c.checkpoints.native import load
-    from d2c.console import ConsoleReporter, quality_tables
+    from d2c.console import quality_tables
     from d2c.device import pick_device
     from d2c.evaluation.evaluate import check_csv, evaluate_files, means, write_csv
     from d2c.inference.failures import Failures
@@ -220,7 +227,7 @@ def evaluate(
     model = load(checkpoint, device=pick_device(device), network=network)
     if csv_file is not None:
         check_csv(csv_file, [checkpoint, data])
-    reporter = ConsoleReporter()
+    reporter = _reporter()
     failures = Failures(reporter)
     run = RunFolder(checkpoint if checkpoint.is_dir() else checkpoint.parent)
     choices = {"trust_pairs": trust_pairs, "convert_profile": convert_profile}
@@ -294,7 +301,7 @@ def upscale(
     the same. A result of more than 2^30 pixels becomes a BigTIFF, NAME_xSCALE.tif.
     """
     from d2c.checkpoints.native import load
-    from d2c.console import ConsoleReporter, plan_table
+    from d2c.console import plan_table
     from d2c.device import pick_device
     from d2c.inference.failures import Failures
     from d2c.inference.files import Figures, Limits, plan_files, seconds_of, upscale_files
@@ -309,7 +316,7 @@ def upscale(
     limits = Limits(
         max_memory=memory, spill=spill, convert_profile=convert_profile, grey=grey == "auto", overwrite=overwrite
     )
-    reporter = ConsoleReporter()
+    reporter = _reporter()
     failures = Failures(reporter)
     if plan_only:
         jobs = [job for job in plan_files(model, files, out, wanted, limits, failures) if job.missing]
@@ -340,10 +347,9 @@ def _box(text: str | None) -> Any:
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 def report(run: Path, data: Path | None, out: Path | None, network: str | None, scenes: int, device: str) -> None:
     """Make a page of curves, example crops and settings of RUN, the folder of a run. RUN may still be training."""
-    from d2c.console import ConsoleReporter
     from d2c.report import report as make
 
-    told = ConsoleReporter()
+    told = _reporter()
     echo(str(make(run, out=out, data=data, network=network, scenes=scenes, device=device, reporter=told)))
 
 

@@ -16,24 +16,26 @@ Borders: TypeAlias = Literal["exact", "composed"]
 class D2CConfig(NetworkConfig):
     """Structure of the network. Models with equal configurations have parameters with equal names and shapes."""
 
-    depth: int = setting(2, "layers of branches, L", at_least=1, at_most=8)
-    width: int = setting(2, "child branches of a branch, C", at_least=1, at_most=16)
-    groups: int = setting(2, "residual groups in a branch, G", at_least=1)
-    blocks: int = setting(4, "residual channel attention blocks in a group, B", at_least=1)
-    features: int = setting(64, "feature channels, n", unit="channels", at_least=1)
-    reduction: int = setting(16, "channel attention narrows n channels to max(1, n // reduction)", at_least=1)
-    deep_residual: bool = setting(True, "add every ancestor's feature to a leaf's, each after one convolution")
+    depth: int = setting(2, "Layers of branches, L.", at_least=1, at_most=8)
+    width: int = setting(2, "Child branches of a branch, C.", at_least=1, at_most=16)
+    groups: int = setting(2, "Residual groups in a branch, G.", at_least=1)
+    blocks: int = setting(4, "Residual channel attention blocks in a group, B.", at_least=1)
+    features: int = setting(64, "Feature channels, n.", at_least=1)
+    reduction: int = setting(16, "Channel attention narrows n channels to max(1, n // reduction).", at_least=1)
+    deep_residual: bool = setting(
+        True, "Add the features of all ancestors to that of a leaf, each after one convolution."
+    )
     borders: Borders = setting(
         "exact",
-        "the outermost scale − 1 HR pixels: exact, as a tail's layers make them one by one, or as one convolution does",
+        "Outermost scale − 1 HR pixels: exact, as the layers of a tail in turn, or composed, as one convolution.",
         choices=("exact", "composed"),
     )
-    convergence_features: int = setting(64, "channels of the convergence net", unit="channels", at_least=1)
-    convergence_bias: bool = setting(True, "biases in the convergence net (off in released weights)")
-    convergence_relu: bool = setting(False, "a ReLU before the softmax too, as in released weights")
+    convergence_features: int = setting(64, "Channels of the convergence net.", at_least=1)
+    convergence_bias: bool = setting(True, "Use biases in the convergence net; released weights have none.")
+    convergence_relu: bool = setting(False, "Apply a ReLU before the softmax as well, as released weights do.")
     convergence_gain: float = setting(
         1.0,
-        "factor on the predictions' differences from their mean at the convergence net's input; 1: the paper's net",
+        "Factor on the differences of the predictions from their mean, before the convergence net; paper: 1.",
         at_least=0.001,
     )
 
@@ -55,19 +57,25 @@ class D2CConfig(NetworkConfig):
 class TrainConfig(TrainSettings):
     """Settings of D2C-SR's training. The values of α, θ and the margin are ours, as the paper gives none."""
 
-    epochs_convergence: int = setting(2_000, "epochs of stage 2, convergence", at_least=1, length=True, shrinks="down")
+    epochs_convergence: int = setting(2_000, "Epochs of stage 2, convergence.", at_least=1, length=True, shrinks="down")
     steps_convergence: int = setting(
-        0, "steps of stage 2, instead of epochs; 0: by epochs", at_least=0, length=True, shrinks="down"
+        0, "Steps of stage 2, in place of epochs; 0 for the number of epochs.", at_least=0, length=True, shrinks="down"
     )
-    joint: bool = setting(False, "train both nets in every step, as the released code does, instead of two stages")
+    joint: bool = setting(False, "Train both nets in every step, as the released code does, instead of in two stages.")
 
-    alpha: float = setting(0.01, "weight α of the triplet term (Eq. 7)", at_least=0)
-    alpha_halve_epochs: int = setting(0, "epochs after which α halves; 0: never", at_least=0, shrinks="down")
-    theta: float = setting(0.8, "attenuation θ of branches with common ancestors (Eq. 6)", at_least=0, at_most=1)
-    margin: float = setting(0.1, "margin of the triplet (Eq. 4)", at_least=0)
-    margin_siblings: float | None = setting(None, "margin of leaves with one parent; unset: the margin", at_least=0)
-    triplet_after: int = setting(-1, "the triplet acts after this epoch", at_least=-1, shrinks="down")
-    triplet_period: int = setting(
-        0, "the triplet acts at the start of each period; 0: all the time", at_least=0, shrinks="down"
+    alpha: float = setting(0.01, "Weight α of the triplet term (Eq. 7).", at_least=0)
+    alpha_halve_epochs: int = setting(
+        0, "Number of epochs after which α is halved; 0 for never.", at_least=0, shrinks="down"
     )
-    triplet_length: int = setting(0, "how long it acts in a period", unit="epochs", at_least=0, shrinks="up")
+    theta: float = setting(0.8, "Attenuation θ of branches with common ancestors (Eq. 6).", at_least=0, at_most=1)
+    margin: float = setting(0.1, "Margin of the triplet (Eq. 4).", at_least=0)
+    margin_siblings: float | None = setting(
+        None, "Margin of leaves with the same parent.  [default: the margin]", at_least=0
+    )
+    triplet_after: int = setting(-1, "Last epoch without the triplet term.", at_least=-1, shrinks="down")
+    triplet_period: int = setting(
+        0, "Length of a period, at whose start the triplet term is used; 0 for always.", at_least=0, shrinks="down"
+    )
+    triplet_length: int = setting(
+        0, "Length of the use of the triplet term in a period.", unit="epochs", at_least=0, shrinks="up"
+    )

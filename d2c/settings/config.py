@@ -100,7 +100,7 @@ def _plain_type(hint: Any) -> type:
 class NetworkConfig:
     """Structure of a network. Models with equal configurations have parameters with equal names and shapes."""
 
-    scale: int = setting(8, "HR pixels per LR pixel: a power of two, or 3", at_least=1, at_most=64)
+    scale: int = setting(8, "HR pixels per LR pixel: a power of two, or 3.", at_least=1, at_most=64)
 
     def __post_init__(self) -> None:
         check(self)
@@ -112,46 +112,57 @@ class NetworkConfig:
 class TrainSettings:
     """Settings on which the final weights depend, in addition to the structure of the network and the data."""
 
-    seed: int = setting(0, "seed of initial weights, order, crops and augmentation", at_least=0)
-    batch: int = setting(4, "patches in an optimiser step, in all processes together", at_least=1)
-    accumulate: int = setting(1, "a process splits its share of a batch into so many parts, to save memory", at_least=1)
-    patch: int = setting(96, "side of a patch", unit="LR px", at_least=1)
-    augment: bool = setting(True, "flip and transpose patches at random")
-
-    lr: float = setting(1e-4, "learning rate of Adam at the start of a stage", at_least=0)
-    lr_halve_epochs: int = setting(
-        2000, "epochs after which the learning rate halves; 0: never", at_least=0, shrinks="down"
+    seed: int = setting(0, "Seed of the initial weights, the order, the crops and the augmentation.", at_least=0)
+    batch: int = setting(4, "Patches in an optimiser step, in all processes together.", at_least=1)
+    accumulate: int = setting(
+        1, "Number of parts into which a process splits its share of a batch, to save memory.", at_least=1
     )
-    beta1: float = setting(0.9, "Adam's decay of the mean", at_least=0, at_most=1)
-    beta2: float = setting(0.999, "Adam's decay of the squares", at_least=0, at_most=1)
-    weight_decay: float = setting(0.0, "Adam's L2 term", at_least=0)
+    patch: int = setting(96, "Side of a patch.", unit="LR px", at_least=1)
+    augment: bool = setting(True, "Flip and transpose patches at random.")
+
+    lr: float = setting(1e-4, "Learning rate of Adam at the start of a stage.", at_least=0)
+    lr_halve_epochs: int = setting(
+        2000, "Number of epochs after which the learning rate is halved; 0 for never.", at_least=0, shrinks="down"
+    )
+    beta1: float = setting(0.9, "Decay of the mean in Adam.", at_least=0, at_most=1)
+    beta2: float = setting(0.999, "Decay of the mean square in Adam.", at_least=0, at_most=1)
+    weight_decay: float = setting(0.0, "L2 term of Adam.", at_least=0)
     ema: float = setting(
-        0.0, "decay of the moving average of the weights that is saved; 0: none", at_least=0, at_most=1
+        0.0,
+        "Decay of the moving average of the weights, which is saved in their place; 0 for no average.",
+        at_least=0,
+        at_most=1,
     )
 
     epochs: int = setting(
-        20_000, "epochs of stage 1 (one patch of every pair an epoch)", at_least=1, length=True, shrinks="down"
+        20_000, "Epochs of stage 1. An epoch takes one patch of every pair.", at_least=1, length=True, shrinks="down"
     )
     steps: int = setting(
-        0, "steps of stage 1, instead of epochs; 0: by epochs", at_least=0, length=True, shrinks="down"
+        0, "Steps of stage 1, in place of epochs; 0 for the number of epochs.", at_least=0, length=True, shrinks="down"
     )
 
-    precision: Precision = setting("fp32", "arithmetic of convolutions (autocast)", choices=("fp32", "bf16", "fp16"))
-    tf32: bool = setting(False, "let CUDA use TF32 in fp32 convolutions")
+    precision: Precision = setting(
+        "fp32", "Arithmetic of the convolutions (autocast).", choices=("fp32", "bf16", "fp16")
+    )
+    tf32: bool = setting(False, "Permit TF32 in fp32 convolutions on CUDA.")
 
     validation: float = setting(
-        0.05, "share of the training scenes kept for validation, by hash of the group; 0: none", at_least=0, at_most=0.5
+        0.05,
+        "Share of the training scenes kept for validation, chosen by a hash of the group; 0 for none.",
+        at_least=0,
+        at_most=0.5,
     )
     group_by: str | None = setting(
-        None, "pairs with the same match of this regular expression stay together there; unset: by the dataset"
+        None,
+        "Regular expression: pairs whose names match with the same text stay together.  [default: the data's groups]",
     )
     validate_every: int = setting(
-        1000, "steps between validations; 0: at the end of a stage only", at_least=0, free=True, shrinks="down"
+        1000, "Steps between validations; 0 for only at the end of a stage.", at_least=0, free=True, shrinks="down"
     )
-    log_every: int = setting(50, "steps between rows of log.csv", at_least=1, free=True, shrinks="down")
+    log_every: int = setting(50, "Steps between rows of log.csv.", at_least=1, free=True, shrinks="down")
     save_every: int = setting(
         1000,
-        "steps between saved states; a state is saved every ten minutes too",
+        "Steps between saved states. A state is also saved every ten minutes.",
         at_least=1,
         free=True,
         shrinks="down",

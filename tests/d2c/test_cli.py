@@ -14,6 +14,7 @@ from d2c import D2CSR, D2CConfig
 from d2c.checkpoints import native
 from d2c.cli import cli
 from d2c.d2csr.config import TrainConfig
+from d2c.errors import ConfigError
 
 MODEL = D2CConfig(scale=2, features=6, groups=1, blocks=1, reduction=3, convergence_features=5)
 QUICK = [
@@ -169,3 +170,16 @@ def test_a_checkpoint_out_of_range_names_itself_and_no_option(tmp_path):
     assert refused.exit_code == 2
     assert "model.safetensors: scale: got 5, expected a power of two or 3; was it written by a newer" in refused.stderr
     assert "--scale" not in refused.stderr
+
+
+def test_a_progress_bar_is_removed_when_a_command_fails(monkeypatch, tmp_path):
+    removed = []
+
+    def fails(*_, **__):
+        raise ConfigError("run: got a folder without a log; train first")
+
+    monkeypatch.setattr("d2c.report.report", fails)
+    monkeypatch.setattr("d2crealsr.ui.progress.ConsoleReporter.finish", lambda self: removed.append(self))
+    result = d2c_command("report", tmp_path)
+    assert result.exit_code == 2
+    assert len(removed) == 1
