@@ -15,6 +15,7 @@ import pytest
 
 from d2crealsr.dataset.build import build
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 EARLIER = ROOT / "tests" / "earlier" / "v0.1.0"
 
