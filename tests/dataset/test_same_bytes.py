@@ -66,6 +66,7 @@ def test_a_cluster_by_its_address(mixed: Path, expected: dict[str, bytes], tmp_p
     assert content(tmp_path / "out") == expected
 
 
+@pytest.mark.slow  # waits for half a minute
 def test_a_scheduler_that_does_not_answer(mixed: Path, tmp_path: Path, aligner: Aligner) -> None:
     import dask
     import distributed  # noqa: F401  its own configuration first, or leaving the block would forget it
