@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from d2crealsr import opencv
+from d2crealsr.imaging import geometry
 from d2crealsr.imaging.placement import Placement
 from d2crealsr.settings import crop_request
 from d2crealsr.types import Crop, Size
@@ -31,7 +32,7 @@ _HR_MARGIN = 4.0
 
 
 def default_size(hr_size: Size, scale: int) -> Size:
-    """LR size of the default crop: 432×288 for 6000×4000 at ×8.
+    """LR size of the default crop of an HR frame that LR sees upright: 432×288 for 6000×4000 at ×8.
 
     Examples
     --------
@@ -49,7 +50,17 @@ def requested_size(request: CropRequest, mapping: CaptureMapping, scale: int) ->
         return explicit
     if request == "max" or scale == 1:
         return mapping.lr_size
-    return default_size(mapping.hr_size, scale)
+    return default_size(_frame_seen_in_lr(mapping), scale)
+
+
+def _frame_seen_in_lr(mapping: CaptureMapping) -> Size:
+    """Size of the HR frame as LR sees it: width and height are exchanged if it lies on its side there.
+
+    A turn nearer to 90° or 270° than to 0° or 180° counts as lying on its side.
+    """
+    turn = np.radians(geometry.rotation_deg(mapping.H_hr_to_lr, geometry.frame_centre(mapping.hr_size)))
+    width, height = mapping.hr_size
+    return Size(height, width) if abs(np.sin(turn)) > abs(np.cos(turn)) else mapping.hr_size
 
 
 def place(mapping: CaptureMapping, settings: AlignSettings) -> Placement:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -83,8 +84,15 @@ def _drawn(name: str, shot: Shot) -> dict[str, str | float | int | bool]:
 
 
 def default_crop(session: Session, H_hr_to_lr: Matrix) -> Crop:
-    """The default crop of the pairs format: 57.6 % of the HR frame, around the centre of the HR frame in LR."""
+    """The default crop of the pairs format: 57.6 % of the HR frame, around the centre of the HR frame in LR.
+
+    Width and height are those of the frame as LR sees it. They are exchanged if the cameras' rolls differ by an angle
+    that is nearer to 90° or 270° than to 0° or 180°.
+    """
     width, height = (2 * (288 * side // (1000 * session.scale)) for side in session.size)
+    turn = math.radians(session.lr.roll - session.hr.roll)
+    if abs(math.sin(turn)) > abs(math.cos(turn)):
+        width, height = height, width
     x, y, depth = H_hr_to_lr @ np.array([*centre_of(session.size), 1.0])
     centre = distort(np.array([[x / depth, y / depth]]), session.size, session.lr.k1)[0]
     left, top = np.round(centre - (np.array([width, height]) - 1) / 2).astype(int)

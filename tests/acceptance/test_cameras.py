@@ -76,6 +76,7 @@ def test_one_camera_upside_down_or_on_its_side(
     pair = accepted(scene.hr, scene.lr)
     assert abs((pair.statistics["rotation_deg"] - rotation_deg + 180) % 360 - 180) < 3
     assert pair.hr.shape == (8 * pair.lr.shape[0], 8 * pair.lr.shape[1], 3)
+    assert (pair.crop.width, pair.crop.height) == ((56, 86) if quarters % 2 else (86, 56))  # the frame as LR sees it
     assert error_of(pair, scene).mean < BOUND_HR_PX
 
 

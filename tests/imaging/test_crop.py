@@ -34,6 +34,15 @@ def test_default_sizes(hr: Size, expected: Size) -> None:
     assert (chosen.width, chosen.height) == expected
 
 
+@pytest.mark.parametrize(
+    ("turn", "expected"),
+    [(90.0, (144, 216)), (270.0, (144, 216)), (180.0, (216, 144)), (50.0, (144, 216)), (-40.0, (216, 144))],
+)
+def test_the_default_size_goes_by_the_frame_as_lr_sees_it(turn: float, expected: tuple[int, int]) -> None:
+    frame = Size(3000, 2000)
+    assert crop.requested_size("default", mapping(frame, frame, 8, turn=turn), 8) == expected
+
+
 def test_it_is_centred_to_half_a_pixel() -> None:
     m = mapping(Size(3000, 2000), Size(3000, 2000), 8, offset=(31.3, -12.8))
     chosen = crop.choose_crop(m, 8, "default")
