@@ -85,7 +85,9 @@ class AlignSettings:
     interpolation: Interpolation = setting(
         "cubic", "Kernel that warps the published HR; lanczos4 is sharper and slower."
     )
-    crop: CropRequest = setting("default", "LR crop: WxH, max, or default for 57.6 % of the HR frame as it lies in LR.", unit="LR px")
+    crop: CropRequest = setting(
+        "default", "LR crop: WxH, max, or default for 57.6 % of the HR frame as it lies in LR.", unit="LR px"
+    )
     brightness: bool = setting(True, "Bring the published HR to the brightness of LR.")
     qa_profile: QaProfile = setting(
         "default",
