@@ -80,7 +80,9 @@ def _train_options(network: Network) -> list[click.Option]:
     return [preset, *setting_options(network)]
 
 
-@cli.command(cls=NetworkCommand, find=_train_network, added=_train_options, layouts=_LAYOUTS, epilog=_LIST)
+@cli.command(
+    cls=NetworkCommand, find=_train_network, added=_train_options, layouts=_LAYOUTS, epilog=_LIST, resumes=True
+)
 @click.option("--data", type=FILE, required=True, help="The pairs. Their training split is used.")
 @click.option("--network", help=f"A network listed by d2c networks, or module:NAME for your own.  [default: {DEFAULT}]")
 @click.option("--out", type=FILE, help="Folder of the run. A run in it is resumed.  [default: runs/NETWORK-PRESET]")
@@ -256,7 +258,7 @@ def _figure_options(network: Network) -> list[click.Option]:
     return [click.Option([f"--save-{name}"], is_flag=True, help=text) for name, text in network.figures.items()]
 
 
-@cli.command(cls=NetworkCommand, find=_checkpoint_network, added=_figure_options)
+@cli.command(cls=NetworkCommand, find=_checkpoint_network, added=_figure_options, resumes=True)
 @click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILES|FOLDERS…")
 @click.option("--checkpoint", type=FILE, required=True, help="A checkpoint, or the folder of a run.")
 @click.option("--out", type=FILE, required=True, help="Folder of the results (NAME_xSCALE.png).")

@@ -42,6 +42,7 @@ def main() -> None:
 
 @main.command(
     cls=SettingsCommand,
+    resumes=True,
     settings="d2crealsr.settings:AlignSettings",
     layouts="d2crealsr.store.captures:RAW_LAYOUTS",
     epilog="Exit code: 0 some scenes are accepted, 3 none is, 2 wrong use, 1 the machine failed, 130 interrupted, "
@@ -172,6 +173,7 @@ def split(pairs: Path, test: int, seed: int, resplit: bool, decisions: Path | No
 
 @main.command(
     cls=SettingsCommand,
+    resumes=True,
     settings="d2crealsr.simulate.settings:SimulateSettings",
     names={"nuisances": "--nuisance", "image_format": "--format"},
 )
@@ -250,7 +252,7 @@ def summary(
                 echo(f"written: {path}", err=True)
 
 
-@main.command()
+@main.command(resumes=True)
 @click.argument("pairs", type=_PATH, default=Path("pairs"))
 @click.option("--out", type=_PATH, metavar="DIR", help="Folder of the report.  [default: PAIRS/report]")
 @_JOBS

@@ -31,7 +31,7 @@ from d2crealsr.dataset.lens_profiles import check_lensfun
 from d2crealsr.dataset.reruns import Rerun
 from d2crealsr.dataset.run_options import RunOptions
 from d2crealsr.dataset.scene import lost_scene, remove_published, run_scene
-from d2crealsr.errors import D2CRealSRError, LayoutError, MachineError
+from d2crealsr.errors import LayoutError, MachineError
 from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.store.captures import Capture, captures_root, find_captures
 from d2crealsr.store.columns import TABLES
@@ -264,7 +264,7 @@ def _run(
             _enter(ledger, result)
         ledger.release(losses)
     except BaseException:
-        with contextlib.suppress(D2CRealSRError):  # report the first failure, not this one
+        with contextlib.suppress(Exception):  # report the first failure, not this one
             ledger.save()
         raise
     ledger.save()

@@ -7,6 +7,7 @@ import concurrent.futures.process
 import contextlib
 import functools
 import logging
+import multiprocessing.resource_tracker
 import os
 import queue
 import signal
@@ -126,7 +127,8 @@ def _on_loky(
 
     # "n_jobs": no task waits in a worker's queue, so only few tasks are affected when a worker dies
     parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
-    results = parallel(calls())
+    with _interrupts_stay_here():
+        results = parallel(calls())
     try:
         for number, result in results:
             handed_out.remove(number)
@@ -263,12 +265,17 @@ def _within(seconds: float, connect: Callable[[], Any]) -> Any:
 
 @contextlib.contextmanager
 def _interrupts_stay_here() -> Iterator[None]:
-    """Make processes that are started in this block ignore Ctrl-C. This process ends them, without their tracebacks."""
-    if threading.current_thread() is not threading.main_thread():
+    """Keep Ctrl-C from processes and threads that are started in this block.
+
+    A terminal sends SIGINT to all processes of a command, and a worker would answer with a traceback. Processes inherit
+    that the signal is blocked. This process receives it when the block ends, and it is this process that ends them.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield
         return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    multiprocessing.resource_tracker.ensure_running()  # it would unblock the signal when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import sys
 import traceback
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from d2crealsr.errors import D2CRealSRError, is_out_of_memory
+from d2crealsr.errors import D2CRealSRError, MachineError, is_out_of_memory
 from d2crealsr.ui.interrupts import Interrupted, Interrupts
 from d2crealsr.ui.streams import tolerant_streams
 from d2crealsr.ui.terminal import echo
@@ -31,11 +32,14 @@ class Command(click.Command):
     layouts : str
         ``module:name`` of the table of layouts that the command reads. Its help lists them. The module is imported only
         when the help is shown.
+    resumes : bool
+        Whether a command that was interrupted goes on from what it has done when it is given again.
     """
 
-    def __init__(self, *args: Any, layouts: str = "", **kwargs: Any) -> None:
+    def __init__(self, *args: Any, layouts: str = "", resumes: bool = False, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._layouts = layouts
+        self.resumes = resumes
         self.params.append(click.Option(["--debug"], is_flag=True, expose_value=False, help="Show tracebacks."))
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -65,6 +69,15 @@ class Program(click.Group):
         super().__init__(*args, context_settings=context, **kwargs)
         self._error_prefix = error_prefix
         self._memory_advice = memory_advice
+        self._resumes = False
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and note whether it can be resumed."""
+        found = super().resolve_command(ctx, args)
+        self._resumes = isinstance(found[1], Command) and found[1].resumes
+        return found
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse the arguments. Without a command the program shows its help."""
@@ -73,17 +86,28 @@ class Program(click.Group):
     def main(self, args: Sequence[str] | None = None, **kwargs: Any) -> Any:  # type: ignore[override]
         """Run a command, and exit with its exit code."""
         kwargs["standalone_mode"] = False
+        self._resumes = False
+        with tolerant_streams():
+            code = self._run(args, kwargs)
+        sys.exit(code)
+
+    def _run(self, args: Sequence[str] | None, kwargs: dict[str, Any]) -> int:
+        """Run a command, and say what ended it; returns the exit code."""
         try:
-            with tolerant_streams(), Interrupts():
+            with Interrupts():
+                _check_working_folder()
                 code = super().main(args, **kwargs)
+                sys.stdout.flush()
+        except BrokenPipeError:
+            raise
         except (KeyboardInterrupt, click.Abort) as error:
-            code = _say_interrupted(error.__cause__ or error)  # click makes an Abort of every interrupt
+            return self._interrupted(error.__cause__ or error)  # click makes an Abort of every interrupt
         except Exception as error:
             if "--debug" in (sys.argv[1:] if args is None else args):
                 echo(traceback.format_exc(), err=True)
             text, code = self._explained(error)
             echo(f"{self._error_prefix}: {' '.join(text.split())}", err=True)
-        sys.exit(code if isinstance(code, int) else 0)
+        return code if isinstance(code, int) else 0
 
     def _explained(self, error: Exception) -> tuple[str, int]:
         """The text about an error and what to do, and the exit code."""
@@ -99,9 +123,22 @@ class Program(click.Group):
             return f"{error.filename}: {error.strerror}; check the disk and its permissions, then run it again", 1
         return f"{type(error).__name__}: {error}; unexpected, please report it with the output of --debug", 1
 
+    def _interrupted(self, error: BaseException) -> int:
+        """Report that the command was ended from outside; returns the exit code."""
+        what, code = (error.name, error.exit_code) if isinstance(error, Interrupted) else ("Interrupted", _INTERRUPTED)
+        if self._resumes:
+            echo(f"{what}; what is done is saved. Run the same command again to continue.", err=True)
+        else:
+            echo(f"{what}; nothing of it is kept. Run the same command again to start over.", err=True)
+        return code
 
-def _say_interrupted(error: BaseException) -> int:
-    """Report that the run was ended from outside; returns the exit code."""
-    what, code = (error.name, error.exit_code) if isinstance(error, Interrupted) else ("Interrupted", _INTERRUPTED)
-    echo(f"{what}; what is done is saved. Run the same command again to continue.", err=True)
-    return code
+
+def _check_working_folder() -> None:
+    """Raise MachineError if the working folder was deleted, which libraries report in ways that nobody understands."""
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise MachineError(
+            f"the working folder cannot be used ({error.strerror}): it was deleted or moved; change to another folder, "
+            "as with cd, then run the command again"
+        ) from error

@@ -1,10 +1,10 @@
-"""Make text safe: without control characters and changes of the text direction."""
+"""Make text safe: without control characters and changes of the text direction, and in characters that a stream has."""
 
 from __future__ import annotations
 
 import re
 
-__all__ = ["UNPRINTABLE", "plain"]
+__all__ = ["UNPRINTABLE", "plain", "spelled"]
 
 _CONTROLS = "\x00-\x1f\x7f-\x9f"
 _LINE_ENDS = "\u2028\u2029"
@@ -24,3 +24,52 @@ def plain(text: str) -> str:
     'fine?[2J, ?reversed'
     """
     return UNPRINTABLE.sub(lambda match: match[0] if match[0] in "\n\t" else "?", text)
+
+
+_SPELLED = {
+    "→": "->",
+    "…": "...",
+    "–": "-",
+    "—": "-",
+    "×": "x",
+    "÷": "/",
+    "·": "*",
+    "±": "+-",
+    "≤": "<=",
+    "≥": ">=",
+    "≈": "about ",
+    "²": "^2",
+    "³": "^3",
+    "°": " degrees",
+    "σ": "sigma",
+    "‘": "'",
+    "’": "'",
+    "“": '"',
+    "”": '"',
+}
+"""Characters of our messages that an encoding may lack, and what stands for them."""
+
+
+def spelled(text: str, encoding: str) -> str:
+    """The text in characters that an encoding has. Others are spelled, or written as escapes.
+
+    Examples
+    --------
+    >>> spelled("käse: 3 → 4", "latin-1"), spelled("käse: 3 → 4", "ascii")
+    ('käse: 3 -> 4', 'k\\\\xe4se: 3 -> 4')
+    """
+    if encoding.startswith("utf"):
+        return text
+    try:
+        text.encode(encoding)
+    except UnicodeEncodeError:
+        return "".join(_spelled(character, encoding) for character in text)
+    return text
+
+
+def _spelled(character: str, encoding: str) -> str:
+    try:
+        character.encode(encoding)
+    except UnicodeEncodeError:
+        return _SPELLED.get(character) or character.encode("ascii", "backslashreplace").decode()
+    return character

@@ -10,7 +10,7 @@ import pytest
 from d2crealsr import opencv
 from d2crealsr.command.cli import main
 from d2crealsr.errors import MachineError
-from d2crealsr.jobs.workers import run_in_order, run_tasks
+from d2crealsr.jobs.workers import _interrupts_stay_here, run_in_order, run_tasks
 
 
 def threads_of(task: int) -> tuple[int, int]:
@@ -36,6 +36,32 @@ def kill_own_process(task: int) -> int:
     if task == 1:
         os.kill(os.getpid(), signal.SIGKILL)
     return task
+
+
+def ignores_ctrl_c(task: int) -> tuple[int, bool]:
+    return os.getpid(), signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no signal masks")
+def test_ctrl_c_reaches_this_process_and_no_worker() -> None:
+    found = list(run_in_order(ignores_ctrl_c, range(3), jobs=2))
+    assert all(ignored for _, ignored in found)
+    assert os.getpid() not in {pid for pid, _ in found}
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_sigmask"), reason="this system has no signal masks")
+def test_ctrl_c_while_workers_start_is_not_lost() -> None:
+    started = []
+
+    def start() -> None:
+        with _interrupts_stay_here():
+            os.kill(os.getpid(), signal.SIGINT)
+            started.append("all")
+
+    with pytest.raises(KeyboardInterrupt):
+        start()
+    assert started == ["all"]
 
 
 def test_a_worker_that_dies_ends_the_run_in_one_line() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import signal
+from typing import TYPE_CHECKING
 
 import click
 import cv2
@@ -12,6 +13,9 @@ from click.testing import CliRunner
 
 from d2crealsr.errors import D2CRealSRError, MachineError, UsageError, is_out_of_memory
 from d2crealsr.ui.program import Program
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 def run(*args: str, error: BaseException | None = None, code: int | None = None) -> click.testing.Result:
@@ -47,7 +51,7 @@ def test_a_command_returns_its_exit_code(returned: int | None, code: int) -> Non
         (OSError(errno.ENOMEM, "Cannot allocate memory"), 1, "prog: memory ran out; buy some"),
         (OSError(errno.ENOSPC, "No space left", "a.png"), 1, "prog: a.png: No space left; check the disk and its "),
         (ZeroDivisionError("one\ntwo\x9b"), 1, "prog: ZeroDivisionError: one two?; unexpected, please report it "),
-        (KeyboardInterrupt(), 130, "Interrupted; what is done is saved. Run the same command again to continue."),
+        (KeyboardInterrupt(), 130, "Interrupted; nothing of it is kept. Run the same command again to start over."),
     ],
 )
 def test_every_error_is_one_line(error: BaseException, code: int, line: str) -> None:
@@ -102,6 +106,31 @@ def test_a_signal_ends_a_command_with_its_exit_code(number: signal.Signals, name
     assert result.exit_code == code
     assert result.stderr.strip().startswith(f"{name}; ")
     assert signal.getsignal(number) is before
+
+
+@pytest.mark.parametrize(("resumes", "told"), [(True, "what is done is saved"), (False, "nothing of it is kept")])
+def test_only_a_command_that_resumes_promises_saved_work(resumes: bool, told: str) -> None:
+    @click.group(cls=Program)
+    def program() -> None:
+        pass
+
+    @program.command(resumes=resumes)
+    def work() -> None:
+        raise KeyboardInterrupt
+
+    assert told in CliRunner().invoke(program, ["work"]).stderr
+
+
+def test_a_deleted_working_folder_is_said_before_anything_is_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = tmp_path / "gone"
+    gone.mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    result = run("work", "--name", "x", code=0)
+    assert result.exit_code == 1
+    assert result.stderr.startswith("prog: the working folder cannot be used (No such file or directory)")
 
 
 def test_opencv_out_of_memory_is_known_and_its_other_errors_are_not() -> None:
