@@ -3,7 +3,7 @@
 A file is named by the SHA-256 of the image file's content, so that renaming an image costs nothing and a changed image
 is decoded again. The hash is computed from the same bytes that are decoded. An image that is replaced in the meantime
 is therefore never stored under a wrong hash. Files are written completely or not at all. A lock lets two processes that
-start together share the work.
+start together share the work. A complete cache is used even if its folder cannot be written, as on a read-only medium.
 
 A file contains the three colour planes one after the other, ``(3, H, W)``, as the network reads them. A patch can then
 be cut by copying whole rows. The arrays that the cache returns look like any image, ``(H, W, 3)``. They are opened on
@@ -12,6 +12,7 @@ access, and only a limited number stays open: a process may open about a thousan
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -19,11 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from filelock import FileLock
 
 from d2c.data.patches import PixelPair
-from d2c.errors import D2CError, DataError
+from d2c.errors import ConfigError, D2CError, DataError
 from d2crealsr.store import ImageError, MachineError, files, images
+from d2crealsr.store.locks import file_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -46,7 +47,8 @@ class ImageCache:
     Parameters
     ----------
     folder : Path
-        Created when needed. Anything in it may be deleted while no command is running.
+        Created when needed. It need not be writable if it has all images. Anything in it may be deleted while no
+        command is running.
     convert_profile : bool
         Whether to convert images with another colour profile to sRGB, or to refuse them.
     """
@@ -60,25 +62,40 @@ class ImageCache:
         ``progress`` is called with the number of images done and in all.
         """
         wanted = list(dict.fromkeys(paths))
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with FileLock(self.folder / ".lock"):
-                files.remove_leftovers(self.folder)
-                digests, stored = {}, {}
-                for done, path in enumerate(wanted, start=1):
-                    digests[path], stored[path] = self._store(path)
-                    if progress is not None:
-                        progress(done, len(wanted))
-                return CachedImages(digests, stored)
-        except (OSError, MachineError) as error:
-            why = error.__cause__ if isinstance(error, MachineError) else error
-            raise D2CError(
-                f"cache {self.folder}: cannot be written ({getattr(why, 'strerror', None) or why}); "
-                "make room, or move it by --cache"
-            ) from error
+        digests, stored = {}, {}
+        with self._locked() as obstacle:
+            for done, path in enumerate(wanted, start=1):
+                digests[path], stored[path] = self._store(path, obstacle)
+                if progress is not None:
+                    progress(done, len(wanted))
+        return CachedImages(digests, stored)
 
-    def _store(self, path: Path) -> tuple[str, Path]:
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[OSError | MachineError | None]:
+        """Lock the folder while images are stored. What keeps it from being written is yielded, if anything does."""
+        with contextlib.ExitStack() as held:
+            obstacle: OSError | MachineError | None = None
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                held.enter_context(file_lock(self.folder / ".lock"))
+                files.remove_leftovers(self.folder)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise ConfigError(f"cache: {self.folder} is no folder; name another one with --cache") from error
+            except (OSError, MachineError) as error:
+                obstacle = error
+            yield obstacle
+
+    def _not_written(self, error: OSError | MachineError) -> D2CError:
+        why = error.__cause__ if isinstance(error, MachineError) else error
+        return D2CError(
+            f"cache {self.folder}: cannot be written ({getattr(why, 'strerror', None) or why}); "
+            "make room, or move it by --cache"
+        )
+
+    def _store(self, path: Path, obstacle: OSError | MachineError | None) -> tuple[str, Path]:
         """Make sure that the planes of an image are stored; returns the hash of its content and the file of its planes.
+
+        If there is an obstacle to writing, they must be stored already.
 
         The header is checked each time, because an earlier version may have taken other colours for sRGB.
         """
@@ -89,11 +106,16 @@ class ImageCache:
             mapped = self.folder / (f"{digest}-srgb.npy" if foreign else f"{digest}.npy")
             if _open(mapped) is not None:
                 return digest, mapped
+            if obstacle is not None:
+                raise self._not_written(obstacle) from obstacle
             decoded = images.decode_image(content, path.name, convert=self.convert_profile)
         except ImageError as error:
             raise DataError(f"{path}: {error}") from error
-        with files.atomic_path(mapped) as temporary, temporary.open("wb") as file:
-            np.save(file, np.ascontiguousarray(np.moveaxis(decoded, -1, 0)))
+        try:
+            with files.atomic_path(mapped) as temporary, temporary.open("wb") as file:
+                np.save(file, np.ascontiguousarray(np.moveaxis(decoded, -1, 0)))
+        except MachineError as error:
+            raise self._not_written(error) from error
         if _open(mapped) is None:
             raise D2CError(f"cache {mapped}: cannot be read back; check the disk, or move it by --cache")
         return digest, mapped

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -77,7 +76,7 @@ def big_tiff(
                 metadata=dict([note] if note else []),
             )
             with temporary.open("rb+") as file:
-                os.posix_fallocate(file.fileno(), 0, temporary.stat().st_size)
+                files.reserve(file.fileno(), temporary.stat().st_size)
         except OSError as error:
             raise D2CError(f"{path}: cannot be written ({error.strerror or error}); make room on its disk") from error
 

@@ -112,7 +112,10 @@ def check_disk(plan: Plan, target: Path, spill: Path) -> None:
         disk = existing.stat().st_dev
         needs[disk] = (existing, needs.get(disk, (existing, 0))[1] + size)
     for folder, size in needs.values():
-        free = shutil.disk_usage(folder).free
+        try:
+            free = shutil.disk_usage(folder).free
+        except OSError:  # the file system does not say
+            continue
         if size > free:
             raise MemoryNeedError(
                 f"{target}: needs up to {_spelled(size)} on the disk of {folder}, {_spelled(free)} are free; "

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from d2c.errors import ConfigError, DataError
 from d2c.networks import DEFAULT, network_of
 from d2crealsr.store import notes
-from d2crealsr.store.listing import list_images
+from d2crealsr.store.listing import folded, list_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -82,7 +82,7 @@ def images_of(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:
 
 
 def check_names(paths: Sequence[Path], scale: int) -> None:
-    """Make sure that no two inputs would have the same result.
+    """Make sure that no two inputs would have the same result, also on disks that ignore case.
 
     Raises
     ------
@@ -91,12 +91,13 @@ def check_names(paths: Sequence[Path], scale: int) -> None:
     """
     seen: dict[str, Path] = {}
     for path in paths:
-        other = seen.setdefault(path.stem, path)
+        other = seen.setdefault(folded(path.stem), path)
         if other is not path:
             if other == path:
                 raise ConfigError(f"{path}: is given twice; give every image once")
+            on = "" if other.stem == path.stem else " on disks that ignore case"
             raise ConfigError(
-                f"{other} and {path} would both become {path.stem}_x{scale}.png; upscale them to two folders"
+                f"{other} and {path} would both become {path.stem}_x{scale}.png{on}; upscale them to two folders"
             )
 
 

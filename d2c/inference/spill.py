@@ -7,7 +7,6 @@ contiguous part of a file, and PyTorch can use it as a tensor in channels-last o
 from __future__ import annotations
 
 import mmap
-import os
 import tempfile
 from typing import TYPE_CHECKING
 
@@ -15,6 +14,7 @@ import numpy as np
 import torch
 
 from d2c.errors import D2CError
+from d2crealsr.store import files
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,12 +95,12 @@ class FeatureMaps:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as file:
-                os.posix_fallocate(file.fileno(), 0, size)  # a full disk is an error here, not a signal later
+                files.reserve(file.fileno(), size)
                 mapped = mmap.mmap(file.fileno(), size)
         except OSError as error:
             raise D2CError(
-                f"{folder}: no room for a temporary file of {size / 1e9:.1f} GB ({error.strerror or error}); "
-                "make room, or choose another folder with --spill"
+                f"{folder}: a temporary file of {size / 1e9:.1f} GB cannot be made there ({error.strerror or error}); "
+                "make room, or choose a folder on another disk with --spill"
             ) from error
         pixels: NDArray[Any] = np.frombuffer(mapped, dtype).reshape(self.shape)
         return FeatureMap(torch.from_numpy(pixels), mapped)

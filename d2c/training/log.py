@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from typing import TYPE_CHECKING, Any
 
 from d2c.errors import ConfigError, DataError
@@ -77,7 +76,7 @@ class RunLog:
         """Flush the rows to the disk, so that a state that is saved later cannot survive without them."""
         try:
             with self.path.open("rb+") as file:
-                os.fsync(file.fileno())
+                files.flush_to_disk(file.fileno())
         except OSError as error:
             raise files.cannot_write(self.path, error) from error
 

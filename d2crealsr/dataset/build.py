@@ -39,6 +39,7 @@ from d2crealsr.store.decisions import first_names, read_decisions
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
+from d2crealsr.store.outputs import same_file
 from d2crealsr.store.ownership import refuse_foreign, refuse_links
 from d2crealsr.store.pairs import DATASET_FILE, read_dataset, write_dataset
 from d2crealsr.ui.text import plain
@@ -160,7 +161,8 @@ def _refuse_overlap(captures: Sequence[Capture], root: Path, out: Path) -> None:
     refuse_links(out, "hr", "lr")
     paths = (path for capture in captures for path in (capture.hr, capture.lr) if path is not None)
     folders = {Path(os.path.realpath(path)).parent for path in paths}
-    if out == root or folders & {out / "hr", out / "lr"}:
+    written = (out / "hr", out / "lr")
+    if same_file(out, root) or any(same_file(folder, place) for folder in folders for place in written):
         raise LayoutError(f"{out}: holds the captures themselves; give another folder with --out")
 
 

@@ -21,10 +21,12 @@ __all__ = [
     "TEMPORARY_PREFIX",
     "atomic_path",
     "cannot_write",
+    "flush_to_disk",
     "open_regular",
     "read_bytes",
     "read_text",
     "remove_leftovers",
+    "reserve",
     "sha256_of",
     "write_bytes",
     "write_text",
@@ -54,9 +56,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
         os.close(handle)
         yield temporary
         with temporary.open("rb+") as file:
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
+            flush_to_disk(file.fileno())
+        with contextlib.suppress(OSError):  # some file systems have no permissions
+            temporary.chmod(0o666 & ~_umask())
+        _replace(temporary, path)
         _sync_folder(path.parent)
     except OSError as error:
         raise cannot_write(path, error) from error
@@ -66,13 +69,59 @@ def atomic_path(path: Path) -> Iterator[Path]:
                 temporary.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
+_LACKING = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP}
+"""What file systems answer that do not know an operation."""
+
+_IN_THE_WAY = {*_LACKING, errno.EPERM, errno.EACCES, errno.EEXIST, errno.EXDEV, errno.EBUSY}
+
+
+def flush_to_disk(handle: int) -> None:
+    """Flush an open file to its disk, as far as its file system can. Raises OSError when the disk fails."""
     try:
-        with contextlib.suppress(OSError):  # some network file systems cannot
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _LACKING:
+            raise
+
+
+def reserve(handle: int, size: int) -> None:
+    """Make room for an open file, so that a full disk is an error now and not a signal when the file is written later.
+
+    Raises
+    ------
+    OSError
+        When the disk has no room for it.
+    """
+    try:
+        os.posix_fallocate(handle, 0, size)
+    except (AttributeError, OSError) as error:
+        if isinstance(error, OSError) and error.errno not in _LACKING:
+            raise
+        zeros = bytes(1 << 20)
+        for start in range(os.fstat(handle).st_size, size, len(zeros)):
+            os.pwrite(handle, zeros[: size - start], start)
+
+
+def _replace(temporary: Path, path: Path) -> None:
+    """Give a finished file its name, in place of the former one. Raises MachineError if that is not possible."""
+    try:
+        temporary.replace(path)
+    except OSError as error:
+        if error.errno not in _IN_THE_WAY:
+            raise
+        raise MachineError(
+            f"{path}: cannot be replaced by a finished file ({error.strerror}); its permissions or its file system do "
+            "not allow it: correct them, or choose a folder on another disk"
+        ) from error
+
+
+def _sync_folder(folder: Path) -> None:
+    with contextlib.suppress(OSError):  # some file systems cannot
+        handle = os.open(folder, os.O_RDONLY)
+        try:
             os.fsync(handle)
-    finally:
-        os.close(handle)
+        finally:
+            os.close(handle)
 
 
 def _umask() -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
 import os
 import secrets
 import socket
+import warnings
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -21,10 +23,43 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["check_lease", "lock_folder"]
+__all__ = ["check_lease", "file_lock", "lock_folder"]
 
 _LOCK = ".lock"
 _HOLDER = ".lock-holder"
+_TAKEN = "-taken"
+_NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL}
+"""What file systems without locks answer, such as some of SMB and NFS."""
+
+
+@contextlib.contextmanager
+def file_lock(path: Path, *, timeout: float = -1) -> Iterator[None]:
+    """Hold the lock of a file, and wait for it at most ``timeout`` seconds (-1: as long as it takes).
+
+    On a file system without locks, a second file beside it, ``NAME-taken``, stands for the lock: it exists as long as
+    the lock is held. A killed process leaves it behind. The next one on the same machine sees that its process is gone.
+
+    Raises
+    ------
+    filelock.Timeout
+        When another process holds it. ``lock_file`` names the file.
+    OSError
+        When the file cannot be created.
+    """
+    lock: filelock.BaseFileLock = filelock.FileLock(path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="flock not supported", category=UserWarning)
+        try:
+            lock.acquire(timeout=timeout)
+        except (OSError, NotImplementedError) as error:
+            if isinstance(error, filelock.Timeout) or getattr(error, "errno", errno.ENOSYS) not in _NO_LOCKS:
+                raise
+            lock = filelock.SoftFileLock(path.with_name(path.name + _TAKEN))
+            lock.acquire(timeout=timeout)
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 @contextlib.contextmanager
@@ -42,26 +77,34 @@ def lock_folder(folder: Path) -> Iterator[str]:
     MachineError
         When the folder cannot be created, locked or written.
     """
-    lock = filelock.FileLock(folder / _LOCK)
-    refuse_links(folder, _LOCK)
+    refuse_links(folder, _LOCK, _LOCK + _TAKEN)
     check_folder(folder)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
-    except filelock.Timeout as error:
-        raise LockError(f"{folder}: in use by {_described(folder)}; wait until it ends, or stop it") from error
-    except (OSError, NotImplementedError) as error:
-        raise MachineError(f"{folder}: cannot be locked for writing ({error}); check permissions and disk") from error
-    holder, lease = folder / _HOLDER, secrets.token_hex(8)
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    try:
-        known = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "lease": lease}
-        write_text(holder, json.dumps(known))  # written beside and renamed, so a link is replaced
-        yield lease
-    finally:
-        with contextlib.suppress(OSError):
-            holder.unlink()
-        lock.release()
+    with contextlib.ExitStack() as held:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(file_lock(folder / _LOCK, timeout=0))
+        except filelock.Timeout as error:
+            raise LockError(f"{folder}: in use by {_described(folder)}; {_remedy(error)}") from error
+        except (OSError, NotImplementedError) as error:
+            raise MachineError(
+                f"{folder}: cannot be locked for writing ({error}); check permissions and disk"
+            ) from error
+        holder, lease = folder / _HOLDER, secrets.token_hex(8)
+        since = datetime.now(UTC).isoformat(timespec="seconds")
+        try:
+            known = {"pid": os.getpid(), "host": socket.gethostname(), "since": since, "lease": lease}
+            write_text(holder, json.dumps(known))  # written beside and renamed, so a link is replaced
+            yield lease
+        finally:
+            with contextlib.suppress(OSError):
+                holder.unlink()
+
+
+def _remedy(error: filelock.Timeout) -> str:
+    remedy = "wait until it ends, or stop it"
+    if error.lock_file.endswith(_TAKEN):  # it does not go with its process
+        return f"{remedy}; if it is no longer running, remove {error.lock_file}"
+    return remedy
 
 
 def check_lease(folder: Path, lease: str) -> None:

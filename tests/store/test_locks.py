@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from d2crealsr.errors import LockError, UsageError
+from d2crealsr.errors import LockError, MachineError, UsageError
 from d2crealsr.store.locks import lock_folder
 
 if TYPE_CHECKING:
@@ -43,3 +45,42 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     for place in ("file", "file/x", "loop"):
         with pytest.raises(UsageError, match="is no folder, so nothing can be written"), lock_folder(tmp_path / place):
             pass
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])
+def test_without_locks_a_file_that_exists_while_it_is_held_takes_their_place(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def flock(handle: int, operation: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    for _ in range(2):
+        with lock_folder(tmp_path):
+            held = rf"in use by process {os.getpid()} on .*; wait until it ends, or stop it"
+            with pytest.raises(LockError, match=held), lock_folder(tmp_path):
+                pass
+
+
+def test_a_killed_holder_lets_go_also_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(handle: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    process = os.fork()
+    if process == 0:
+        with lock_folder(tmp_path):
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(process, 0)
+    assert (tmp_path / ".lock-taken").exists()
+    with lock_folder(tmp_path):
+        pass
+
+
+def test_a_denied_lock_is_no_missing_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def flock(handle: int, operation: int) -> None:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with pytest.raises(MachineError, match="cannot be locked for writing"), lock_folder(tmp_path):
+        pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -119,10 +120,7 @@ def test_damaged_cache_files_are_made_again(tmp_path):
 
 
 def test_cache_errors_are_said(tmp_path):
-    (tmp_path / "file").write_text("x")
     picture(tmp_path / "a.png")
-    with pytest.raises(D2CError, match=r"cannot be written .*--cache"):
-        ImageCache(tmp_path / "file").images([tmp_path / "a.png"])
     (tmp_path / "b.png").write_bytes((tmp_path / "a.png").read_bytes()[:60])
     with pytest.raises(DataError, match=r"b\.png"):
         ImageCache(tmp_path / "cache").images([tmp_path / "b.png"])
@@ -138,6 +136,40 @@ sys.stdin.readline()  # both start together
 found = ImageCache(Path(sys.argv[1])).images(paths)
 print(json.dumps({path.name: int(pixels.astype(np.int64).sum()) for path, (_, pixels) in found.items()}))
 """
+
+
+def _read_only(monkeypatch, folder):
+    """A medium that cannot be written, faked: nothing under that folder is created, changed or removed."""
+    real = os.open
+
+    def open_(path, flags, *args, **kwargs):
+        if flags & (os.O_CREAT | os.O_WRONLY | os.O_RDWR) and str(path).startswith(str(folder)):
+            raise OSError(errno.EROFS, os.strerror(errno.EROFS), str(path))
+        return real(path, flags, *args, **kwargs)
+
+    monkeypatch.setattr(os, "open", open_)
+
+
+def test_a_complete_cache_that_cannot_be_written_is_used(tmp_path, monkeypatch):
+    pixels = [picture(tmp_path / f"{name}.png", seed=seed) for seed, name in enumerate("ab")]
+    cache = ImageCache(tmp_path / "cache")
+    cache.images([tmp_path / "a.png"])
+    (tmp_path / "cache/.lock").unlink()
+    _read_only(monkeypatch, tmp_path / "cache")
+    found = cache.images([tmp_path / "a.png"])
+    assert np.array_equal(found[tmp_path / "a.png"][1], pixels[0])
+    assert not (tmp_path / "cache/.lock").exists()
+    with pytest.raises(D2CError, match=r"cache .*: cannot be written \(Read-only file system\); make room, or move it"):
+        cache.images([tmp_path / "a.png", tmp_path / "b.png"])
+
+
+@pytest.mark.parametrize("place", ["file", "file/below"])
+def test_a_file_in_the_place_of_the_cache_is_wrong_use(tmp_path, place):
+    picture(tmp_path / "a.png")
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(ConfigError, match=r"^cache: .* is no folder; name another one with --cache$"):
+        ImageCache(tmp_path / place).images([tmp_path / "a.png"])
+    assert (tmp_path / "file").read_text() == "mine"
 
 
 def test_two_processes_that_start_together_share_the_work(tmp_path):
