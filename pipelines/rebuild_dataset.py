@@ -36,7 +36,7 @@ SIMULATE, ALIGN = SimulateSettings(), AlignSettings()
 )
 @click.option("--scenes", type=int, default=SIMULATE.scenes, show_default=True, help="Scenes to draw.")
 @click.option("--scale", type=int, default=ALIGN.scale, show_default=True, help="HR pixels per LR pixel.")
-@click.option("--test", type=int, default=15, show_default=True, help="Scenes in the test split.")
+@click.option("--test", type=int, help="Scenes in the test split.  [default: as of d2crealsr split]")
 @click.option("--seed", type=int, default=0, show_default=True, help="Of the simulation and of the split.")
 @click.option("--jobs", type=int, default=1, show_default=True, help="Scenes at a time; 0: one a core.")
 def main(
@@ -46,7 +46,7 @@ def main(
     size: SizeName,
     scenes: int,
     scale: int,
-    test: int,
+    test: int | None,
     seed: int,
     jobs: int,
 ) -> None:
@@ -66,7 +66,10 @@ def main(
         sys.exit(3)
 
     click.echo(f"split -> {pairs}/manifest.csv")
-    click.echo(console.split_summary(split(pairs, test=test, seed=seed)))
+    drawn = split(pairs, test=test, seed=seed)
+    for note in drawn.notes:
+        click.echo(f"Note: {note}", err=True)
+    click.echo(console.split_summary(drawn))
 
     truth = (raw if raw.is_dir() else raw.parent) / "truth.csv"
     if not truth.exists():

@@ -142,7 +142,11 @@ def align(
 @main.command()
 @click.argument("pairs", type=_PATH, default=Path("pairs"))
 @click.option(
-    "--test", type=click.IntRange(min=0), default=15, show_default=True, help="Number of scenes in the test split."
+    "--test",
+    type=click.IntRange(min=0),
+    metavar="N",
+    help="Number of scenes in the test split.  [default: the smaller of 15 and 15 % of the scenes, at least 1; in a "
+    "folder that is split already, as many as it has]",
 )
 @click.option("--seed", type=int, default=0, show_default=True, help="Seed of the random choice of scenes.")
 @click.option("--resplit", is_flag=True, help="Discard earlier splits and start over.")
@@ -152,13 +156,14 @@ def align(
     metavar="FILE",
     help="CSV file with scene,decision,note, as the report exports it: scenes with the decision reject are left out.",
 )
-def split(pairs: Path, test: int, seed: int, resplit: bool, decisions: Path | None) -> None:
+def split(pairs: Path, test: int | None, seed: int, resplit: bool, decisions: Path | None) -> None:
     """Assign accepted scenes to training and test.
 
     PAIRS is pairs/ by default. Scenes of one group are never separated, and earlier splits stay. A scene that a
     reviewer rejected stays left out in later runs without --decisions, until a file has the decision accept for it.
 
     \b
+    d2crealsr split pairs/
     d2crealsr split pairs/ --test 15 --seed 1
     d2crealsr split pairs/ --test 15 --decisions decisions.csv
     """

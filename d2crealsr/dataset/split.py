@@ -29,6 +29,11 @@ if TYPE_CHECKING:
 
 __all__ = ["SplitResult", "choose_splits", "joined_groups", "split", "with_decisions"]
 
+MOST_TEST = 15
+"""Number of test scenes of the default, unless their share would be larger."""
+_TEST_PERCENT = 15
+"""Their largest share, in percent of the accepted scenes."""
+
 _UNSPLIT = "unsplit"
 """Value of ``left_out_of`` for a scene that had no split when it was left out."""
 
@@ -44,7 +49,8 @@ class SplitResult:
     left_out : tuple of str
         Scenes that a reviewer rejected, now or earlier. They have no split.
     notes : tuple of str
-        One line for each decision of the reviewer that could not be applied.
+        One line about the default number of test scenes if it was used, and for each decision of the reviewer that
+        could not be applied.
     """
 
     train: tuple[str, ...]
@@ -57,7 +63,7 @@ class SplitResult:
 def split(
     pairs: str | os.PathLike[str],
     *,
-    test: int = 15,
+    test: int | None = None,
     seed: int = 0,
     resplit: bool = False,
     decisions: str | os.PathLike[str] | None = None,
@@ -68,8 +74,10 @@ def split(
     ----------
     pairs : path
         The pairs folder.
-    test : int
-        Number of scenes in the test split afterwards, including those that it has already. The rest become train.
+    test : int, optional
+        Number of scenes in the test split afterwards, including those that it has already. The rest become train. By
+        default the smaller of 15 and 15 % of the scenes, at least 1, or as near as whole groups allow; in a folder that
+        is split already, the test split stays as it is.
     seed : int
         Determines which scenes are drawn.
     resplit : bool
@@ -93,7 +101,9 @@ def split(
         after = with_decisions(manifest, decided)
         kept = after["group"]
         after = after.assign(group=joined_groups(after))
-        after = after.assign(split=choose_splits(after, test=test, seed=seed, resplit=resplit))
+        labels = choose_splits(after, test=test, seed=seed, resplit=resplit)
+        drawn = _default_note(after, labels, resplit=resplit) if test is None else ()
+        after = after.assign(split=labels)
         if resplit:
             after["left_out_of"] = [_UNSPLIT if left_out else "" for left_out in after["left_out_of"]]
         after = after.assign(group=kept)
@@ -105,7 +115,7 @@ def split(
         test=tuple(accepted.loc[accepted["split"] == "test", "scene"]),
         new=int(((after["split"] != manifest["split"]) & (after["split"] != "")).sum()),
         left_out=tuple(accepted.loc[accepted["left_out_of"] != "", "scene"]),
-        notes=_notes(after, decided),
+        notes=(*drawn, *_notes(after, decided)),
     )
 
 
@@ -165,11 +175,30 @@ def _notes(manifest: pd.DataFrame, decisions: Mapping[str, Decision]) -> tuple[s
     return tuple(notes)
 
 
-def choose_splits(manifest: pd.DataFrame, *, test: int, seed: int = 0, resplit: bool = False) -> list[str]:
+def _default_note(before: pd.DataFrame, labels: Sequence[str], *, resplit: bool) -> tuple[str]:
+    """What the default number of test scenes was, and why; ``before`` is the manifest, ``labels`` its new splits."""
+    taken = [status == "accepted" and bool(label) for status, label in zip(before["status"], labels, strict=True)]
+    test = sum(use and label == "test" for use, label in zip(taken, labels, strict=True))
+    if not resplit and _is_split(before):
+        why = "the test split stays as it is, and new scenes are for training; --test N draws more"
+    else:
+        why = f"the smaller of {MOST_TEST} and {_TEST_PERCENT} %, as near as whole groups allow"
+    return (f"without --test, {test} of {sum(taken)} scenes are for testing: {why}",)
+
+
+def _is_split(manifest: pd.DataFrame) -> bool:
+    """Whether any scene has a split, or had one before a reviewer left it out."""
+    return any(manifest["split"] != "") or any(left_out not in ("", _UNSPLIT) for left_out in manifest["left_out_of"])
+
+
+def choose_splits(
+    manifest: pd.DataFrame, *, test: int | None = None, seed: int = 0, resplit: bool = False
+) -> list[str]:
     """The new column ``split`` for a manifest with ``status, split, group, left_out_of``, whose rows are in any order.
 
     Groups are drawn in an order that depends only on the seed and their names. A group is skipped if it would exceed
-    the number of test scenes or make the exact number impossible. Scenes that a reviewer left out have no split.
+    the number of test scenes or make the exact number impossible. Scenes that a reviewer left out have no split. By
+    default ``test`` is the number that :func:`split` describes.
     """
     columns = (manifest[name].tolist() for name in ("status", "split", "group", "left_out_of"))
     rows = list(zip(*columns, strict=True))
@@ -179,7 +208,7 @@ def choose_splits(manifest: pd.DataFrame, *, test: int, seed: int = 0, resplit: 
     for status, _, group, left_out in rows:
         if status == "accepted" and not left_out:
             sizes[group] = sizes.get(group, 0) + 1
-    drawn = _draw(sizes, fixed, test, seed)
+    drawn = _draw(sizes, fixed, test, seed, keeps=not resplit and _is_split(manifest))
 
     def label(status: str, old: str, group: str, left_out: str) -> str:
         if left_out:
@@ -200,13 +229,18 @@ def _fixed_groups(labels: Sequence[tuple[str, str]]) -> dict[str, str]:
     return fixed
 
 
-def _draw(sizes: Mapping[str, int], fixed: Mapping[str, str], test: int, seed: int) -> set[str]:
-    """The groups that are added to the test split so that it has ``test`` scenes."""
+def _draw(sizes: Mapping[str, int], fixed: Mapping[str, str], test: int | None, seed: int, *, keeps: bool) -> set[str]:
+    """The groups that are added to the test split so that it has ``test`` scenes.
+
+    By default none are added if it ``keeps`` what it has.
+    """
     already = sum(size for group, size in sizes.items() if fixed.get(group) == "test")
     free = sorted((group for group in sizes if group not in fixed), key=lambda group: _rank(seed, group))
     last = _last_place([sizes[group] for group in free])
     total = sum(sizes.values())
     allowed = {already + more for more in last if already + more < total}
+    if test is None:
+        test = already if keeps else _default(total, allowed)
     if test not in allowed:
         raise UsageError(_cannot(test, total, already, allowed))
     drawn, wanted = set(), test - already
@@ -215,6 +249,13 @@ def _draw(sizes: Mapping[str, int], fixed: Mapping[str, str], test: int, seed: i
             drawn.add(group)
             wanted -= sizes[group]
     return drawn
+
+
+def _default(total: int, allowed: set[int]) -> int:
+    """The default number of test scenes: the largest possible one up to 15 and 15 %, or else the smallest."""
+    wanted = max(1, min(MOST_TEST, total * _TEST_PERCENT // 100))
+    some = sorted(allowed - {0})
+    return max((number for number in some if number <= wanted), default=min(some, default=wanted))
 
 
 def _rank(seed: int, group: str) -> str:

@@ -150,6 +150,49 @@ def test_what_cannot_be_done(frame: pd.DataFrame, test: int, message: str) -> No
         choose_splits(frame, test=test)
 
 
+@pytest.mark.parametrize(
+    ("scenes", "test"), [(2, 1), (6, 1), (13, 1), (14, 2), (21, 3), (99, 14), (100, 15), (101, 15), (500, 15)]
+)
+def test_the_default_is_the_smaller_of_15_and_15_percent_and_at_least_1(scenes: int, test: int) -> None:
+    assert choose_splits(singles(scenes)).count("test") == test
+
+
+@pytest.mark.parametrize(
+    ("groups", "test"), [("aaab", 1), ("aaaabbbb", 4), ("aaabbbccc" * 3, 9), ("aabbcc" + "d" * 20, 2)]
+)
+def test_the_default_keeps_to_whole_groups(groups: str, test: int) -> None:
+    assert choose_splits(table(list(groups))).count("test") == test
+
+
+def test_without_a_number_a_split_folder_draws_nothing_more() -> None:
+    frame = singles(30)
+    frame["split"] = ["test", *["train"] * 9, *[""] * 20]
+    assert choose_splits(frame).count("test") == 1
+    assert choose_splits(frame, test=4).count("test") == 4
+    assert choose_splits(frame, resplit=True).count("test") == 4
+    frame["split"] = ["train"] * 10 + [""] * 20
+    assert choose_splits(frame).count("test") == 0
+
+
+def test_a_default_that_is_impossible_is_refused_as_ever() -> None:
+    for frame in (singles(0), singles(1), table(["a"] * 5)):
+        with pytest.raises(UsageError, match=r"nothing to split|1 test scenes cannot be drawn"):
+            choose_splits(frame)
+
+
+def test_split_says_which_number_it_took(tmp_path: Path) -> None:
+    write(tmp_path, singles(21))
+    result = split(tmp_path)
+    assert (len(result.test), len(result.train)) == (3, 18)
+    assert result.notes == (
+        "without --test, 3 of 21 scenes are for testing: the smaller of 15 and 15 %, as near as whole groups allow",
+    )
+    assert split(tmp_path).notes[0].startswith("without --test, 3 of 21 scenes are for testing: the test split stays")
+    assert split(tmp_path, test=3).notes == ()
+    with pytest.raises(UsageError, match="22 test scenes cannot be drawn"):
+        split(tmp_path, test=22)
+
+
 def test_a_rejected_scene_keeps_its_split_and_its_group_mates_join_it() -> None:
     frame = table(["a", "a", "b", "c"], status=["rejected", *["accepted"] * 3], splits=["test", "", "train", ""])
     assert choose_splits(frame, test=1) == ["test", "test", "train", "train"]
