@@ -20,7 +20,7 @@ from d2crealsr.store.ownership import is_run
 from d2crealsr.ui.interrupts import Interrupts
 from d2crealsr.ui.program import Program
 from d2crealsr.ui.terminal import echo
-from d2crealsr.ui.versions import version
+from d2crealsr.ui.versions import how_to_install, version
 
 if TYPE_CHECKING:
     from d2c.networks import Network, NetworkConfig, TrainSettings
@@ -41,7 +41,7 @@ _TRUST = "Do not check whether HR and LR of each pair show the same scene."
 def main() -> None:
     """Entry point of the script. If torch is missing, it prints one line about it."""
     if importlib.util.find_spec("torch") is None:
-        click.echo("d2c needs PyTorch, which is not installed; run: pip install 'd2crealsr[train]'", err=True)
+        click.echo(f"d2c needs PyTorch, which is not installed; run: {how_to_install('train')}", err=True)
         sys.exit(1)
     cli()
 

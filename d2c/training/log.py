@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from d2c.errors import ConfigError, DataError
 from d2c.evaluation.evaluate import methods
 from d2crealsr.store import files
+from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -140,6 +141,6 @@ def _tensorboard(folder: Path) -> Any:
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
-        raise ConfigError("--tensorboard: not installed; run: pip install 'd2crealsr[tensorboard]'") from error
+        raise ConfigError(f"--tensorboard: not installed; run: {how_to_install('tensorboard')}") from error
     writer: Any = SummaryWriter
     return writer(folder)

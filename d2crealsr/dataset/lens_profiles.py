@@ -14,6 +14,7 @@ import numpy as np
 
 from d2crealsr.errors import ImageError, UsageError
 from d2crealsr.store.exif import read_exif
+from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -63,7 +64,7 @@ def check_lensfun() -> None:
         import lensfunpy  # noqa: F401
     except ImportError as error:
         raise UsageError(
-            "lens profiles: lensfunpy is not installed; pip install 'd2crealsr[lens]', or give k1 by --undistort-hr "
+            f"lens profiles: lensfunpy is not installed; {how_to_install('lens')}, or give k1 by --undistort-hr "
             "and --undistort-lr"
         ) from error
 

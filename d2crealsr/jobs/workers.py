@@ -20,6 +20,7 @@ import joblib
 
 from d2crealsr.errors import MachineError, SettingsError
 from d2crealsr.jobs.threads import threads_restored, use_one_thread
+from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
@@ -225,7 +226,7 @@ def _backend(jobs: int, backend: Backend, scheduler: str | None) -> Iterator[Any
     try:
         import distributed
     except ImportError as error:
-        raise SettingsError("backend: dask is not installed; pip install 'd2crealsr[dask]'") from error
+        raise SettingsError(f"backend: dask is not installed; {how_to_install('dask')}") from error
     with _client(distributed, jobs, scheduler) as client:
         yield functools.partial(_on_dask, client)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from d2crealsr.errors import SettingsError
+from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -86,5 +87,5 @@ def _matplotlib() -> Any:
     try:
         import matplotlib as mpl
     except ImportError as error:
-        raise SettingsError("plots: matplotlib is not installed; pip install 'd2crealsr[report]'") from error
+        raise SettingsError(f"plots: matplotlib is not installed; {how_to_install('report')}") from error
     return mpl

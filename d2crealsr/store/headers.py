@@ -14,6 +14,7 @@ import PIL
 
 from d2crealsr.errors import ImageError
 from d2crealsr.store.readers import START, UNKNOWN, reader_of
+from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -106,8 +107,7 @@ def needed(reader: Reader, name: str) -> Iterator[None]:
         yield
     except ImportError as error:
         raise ImageError(
-            f"{name} is {reader.name}, read by {reader.library}; "
-            f"install it with pip install 'd2crealsr[{reader.extra}]'",
+            f"{name} is {reader.name}, read by {reader.library}; install it with {how_to_install(reader.extra)}",
             reason="extra_missing",
         ) from error
 

@@ -13,6 +13,7 @@ from d2crealsr.store.files import atomic_path
 from d2crealsr.store.outputs import check_output
 from d2crealsr.store.pairs import FORMAT_NAME, FORMAT_VERSION
 from d2crealsr.store.tables import read_table
+from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -104,7 +105,7 @@ def write_parquet(pairs: Path, folder: Path) -> list[Path]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise SettingsError("parquet: pyarrow is not installed; pip install 'd2crealsr[parquet]'") from error
+        raise SettingsError(f"parquet: pyarrow is not installed; {how_to_install('parquet')}") from error
     there = {name: columns for name, columns in TABLES.items() if (pairs / name).is_file()}
     if "manifest.csv" not in there:
         raise LayoutError(f"{pairs}: no manifest.csv; give a pairs folder, made by d2crealsr align")

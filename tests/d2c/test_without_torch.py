@@ -26,7 +26,7 @@ def python(code):
 def test_the_command_says_what_is_missing_in_one_line():
     result = python("sys.argv = ['d2c', 'train']\nfrom d2c.cli import main\nmain()")
     assert result.returncode == 1
-    assert result.stderr == "d2c needs PyTorch, which is not installed; run: pip install 'd2crealsr[train]'\n"
+    assert result.stderr == "d2c needs PyTorch, which is not installed; run: pip install '.[train]' in the checkout\n"
     assert result.stdout == ""
 
 

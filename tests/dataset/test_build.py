@@ -383,7 +383,7 @@ def test_settings_that_contradict_each_other(raw: Path, out: Path, aligner: Alig
 
 def test_dask_that_is_not_installed(raw: Path, out: Path, aligner: Aligner, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(SettingsError, match=r"pip install 'd2crealsr\[dask\]'"):
+    with pytest.raises(SettingsError, match=r"pip install '\.\[dask\]' in the checkout"):
         build(raw, out, align=aligner, backend="dask")
 
 

@@ -153,7 +153,7 @@ def test_a_build_looks_profiles_up_and_writes_them_down(tmp_path: Path) -> None:
 
 def test_without_lensfunpy_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lensfunpy", None)
-    with pytest.raises(UsageError, match=r"lensfunpy is not installed; pip install 'd2crealsr\[lens\]'"):
+    with pytest.raises(UsageError, match=r"lensfunpy is not installed; pip install '\.\[lens\]'"):
         lens_profiles.check_lensfun()
 
 

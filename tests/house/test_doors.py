@@ -135,7 +135,7 @@ print([pair.lr.name for pair in find_pairs(raw, scale=1)])
 """,
         tmp_path,
     )
-    assert "a.toy is Toy, read by toylib; install it with pip install 'd2crealsr[toy]'" in told
+    assert "a.toy is Toy, read by toylib; install it with pip install '.[toy]' in the checkout" in told
     assert "of no image format that is read: PNG, JPEG, Toy, TIFF, BMP, WebP" in told
     assert "(40, 32)\n" in told
     assert "a.toy: 40x32 pixels, at most 1,000 are read" in told

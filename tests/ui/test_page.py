@@ -57,5 +57,5 @@ def test_the_same_input_gives_the_same_page(template: str) -> None:
 
 def test_without_jinja2_the_extra_is_named(template: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "jinja2", None)
-    with pytest.raises(SettingsError, match=r"pip install 'd2crealsr\[report\]'"):
+    with pytest.raises(SettingsError, match=r"pip install '\.\[report\]' in the checkout"):
         page.environment(template)

@@ -118,3 +118,22 @@ def test_the_version_of_a_checkout_is_that_of_its_project(monkeypatch: pytest.Mo
     monkeypatch.setattr(metadata, "version", missing)
     assert versions.version() == installed
     assert versions.version("torch") == "unknown"
+
+
+def test_an_extra_is_installed_from_the_checkout_or_by_what_it_stands_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert versions.how_to_install("report") == "pip install '.[report]' in the checkout"
+    needs = [
+        "numpy>=2",
+        "jinja2>=3.1; extra == 'report'",
+        "torch>=2.5; extra == 'train'",
+        'safetensors; extra == "train"',
+        "d2crealsr[train]; extra == 'tensorboard'",
+        "tensorboard>=2.18 ; extra == 'tensorboard'",
+    ]
+    monkeypatch.setattr(versions, "_PROJECT", tmp_path / "pyproject.toml")
+    monkeypatch.setattr(metadata, "requires", lambda name: needs)
+    assert versions.how_to_install("report") == "pip install 'jinja2>=3.1'"
+    assert versions.how_to_install("tensorboard") == "pip install 'torch>=2.5' 'safetensors' 'tensorboard>=2.18'"
+    assert versions.how_to_install("toy") == "pip install 'd2crealsr[toy]'"

@@ -19,6 +19,7 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import SettingsError
+from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +42,7 @@ def environment(package: str) -> jinja2.Environment:
     try:
         import jinja2
     except ImportError as error:
-        raise SettingsError("report: jinja2 is not installed; pip install 'd2crealsr[report]'") from error
+        raise SettingsError(f"report: jinja2 is not installed; {how_to_install('report')}") from error
     shell = jinja2.PrefixLoader({"shell": jinja2.PackageLoader(__name__, "templates")})
     made = jinja2.Environment(
         loader=jinja2.ChoiceLoader([shell, jinja2.PackageLoader(package, "templates")]),

@@ -62,7 +62,7 @@ def test_a_missing_library_is_one_line_that_names_its_extra(
     for read in (read_image, read_size) if part == "header" else (read_image,):
         with pytest.raises(ImageError) as caught:
             read(path)
-        assert str(caught.value) == "a.png is Toy, read by toylib; install it with pip install 'd2crealsr[toy]'"
+        assert str(caught.value) == "a.png is Toy, read by toylib; install it with pip install '.[toy]' in the checkout"
         assert caught.value.reason == "extra_missing"
 
 
