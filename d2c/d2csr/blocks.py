@@ -1,17 +1,12 @@
-"""Parts of the divergence net, from the smallest to the largest.
-
-They are those of RCAN (Zhang et al., ECCV 2018, doi:10.1007/978-3-030-01234-2_18). Every part maps features
-``(N, n, h, w)`` to features of the same shape.
-"""
+"""The branch of the divergence net, made of RCAN's residual groups."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch
-import torch.nn.functional as F
 from torch import nn
 
+from d2c.networks.base.attention import ResidualGroup
 from d2c.tails.layers import conv3x3
 
 if TYPE_CHECKING:
@@ -19,50 +14,7 @@ if TYPE_CHECKING:
 
     from d2c.d2csr.config import D2CConfig
 
-__all__ = ["AttentionBlock", "Branch", "ChannelAttention", "ResidualGroup"]
-
-
-class ChannelAttention(nn.Module):
-    """Scale each channel by a factor in (0, 1) that depends on the means of all channels."""
-
-    def __init__(self, features: int, reduction: int) -> None:
-        super().__init__()
-        narrow = max(1, features // reduction)
-        self.squeeze = nn.Conv2d(features, narrow, 1)
-        self.excite = nn.Conv2d(narrow, features, 1)
-
-    def forward(self, x: Tensor) -> Tensor:
-        means = x.mean(dim=(2, 3), keepdim=True)  # (N, n, 1, 1)
-        attention: Tensor = torch.sigmoid(self.excite(F.relu(self.squeeze(means))))
-        return x * attention
-
-
-class AttentionBlock(nn.Module):
-    """Residual channel attention block: two convolutions and channel attention, with a skip connection."""
-
-    def __init__(self, config: D2CConfig) -> None:
-        super().__init__()
-        n = config.features
-        self.conv1 = conv3x3(n, n)
-        self.conv2 = conv3x3(n, n)
-        self.attention = ChannelAttention(n, config.reduction)
-
-    def forward(self, x: Tensor) -> Tensor:
-        residual: Tensor = self.attention(self.conv2(F.relu(self.conv1(x))))
-        return x + residual
-
-
-class ResidualGroup(nn.Module):
-    """B attention blocks and a convolution, with a skip connection."""
-
-    def __init__(self, config: D2CConfig) -> None:
-        super().__init__()
-        self.blocks = nn.Sequential(*(AttentionBlock(config) for _ in range(config.blocks)))
-        self.conv = conv3x3(config.features, config.features)
-
-    def forward(self, x: Tensor) -> Tensor:
-        residual: Tensor = self.conv(self.blocks(x))
-        return x + residual
+__all__ = ["Branch"]
 
 
 class Branch(nn.Module):
@@ -70,7 +22,8 @@ class Branch(nn.Module):
 
     def __init__(self, config: D2CConfig) -> None:
         super().__init__()
-        self.groups = nn.Sequential(*(ResidualGroup(config) for _ in range(config.groups)))
+        size = config.features, config.reduction, config.blocks
+        self.groups = nn.Sequential(*(ResidualGroup(*size) for _ in range(config.groups)))
         self.conv = conv3x3(config.features, config.features)
 
     def forward(self, x: Tensor) -> Tensor:

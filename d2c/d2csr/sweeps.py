@@ -23,10 +23,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from d2c.d2csr.blocks import AttentionBlock, Branch, ResidualGroup
+    from d2c.d2csr.blocks import Branch
     from d2c.d2csr.config import D2CConfig
     from d2c.d2csr.network import D2CSR
     from d2c.inference.spill import FeatureMap, FeatureMaps
+    from d2c.networks.base.attention import AttentionBlock, ResidualGroup
 
     Progress: TypeAlias = Callable[[int], None]
 

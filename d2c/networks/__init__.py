@@ -35,6 +35,12 @@ __all__ = [
 
 NETWORKS: dict[str, str] = {
     "d2csr": "d2c.d2csr.entry:D2CSRNetwork",
+    "srresnet": "d2c.networks.srresnet:SRResNetNetwork",
+    "edsr": "d2c.networks.edsr:EDSRNetwork",
+    "rcan": "d2c.networks.rcan:RCANNetwork",
+    "rrdb": "d2c.networks.rrdb:RRDBNetwork",
+    "cdc": "d2c.networks.cdc:CDCNetwork",
+    "lpkpn": "d2c.networks.lpkpn:LPKPNNetwork",
 }
 
 DEFAULT = "d2csr"

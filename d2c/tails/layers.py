@@ -23,14 +23,17 @@ def conv3x3(channels_in: int, channels_out: int, *, bias: bool = True) -> nn.Con
 
 
 class ColourLayer(nn.Module):
-    """``out = matrix · rgb + offset`` at every pixel. Both are buffers, which are saved but never trained."""
+    """``out = matrix · rgb + offset`` at every pixel. Both are buffers, which are saved but never trained.
+
+    The matrix is ``gain`` times the identity.
+    """
 
     matrix: Tensor
     offset: Tensor
 
-    def __init__(self, offset: tuple[float, float, float]) -> None:
+    def __init__(self, offset: tuple[float, float, float], gain: float = 1.0) -> None:
         super().__init__()
-        self.register_buffer("matrix", torch.eye(3))
+        self.register_buffer("matrix", gain * torch.eye(3))
         self.register_buffer("offset", torch.tensor(offset))
 
     def forward(self, rgb: Tensor) -> Tensor:

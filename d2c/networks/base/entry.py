@@ -168,6 +168,10 @@ class Network:
 
         return Upscaler(self, config)
 
+    def reach_of(self, config: Any) -> int | None:
+        """The reach for a configuration, if it depends on it."""
+        return self.reach
+
     def layer_by_layer(self, model: Any, lr: Tensor) -> Any:
         """Run every layer as it is written down, for counting. Override it if the network has a faster form.
 

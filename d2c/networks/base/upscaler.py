@@ -97,7 +97,7 @@ class Upscaler:
     @property
     def refusal(self) -> str:
         """The reason why images are not upscaled in strips; empty if they are."""
-        if self.network.reach is not None:
+        if self.network.reach_of(self.config) is not None:
             return ""
         return f"{self.network.name} takes images whole, not in strips: each of its pixels may depend on all of them"
 
@@ -145,7 +145,8 @@ class Upscaler:
     def _around(self, start: int, stop: int, height: int) -> tuple[int, int]:
         """The input rows of the network for a strip. They begin and end at multiples."""
         multiple, whole = self.network.multiple, _up(height, self.network.multiple)
-        reach = whole if self.network.reach is None else self.network.reach
+        reach = self.network.reach_of(self.config)
+        reach = whole if reach is None else reach
         return max(0, start - reach) // multiple * multiple, min(whole, _up(stop + reach, multiple))
 
 

@@ -1,0 +1,76 @@
+"""EDSR: a wide residual body at LR size and a tail without activation.
+
+Lim et al., "Enhanced Deep Residual Networks for Single Image Super-Resolution", CVPRW 2017,
+doi:10.1109/CVPRW.2017.151, Fig. 3.
+
+Departures. The tail runs as one convolution at LR size (:mod:`d2c.tails`). L1 is taken on [0, 1] and not on [0, 255],
+a factor on gradients that Adam cancels. The publication trains ×3 and ×4 from the weights of ×2; here ×2, ×3, ×4 and
+×8 start at random.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch.nn.functional as F
+from torch import nn
+
+from d2c.networks.base.residual import LinearTailNetwork, ResidualNet
+from d2c.settings.config import NetworkConfig, TrainSettings, setting
+from d2c.settings.presets import Preset
+from d2c.tails.layers import conv3x3
+from d2c.tails.tail import HALO
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["EDSRConfig", "EDSRNetwork"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EDSRConfig(NetworkConfig):
+    """Structure of EDSR."""
+
+    features: int = setting(256, "Feature channels.", at_least=1, at_most=4096)
+    blocks: int = setting(32, "Residual blocks.", at_least=1, at_most=1024)
+    residual_scale: float = setting(0.1, "Factor on the residual of each block.", at_least=0, at_most=1)
+
+
+class _Block(nn.Module):
+    """Two convolutions with a ReLU between them; a share of the result is added to the input."""
+
+    def __init__(self, config: EDSRConfig) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = (conv3x3(config.features, config.features) for _ in range(2))
+        self.share = config.residual_scale
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual: Tensor = self.conv2(F.relu(self.conv1(x)))
+        return x + self.share * residual
+
+
+class EDSRNetwork(LinearTailNetwork):
+    """A wide residual body and a tail without activation."""
+
+    paper = "Lim et al., doi:10.1109/CVPRW.2017.151"
+    config = EDSRConfig
+    presets = {  # noqa: RUF012
+        "paper": Preset(EDSRConfig(), TrainSettings(batch=16, patch=48, steps=300_000), "32 blocks of 256 features"),
+        "baseline": Preset(
+            EDSRConfig(features=64, blocks=16, residual_scale=1.0),
+            TrainSettings(batch=16, patch=48, steps=300_000),
+            "the publication's small form: 16 blocks of 64 features",
+        ),
+        "tiny": Preset(
+            EDSRConfig(features=24, blocks=6, residual_scale=1.0),
+            TrainSettings(patch=24, lr=1e-3, ema=0.99, steps=600, log_every=25, save_every=100),
+            "to see it work; a minute or two on a CPU",
+        ),
+    }
+
+    def build(self, config: Any) -> nn.Module:
+        return ResidualNet(config.features, (_Block(config) for _ in range(config.blocks)), config.scale)
+
+    def reach_of(self, config: Any) -> int:
+        return int(1 + 2 * config.blocks + 1 + HALO)
