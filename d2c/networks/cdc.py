@@ -21,6 +21,7 @@ from torch import nn
 from d2c.device import at_least_fp32, no_autocast
 from d2c.networks.base.entry import Network
 from d2c.networks.base.initial import kaiming
+from d2c.networks.base.released import Naming, count, read_released
 from d2c.networks.base.stage import Stage
 from d2c.settings.config import NetworkConfig, TrainSettings, setting
 from d2c.settings.presets import Preset
@@ -28,9 +29,12 @@ from d2c.tails.layers import conv3x3
 from d2c.tails.tail import upscale_factors
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from torch import Tensor
+
+    from d2c.networks.base.released import Weights
 
 __all__ = ["CDCConfig", "CDCNetwork", "harris_masks"]
 
@@ -213,6 +217,57 @@ def gradient_weighted(sr: Tensor, hr: Tensor, alpha: float = 4.0) -> Tensor:
     return ((1 + alpha * dx.abs()) * (1 + alpha * dy.abs()) * (sr - hr).abs()).mean()
 
 
+# --- the authors' weights (trained on DRealSR at ×2, ×3 and ×4) ------------------------------------------------------
+
+_BOTTLENECK = {"narrow": "res.0", "conv": "res.2", "wide": "res.4", "identity": "identity"}
+_INCEPTION = {
+    "starts.0": "res1.0",
+    "starts.1": "res2.0",
+    "once": "res2.1",
+    "starts.2": "res3.0",
+    "first": "res3.1",
+    "second": "res3.3",
+    "join": "filter_concat",
+}
+
+
+def _config_of(state: Weights) -> CDCConfig:
+    """The scale is seen in the layers of a tail: at ×3, its enlargement is not a part of its own."""
+    features = state["conv_in.0.weight"].shape[0]
+    last = count(state, r"upsample_flat\.(\d+)\.") - 1
+    scale = 3 if "upsample_flat.2.weight" in state else 2 ** (last - 2)
+    return CDCConfig(scale=scale, features=features, hourglasses=count(state, r"HG_(\d+)\."))
+
+
+def _hourglass_names(ours: str, other: str, inceptions: int) -> Iterator[tuple[str, str]]:
+    parts = [(f"down.{k}", f"down{k + 1}.res_block") for k in range(_HALVINGS)]
+    parts += [(f"up.{k}", f"up{k + 1}.res_block") for k in range(_HALVINGS)]
+    parts += [(f"middle.{k}", f"mid_res.{k}") for k in range(2)]
+    parts += [(f"skips.{k}", f"skip_conv{k}") for k in range(_HALVINGS + 1)]
+    for part, name in parts:
+        yield from ((f"{ours}.{part}.{layer}", f"{other}.{name}.{its}") for layer, its in _BOTTLENECK.items())
+    for k in range(inceptions):
+        pairs = _INCEPTION.items()
+        yield from ((f"{ours}.inceptions.{k}.{layer}", f"{other}.tail.{k}.{its}") for layer, its in pairs)
+
+
+def _tail_names(ours: str, other: str, factors: list[int]) -> Iterator[tuple[str, str]]:
+    ups = ["2"] if factors == [3] else [f"{i + 1}.1" for i in range(len(factors))]
+    after = 4 if factors == [3] else 1 + len(factors)
+    yield from ((f"{ours}.upconvs.{i}", f"{other}.{up}") for i, up in enumerate(ups))
+    for layer, its in (("first", "0.0"), ("conv_hr", f"{after}.0"), ("last", f"{after + 1}.0")):
+        yield f"{ours}.{layer}", f"{other}.{its}"
+
+
+def _names(config: CDCConfig) -> Iterator[tuple[str, str]]:
+    yield "stem", "conv_in.0"
+    for i in range(config.hourglasses):
+        yield from _hourglass_names(f"hourglasses.{i}", f"HG_{i}", 2 * (i + 1 < config.hourglasses))
+    for i, part in enumerate(_PARTS):
+        yield from _tail_names(f"images.{i}", f"upsample_{part}", upscale_factors(config.scale))
+        yield from _tail_names(f"masks.{i}", f"{part}_map", upscale_factors(config.scale))
+
+
 class CDCNetwork(Network):
     """Hourglasses with images for flat parts, edges and corners, joined by masks."""
 
@@ -235,3 +290,6 @@ class CDCNetwork(Network):
 
     def stages(self, train: Any) -> Sequence[type[Stage]]:
         return [CDCStage]
+
+    def released(self, source: Path) -> nn.Module:
+        return read_released(self, source, [Naming("conv_in.0.weight", _config_of, _names)])

@@ -16,14 +16,27 @@ from typing import TYPE_CHECKING, Any
 import torch.nn.functional as F
 from torch import nn
 
-from d2c.networks.base.residual import LinearTailNetwork, ResidualNet
+from d2c.networks.base.released import Naming, count, read_released
+from d2c.networks.base.residual import (
+    MEANS,
+    LinearTailNetwork,
+    ResidualNet,
+    authors_names,
+    basicsr_names,
+    tail_of,
+)
 from d2c.settings.config import NetworkConfig, TrainSettings, setting
 from d2c.settings.presets import Preset
 from d2c.tails.layers import conv3x3
 from d2c.tails.tail import HALO
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from torch import Tensor
+
+    from d2c.networks.base.released import Weights
 
 __all__ = ["EDSRConfig", "EDSRNetwork"]
 
@@ -50,6 +63,41 @@ class _Block(nn.Module):
         return x + self.share * residual
 
 
+# --- weights of the authors and of BasicSR ---------------------------------------------------------------------------
+
+
+def _config(state: Weights, *, head: str, blocks: int, tail: str) -> EDSRConfig:
+    """The files do not say the factor on residuals; it belongs to the width."""
+    features = state[head].shape[0]
+    share = 0.1 if features >= 256 else 1.0
+    return EDSRConfig(scale=tail_of(state, tail), features=features, blocks=blocks, residual_scale=share)
+
+
+def _body(config: EDSRConfig, first: str, second: str) -> Iterator[tuple[str, str]]:
+    for i in range(config.blocks):
+        yield f"body.{i}.conv1", f"body.{i}.{first}"
+        yield f"body.{i}.conv2", f"body.{i}.{second}"
+
+
+_NAMINGS = (
+    Naming(
+        "head.0.weight",
+        lambda state: _config(
+            state, head="head.0.weight", blocks=count(state, r"body\.(\d+)\.body"), tail=r"tail\.0\.\d+\.weight"
+        ),
+        lambda config: [*authors_names(config.scale, config.blocks), *_body(config, "body.0", "body.2")],
+        MEANS,
+    ),
+    Naming(
+        "conv_after_body.weight",
+        lambda state: _config(
+            state, head="conv_first.weight", blocks=count(state, r"body\.(\d+)\.conv1"), tail=r"upsample\.\d+\.weight"
+        ),
+        lambda config: [*basicsr_names(config.scale), *_body(config, "conv1", "conv2")],
+    ),
+)
+
+
 class EDSRNetwork(LinearTailNetwork):
     """A wide residual body and a tail without activation."""
 
@@ -71,6 +119,9 @@ class EDSRNetwork(LinearTailNetwork):
 
     def build(self, config: Any) -> nn.Module:
         return ResidualNet(config.features, (_Block(config) for _ in range(config.blocks)), config.scale)
+
+    def released(self, source: Path) -> nn.Module:
+        return read_released(self, source, _NAMINGS)
 
     def reach_of(self, config: Any) -> int:
         return int(1 + 2 * config.blocks + 1 + HALO)

@@ -9,16 +9,30 @@ Departures. The tail runs as one convolution at LR size (:mod:`d2c.tails`), and 
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from d2c.networks.base.attention import ResidualGroup
-from d2c.networks.base.residual import LinearTailNetwork, ResidualNet
+from d2c.networks.base.released import Naming, count, read_released
+from d2c.networks.base.residual import (
+    MEANS,
+    LinearTailNetwork,
+    ResidualNet,
+    authors_names,
+    basicsr_names,
+    tail_of,
+)
 from d2c.settings.config import NetworkConfig, TrainSettings, setting
 from d2c.settings.presets import Preset
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
     from torch import nn
+
+    from d2c.networks.base.released import Weights
 
 __all__ = ["RCANConfig", "RCANNetwork"]
 
@@ -31,6 +45,70 @@ class RCANConfig(NetworkConfig):
     groups: int = setting(10, "Residual groups.", at_least=1, at_most=256)
     blocks: int = setting(20, "Residual channel attention blocks in a group.", at_least=1, at_most=256)
     reduction: int = setting(16, "Channel attention narrows n channels to max(1, n // reduction).", at_least=1)
+
+
+# --- weights of the authors and of BasicSR ---------------------------------------------------------------------------
+
+_AUTHORS_BLOCK = {"conv1": "body.0", "conv2": "body.2"} | {
+    "attention.squeeze": "body.3.conv_du.0",
+    "attention.excite": "body.3.conv_du.2",
+}
+_BASICSR_BLOCK = {"conv1": "rcab.0", "conv2": "rcab.2"} | {
+    "attention.squeeze": "rcab.3.attention.1",
+    "attention.excite": "rcab.3.attention.3",
+}
+
+
+def _config(state: Weights, *, head: str, group: str, block: str, tail: str) -> RCANConfig:
+    features = state[head].shape[0]
+    narrow = next(tensor.shape[0] for name, tensor in state.items() if re.search(r"(conv_du\.0|attention\.1)\.w", name))
+    return RCANConfig(
+        scale=tail_of(state, tail),
+        features=features,
+        groups=count(state, group),
+        blocks=count(state, block),
+        reduction=features // narrow,
+    )
+
+
+def _body(config: RCANConfig, block: str, conv: str, layers: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Names of the groups; ``block`` and ``conv`` are where a group has its blocks and its last convolution."""
+    for g in range(config.groups):
+        yield f"body.{g}.conv", f"body.{g}.{conv.format(config.blocks)}"
+        for b in range(config.blocks):
+            yield from (
+                (f"body.{g}.blocks.{b}.{ours}", f"body.{g}.{block}.{b}.{name}") for ours, name in layers.items()
+            )
+
+
+_NAMINGS = (
+    Naming(
+        "head.0.weight",
+        lambda state: _config(
+            state,
+            head="head.0.weight",
+            group=r"body\.(\d+)\.body",
+            block=r"body\.0\.body\.(\d+)\.body",
+            tail=r"tail\.0\.\d+\.weight",
+        ),
+        lambda config: [
+            *authors_names(config.scale, config.groups),
+            *_body(config, "body", "body.{}", _AUTHORS_BLOCK),
+        ],
+        MEANS,
+    ),
+    Naming(
+        "conv_after_body.weight",
+        lambda state: _config(
+            state,
+            head="conv_first.weight",
+            group=r"body\.(\d+)\.",
+            block=r"body\.0\.residual_group\.(\d+)\.",
+            tail=r"upsample\.\d+\.weight",
+        ),
+        lambda config: [*basicsr_names(config.scale), *_body(config, "residual_group", "conv", _BASICSR_BLOCK)],
+    ),
+)
 
 
 class RCANNetwork(LinearTailNetwork):
@@ -53,3 +131,6 @@ class RCANNetwork(LinearTailNetwork):
     def build(self, config: Any) -> nn.Module:
         groups = (ResidualGroup(config.features, config.reduction, config.blocks) for _ in range(config.groups))
         return ResidualNet(config.features, groups, config.scale)
+
+    def released(self, source: Path) -> nn.Module:
+        return read_released(self, source, _NAMINGS)

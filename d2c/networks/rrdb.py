@@ -9,6 +9,7 @@ that ×2 has one and ×8 has three; ×3 has a single enlargement by 3.
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,19 @@ from torch import nn
 
 from d2c.networks.base.entry import Network
 from d2c.networks.base.initial import kaiming
+from d2c.networks.base.released import Naming, count, read_released
 from d2c.settings.config import NetworkConfig, TrainSettings, setting
 from d2c.settings.presets import Preset
 from d2c.tails.layers import conv3x3
 from d2c.tails.tail import upscale_factors
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
     from torch import Tensor
+
+    from d2c.networks.base.released import Weights
 
 __all__ = ["RRDBConfig", "RRDBNetwork"]
 
@@ -100,6 +107,81 @@ class _RRDBNet(nn.Module):
         return sr
 
 
+# --- weights in the three namings of the authors' and of BasicSR's programs ------------------------------------------
+
+
+def _config(state: Weights, *, dense: str, growth: str, ups: int) -> RRDBConfig:
+    """An enlargement by 3 has one convolution, as one by 2 has, so a file cannot be told to be of ×3."""
+    first = state[growth]
+    return RRDBConfig(scale=2**ups, features=first.shape[1], growth=first.shape[0], blocks=count(state, dense))
+
+
+def _names(
+    config: RRDBConfig, dense: Callable[[int, int, int], str], ends: Sequence[str], up: Callable[[int], str]
+) -> Iterator[tuple[str, str]]:
+    """``ends`` are the first convolution, that after the body, and the last two."""
+    yield from zip(("conv_first", "conv_body", "conv_hr", "conv_last"), ends, strict=True)
+    yield from ((f"upconvs.{i}", up(i)) for i in range(len(upscale_factors(config.scale))))
+    for i, j, k in itertools.product(range(config.blocks), range(_DENSE), range(_CONVS)):
+        yield f"body.{i}.dense.{j}.convs.{k}", dense(i, j + 1, k + 1)
+
+
+def _oldest_ups(state: Weights) -> int:
+    """Enlargements in the oldest naming, where each has three entries of a list, and three more follow."""
+    return (count(state, r"model\.(\d+)\.") - 5) // 3
+
+
+_NAMINGS = (
+    Naming(
+        "conv_body.weight",
+        lambda state: _config(
+            state, dense=r"body\.(\d+)\.", growth="body.0.rdb1.conv1.weight", ups=count(state, r"conv_up(\d+)") - 1
+        ),
+        lambda config: _names(
+            config,
+            lambda i, j, k: f"body.{i}.rdb{j}.conv{k}",
+            ("conv_first", "conv_body", "conv_hr", "conv_last"),
+            lambda i: f"conv_up{i + 1}",
+        ),
+    ),
+    Naming(
+        "trunk_conv.weight",
+        lambda state: _config(
+            state,
+            dense=r"RRDB_trunk\.(\d+)\.",
+            growth="RRDB_trunk.0.RDB1.conv1.weight",
+            ups=count(state, r"upconv(\d+)") - 1,
+        ),
+        lambda config: _names(
+            config,
+            lambda i, j, k: f"RRDB_trunk.{i}.RDB{j}.conv{k}",
+            ("conv_first", "trunk_conv", "HRconv", "conv_last"),
+            lambda i: f"upconv{i + 1}",
+        ),
+    ),
+    Naming(
+        "model.0.weight",
+        lambda state: _config(
+            state,
+            dense=r"model\.1\.sub\.(\d+)\.RDB",
+            growth="model.1.sub.0.RDB1.conv1.0.weight",
+            ups=_oldest_ups(state),
+        ),
+        lambda config: _names(
+            config,
+            lambda i, j, k: f"model.1.sub.{i}.RDB{j}.conv{k}.0",
+            (
+                "model.0",
+                f"model.1.sub.{config.blocks}",
+                f"model.{2 + 3 * len(upscale_factors(config.scale))}",
+                f"model.{4 + 3 * len(upscale_factors(config.scale))}",
+            ),
+            lambda i: f"model.{3 + 3 * i}",
+        ),
+    ),
+)
+
+
 class RRDBNetwork(Network):
     """Residual-in-residual dense blocks, enlarged by nearest neighbours and convolutions."""
 
@@ -120,6 +202,9 @@ class RRDBNetwork(Network):
 
     def build(self, config: Any) -> nn.Module:
         return _RRDBNet(config)
+
+    def released(self, source: Path) -> nn.Module:
+        return read_released(self, source, _NAMINGS)
 
     def reach_of(self, config: Any) -> int:
         return int(1 + _DENSE * _CONVS * config.blocks + 1 + 3)  # each step of the tail is finer than the previous one

@@ -19,13 +19,19 @@ from torch import nn
 
 from d2c.networks.base.entry import Network
 from d2c.networks.base.initial import kaiming
+from d2c.networks.base.released import Naming, count, read_released, scale_of
 from d2c.settings.config import NetworkConfig, TrainSettings, setting
 from d2c.settings.presets import Preset
 from d2c.tails.layers import conv3x3
 from d2c.tails.tail import upscale_factors
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
     from torch import Tensor
+
+    from d2c.networks.base.released import Weights
 
 __all__ = ["SRResNetConfig", "SRResNetNetwork"]
 
@@ -113,6 +119,21 @@ class _Published(nn.Module):
 _SCHEDULE: dict[str, Any] = {"batch": 16, "patch": 32, "lr": 2e-4, "beta2": 0.99, "ema": 0.999, "steps": 1_000_000}
 
 
+# --- the weights of BasicSR's model zoo (the modified form at ×2, ×3 and ×4) ---------------------------------------
+
+
+def _config_of(state: Weights) -> SRResNetConfig:
+    ups = [state[f"upconv{i + 1}.weight"] for i in range(count(state, r"upconv(\d+)\.weight") - 1)]
+    blocks = count(state, r"body\.(\d+)\.")
+    return SRResNetConfig(scale=scale_of(ups), features=state["conv_first.weight"].shape[0], blocks=blocks)
+
+
+def _names(config: SRResNetConfig) -> Iterator[tuple[str, str]]:
+    yield from ((name, name) for name in ("conv_first", "conv_hr", "conv_last"))
+    yield from ((f"body.{i}.conv{k}", f"body.{i}.conv{k}") for i in range(config.blocks) for k in (1, 2))
+    yield from ((f"upconvs.{i}", f"upconv{i + 1}") for i in range(len(upscale_factors(config.scale))))
+
+
 class SRResNetNetwork(Network):
     """Residual blocks at LR size and sub-pixel convolutions."""
 
@@ -134,6 +155,9 @@ class SRResNetNetwork(Network):
 
     def build(self, config: Any) -> nn.Module:
         return _Published(config) if config.batch_norm else _Modified(config)
+
+    def released(self, source: Path) -> nn.Module:
+        return read_released(self, source, [Naming("upconv1.weight", _config_of, _names)])
 
     def reach_of(self, config: Any) -> int:
         ends = 4 + 4 if config.batch_norm else 1 + 1

@@ -6,13 +6,12 @@ import contextlib
 import dataclasses
 import io
 import json
-import os
 import platform
-import zipfile
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
+from d2c.checkpoints.packed import is_packed
 from d2c.data.records import read_records, records_text
 from d2c.errors import CheckpointError, ConfigError
 from d2c.networks import network_in, stored
@@ -116,7 +115,7 @@ class RunFolder:
             return None
         try:
             with files.open_regular(self.state) as file:
-                if _is_packed(file):
+                if is_packed(file):
                     raise ValueError("packed")
                 file.seek(0)
                 state: dict[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
@@ -151,12 +150,3 @@ def claim(folder: Path) -> None:
         raise ConfigError(
             f"{config}: does not belong to a training run: it has no table [train]; give another folder with --out"
         )
-
-
-def _is_packed(file: IO[bytes]) -> bool:
-    """Whether an archive unpacks to more than its own size. torch writes none of this kind, but a zip bomb is one."""
-    if not zipfile.is_zipfile(file):
-        return False
-    size = file.seek(0, os.SEEK_END)
-    with zipfile.ZipFile(file) as archive:
-        return sum(entry.file_size for entry in archive.infolist()) > size

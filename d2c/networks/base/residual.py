@@ -6,20 +6,25 @@ expect. The zeros outside the image are then the mean colour, so the subtraction
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from d2c.networks.base.entry import Network
+from d2c.networks.base.released import scale_of
 from d2c.tails.layers import RGB_MEAN, ColourLayer, conv3x3
-from d2c.tails.tail import Tail
+from d2c.tails.tail import Tail, upscale_factors
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from torch import Tensor
 
-__all__ = ["LinearTailNetwork", "ResidualNet"]
+    from d2c.networks.base.released import Weights
+
+__all__ = ["MEANS", "LinearTailNetwork", "ResidualNet", "authors_names", "basicsr_names", "tail_of"]
 
 _WHITE = 255.0
 """Value of white inside the network."""
@@ -55,6 +60,33 @@ class ResidualNet(nn.Module):
     def forward(self, lr: Tensor) -> Tensor:
         sr: Tensor = self.tail(self.features(lr), self.colour_out)
         return sr
+
+
+_MEAN = _WHITE * torch.tensor(RGB_MEAN)
+MEANS = {
+    "sub_mean.weight": torch.eye(3).flatten(),
+    "sub_mean.bias": -_MEAN,
+    "add_mean.weight": torch.eye(3).flatten(),
+    "add_mean.bias": _MEAN,
+}
+"""Fixed layers of the authors' files, which subtract and add the mean colour in the range of 255."""
+
+
+def tail_of(state: Weights, pattern: str) -> int:
+    """Scale of a tail whose sub-pixel convolutions match a regular expression."""
+    return scale_of([state[name] for name in sorted(state) if re.fullmatch(pattern, name)])
+
+
+def authors_names(scale: int, last: int) -> Iterator[tuple[str, str]]:
+    """Our names and the authors' for everything but the parts of the body. ``last`` is the number of parts."""
+    yield from (("head", "head.0"), ("after_body", f"body.{last}"), ("tail.conv", "tail.1"))
+    yield from ((f"tail.expand.{i}", f"tail.0.{2 * i}") for i in range(len(upscale_factors(scale))))
+
+
+def basicsr_names(scale: int) -> Iterator[tuple[str, str]]:
+    """The same for BasicSR's files."""
+    yield from (("head", "conv_first"), ("after_body", "conv_after_body"), ("tail.conv", "conv_last"))
+    yield from ((f"tail.expand.{i}", f"upsample.{2 * i}") for i in range(len(upscale_factors(scale))))
 
 
 class LinearTailNetwork(Network):
