@@ -10,7 +10,10 @@ from click.testing import CliRunner
 from d2c.cli import cli
 from d2c.networks import find
 
-BASELINES = ("srresnet", "edsr", "rcan", "rrdb", "cdc", "lpkpn")
+BASELINES = [
+    "edsr",
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("srresnet", "rcan", "rrdb", "cdc", "lpkpn")),
+]
 
 
 def good(*words):

@@ -171,8 +171,11 @@ def test_how_often_a_run_is_saved_does_not_change_what_its_layers_count(pairs, t
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("nothing", "network: got 'nothing', expected d2csr, or module:NAME for one of your own; change --network"),
-        ("own_network:", "got 'own_network:', expected d2csr, or module:NAME"),
+        (
+            "nothing",
+            "network: got 'nothing', expected d2csr, srresnet, edsr, rcan, rrdb, cdc, lpkpn, or module:NAME for one of your own; change --network",
+        ),
+        ("own_network:", "got 'own_network:', expected d2csr, srresnet, edsr, rcan, rrdb, cdc, lpkpn, or module:NAME"),
         ("no_such_module:Own", "cannot be imported (ModuleNotFoundError: No module named 'no_such_module')"),
         ("own_network:Missing", "cannot be imported (AttributeError: "),
         ("own_network:OwnNet", "is not a class that extends d2c.networks.Network and has build"),
