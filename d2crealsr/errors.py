@@ -12,7 +12,8 @@
     └── MachineError          the machine failed (disk, lock, scheduler), exit code 1
         └── LockError         another run holds the folder
 
-An expected failure of one pair is no exception but a value, :class:`d2crealsr.types.AlignmentFailure`.
+An expected failure of one pair is no exception but a value, :class:`d2crealsr.types.AlignmentFailure`. A command that
+only reads goes on with tables that somebody edited and issues one :class:`ChangedWarning`.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import errno
 from typing import ClassVar
 
 __all__ = [
+    "ChangedWarning",
     "D2CRealSRError",
     "ImageError",
     "LayoutError",
@@ -73,6 +75,10 @@ class ScaleError(LayoutError):
 
 class TableError(UsageError):
     """A table violates its schema: columns are missing, values are out of range, or rows are repeated."""
+
+
+class ChangedWarning(UserWarning):
+    """Files of a pairs folder were changed since they were written. Its text is one line that names them."""
 
 
 class ImageError(D2CRealSRError):

@@ -351,18 +351,26 @@ def audit(folder: Path, scale: int | None, out: Path | None, fields: Path | None
 @main.command(epilog="Exit code: 0 clean, 4 findings, 2 no pairs folder.")
 @click.argument("pairs", type=_PATH, default=Path("pairs"))
 @click.option("--captures", is_flag=True, help="Compare the captures with their recorded hashes as well.")
+@click.option(
+    "--accept-edits", is_flag=True, help="First accept edits of the tables: check them, and record their checksums."
+)
 @_JOBS
-def verify(pairs: Path, captures: bool, jobs: int) -> int:
+def verify(pairs: Path, captures: bool, accept_edits: bool, jobs: int) -> int:
     """Check a pairs folder against its tables.
 
-    PAIRS is pairs/ by default. The command checks hashes, sizes and schemas, and looks for rows without files and files
-    without rows. It prints one line for each finding and changes nothing.
+    PAIRS is pairs/ by default. The command checks checksums, hashes, sizes and schemas, and looks for rows without
+    files and files without rows. It prints one line for each finding. Without --accept-edits it changes nothing.
 
     \b
     d2crealsr verify pairs/ --jobs 0
+    d2crealsr verify pairs/ --accept-edits
     """
+    from d2crealsr.dataset import verify as verifying
     from d2crealsr.dataset.verify import verify as run
 
+    if accept_edits:
+        accepted = verifying.accept_edits(pairs)
+        echo(f"accepted: {', '.join(accepted)}" if accepted else "no table was changed since it was written")
     result = run(pairs, captures=captures, jobs=jobs)
     for finding in result.findings:
         echo(str(finding))

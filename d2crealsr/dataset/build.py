@@ -34,14 +34,17 @@ from d2crealsr.dataset.scene import lost_scene, remove_published, run_scene
 from d2crealsr.errors import LayoutError, MachineError
 from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.store.captures import Capture, captures_root, find_captures
+from d2crealsr.store.changes import refuse_if_changed
 from d2crealsr.store.columns import TABLES
 from d2crealsr.store.decisions import first_names, read_decisions
+from d2crealsr.store.description import DATASET_FILE, FORMAT_VERSION, load_description
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.outputs import same_file
+from d2crealsr.store.merge import recover
 from d2crealsr.store.ownership import refuse_foreign, refuse_links
-from d2crealsr.store.pairs import DATASET_FILE, read_dataset, write_dataset
+from d2crealsr.store.pairs import load_table, write_dataset
 from d2crealsr.ui.text import plain
 from d2crealsr.ui.versions import version
 
@@ -92,7 +95,7 @@ def build(
     run = RunOptions(**options)
     typed, raw, out = os.fspath(raw), Path(os.path.realpath(raw)), Path(os.path.realpath(out))
     tool_version = version("d2crealsr")
-    described = read_dataset(out) if (out / DATASET_FILE).exists() else {}
+    described = load_description(out) if (out / DATASET_FILE).exists() else {}
     scale = Rerun.of(typed, out, settings, described, tool_version).settings.scale
     decisions = read_decisions(Path(run.accept)) if run.accept is not None else {}
     left_out: list[str] = []
@@ -100,7 +103,7 @@ def build(
     root = captures_root(raw)
     _refuse_overlap(captures, root, out)
     with lock_folder(out) as lease:
-        # 1. What is there: the tables, and the settings that they were made with.
+        # 1. What is there: the tables with what a killed run left, and the settings that they were made with.
         ledger, old = _open(out)
         rerun = Rerun.of(typed, out, settings, old, tool_version)
         if rerun.settings.lens_profile != "none":
@@ -115,7 +118,7 @@ def build(
         description = _description(rerun, raw_root, old, run)
         if not old:
             write_dataset(out, description)
-        # 2. One task a scene. The parent alone writes the tables, as results come.
+        # 2. One task a scene. The parent alone writes the journal, as results come.
         task_of = functools.partial(
             SceneTask,
             root=root,
@@ -148,8 +151,7 @@ def build(
             with contextlib.suppress(MachineError):
                 remove_leftovers(*_written(out))
         # 3. Former settings remain in the description until the whole folder is made with new ones.
-        if old:
-            write_dataset(out, description)
+        ledger.merge(description)
     return result_of(out, events, kept, [*left_out, *notes, *decision_notes(events, decisions, withdrawn)])
 
 
@@ -179,10 +181,15 @@ def _open(out: Path) -> tuple[Ledger, dict[str, Any]]:
         there = [name for name in TABLES if (out / name).exists()]
         if there and "manifest.csv" not in there:
             raise LayoutError(f"{out}: has a {there[0]} that no align wrote; give a new folder with --out")
-    old = read_dataset(out) if described else {}
-    ledger = Ledger.load(out)
+    refuse_if_changed(out)
+    recover(out, upgrade=described)
     remove_leftovers(*_written(out))
-    return ledger, old
+    old = load_description(out) if described else {}
+    if old.get("version") != FORMAT_VERSION:  # no checksum says that its tables are undamaged
+        for name in TABLES:
+            if (out / name).exists():
+                load_table(out, name)
+    return Ledger.load(out), old
 
 
 def _written(out: Path) -> tuple[Path, Path, Path]:
@@ -235,7 +242,7 @@ def _run(
     results: Generator[SceneResult],
     on_event: Callable[[Event], None],
 ) -> tuple[list[SceneDone], list[str]]:
-    """Enter results as they come, and losses last. The tables are saved however the run ends."""
+    """Enter results as they come, and losses last. Whatever ends the run early, the journal is merged."""
     recipe, names = tasks[0].recipe, {task.capture.scene for task in tasks}
     standing = {scene: row for scene, row in ledger.accepted.items() if scene in names}
     events: list[SceneDone] = []
@@ -259,7 +266,6 @@ def _run(
                     _log(tasks[0].out, result.traceback)
                 events.append(scene_done(len(events) + 1, len(tasks), result))
                 on_event(events[-1])
-                ledger.save_if_due()
         gone = rerun.settle_losses(losses, standing, recipe, allowed=tasks[0].options.allow_loss)
         for scene, result in losses.items():
             remove_published(tasks[0].out, scene)
@@ -267,9 +273,8 @@ def _run(
         ledger.release(losses)
     except BaseException:
         with contextlib.suppress(Exception):  # report the first failure, not this one
-            ledger.save()
+            ledger.merge()
         raise
-    ledger.save()
     return events, [note for note in (gone, recaptured_note(recaptured), kept_note(events), scale_note(events)) if note]
 
 

@@ -21,7 +21,7 @@ from d2crealsr.quality.verdict import FIXED_RULES, NOT_PUBLISHABLE, QA_SETTINGS
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import Capture
 from d2crealsr.store.files import sha256_of
-from d2crealsr.store.pairs import FORMAT_VERSION, published_paths
+from d2crealsr.store.pairs import published_paths
 from d2crealsr.types import AlignmentFailure
 
 if TYPE_CHECKING:
@@ -55,6 +55,10 @@ Aligner: TypeAlias = Callable[..., Alignment | AlignmentFailure]
 TRY_AGAIN = ("extra_missing", "internal_error", "out_of_memory", "too_large", "worker_died")
 """Failures that may not occur in another run, with other limits or on another machine. They do not depend on the
 recipe, and no published pair is removed because of them."""
+
+
+_RECIPE_FORMAT = 1
+"""Part of every recipe. It changes when a version of the format changes what numbers mean, which version 2 did not."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,7 +142,7 @@ def recipe_of(settings: AlignSettings, tool_version: str) -> str:
     """
     values = dataclasses.asdict(settings)
     qa = {name: values.pop(name) for name in QA_SETTINGS} | ({"rules": FIXED_RULES} if FIXED_RULES else {})
-    parts = ({"format": FORMAT_VERSION, "tool": tool_version, "settings": values}, qa)
+    parts = ({"format": _RECIPE_FORMAT, "tool": tool_version, "settings": values}, qa)
     return ".".join(hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16] for part in parts)
 
 

@@ -10,7 +10,7 @@ from d2crealsr.align import Alignment
 from d2crealsr.imaging.estimate import homography_cells
 from d2crealsr.quality.verdict import explain
 from d2crealsr.store.columns import MANIFEST, TABLES
-from d2crealsr.store.tables import check_table, frame_of
+from d2crealsr.store.tables import rows_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -65,7 +65,7 @@ def rows_of(
         row |= {"status": "failed", "reasons": outcome.reason, "message": " ".join(outcome.message.split())}
     stages = [_stage_row(scene, stage) for stage in outcome.stages]
     for name, rows in (("manifest.csv", [row]), ("alignment.csv", stages), ("residuals.csv", residuals)):
-        check_table(frame_of(rows, TABLES[name]), TABLES[name], Path(name))
+        rows_text(rows, TABLES[name], Path(name))
     return SceneRows(row, stages, residuals)
 
 

@@ -14,10 +14,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError, UsageError
+from d2crealsr.store.changes import refuse_if_changed
 from d2crealsr.store.decisions import first_names, read_decisions
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.locks import lock_folder
-from d2crealsr.store.pairs import read_manifest, write_pairs_table
+from d2crealsr.store.merge import record_cells, recover
+from d2crealsr.store.pairs import read_manifest
 
 if TYPE_CHECKING:
     import os
@@ -96,6 +98,8 @@ def split(
     if not (pairs / "manifest.csv").is_file():
         raise LayoutError(f"{pairs}: no manifest.csv; give a pairs folder, made by d2crealsr align")
     with lock_folder(pairs):
+        refuse_if_changed(pairs)
+        recover(pairs, upgrade=False)
         remove_leftovers(pairs)
         manifest = read_manifest(pairs)
         after = with_decisions(manifest, decided)
@@ -107,8 +111,8 @@ def split(
         if resplit:
             after["left_out_of"] = [_UNSPLIT if left_out else "" for left_out in after["left_out_of"]]
         after = after.assign(group=kept)
-        if any(after[name].tolist() != manifest[name].tolist() for name in ("split", "left_out_of")):
-            write_pairs_table(pairs, "manifest.csv", after)
+        if changed := _changed_cells(manifest, after):
+            record_cells(pairs, changed)
     accepted = after[after["status"] == "accepted"]
     return SplitResult(
         train=tuple(accepted.loc[accepted["split"] == "train", "scene"]),
@@ -117,6 +121,14 @@ def split(
         left_out=tuple(accepted.loc[accepted["left_out_of"] != "", "scene"]),
         notes=(*drawn, *_notes(after, decided)),
     )
+
+
+def _changed_cells(before: pd.DataFrame, after: pd.DataFrame) -> dict[str, dict[str, str]]:
+    """The new values of ``split`` and ``left_out_of`` by scene, for the scenes in which one of them changed."""
+    columns = ("scene", "split", "left_out_of")
+    old, new = (zip(*(table[name].tolist() for name in columns), strict=True) for table in (before, after))
+    changed = (now for was, now in zip(old, new, strict=True) if now != was)
+    return {scene: {"split": label, "left_out_of": left_out} for scene, label, left_out in changed}
 
 
 def with_decisions(manifest: pd.DataFrame, decisions: Mapping[str, Decision]) -> pd.DataFrame:

@@ -1,16 +1,31 @@
-"""The pairs folder: names, readers and writers of its tables and of its description."""
+"""The pairs folder: names, and readers of its tables and of its description.
+
+Readers see the tables and the journal together, and warn once if files were changed since they were written.
+"""
 
 from __future__ import annotations
 
-import json
+import csv
+import io
 import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from d2crealsr.errors import LayoutError, MachineError, TableError
-from d2crealsr.store.columns import MANIFEST, TABLES
-from d2crealsr.store.files import read_text, write_text
-from d2crealsr.store.tables import read_table, write_table
+from d2crealsr.errors import LayoutError, TableError
+from d2crealsr.store.changes import warn_if_changed
+from d2crealsr.store.columns import TABLES
+from d2crealsr.store.description import (
+    DATASET_FILE,
+    FORMAT_NAME,
+    FORMAT_VERSION,
+    SHA256,
+    WITH_CHECKSUM,
+    load_description,
+    write_description,
+)
+from d2crealsr.store.files import sha256_of
+from d2crealsr.store.journal import open_journal
+from d2crealsr.store.tables import read_rows, typed_table, write_table
 from d2crealsr.ui.text import UNPRINTABLE
 
 if TYPE_CHECKING:
@@ -19,6 +34,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from d2crealsr.store.journal import Journal
+
 __all__ = [
     "DATASET_FILE",
     "FORMAT_NAME",
@@ -26,6 +43,7 @@ __all__ = [
     "cell_problem",
     "formula_problem",
     "is_plain",
+    "load_table",
     "published_paths",
     "read_alignment",
     "read_dataset",
@@ -37,22 +55,7 @@ __all__ = [
     "write_pairs_table",
 ]
 
-FORMAT_NAME = "d2crealsr-pairs"
-FORMAT_VERSION = 1
-DATASET_FILE = "dataset.json"
-
 _LONGEST_SCENE = 200
-_ENTRIES: dict[str, tuple[type, str]] = {
-    "scale": (int, "a whole number from 1 to 16"),
-    "settings": (dict, "an object"),
-    "tool": (str, "text"),
-    "tool_version": (str, "text"),
-    "raw_root": (str, "a path"),
-    "licence": (str, "text"),
-    "citation": (str, "text"),
-}
-"""The entries of a description that are read: the type of each, and the type in words."""
-_LARGEST_SCALE = 16
 _FORMULA = ("=", "+", "-", "@")
 _NUMBER = re.compile(r"[+-]?[0-9]+(\.[0-9]*)?([eE][+-]?[0-9]+)?")
 
@@ -102,6 +105,9 @@ def published_paths(scene: str) -> tuple[str, str]:
 def write_pairs_table(pairs: Path, name: str, frame: pd.DataFrame) -> None:
     """Write one of the tables (``manifest.csv``, …) sorted by scene, complete or not at all.
 
+    Its checksum is recorded where ``dataset.json`` has checksums. Commands do not use this function: they write through
+    the journal, which can be interrupted between the two files.
+
     Raises
     ------
     TableError
@@ -112,6 +118,10 @@ def write_pairs_table(pairs: Path, name: str, frame: pd.DataFrame) -> None:
     frame = frame.sort_values("scene", kind="stable", ignore_index=True)
     _check_names(frame, pairs / name)
     write_table(pairs / name, frame, TABLES[name])
+    if (pairs / DATASET_FILE).exists() and name in WITH_CHECKSUM:
+        described = load_description(pairs)
+        sha256 = {**described.get(SHA256, {}), name: sha256_of(pairs / name)}
+        write_description(pairs, described, sha256, described["version"])
 
 
 def read_manifest(pairs: str | os.PathLike[str], columns: Sequence[str] | None = None) -> pd.DataFrame:
@@ -137,41 +147,71 @@ def read_manifest(pairs: str | os.PathLike[str], columns: Sequence[str] | None =
     TableError
         When it violates the format: missing columns, values out of range, repeated scenes, paths out of the folder.
     """
-    path = Path(pairs) / "manifest.csv"
-    if not path.exists():
-        raise LayoutError(f"{path} is not there; give a pairs folder, or make one: d2crealsr align RAW --out PAIRS")
-    frame = read_table(path, MANIFEST, columns)
-    _check_names(frame, path)
-    return frame
+    return _read(pairs, "manifest.csv", columns)
 
 
 def read_alignment(pairs: str | os.PathLike[str]) -> pd.DataFrame:
     """Read ``alignment.csv`` of a pairs folder: one row per scene and stage, in order. Errors as `read_manifest`."""
-    return _read_details(pairs, "alignment.csv")
+    return _read(pairs, "alignment.csv")
 
 
 def read_residuals(pairs: str | os.PathLike[str]) -> pd.DataFrame:
     """Read ``residuals.csv`` of a pairs folder: one row per scene and block. Errors as `read_manifest`."""
-    return _read_details(pairs, "residuals.csv")
+    return _read(pairs, "residuals.csv")
 
 
 def read_timings(pairs: str | os.PathLike[str]) -> pd.DataFrame:
     """Read ``timings.csv`` of a pairs folder: one row per scene. Errors as `read_manifest`."""
-    return _read_details(pairs, "timings.csv")
+    return _read(pairs, "timings.csv")
 
 
-def _read_details(pairs: str | os.PathLike[str], name: str) -> pd.DataFrame:
+def _read(pairs: str | os.PathLike[str], name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    frame = load_table(pairs, name, columns)
+    warn_if_changed(pairs)
+    return frame
+
+
+def load_table(pairs: str | os.PathLike[str], name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """As :func:`read_manifest`, for any table and without a look at the checksums."""
     path = Path(pairs) / name
-    frame = read_table(path, TABLES[name])
+    with open_journal(Path(pairs)) as journal:  # before the table, which may be merged in the meantime
+        if not path.exists() and not journal.replaced:
+            remedy = "give a pairs folder, or make one: d2crealsr align RAW --out PAIRS"
+            raise LayoutError(f"{path} is not there; {remedy}")
+        declared = [column.name for column in TABLES[name]]
+        header, rows = read_rows(path) if path.exists() else (declared, [])
+        if journal.changes_rows or (name == "manifest.csv" and journal.cells):
+            header, rows = _with_journal(header, rows, journal, name)
+    frame = typed_table(header, rows, path, TABLES[name], columns)
     _check_names(frame, path)
     return frame
 
 
+def _with_journal(
+    header: list[str], rows: list[list[str]], journal: Journal, name: str
+) -> tuple[list[str], list[list[str]]]:
+    """Header and rows of a table after the journal, sorted by scene."""
+    gone = journal.replaced | journal.removed
+    named = [dict(zip(header, row, strict=True)) for row in rows]
+    named = [row for row in named if row.get("scene") not in gone]
+    for scene in journal.replaced:
+        there, *new = csv.reader(io.StringIO(journal.tables_of(scene).get(name) or "scene\n", newline=""))
+        header += [column for column in there if column not in header]
+        named += [dict(zip(there, row, strict=True)) for row in new]
+    if name == "manifest.csv":
+        changed = {cell: None for cells in journal.cells.values() for cell in cells}
+        header += [column for column in changed if column not in header]
+        named = [{**row, **journal.cells.get(row["scene"], {})} for row in named]
+    named.sort(key=lambda row: row["scene"])
+    return header, [[row.get(column, "") for column in header] for row in named]
+
+
 def write_dataset(pairs: Path, description: Mapping[str, Any]) -> None:
-    """Write ``dataset.json``: first the name and version of the format, then the caller's entries."""
-    path = pairs / DATASET_FILE
-    content = {"format": FORMAT_NAME, "version": FORMAT_VERSION, **description}
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False) + "\n")
+    """Write ``dataset.json`` of a folder without tables: first the format and its version, then the caller's entries.
+
+    A merge of the journal (:mod:`d2crealsr.store.merge`) replaces it together with the tables.
+    """
+    write_description(pairs, description, {})
 
 
 def read_dataset(pairs: str | os.PathLike[str], needed: Sequence[str] = ()) -> dict[str, Any]:
@@ -189,38 +229,9 @@ def read_dataset(pairs: str | os.PathLike[str], needed: Sequence[str] = ()) -> d
     LayoutError
         When it is missing, damaged, of another format or version, lacks an entry, or has an entry of the wrong type.
     """
-    path = Path(pairs) / DATASET_FILE
-    try:
-        content = json.loads(read_text(path))
-    except FileNotFoundError as error:
-        raise LayoutError(f"{path} is not there; give a pairs folder made by `d2crealsr align`") from error
-    except (ValueError, RecursionError) as error:
-        raise LayoutError(f"{path}: not JSON ({error}); restore it from a copy") from error
-    except OSError as error:
-        raise MachineError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-    if not isinstance(content, dict) or content.get("format") != FORMAT_NAME:
-        raise LayoutError(f"{path}: expected a description of format {FORMAT_NAME!r}; give a pairs folder")
-    if content.get("version") != FORMAT_VERSION:
-        got = content.get("version")
-        raise LayoutError(f"{path}: got format version {got!r:.80}, expected {FORMAT_VERSION}; update d2crealsr")
-    _check_entries(content, needed, path)
+    content = load_description(pairs, needed)
+    warn_if_changed(pairs)
     return content
-
-
-def _check_entries(content: Mapping[str, Any], needed: Sequence[str], path: Path) -> None:
-    """Raise LayoutError that names the first missing or wrong entry of a description."""
-    for name, (kind, expected) in _ENTRIES.items():
-        value = content.get(name)
-        if name not in content and name not in needed:
-            continue
-        good = isinstance(value, kind) and not isinstance(value, bool)
-        if isinstance(value, str) and name == "raw_root":
-            good = "\0" not in value
-        if isinstance(value, int) and good:
-            good = 1 <= value <= _LARGEST_SCALE
-        if not good:
-            got = "nothing" if name not in content else f"{type(value).__name__} {str(value)[:40]!r}"
-            raise LayoutError(f"{path}: {name} is {got}, expected {expected}; restore the file, or run align again")
 
 
 def _check_names(frame: pd.DataFrame, path: Path) -> None:

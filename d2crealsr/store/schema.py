@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import LayoutError, MachineError, SettingsError
+from d2crealsr.store.changes import refuse_if_changed
 from d2crealsr.store.columns import TABLES
 from d2crealsr.store.files import atomic_path
 from d2crealsr.store.outputs import check_output
-from d2crealsr.store.pairs import FORMAT_NAME, FORMAT_VERSION
-from d2crealsr.store.tables import read_table
+from d2crealsr.store.pairs import FORMAT_NAME, FORMAT_VERSION, load_table
 from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
@@ -96,6 +96,8 @@ def write_parquet(pairs: Path, folder: Path) -> list[Path]:
         When pyarrow is not installed.
     LayoutError
         When the folder has no manifest.
+    TableError
+        When a table violates the format, or was changed since it was written.
     UsageError
         When a file of another kind is in the way. Nothing was written then.
     MachineError
@@ -109,12 +111,13 @@ def write_parquet(pairs: Path, folder: Path) -> list[Path]:
     there = {name: columns for name, columns in TABLES.items() if (pairs / name).is_file()}
     if "manifest.csv" not in there:
         raise LayoutError(f"{pairs}: no manifest.csv; give a pairs folder, made by d2crealsr align")
+    refuse_if_changed(pairs)
     places = {name: folder / f"{name.removesuffix('.csv')}.parquet" for name in there}
     for path in places.values():
         check_output(path, "a table of d2crealsr summary", _is_own)
     written = []
     for name, columns in there.items():
-        table, path = _arrow(read_table(pairs / name, columns), columns), places[name]
+        table, path = _arrow(load_table(pairs, name), columns), places[name]
         try:
             with atomic_path(path) as temporary:
                 pq.write_table(table, temporary)

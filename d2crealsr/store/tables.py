@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import functools
 import io
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,19 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-__all__ = ["check_table", "csv_text", "frame_of", "read_rows", "read_table", "records", "write_table"]
+__all__ = [
+    "cell_text",
+    "check_table",
+    "csv_rows",
+    "csv_text",
+    "frame_of",
+    "read_rows",
+    "read_table",
+    "records",
+    "rows_text",
+    "typed_table",
+    "write_table",
+]
 
 _SLACK = 1e-6
 """Amount by which rounding may take a number out of its range."""
@@ -69,11 +82,51 @@ def write_table(path: Path, frame: pd.DataFrame, columns: Sequence[Column]) -> N
 def csv_text(frame: pd.DataFrame, columns: Sequence[Column]) -> str:
     """The text of a table as it is written, with numbers formatted as declared."""
     by_name = {column.name: column for column in columns}
+    cells = zip(*(_texts(frame[name], by_name.get(name)) for name in frame.columns), strict=True)
+    return csv_rows(itertools.chain([list(frame.columns)], cells))
+
+
+def rows_text(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], where: Path) -> str:
+    """The CSV text, with header, of a few rows by column name. Every cell is checked against its column.
+
+    It equals :func:`csv_text` of :func:`frame_of`, but takes a hundredth of the time for one scene.
+
+    Raises
+    ------
+    TableError
+        When a value is not permitted in its column; the text begins with ``where``.
+    """
+    known = {column.name for column in columns}
+    extra = dict.fromkeys(key for row in rows for key in row if key not in known)
+    every = [*columns, *(Column(name=name, kind="text", meaning="") for name in extra)]
+    cells = [[cell_text(row.get(column.name), column, where) for column in every] for row in rows]
+    return csv_rows([[column.name for column in every], *cells])
+
+
+def csv_rows(rows: Iterable[Sequence[str]]) -> str:
+    """Rows of cells as CSV, as all tables are written."""
     buffer = io.StringIO(newline="")
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow(frame.columns)
-    writer.writerows(zip(*(_texts(frame[name], by_name.get(name)) for name in frame.columns), strict=True))
+    csv.writer(buffer, lineterminator="\n").writerows(rows)
     return buffer.getvalue()
+
+
+def cell_text(cell: Any, column: Column, where: Path) -> str:
+    """The text of a cell; raises TableError if the value is not permitted in its column."""
+    if column.kind == "text":
+        text = "" if cell is None else str(cell)
+        good = text in column.one_of if column.one_of else bool(text) or not column.required
+    else:
+        number = _number(cell, column, None, where)
+        if math.isnan(number):
+            text, good = "", not column.required
+        else:
+            text = str(int(number)) if column.kind == "int" else _float_text(number, column.digits)
+            low, high = column.at_least, column.at_most
+            good = (low is None or number >= low - _SLACK) and (high is None or number <= high + _SLACK)
+    if not good:
+        got = cell.item() if hasattr(cell, "item") else cell
+        raise TableError(f"{where}, column {column.name}: got {got!r}, expected {column.expected()}; correct it")
+    return text
 
 
 def read_table(path: Path, columns: Sequence[Column], wanted: Sequence[str] | None = None) -> pd.DataFrame:
@@ -86,12 +139,22 @@ def read_table(path: Path, columns: Sequence[Column], wanted: Sequence[str] | No
     TableError
         When it is not a CSV file, a column is missing, or a value is not permitted in its column.
     """
-    header, rows = read_rows(path)
+    return typed_table(*read_rows(path), path, columns, wanted)
+
+
+def typed_table(
+    header: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    path: Path,
+    columns: Sequence[Column],
+    wanted: Sequence[str] | None = None,
+) -> pd.DataFrame:
+    """Check rows of text, of which ``path`` is the file, and give them their types; as :func:`read_table`."""
     needed = [c.name for c in columns if c.fixed] if wanted is None else list(wanted)
     missing = [name for name in needed if name not in header]
     if missing:
         raise TableError(f"{path}: columns missing: {', '.join(missing)}; restore the file")
-    keep = header if wanted is None else [name for name in header if name in wanted]
+    keep = [name for name in header if wanted is None or name in wanted]
     by_name = {column.name: column for column in columns}
     every = [by_name.get(name) or Column(name=name, kind="text", meaning="") for name in keep]
     every += [column for column in columns if not column.fixed and column.name not in header and wanted is None]
@@ -147,7 +210,7 @@ def _typed(values: Mapping[str, list[Any]], columns: Sequence[Column], path: Pat
     return pd.DataFrame(data)
 
 
-def _number(cell: Any, column: Column, row: int, path: Path | None) -> float:
+def _number(cell: Any, column: Column, row: int | None, path: Path | None) -> float:
     if cell is None or cell == "":
         return math.nan
     try:
@@ -158,7 +221,8 @@ def _number(cell: Any, column: Column, row: int, path: Path | None) -> float:
     else:
         broken = column.kind == "int" and math.isfinite(number) and not (number.is_integer() and abs(number) < 2**53)
     if broken:
-        where = f"{path}, row {row}, column" if path else "column"
+        place = [] if path is None else [f"{path}"] if row is None else [f"{path}, row {row}"]
+        where = ", ".join([*place, "column"])
         raise TableError(f"{where} {column.name}: got {cell!r}, expected {column.expected()}; correct it")
     return number if math.isfinite(number) else math.nan
 
@@ -169,8 +233,12 @@ def _texts(cells: pd.Series[Any], column: Column | None) -> list[str]:
         return [str(cell) for cell in cells]
     if column.kind == "int":
         return ["" if missing else str(int(cell)) for cell, missing in zip(cells, cells.isna(), strict=True)]
-    texts = ["" if math.isnan(number) else format(number, column.digits) for number in cells.tolist()]
-    return [text[1:] if text.startswith("-") and not text.strip("-0.") else text for text in texts]
+    return ["" if math.isnan(number) else _float_text(number, column.digits) for number in cells.tolist()]
+
+
+def _float_text(number: float, digits: str) -> str:
+    text = format(number, digits)
+    return text[1:] if text.startswith("-") and not text.strip("-0.") else text
 
 
 def check_table(frame: pd.DataFrame, columns: Sequence[Column], path: Path) -> None:

@@ -14,6 +14,7 @@ from d2crealsr.errors import D2CRealSRError, MachineError, is_out_of_memory
 from d2crealsr.ui.interrupts import Interrupted, Interrupts
 from d2crealsr.ui.streams import tolerant_streams
 from d2crealsr.ui.terminal import echo
+from d2crealsr.ui.warned import changes_in_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,7 +95,7 @@ class Program(click.Group):
     def _run(self, args: Sequence[str] | None, kwargs: dict[str, Any]) -> int:
         """Run a command, and say what ended it; returns the exit code."""
         try:
-            with Interrupts():
+            with Interrupts(), changes_in_one_line():
                 _check_working_folder()
                 code = super().main(args, **kwargs)
                 sys.stdout.flush()

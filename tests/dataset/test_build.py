@@ -13,6 +13,7 @@ import PIL.Image
 import pytest
 
 from d2crealsr.dataset.build import SceneDone, build
+from d2crealsr.dataset.verify import accept_edits
 from d2crealsr.errors import LayoutError, LockError, MachineError, SettingsError, UsageError
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.files import sha256_of
@@ -89,7 +90,8 @@ def test_dataset_json_says_what_it_was_made_with_and_nothing_that_changes(
     assert content["raw_root"] == "../raw"
     assert (content["scale"], content["settings"]["scale"], content["licence"]) == (4, 4, "CC0")
     assert content.keys() == {
-        *("format", "version", "scale", "tool", "tool_version", "settings", "raw_root", "licence", "citation")
+        *("format", "version", "scale", "tool", "tool_version", "settings", "raw_root", "licence", "citation"),
+        *("sha256", "checksum"),
     }
     build(raw, out, align=aligner, settings=AlignSettings(scale=4), citation="me")
     content = read_dataset(out)
@@ -194,6 +196,7 @@ def test_split_and_strangers_columns_survive(raw: Path, out: Path, aligner: Alig
     lines = [f"{line},{'notes' if number == 0 else f'note {number}'}" for number, line in enumerate(lines)]
     text = "\n".join(lines).replace("NA,accepted,,,", "NA,accepted,,test,") + "\n"
     (out / "manifest.csv").write_text(text)
+    assert accept_edits(out) == ("manifest.csv",)
     write_image(raw / "lr" / "NA.png", read_image(raw / "lr" / "NA.png") * 0 + 7)
     build(raw, out, align=aligner, force=True)
     table = manifest(out)

@@ -224,10 +224,12 @@ def test_empty_tables_have_their_header(tmp_path: Path) -> None:
 
 def test_dataset_description(tmp_path: Path) -> None:
     pairs.write_dataset(tmp_path, {"scale": 8, "licence": "© me"})
-    assert pairs.read_dataset(tmp_path) == {"format": "d2crealsr-pairs", "version": 1, "scale": 8, "licence": "© me"}
+    said = pairs.read_dataset(tmp_path)
+    assert len(said.pop("checksum")) == 64
+    assert said == {"format": "d2crealsr-pairs", "version": 2, "scale": 8, "licence": "© me", "sha256": {}}
     path = tmp_path / "dataset.json"
-    path.write_text(path.read_text().replace('"version": 1', '"version": 2'))
-    with pytest.raises(LayoutError, match="got format version 2, expected 1"):
+    path.write_text(path.read_text().replace('"version": 2', '"version": 3'))
+    with pytest.raises(LayoutError, match="got format version 3, expected at most 2"):
         pairs.read_dataset(tmp_path)
     path.write_text("[]")
     with pytest.raises(LayoutError, match="d2crealsr-pairs"):

@@ -85,7 +85,7 @@ def test_parquet_brings_back_text_numbers_and_units(pairs: Path, tmp_path: Path)
     about = {key.decode(): value.decode() for key, value in schema.field("dx_hr_px").metadata.items()}
     assert about["unit"] == "HR px"
     assert about["description"].startswith("where published HR has the content")
-    assert (schema.metadata[b"format"], schema.metadata[b"version"]) == (b"d2crealsr-pairs", b"1")
+    assert (schema.metadata[b"format"], schema.metadata[b"version"]) == (b"d2crealsr-pairs", b"2")
 
 
 def test_the_command_writes_parquet_beside_what_it_prints(pairs: Path, tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 """Compare a pairs folder with its tables: every file with its hash and size, and every table with the others.
 
-Nothing is changed and nothing is locked. If `align` is working in the folder, some findings are only temporary.
+:func:`verify` changes and locks nothing. If `align` is working in the folder, some findings are only temporary.
 """
 
 from __future__ import annotations
@@ -11,18 +11,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from d2crealsr.dataset.verify.accept import accept_edits
 from d2crealsr.dataset.verify.consistency import broken, detail_findings, row_findings
 from d2crealsr.dataset.verify.files import SceneFiles, folder_findings, scene_findings
 from d2crealsr.dataset.verify.finding import Finding, Row
 from d2crealsr.errors import D2CRealSRError, LayoutError
 from d2crealsr.jobs.workers import run_tasks
-from d2crealsr.store.pairs import DATASET_FILE, read_dataset, read_manifest
+from d2crealsr.store.changes import changed_files
+from d2crealsr.store.description import DATASET_FILE, load_description
+from d2crealsr.store.pairs import load_table
 from d2crealsr.store.tables import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Finding", "Verification", "verify"]
+__all__ = ["Finding", "Verification", "accept_edits", "verify"]
+
+
+_CHANGED = "was changed since it was written; restore it, or run verify --accept-edits if it was edited on purpose"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,13 +69,14 @@ def verify(
         raise LayoutError(f"{folder}: has neither manifest.csv nor {DATASET_FILE}; give a pairs folder")
     findings, description, manifest = [], {}, None
     try:
-        description = read_dataset(folder)
+        description = load_description(folder)
     except D2CRealSRError as error:
         findings.append(broken(DATASET_FILE, error, folder))
     try:
-        manifest = read_manifest(folder)
+        manifest = load_table(folder, "manifest.csv")
     except D2CRealSRError as error:
         findings.append(broken("manifest.csv", error, folder))
+    findings += [Finding(code="changed_table", where=name, text=_CHANGED) for name in changed_files(folder)]
     rows: list[Row] = [] if manifest is None else records(manifest)
     accepted = [row for row in rows if row["status"] == "accepted"]
     if manifest is not None:

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING
 from d2crealsr.dataset.verify.finding import Finding, Row
 from d2crealsr.errors import D2CRealSRError
 from d2crealsr.imaging.estimate import Estimate
-from d2crealsr.store.columns import TABLES
-from d2crealsr.store.pairs import DATASET_FILE, published_paths
-from d2crealsr.store.tables import read_table
+from d2crealsr.store.pairs import DATASET_FILE, load_table, published_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -93,7 +91,7 @@ def detail_findings(folder: Path, rows: Sequence[Row], *, known: bool) -> Iterat
             yield Finding(code="missing_table", where=name, text="is not there; run align again")
             continue
         try:
-            table = read_table(folder / name, TABLES[name])
+            table = load_table(folder, name)
         except D2CRealSRError as error:
             yield broken(name, error, folder)
             continue
