@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from d2crealsr.align import Alignment, align_pair
     from d2crealsr.settings import AlignSettings
-    from d2crealsr.store.pairs import read_alignment, read_manifest, read_residuals, read_timings
+    from d2crealsr.store.pairs import read_alignment, read_manifest, read_residuals
     from d2crealsr.types import AlignmentFailure
 
     __version__: str
@@ -25,7 +25,6 @@ __all__ = [
     "read_alignment",
     "read_manifest",
     "read_residuals",
-    "read_timings",
 ]
 
 _HOMES = {
@@ -36,7 +35,6 @@ _HOMES = {
     "read_alignment": "d2crealsr.store.pairs",
     "read_manifest": "d2crealsr.store.pairs",
     "read_residuals": "d2crealsr.store.pairs",
-    "read_timings": "d2crealsr.store.pairs",
 }
 
 

@@ -244,7 +244,10 @@ def summary(
     from d2crealsr.command import console
     from d2crealsr.dataset import summary as summing
     from d2crealsr.dataset.exports import EXPORTS
+    from d2crealsr.store.changes import refuse_if_changed
 
+    if any(folders.values()):
+        refuse_if_changed(pairs)
     names = summing.ESSENTIAL if columns is None else [name.strip() for name in columns.split(",") if name.strip()]
     found = summing.summarise(pairs, where=where, sort=sort, columns=names)
     if kind == "csv":  # as it is for a program, harmless for a terminal

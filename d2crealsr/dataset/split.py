@@ -19,7 +19,7 @@ from d2crealsr.store.decisions import first_names, read_decisions
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.merge import record_cells, recover
-from d2crealsr.store.pairs import read_manifest
+from d2crealsr.store.pairs import has_table, read_manifest
 
 if TYPE_CHECKING:
     import os
@@ -95,7 +95,7 @@ def split(
     """
     pairs = Path(pairs)
     decided = read_decisions(Path(decisions)) if decisions is not None else {}
-    if not (pairs / "manifest.csv").is_file():
+    if not has_table(pairs):
         raise LayoutError(f"{pairs}: no manifest.csv; give a pairs folder, made by d2crealsr align")
     with lock_folder(pairs):
         refuse_if_changed(pairs)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from d2crealsr.dataset.selection import ordered, parse_conditions, pick_columns, selected
 from d2crealsr.errors import LayoutError
 from d2crealsr.store.columns import MANIFEST
-from d2crealsr.store.pairs import read_manifest
+from d2crealsr.store.pairs import has_table, read_manifest
 from d2crealsr.store.tables import csv_text, records
 from d2crealsr.ui.text import UNPRINTABLE
 
@@ -97,7 +97,7 @@ def summarise(
     UsageError
         When the folder has no manifest, a column does not exist, or a condition is invalid.
     """
-    if not (Path(pairs) / "manifest.csv").is_file():
+    if not has_table(Path(pairs)):
         raise LayoutError(f"{pairs}: no manifest.csv; give a pairs folder, made by d2crealsr align")
     manifest = read_manifest(pairs)
     conditions = [condition for text in where for condition in parse_conditions(text)]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -24,12 +25,11 @@ from d2crealsr.store.description import (
     write_description,
 )
 from d2crealsr.store.files import sha256_of
-from d2crealsr.store.journal import open_journal
+from d2crealsr.store.journal import JOURNAL_FILE, open_journal
 from d2crealsr.store.tables import read_rows, typed_table, write_table
 from d2crealsr.ui.text import UNPRINTABLE
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Mapping, Sequence
 
     import pandas as pd
@@ -42,6 +42,7 @@ __all__ = [
     "FORMAT_VERSION",
     "cell_problem",
     "formula_problem",
+    "has_table",
     "is_plain",
     "load_table",
     "published_paths",
@@ -169,6 +170,11 @@ def _read(pairs: str | os.PathLike[str], name: str, columns: Sequence[str] | Non
     frame = load_table(pairs, name, columns)
     warn_if_changed(pairs)
     return frame
+
+
+def has_table(pairs: Path, name: str = "manifest.csv") -> bool:
+    """Whether a pairs folder has a table, in a file or, before the first merge, in the journal alone."""
+    return os.path.lexists(pairs / name) or os.path.lexists(pairs / JOURNAL_FILE)
 
 
 def load_table(pairs: str | os.PathLike[str], name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from d2crealsr.store.changes import refuse_if_changed
 from d2crealsr.store.columns import TABLES
 from d2crealsr.store.files import atomic_path
 from d2crealsr.store.outputs import check_output
-from d2crealsr.store.pairs import FORMAT_NAME, FORMAT_VERSION, load_table
+from d2crealsr.store.pairs import FORMAT_NAME, FORMAT_VERSION, has_table, load_table
 from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ def write_parquet(pairs: Path, folder: Path) -> list[Path]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise SettingsError(f"parquet: pyarrow is not installed; {how_to_install('parquet')}") from error
-    there = {name: columns for name, columns in TABLES.items() if (pairs / name).is_file()}
+        raise SettingsError("parquet: pyarrow is not installed; pip install 'd2crealsr[parquet]'") from error
+    there = {name: columns for name, columns in TABLES.items() if has_table(pairs, name)}
     if "manifest.csv" not in there:
         raise LayoutError(f"{pairs}: no manifest.csv; give a pairs folder, made by d2crealsr align")
     refuse_if_changed(pairs)

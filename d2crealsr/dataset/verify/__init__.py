@@ -19,7 +19,7 @@ from d2crealsr.errors import D2CRealSRError, LayoutError
 from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.store.changes import changed_files
 from d2crealsr.store.description import DATASET_FILE, load_description
-from d2crealsr.store.pairs import load_table
+from d2crealsr.store.pairs import has_table, load_table
 from d2crealsr.store.tables import records
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def verify(
         When there is neither a manifest nor a description, so this is not a pairs folder.
     """
     folder = Path(os.path.realpath(pairs))
-    if not (folder / "manifest.csv").exists() and not (folder / DATASET_FILE).exists():
+    if not has_table(folder) and not (folder / DATASET_FILE).exists():
         raise LayoutError(f"{folder}: has neither manifest.csv nor {DATASET_FILE}; give a pairs folder")
     findings, description, manifest = [], {}, None
     try:

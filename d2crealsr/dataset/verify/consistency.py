@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from d2crealsr.dataset.verify.finding import Finding, Row
 from d2crealsr.errors import D2CRealSRError
 from d2crealsr.imaging.estimate import Estimate
-from d2crealsr.store.pairs import DATASET_FILE, load_table, published_paths
+from d2crealsr.store.pairs import DATASET_FILE, has_table, load_table, published_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -87,7 +87,7 @@ def detail_findings(folder: Path, rows: Sequence[Row], *, known: bool) -> Iterat
     """Check that the other tables exist, can be read, and have rows of known scenes and of all accepted scenes."""
     scenes = {row["scene"]: row for row in rows}
     for name in _DETAILS:
-        if not (folder / name).exists():
+        if not has_table(folder, name):
             yield Finding(code="missing_table", where=name, text="is not there; run align again")
             continue
         try:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError
 from d2crealsr.store.layouts.found import ImagePair, PairFolder, PairLayout
 from d2crealsr.store.listing import few_of, list_images
-from d2crealsr.store.pairs import read_manifest
+from d2crealsr.store.pairs import has_table, read_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -17,7 +16,7 @@ __all__ = ["PAIRS"]
 
 
 def _find(folder: Path) -> PairFolder | None:
-    if not os.path.lexists(folder / "manifest.csv"):  # one that cannot be read is an error: without it splits are lost
+    if not has_table(folder):  # one that cannot be read is an error: without it splits are lost
         return None
     table = read_manifest(folder, ["scene", "status", "split", "group", "scale", "hr_path", "lr_path"])
     rows = table[table["status"] == "accepted"].to_dict("records")
