@@ -41,8 +41,8 @@ from d2crealsr.store.description import DATASET_FILE, FORMAT_VERSION, load_descr
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
-from d2crealsr.store.outputs import same_file
 from d2crealsr.store.merge import recover
+from d2crealsr.store.outputs import same_file
 from d2crealsr.store.ownership import refuse_foreign, refuse_links
 from d2crealsr.store.pairs import load_table, write_dataset
 from d2crealsr.ui.text import plain

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from d2crealsr.errors import MachineError
 from d2crealsr.store.checksums import is_intact, sealed
-from d2crealsr.store.files import cannot_write, open_regular
+from d2crealsr.store.files import cannot_write, flush_to_disk, open_regular
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -211,7 +211,7 @@ class JournalWriter:
                 raise
             self._end += len(line)
             if flush or time.monotonic() >= self._next_flush:
-                os.fsync(self._handle)
+                flush_to_disk(self._handle)
                 self._next_flush = time.monotonic() + _SECONDS_BETWEEN_FLUSHES
         except OSError as error:
             raise cannot_write(self._path, error) from error

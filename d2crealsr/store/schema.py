@@ -13,7 +13,6 @@ from d2crealsr.store.columns import TABLES
 from d2crealsr.store.files import atomic_path
 from d2crealsr.store.outputs import check_output
 from d2crealsr.store.pairs import FORMAT_NAME, FORMAT_VERSION, has_table, load_table
-from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
