@@ -25,7 +25,7 @@ from d2c.networks.base.residual import (
     basicsr_names,
     tail_of,
 )
-from d2c.settings.config import NetworkConfig, TrainSettings, setting
+from d2c.settings.config import NetworkConfig, PixelSettings, setting
 from d2c.settings.presets import Preset
 from d2c.tails.layers import conv3x3
 from d2c.tails.tail import HALO
@@ -103,16 +103,17 @@ class EDSRNetwork(LinearTailNetwork):
 
     paper = "Lim et al., doi:10.1109/CVPRW.2017.151"
     config = EDSRConfig
+    train = PixelSettings
     presets = {  # noqa: RUF012
-        "paper": Preset(EDSRConfig(), TrainSettings(batch=16, patch=48, steps=300_000), "32 blocks of 256 features"),
+        "paper": Preset(EDSRConfig(), PixelSettings(batch=16, patch=48, steps=300_000), "32 blocks of 256 features"),
         "baseline": Preset(
             EDSRConfig(features=64, blocks=16, residual_scale=1.0),
-            TrainSettings(batch=16, patch=48, steps=300_000),
+            PixelSettings(batch=16, patch=48, steps=300_000),
             "the publication's small form: 16 blocks of 64 features",
         ),
         "tiny": Preset(
             EDSRConfig(features=24, blocks=6, residual_scale=1.0),
-            TrainSettings(patch=24, lr=1e-3, ema=0.99, steps=600, log_every=25, save_every=100),
+            PixelSettings(patch=24, lr=1e-3, ema=0.99, steps=600, log_every=25, save_every=100),
             "to see it work; a minute or two on a CPU",
         ),
     }

@@ -23,7 +23,7 @@ from d2c.networks.base.residual import (
     basicsr_names,
     tail_of,
 )
-from d2c.settings.config import NetworkConfig, TrainSettings, setting
+from d2c.settings.config import NetworkConfig, PixelSettings, setting
 from d2c.settings.presets import Preset
 
 if TYPE_CHECKING:
@@ -119,11 +119,12 @@ class RCANNetwork(LinearTailNetwork):
 
     paper = "Zhang et al., doi:10.1007/978-3-030-01234-2_18"
     config = RCANConfig
+    train = PixelSettings
     presets = {  # noqa: RUF012
-        "paper": Preset(RCANConfig(), TrainSettings(batch=16, patch=48, steps=1_000_000), "10 groups of 20 blocks"),
+        "paper": Preset(RCANConfig(), PixelSettings(batch=16, patch=48, steps=1_000_000), "10 groups of 20 blocks"),
         "tiny": Preset(
             RCANConfig(features=24, groups=2, blocks=2),
-            TrainSettings(patch=24, lr=1e-3, ema=0.99, steps=600, log_every=25, save_every=100),
+            PixelSettings(patch=24, lr=1e-3, ema=0.99, steps=600, log_every=25, save_every=100),
             "to see it work; a minute or two on a CPU",
         ),
     }

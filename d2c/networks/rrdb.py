@@ -20,7 +20,7 @@ from torch import nn
 from d2c.networks.base.entry import Network
 from d2c.networks.base.initial import kaiming
 from d2c.networks.base.released import Naming, count, read_released
-from d2c.settings.config import NetworkConfig, TrainSettings, setting
+from d2c.settings.config import NetworkConfig, PixelSettings, setting
 from d2c.settings.presets import Preset
 from d2c.tails.layers import conv3x3
 from d2c.tails.tail import upscale_factors
@@ -187,15 +187,16 @@ class RRDBNetwork(Network):
 
     paper = "Wang et al., doi:10.1007/978-3-030-11021-5_5"
     config = RRDBConfig
+    train = PixelSettings
     presets = {  # noqa: RUF012
         "paper": Preset(
             RRDBConfig(),
-            TrainSettings(batch=16, patch=32, lr=2e-4, beta2=0.99, steps=1_000_000),
+            PixelSettings(batch=16, patch=32, lr=2e-4, beta2=0.99, schedule="cosine", steps=1_000_000),
             "23 blocks of 64 features",
         ),
         "tiny": Preset(
             RRDBConfig(features=16, growth=8, blocks=2),
-            TrainSettings(patch=24, lr=1e-3, ema=0.99, steps=600, log_every=25, save_every=100),
+            PixelSettings(patch=24, lr=1e-3, ema=0.99, steps=600, log_every=25, save_every=100),
             "to see it work; a minute or two on a CPU",
         ),
     }

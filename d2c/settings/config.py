@@ -13,9 +13,22 @@ from typing import Any, Literal, TypeAlias, get_args, get_type_hints
 
 from d2c.errors import ConfigError
 
-__all__ = ["NetworkConfig", "Precision", "SettingError", "TrainSettings", "check", "setting", "types_of"]
+__all__ = [
+    "Loss",
+    "NetworkConfig",
+    "PixelSettings",
+    "Precision",
+    "Schedule",
+    "SettingError",
+    "TrainSettings",
+    "check",
+    "setting",
+    "types_of",
+]
 
 Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+Schedule: TypeAlias = Literal["step", "cosine"]
+Loss: TypeAlias = Literal["l1", "l2", "charbonnier"]
 Shrinks: TypeAlias = Literal["", "down", "up"]
 
 _LARGEST = 2**63 - 1
@@ -124,6 +137,21 @@ class TrainSettings:
     lr_halve_epochs: int = setting(
         2000, "Number of epochs after which the learning rate is halved; 0 for never.", at_least=0, shrinks="down"
     )
+    schedule: Schedule = setting(
+        "step",
+        "Course of the learning rate: step halves it every --lr-halve-epochs; cosine lowers it along half a cosine, to "
+        "zero at the end of a stage.",
+        choices=("step", "cosine"),
+    )
+    warmup: int = setting(
+        0,
+        "Steps at the start of a stage over which the learning rate rises linearly from zero.",
+        at_least=0,
+        shrinks="down",
+    )
+    clip_norm: float = setting(
+        0.0, "Largest Euclidean norm of the gradient, to which a larger one is scaled down; 0 for no limit.", at_least=0
+    )
     beta1: float = setting(0.9, "Decay of the mean in Adam.", at_least=0, at_most=1)
     beta2: float = setting(0.999, "Decay of the mean square in Adam.", at_least=0, at_most=1)
     weight_decay: float = setting(0.0, "L2 term of Adam.", at_least=0)
@@ -177,3 +205,15 @@ class TrainSettings:
         for name in ("ema", "beta1", "beta2"):
             if getattr(self, name) >= 1:
                 raise SettingError(f"{name}: got {getattr(self, name)}, expected below 1", f"change --{name}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class PixelSettings(TrainSettings):
+    """Training by a loss that compares pixels; which one can be chosen."""
+
+    loss: Loss = setting(
+        "l1",
+        "Loss: l1 is the mean absolute difference from HR, l2 the mean squared one, charbonnier √(d² + .001²), which is "
+        "smooth at zero.",
+        choices=("l1", "l2", "charbonnier"),
+    )

@@ -145,6 +145,9 @@ class Engine:
                 self.scaler.scale(loss).backward()
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0) + value.detach() / parts
+        if self.config.clip_norm:
+            self.scaler.unscale_(self.optimiser)
+            torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
         self.scaler.step(self.optimiser)
         self.scaler.update()
         self._move_average()

@@ -73,7 +73,7 @@ class StageRun:
     def _step(self, done: int, batch: Batch) -> dict[str, Any]:
         """Do one step; returns its row of the log, which is empty if none is due."""
         epoch = (done - 1) // self.training.source.steps_per_epoch
-        lr, weights = self.stage.learning_rate(epoch), self.stage.term_weights(epoch)
+        lr, weights = self.stage.scheduled_rate(done, self.total, epoch), self.stage.term_weights(epoch)
         batch = type(batch)(*(t.to(self.here.device) for t in batch))
         terms = self.engine.update(batch, lr, weights)
         self.last_batch = batch, weights

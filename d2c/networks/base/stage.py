@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch.nn.functional as F
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-__all__ = ["PixelStage", "Stage", "halvings"]
+__all__ = ["PixelStage", "Stage", "halvings", "pixel_loss"]
+
+_EPSILON = 1e-3
+"""Difference below which the Charbonnier loss is nearly a parabola."""
 
 
 class Stage(nn.Module):
@@ -53,8 +57,17 @@ class Stage(nn.Module):
         return list(self.model.parameters())
 
     def learning_rate(self, epoch: int) -> float:
-        """The learning rate in an epoch of the stage, counted from 0."""
+        """The learning rate in an epoch of the stage, counted from 0, where it is lowered step by step."""
         return float(self.config.lr * halvings(epoch, self.config.lr_halve_epochs))
+
+    def scheduled_rate(self, step: int, steps: int, epoch: int) -> float:
+        """The learning rate of a step, counted from 1, of a stage with this many steps, with warm-up.
+
+        A stage that is made longer when it is resumed follows the longer cosine from there on.
+        """
+        cosine = 0.5 + 0.5 * math.cos(math.pi * (step - 1) / steps)
+        rate = self.learning_rate(epoch) if self.config.schedule == "step" else float(self.config.lr * cosine)
+        return rate * min(1.0, step / self.config.warmup) if self.config.warmup else rate
 
     def term_weights(self, epoch: int) -> dict[str, float]:
         """Further arguments of ``forward`` in an epoch, such as the weights of terms."""
@@ -75,12 +88,22 @@ class Stage(nn.Module):
 
 
 class PixelStage(Stage):
-    """The default stage of a network: it minimises the mean absolute difference from HR."""
+    """The default stage of a network: it minimises the mean absolute difference from HR.
+
+    Where the training settings have a ``loss`` (:class:`d2c.settings.config.PixelSettings`), it minimises that one.
+    """
 
     def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> dict[str, Tensor]:
         sr = self.upscaled(lr)
         with no_autocast(sr.device):
-            return {"total": F.l1_loss(at_least_fp32(sr), at_least_fp32(hr))}
+            return {"total": pixel_loss(at_least_fp32(sr), at_least_fp32(hr), getattr(self.config, "loss", "l1"))}
+
+
+def pixel_loss(sr: Tensor, hr: Tensor, kind: str) -> Tensor:
+    """Mean over pixels of |d|, d², or √(d² + ε²) with ε = .001 (Charbonnier; Lai et al., doi:10.1109/CVPR.2017.618)."""
+    if kind == "charbonnier":
+        return ((sr - hr).square() + _EPSILON**2).sqrt().mean()
+    return F.mse_loss(sr, hr) if kind == "l2" else F.l1_loss(sr, hr)
 
 
 def halvings(epoch: int, every: int) -> float:

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 import d2c
 from d2c.cli import cli
 from d2c.errors import CheckpointError
+from d2c.networks import NETWORKS
 from d2crealsr.store.images import read_image
 
 OWN = "own_network:Own"
@@ -173,9 +174,9 @@ def test_how_often_a_run_is_saved_does_not_change_what_its_layers_count(pairs, t
     [
         (
             "nothing",
-            "network: got 'nothing', expected d2csr, srresnet, edsr, rcan, rrdb, cdc, lpkpn, or module:NAME for one of your own; change --network",
+            f"network: got 'nothing', expected {', '.join(NETWORKS)}, or module:NAME for one of your own; change --network",
         ),
-        ("own_network:", "got 'own_network:', expected d2csr, srresnet, edsr, rcan, rrdb, cdc, lpkpn, or module:NAME"),
+        ("own_network:", f"got 'own_network:', expected {', '.join(NETWORKS)}, or module:NAME"),
         ("no_such_module:Own", "cannot be imported (ModuleNotFoundError: No module named 'no_such_module')"),
         ("own_network:Missing", "cannot be imported (AttributeError: "),
         ("own_network:OwnNet", "is not a class that extends d2c.networks.Network and has build"),
