@@ -145,7 +145,7 @@ class TrainSettings:
     )
     warmup: int = setting(
         0,
-        "Steps at the start of a stage over which the learning rate rises linearly from zero.",
+        "Steps at the start of a stage over which the learning rate rises from zero.",
         at_least=0,
         shrinks="down",
     )
@@ -213,7 +213,6 @@ class PixelSettings(TrainSettings):
 
     loss: Loss = setting(
         "l1",
-        "Loss: l1 is the mean absolute difference from HR, l2 the mean squared one, charbonnier √(d² + .001²), which is "
-        "smooth at zero.",
+        "Loss: l1 is the mean absolute difference from HR, l2 the mean squared one, charbonnier √(d² + .001²).",
         choices=("l1", "l2", "charbonnier"),
     )

@@ -174,7 +174,7 @@ def test_how_often_a_run_is_saved_does_not_change_what_its_layers_count(pairs, t
     [
         (
             "nothing",
-            f"network: got 'nothing', expected {', '.join(NETWORKS)}, or module:NAME for one of your own; change --network",
+            f"network: got 'nothing', expected {', '.join(NETWORKS)}, or module:NAME for one of your own; ",
         ),
         ("own_network:", f"got 'own_network:', expected {', '.join(NETWORKS)}, or module:NAME"),
         ("no_such_module:Own", "cannot be imported (ModuleNotFoundError: No module named 'no_such_module')"),

@@ -120,7 +120,10 @@ def test_training_lowers_the_loss_and_the_triplet_spreads_the_predictions(pairs,
     assert spreads[1] > 1.2 * spreads[0]
 
 
-@pytest.mark.parametrize("changes", [{"joint": True}, {"ema": 0.9, "accumulate": 2}, {"precision": "bf16"}])
+_SCHEDULED = {"schedule": "cosine", "warmup": 4, "clip_norm": 0.05}
+
+
+@pytest.mark.parametrize("changes", [{"joint": True}, {"ema": 0.9, "accumulate": 2}, {"precision": "bf16"}, _SCHEDULED])
 def test_resume_is_bit_for_bit(pairs, tmp_path, changes):
     """A run stopped after any saved state ends as an uninterrupted one; here by an error thrown in between."""
     expected = run(pairs, tmp_path / "whole", **changes)
