@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from d2crealsr.quality import evidence, verdict
 from d2crealsr.quality.shape import name_shape
 from d2crealsr.registration import tone as tones
 from d2crealsr.registration.locate import Located, locate, registration_statistics
+from d2crealsr.registration.points import start_from_points
 from d2crealsr.registration.sift import CONVERGED_HR_PX, NEAR_ENOUGH_LR_PX, register
 from d2crealsr.registration.swapped import look_for_swap
 from d2crealsr.settings import AlignSettings
@@ -30,8 +31,11 @@ from d2crealsr.types import AlignmentFailure, ResidualField, Size, Stage
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.imaging.placement import Placement
+    from d2crealsr.registration.points import PointPairs
+    from d2crealsr.registration.sift import Registration
     from d2crealsr.types import Crop, Image, Matrix
 
 __all__ = ["Alignment", "align_pair"]
@@ -58,6 +62,8 @@ class Alignment:
         The statistics columns of the manifest by name (``n_inliers``, ``zncc``, ``residual_p95_hr_px``, …).
     residual_shape : str
         A name of :data:`d2crealsr.store.shapes.RESIDUAL_SHAPES`; empty if no block has weight.
+    started_from : {"sift", "points"}
+        What registration started from: its own search by SIFT, or points that were given.
     """
 
     estimate: Estimate
@@ -68,6 +74,7 @@ class Alignment:
     statistics: Mapping[str, float]
     reasons: tuple[str, ...] = ()
     residual_shape: str = ""
+    started_from: Literal["sift", "points"] = "sift"
 
     @property
     def accepted(self) -> bool:
@@ -115,6 +122,7 @@ def align_pair(
     lr: Image | Path | str | CaptureImage,
     *,
     settings: AlignSettings | None = None,
+    points: PointPairs = (),
     **changes: Any,
 ) -> Alignment | AlignmentFailure:
     """Align one HR capture to one LR capture.
@@ -126,6 +134,9 @@ def align_pair(
         capture that tells its tone curve, as a file of linear light does, keeps it whatever the settings say.
     settings : AlignSettings, optional
         Settings of the alignment; the defaults if not given.
+    points : sequence of (hr_x, hr_y, lr_x, lr_y) or (N, 4) ndarray, optional
+        At least four corresponding points, from which registration starts instead of searching HR by SIFT. They are
+        pixel centres of the upright captures, and errors of a few LR px do no harm.
     **changes
         Single settings by name, such as ``scale=4`` or ``iters=2``.
 
@@ -137,7 +148,7 @@ def align_pair(
     Raises
     ------
     SettingsError
-        When a setting is out of its range, or asks for a lens profile.
+        When a setting is out of its range, or asks for a lens profile; or when the points determine no mapping.
 
     Examples
     --------
@@ -161,7 +172,8 @@ def align_pair(
             size = "{}x{}".format(*Size.of(image.pixels))
             message = f"{side} has {size} pixels, at least {MIN_SIDE} a side needed; reshoot it"
             return AlignmentFailure(reason="too_small", message=message)
-    return _aligned(hr_image, lr_image, settings)
+    found = _aligned(hr_image, lr_image, settings, points)
+    return dataclasses.replace(found, started_from="points") if isinstance(found, Alignment) and len(points) else found
 
 
 def _loaded(image: Image | Path | str | CaptureImage, *, convert: bool) -> CaptureImage:
@@ -170,16 +182,14 @@ def _loaded(image: Image | Path | str | CaptureImage, *, convert: bool) -> Captu
     return image if isinstance(image, CaptureImage) else CaptureImage(opencv.as_image(image))
 
 
-def _aligned(hr: CaptureImage, lr: CaptureImage, settings: AlignSettings) -> Alignment | AlignmentFailure:
+def _aligned(
+    hr: CaptureImage, lr: CaptureImage, settings: AlignSettings, points: PointPairs
+) -> Alignment | AlignmentFailure:
     """:func:`align_pair` for two images in memory."""
     # 1. Register: SIFT between LR and HR at LR's resolution gives the homography H_hr_to_lr.
     tone = _FIRST_TONE if settings.tone == "auto" else settings.tone
     source = degrade.reduced(hr.pixels, settings.scale, hr.toned(tone).tone)
-    settled_hr_px = CONVERGED_HR_PX if settings.refine == "none" else NEAR_ENOUGH_LR_PX * settings.scale
-    registered = register(
-        source, lr.pixels, scale=settings.scale, iters=settings.iters, tone=lr.toned(tone).tone,
-        settled_hr_px=settled_hr_px,
-    )  # fmt: skip
+    registered = _registered(source, lr.toned(tone), settings, points)
     if isinstance(registered, AlignmentFailure):
         return look_for_swap(registered, hr.toned(tone), lr.toned(tone), scale=settings.scale)
     start = geometry.CaptureMapping(
@@ -226,6 +236,26 @@ def _aligned(hr: CaptureImage, lr: CaptureImage, settings: AlignSettings) -> Ali
         statistics=statistics,
         reasons=verdict.judge(statistics, settings),
         residual_shape=shape.name or "",
+    )
+
+
+def _registered(
+    source: LinearReduced, lr: CaptureImage, settings: AlignSettings, points: PointPairs
+) -> Registration | AlignmentFailure:
+    """The registration by SIFT, which starts from points if there are any; their position is then not searched."""
+    start = None
+    if len(points):
+        start = start_from_points(points, source.full_size, Size.of(lr.pixels), scale=settings.scale)
+    if isinstance(start, AlignmentFailure):
+        return start
+    return register(
+        source,
+        lr.pixels,
+        scale=settings.scale,
+        iters=settings.iters,
+        tone=lr.tone,
+        settled_hr_px=CONVERGED_HR_PX if settings.refine == "none" else NEAR_ENOUGH_LR_PX * settings.scale,
+        start=start,
     )
 
 

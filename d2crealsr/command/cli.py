@@ -77,6 +77,13 @@ def main() -> None:
     help="CSV file with scene,decision,note: rejected scenes with the decision accept are published nevertheless.",
 )
 @click.option(
+    "--points",
+    type=_PATH,
+    metavar="FILE",
+    help="CSV file with scene,hr_x,hr_y,lr_x,lr_y: four or more corresponding points of each scene that registration "
+    "does not find by itself. The report helps to collect them.",
+)
+@click.option(
     "--max-megapixels",
     type=click.IntRange(1, 1073),
     default=200,
@@ -95,6 +102,7 @@ def align(
     prune: bool,
     allow_loss: bool,
     accept: Path | None,
+    points: Path | None,
     max_megapixels: int,
     licence: str | None,
     citation: str | None,
@@ -128,6 +136,7 @@ def align(
             prune=prune,
             allow_loss=allow_loss,
             accept=accept,
+            points=points,
             licence=licence,
             citation=citation,
             on_event=listener,

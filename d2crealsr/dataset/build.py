@@ -28,6 +28,7 @@ from d2crealsr.dataset.events import (
 )
 from d2crealsr.dataset.freshness import Aligner, SceneResult, SceneTask, is_withdrawn, missing, recipe_of
 from d2crealsr.dataset.lens_profiles import check_lensfun
+from d2crealsr.dataset.points import Starts, read_points
 from d2crealsr.dataset.reruns import Rerun
 from d2crealsr.dataset.run_options import RunOptions
 from d2crealsr.dataset.scene import lost_scene, remove_published, run_scene
@@ -63,6 +64,7 @@ def build(
     out: str | os.PathLike[str],
     *,
     settings: AlignSettings | Mapping[str, Any] | None = None,
+    points: str | os.PathLike[str] | None = None,
     on_event: Callable[[Event], None] = lambda event: None,
     align: Aligner = align_pair,
     **options: Any,
@@ -76,6 +78,9 @@ def build(
     settings : AlignSettings or mapping, optional
         All settings, or single settings by name. Settings that are not given keep their values from the folder
         (``dataset.json``); in a new folder they have their defaults.
+    points : path, optional
+        CSV file of corresponding points from which registration of its scenes starts
+        (:func:`~d2crealsr.dataset.points.read_points`). The folder remembers them.
     on_event : callable
         Called in this process when the run begins and when a scene is done.
     align : callable, optional
@@ -87,8 +92,9 @@ def build(
     Raises
     ------
     UsageError
-        When RAW has no captures, OUT is not a pairs folder, the two do not fit together, or decisions are damaged. Also
-        when pairs would be removed without consent; then all pairs remain, and the results are kept.
+        When RAW has no captures, OUT is not a pairs folder, the two do not fit together, or a file of decisions or
+        points is damaged. Also when pairs would be removed without consent; then all pairs remain, and the results are
+        kept.
     MachineError
         When the disk, the lock or the workers fail. As after an interruption, the tables contain what is done.
     """
@@ -100,6 +106,7 @@ def build(
     decisions = read_decisions(Path(run.accept)) if run.accept is not None else {}
     left_out: list[str] = []
     captures = find_captures(raw, scale=scale, note=left_out.append)
+    given = read_points(Path(points), captures) if points is not None else {}
     root = captures_root(raw)
     _refuse_overlap(captures, root, out)
     with lock_folder(out) as lease:
@@ -115,17 +122,20 @@ def build(
         for scene in sorted(ledger.scenes - {capture.scene for capture in captures} - set(kept)):
             remove_published(out, scene)
             ledger.drop(scene)
-        description = _description(rerun, raw_root, old, run)
+        names = {capture.scene for capture in captures}.union(kept)
+        starts = Starts.of(old, out / DATASET_FILE, given, names)
+        rerun = rerun._replace(points=starts.changed)
+        description = _description(rerun, raw_root, old, run) | starts.entry()
         if not old:
             write_dataset(out, description)
+        elif starts.changed:
+            ledger.merge(old | {"points": {}} | starts.entry_before(ledger.accepted))
         # 2. One task a scene. The parent alone writes the journal, as results come.
         task_of = functools.partial(
             SceneTask,
             root=root,
             out=out,
             settings=rerun.settings,
-            recipe=recipe_of(rerun.settings, tool_version),
-            former=recipe_of(rerun.settings, rerun.former_version),
             align=align,
             judges=align is align_pair,
             options=run,
@@ -134,6 +144,9 @@ def build(
         tasks = [
             task_of(
                 capture=capture,
+                points=(pairs := starts.now.get(capture.scene, ())),
+                recipe=recipe_of(rerun.settings, tool_version, pairs),
+                former=recipe_of(rerun.settings, rerun.former_version, pairs),
                 known=ledger.row(capture.scene),
                 force=run.force or not ledger.is_whole(capture.scene),
                 held=_held(ledger, capture.scene),
@@ -243,14 +256,14 @@ def _run(
     on_event: Callable[[Event], None],
 ) -> tuple[list[SceneDone], list[str]]:
     """Enter results as they come, and losses last. Whatever ends the run early, the journal is merged."""
-    recipe, names = tasks[0].recipe, {task.capture.scene for task in tasks}
-    standing = {scene: row for scene, row in ledger.accepted.items() if scene in names}
+    recipes = {task.capture.scene: task.recipe for task in tasks}
+    standing = {scene: row for scene, row in ledger.accepted.items() if scene in recipes}
     events: list[SceneDone] = []
     losses: dict[str, SceneResult] = {}
     recaptured: list[str] = []
     absent = {task.capture.scene for task in tasks if missing(task.capture) is not None}  # they stay as they are
     touched = {scene: row for scene, row in standing.items() if scene not in absent}
-    on_event(RunStarted(total=len(tasks), changes=rerun.announcement(touched, recipe)))
+    on_event(RunStarted(total=len(tasks), changes=rerun.announcement(touched, recipes)))
     try:
         with contextlib.closing(results):
             for result in results:
@@ -266,7 +279,7 @@ def _run(
                     _log(tasks[0].out, result.traceback)
                 events.append(scene_done(len(events) + 1, len(tasks), result))
                 on_event(events[-1])
-        gone = rerun.settle_losses(losses, standing, recipe, allowed=tasks[0].options.allow_loss)
+        gone = rerun.settle_losses(losses, standing, recipes, allowed=tasks[0].options.allow_loss)
         for scene, result in losses.items():
             remove_published(tasks[0].out, scene)
             _enter(ledger, result)

@@ -26,6 +26,7 @@ from d2crealsr.types import AlignmentFailure
 
 if TYPE_CHECKING:
     from d2crealsr.dataset.rows import Row
+    from d2crealsr.registration.points import PointPairs
     from d2crealsr.store.decisions import Decision
 
 __all__ = [
@@ -50,7 +51,8 @@ __all__ = [
 ]
 
 Aligner: TypeAlias = Callable[..., Alignment | AlignmentFailure]
-"""A function ``align(hr, lr, *, settings)``, which is :func:`d2crealsr.align.align_pair` except in tests."""
+"""A function ``align(hr, lr, *, settings)``, which is :func:`d2crealsr.align.align_pair` except in tests. It is also
+given ``points`` for a scene that has some."""
 
 TRY_AGAIN = ("extra_missing", "internal_error", "out_of_memory", "too_large", "worker_died")
 """Failures that may not occur in another run, with other limits or on another machine. They do not depend on the
@@ -87,6 +89,8 @@ class SceneTask:
         A reviewer's decision in this run. Without one, an earlier accept holds for the captures it was made for.
     options : RunOptions
         Options of the run.
+    points : tuple of (hr_x, hr_y, lr_x, lr_y)
+        Corresponding points from which registration starts; empty if it starts from SIFT.
     lease : str
         Lease of the run that has locked ``out`` (:func:`d2crealsr.store.locks.check_lease`); empty without a lock.
     """
@@ -105,6 +109,7 @@ class SceneTask:
     decision: Decision | None = None
     options: RunOptions = RunOptions()
     lease: str = ""
+    points: PointPairs = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -135,14 +140,16 @@ class SceneResult:
     traceback: str = ""
 
 
-def recipe_of(settings: AlignSettings, tool_version: str) -> str:
+def recipe_of(settings: AlignSettings, tool_version: str, points: PointPairs = ()) -> str:
     """Two fingerprints of everything on which a result depends, except for the captures: ``ESTIMATE.VERDICT``.
 
-    The second is that of the settings that only QA uses, and of the rules with fixed thresholds.
+    The first includes the points that a person gave for the scene, if any. The second is that of the settings that only
+    QA uses, and of the rules with fixed thresholds.
     """
     values = dataclasses.asdict(settings)
     qa = {name: values.pop(name) for name in QA_SETTINGS} | ({"rules": FIXED_RULES} if FIXED_RULES else {})
-    parts = ({"format": _RECIPE_FORMAT, "tool": tool_version, "settings": values}, qa)
+    estimate = {"format": _RECIPE_FORMAT, "tool": tool_version, "settings": values}
+    parts = (estimate | ({"points": points} if points else {}), qa)
     return ".".join(hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16] for part in parts)
 
 

@@ -29,7 +29,8 @@ _SHARE_OF_VERDICTS = 0.5
 class Rerun(NamedTuple):
     """The settings of a run, and those with which its folder was made. They are equal for a new folder.
 
-    ``former_version`` is the version of the tool that last wrote the folder.
+    ``former_version`` is the version of the tool that last wrote the folder, and ``points`` are the scenes whose points
+    this run changes.
     """
 
     raw: str
@@ -38,6 +39,7 @@ class Rerun(NamedTuple):
     former: AlignSettings
     version: str
     former_version: str
+    points: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -72,18 +74,19 @@ class Rerun(NamedTuple):
 
     @property
     def changed(self) -> list[str]:
-        """Settings that differ from those of the folder, written as ``crop: max → default``."""
-        return [f"{_option(name)[2:]}: {old} → {new}" for name, (old, new) in self._differences().items()]
+        """What differs from the settings of the folder, written as ``crop: max → default``, and changed points."""
+        settings = [f"{_option(name)[2:]}: {old} → {new}" for name, (old, new) in self._differences().items()]
+        return settings + ([f"points of {first_names(self.points)}"] if self.points else [])
 
     def _differences(self) -> dict[str, tuple[Any, Any]]:
         names = (f.name for f in dataclasses.fields(AlignSettings))
         pairs = {name: (getattr(self.former, name), getattr(self.settings, name)) for name in names}
         return {name: (old, new) for name, (old, new) in pairs.items() if old != new}
 
-    def announcement(self, standing: Mapping[str, Mapping[str, Any]], recipe: str) -> str:
+    def announcement(self, standing: Mapping[str, Mapping[str, Any]], recipes: Mapping[str, str]) -> str:
         """What the run is going to change, and for how many published pairs; empty if it changes none."""
-        made = sum(estimate_of(row["recipe"]) != estimate_of(recipe) for row in standing.values())
-        judged = sum(row["recipe"] != recipe for row in standing.values()) - made
+        made = sum(estimate_of(row["recipe"]) != estimate_of(recipes[scene]) for scene, row in standing.items())
+        judged = sum(row["recipe"] != recipes[scene] for scene, row in standing.items()) - made
         parts = [
             f"{count} pairs {what}" for count, what in ((made, "aligned again"), (judged, "judged again")) if count
         ]
@@ -98,7 +101,7 @@ class Rerun(NamedTuple):
         self,
         losses: Mapping[str, SceneResult],
         standing: Mapping[str, Mapping[str, Any]],
-        recipe: str,
+        recipes: Mapping[str, str],
         *,
         allowed: bool,
     ) -> str:
@@ -110,6 +113,8 @@ class Rerun(NamedTuple):
             Results that would remove a published pair, by scene.
         standing : mapping
             Manifest rows of the pairs that were published when the run began, by scene.
+        recipes : mapping
+            Recipes of this run by scene.
         allowed : bool
             Whether ``--allow-loss`` was given.
 
@@ -120,7 +125,7 @@ class Rerun(NamedTuple):
         """
         if not losses:
             return ""
-        verdicts_only = all(estimate_of(standing[scene]["recipe"]) == estimate_of(recipe) for scene in losses)
+        verdicts_only = all(estimate_of(standing[scene]["recipe"]) == estimate_of(recipes[scene]) for scene in losses)
         small = len(losses) < _SMALL_SHARE * len(standing)
         half = verdicts_only and len(losses) <= _SHARE_OF_VERDICTS * len(standing)
         named = first_names([f"{scene} ({result.row['reasons']})" for scene, result in sorted(losses.items())])
@@ -133,7 +138,7 @@ class Rerun(NamedTuple):
                 f"{others} others are up to date; run the same command with --allow-loss to remove them, or "
                 f"{self._other()}"
             )
-        back = f"; to restore them: {self._way_back()}" if self.changed else ""
+        back = f"; to restore them: {self._way_back()}" if self._differences() else ""
         return f"{count} are no longer accepted ({why}): {named}{back}"
 
     def _other(self) -> str:

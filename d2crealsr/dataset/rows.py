@@ -99,6 +99,7 @@ def _estimate_cells(alignment: Alignment, accepted_by: str) -> Row:
         "reasons": ";".join(alignment.reasons),
         "residual_shape": alignment.residual_shape,
         "accepted_by": accepted_by,
+        "started_from": alignment.started_from,
         **alignment.estimate.to_row(),
     }
 

@@ -200,7 +200,8 @@ def _align(task: SceneTask, clock: _Clock, row: Row) -> Alignment | AlignmentFai
         sizes = {side: Size.of(image.pixels) for side, image in images.items()}
         settings, row["lens_model"] = lens_profiles.with_lens_profiles(settings, known, sizes)
     hr, lr = (images[side] if images[side].tone else images[side].pixels for side in ("hr", "lr"))
-    outcome = task.align(hr, lr, settings=settings)
+    points = {"points": task.points} if task.points else {}
+    outcome = task.align(hr, lr, settings=settings, **points)
     clock.lap("align")
     return outcome
 

@@ -24,7 +24,15 @@ if TYPE_CHECKING:
     from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.types import Array, Image, Matrix, StageName
 
-__all__ = ["CONVERGED_HR_PX", "MIN_INLIERS", "MIN_KEYPOINTS", "NEAR_ENOUGH_LR_PX", "Registration", "register"]
+__all__ = [
+    "CONVERGED_HR_PX",
+    "MIN_INLIERS",
+    "MIN_KEYPOINTS",
+    "NEAR_ENOUGH_LR_PX",
+    "Registration",
+    "is_plausible",
+    "register",
+]
 
 Float32 = NDArray[np.float32]
 
@@ -90,7 +98,14 @@ class _Fit(NamedTuple):
 
 
 def register(
-    hr: LinearReduced, lr: Image, *, scale: int, iters: int, tone: str, settled_hr_px: float = CONVERGED_HR_PX
+    hr: LinearReduced,
+    lr: Image,
+    *,
+    scale: int,
+    iters: int,
+    tone: str,
+    settled_hr_px: float = CONVERGED_HR_PX,
+    start: Registration | None = None,
 ) -> Registration | AlignmentFailure:
     """Estimate the homography from HR to LR capture by SIFT: first roughly, then at most ``iters − 1`` times again.
 
@@ -108,6 +123,8 @@ def register(
         Tone curve of the captures.
     settled_hr_px : float
         Mean movement in HR px below which iterations stop.
+    start : Registration, optional
+        A rough estimate that stands in for the first registration, such as one from points.
 
     Returns
     -------
@@ -115,7 +132,7 @@ def register(
         The failure is ``low_texture`` if an image has too few keypoints, ``too_few_matches`` if too few matches agree,
         and ``scale_mismatch`` if they agree on a scale far from the nominal one.
     """
-    rough = _rough(hr, lr, scale, tone)
+    rough = _rough(hr, lr, scale, tone) if start is None else (start.H_hr_to_lr, start.stages[0])
     if isinstance(rough, AlignmentFailure):
         return rough
     H, first = rough
@@ -179,7 +196,7 @@ def _locate(
     )
     if advice := _other_scale(fit, hr.full_size, scale):
         return AlignmentFailure(reason="scale_mismatch", message=advice, statistics=dict(fit.counts))
-    if fit.H_hr_to_lr is None or not _is_plausible(fit.H_hr_to_lr, hr.full_size, scale):
+    if fit.H_hr_to_lr is None or not is_plausible(fit.H_hr_to_lr, hr.full_size, scale):
         what = f"{fit.counts['n_inliers']} of {fit.counts['n_matches']} matches agree"
         where = (
             f", at least {MIN_INLIERS} needed" if fit.H_hr_to_lr is None else ", but on no position a camera can have"
@@ -296,7 +313,7 @@ def _inside(keypoints: Keypoints, mask: NDArray[np.bool_]) -> Keypoints:
     return Keypoints(keypoints.points[keep], keypoints.sizes[keep], keypoints.descriptors[keep])
 
 
-def _is_plausible(H_hr_to_lr: Matrix, hr_size: Size, scale: int) -> bool:
+def is_plausible(H_hr_to_lr: Matrix, hr_size: Size, scale: int) -> bool:
     """Whether a homography is possible at all: not mirrored, not folded, and roughly of the nominal scale."""
     ratio = geometry.scale_effective(H_hr_to_lr, geometry.frame_centre(hr_size)) / scale
     perspective = geometry.perspective_ratio(H_hr_to_lr, hr_size)
@@ -313,6 +330,6 @@ def _other_scale(fit: _Fit, hr_size: Size, scale: int) -> str:
         return ""
     effective = geometry.scale_effective(fit.H_hr_to_lr, geometry.frame_centre(hr_size))
     near = not np.isfinite(effective) or 1 / _OTHER_SCALE < effective / scale < _OTHER_SCALE
-    if near or not _is_plausible(fit.H_hr_to_lr, hr_size, max(round(effective), 1)):
+    if near or not is_plausible(fit.H_hr_to_lr, hr_size, max(round(effective), 1)):
         return ""
     return scale_advice(effective)

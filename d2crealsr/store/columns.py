@@ -224,6 +224,12 @@ MANIFEST: tuple[Column, ...] = (
         "two fingerprints, joined by a dot: versions and settings of the estimate; settings of QA",
         fixed=False,
     ),
+    _text(
+        "started_from",
+        "what registration started from: sift, or points that a person gave; empty where there is no estimate",
+        fixed=False,
+        one_of=("", "sift", "points"),
+    ),
 )
 
 ALIGNMENT: tuple[Column, ...] = (

@@ -44,6 +44,7 @@ _ENTRIES: dict[str, tuple[type, str]] = {
     "raw_root": (str, "a path"),
     "licence": (str, "text"),
     "citation": (str, "text"),
+    "points": (dict, "an object"),
     SHA256: (dict, "an object"),
 }
 """The entries of a description that are read: the type of each, and the type in words."""

@@ -122,7 +122,13 @@ REASONS = {
     ),
     "too_few_matches": ReasonInWords(
         "Fewer than 12 matches agree on one plausible position.",
-        "Check that both captures show the same card, then reshoot.",
+        "Check that both captures show the same card, then reshoot; or click corresponding points in the report and "
+        "give them with --points.",
+    ),
+    "points_do_not_fit": ReasonInWords(
+        "The points given with --points lie outside of a capture, or they place HR where no camera can have seen it: "
+        "mirrored, folded, or in a strong tilt.",
+        "Check that both points of each pair show the same spot, and give the scene's points again with --points.",
     ),
     "lens_unknown": ReasonInWords(
         "--lens-profile cannot be applied: the capture names no camera and focal length, or it was cropped, or the"

@@ -380,8 +380,10 @@ def test_losses_by_the_folders_own_settings_are_said_truly() -> None:
     standing = {scene: {"recipe": "other.verdict"} for scene in SCENES}
     lost = {scene: SceneResult(row={"reasons": "position_uncertain"}, lost=True) for scene in SCENES[:4]}
     with pytest.raises(UsageError, match=r"with the folder's own settings.*give the options that they were made with$"):
-        rerun.settle_losses(lost, standing, "estimate.verdict", allowed=False)
-    assert "to restore them" not in rerun.settle_losses(lost, standing, "estimate.verdict", allowed=True)
+        rerun.settle_losses(lost, standing, dict.fromkeys(SCENES, "estimate.verdict"), allowed=False)
+    assert "to restore them" not in rerun.settle_losses(
+        lost, standing, dict.fromkeys(SCENES, "estimate.verdict"), allowed=True
+    )
 
 
 def test_up_to_half_may_go_for_thresholds_alone() -> None:
@@ -389,15 +391,15 @@ def test_up_to_half_may_go_for_thresholds_alone() -> None:
     rerun = Rerun("raw", Path("pairs"), tight, AlignSettings(), "1", "1")
     standing = {scene: {"recipe": "estimate.loose"} for scene in SCENES}
     lost = {scene: SceneResult(row={"reasons": "position_uncertain"}, lost=True) for scene in SCENES[:6]}
-    note = rerun.settle_losses(lost, standing, "estimate.tight", allowed=False)
+    note = rerun.settle_losses(lost, standing, dict.fromkeys(SCENES, "estimate.tight"), allowed=False)
     assert note.endswith("to restore them: d2crealsr align raw --out pairs --max-sigma 0.25")
     more = lost | {SCENES[6]: lost[SCENES[0]]}
     with pytest.raises(UsageError, match="7 of 12"):
-        rerun.settle_losses(more, standing, "estimate.tight", allowed=False)
+        rerun.settle_losses(more, standing, dict.fromkeys(SCENES, "estimate.tight"), allowed=False)
     with pytest.raises(UsageError, match="6 of 12"):
-        rerun.settle_losses(lost, standing, "other.tight", allowed=False)
-    assert rerun.settle_losses(more, standing, "other.tight", allowed=True)
-    assert rerun.settle_losses({}, standing, "other.tight", allowed=False) == ""
+        rerun.settle_losses(lost, standing, dict.fromkeys(SCENES, "other.tight"), allowed=False)
+    assert rerun.settle_losses(more, standing, dict.fromkeys(SCENES, "other.tight"), allowed=True)
+    assert rerun.settle_losses({}, standing, dict.fromkeys(SCENES, "other.tight"), allowed=False) == ""
 
 
 # --- a reviewer --------------------------------------------------------------------------------------------------
@@ -469,7 +471,8 @@ def test_a_walk_through_reruns(tmp_path: Path) -> None:
     first = content(pairs)
     assert align()[0] == 0
     before = content(pairs)
-    assert {name for name in before if before[name] != first[name]} == {"dataset.json"}  # brought to format 2
+    changed = {name for name in before if before[name] != first[name]}
+    assert changed == {"dataset.json", "manifest.csv"}  # brought to format 2, with its columns
     code, said = align("--scale", "8")
     assert code == 2
     assert "its 3 pairs are of scale 2, got --scale 8" in said
