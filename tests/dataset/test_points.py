@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 
 from d2crealsr.dataset.build import build
+from d2crealsr.dataset.points import Starts, read_points
 from d2crealsr.errors import LayoutError, TableError, UsageError
+from d2crealsr.store.captures import find_captures
 from d2crealsr.store.images import read_image, write_image
 from d2crealsr.store.pairs import read_manifest
 from d2crealsr.types import AlignmentFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     Aligner = Callable[..., Any]
 
@@ -40,13 +42,14 @@ def run(raw: Path, aligner: Aligner, tmp_path: Path) -> Callable[..., Path]:
             return AlignmentFailure(reason="too_few_matches", message="0 of 0 matches agree")
         return dataclasses.replace(aligner(hr, lr, settings=settings), started_from="points" if points else "sift")
 
-    def run(points: str | None = None, *, out: str = "pairs", **options: Any) -> Path:
+    def aligned(points: str | None = None, *, out: str = "pairs", **options: Any) -> Path:
         file = tmp_path / "clicked.csv"
         file.write_text(points or "", encoding="utf-8")
         build(raw, tmp_path / out, points=None if points is None else file, align=align, **options)
         return tmp_path / out
 
-    return run
+    aligned.out = tmp_path / "pairs"  # type: ignore[attr-defined]
+    return aligned
 
 
 def table(*scenes: str) -> str:
@@ -128,13 +131,17 @@ def test_an_interrupted_run_goes_on_without_the_file(run: Callable[..., Path]) -
         (table("02").replace("4.5", ""), "row 3, column lr_y: got '', expected a number"),
     ],
 )
-def test_bad_points_are_one_line_and_change_nothing(run: Callable[..., Path], text: str, message: str) -> None:
-    out = run()
-    before = content(out)
+def test_bad_points_are_one_line(raw: Path, tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "points.csv").write_text(text)
     with pytest.raises(TableError, match=message) as error:
-        run(text)
+        read_points(tmp_path / "points.csv", find_captures(raw))
     assert "\n" not in str(error.value)
-    assert content(out) == before
+
+
+def test_bad_points_end_the_run_before_it_begins(run: Callable[..., Path]) -> None:
+    with pytest.raises(TableError, match="scene '2' is not among the captures"):
+        run(table("02", "2"))
+    assert not run.out.exists()  # type: ignore[attr-defined]
 
 
 def test_a_byte_order_mark_and_other_columns_are_read(run: Callable[..., Path]) -> None:
@@ -142,14 +149,10 @@ def test_a_byte_order_mark_and_other_columns_are_read(run: Callable[..., Path]) 
     assert states(run("\ufeffhr_x,hr_y,lr_x,lr_y,scene,note\n" + rows))["02"] == "accepted points"
 
 
-@pytest.mark.parametrize("rows", ["5", "[[1, 2, 3]]", '[["a", 1, 2, 3]]', "[[1, 2, 3, 4]]", "null"])
-def test_remembered_points_that_somebody_damaged(run: Callable[..., Path], rows: str) -> None:
-    out = run(table("02"))
-    described = json.loads((out / "dataset.json").read_text())
-    described["points"]["02"] = json.loads(rows)
-    (out / "dataset.json").write_text(json.dumps(described))
-    with pytest.raises(LayoutError, match="the points of scene '02' cannot be used; restore the file"):
-        run()
+@pytest.mark.parametrize("rows", [5, [[1, 2, 3]], [["a", 1, 2, 3]], [[1, 2, 3, 4]], None])
+def test_remembered_points_that_somebody_damaged(rows: Any) -> None:
+    with pytest.raises(LayoutError, match=r"dataset\.json: the points of scene '02' cannot be used; restore the file"):
+        Starts.of({"points": {"02": rows}}, Path("dataset.json"), {}, {"02"})
 
 
 def test_points_outside_of_a_new_capture_fail_their_scene_alone(raw: Path, tmp_path: Path) -> None:
