@@ -60,7 +60,7 @@ def _train_network(given: dict[str, Any]) -> Network:
     """The network to train: the named one, that of the settings file or of the resumed run, or else D2C-SR."""
     file = _settings_file(given["out"], given["preset_name"], given["config_file"])
     if given["network"] is not None or file is None:
-        return find(given["network"] or DEFAULT)
+        return find(DEFAULT if given["network"] is None else given["network"])
     return stored(network_in(toml.read(file)), None, str(file))
 
 

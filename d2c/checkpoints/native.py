@@ -45,6 +45,7 @@ FORMAT = "d2c-checkpoint-1"
 """Value of ``format`` in the metadata of every file written by this module."""
 
 _KEY = "d2c"
+_IN_ORDER = torch.contiguous_format
 _SLACK = 2
 """Factor by which a model may be larger than its file. Within it, errors of the file can be reported by name."""
 
@@ -61,7 +62,7 @@ def save_weights(
     """Write the weights of a model with the given network and configuration; see :func:`save`."""
     described = {"format": FORMAT, "network": network, "config": dataclasses.asdict(config), "notes": notes}
     metadata = {_KEY: json.dumps(described)}  # one key, as the library writes several in random order
-    tensors = {name: tensor.detach().contiguous().cpu() for name, tensor in weights.items()}
+    tensors = {name: tensor.detach().cpu().clone(memory_format=_IN_ORDER) for name, tensor in weights.items()}
     files.write_bytes(path, to_safetensors(tensors, metadata=metadata))
 
 
@@ -98,8 +99,8 @@ def load(path: str | PathLike[str], *, device: str | torch.device = "cpu", netwo
         config = from_table(found.config, described["config"], found.config(), file.name)
         weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
     check_plausible(found, config, [tensor.numel() for tensor in weights.values()], file.name)
-    _check_numbers(weights, file.name)
     model = found.make(config)
+    _check_numbers(weights, model.state_dict(), file.name)
     try:
         model.load_state_dict(weights, strict=True)
     except RuntimeError as error:
@@ -188,9 +189,11 @@ def check_plausible(network: Network, config: NetworkConfig, sizes: Sequence[int
         ) from error
 
 
-def _check_numbers(weights: Mapping[str, Tensor], name: str) -> None:
-    """Refuse weights with which every result would silently be black or noise."""
+def _check_numbers(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], name: str) -> None:
+    """Refuse weights with which every result would silently be black or noise. Counters need not be floats."""
     for key, tensor in weights.items():
+        if key in expected and not expected[key].is_floating_point():
+            continue
         known = tensor.is_floating_point() and tensor.element_size() > 1  # 8-bit types have no arithmetic
         if not known or not bool(torch.isfinite(tensor.float()).all()):
             raise CheckpointError(f"{name}: {key} holds numbers that are not finite; train again, or use another one")

@@ -23,6 +23,7 @@ from d2c.inference.plan import make_plan
 from d2c.inference.run import upscale
 from d2c.metrics import PROTOCOLS, least_side, quality, to_uint8
 from d2c.networks import network_of
+from d2c.networks.base.trial import check_images
 from d2c.reporter import Reporter
 from d2crealsr.store import ImageError, ScaleError, files, images, outputs
 
@@ -86,7 +87,9 @@ def method_images(model: nn.Module, pair: PixelPair) -> dict[str, NDArray[Any]]:
     height, width = pair.hr.shape[:2]
     network, config = network_of(model)
     lr = np.asarray(pair.lr)
-    made = {"bicubic": bicubic(lr, width, height)} | network.images(upscale(model, lr, name=pair.name), pair.hr)
+    own = network.images(upscale(model, lr, name=pair.name), pair.hr)
+    check_images(network, config, own)
+    made = {"bicubic": bicubic(lr, width, height)} | own
     return {method: made[method] for method in methods(network, config)}
 
 

@@ -56,7 +56,7 @@ def find(name: str) -> Network:
         When there is no such network.
     """
     module, _, attribute = NETWORKS.get(name, name).partition(":")
-    if not module or not attribute:
+    if not attribute or not module.replace(".", "_").isidentifier():
         raise ConfigError(
             f"network: got {name[:80]!r}, expected {', '.join(NETWORKS)}, or module:NAME for one of your own; "
             "change --network"
@@ -66,8 +66,9 @@ def find(name: str) -> Network:
         sys.path.append("")
     try:
         kind = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # the module's own code may raise anything
-        said = f"{type(error).__name__}: {error}"
+    except (Exception, SystemExit) as error:  # the module's own code may raise anything
+        file = getattr(sys.modules.get(module), "__file__", None)
+        said = f"{type(error).__name__}: {error}{f', in {file}' if file else ''}"
         raise ConfigError(
             f"network: {name} cannot be imported ({said}); correct --network, or see where it fails with "
             f"python -c 'import {module}'"
@@ -77,8 +78,16 @@ def find(name: str) -> Network:
             sys.path.remove("")
     if not (isinstance(kind, type) and issubclass(kind, Network) and kind.build is not Network.build):
         raise ConfigError(f"network: {name} is not a class that extends d2c.networks.Network and has build; correct it")
-    found = kind(name)
-    found.check()
+    try:
+        found = kind(name)
+        found.check()
+    except D2CError:
+        raise
+    except Exception as error:  # so may its settings and methods
+        raise ConfigError(
+            f"network: {name} has settings or presets that cannot be made ({type(error).__name__}: {error}); correct "
+            "them (--debug shows where)"
+        ) from error
     return found
 
 

@@ -47,7 +47,8 @@ def from_table(kind: type[T], table: Mapping[str, Any], base: T, where: str) -> 
     for name, value in table.items():
         if name not in types:
             raise ConfigError(f"{where}: unknown setting {name!r}, expected one of {', '.join(types)}")
-        values[name] = _typed(value, types[name], f"{where}: {name}")
+        if value is not None or getattr(base, name) is not None:  # checkpoints keep settings without a value
+            values[name] = _typed(value, types[name], f"{where}: {name}")
     return dataclasses.replace(base, **values)
 
 

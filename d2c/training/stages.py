@@ -25,6 +25,14 @@ def asked_stages(network: Network, train: Any, choice: str) -> dict[int, type[St
         When the run has no stage of that number.
     """
     stages = dict(enumerate(network.stages(train), start=1))
+    lengths = {name for stage in stages.values() for name in stage.lengths}
+    if missing := sorted(name for name in lengths if not hasattr(train, name)):
+        raise ConfigError(
+            f"network: {network.name} has a stage whose length is the setting {missing[0]}, which its train lacks; "
+            "add it, or change the stage's lengths"
+        )
+    if not stages:
+        raise ConfigError(f"network: {network.name} has no stages; its method stages must return at least one")
     if choice in _ALL:
         return stages
     if not choice.isdecimal() or int(choice) not in stages:

@@ -7,6 +7,7 @@ import pytest
 from d2crealsr.errors import SettingsError
 from d2crealsr.quality import verdict
 from d2crealsr.settings import AlignSettings
+from d2crealsr.store.columns import MANIFEST
 
 GOOD = {
     "anisotropy": 1.003,
@@ -44,6 +45,11 @@ def test_every_threshold_is_a_setting_that_moves_it() -> None:
         if isinstance(rule.threshold, str):
             moved = dataclasses.replace(AlignSettings(), **{rule.threshold: 1.0})
             assert rule.limit(moved) == 1.0
+
+
+def test_every_rule_names_a_column_and_a_side() -> None:
+    assert {rule.statistic for rule in verdict.RULES} <= {column.name for column in MANIFEST}, "else it never applies"
+    assert {rule.bad_when for rule in verdict.RULES} <= {"above", "below"}
 
 
 BY_JUDGEMENT = [rule for rule in verdict.RULES if isinstance(rule.threshold, str)]

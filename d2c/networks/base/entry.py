@@ -7,6 +7,8 @@ what is needed to run a network.
 from __future__ import annotations
 
 import dataclasses
+import math
+from types import NoneType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 from d2c.errors import CheckpointError, ConfigError
@@ -191,7 +193,12 @@ class Network:
 
     def make(self, config: NetworkConfig) -> nn.Module:
         """Build the network and mark the model with it; see :func:`network_of`."""
-        return self.note(self.build(config), config)
+        model = self.build(config)
+        if not hasattr(model, "state_dict"):
+            raise ConfigError(
+                f"network: {self.name} builds a {type(model).__name__}, expected a torch.nn.Module; correct its build"
+            )
+        return self.note(model, config)
 
     def note(self, model: nn.Module, config: NetworkConfig) -> nn.Module:
         """Mark a model with its network and configuration."""
@@ -203,10 +210,38 @@ class Network:
         for base, given in ((NetworkConfig, self.config), (TrainSettings, self.train)):
             if not (isinstance(given, type) and issubclass(given, base) and dataclasses.is_dataclass(given)):
                 raise ConfigError(f"network: {self.name} has settings that are no dataclass extending {base.__name__}")
+            for name, value in dataclasses.asdict(given()).items():
+                if not isinstance(value, (int, float, str, NoneType)):
+                    raise ConfigError(
+                        f"network: {self.name} has a setting {name} = {value!r}, expected a number, a text, True, "
+                        "False or None; change it"
+                    )
         if twice := {f.name for f in dataclasses.fields(self.config)} & {
             f.name for f in dataclasses.fields(self.train)
         }:
             raise ConfigError(f"network: {self.name} has two settings named {min(twice)}; rename one")
+        self._check_attributes()
+
+    def _check_attributes(self) -> None:
+        """Raise :class:`ConfigError` for an attribute with which the network would fail later, or be wrong."""
+        presets = [
+            isinstance(preset, Preset)
+            and isinstance(preset.model, self.config)
+            and isinstance(preset.train, self.train)
+            for preset in self.presets.values()
+        ]
+        outputs = self.outputs(self.config())
+        for name, holds, expected in (
+            ("multiple", isinstance(self.multiple, int) and self.multiple >= 1, "a whole number of at least 1"),
+            ("peak", 0 < self.peak < math.inf, "a number above 0"),
+            ("reach", self.reach is None or self.reach >= 0, "None, or a whole number of at least 0"),
+            ("presets", all(presets), "a Preset of its config and its train for each name"),
+            ("main", self.main in outputs, f"one of its outputs ({', '.join(outputs)})"),
+        ):
+            if not holds:
+                raise ConfigError(
+                    f"network: {self.name} has {name} = {getattr(self, name)!r}, expected {expected}; correct it"
+                )
 
 
 _NOTE = "d2c_network"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 import torch
 
 from d2c.networks.base.shapes import AliveBytes, shapes_only
+from d2c.networks.base.trial import check_terms, trial
 
 if TYPE_CHECKING:
     from d2c.networks.base.entry import Network
@@ -39,12 +40,14 @@ class CountedMemory(NamedTuple):
 def counted_step(network: Network, config: Any, train: Any, stage: type[Stage], processes: int) -> CountedMemory:
     """The peak memory of a step of one process, forward and backward pass, in float32."""
     samples = max(1, train.batch // (processes * train.accumulate))
-    with shapes_only():
+    with trial(network), shapes_only():
         made = stage(network.make(config), train)
         lr, hr = (torch.empty(samples, 3, side, side) for side in (train.patch, config.scale * train.patch))
-    trained = sum(parameter.numel() for parameter in made.trained())
-    with AliveBytes() as alive:
-        made(lr, hr, **made.term_weights(0))["total"].backward()
+        trained = sum(parameter.numel() for parameter in made.trained())
+    with trial(network), AliveBytes() as alive:
+        terms = made(lr, hr, **made.term_weights(0))
+        check_terms(network, made, terms)
+        terms["total"].backward()
     weights = sum(tensor.numel() for tensor in made.model.state_dict().values())
     kept = _FLOAT * (weights + (2 + (train.ema > 0)) * trained)
     return CountedMemory(ALLOCATOR * (kept + alive.peak) + _LIBRARY, kept, alive.peak)

@@ -10,6 +10,7 @@ from torch import nn
 
 from d2c.device import at_least_fp32, no_autocast
 from d2c.networks.base.entry import network_of
+from d2c.networks.base.trial import check_output
 
 if TYPE_CHECKING:
     import torch
@@ -82,9 +83,10 @@ class Stage(nn.Module):
 
     def upscaled(self, lr: Tensor) -> Tensor:
         """The model's output for a batch. Both are RGB on [0, 1], whatever range the model uses."""
-        peak = network_of(self.model)[0].peak
-        made: Tensor = self.model(lr * peak) / peak if peak != 1 else self.model(lr)
-        return made
+        network, config = network_of(self.model)
+        made: Tensor = self.model(lr if network.peak == 1 else lr * network.peak)
+        check_output(network, config.scale, lr, made)
+        return made if network.peak == 1 else made / network.peak
 
 
 class PixelStage(Stage):

@@ -16,6 +16,7 @@ import torch
 
 from d2c.networks.base.memory import ALLOCATOR
 from d2c.networks.base.shapes import AliveBytes, shapes_only
+from d2c.networks.base.trial import check_output, trial
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping
@@ -138,8 +139,9 @@ class Upscaler:
             stop = min(plan.height, start + plan.strip)
             above, below = self._around(start, stop, plan.height)
             with torch.inference_mode():
-                made = model(padded[:, :, above:below]) / peak
-                own = made[0, :, scale * (start - above) : scale * (stop - above), : scale * plan.width]
+                made = model(padded[:, :, above:below])
+                check_output(self.network, scale, padded[:, :, above:below], made)
+                own = made[0, :, scale * (start - above) : scale * (stop - above), : scale * plan.width] / peak
             yield Strip(scale * start, own, {})
 
     def _around(self, start: int, stop: int, height: int) -> tuple[int, int]:
@@ -174,9 +176,9 @@ def _up(rows: int, multiple: int) -> int:
 @functools.lru_cache(maxsize=256)
 def _alive_bytes(network: Network, config: Any, height: int, width: int) -> int:
     """Peak bytes of the tensors that exist at the same time when the network runs on an image, without the image."""
-    with shapes_only():
+    with trial(network), shapes_only():
         model = network.make(config).eval()
         lr = torch.empty(1, 3, height, width)
-    with torch.no_grad(), AliveBytes() as alive:
+    with trial(network), torch.no_grad(), AliveBytes() as alive:
         model(lr)
     return int(alive.peak)

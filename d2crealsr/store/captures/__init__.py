@@ -7,12 +7,14 @@ To add a layout, write a module with its :class:`~d2crealsr.store.captures.captu
 from __future__ import annotations
 
 import unicodedata
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError, MachineError
 from d2crealsr.store.captures import by_manifest, by_name
 from d2crealsr.store.captures.capture import Capture, RawLayout
 from d2crealsr.store.listing import any_of
+from d2crealsr.store.pairs import cell_problem, scene_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,17 +75,27 @@ def find_captures(raw: Path, *, scale: int = 8, note: Callable[[str], None] = _u
     for text in said:
         note(text)
     table = raw / "manifest.csv"
-    _check_clashes(captures, table if table.is_file() else raw)
+    captures = [replace(capture, group=capture.group or capture.scene) for capture in captures]
+    _check_names(captures, table if table.is_file() else raw)
     return sorted(captures, key=lambda capture: capture.scene)
 
 
-def _check_clashes(captures: list[Capture], source: Path) -> None:
-    """Make sure that each scene occurs once, also on disks that ignore case or the encoding of accents in names."""
+def _check_names(captures: list[Capture], source: Path) -> None:
+    """Make sure that scenes and groups can be names of files and cells of tables, and that each scene occurs once.
+
+    It must occur once also on disks that ignore case or the encoding of accents in names.
+    """
     seen: dict[str, tuple[int, str]] = {}
     for row, capture in enumerate(captures, start=2):
-        scene = capture.scene
+        scene, file = capture.scene, capture.hr or capture.lr
+        listed = source.is_file() or file is None
+        where, name = (f"{source}, row {row}", "it") if listed else (f"{file.parent}", repr(file.name[:80]))
+        if problem := scene_problem(scene):
+            raise LayoutError(f"{where}: scene {scene[:80]!r} {problem}; rename {name}")
+        if problem := cell_problem(capture.group):
+            raise LayoutError(f"{where}, column group: {capture.group[:80]!r} {problem}; rename it")
         first, other = seen.setdefault(unicodedata.normalize("NFC", scene).casefold(), (row, scene))
         if first == row:
             continue
-        where = f"{source}, rows {first} and {row}" if source.suffix else f"{source}"
+        where = f"{source}, rows {first} and {row}" if source.is_file() else f"{source}"
         raise LayoutError(f"{where}: scenes {other!r} and {scene!r} would share files on some disks; rename one")

@@ -8,7 +8,7 @@ from pathlib import Path
 from d2crealsr.errors import LayoutError
 from d2crealsr.store.captures.capture import Capture, RawLayout
 from d2crealsr.store.listing import PLACEHOLDER
-from d2crealsr.store.pairs import cell_problem, formula_problem, is_plain, scene_problem
+from d2crealsr.store.pairs import formula_problem, is_plain
 from d2crealsr.store.tables import read_rows
 
 __all__ = ["MANIFEST"]
@@ -26,16 +26,10 @@ def _find(raw: Path, _scale: int, _said: list[str]) -> list[Capture] | None:
     for number, row in enumerate(rows, start=2):
         cells = dict(zip(header, row, strict=True))
         where = f"{path}, row {number}"
-        scene = cells["scene"]
-        if problem := scene_problem(scene):
-            raise LayoutError(f"{where}: scene {scene[:80]!r} {problem}; rename it")
         hr, lr = (_inside(path.parent, cells[name], f"{where}, column {name}") for name in ("hr", "lr"))
         looked_for = [cells[name] for name, found in (("hr", hr), ("lr", lr)) if found is None and cells[name]]
-        group = cells.get("group") or scene
-        if problem := cell_problem(group):
-            raise LayoutError(f"{where}, column group: {group[:80]!r} {problem}; rename it")
         absent = ", ".join(_not_there(relative, f"row {number} of {path.name}") for relative in looked_for)
-        captures.append(Capture(scene=scene, hr=hr, lr=lr, group=group, absent=absent))
+        captures.append(Capture(scene=cells["scene"], hr=hr, lr=lr, group=cells.get("group", ""), absent=absent))
     return captures
 
 

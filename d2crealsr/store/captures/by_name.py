@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from d2crealsr.errors import LayoutError
 from d2crealsr.store.captures.capture import Capture, RawLayout
 from d2crealsr.store.listing import UNREAD, few_of, list_images
-from d2crealsr.store.pairs import scene_problem
 from d2crealsr.store.sides import side_of
 
 if TYPE_CHECKING:
@@ -78,13 +77,10 @@ def _pair_up(
     """Scenes by name. If a capture is missing, the scene names a file of an unsupported format that may be it."""
     captures = []
     for scene in sorted(hr.keys() | lr.keys()):
-        if problem := scene_problem(scene):
-            file = hr.get(scene) or lr[scene]
-            raise LayoutError(f"{file.parent}: scene {scene[:80]!r} {problem}; rename {file.name[:80]!r}")
         there = [path for path in unread if path.stem in {scene + ending for ending in endings}]
         lacks = scene not in hr or scene not in lr
         absent = f"{few_of(there, raw, 'file')} there, {UNREAD}" if there and lacks else ""
-        captures.append(Capture(scene=scene, hr=hr.get(scene), lr=lr.get(scene), group=scene, absent=absent))
+        captures.append(Capture(scene=scene, hr=hr.get(scene), lr=lr.get(scene), absent=absent))
     return captures
 
 

@@ -16,14 +16,14 @@ __all__ = ["Capture", "RawLayout"]
 class Capture:
     """One scene: an HR and an LR capture. ``hr`` or ``lr`` is None if there is no such file.
 
-    ``group`` names the printed picture; scenes of one group are always in the same split. ``absent`` says which file
-    was expected for a capture that is None.
+    ``group`` names the printed picture; scenes of one group are always in the same split. If it is empty, the scene is
+    a group of its own. ``absent`` says which file was expected for a capture that is None.
     """
 
     scene: str
     hr: Path | None
     lr: Path | None
-    group: str
+    group: str = ""
     absent: str = ""
 
 

@@ -57,7 +57,7 @@ def find_pair_folder(folder: Path, *, scale: int | None = None) -> PairFolder:
     if not folder.is_dir():
         raise LayoutError(f"{folder} is not there or no folder; give a folder of pairs: {known}")
     found = next((result for layout in PAIR_LAYOUTS if (result := layout.find(folder)) is not None), None)
-    if found is None:
+    if found is None or not found.pairs:
         raise LayoutError("; ".join((f"{folder}: no pairs found; expected {known}", *list_images(folder).notes)))
     return _of_scale(found, scale, folder)
 

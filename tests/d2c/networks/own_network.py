@@ -117,6 +117,117 @@ class NoBuild(Network):
     """Lacks the only thing that is required."""
 
 
+class Unequal(Least):
+    """Keeps a counter, has the same layer twice, and a setting without a value."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(NetworkConfig):
+        note: str | None = setting(None, "nothing")
+
+    config = Config
+
+    def build(self, config):
+        layer = nn.Conv2d(3, 3 * config.scale**2, 1)
+        net = nn.Sequential(layer, nn.PixelShuffle(config.scale))
+        net[1].again = layer
+        net.register_buffer("seen", torch.zeros((), dtype=torch.long))
+        return net
+
+
+class WrongSize(Network):
+    """Leaves the size as it is."""
+
+    def build(self, config):
+        return nn.Conv2d(3, 3, 3, padding=1)
+
+
+class Tuples(Least):
+    def build(self, config):
+        net = super().build(config)
+        net.register_forward_hook(lambda module, given, made: (made, None))
+        return net
+
+
+class Untrained(Network):
+    def build(self, config):
+        return nn.Upsample(scale_factor=config.scale)
+
+
+class NoModule(Network):
+    def build(self, config):
+        return None
+
+
+class Failing(Network):
+    def build(self, config):
+        raise KeyError("width")
+
+
+class Listed(Least):
+    """A setting of no plain type."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(NetworkConfig):
+        widths: tuple[int, ...] = setting((1, 2), "widths")
+
+    config = Config
+
+
+class Needy(Least):
+    """A setting without a default."""
+
+    @dataclass(frozen=True, kw_only=True)
+    class Config(NetworkConfig):
+        width: int
+
+    config = Config
+
+
+class NoMultiple(Least):
+    multiple = 0
+
+
+class Black(Least):
+    peak = 0.0
+
+
+class Backward(Least):
+    reach = -1
+
+
+class NoPreset(Least):
+    presets = {"tiny": (1, 2)}  # noqa: RUF012
+
+
+class NoMain(Least):
+    main = "fused"
+
+    def outputs(self, config):
+        return ["sr"]
+
+
+class NoStage(Least):
+    def stages(self, train):
+        return []
+
+
+class Endless(Least):
+    def stages(self, train):
+        return [SecondStage]
+
+
+class Other(Stage):
+    """Returns other terms than it says."""
+
+    def forward(self, lr, hr, **weights):
+        return {"loss": self.upscaled(lr).mean()}
+
+
+class OtherTerms(Least):
+    def stages(self, train):
+        return [Other]
+
+
 class Twice(Network):
     """Two settings of one name."""
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 import d2c
@@ -181,12 +182,47 @@ def test_how_often_a_run_is_saved_does_not_change_what_its_layers_count(pairs, t
         ("own_network:Missing", "cannot be imported (AttributeError: "),
         ("own_network:OwnNet", "is not a class that extends d2c.networks.Network and has build"),
         ("own_network:NoBuild", "is not a class that extends d2c.networks.Network and has build"),
+        ("own_network/Own", "got 'own_network/Own', expected d2csr, or module:NAME"),
+        ("../own_network:Own", "got '../own_network:Own', expected d2csr, or module:NAME"),
+        ("statistics:Own", "has no attribute 'Own', in "),
         ("own_network:Twice", "own_network:Twice has two settings named batch; rename one"),
+        ("own_network:Listed", "has a setting widths = (1, 2), expected a number, a text, True, False or None"),
+        ("own_network:Needy", "has settings or presets that cannot be made (TypeError: "),
+        ("own_network:NoMultiple", "has multiple = 0, expected a whole number of at least 1; correct it"),
+        ("own_network:Black", "has peak = 0.0, expected a number above 0"),
+        ("own_network:Backward", "has reach = -1, expected None, or a whole number of at least 0"),
+        ("own_network:NoPreset", "has presets = {'tiny': (1, 2)}, expected a Preset of its config and its train"),
+        ("own_network:NoMain", "has main = 'fused', expected one of its outputs (sr)"),
+        ("own_network:WrongSize", "makes a tensor of shape (4, 3, 24, 24) of a tensor of shape (4, 3, 24, 24), expec"),
+        ("own_network:Tuples", "makes a tuple of a tensor of shape (4, 3, 24, 24), expected shape (4, 3, 48, 48)"),
+        ("own_network:Untrained", "a stage PixelStage whose loss, total, does not depend on any parameter that it"),
+        ("own_network:NoModule", "builds a NoneType, expected a torch.nn.Module; correct its build"),
+        ("own_network:Failing", "fails on torch's meta device, where its memory is counted (KeyError: 'width'); corr"),
+        ("own_network:NoStage", "has no stages; its method stages must return at least one"),
+        ("own_network:Endless", "has a stage whose length is the setting epochs_second, which its train lacks"),
+        ("own_network:OtherTerms", "has a stage Other that returns loss, expected a dictionary of total"),
         ("own_network:Taken", "own_network:Taken has a setting device, which d2c has; rename it"),
     ],
 )
 def test_what_is_no_network_is_one_line(pairs, name, message):
     assert message in refused("train", "--data", pairs, "--preset", "tiny", network=name)
+
+
+def test_counters_layers_of_two_names_and_settings_without_a_value_are_kept(pairs, tmp_path):
+    options = ["--preset", "tiny", "--patch", "8", "--batch", "2", "--steps", "1", "--device", "cpu"]
+    own = "own_network:Unequal"
+    good("train", "--data", pairs, "--out", tmp_path, *options, network=own)
+    model = d2c.load(tmp_path, network=own)
+    assert model.seen.dtype == torch.long
+    assert (model[0].weight == model[1].again.weight).all()
+
+
+def test_images_that_are_not_its_outputs_are_named(run, pairs, monkeypatch):
+    import own_network
+
+    monkeypatch.setattr(own_network.Own, "images", lambda self, made, hr=None: {"other": made.sr})
+    said = command("eval", run, "--data", pairs, "--device", "cpu").stderr
+    assert f"network: {OWN} makes the images other, but its outputs are sr; correct images or outputs" in said
 
 
 def test_patches_are_multiples_of_what_it_takes(pairs, tmp_path):
