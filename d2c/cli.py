@@ -175,7 +175,10 @@ def _resolve(
 @cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 def networks(as_json: bool) -> None:
-    """List the networks that can be trained, with the parameters, multiplications and padding of each size."""
+    """List the networks that can be trained.
+
+    The table has the parameters, the multiply-adds for each LR pixel, and the padding of each size.
+    """
     from d2c.console import sizes_table
     from d2c.networks.base.count import size_rows
 
@@ -218,7 +221,11 @@ def evaluate(
     network: str | None,
     device: str,
 ) -> None:
-    """Measure all outputs of CHECKPOINT (a file, or a run's folder) on pairs, and bicubic for comparison."""
+    """Measure a checkpoint on pairs.
+
+    CHECKPOINT is a file, or the folder of a run. All outputs of the network are measured, and bicubic interpolation for
+    comparison.
+    """
     from d2c.checkpoints.native import load
     from d2c.console import quality_tables
     from d2c.device import pick_device
@@ -276,7 +283,7 @@ def _figure_options(network: Network) -> list[click.Option]:
     show_default=True,
     help="auto: an image with three equal channels gives a result with equal channels. off: the network's own output.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace other files of the results' names, never an input.")
+@click.option("--overwrite", is_flag=True, help="Replace other files that have the names of results, but never an input.")
 @click.option("--plan", "plan_only", is_flag=True, help="Print the memory, disk and time needed. Write nothing.")
 def upscale(
     files: tuple[Path, ...],
@@ -348,7 +355,10 @@ def _box(text: str | None) -> Any:
 @click.option("--scenes", type=click.IntRange(min=0), default=4, show_default=True, help="Validation scenes to show.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 def report(run: Path, data: Path | None, out: Path | None, network: str | None, scenes: int, device: str) -> None:
-    """Make a page of curves, example crops and settings of RUN, the folder of a run. RUN may still be training."""
+    """Make a page about a run.
+
+    It shows curves, example crops and settings. RUN is the folder of the run, which may still be training.
+    """
     from d2c.report import report as make
 
     told = _reporter()
@@ -360,7 +370,10 @@ def report(run: Path, data: Path | None, out: Path | None, network: str | None, 
 @click.argument("target", type=FILE)
 @click.option("--network", default=DEFAULT, show_default=True, help="The network whose released weights these are.")
 def convert(source: Path, target: Path, network: str) -> None:
-    """Read the released checkpoint SOURCE and write TARGET (.safetensors). No code in SOURCE is executed."""
+    """Convert a checkpoint of the released code.
+
+    SOURCE is read, and TARGET (.safetensors) is written. No code in SOURCE is executed.
+    """
     from d2c.checkpoints.convert import convert as run
     from d2c.networks.base.count import described
 

@@ -118,7 +118,7 @@ def align(
     \b
     d2crealsr align captures/ --out pairs/ --jobs 0
     d2crealsr align captures/ --out pairs/ --scale 4 --crop max
-    d2crealsr align captures/ --out pairs/ --backend dask --scheduler tcp://host:8786
+    d2crealsr align captures/ --out pairs/ --backend dask
     """
     from d2crealsr.command import console
     from d2crealsr.dataset.build import build
@@ -232,7 +232,14 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, *
     help="Sort by this column, with -COLUMN in descending order. May be repeated.",
 )
 @click.option("--columns", metavar="A,B,…|all", help="Columns to print.  [default: the essential ones]")
-@click.option("--format", "kind", type=click.Choice(["table", "csv", "json"]), default="table", show_default=True)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice(["table", "csv", "json"]),
+    default="table",
+    show_default=True,
+    help="Form of the printed table.",
+)
 def summary(
     pairs: Path,
     where: tuple[str, ...],
@@ -247,7 +254,7 @@ def summary(
 
     \b
     d2crealsr summary pairs/ --sort -residual_p95_hr_px
-    d2crealsr summary pairs/ --where 'status != accepted and reasons ~ clipped' --columns scene,message
+    d2crealsr summary pairs/ --where 'reasons ~ clipped' --columns scene,message
     d2crealsr summary pairs/ --columns all --format json
     """
     from d2crealsr.command import console

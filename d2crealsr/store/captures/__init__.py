@@ -88,8 +88,9 @@ def _check_names(captures: list[Capture], source: Path) -> None:
     seen: dict[str, tuple[int, str]] = {}
     for row, capture in enumerate(captures, start=2):
         scene, file = capture.scene, capture.hr or capture.lr
-        listed = source.is_file() or file is None
-        where, name = (f"{source}, row {row}", "it") if listed else (f"{file.parent}", repr(file.name[:80]))
+        where, name = f"{source}, row {row}", "it"
+        if file is not None and not source.is_file():
+            where, name = f"{file.parent}", repr(file.name[:80])
         if problem := scene_problem(scene):
             raise LayoutError(f"{where}: scene {scene[:80]!r} {problem}; rename {name}")
         if problem := cell_problem(capture.group):
