@@ -283,7 +283,9 @@ def _figure_options(network: Network) -> list[click.Option]:
     show_default=True,
     help="auto: an image with three equal channels gives a result with equal channels. off: the network's own output.",
 )
-@click.option("--overwrite", is_flag=True, help="Replace other files that have the names of results, but never an input.")
+@click.option(
+    "--overwrite", is_flag=True, help="Replace other files that have the names of results, but never an input."
+)
 @click.option("--plan", "plan_only", is_flag=True, help="Print the memory, disk and time needed. Write nothing.")
 def upscale(
     files: tuple[Path, ...],
