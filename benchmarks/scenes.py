@@ -8,7 +8,7 @@ from __future__ import annotations
 import ast
 import hashlib
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -18,6 +18,7 @@ import joblib
 import numpy as np
 
 import d2crealsr.simulate
+from d2crealsr import opencv
 from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.imaging.geometry import CaptureMapping
 from d2crealsr.imaging.placement import Placement
@@ -41,6 +42,9 @@ if TYPE_CHECKING:
 __all__ = ["PLAIN", "BenchScene", "SceneFiles", "captures_of", "make_files", "side_by_side"]
 
 _Result = TypeVar("_Result")
+
+_DIFFERS = 0.15
+"""Difference of encoded values, of full scale, from which on an object counts (design, section 9)."""
 
 PLAIN = "plain"
 """Name of the class of scenes without a nuisance."""
@@ -107,6 +111,28 @@ class BenchScene:
     def true_crop(self) -> Crop:
         """The default crop, placed by the truth."""
         return default_crop(self.truth.session, self.truth.H_hr_to_lr)
+
+    @property
+    def differing_hr_px(self) -> float:
+        """How far across an object in one of the shots is, in HR px: its largest connected place in the crop; 0: none.
+
+        What belongs to it are pixels at which a channel differs by .15 of full scale between HR with the object,
+        whichever shot it truly is in, and HR without.
+        """
+        session = self.truth.session
+        overlay = session.hr.overlay or session.lr.overlay
+        if overlay is None:
+            return 0.0
+        lr = replace(session.lr, overlay=None)
+        with_it, without = (
+            shoot(self.recipe, self.settings, session=replace(session, hr=replace(session.hr, overlay=o), lr=lr)).hr
+            for o in (overlay, None)
+        )
+        corners = self.true_mapping.lr_to_hr(crop_grid(self.true_crop))
+        (left, top), (right, bottom) = corners.min(axis=0).astype(int), corners.max(axis=0).astype(int)
+        apart = np.abs(with_it.astype(int) - without).max(axis=2)[top:bottom, left:right]
+        boxes, _ = opencv.connected(apart >= _DIFFERS * 255)
+        return float(boxes[:, 2:].max(initial=0))
 
     def error_of(self, mapping: CaptureMapping, crop: Crop) -> MappingError:
         """True error of a mapping over a crop (design: 19×13 points); exact also where the card is bowed."""

@@ -26,6 +26,8 @@ __all__ = [
     "Error",
     "Keypoints",
     "blur",
+    "close",
+    "connected",
     "decode",
     "demosaic_edge_aware",
     "dilate",
@@ -259,6 +261,19 @@ def dilate(mask: NDArray[np.bool_], radius: int = 1) -> NDArray[np.bool_]:
     """Grow a mask by ``radius`` pixels in all eight directions."""
     kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
     return cv2.dilate(mask.astype(np.uint8), kernel) > 0
+
+
+def close(mask: NDArray[np.bool_], radius: int = 1) -> NDArray[np.bool_]:
+    """Fill gaps of a mask of up to ``2·radius`` pixels; its outer border stays where it is."""
+    kernel = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
+    return cv2.morphologyEx(mask.astype(np.uint8), cv2.MORPH_CLOSE, kernel) > 0
+
+
+def connected(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """Connected parts of a mask, diagonals included: boxes (N, 4) as (x, y, width, height), and areas (N,), in px."""
+    _, _, found, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
+    parts = cast("NDArray[np.int32]", found[1:])  # the first one is the background
+    return parts[:, :4], parts[:, 4]
 
 
 def looked_up(image: Image, table: Float32) -> Float32:

@@ -13,6 +13,7 @@ from d2crealsr.errors import SettingsError
 from d2crealsr.types import Size
 
 __all__ = [
+    "MAX_DIFFERING_PLACE_HR_PX",
     "STRICT_SHARE",
     "AlignSettings",
     "CropRequest",
@@ -40,6 +41,11 @@ QaProfile: TypeAlias = Literal["strict", "default", "off"]
 
 STRICT_SHARE = 0.5
 """Share of the distance between a perfect value and a threshold that the profile ``strict`` allows."""
+
+
+MAX_DIFFERING_PLACE_HR_PX = 27.0
+"""Largest extent of a place that differs, for QA and audit. A place of 36 HR px that differs by .15 of full scale
+measures more at scale 8, even if only its colour differs."""
 
 
 def setting(
@@ -121,6 +127,12 @@ class AlignSettings:
     )
     max_differing: float = setting(
         0.012, "Largest share of the crop that may show different content in LR.", at_least=0, at_most=1
+    )
+    max_differing_place: float = setting(
+        MAX_DIFFERING_PLACE_HR_PX,
+        "Largest extent of a connected place that may show different content in LR, as seen at LR's resolution.",
+        unit="HR px",
+        at_least=0,
     )
     max_clipped: float = setting(0.97, "Largest share of the crop that may be clipped in LR.", at_least=0, at_most=1)
     max_anisotropy: float = setting(

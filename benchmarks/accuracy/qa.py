@@ -4,8 +4,9 @@
     python -m benchmarks.accuracy.qa --class occlusion --class glare --seeds 0..15 --cache qa-scenes
     python -m benchmarks.accuracy.qa --rejudge benchmarks/results/qa-scenes.csv
 
-Bad: wrong scene, or worst point over the crop > 1 HR px, or > 2 % of the crop whose content differs. Good: not bad and
-mean error < .3 HR px. true/predicted: of the good pairs accepted, rms true error over rms predicted standard error.
+Bad: wrong scene, or worst point over the crop > 1 HR px, or > 2 % of the crop whose content differs, or one connected
+place of 36 HR px or more that differs by .15 of full scale. Good: not bad and mean error < .3 HR px. true/predicted: of
+the good pairs accepted, rms true error over rms predicted standard error.
 Every scene is aligned once; --rejudge applies today's rules and thresholds to the statistics of an earlier run, in no
 time.
 """
@@ -50,17 +51,23 @@ Judged: TypeAlias = Literal["good", "bad", "between", "failed"]
 
 WORST_OF_BAD_HR_PX = 1.0
 DIFFERING_OF_BAD = 0.02
+PLACE_OF_BAD_HR_PX = 36.0
 MEAN_OF_GOOD_HR_PX = 0.3
 
 CLASSES = (PLAIN, *NUISANCES)
 
-_FACTS = ("class", "seed", "kind", "judged", "status", "reasons", "error_mean", "error_p95", "error_max", "differs")
+_FACTS = (
+    *("class", "seed", "kind", "judged", "status", "reasons"),
+    *("error_mean", "error_p95", "error_max", "differs", "place_hr_px"),
+)
 """Columns that are no statistics, in this order, and the seconds."""
 
 
-def judged(*, same_scene: bool, worst: float, mean: float, differs: float) -> Judged:
-    """What a published estimate is, by the truth (design, section 9)."""
-    if not same_scene or not worst <= WORST_OF_BAD_HR_PX or differs > DIFFERING_OF_BAD:
+def judged(*, same_scene: bool, worst: float, mean: float, differs: float, place: float = 0.0) -> Judged:
+    """What a published estimate is, by the truth (design, section 9); ``place`` is in HR px."""
+    if not same_scene or not worst <= WORST_OF_BAD_HR_PX:
+        return "bad"
+    if differs > DIFFERING_OF_BAD or place >= PLACE_OF_BAD_HR_PX:
         return "bad"
     return "good" if mean < MEAN_OF_GOOD_HR_PX else "between"
 
@@ -79,14 +86,16 @@ def measure(scene: BenchScene, cache: Path | None, settings: AlignSettings) -> R
         return facts | seconds | _numbers(found.statistics)
     error = scene.error_of(found.estimate.placement.mapping, scene.crop_of(found))
     same = scene.truth.session.same_scene
+    place = scene.differing_hr_px if 0 < differs <= DIFFERING_OF_BAD else 0.0  # more is bad anyway
     facts |= {
-        "judged": judged(same_scene=same, worst=error.maximum, mean=error.mean, differs=differs),
+        "judged": judged(same_scene=same, worst=error.maximum, mean=error.mean, differs=differs, place=place),
         "status": "accepted" if found.accepted else "rejected",
         "reasons": ";".join(found.reasons),
         "error_mean": error.mean,
         "error_p95": error.p95,
         "error_max": error.maximum,
         "differs": differs,
+        "place_hr_px": place,
     }
     return facts | seconds | _numbers(found.statistics)
 
@@ -99,7 +108,7 @@ def rejudged(row: dict[str, str], settings: AlignSettings) -> Row:
     """A row of an earlier run with the verdict that its statistics get today; failures stay what they were."""
     facts: Row = {name: row.get(name, "") for name in _FACTS}
     numbers = {name: float(value) for name, value in row.items() if name not in _FACTS}
-    facts |= {name: float(facts[name]) for name in ("error_mean", "error_p95", "error_max", "differs") if facts[name]}
+    facts |= {name: float(facts[name]) for name in _FACTS[6:] if facts[name]}
     if facts["status"] != "failed":
         statistics = {name: value for name, value in numbers.items() if name != "seconds"}
         reasons = verdict.judge(statistics, settings)
@@ -157,7 +166,7 @@ def wrong_verdicts(rows: Sequence[Row]) -> list[str]:
     return lines
 
 
-def _told(row: Row) -> str:
+def told(row: Row) -> str:
     error = f"mean {row['error_mean']:.3f} max {row['error_max']:.3f}" if "error_mean" in row else ""
     verdict = f"{row['class']} {row['seed']} {row['judged']} {row['status']} {row['reasons']}"
     return f"{verdict} {error} {row['seconds']:.1f} s"
@@ -204,7 +213,7 @@ def main(
         about = f"{size} size, {purpose_of(wanted)} seeds {seeds}"
         scenes = [BenchScene(seed=s, size=size, nuisance=n) for n in classes or CLASSES for s in wanted]
         measured = functools.partial(measure, cache=cache, settings=settings)
-        rows = side_by_side(measured, scenes, jobs=jobs, told=_told)
+        rows = side_by_side(measured, scenes, jobs=jobs, told=told)
     wrong = wrong_verdicts(rows) or ["no bad pair accepted, no good pair rejected"]
     text = f"QA on stress captures: {about}\n\n{text_table(summarise(rows), digits=0)}"
     print_and_store(text, out, {"-scenes": rows})

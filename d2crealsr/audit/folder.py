@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from d2crealsr.audit.pair import MEASURED, AuditSettings, classify, measure_pair
+from d2crealsr.audit.pair import MEASURED, NOT_MEASURED, AuditSettings, classify, measure_pair
 from d2crealsr.errors import ImageError
 from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.jobs.workers import run_in_order
@@ -60,7 +60,10 @@ class AuditResult:
         ``clean, misaligned, different_content, too_little_texture, wrong_size`` or ``unreadable``. For the last two
         verdicts the statistics are nan and the scale is 0.
     findings : list of str
-        One line for every pair that is not clean and every image without a partner; empty for a clean folder.
+        One line for every pair with something wrong and every image without a partner; empty for a clean folder.
+    not_measured : list of str
+        One line for every pair with too little texture, or too few pixels, to measure its alignment. Nothing is known
+        to be wrong with these pairs, so they are no findings.
     fields : DataFrame
         The residual fields, ``scene, lr_x, lr_y, dx_hr_px, dy_hr_px, weight, zncc``. Positions are in the LR image.
     layout : str
@@ -71,6 +74,7 @@ class AuditResult:
 
     table: pd.DataFrame
     findings: list[str]
+    not_measured: list[str]
     fields: pd.DataFrame
     layout: str
     notes: tuple[str, ...] = ()
@@ -143,6 +147,7 @@ def audit(
     return AuditResult(
         table=pd.DataFrame(rows),
         findings=_findings(rows, found, root),
+        not_measured=[_line(row) for row in rows if row["verdict"] == NOT_MEASURED],
         fields=pd.concat(fields, ignore_index=True),
         layout=found.layout,
         notes=found.notes,
@@ -169,7 +174,7 @@ def _measure(
             return nothing | {"verdict": "wrong_size", "reason": _wrong_size(pair, hr_size, lr_size, allowed)}, None
         if min(lr_size) < MIN_SIDE:
             reason = f"LR is {lr_size[0]}x{lr_size[1]}, at least {MIN_SIDE} px a side are needed"
-            return nothing | {"scale": scale, "verdict": "too_little_texture", "reason": reason}, None
+            return nothing | {"scale": scale, "verdict": NOT_MEASURED, "reason": reason}, None
         evidence = measure_pair(read_image(pair.hr), read_image(pair.lr), scale)
     except ImageError as error:
         return nothing | {"verdict": "unreadable", "reason": str(error)}, None
@@ -207,8 +212,12 @@ def _frame(scene: str, field: ResidualField | None) -> pd.DataFrame:
     return pd.DataFrame(columns)
 
 
+def _line(row: dict[str, Any]) -> str:
+    return f"{row['scene']}: {row['verdict']}: {row['reason']}"
+
+
 def _findings(rows: list[dict[str, Any]], found: PairFolder, root: Path) -> list[str]:
-    lines = [f"{row['scene']}: {row['verdict']}: {row['reason']}" for row in rows if row["verdict"] != "clean"]
+    lines = [_line(row) for row in rows if row["verdict"] not in ("clean", NOT_MEASURED)]
     lines += [f"{_inside(path, root)}: has no partner in the folder" for path in found.unpaired[:_UNPAIRED_SHOWN]]
     if len(found.unpaired) > _UNPAIRED_SHOWN:
         lines.append(f"{len(found.unpaired) - _UNPAIRED_SHOWN} more images have no partner in the folder")

@@ -13,8 +13,10 @@ from d2crealsr.audit.smooth import fit_smooth
 from d2crealsr.imaging import degrade, geometry
 from d2crealsr.imaging.comparison import LrCrop
 from d2crealsr.quality import residuals
+from d2crealsr.quality.evidence import place_cells
+from d2crealsr.quality.place import largest_place, place_in_words
 from d2crealsr.quality.shape import name_shape
-from d2crealsr.settings import check_ranges, setting
+from d2crealsr.settings import MAX_DIFFERING_PLACE_HR_PX, check_ranges, setting
 from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
@@ -22,9 +24,12 @@ if TYPE_CHECKING:
 
     from d2crealsr.types import Array, Image, ResidualField
 
-__all__ = ["MEASURED", "AuditSettings", "PairEvidence", "Verdict", "classify", "measure_pair"]
+__all__ = ["MEASURED", "NOT_MEASURED", "AuditSettings", "PairEvidence", "Verdict", "classify", "measure_pair"]
 
 Verdict: TypeAlias = Literal["clean", "misaligned", "different_content", "too_little_texture"]
+
+NOT_MEASURED: Verdict = "too_little_texture"
+"""The verdict on a pair whose alignment could not be measured. It is no finding."""
 
 MEASURED = (
     "blocks",
@@ -50,6 +55,11 @@ MEASURED = (
     "contrast",
     "sigma_blur_hr_px",
     "brightness_error",
+    "differing_hr_px",
+    "differing_x",
+    "differing_y",
+    "differing_width",
+    "differing_height",
 )
 """Names of the statistics, in the order of the columns of the table."""
 
@@ -80,6 +90,12 @@ class AuditSettings:
     )
     max_unlike: float = setting(
         0.1, "Largest share of blocks with strong detail that may differ.", at_least=0, at_most=1
+    )
+    max_differing_place: float = setting(
+        MAX_DIFFERING_PLACE_HR_PX,
+        "Largest extent of a connected place that may differ, as seen at LR's resolution.",
+        unit="HR px",
+        at_least=0,
     )
     min_contrast: float = setting(
         3.0, "Smallest ratio of detail to noise in LR that permits a measurement.", at_least=0
@@ -126,12 +142,13 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
     """
     crop, mapping = Crop(0, 0, lr.shape[1], lr.shape[0]), _as_published(lr, scale)
     source, lr_crop = degrade.reduced(hr, scale, _TONE), LrCrop.of(lr, crop, _TONE, scale=scale)
-    look = lr_crop.look(source, mapping)
+    in_place, look = mapping, lr_crop.look(source, mapping)
     field = lr_crop.residuals(look, mapping)
     smooth = fit_smooth(field, crop)
     if field.weights.sum() >= _MIN_WEIGHT and smooth.hr_px > _HARMLESS_LR_PX * scale:
         # A displaced HR looks blurred. So estimate blur and brightness at its real position, then measure the shift.
-        look = lr_crop.look(source, smooth.taken_out(mapping))
+        in_place = smooth.taken_out(mapping)
+        look = lr_crop.look(source, in_place)
         field = lr_crop.residuals(look, mapping)
         smooth = fit_smooth(field, crop)
     control = zero_shift_control(lr_crop, look, mapping, field).residuals(look, mapping)
@@ -163,8 +180,9 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
         "contrast": alike.contrast,
         "sigma_blur_hr_px": look.sigma_hr_px,
         "brightness_error": lr_crop.brightness_error(lr_crop.seen(source, mapping, look.sigma_hr_px)),
+        **place_cells(largest_place(lr_crop, lr_crop.shown(look, in_place))),
     }
-    statistics = {name: float(measured[name]) for name in MEASURED}
+    statistics = {name: float(measured.get(name, np.nan)) for name in MEASURED}
     return PairEvidence(statistics=statistics, field=field, shape=shape.name or "")
 
 
@@ -182,7 +200,8 @@ def classify(statistics: Mapping[str, float], scale: int, settings: AuditSetting
     """The verdict on a pair, and its reason with number and limit (empty for a clean pair)."""
     s = statistics
     if not s["contrast"] >= settings.min_contrast:
-        return "too_little_texture", f"contrast {s['contrast']:.2g}, at least {settings.min_contrast:g} needed"
+        unmeasured = f"contrast {s['contrast']:.2g}, at least {settings.min_contrast:g} needed"
+        return _foreign_object(s, settings) or (NOT_MEASURED, unmeasured)
     if not s["correlation"] >= settings.min_correlation:
         return "different_content", (
             f"correlation {s['correlation']:.2f} wherever HR is put, at least {settings.min_correlation:g} expected"
@@ -199,21 +218,34 @@ def classify(statistics: Mapping[str, float], scale: int, settings: AuditSetting
 
 def _classify_field(s: Mapping[str, float], settings: AuditSettings) -> tuple[Verdict, str]:
     """The verdict on two images that show the same content at about the same place."""
-    if not s["weight"] >= _MIN_WEIGHT:
-        return "too_little_texture", f"blocks to measure weigh {s['weight']:.1f}, at least {_MIN_WEIGHT:g} needed"
     error = float(np.maximum(s["floor_smooth_hr_px"], s["smooth_error_hr_px"]))  # nan where either is
-    if not error <= settings.limit:
-        return "too_little_texture", (
-            f"constant and affine part uncertain by {error:.2f} HR px, at most {settings.limit:g} may be"
-        )
-    if s["smooth_hr_px"] > settings.limit + error:
+    unmeasured = _unmeasured(s, error, settings)
+    if not unmeasured and s["smooth_hr_px"] > settings.limit + error:
         return "misaligned", (
             f"constant and affine part {s['smooth_hr_px']:.2f} HR px, at most {settings.limit:g} "
             f"and its uncertainty of {error:.2f}"
         )
-    if s["rest_p50_hr_px"] > settings.limit_rest + s["floor_p50_hr_px"]:
+    if not unmeasured and s["rest_p50_hr_px"] > settings.limit_rest + s["floor_p50_hr_px"]:
         return "misaligned", (
             f"neither constant nor affine: median {s['rest_p50_hr_px']:.2f} HR px, at most {settings.limit_rest:g} "
             f"and the floor's {s['floor_p50_hr_px']:.2f}"
         )
-    return "clean", ""
+    return _foreign_object(s, settings) or ((NOT_MEASURED, unmeasured) if unmeasured else ("clean", ""))
+
+
+def _foreign_object(s: Mapping[str, float], settings: AuditSettings) -> tuple[Verdict, str] | None:
+    """The verdict if the largest connected place that differs is too large."""
+    if not s["differing_hr_px"] > settings.max_differing_place:
+        return None
+    where = place_in_words(*(int(s[f"differing_{side}"]) for side in ("x", "y", "width", "height")))
+    across = f"{s['differing_hr_px']:.0f} HR px across, at most {settings.max_differing_place:g}"
+    return "different_content", f"{where}, {across}"
+
+
+def _unmeasured(s: Mapping[str, float], error: float, settings: AuditSettings) -> str:
+    """Why the field cannot be judged; empty if it can. ``error`` is the uncertainty of its smooth part, in HR px."""
+    if not s["weight"] >= _MIN_WEIGHT:
+        return f"blocks to measure weigh {s['weight']:.1f}, at least {_MIN_WEIGHT:g} needed"
+    if not error <= settings.limit:
+        return f"constant and affine part uncertain by {error:.2f} HR px, at most {settings.limit:g} may be"
+    return ""

@@ -286,6 +286,9 @@ def audit_summary(result: AuditResult) -> str:
     lines = [table.to_string(index=False, float_format="{:.3f}".format, na_rep=""), ""]
     lines.append(f"{len(table)} pairs, layout {result.layout}; in HR px, medians over the measured pairs:")
     lines += [f"  {name.removesuffix('_hr_px')}: {v:.4g}" for name, v in result.summary.items() if name != "pairs"]
+    if result.not_measured:
+        lines += ["", f"{len(result.not_measured)} of {len(table)} pairs not measured, which is no finding:"]
+        lines += [f"  {line}" for line in result.not_measured]
     return styled([*lines, *_findings(result.findings)])
 
 

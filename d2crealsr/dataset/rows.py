@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from d2crealsr.align import Alignment
 from d2crealsr.imaging.estimate import homography_cells
+from d2crealsr.quality.place import place_in_words
 from d2crealsr.quality.verdict import explain
 from d2crealsr.store.columns import MANIFEST, TABLES
 from d2crealsr.store.tables import rows_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Mapping
 
     from d2crealsr.settings import AlignSettings
     from d2crealsr.types import AlignmentFailure, ResidualField, Stage
@@ -59,7 +60,7 @@ def rows_of(
     if isinstance(outcome, Alignment):
         row |= _estimate_cells(outcome, accepted_by)
         explained = explain(outcome.statistics, settings)
-        row["message"] = message_of(explained, outcome.reasons, outcome.residual_shape)
+        row["message"] = message_of(explained, row)
         residuals = _residual_rows(scene, outcome.residuals)
     else:
         row |= {"status": "failed", "reasons": outcome.reason, "message": " ".join(outcome.message.split())}
@@ -69,11 +70,18 @@ def rows_of(
     return SceneRows(row, stages, residuals)
 
 
-def message_of(explained: str, reasons: Iterable[str], residual_shape: str) -> str:
-    """The manifest's message: the broken rules, and the shape of the residual field if one of them concerns it."""
-    if "residual_too_large" in reasons and residual_shape:
-        return f"{explained}; the residual field is {residual_shape}"
-    return explained
+def message_of(explained: str, row: Row) -> str:
+    """The manifest's message: the broken rules, the place that differs, and the shape of the residual field.
+
+    The place and the shape are named where a reason of the row concerns them.
+    """
+    reasons, told = row["reasons"].split(";"), [explained]
+    box = [row.get(f"differing_{side}") for side in ("x", "y", "width", "height")]
+    if "content_mismatch" in reasons and None not in box:
+        told.append(place_in_words(*(int(side) for side in box)))
+    if "residual_too_large" in reasons and row["residual_shape"]:
+        told.append(f"the residual field is {row['residual_shape']}")
+    return "; ".join(told)
 
 
 def _residual_rows(scene: str, field: ResidualField) -> list[Row]:

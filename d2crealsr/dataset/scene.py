@@ -158,7 +158,7 @@ def _judged(task: SceneTask, known: Mapping[str, Any], sources: Row) -> SceneRes
         if verdict is None:
             return None
         row["reasons"] = ";".join(verdict.reasons)
-        row["message"] = message_of(verdict.explained, verdict.reasons, known["residual_shape"])
+        row["message"] = message_of(verdict.explained, row)
     row["accepted_by"] = acceptor_of_row(task, row)
     row["status"] = "accepted" if row["accepted_by"] else "rejected"
     if row["status"] == known["status"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from d2crealsr.imaging.photometry import Photometry
     from d2crealsr.types import Array, ResidualField
 
-__all__ = ["Look", "LrCrop"]
+__all__ = ["Look", "LrCrop", "Shown"]
 
 Float32 = NDArray[np.float32]
 
@@ -38,6 +38,9 @@ and blur edges differently, which is not a difference of content."""
 
 _NEXT_TO_CLIPPED_LR_PX = 2
 """Distance from clipped pixels within which demosaicing and JPEG change their neighbours enough to look displaced."""
+
+_ALMOST_CLIPPED = 0.9
+"""Linear light of HR, as LR would see it, from which on some of it may be clipped."""
 
 _STRIP_ROWS = 32
 """Number of rows of a look that are computed at a time, so that they stay in the processor's cache."""
@@ -91,6 +94,21 @@ class Look:
     def at(self, p_hr: Array) -> Float32:
         """Sample the look at positions (..., 2) in the HR capture."""
         return degrade.sample(self.luma, self.source.factor, p_hr)
+
+
+class Shown(NamedTuple):
+    """What a crop of LR should show according to HR.
+
+    Attributes
+    ----------
+    rgb : (h, w, 3) ndarray
+        Encoded by LR's tone curve, on [0, 1].
+    hr_clipped : (h, w) ndarray
+        Where HR may be clipped, so that LR may be brighter.
+    """
+
+    rgb: Float32
+    hr_clipped: NDArray[np.bool_]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,6 +167,14 @@ class LrCrop(LrPart):
         apart = np.where(self.valid, predicted - self.encoded, 0).astype(np.float32)
         contrast = np.sqrt(np.maximum(_around(predicted**2) - _around(predicted) ** 2, 0))
         return float(np.mean(np.abs(_around(apart)) > _DIFFERENCE + _DIFFERENCE_PER_CONTRAST * contrast))
+
+    def shown(self, look: Look, mapping: CaptureMapping) -> Shown:
+        """What the crop should show, in colour, if the mapping is right."""
+        light, seen = look.light, self.seen(look.source, mapping, look.sigma_hr_px)
+        frame = geometry.UnitFrame.of(mapping.hr_size).of_points(mapping.lr_to_hr(self.positions)).astype(np.float32)
+        field = light.field(frame[..., 0], frame[..., 1])[..., None]
+        linear = seen * (field * np.array(light.gain, np.float32)) + np.array(light.offset, np.float32)
+        return Shown(photometry.encode_clipped(linear, light.tone), seen.max(axis=2) > _ALMOST_CLIPPED)
 
     def residuals(self, look: Look, mapping: CaptureMapping) -> ResidualField:
         """The residual field between a look and this crop."""

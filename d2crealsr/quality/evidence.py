@@ -11,16 +11,18 @@ import numpy as np
 
 from d2crealsr.imaging import degrade, geometry
 from d2crealsr.quality import residuals, sharpness
+from d2crealsr.quality.place import largest_place
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from d2crealsr.imaging.comparison import Look, LrCrop
     from d2crealsr.imaging.placement import Placement
+    from d2crealsr.quality.place import Place
     from d2crealsr.quality.shape import Shape
     from d2crealsr.types import Image, ResidualField, Stage
 
-__all__ = ["MEASURES", "PublishedPair", "displacement", "matching", "plausibility", "with_evidence"]
+__all__ = ["MEASURES", "PublishedPair", "displacement", "matching", "place_cells", "plausibility", "with_evidence"]
 
 _STRIDE = 3
 """A ninth of the pixels suffices for the similarity and brightness at a stage. It is odd, to sample a whole mosaic."""
@@ -116,10 +118,24 @@ def brightness_and_sharpness(pair: PublishedPair) -> dict[str, float]:
     }
 
 
+def foreign_object(pair: PublishedPair) -> dict[str, float]:
+    """The largest connected place where LR shows something other than HR: how far across it is, and its rectangle."""
+    place = largest_place(pair.lr_crop, pair.lr_crop.shown(pair.look, pair.placement.mapping))
+    return place_cells(place)
+
+
+def place_cells(place: Place) -> dict[str, float]:
+    """A place by the columns of the manifest; only its size where nothing differs."""
+    x, y, width, height = (float(value) for value in place.box)
+    box = {"differing_x": x, "differing_y": y, "differing_width": width, "differing_height": height}
+    return {"differing_hr_px": place.hr_px, **(box if place.hr_px else {})}
+
+
 MEASURES: tuple[Callable[[PublishedPair], dict[str, float]], ...] = (
     lambda pair: displacement(pair.field, pair.shape),
     likeness,
     brightness_and_sharpness,
+    foreign_object,
 )
 """What is measured of every published pair. Each gives statistics by the columns of the manifest that keep them."""
 

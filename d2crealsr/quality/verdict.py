@@ -66,6 +66,7 @@ RULES = (
     Rule("low_texture", "textured_fraction", "below", "min_textured", 1.0),
     Rule("not_same_scene", "zncc_block_p50", "below", "min_zncc", 1.0),
     Rule("content_mismatch", "content_differs_fraction", "above", "max_differing"),
+    Rule("content_mismatch", "differing_hr_px", "above", "max_differing_place"),
     Rule("position_uncertain", "sigma_hr_px", "above", "max_sigma"),
     Rule("card_off_centre", "off_centre_hr_px", "above", "max_off_centre"),
     Rule("residual_too_large", "residual_p50_hr_px", "above", "max_residual_p50"),

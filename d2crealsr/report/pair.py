@@ -253,6 +253,9 @@ class _Drawing:
             found["outline"] = [[_rounded(float(v), 2) for v in point] for point in outline]
         if self.estimate is not None and self.estimate.placement.crop.side > 0:
             found["crop"] = list(self.estimate.placement.crop)
+        place = [self.row.get(f"differing_{side}") for side in ("x", "y", "width", "height")]
+        if None not in place and "content_mismatch" in self.row["reasons"].split(";"):
+            found["place"] = place
         return found
 
     def _compared(self, estimate: Estimate, lr: Image) -> Json:

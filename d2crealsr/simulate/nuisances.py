@@ -85,6 +85,24 @@ def _glare(session: Session, rng: np.random.Generator) -> Session:
     return _either(session, rng, overlay)
 
 
+def _small_object(session: Session, rng: np.random.Generator) -> Session:
+    """A slip of paper within the default crop, between white and black, whose sides are 36 to 96 HR px."""
+    width, height = (side * session.hr_px_mm for side in session.size)
+    half_length, half_width = (float(side) / 2 * session.hr_px_mm for side in rng.uniform(36, 96, 2))
+    x, y = (float(share) for share in rng.uniform(-0.22, 0.22, 2))
+    red, green, blue = (float(c) for c in rng.uniform(0.02, 0.9, 3))
+    overlay = Overlay(
+        kind="sheet",
+        x=x * width,
+        y=y * height,
+        angle=float(rng.uniform(0, np.pi)),
+        half_length=half_length,
+        half_width=half_width,
+        colour=(red, green, blue),
+    )
+    return _either(session, rng, overlay)
+
+
 def _tilt(session: Session, rng: np.random.Generator) -> Session:
     """Both cameras look at the card at an angle of 15°; the small difference between the shots remains."""
     direction = rng.uniform(0, 2 * np.pi)
@@ -138,6 +156,7 @@ NUISANCES: dict[str, Nuisance] = {
     "lr-exposure-x4": Nuisance("the LR shot is exposed two stops longer and clips", _exposure),
     "occlusion": Nuisance("a sheet hides 30 % of the card in one of the shots", _occlusion),
     "glare": Nuisance("a glare drowns 20 % of the card in one of the shots", _glare),
+    "small-object": Nuisance("a slip of paper of 36 to 96 HR px lies on the card in one of the shots", _small_object),
     "lr-psf": Nuisance("the LR shot is out of focus: PSF sigma 3.5 px", lambda s, rng: _lr(s, psf_sigma=3.5)),
     "tilt": Nuisance("both shots look at the card from 15 degrees aside", _tilt),
     "distortion-0.5": Nuisance("the tele lens distorts by 0.5 % at the frame's corner", _distortion(0.005)),

@@ -82,6 +82,10 @@ def _added(name: str, meaning: str, unit: str = "") -> Column:
     return dataclasses.replace(_number(name, meaning, unit), fixed=False)
 
 
+def _added_lr_px(name: str, meaning: str) -> Column:
+    return dataclasses.replace(_count(name, meaning, unit="LR px"), fixed=False)
+
+
 def _share(name: str, meaning: str) -> Column:
     return Column(name=name, kind="float", meaning=meaning, at_least=0, at_most=1)
 
@@ -223,6 +227,20 @@ MANIFEST: tuple[Column, ...] = (
         "recipe",
         "two fingerprints, joined by a dot: versions and settings of the estimate; settings of QA",
         fixed=False,
+    ),
+    _added(
+        "differing_hr_px",
+        "how far across the largest connected place is where LR shows something other than HR; 0: there is none",
+        "HR px",
+    ),
+    *(
+        _added_lr_px(name, meaning)
+        for name, meaning in (
+            ("differing_x", "rectangle around this place in the LR capture: first column; empty where there is none"),
+            ("differing_y", "its first row"),
+            ("differing_width", "its width"),
+            ("differing_height", "its height"),
+        )
     ),
     _text(
         "started_from",

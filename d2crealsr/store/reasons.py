@@ -50,9 +50,11 @@ REASONS = {
         "Check that both captures show the same card, then reshoot.",
     ),
     "content_mismatch": ReasonInWords(
-        "Somewhere in the crop LR shows something other than HR: a hand, a reflection, a shadow. "
+        "Somewhere in the crop LR shows something other than HR: a hand, a reflection, a shadow, a date imprint. "
         "content_differs_fraction is the share of the crop where the encoded luma of LR and HR, blurred by 1.5 LR "
-        "px, differs by more than .03 plus half the local contrast.",
+        "px, differs by more than .03 plus half the local contrast. differing_hr_px is how far across the largest "
+        "connected place is where a colour channel, blurred by 8 HR px, differs by more than .05 plus .15 of the "
+        "local contrast; the message and the columns differing_x to differing_height say where it is.",
         "Clear the scene; take both shots under the same light.",
     ),
     "position_uncertain": ReasonInWords(

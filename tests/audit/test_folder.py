@@ -164,6 +164,37 @@ def test_blank_and_tiny_images_have_too_little_texture(tmp_path: Path) -> None:
     assert "20" in table["reason"][2]
 
 
+def test_a_pair_that_cannot_be_measured_is_no_finding(tmp_path: Path) -> None:
+    flat = np.full((HEIGHT, WIDTH, 3), 90, np.uint8)
+    write_pair(tmp_path, "1", (flat, flat))
+    write_pair(tmp_path, "2", (flat[:20, :40], flat[:20, :40]))
+    result = run("audit", tmp_path)
+    assert result.exit_code == 0, result.output
+    assert "2 of 2 pairs not measured, which is no finding:\n  1: too_little_texture: contrast" in result.stdout
+    assert "no findings" in result.stdout
+    write_pair(tmp_path, "3", pair(2, seed=1, lr_seed=2))
+    found = audit(tmp_path)
+    assert [line.split(":")[0] for line in found.not_measured] == ["1", "2"]
+    assert [line.split(":")[0] for line in found.findings] == ["3"]
+    assert run("audit", tmp_path).exit_code == 4
+
+
+@pytest.mark.parametrize("only_in", ["hr", "lr"])
+def test_a_small_object_in_one_image_is_a_finding_that_says_where(tmp_path: Path, only_in: str) -> None:
+    hr, lr = pair(4)
+    image, per_lr_px = (hr, 4) if only_in == "hr" else (lr, 1)
+    y, x = np.indices(image.shape[:2]) / per_lr_px
+    image[np.hypot(x - 60, y - 50) < 6] = 20
+    write_pair(tmp_path, "1", (hr, lr))
+    row = audit(tmp_path).table.iloc[0]
+    assert row["verdict"] == "different_content"
+    assert row["reason"].startswith("LR shows something else than HR at column 5")
+    assert 40 < row["differing_hr_px"] < 80  # a strong difference looks larger, as LR is blurred
+    assert row["differing_x"] + row["differing_width"] / 2 == pytest.approx(60, abs=2)
+    assert row["differing_y"] + row["differing_height"] / 2 == pytest.approx(50, abs=2)
+    assert audit(tmp_path, settings=AuditSettings(max_differing_place=100)).table["verdict"][0] == "clean"
+
+
 def test_wrong_sizes_and_damaged_files_are_findings_that_name_the_file(tmp_path: Path) -> None:
     hr, lr = pair(2)
     write_pair(tmp_path, "1", (hr, lr))
@@ -273,6 +304,10 @@ CLEAN = dict.fromkeys(MEASURED, 0.0) | {"correlation": 0.99, "contrast": 50.0, "
         ({"contrast": 2.0, "correlation": 0.0}, "too_little_texture"),
         ({"correlation": 0.5}, "different_content"),
         ({"unlike_fraction": 0.2}, "different_content"),
+        ({"differing_hr_px": 27.1}, "different_content"),
+        ({"differing_hr_px": 27.1, "weight": 7.0}, "different_content"),
+        ({"differing_hr_px": 27.1, "contrast": 2.0}, "different_content"),
+        ({"differing_hr_px": 27.1, "smooth_hr_px": 0.26}, "misaligned"),
         ({"unlike_fraction": 0.2, "coarse_x_hr_px": -13.0}, "misaligned"),
         ({"coarse_x_hr_px": 11.0}, "clean"),
     ],

@@ -77,8 +77,10 @@ def test_each_setting_has_its_own_verdict(fresh: dict[str, Path]) -> None:
     assert {name: accepted(out) for name, out in fresh.items()} == {
         **{"default": {"good"}, "strict": {"good"}, "off": {"good", "covered"}, "nothing is good": set()},
     }
-    messages = [read_manifest(out).set_index("scene").loc["covered", "message"] for out in fresh.values()]
-    assert len(set(messages)) == len(SETTINGS)
+    rows = [read_manifest(out).set_index("scene").loc["covered"] for out in fresh.values()]
+    assert len({row["message"] for row in rows}) == len(SETTINGS)
+    where = "LR shows something else than HR at column {differing_x:g}, row {differing_y:g} of LR"
+    assert all((where.format(**row) in row["message"]) == ("content_mismatch" in row["reasons"]) for row in rows)
 
 
 @pytest.mark.usefixtures("registers_nothing")
@@ -136,6 +138,7 @@ ROW = {
     **{"textured_fraction": 1.0, "zncc_block_p50": 0.98, "clipped_fraction": 0.01, "off_centre_hr_px": 0.0},
     **{"content_differs_fraction": 0.001, "sigma_hr_px": 0.02, "residual_p50_hr_px": 0.1, "residual_p95_hr_px": 0.3},
     **{"residual_local_hr_px": 0.2, "residual_side_hr_px": 0.1, "residual_worst_hr_px": 0.0, "sharpness_ratio": 2.5},
+    **{"differing_hr_px": 0.0},
     "message": "",
 }
 

@@ -82,6 +82,8 @@ def aligner() -> Callable[..., Any]:
                 "clipped_fraction": 0.01,
                 "zncc": 0.98,
                 "content_differs_fraction": 0.001,
+                "differing_hr_px": 12.0,
+                **{"differing_x": 30.0, "differing_y": 20.0, "differing_width": 3.0, "differing_height": 2.0},
             },
             reasons=reasons,
             residual_shape="random",

@@ -67,6 +67,11 @@ def test_every_scene_is_there_with_its_stages(report: Path, master: Path) -> Non
     assert set(pair_data(report, "alone")["captures"]) == {"hr"}
 
 
+def test_the_place_that_differs_is_shown_where_it_is_the_reason(report: Path) -> None:
+    assert pair_data(report, "dark 1")["captures"]["place"] == [30, 20, 3, 2]
+    assert "place" not in pair_data(report, "001")["captures"]
+
+
 def test_pages_name_only_files_that_are_there(report: Path) -> None:
     for scene in ("001", "dark 1", "flat"):
         data = pair_data(report, scene)

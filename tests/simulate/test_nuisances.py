@@ -29,6 +29,7 @@ CHANGES = {
     "lr-exposure-x4": {"lr.exposure"},
     "occlusion": {"hr.overlay", "lr.overlay"},
     "glare": {"hr.overlay", "lr.overlay"},
+    "small-object": {"hr.overlay", "lr.overlay"},
     "lr-psf": {"lr.psf_sigma"},
     "tilt": {"hr.tilt_x", "hr.tilt_y", "lr.tilt_x", "lr.tilt_y"},
     "distortion-0.5": {"hr.k1"},
@@ -90,6 +91,15 @@ def test_overlays_cover_their_share_of_the_card(name, share):
         overlay = shot.hr.overlay or shot.lr.overlay
         assert covers(overlay, x, y).mean() == pytest.approx(share, abs=0.02)
         assert 0.02 < truth_of(shot).content_differs_fraction < 0.9
+
+
+def test_a_small_object_lies_within_the_crop_and_is_tens_of_hr_pixels_across():
+    for seed in SEEDS:
+        shot = session("small-object", seed=seed)
+        overlay = shot.hr.overlay or shot.lr.overlay
+        assert 2 * min(overlay.half_length, overlay.half_width) / shot.hr_px_mm >= 36
+        assert 2 * max(overlay.half_length, overlay.half_width) / shot.hr_px_mm <= 96
+        assert 0 < truth_of(shot).content_differs_fraction < 0.03
 
 
 @pytest.mark.parametrize("name", ["occlusion", "glare"])

@@ -135,13 +135,17 @@ const pairView = (() => {
   }
 
   function captures(data) {
-    const folder = `files/${data.key}/`, { hr, lr, outline, crop } = data.captures, shots = [];
+    const folder = `files/${data.key}/`, { hr, lr, outline, crop, place } = data.captures, shots = [];
     if (lr) {
       const size = { width: lr.width, height: lr.height };
       const drawing = svg("svg", { viewBox: `0 0 ${lr.width} ${lr.height}`, role: "img", "aria-label": `LR capture, ${lr.width} by ${lr.height} pixels${outline ? "; the outline is where HR lies, the dashed one what is published" : ""}` }, svg("image", { href: folder + lr.file, ...size }));
       if (outline) for (const css of ["outline under", "outline"]) drawing.append(svg("polygon", { class: css, points: outline.map((p) => p.join(",")).join(" ") }));
       if (crop) for (const css of ["outline under crop", "outline crop"]) drawing.append(svg("rect", { class: css, x: crop[0], y: crop[1], width: crop[2], height: crop[3] }));
-      shots.push(element("figure", {}, drawing, element("figcaption", {}, `LR capture, ${lr.width} × ${lr.height}${outline ? "; solid: the HR frame, dashed: the crop" : ""}`)));
+      if (place) {
+        const around = lr.width / 80;
+        for (const css of ["outline under", "outline"]) drawing.append(svg("ellipse", { class: css, cx: place[0] + place[2] / 2, cy: place[1] + place[3] / 2, rx: place[2] / 2 + around, ry: place[3] / 2 + around }));
+      }
+      shots.push(element("figure", {}, drawing, element("figcaption", {}, `LR capture, ${lr.width} × ${lr.height}${outline ? "; solid: the HR frame, dashed: the crop" : ""}${place ? "; in the ellipse LR shows something else than HR" : ""}`)));
     }
     if (hr) shots.push(element("figure", {}, element("img", { src: folder + hr.file, alt: `HR capture, ${hr.width} by ${hr.height} pixels`, loading: "lazy" }), element("figcaption", {}, `HR capture, ${hr.width} × ${hr.height}`)));
     byId("captures").replaceChildren(shots.length ? element("div", { class: "captures" }, ...shots) : element("p", { class: "soft" }, "The captures are not at hand."));

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
         ({"differs": 0.021}, "bad"),
         ({"differs": 0.02, "worst": 1.0}, "good"),
         ({"mean": 0.3}, "between"),
+        ({"place": 36.0}, "bad"),
+        ({"place": 35.0}, "good"),
     ],
 )
 def test_judged_by_the_truth(facts: dict[str, Any], expected: str) -> None:

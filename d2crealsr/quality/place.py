@@ -1,0 +1,143 @@
+"""Find the largest connected place where LR shows something other than HR: a coin, a date imprint, a fingertip.
+
+A small object hardly changes the share of the crop that differs. But what noise, sharpening, compression and small
+displacements leave is never connected over many pixels, however large the crop is.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d2crealsr import opencv
+from d2crealsr.imaging import photometry
+from d2crealsr.types import Crop
+
+if TYPE_CHECKING:
+    from d2crealsr.imaging.comparison import LrCrop, Shown
+    from d2crealsr.types import Array
+
+__all__ = ["NONE", "Place", "largest_place", "place_in_words"]
+
+Float32 = NDArray[np.float32]
+
+_BLUR_HR_PX = 8.0
+_LEAST_BLUR_LR_PX = 1.0
+"""σ of the blur under which both are compared. A place of 36 HR px keeps most of its contrast; noise and the
+differences of sharpness at edges lose most of theirs."""
+_DIFFERS = 0.05
+"""Difference of a channel, encoded on [0, 1], from which on a pixel differs. At scale 8 it is what a place of 36 HR px
+that differs by .15 still shows at its rim, blurred by LR and by this comparison."""
+_PER_CONTRAST = 0.15
+_CONTRAST_LR_PX = 1.5
+"""Share of the local contrast that is added to it. Where cameras sharpen edges differently, nothing is foreign. The
+contrast is that of the calmer image, as the rim of an object in the other would excuse itself."""
+_PER_NOISE = 5.0
+"""Where noise is stronger, it is this many robust standard deviations of the differences instead."""
+_NEAR_CLIPPED = 0.1
+"""Difference up to which pixels next to clipped ones count as equal, because demosaicing and JPEG change them."""
+_BENDS = 3
+_ORDINARY = (0.5, 99.5)
+_MOST_LEVELLED = 0.1
+"""Degree of the polynomial in brightness that is removed from the differences first, the percentiles of brightness
+beyond which it stays constant, and its largest value. It takes up what a tone curve leaves that is not exactly the
+assumed one."""
+_GAP_LR_PX = 1
+"""Places this close are one: the strokes of a digit, the digits of a date."""
+_ENOUGH_PIXELS = 30_000
+
+
+class Place(NamedTuple):
+    """A connected place where LR shows something other than HR.
+
+    Attributes
+    ----------
+    hr_px : float
+        How far across it is: the longer side of its box, or the diameter of a disc of its area if that is larger. A
+        strong difference looks larger than it is, because LR is blurred.
+    box : Crop
+        The rectangle around it, in LR px.
+    """
+
+    hr_px: float
+    box: Crop
+
+
+NONE = Place(0.0, Crop(0, 0, 0, 0))
+"""No pixel differs."""
+
+
+def largest_place(lr: LrCrop, shown: Shown) -> Place:
+    """The place that is furthest across; :data:`NONE` where no pixel differs.
+
+    Parameters
+    ----------
+    lr : LrCrop
+        The published part of LR.
+    shown : Shown
+        What it should show according to HR.
+
+    Examples
+    --------
+    A grey crop at scale 8, and in it a disc of 5 LR px that is brighter by .3:
+
+    >>> import numpy as np
+    >>> from d2crealsr.imaging.comparison import LrCrop, Shown
+    >>> grey = np.full((60, 80, 3), 100, np.uint8)
+    >>> lr = LrCrop.of(grey, Crop(0, 0, 80, 60), "srgb", scale=8)
+    >>> y, x = np.indices((60, 80))
+    >>> with_disc = np.where((np.hypot(x - 30, y - 20) < 2.6)[..., None], 180, grey).astype(np.float32) / 255
+    >>> place = largest_place(lr, Shown(with_disc, np.zeros((60, 80), np.bool_)))
+    >>> place.box.x <= 28, place.box.x + place.box.width >= 33, place.hr_px >= 36
+    (True, True, True)
+    """
+    observed = photometry.encode_clipped(lr.rgb, lr.tone)
+    apart = _levelled(observed - shown.rgb, shown.rgb, lr.valid)
+    # What a clipped HR pixel would have shown is brighter than it is.
+    apart[shown.hr_clipped[..., None] & (apart > 0)] = 0
+    apart[~lr.valid[..., None] & (np.abs(apart) < _NEAR_CLIPPED)] = 0
+    blurred = opencv.blur(apart, max(_BLUR_HR_PX / lr.scale, _LEAST_BLUR_LR_PX))
+    noise = 1.4826 * float(np.median(np.abs(blurred), axis=(0, 1)).max())
+    contrast = np.minimum(*(_contrast(image) for image in (observed, shown.rgb)))
+    differs = np.abs(blurred).max(axis=2) > max(_DIFFERS, _PER_NOISE * noise) + _PER_CONTRAST * contrast
+    boxes, areas = opencv.connected(opencv.close(differs, _GAP_LR_PX))
+    if not len(areas):
+        return NONE
+    across = np.maximum(boxes[:, 2:].max(axis=1), 2 * np.sqrt(areas / np.pi)) * lr.scale
+    widest = int(np.argmax(across))
+    x, y, width, height = (int(v) for v in boxes[widest])
+    return Place(float(across[widest]), Crop(lr.crop.x + x, lr.crop.y + y, width, height))
+
+
+def place_in_words(x: int, y: int, width: int, height: int) -> str:
+    """Where the place is, for a person; the rectangle is in px of the LR capture."""
+    return f"LR shows something else than HR at column {x}, row {y} of LR ({width}x{height} LR px)"
+
+
+def _levelled(apart: Float32, predicted: Float32, valid: NDArray[np.bool_]) -> Float32:
+    """The differences without what follows from the brightness of a channel alone."""
+    every = max(1, int(np.sqrt(valid.size / _ENOUGH_PIXELS)))
+    thin = valid[::every, ::every]
+    left = apart.copy()
+    for channel in range(3):
+        terms = _terms(predicted[..., channel])
+        target = apart[::every, ::every, channel][thin]
+        solution = photometry.robust_least_squares(terms[::every, ::every][thin], target)
+        if solution is not None:
+            left[..., channel] -= np.clip(terms @ solution.astype(np.float32), -_MOST_LEVELLED, _MOST_LEVELLED)
+    return left
+
+
+def _terms(level: Float32) -> Float32:
+    """Powers of the brightness of each pixel, (h, w, K)."""
+    ordinary: Array = np.clip(level, *np.percentile(level, _ORDINARY))
+    return np.stack([(2 * ordinary - 1) ** power for power in range(_BENDS + 1)], axis=-1).astype(np.float32)
+
+
+def _contrast(rgb: Float32) -> Float32:
+    """Standard deviation of the luma around each pixel."""
+    luma = rgb @ photometry.JPEG_LUMA
+    mean, square = opencv.blur(luma, _CONTRAST_LR_PX), opencv.blur(luma**2, _CONTRAST_LR_PX)
+    return np.asarray(np.sqrt(np.maximum(square - mean**2, 0)), np.float32)
