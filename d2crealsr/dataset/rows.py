@@ -76,7 +76,7 @@ def message_of(explained: str, row: Row) -> str:
     The place and the shape are named where a reason of the row concerns them.
     """
     reasons, told = row["reasons"].split(";"), [explained]
-    box = [row.get(f"differing_{side}") for side in ("x", "y", "width", "height")]
+    box: list[Any] = [row.get(f"differing_{side}") for side in ("x", "y", "width", "height")]
     if "content_mismatch" in reasons and None not in box:
         told.append(place_in_words(*(int(side) for side in box)))
     if "residual_too_large" in reasons and row["residual_shape"]:
