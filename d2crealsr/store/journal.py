@@ -187,7 +187,7 @@ class JournalWriter:
         self._next_flush = time.monotonic() + _SECONDS_BETWEEN_FLUSHES
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
         try:
-            self._handle = os.open(self._path, flags, 0o666)
+            self._handle = os.open(os.fspath(self._path), flags, 0o666)
             os.ftruncate(self._handle, end)
         except OSError as error:
             raise cannot_write(self._path, error) from error

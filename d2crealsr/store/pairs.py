@@ -213,11 +213,12 @@ def _with_journal(
 
 
 def write_dataset(pairs: Path, description: Mapping[str, Any]) -> None:
-    """Write ``dataset.json`` of a folder without tables: first the format and its version, then the caller's entries.
+    """Write ``dataset.json`` of a folder that has none: first the format and its version, then the caller's entries.
 
-    A merge of the journal (:mod:`d2crealsr.store.merge`) replaces it together with the tables.
+    Tables that are there are recorded as they are. From then on, merges (:mod:`d2crealsr.store.merge`) replace it.
     """
-    write_description(pairs, description, {})
+    there = [name for name in WITH_CHECKSUM if (pairs / name).exists()]
+    write_description(pairs, description, {name: sha256_of(pairs / name) for name in there})
 
 
 def read_dataset(pairs: str | os.PathLike[str], needed: Sequence[str] = ()) -> dict[str, Any]:

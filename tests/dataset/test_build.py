@@ -13,7 +13,7 @@ import PIL.Image
 import pytest
 
 from d2crealsr.dataset.build import SceneDone, build
-from d2crealsr.dataset.verify import accept_edits
+from d2crealsr.dataset.verify import accept_edits, verify
 from d2crealsr.errors import LayoutError, LockError, MachineError, SettingsError, UsageError
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.files import sha256_of
@@ -203,6 +203,17 @@ def test_split_and_strangers_columns_survive(raw: Path, out: Path, aligner: Alig
     assert table["split"].to_dict() == {scene: "test" if scene == "NA" else "" for scene in table["scene"]}
     assert table.loc["NA", "status"] == "rejected"
     assert table["notes"].tolist() == [f"note {number}" for number in range(1, 6)]
+
+
+def test_tables_without_a_description_are_taken_as_they_are(raw: Path, out: Path, aligner: Aligner) -> None:
+    build(raw, out, align=aligner)
+    before = {path.name: path.read_bytes() for path in out.glob("*.csv")}
+    (out / "dataset.json").unlink()
+    for path in [*out.glob("?r/*.png")]:
+        path.unlink()
+    build(raw, out, align=aligner)
+    assert {path.name: path.read_bytes() for path in out.glob("[amr]*.csv")}.items() <= before.items()
+    assert verify(out).findings == ()
 
 
 def test_groups_follow_the_captures_without_work(raw: Path, out: Path, aligner: Aligner) -> None:

@@ -36,6 +36,7 @@ import numpy as np
 from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from d2crealsr import opencv
+from d2crealsr.store.changes import refuse_if_changed
 from d2crealsr.store.files import TEMPORARY_PREFIX
 from d2crealsr.store.images import read_image, read_image_and_alpha
 from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals, read_timings
@@ -196,7 +197,8 @@ def _bytes(out: Path, paths: list[Path]) -> Content:
 
 
 def check_pairs(out: Path) -> None:
-    """Everything that has its name is whole: tables read, images decode."""
+    """Everything that has its name is whole: tables read and have their checksums, images decode."""
+    refuse_if_changed(out)
     readers = {"manifest.csv": read_manifest, "alignment.csv": read_alignment, "residuals.csv": read_residuals}
     for name, reader in {**readers, "timings.csv": read_timings, "dataset.json": read_dataset}.items():
         if (out / name).exists():

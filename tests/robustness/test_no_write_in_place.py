@@ -50,8 +50,8 @@ for name in sorted(seen):
     print("wrote", name)
 """
 
-IN_PLACE = {"run/log.csv"}
-"""Grows row by row; what a kill cuts off there is cut off on resuming."""
+IN_PLACE = {"run/log.csv", "pairs/journal.jsonl"}
+"""Both grow line by line; what a kill cuts off there is cut off on resuming, or ignored."""
 
 
 @pytest.mark.slow

@@ -1,0 +1,174 @@
+"""Tables that somebody edited: commands that read warn and go on, and those that write refuse until it is accepted."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+import d2crealsr
+from d2crealsr.command.cli import main
+from d2crealsr.dataset.split import split
+from d2crealsr.dataset.verify import accept_edits, verify
+from d2crealsr.errors import ChangedWarning, LayoutError, LockError, TableError
+from d2crealsr.store.layouts import find_pair_folder
+from d2crealsr.store.ledger import Ledger
+from d2crealsr.store.locks import lock_folder
+from d2crealsr.store.merge import merge_journal
+from d2crealsr.store.pairs import load_table
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from click.testing import Result
+
+EARLIER = Path(__file__).parents[1] / "earlier" / "v0.1.0"
+SAID = "changed since it was written"
+
+
+@pytest.fixture
+def format_1(tmp_path: Path) -> Path:
+    shutil.copytree(EARLIER / "raw", tmp_path / "raw")
+    return shutil.copytree(EARLIER / "pairs", tmp_path / "pairs")
+
+
+@pytest.fixture
+def pairs(format_1: Path) -> Path:
+    merge_journal(format_1, upgrade=True)
+    return format_1
+
+
+def run(*arguments: str | Path) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new, 1))
+
+
+def edit_two(pairs: Path) -> None:
+    edit(pairs / "manifest.csv", "coffee,accepted,,train", "coffee,accepted,,test")
+    edit(pairs / "residuals.csv", "0.072675", "0.072676")
+
+
+def content(pairs: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in pairs.iterdir() if path.is_file() and path.name != ".lock"}
+
+
+@pytest.mark.parametrize("command", ["summary", "report"])
+def test_commands_that_read_say_it_once_and_go_on(command: str, pairs: Path) -> None:
+    if command == "report" and importlib.util.find_spec("jinja2") is None:
+        pytest.skip("the report needs jinja2")
+    edit_two(pairs)
+    done = run(command, pairs)
+    assert done.exit_code == 0, done.output
+    (warning,) = [line for line in done.stderr.splitlines() if line.startswith("Warning: ")]
+    assert f"manifest.csv, residuals.csv: each was {SAID}" in warning
+    assert "verify --accept-edits" in warning
+
+
+@pytest.mark.parametrize("name", ["manifest.csv", "alignment.csv", "residuals.csv", "dataset.json"])
+def test_readers_warn_of_every_file(name: str, pairs: Path) -> None:
+    with (pairs / name).open("a") as file:
+        file.write("\n")
+    for read in (d2crealsr.read_manifest, d2crealsr.read_residuals, find_pair_folder):
+        with pytest.warns(ChangedWarning, match=rf"pairs: {name} was {SAID}") as caught:
+            read(pairs)
+        assert len(caught) == 1
+    assert [f"{one.code} {one.where}" for one in verify(pairs).findings] == [f"changed_table {name}"]
+
+
+@pytest.mark.parametrize("command", ["align", "split", "export"])
+def test_commands_that_write_refuse_and_change_nothing(command: str, pairs: Path, tmp_path: Path) -> None:
+    edit_two(pairs)
+    before = content(pairs)
+    arguments: dict[str, list[str | Path]] = {
+        "align": ["align", tmp_path / "raw", "--out", pairs],
+        "split": ["split", pairs, "--test", "1"],
+        "export": ["summary", pairs, "--parquet", tmp_path / "tables"],
+    }
+    done = run(*arguments[command])
+    assert (done.exit_code, done.stdout) == (2, "")
+    assert done.stderr.startswith("Error: ")
+    assert SAID in done.stderr
+    assert done.stderr.count("\n") == 1
+    assert content(pairs) == before
+    assert not (tmp_path / "tables").exists()
+
+
+def test_an_edit_is_accepted_as_it_is(pairs: Path) -> None:
+    edit_two(pairs)
+    done = run("verify", pairs, "--accept-edits")
+    assert done.exit_code == 0
+    assert done.output.splitlines() == ["accepted: manifest.csv, residuals.csv", "4 scenes, 3 accepted: clean"]
+    assert "0.072676" in (pairs / "residuals.csv").read_text()
+    assert "coffee" in split(pairs, test=2).test
+    assert run("verify", pairs, "--accept-edits").output.splitlines()[0] == "no table was changed since it was written"
+
+
+def test_an_edit_that_breaks_the_format_is_not_accepted(pairs: Path) -> None:
+    edit(pairs / "manifest.csv", "coffee,accepted", "coffee,perhaps")
+    before = content(pairs)
+    with pytest.raises(TableError, match="column status: got 'perhaps'"):
+        accept_edits(pairs)
+    assert content(pairs) == before
+    with lock_folder(pairs), pytest.raises(LockError):
+        accept_edits(pairs)
+
+
+def test_an_edited_description_is_accepted_with_its_entries(pairs: Path) -> None:
+    edit(pairs / "dataset.json", '"licence": ""', '"licence": "CC0"')
+    assert accept_edits(pairs) == ("dataset.json",)
+    assert json.loads((pairs / "dataset.json").read_text())["licence"] == "CC0"
+    assert verify(pairs).findings == ()
+
+
+def test_format_1_has_nothing_to_accept_and_split_leaves_its_version(format_1: Path) -> None:
+    edit_two(format_1)
+    before = (format_1 / "dataset.json").read_bytes()
+    with pytest.raises(LayoutError, match="is of format 1, which has no checksums"):
+        accept_edits(format_1)
+    split(format_1, test=1, resplit=True)
+    assert (format_1 / "dataset.json").read_bytes() == before
+    assert verify(format_1).findings == ()
+
+
+def as_a_spreadsheet(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + b",,,,,\r\n")
+
+
+def in_another_order(path: Path) -> None:
+    header, *rows = path.read_text().splitlines()
+    path.write_text("\n".join([f"{header},notes", *(f'{row},"a, b"' for row in reversed(rows))]) + "\n")
+
+
+@pytest.mark.parametrize("spoil", [as_a_spreadsheet, in_another_order])
+def test_a_table_in_another_form_is_merged_to_the_usual_one(spoil: Callable[[Path], None], pairs: Path) -> None:
+    before = content(pairs)
+    tables = {name: load_table(pairs, name) for name in ("alignment.csv", "residuals.csv")}
+    for name in tables:
+        spoil(pairs / name)
+    accept_edits(pairs)
+    with_notes = spoil is in_another_order
+    scene = "rocket"
+    ledger = Ledger.load(pairs)
+    ledger.replace(dict(ledger.row(scene) or {}), timings=[{"scene": scene, "seconds": 1.0}])
+    ledger.merge()
+    for name, table in tables.items():
+        now = load_table(pairs, name)
+        kept = table[table["scene"] != scene].reset_index(drop=True)
+        if with_notes:
+            assert set(now["notes"]) == {"a, b"}
+            now = now.drop(columns="notes").sort_values(list(table.columns[:3]), ignore_index=True)
+            kept = kept.sort_values(list(table.columns[:3]), ignore_index=True)
+        else:
+            assert (pairs / name).read_bytes().startswith(before[name].splitlines()[0] + b"\n")
+            assert b"\r" not in (pairs / name).read_bytes()
+        assert now.equals(kept)
