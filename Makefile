@@ -86,6 +86,7 @@ search: $(TRAIN)
 soak: $(TRAIN)
 	D2CREALSR_FUZZ=20000 $(TESTS) tests/fuzz $(PYTEST)
 	$(BIN)/python -m tests.robustness.faults
+	$(BIN)/python -m tests.robustness.flips
 	$(BIN)/python -m tests.robustness.bad_input
 	$(BIN)/python -m tests.robustness.bad_checkpoints
 
