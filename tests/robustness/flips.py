@@ -3,8 +3,8 @@
     python -m tests.robustness.flips --flips 10000
 
 The folder has the pairs that version 0.1.0 left for the tests, brought to the present format, and a journal as a killed
-run leaves it. The files take turns, and a bit is drawn uniformly over the bits of its file. Every flip must be a finding
-of `verify`. After each flip the bit is restored.
+run leaves it. The files take turns, and a bit is drawn uniformly over the bits of its file. Every flip must be a
+finding of `verify`. After each flip the bit is restored.
 """
 
 from __future__ import annotations
