@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from d2crealsr.simulate.settings import SizeName
     from d2crealsr.types import Image, Matrix
 
-__all__ = ["PLAIN", "BenchScene", "SceneFiles", "captures_of", "make_files", "side_by_side"]
+__all__ = ["PLAIN", "BenchScene", "SceneFiles", "captures_of", "make_files", "side_by_side", "simulator_fingerprint"]
 
 _Result = TypeVar("_Result")
 
@@ -173,7 +173,7 @@ def make_files(scene: BenchScene, folder: Path) -> SceneFiles:
 
     The files' folder is named by a fingerprint of the simulator's code, so that changed code never meets old pixels.
     """
-    place = folder / _simulator_fingerprint() / f"{scene.size}-x{scene.scale}"
+    place = folder / simulator_fingerprint() / f"{scene.size}-x{scene.scale}"
     found = SceneFiles(hr=place / f"{scene.name}-hr.jpg", lr=place / f"{scene.name}-lr.jpg")
     if not (found.hr.exists() and found.lr.exists()):
         made = shoot(scene.recipe, scene.settings)
@@ -208,7 +208,7 @@ def side_by_side(
 
 
 @cache
-def _simulator_fingerprint() -> str:
+def simulator_fingerprint() -> str:
     """Hash of the simulator's code, comments and layout aside."""
     folder = Path(d2crealsr.simulate.__file__).parent
     trees = (ast.dump(ast.parse(path.read_text(encoding="utf-8"))) for path in sorted(folder.glob("*.py")))

@@ -18,7 +18,7 @@ Purpose: TypeAlias = Literal["tuning", "reporting"]
 TUNING = (range(0, 100), range(7000, 8000))
 """Seeds that thresholds and defaults may be chosen on."""
 
-REPORTING = (range(100, 200),)
+REPORTING = (range(100, 300),)
 """Seeds that nothing was ever chosen on."""
 
 

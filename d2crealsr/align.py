@@ -217,7 +217,13 @@ def _aligned(
     field = lr_crop.residuals(look, located.mapping)
     shape = name_shape(field, placement.crop, located.mapping.hr_centre_in_lr)
     pair = evidence.PublishedPair(
-        placement=placement, published=published, lr_crop=lr_crop, look=look, field=field, shape=shape
+        placement=placement,
+        capture=hr.pixels,
+        published=published,
+        lr_crop=lr_crop,
+        look=look,
+        field=field,
+        shape=shape,
     )
     statistics = {
         **evidence.plausibility(placement),

@@ -89,6 +89,8 @@ def _is_absent(statistic: str, row: Mapping[str, Any], settings: AlignSettings) 
     side = row.get("crop_side_lr_px")
     if side is not None and side < MIN_SIDE:
         return statistic not in _WITHOUT_CROP
+    if statistic == "detail_scale":
+        return settings.scale == 1
     return statistic == "sigma_hr_px" and settings.refine == "none"
 
 

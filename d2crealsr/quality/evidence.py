@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from d2crealsr.imaging import degrade, geometry
-from d2crealsr.quality import residuals, sharpness
+from d2crealsr.quality import detail, enlargement, residuals, sharpness
 from d2crealsr.quality.place import largest_place
+from d2crealsr.types import Crop
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -27,6 +28,9 @@ __all__ = ["MEASURES", "PublishedPair", "displacement", "matching", "place_cells
 _STRIDE = 3
 """A ninth of the pixels suffices for the similarity and brightness at a stage. It is odd, to sample a whole mosaic."""
 
+_SAMPLED_FINER = 2
+"""How much finer than its detail a camera samples, about: a lens shows half the contrast at half the pixels' limit."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedPair:
@@ -35,6 +39,8 @@ class PublishedPair:
     Attributes
     ----------
     placement : Placement
+    capture : Image
+        The HR capture.
     published : Image
         The published HR image.
     lr_crop : LrCrop
@@ -48,6 +54,7 @@ class PublishedPair:
     """
 
     placement: Placement
+    capture: Image
     published: Image
     lr_crop: LrCrop
     look: Look
@@ -131,11 +138,31 @@ def place_cells(place: Place) -> dict[str, float]:
     return {"differing_hr_px": place.hr_px, **(box if place.hr_px else {})}
 
 
+def own_detail(capture: Image, published: Image, placement: Placement) -> dict[str, float]:
+    """Detail of the published HR beyond what LR can show, and a sign of digital enlargement; nothing at scale 1."""
+    if placement.scale == 1:
+        return {}
+    mapping, scale = placement.mapping, detail.detail_scale(published, placement.scale)
+    effective = geometry.scale_effective(mapping.H_hr_to_lr, geometry.frame_centre(mapping.hr_size))
+    factor = enlargement.enlarged_by(capture, _part_in_hr(placement), effective / (_SAMPLED_FINER * scale))
+    return {"detail_scale": scale, "enlarged_by": factor}
+
+
+def _part_in_hr(placement: Placement) -> Crop:
+    """The smallest rectangle of the HR capture that holds the corners of the published part."""
+    corners = (np.array(placement.published_size) - 1) * [[0, 0], [1, 0], [0, 1], [1, 1]]
+    p_hr = placement.in_hr(corners)
+    left, top = np.maximum(np.ceil(p_hr.min(axis=0)), 0).astype(int).tolist()
+    right, bottom = (np.minimum(p_hr.max(axis=0), np.array(placement.mapping.hr_size) - 1)).astype(int).tolist()
+    return Crop(left, top, right - left, bottom - top)
+
+
 MEASURES: tuple[Callable[[PublishedPair], dict[str, float]], ...] = (
     lambda pair: displacement(pair.field, pair.shape),
     likeness,
     brightness_and_sharpness,
     foreign_object,
+    lambda pair: own_detail(pair.capture, pair.published, pair.placement),
 )
 """What is measured of every published pair. Each gives statistics by the columns of the manifest that keep them."""
 

@@ -64,7 +64,7 @@ FIGURES = {
     "sharpness": Explanation(
         "How much sharper HR is than LR, against the residual left.",
         "Well above 1 throughout.",
-        "Near 1: HR is out of focus or shaken, and there is nothing to learn from the pair.",
+        "Near 1: HR is out of focus, shaken or enlarged digitally, and there is nothing to learn from the pair.",
         "Reshoot pairs near 1 with the long lens in focus.",
         "Sharpness of HR over LR",
     ),

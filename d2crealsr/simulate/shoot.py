@@ -25,7 +25,17 @@ if TYPE_CHECKING:
 
     from d2crealsr.simulate.settings import SimulateSettings
 
-__all__ = ["Scene", "card_size", "session_for", "shoot"]
+__all__ = [
+    "Scene",
+    "card_size",
+    "lay_card",
+    "printed",
+    "render_reference",
+    "session_for",
+    "shoot",
+    "tele_shot",
+    "wide_shot",
+]
 
 _CARD_PX_PER_HR_PX = 1.5
 _STRIP = 128
@@ -94,18 +104,19 @@ def shoot(
     library = library or wheel_library()
     seeds = (recipe.capture_seed, settings.seed)
     truth = truth_of(session)
-    card = _printed(recipe, session, library, artwork)
-    table = Tabletop(card, lay_desk(_wide_frame_mm(session), session.size, stream("desk", *seeds)))
-    reference = _reference(session, table, truth)
-    hr = _tele_shot(session, table, stream("noise-hr", *seeds))
+    table = lay_card(printed(recipe, session, library, artwork), session, stream("desk", *seeds))
+    reference = render_reference(session, table, truth)
+    hr = tele_shot(session, table, stream("noise-hr", *seeds))
     if not session.same_scene:
-        del card, table
-        table = Tabletop(
-            _printed(_another(recipe, library), session, library, None),
-            lay_desk(_wide_frame_mm(session), session.size, stream("desk", *seeds)),
-        )
-    lr = _wide_shot(session, table, stream("noise-lr", *seeds))
+        del table
+        table = lay_card(printed(_another(recipe, library), session, library), session, stream("desk", *seeds))
+    lr = wide_shot(session, table, stream("noise-lr", *seeds))
     return Scene(hr=hr, lr=lr, reference=reference, truth=truth)
+
+
+def lay_card(card: PrintedCard, session: Session, rng: np.random.Generator) -> Tabletop:
+    """A card on the desk that the wide shot of a session shows around it."""
+    return Tabletop(card, lay_desk(_wide_frame_mm(session), session.size, rng))
 
 
 def _another(recipe: Recipe, library: Library) -> Recipe:
@@ -119,7 +130,10 @@ def _another(recipe: Recipe, library: Library) -> Recipe:
     )
 
 
-def _printed(recipe: Recipe, session: Session, library: Library, artwork: NDArray[np.uint8] | None) -> PrintedCard:
+def printed(
+    recipe: Recipe, session: Session, library: Library, artwork: NDArray[np.uint8] | None = None
+) -> PrintedCard:
+    """The card of a recipe, or one with an artwork of one's own, as it is printed in a session."""
     size = card_size(session)
     kind = session.card_kind or recipe.generator
     own = artwork is not None
@@ -149,7 +163,8 @@ def _whole(size: Size) -> Grid:
     return Grid(left=-0.5, top=-0.5, pitch=1.0, width=size.width, height=size.height)
 
 
-def _tele_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint8]:
+def tele_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """What the tele camera of a session develops: (H, W, 3) sRGB of the session's size."""
     camera, shot, size = session.cameras[0], session.hr, session.size
     sampling = sampling_for(_card_px_per_hr_px(session, table))
     raw = np.empty((size.height, size.width), np.uint16)
@@ -160,7 +175,7 @@ def _tele_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> N
     return develop(raw, shot)
 
 
-def _wide_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint8]:
+def wide_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint8]:
     """The whole frame: one sample per pixel, which is enough for the desk, and fine sampling where the card is."""
     camera, shot, size = session.cameras[1], session.lr, session.size
     fine = sampling_for(_card_px_per_hr_px(session, table) * session.zoom)
@@ -192,7 +207,7 @@ def _card_window(session: Session) -> tuple[int, int, int, int]:
     return int(left), int(top), int(right), int(bottom)
 
 
-def _reference(session: Session, table: Tabletop, truth: Truth) -> NDArray[np.uint8]:
+def render_reference(session: Session, table: Tabletop, truth: Truth) -> NDArray[np.uint8]:
     """The card from the true LR pose on the ×scale grid with the blur of the tele lens, but no noise or vignetting."""
     grid = reference_grid(default_crop(session, truth.H_hr_to_lr), session.scale)
     per_grid_px = session.zoom / session.scale  # HR px per px of this grid

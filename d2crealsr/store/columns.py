@@ -229,6 +229,16 @@ MANIFEST: tuple[Column, ...] = (
         fixed=False,
     ),
     _added(
+        "detail_scale",
+        "scale up to which HR holds detail of its own; 1: nothing beyond LR; empty: not measured, as at scale 1",
+        "HR px / LR px",
+    ),
+    _added(
+        "enlarged_by",
+        "factor by which the HR capture was enlarged digitally, seen in the period of its second differences; empty: "
+        "no period was seen",
+    ),
+    _added(
         "differing_hr_px",
         "how far across the largest connected place is where LR shows something other than HR; 0: there is none",
         "HR px",

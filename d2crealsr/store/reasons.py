@@ -76,9 +76,12 @@ REASONS = {
         "only one side is displaced, the card curls up there: press it flat, or take a smaller --crop.",
     ),
     "hr_not_sharper": ReasonInWords(
-        "HR has no more detail than LR at the finest scale that LR can show (sharpness_ratio), so a network cannot"
-        " learn anything from the pair.",
-        "Reshoot HR in focus and without shake; check whether HR and LR are exchanged.",
+        "HR holds hardly any detail that LR could not show, so a network cannot learn anything from the pair: it has "
+        "no more than LR at the finest scale that LR can show (sharpness_ratio), or its own detail ends at a scale "
+        "that is hardly finer than LR (detail_scale). The cause is digital zoom, defocus, shake, a coarse print, a "
+        "picture without fine detail, or an exchange of HR and LR.",
+        "Zoom with the lens and switch digital zoom off (enlarged_by has the factor where it left traces); reshoot HR "
+        "in focus and without shake; print finer, with detail all over; check whether HR and LR are exchanged.",
     ),
     "missing_hr": ReasonInWords(
         "The scene has no HR capture.",

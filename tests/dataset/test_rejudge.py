@@ -138,7 +138,7 @@ ROW = {
     **{"textured_fraction": 1.0, "zncc_block_p50": 0.98, "clipped_fraction": 0.01, "off_centre_hr_px": 0.0},
     **{"content_differs_fraction": 0.001, "sigma_hr_px": 0.02, "residual_p50_hr_px": 0.1, "residual_p95_hr_px": 0.3},
     **{"residual_local_hr_px": 0.2, "residual_side_hr_px": 0.1, "residual_worst_hr_px": 0.0, "sharpness_ratio": 2.5},
-    **{"differing_hr_px": 0.0},
+    **{"differing_hr_px": 0.0, "detail_scale": 3.5},
     "message": "",
 }
 

@@ -56,7 +56,7 @@ const pairView = (() => {
       element("dl", { class: "stats" },
         stat("Residual, median", number(cell(pair, "residual_p50_hr_px")), "HR px"), stat("Residual, p95", number(cell(pair, "residual_p95_hr_px")), "HR px"),
         stat("Predicted error", number(cell(pair, "sigma_hr_px")), "HR px"), stat("Scale", number(cell(pair, "scale_effective"), 4)), stat("Inliers", String(cell(pair, "n_inliers") ?? "–")),
-        stat("Sharpness HR / LR", number(cell(pair, "sharpness_ratio"))), stat("Clipped", percent(cell(pair, "clipped_fraction")))));
+        stat("Sharpness HR / LR", number(cell(pair, "sharpness_ratio"))), stat("Detail up to ×", number(cell(pair, "detail_scale"))), stat("Clipped", percent(cell(pair, "clipped_fraction")))));
   }
   const percent = (share) => (share === null || share === undefined ? "–" : `${number(100 * share)} %`);
 
