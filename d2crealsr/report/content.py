@@ -74,7 +74,7 @@ def page_content(
         "settings": [(name, _shown(value)) for name, value in dataset["settings"].items()],
         "versions": [("d2crealsr (pairs)", dataset["tool_version"]), *_versions()],
         "hashes": [(name, sha256_of(pairs / name)) for name in _HASHED if (pairs / name).exists()],
-        "data": _data(rows, stages, drawn),
+        "data": _data(rows, stages, drawn) | {"points": dataset.get("points", {})},
     }
 
 

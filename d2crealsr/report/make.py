@@ -29,7 +29,7 @@ __all__ = ["PairDrawn", "ReportResult", "make_report"]
 FOLDER = "report"
 _GENERATOR = "d2crealsr report"
 _KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
-_SCRIPTS = ("plots.js", "marks.js", "sheet.js", "viewer.js", "pair.js", "dataset.js", "app.js")
+_SCRIPTS = ("plots.js", "marks.js", "points.js", "sheet.js", "viewer.js", "pair.js", "dataset.js", "app.js")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

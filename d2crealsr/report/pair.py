@@ -22,6 +22,7 @@ from d2crealsr.imaging.crop import cut
 from d2crealsr.imaging.estimate import Estimate, mapping_from_row
 from d2crealsr.imaging.photometry import Photometry
 from d2crealsr.report import measures, plausible, views
+from d2crealsr.report.clicks import click_pictures, wants_points
 from d2crealsr.store.files import read_text, sha256_of, write_bytes, write_text
 from d2crealsr.store.images import read_image
 from d2crealsr.types import Size
@@ -39,7 +40,7 @@ Row: TypeAlias = "Mapping[str, Any]"
 Json: TypeAlias = dict[str, Any]
 SourceState: TypeAlias = Literal["there", "gone", "changed"]
 
-DRAWING_VERSION = 1
+DRAWING_VERSION = 2
 """Increase this when the pictures change, so that older ones are drawn again."""
 
 KEY_LENGTH = 20
@@ -174,7 +175,7 @@ class _Drawing:
 
     def run(self) -> Json:
         """Draw everything that can be drawn."""
-        data: Json = {"views": [], "files": {}, "captures": self._captures()}
+        data: Json = {"views": [], "files": {}, "captures": self._captures(), **self._clicks()}
         if self.estimate is not None and (lr := self._lr_part(self.estimate.placement.crop)) is not None:
             try:
                 data |= self._compared(self.estimate, lr)
@@ -257,6 +258,17 @@ class _Drawing:
         if None not in place and "content_mismatch" in self.row["reasons"].split(";"):
             found["place"] = place
         return found
+
+    def _clicks(self) -> Json:
+        """Larger pictures of both captures, in which a person clicks points, if that may help the scene."""
+        if self.hr is None or self.lr is None or not wants_points(self.row):
+            return {}
+        sizes = {"hr": Size.of(self.hr), "lr": Size.of(self.lr)}
+        found = {
+            side: {"file": self._jpeg(f"click-{side}", picture, _THUMB_QUALITY), **sizes[side]._asdict()}
+            for side, picture in click_pictures(self.hr, self.lr).items()
+        }
+        return {"clicks": found}
 
     def _compared(self, estimate: Estimate, lr: Image) -> Json:
         """Comparison of LR and HR at each stage."""

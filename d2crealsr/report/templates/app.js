@@ -7,6 +7,7 @@
   let last = null, scrolled = 0;
 
   marks.open(data.id, scenes);
+  points.start(data, scenes);
   sheet.start(data, go);
   pairView.start(data);
 

@@ -52,5 +52,5 @@ const marks = (() => {
   }
   function clear() { for (const scene of [...all.keys()]) set(scene, "", ""); }
 
-  return { open, get, set, toggle, count, csv, load, clear, save: () => download("decisions.csv", csv(), "text/csv"), onChange: (listener) => listeners.push(listener) };
+  return { open, get, set, toggle, count, csv, quoted, load, clear, save: () => download("decisions.csv", csv(), "text/csv"), onChange: (listener) => listeners.push(listener) };
 })();

@@ -28,6 +28,7 @@ const pairView = (() => {
     mark(pair);
     for (const id of ["pair-notes", "stages-table", "field", "photometry", "captures"]) byId(id).replaceChildren();
     numbers(pair);
+    points.show(pair);
     let data;
     try { data = await load(pair.key); } catch (error) {
       viewer.show({ views: [] });
@@ -36,6 +37,7 @@ const pairView = (() => {
     }
     if (current !== pair.key) return;
     byId("pair-notes").replaceChildren(...data.notes.map((note) => element("p", { class: "note" }, `Note: ${note}.`)));
+    points.show(pair, data);
     stages(pair, data);
     viewer.show(data);
     field(pair, data);
