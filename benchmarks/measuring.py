@@ -1,7 +1,8 @@
-"""Seconds and memory: CPU time of one call, the peak memory of a process, and processes that do nothing else.
+"""Time and memory: CPU time of a call, peak memory of a process, and processes that do nothing but one call.
 
-The peak is from Linux's ``/proc/self/status``. ``getrusage``'s ``ru_maxrss`` begins with what the parent had when it
-made the process, so what a child takes below that size does not show in it; it stands in where there is no ``/proc``.
+The peak is from Linux's ``/proc/self/status``. ``ru_maxrss`` of ``getrusage`` begins with the memory that the parent
+had when it made the process, so it does not show how much less a child uses. It is used only where ``/proc`` is
+missing.
 """
 
 from __future__ import annotations

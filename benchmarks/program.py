@@ -1,4 +1,4 @@
-"""What the programs share: help, options, errors in one line, and results that are printed and stored."""
+"""The common parts of the programs: help, options, errors in one line, and results that are printed and stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of the benchmarks: as text for a person, as CSV for pandas, and what a run has to say about itself."""
+"""Tables of the benchmarks, as text and as CSV, and a description of the run that made them."""
 
 from __future__ import annotations
 

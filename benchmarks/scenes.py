@@ -1,6 +1,6 @@
-"""Simulated scenes for the benchmarks: made from a seed, kept in a folder if asked, with exact truth.
+"""Simulated scenes with exact truth for the benchmarks, made from a seed and, if requested, kept in a folder.
 
-A seed is one scene: its kind of card is the seed modulo five, so that any run of seeds goes round the kinds.
+Each seed gives one scene, and the seed modulo five gives the kind of card, so successive seeds have all kinds.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Which seeds are for tuning and which for reporting: the one place that says so.
+"""The seeds for tuning, and the seeds for reporting.
 
 Thresholds, calibration factors and defaults are chosen on tuning seeds only; figures that are quoted come from
-reporting seeds only. A run keeps to one of the two, and says which.
+reporting seeds only. A run uses one of the two ranges, and says which.
 """
 
 from __future__ import annotations

@@ -22,10 +22,10 @@ from d2c.console import ConsoleReporter
 from d2c.d2csr.presets import PRESETS
 from d2c.data.layouts import find_pairs
 from d2c.evaluation.evaluate import evaluate_files, means, write_csv
-from d2c.reporter import Reporter
 from d2c.settings.presets import Preset, scaled_down
 from d2c.training.train import Request, train
 from d2crealsr.store import D2CRealSRError
+from d2crealsr.ui.progress import Reporter
 
 PATH = click.Path(path_type=Path)
 

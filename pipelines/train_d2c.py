@@ -24,10 +24,10 @@ from d2c.inference.figures import Box, comparison_figure
 from d2c.inference.files import Figures, upscale_files
 from d2c.metrics import PROTOCOLS
 from d2c.networks import DEFAULT, find, network_of
-from d2c.reporter import Reporter
 from d2c.settings.presets import scaled_down
 from d2c.training.train import Request, train
 from d2crealsr.store import D2CRealSRError, images
+from d2crealsr.ui.progress import Reporter
 
 PATH = click.Path(path_type=Path)
 NOW_YOUR_OWN = """

@@ -1,1 +1,1 @@
-"""How far pairs are aligned, and which of them QA lets through."""
+"""The accuracy of alignment, and which pairs QA accepts."""

@@ -1,14 +1,14 @@
-"""How far is a pair aligned? The ladder of methods, ours and OpenCV's own, on simulated captures with exact truth.
+"""How accurate is the alignment? Methods from OpenCV alone to ours, on simulated captures with exact truth.
 
     python -m benchmarks.accuracy.alignment --seeds 100..124 --jobs 2 --out benchmarks/results/alignment
     python -m benchmarks.accuracy.alignment --size full --scenes 5 --seed 100 --only ours
     python -m benchmarks.accuracy.alignment --nuisance distortion-0.5 --seeds 100..109
     python -m benchmarks.accuracy.alignment --small
 
-True error (design, section 9): over 19x13 points of the LR crop, where a published pixel comes from against where it
-should come from, in HR px. mean: over scenes; p95: of the scenes' means; worst: median over scenes of the worst point;
-failures: no estimate, or a mean beyond one LR px, and left out of the other columns. Every method starts from the two
-captures. Also printed: the predicted standard error against the true one.
+The true error is the distance, in HR px, between the place that a published pixel comes from and the place that it
+should come from, at 19x13 points of the LR crop. mean: over scenes; p95: of the scenes' means; worst: median over the
+scenes' worst points; failures: scenes without an estimate or with a mean above one LR px, which are left out of the
+other columns. Every method starts from the two captures. The predicted standard error is compared with the true error.
 """
 
 from __future__ import annotations

@@ -3,10 +3,10 @@
     D2CREALSR_CITY100=city100 python -m benchmarks.accuracy.audit_city100 --out benchmarks/results/audit_city100.md
     python -m benchmarks.accuracy.audit_city100 --scenes 1
 
-Real optics, no truth: what can be said is what `d2crealsr audit` measures, a residual field, with the estimator's floor
-beside it. The pairs are audited as published, realigned with `align --scale 1` (all else default, no pair held back by
-QA's thresholds), and audited again. Every pair is listed, whatever came of it. The realigned pairs are a few pixels
-smaller on each side, where HR must not be read beyond its border.
+These are real captures, and their truth is unknown. `d2crealsr audit` can only measure a residual field, and the floor
+of that measurement. The pairs are audited as published, then aligned again with `align --scale 1` (with defaults, and
+with no pair rejected by QA's thresholds), and audited again. Every pair is listed, whatever the result. The pairs that
+are aligned again are a few pixels smaller on each side, because HR must not be read beyond its border.
 """
 
 from __future__ import annotations

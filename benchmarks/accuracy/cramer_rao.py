@@ -1,9 +1,9 @@
-"""How well could anyone place a homography between these two shots? The Cramér–Rao bound of an ideal observer.
+"""How well can a homography between two captures be estimated at best? The Cramér–Rao bound of an ideal observer.
 
 The observer knows the scene without noise, both point spread functions, the light and the demosaic; the only unknowns
 are the homography's eight parameters, and the only noise is that of the LR sensor's own raw pixels. The HR capture,
-blurred to LR's resolution, stands for the noise-free scene. No unbiased estimator does better; JPEG and everything
-that has to be estimated beside the homography make it worse.
+blurred to LR's resolution, is used as the noise-free scene. No unbiased estimator can be better. JPEG, and everything
+else that has to be estimated, make it worse.
 """
 
 from __future__ import annotations

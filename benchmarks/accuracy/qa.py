@@ -1,4 +1,4 @@
-"""Does QA let bad pairs through, and does it throw good ones away? Stress captures of every class, with known truth.
+"""Does QA accept bad pairs, and does it reject good ones? Difficult captures of every class, with known truth.
 
     python -m benchmarks.accuracy.qa --seeds 100..107 --jobs 2 --cache qa-scenes --out benchmarks/results/qa
     python -m benchmarks.accuracy.qa --class occlusion --class glare --seeds 0..15 --cache qa-scenes
@@ -7,8 +7,8 @@
 Bad: wrong scene, or worst point over the crop > 1 HR px, or > 2 % of the crop whose content differs, or one connected
 place of 36 HR px or more that differs by .15 of full scale. Good: not bad and mean error < .3 HR px. true/predicted: of
 the good pairs accepted, rms true error over rms predicted standard error.
-Every scene is aligned once; --rejudge applies today's rules and thresholds to the statistics of an earlier run, in no
-time.
+Every scene is aligned once. --rejudge applies the present rules and thresholds to the statistics of an earlier run,
+which takes no time.
 """
 
 from __future__ import annotations

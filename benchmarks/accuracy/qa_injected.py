@@ -2,13 +2,14 @@
 
     python -m benchmarks.accuracy.qa_injected --seeds 100..119 --cache scenes --out benchmarks/results/qa-injected.txt
 
-Registration hardly ever errs by a pixel, so the errors are made: each pair is aligned once, and its residual field
-measured by QA is moved as an error of the mapping of a known kind and size would move it. The rules judge what is left.
-What this takes for granted is that a block's shift is measured as well when it is larger.
+Registration is hardly ever wrong by a pixel, so errors are added: each pair is aligned once, and its residual field is
+changed as an error of the mapping of a known kind and size would change it. Then the rules judge it. This assumes that
+a larger shift of a block is measured as well as a small one.
 
-Kinds: a shift of everything; scale, rotation, shear, perspective and a lens' distortion, about the crop's centre, whose
-largest displacement, in a corner, has the size given; a bump (Gaussian) that stands for a lifted part of the card, its
-half-height area a tenth of the crop, and a curl: one side bent up by the square of the distance over its last quarter.
+Kinds of errors: a shift of the whole crop; scale, rotation, shear, perspective and lens distortion about the crop's
+centre, whose largest displacement, in a corner, has the stated size; a bump (a Gaussian, with a tenth of the crop above
+half of its height), as if a part of the card were lifted; and a curl, as if one edge were bent up, with the square of
+the distance over the last quarter.
 """
 
 from __future__ import annotations

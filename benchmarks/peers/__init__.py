@@ -1,1 +1,1 @@
-"""Other people's tools and networks on the same captures."""
+"""Tools and networks of others, on the same captures."""

@@ -1,7 +1,7 @@
-"""What people do with OpenCV alone, as its tutorials do it; the peers that every run has beside it.
+"""Alignment with OpenCV alone, as its tutorials do it. These peers are part of every run.
 
 Each recipe takes the two captures and the scale, RGB, and returns the homography from HR to LR, or None. OpenCV is
-called directly here, with its own defaults wherever a recipe says so: the package's layer exists to keep those away.
+called directly here, because a recipe uses OpenCV's defaults, which the module of this package avoids.
 """
 
 from __future__ import annotations

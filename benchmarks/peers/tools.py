@@ -1,7 +1,7 @@
-"""Other people's tools on the same captures, each where it is installed: ``make bench-peers`` makes their environments.
+"""Tools of others on the same captures, as far as they are installed. ``make bench-peers`` makes their environments.
 
-They get what they need to have a chance: the two images brought to about one resolution (HR blurred and reduced by 4,
-the middle of LR enlarged by 2), which none of them does by itself. A peer that is not there is a row that says so.
+Both images are brought to about the same resolution for them (HR is blurred and reduced by 4, the middle of LR is
+enlarged by 2), because none of them does so itself. If a peer is not installed, its row says so.
 """
 
 from __future__ import annotations

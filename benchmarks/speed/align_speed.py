@@ -3,10 +3,10 @@
     python -m benchmarks.speed.align_speed --cache speed-scenes --out benchmarks/results/align_speed
     python -m benchmarks.speed.align_speed --small
 
-Whole pairs: read both JPEG captures, hash them, align, publish both PNG and the tables, as `d2crealsr align --jobs 1`
-does, over all pairs of one folder. Floor: what nobody can leave out, measured on the same captures right after: two
-decodes, one cubic warp, one PNG. On a machine that does other things too, look at the CPU seconds. Peak memory is of a
-process that does nothing else; the profile is of one more pair.
+Whole pairs: both JPEG captures are read, hashed and aligned, and two PNG files and the tables are published, as
+`d2crealsr align --jobs 1` does, for all pairs of one folder. Floor: the steps that no program can avoid (two decodes,
+one cubic warp, one PNG), measured on the same captures right afterwards. If the machine is also used for other work,
+look at the CPU seconds. Peak memory is that of a process that does nothing else. The profile is of one more pair.
 """
 
 from __future__ import annotations

@@ -1,14 +1,13 @@
-"""What a random training patch costs: from d2c's cache, against decoding the pair's PNG files for each, and a copy.
+"""What a random training patch costs: from d2c's cache, by decoding PNG files for each patch, and as a plain copy.
 
     python -m benchmarks.speed.loader_speed --out benchmarks/results/loader_speed
 
 Pairs are 432×288 LR and 3456×2304 HR (×8), patches 96² LR with 768² HR, as the paper preset draws them: random offset,
 flips and transposes, float32 in planes. The baseline reads and decodes both PNG files (OpenCV's fastest settings:
-level 1, run lengths only, one thread) and cuts, turns and converts the patch in the same way. The floor copies a patch
-of float32 from memory to memory. The three take turns and are counted in CPU time of the thread; figures are medians.
-
-Waiting is how long a step stands still for its batch, as a share of the loop: for real steps of preset ``tiny`` at 24²
-patches, and for steps that take a given time on another processor while this one is free to cut the next batch.
+level 1, run lengths only, one thread) and cuts, turns and converts the patch in the same way. The floor is the copy of
+a patch of float32 in memory. The three are run in turns and measured in CPU time of the thread; figures are medians.
+Waiting is the share of the loop in which a step waits for its batch: for real steps of preset ``tiny`` with patches of
+24², and for steps that take a given time on another processor while this one is free to cut the next batch.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""Memory of upscaling: what `d2c upscale --plan` predicts against what is measured.
+"""Memory of upscaling: what `d2c upscale --plan` predicts, compared with what is measured.
 
     python -m benchmarks.speed.memory_model --out benchmarks/results/memory_model
 
-Each configuration runs in a process of its own, on a CPU. The measured figure is the process's peak resident memory
-less what it had when the file was begun, with libraries loaded, weights made and one tiny image upscaled, so that the
-kernels are there. Files of a spilled run count as far as their pages are resident.
+Each configuration runs in a separate process on a CPU. The measured figure is the peak resident memory of the process,
+less its memory before the file, when the libraries are loaded, the weights are made and one tiny image has been
+upscaled, so that the kernels are loaded. Temporary files count as far as their pages are resident.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Predicted against measured peak memory of training steps, each in a process of its own.
+"""Peak memory of training steps, predicted and measured, each in a separate process.
 
     python -m benchmarks.speed.memory_train --out benchmarks/results/memory_train
     python -m benchmarks.speed.memory_train --small
 
-Measured is what two steps add to the process's peak, on one CPU thread; the batch is random numbers.
+The measured figure is what two steps add to the peak memory of the process, on one CPU thread. The batch is random.
 """
 
 from __future__ import annotations

@@ -1,12 +1,12 @@
-"""What a report on many pairs costs: seconds and memory to make it, and how its page bears them.
+"""What a report on many pairs costs: seconds and memory to make it, and to open its page in a browser.
 
     python -m benchmarks.speed.report_500 --out benchmarks/results/report_500.txt
     python -m benchmarks.speed.report_500 --small
 
-A few captures are simulated and aligned; their pairs are then repeated under other names with numbers of their own
-until there are as many as asked for, since what a report costs depends on size and number and not on what the pictures
-show. Every pair is read and drawn: nothing is shared between equal pictures. The page is opened from disk in headless
-Chromium (where there is none, its rows are left out).
+A few captures are simulated and aligned. Their pairs are then repeated under other names and with other numbers until
+there are as many as requested, because the cost of a report depends on the size and the number of pictures, and not on
+what they show. Every pair is read and drawn, also where pictures are equal. The page is opened from disk in headless
+Chromium. If it is not installed, its rows are left out.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""What the parts of the model are worth, by training with and without them."""
+"""What the parts of the model contribute, measured by training with and without them."""

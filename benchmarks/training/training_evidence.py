@@ -4,10 +4,10 @@
     python -m benchmarks.training.training_evidence losses --work WORK    # strength and margin of the triplet
     python -m benchmarks.training.training_evidence main --work WORK      # both stages, triplet on and off, test pairs
 
-One run at a time on one thread, each in --work; what is done is not done again, an interrupted run goes on. CPU time is
-the process's in training and its last validations, counted over interruptions. `gain` and `losses` use tuning seeds and
-the pairs that training keeps for validation; `main` uses reporting seeds and the test split, which nothing else reads.
---small checks in a minute that all of it works; its figures mean nothing.
+The runs are made one after the other, on one thread, in --work. Finished runs are kept, and an interrupted run is
+resumed. CPU time is that of training and the last validations, over all interruptions. `gain` and `losses` use tuning
+seeds and the pairs that training keeps for validation; `main` uses reporting seeds and the test split, which nothing
+else uses. --small shows within a minute that the program works; its figures mean nothing.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ from d2c.d2csr.stages import spread
 from d2c.data.layouts import find_pairs, with_split
 from d2c.data.patches import to_tensor
 from d2c.evaluation.evaluate import FilePairs, evaluate, means
-from d2c.reporter import Reporter
 from d2c.training.train import Request, train
 from d2crealsr.store.files import write_text
+from d2crealsr.ui.progress import Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

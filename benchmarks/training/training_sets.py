@@ -1,7 +1,7 @@
-"""Pairs that the training benchmarks train on: made once in a folder, found there the next time.
+"""The pairs of the training benchmarks. They are made once, and the next run finds them in their folder.
 
-Both sets know a test split, and :func:`validation_pairs` are what `d2c train` itself keeps from the training scenes:
-whatever is chosen is chosen on those, whatever is quoted comes from the test split.
+Both sets have a test split. :func:`validation_pairs` are the training scenes that `d2c train` keeps for validation:
+settings are chosen on these, and figures that are quoted come from the test split.
 """
 
 from __future__ import annotations

@@ -24,8 +24,8 @@ from d2c.inference.run import upscale
 from d2c.metrics import PROTOCOLS, least_side, quality, to_uint8
 from d2c.networks import network_of
 from d2c.networks.base.trial import check_images
-from d2c.reporter import Reporter
 from d2crealsr.store import ImageError, ScaleError, files, images, outputs
+from d2crealsr.ui.progress import Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

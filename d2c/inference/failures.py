@@ -10,7 +10,7 @@ from d2c.errors import BatchError, DataError, MemoryNeedError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from d2c.reporter import Reporter
+    from d2crealsr.ui.progress import Reporter
 
 __all__ = ["Failures"]
 

@@ -17,9 +17,9 @@ from d2c.inference.failures import Failures
 from d2c.inference.plan import PNG_PIXELS, check_disk, make_plan
 from d2c.inference.run import as_image, upscale, upscale_strips
 from d2c.networks import network_of
-from d2c.reporter import Reporter
 from d2crealsr.store import ImageError, files, images
 from d2crealsr.store.outputs import check_folder
+from d2crealsr.ui.progress import Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -18,13 +18,13 @@ from d2c.errors import CheckpointError, ConfigError
 from d2c.evaluation.evaluate import FilePairs, is_measurable
 from d2c.report.crops import make_example
 from d2c.report.curves import figures, read_log
-from d2c.reporter import Reporter
 from d2c.settings import toml
 from d2c.training.resume import parts
 from d2c.training.runfolder import RunFolder
 from d2crealsr.store import D2CRealSRError, files, page_folder
 from d2crealsr.store.ownership import is_run
 from d2crealsr.ui import page
+from d2crealsr.ui.progress import Reporter
 
 if TYPE_CHECKING:
     from collections.abc import Callable

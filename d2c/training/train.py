@@ -21,7 +21,6 @@ from d2c.data.records import fingerprint, pair_records
 from d2c.errors import CheckpointError, ConfigError
 from d2c.evaluation.evaluate import is_measurable
 from d2c.networks import DEFAULT, find
-from d2c.reporter import Reporter
 from d2c.training import resume
 from d2c.training.engine import set_tf32, world
 from d2c.training.finite import not_finite
@@ -32,6 +31,7 @@ from d2c.training.runfolder import RunFolder, claim
 from d2c.training.stages import asked_stages, check_patch, stage_steps
 from d2c.training.start import initial_model
 from d2crealsr.ui.interrupts import Interrupts
+from d2crealsr.ui.progress import Reporter
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -167,7 +167,9 @@ MANIFEST: tuple[Column, ...] = (
         one_of=("", "qa", "reviewer"),
     ),
     _number(
-        "brightness_error_before", "mean brightness difference between HR and LR before matching", "share of full range"
+        "brightness_error_before",
+        "mean absolute difference of HR and LR in linear light, over 6×6 blocks of the crop, before matching",
+        "share of full range",
     ),
     _number("brightness_error_after", "the same difference after matching", "share of full range"),
     _size("sharpness_ratio", "sharpness of HR divided by sharpness of LR", ""),

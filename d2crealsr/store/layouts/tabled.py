@@ -8,6 +8,7 @@ from d2crealsr.errors import LayoutError
 from d2crealsr.store.layouts.found import ImagePair, PairFolder, PairLayout
 from d2crealsr.store.listing import few_of, list_images
 from d2crealsr.store.pairs import has_table, read_manifest
+from d2crealsr.store.tables import records
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -19,7 +20,7 @@ def _find(folder: Path) -> PairFolder | None:
     if not has_table(folder):  # one that cannot be read is an error: without it splits are lost
         return None
     table = read_manifest(folder, ["scene", "status", "split", "group", "scale", "hr_path", "lr_path"])
-    rows = table[table["status"] == "accepted"].to_dict("records")
+    rows = records(table[table["status"] == "accepted"])
     if not rows:
         raise LayoutError(
             f"{folder}: none of the manifest's {len(table)} scenes is accepted; there is nothing to look at"

@@ -21,11 +21,11 @@ from d2c.data.hold_out import hold_out
 from d2c.data.layouts import find_pairs
 from d2c.data.records import fingerprint, pair_records
 from d2c.errors import ConfigError, DataError
-from d2c.reporter import Reporter
 from d2c.training.engine import World
 from d2c.training.runfolder import RunFolder
 from d2c.training.train import Request, train
 from d2crealsr.store import read_image, sha256_of, write_image
+from d2crealsr.ui.progress import Reporter
 
 MODEL = D2CConfig(scale=2, features=3, groups=1, blocks=1, reduction=3, convergence_features=3)
 TRAIN = TrainConfig(batch=2, patch=8, lr=1e-3, steps=4, steps_convergence=3, validation=0.2)

@@ -18,9 +18,9 @@ from d2c.d2csr.stages import JointStage
 from d2c.data.patches import Batch
 from d2c.inference.plan import make_plan
 from d2c.inference.run import upscale_strips
-from d2c.reporter import Reporter
 from d2c.training.engine import Engine, set_tf32
 from d2c.training.train import Request, train
+from d2crealsr.ui.progress import Reporter
 
 pytestmark = [
     pytest.mark.gpu,

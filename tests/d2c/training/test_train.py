@@ -24,11 +24,11 @@ from d2c.d2csr.entry import NETWORK
 from d2c.d2csr.stages import ConvergenceStage, DivergenceStage, JointStage
 from d2c.errors import ConfigError, DataError, TrainingError
 from d2c.evaluation.evaluate import methods
-from d2c.reporter import Reporter
 from d2c.settings import toml
 from d2c.training.runfolder import RunFolder
 from d2c.training.train import Request, train
 from d2crealsr.errors import D2CRealSRError, LockError
+from d2crealsr.ui.progress import Reporter
 
 MODEL = D2CConfig(scale=2, features=6, groups=1, blocks=1, reduction=3, convergence_features=5)
 TRAIN = TrainConfig(
