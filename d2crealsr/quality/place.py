@@ -46,7 +46,8 @@ beyond which it stays constant, and its largest value. It takes up what a tone c
 assumed one."""
 _GAP_LR_PX = 1
 """Places this close are one: the strokes of a digit, the digits of a date."""
-_ENOUGH_PIXELS = 30_000
+_ENOUGH_PIXELS = 10_000
+"""Number of evenly spread pixels that suffice for this polynomial."""
 
 
 class Place(NamedTuple):
