@@ -79,7 +79,7 @@ const pairView = (() => {
     });
     byId("stages-table").replaceChildren(rows.length
       ? element("table", {}, element("thead", {}, element("tr", {}, ...heads.map((text, i) => element("th", { scope: "col", class: i ? "number" : null }, text)))), element("tbody", {}, ...rows))
-      : element("p", { class: "soft" }, "There is no position to show HR at."));
+      : element("p", { class: "soft" }, "It is not known where HR lies, so it cannot be shown."));
   }
 
   function field(pair, data) {
@@ -118,8 +118,8 @@ const pairView = (() => {
     if (!files.histogram_after) { into.replaceChildren(element("p", { class: "soft" }, "Brightness was not compared.")); return; }
     const shot = (file, text, says) => element("figure", {}, element("img", { src: folder + file, alt: says, loading: "lazy" }), element("figcaption", {}, text));
     const pictures = element("div", { class: "histograms" },
-      files.histogram_before ? shot(files.histogram_before, "before matching", "Joint histogram of brightness before matching: HR to the right, LR upwards, the line is equality") : null,
-      shot(files.histogram_after, "after matching", "Joint histogram of brightness after matching: HR to the right, LR upwards, the line is equality"));
+      files.histogram_before ? shot(files.histogram_before, "before matching", "Joint histogram of brightness before matching: HR to the right, LR upwards; on the line they are equal") : null,
+      shot(files.histogram_after, "after matching", "Joint histogram of brightness after matching: HR to the right, LR upwards; on the line they are equal"));
     const channel = (name) => ["r", "g", "b"].map((c) => number(cell(pair, `${name}_${c}`), 4));
     const rows = [["gain", ...channel("gain")], ["offset", ...channel("offset")]];
     const table = element("table", {}, element("thead", {}, element("tr", {}, ...["applied, linear light", "R", "G", "B"].map((text, i) => element("th", { scope: "col", class: i ? "number" : null }, text)))),
@@ -150,7 +150,7 @@ const pairView = (() => {
       shots.push(element("figure", {}, drawing, element("figcaption", {}, `LR capture, ${lr.width} × ${lr.height}${outline ? "; solid: the HR frame, dashed: the crop" : ""}${place ? "; in the ellipse LR shows something else than HR" : ""}`)));
     }
     if (hr) shots.push(element("figure", {}, element("img", { src: folder + hr.file, alt: `HR capture, ${hr.width} by ${hr.height} pixels`, loading: "lazy" }), element("figcaption", {}, `HR capture, ${hr.width} × ${hr.height}`)));
-    byId("captures").replaceChildren(shots.length ? element("div", { class: "captures" }, ...shots) : element("p", { class: "soft" }, "The captures are not at hand."));
+    byId("captures").replaceChildren(shots.length ? element("div", { class: "captures" }, ...shots) : element("p", { class: "soft" }, "The captures were not found."));
   }
 
   function numbers(pair) {
