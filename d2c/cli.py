@@ -89,6 +89,13 @@ def _train_options(network: Network) -> list[click.Option]:
 @click.option("--config", "config_file", type=FILE, help="A TOML file of settings, such as a run's config.toml.")
 @click.option("--stage", metavar="[N|all]", default="all", show_default=True, help="Number of the stage to train.")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 1024),
+    metavar="N",
+    help="Threads on a CPU. The weights do not depend on it, except for rounding. Where other programs keep the cores "
+    "busy, 1 is faster.  [default: that of the resumed run, or one for each physical core that may be used]",
+)
 @click.option("--cache", type=FILE, help="Folder of decoded images.  [default: in the run's folder]")
 @click.option("--weights", type=FILE, help="Start from the weights of this checkpoint.")
 @click.option("--tensorboard", is_flag=True, help="Also write a log for TensorBoard.")
@@ -117,7 +124,7 @@ def train(
     from d2c.training.train import train as run
 
     out = out or default_out(chosen, preset_name)
-    names = ("stage", "device", "cache", "weights", "tensorboard", "trust_pairs", "convert_profile")
+    names = ("stage", "device", "threads", "cache", "weights", "tensorboard", "trust_pairs", "convert_profile")
     run_options = {name: options.pop(name) for name in names}
     command = ("d2c", *sys.argv[1:])
     model, settings = _resolve(chosen, data, preset_name, _settings_file(out, preset_name, config_file), options)

@@ -1,4 +1,5 @@
-"""Devices: choose one, find out how much memory it has, and keep calculations from half precision where necessary."""
+"""Devices: choose one and the threads of a CPU, find out how much memory it has, and keep calculations from half
+precision where necessary."""
 
 from __future__ import annotations
 
@@ -7,14 +8,17 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import joblib
 import torch
 
 from d2c.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import Tensor
 
-__all__ = ["at_least_fp32", "available_bytes", "no_autocast", "pick_device"]
+__all__ = ["at_least_fp32", "available_bytes", "default_threads", "no_autocast", "pick_device", "threads"]
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -35,6 +39,25 @@ def pick_device(name: str = "auto") -> torch.device:
         there = f"{count} CUDA devices, counted from 0" if count else "no CUDA device"
         raise ConfigError(f"device: got {name!r}, but PyTorch finds {there} on this machine; use --device cpu or auto")
     return torch.device(name)
+
+
+def default_threads() -> int:
+    """Threads for the operations on a CPU: one for each physical core that this process may use.
+
+    PyTorch follows the affinity of the process and ``OMP_NUM_THREADS``. Limits of a control group are added here.
+    """
+    return max(1, min(torch.get_num_threads(), joblib.cpu_count()))
+
+
+@contextlib.contextmanager
+def threads(count: int) -> Iterator[None]:
+    """A ``with`` block in which PyTorch's operations on the CPU use that many threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def available_bytes(device: torch.device) -> int | None:

@@ -42,6 +42,7 @@ _NOTED: dict[str, Callable[[Any], bool]] = {
     "command": lambda value: isinstance(value, list) and all(isinstance(word, str) for word in value),
     "data": lambda value: isinstance(value, str),
     "device": lambda value: isinstance(value, str),
+    "threads": lambda value: isinstance(value, int),
     "versions": lambda value: isinstance(value, dict),
 }
 """The entries of ``started.json`` that are used, and their types. Invalid ones are ignored."""
@@ -220,6 +221,6 @@ def _facts(settings: dict[str, dict[str, Any]], started: dict[str, Any]) -> dict
         for name, table in settings.items()
     }
     hashes = [("SHA-256 of what was seen of the data" if n == "data" else n, v) for n, v in rows.pop("data", [])]
-    where = [(name, str(started[name])) for name in ("data", "device") if name in started]
+    where = [(name, str(started[name])) for name in ("data", "device", "threads") if name in started]
     versions = [(name, str(value)) for name, value in started.get("versions", {}).items()]
     return {"run": [*where, *hashes, *versions]} | rows

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["RunFolder", "claim"]
 
 _STATE_FORMAT = 2
+_MOST_THREADS = 1024
 _STATE_PARTS: dict[str, Any] = {
     "stage": int,
     "step": int,
@@ -96,12 +97,22 @@ class RunFolder:
                     continue
             files.write_text(path, text)
 
-    def note_start(self, *, data: Path, device: str, command: Sequence[str]) -> None:
+    def note_start(self, *, data: Path, device: str, threads: int, command: Sequence[str]) -> None:
         """Record facts for the report on which the weights do not depend, without a date, so that reruns are equal."""
         versions = {"python": platform.python_version()}
         versions |= {name: version(name) for name in ("d2crealsr", "torch", "numpy")}
-        noted = {"command": list(command), "data": str(data.absolute()), "device": device, "versions": versions}
+        noted = {"command": list(command), "data": str(data.absolute()), "device": device}
+        noted |= {"threads": threads, "versions": versions}
         files.write_text(self.started, json.dumps(noted, indent=2, ensure_ascii=False) + "\n")
+
+    def threads(self) -> int | None:
+        """The threads that the run was started with; None if an earlier version made it or the record is damaged."""
+        with contextlib.suppress(OSError, ValueError, RecursionError):
+            noted = json.loads(files.read_text(self.started))
+            count = noted.get("threads") if isinstance(noted, dict) else None
+            if isinstance(count, int) and not isinstance(count, bool) and 1 <= count <= _MOST_THREADS:
+                return count
+        return None
 
     def save_state(self, state: Mapping[str, Any]) -> None:
         """Write the training state, which consists of numbers, tensors, lists and dictionaries."""

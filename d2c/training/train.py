@@ -1,6 +1,7 @@
 """Train a network on the pairs of a dataset, stage by stage. A run can be resumed after any interruption.
 
-The final weights depend only on the settings, the data and the number format. Order, crops and augmentation are derived
+The final weights depend only on the settings, the data and the number format, except for the order in which a device
+adds numbers. Order, crops and augmentation are derived
 from (seed, stage, step), and a state contains everything that the next step needs.
 """
 
@@ -11,6 +12,8 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import torch
+
 from d2c.checkpoints import native
 from d2c.data.belonging import KEPT, check_belonging
 from d2c.data.cache import CachedPairs, ImageCache
@@ -18,6 +21,7 @@ from d2c.data.hold_out import grouped, hold_out
 from d2c.data.layouts import find_pairs, with_split
 from d2c.data.patches import CropSource
 from d2c.data.records import fingerprint, pair_records
+from d2c.device import default_threads, threads
 from d2c.errors import CheckpointError, ConfigError
 from d2c.evaluation.evaluate import is_measurable
 from d2c.networks import DEFAULT, find
@@ -69,6 +73,8 @@ class Request:
     """Whether to skip the check that the images of each pair show the same scene."""
     convert_profile: bool = False
     """Whether to convert images whose colour profile is not sRGB, or to refuse them."""
+    threads: int | None = None
+    """Threads of a CPU; by default those of the resumed run, or one for each physical core that may be used."""
     command: tuple[str, ...] = ()
     """The typed command, for the report of the run."""
 
@@ -99,7 +105,21 @@ def train(request: Request, reporter: Reporter | None = None, interrupts: Interr
             held.enter_context(folder.lock())
         if here.device.type == "cuda":
             set_tf32(request.train.tf32)
+        held.enter_context(threads(_thread_count(request, folder, speaker)))
         return Training(request, network, folder, here, speaker, interrupts or Interrupts()).run()
+
+
+def _thread_count(request: Request, folder: RunFolder, reporter: Reporter) -> int:
+    """The number of threads of the run. A resumed one keeps its number unless another one was asked for."""
+    recorded = None if folder.is_blank() else folder.threads()
+    count = request.threads or recorded or default_threads()
+    if recorded not in (None, count):
+        reporter.note(f"resumed with {_threads_said(count)} in place of {recorded}")
+    return count
+
+
+def _threads_said(count: int) -> str:
+    return f"{count} thread{'' if count == 1 else 's'}"
 
 
 class Training:
@@ -145,7 +165,12 @@ class Training:
         self.model = model.to(here.device)
         for text in left_out:
             reporter.note(text)
-        reporter.note(f"{len(chosen)} pairs to train on, {len(held_out)} to validate on; {here.device}")
+        reporter.note(f"{len(chosen)} pairs to train on, {len(held_out)} to validate on; {self._where()}")
+
+    def _where(self) -> str:
+        """The device, and the threads of a CPU, in words."""
+        device = self.here.device
+        return f"{device}, {_threads_said(torch.get_num_threads())}" if device.type == "cpu" else str(device)
 
     def _parts(self, pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
         """The pairs for training and those for validation in a new run."""
@@ -170,7 +195,12 @@ class Training:
         """Record the settings, which must be equal in all processes, and report those that changed on resuming."""
         if self.here.leads:
             self.folder.settle(settings)
-            self.folder.note_start(data=self.request.data, device=str(self.here.device), command=self.request.command)
+            self.folder.note_start(
+                data=self.request.data,
+                device=str(self.here.device),
+                threads=torch.get_num_threads(),
+                command=self.request.command,
+            )
         self.here.barrier()
         written = self.folder.settings(self.request.network)
         if written is not None and written[:4] != settings[:4]:

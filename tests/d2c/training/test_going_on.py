@@ -20,6 +20,7 @@ from d2c.d2csr.config import D2CConfig, TrainConfig
 from d2c.data.hold_out import hold_out
 from d2c.data.layouts import find_pairs
 from d2c.data.records import fingerprint, pair_records
+from d2c.device import default_threads
 from d2c.errors import ConfigError, DataError
 from d2c.training.engine import World
 from d2c.training.runfolder import RunFolder
@@ -91,6 +92,33 @@ def test_fewer_steps_than_planned_are_free_and_fewer_than_done_are_not(pairs, tm
     with pytest.raises(ConfigError, match=r"has 50 steps, now 2 are asked for, and 2 are done; ask for more than 2"):
         run(pairs, tmp_path / "run", stage="1", steps=2)
     assert same(run(pairs, tmp_path / "run", stage="1", steps=5), run(pairs, tmp_path / "five", stage="1", steps=5))
+
+
+def test_threads_are_recorded_stay_on_resuming_and_may_change(pairs, tmp_path, monkeypatch):
+    used = [1]  # more than one is slow on busy cores, so they are only counted here
+    monkeypatch.setattr(torch, "set_num_threads", used.append)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: used[-1])
+
+    def with_threads(count, **changes):
+        listener = Listen()
+        settings = dataclasses.replace(TRAIN, **changes)
+        request = Request(data=pairs, out=tmp_path / "run", model=MODEL, train=settings, device="cpu", threads=count)
+        train(request, listener)
+        assert used[-1] == 1
+        return RunFolder(tmp_path / "run").threads(), listener.notes
+
+    recorded, notes = with_threads(2, steps_convergence=1)
+    assert recorded == 2
+    assert any(note.endswith("; cpu, 2 threads") for note in notes)
+    recorded, notes = with_threads(None, steps_convergence=2)
+    assert recorded == 2
+    assert not any("in place of" in note for note in notes)
+    recorded, notes = with_threads(1, steps_convergence=3)
+    assert recorded == 1
+    assert "resumed with 1 thread in place of 2" in notes
+    (tmp_path / "run/state/started.json").write_text('{"threads": "many"}')
+    assert RunFolder(tmp_path / "run").threads() is None
+    assert with_threads(None, steps_convergence=3)[0] == default_threads()
 
 
 def test_settings_that_change_no_weights_are_free_and_said(copy, pairs):
