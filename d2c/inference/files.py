@@ -123,6 +123,7 @@ def upscale_files(
     wanted, limits = wanted or Figures(), limits or Limits()
     met = failures or Failures(reporter)
     jobs = plan_files(model, paths, out, wanted, limits, met)
+    files.remove_abandoned(out)
     left = [job for job in jobs if job.missing]
     if len(left) < len(jobs):
         reporter.note(f"{len(jobs) - len(left)} of {len(jobs)} results are there already")

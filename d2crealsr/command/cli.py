@@ -300,7 +300,7 @@ def report(pairs: Path, out: Path | None, jobs: int) -> None:
     echo(f"open:   {result.page}")
 
 
-@main.command(epilog="Exit code: 0 clean, 4 findings.")
+@main.command(epilog="Exit code: 0 clean, 3 nothing was measured, 4 findings.")
 @click.argument("pairs", type=_PATH, default=Path("pairs"))
 @click.option("--truth", type=_PATH, required=True, metavar="CSV", help="The truth.csv of the simulated captures.")
 @click.option("--csv", type=_PATH, metavar="FILE", help="Write the table to this file as well.")
@@ -320,11 +320,14 @@ def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int) -> int:
     from d2crealsr.truth.validate import validate as run
 
     check_tables([(csv, "a table of validate", COLUMNS)], [pairs, truth])
-    result = run(pairs, truth, jobs=jobs)
+    with console.quiet_counter("comparing") as listener:
+        result = run(pairs, truth, jobs=jobs, on_scene=listener)
     click.echo(console.validation_summary(result))
     if csv is not None:  # last: whatever becomes of the file, the table has been printed
         write_text(csv, result.table.to_csv(index=False))
-    return FINDINGS if result.findings else 0
+    if result.findings:
+        return FINDINGS
+    return 0 if result.measured else NOTHING_ACCEPTED
 
 
 @main.command(
@@ -384,13 +387,15 @@ def verify(pairs: Path, captures: bool, accept_edits: bool, jobs: int) -> int:
     d2crealsr verify pairs/ --jobs 0
     d2crealsr verify pairs/ --accept-edits
     """
+    from d2crealsr.command import console
     from d2crealsr.dataset import verify as verifying
     from d2crealsr.dataset.verify import verify as run
 
     if accept_edits:
         accepted = verifying.accept_edits(pairs)
         echo(f"accepted: {', '.join(accepted)}" if accepted else "no table was changed since it was written")
-    result = run(pairs, captures=captures, jobs=jobs)
+    with console.quiet_counter("checking") as listener:
+        result = run(pairs, captures=captures, jobs=jobs, on_scene=listener)
     for finding in result.findings:
         echo(str(finding))
     found = f"{len(result.findings)} findings" if result.findings else "clean"

@@ -34,6 +34,7 @@ __all__ = [
     "build_progress",
     "build_summary",
     "counter",
+    "quiet_counter",
     "report_progress",
     "scene_line",
     "split_summary",
@@ -114,6 +115,13 @@ def audit_progress() -> Iterator[Callable[[PairDone], None]]:
             reporter.part(told, total=pair.total, noteworthy=bool(pair.reason))
 
         yield listen
+
+
+@contextlib.contextmanager
+def quiet_counter(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A listener for work whose parts are not named, told the numbers of parts that are done and of all."""
+    with ConsoleReporter() as reporter:
+        yield reporter.images(what)
 
 
 def build_summary(result: BuildResult, shown_out: str) -> str:
@@ -252,11 +260,12 @@ _SHOWN = (
 def validation_summary(result: ValidationResult) -> str:
     """The error table, its figures over the accepted pairs, and the findings."""
     table = result.table[list(_SHOWN)].rename(columns=lambda name: name.removesuffix("_hr_px"))
-    lines = [
-        table.to_string(index=False, float_format="{:.3f}".format, na_rep=""),
-        "",
-        "Over the accepted pairs, in HR px:",
-    ]
+    lines: list[str | Styled] = [table.to_string(index=False, float_format="{:.3f}".format, na_rep=""), ""]
+    if not result.measured:
+        why = "no pair is accepted" if not result.summary["accepted"] else "no accepted pair could be compared"
+        lines.append(Styled(f"nothing was measured: {why}", {"fg": "yellow"}))
+        return styled([*lines, *(_findings(result.findings) if result.findings else [])])
+    lines.append("Over the accepted pairs, in HR px:")
     lines += [f"  {name.removesuffix('_hr_px')}: {value:.4g}" for name, value in result.summary.items()]
     return styled([*lines, *_findings(result.findings)])
 

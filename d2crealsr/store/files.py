@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import functools
 import hashlib
 import os
+import re
+import socket
 import stat
 import tempfile
 from pathlib import Path
@@ -25,6 +28,7 @@ __all__ = [
     "open_regular",
     "read_bytes",
     "read_text",
+    "remove_abandoned",
     "remove_leftovers",
     "reserve",
     "sha256_of",
@@ -51,7 +55,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=TEMPORARY_PREFIX, suffix=path.suffix, dir=path.parent)
+        handle, name = tempfile.mkstemp(prefix=f"{_own_prefix()}{os.getpid()}-", suffix=path.suffix, dir=path.parent)
         temporary = Path(name)
         os.close(handle)
         yield temporary
@@ -135,6 +139,38 @@ def cannot_write(path: Path, error: OSError) -> MachineError:
     return MachineError(
         f"{path}: cannot be written ({error.strerror or error}); make room or check permissions, then run it again"
     )
+
+
+@functools.cache
+def _own_prefix() -> str:
+    """The beginning of temporary names that this machine gives, or this container, where processes have own numbers."""
+    namespace = ""
+    with contextlib.suppress(OSError):
+        namespace = str(os.stat("/proc/self/ns/pid").st_ino)  # noqa: PTH116
+    return TEMPORARY_PREFIX + hashlib.sha256(f"{socket.gethostname()} {namespace}".encode()).hexdigest()[:6] + "-"
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove files that killed processes of this machine were writing in a folder. No lock is needed.
+
+    Files of running processes, and of other machines that share the folder, stay. What cannot be removed stays as well.
+    """
+    named = re.compile(re.escape(_own_prefix()) + r"(\d+)-[a-z0-9_]{8}(\.\w+)?")
+    for path in folder.glob(f"{_own_prefix()}*"):
+        match = named.fullmatch(path.name)
+        if match and not path.is_symlink() and path.is_file() and not _is_running(int(match[1])):
+            with contextlib.suppress(OSError):
+                path.unlink()
+
+
+def _is_running(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def remove_leftovers(*folders: Path) -> None:

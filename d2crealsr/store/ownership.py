@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["Holding", "holdings", "is_run", "refuse_foreign", "refuse_links"]
+__all__ = ["Holding", "first_image", "holdings", "is_run", "refuse_foreign", "refuse_links"]
 
 Holding: TypeAlias = Literal["pairs", "captures", "a training run", "checkpoints", "a page"]
 
@@ -51,6 +51,12 @@ def refuse_links(folder: Path, *names: str) -> None:
                 f"{folder / name}: is a link, and what it leads to may be somebody else's; replace it by a folder, or "
                 "give another folder with --out"
             )
+
+
+def first_image(folder: Path) -> Path | None:
+    """The first picture directly in a folder, by its ending; None if there is none."""
+    there = sorted(folder.iterdir()) if folder.is_dir() else []
+    return next((path for path in there if path.suffix.lower() in _IMAGES and not path.name.startswith(".")), None)
 
 
 def holdings(folder: Path) -> dict[Holding, Path]:

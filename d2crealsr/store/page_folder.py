@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from d2crealsr.errors import LayoutError
 from d2crealsr.store.files import cannot_write, open_regular, read_text, write_text
 from d2crealsr.store.outputs import check_folder
-from d2crealsr.store.ownership import refuse_foreign, refuse_links
+from d2crealsr.store.ownership import first_image, refuse_foreign, refuse_links
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -38,8 +38,8 @@ def claim(folder: Path, generator: str, earlier: re.Pattern[str]) -> None:
     Raises
     ------
     LayoutError
-        When the folder contains a page or files of other origin, pairs, captures or checkpoints, or ``files`` is a
-        link.
+        When the folder contains a page or files of other origin, pairs, captures, checkpoints or other pictures, or
+        ``files`` is a link.
     UsageError
         When something other than a folder is in its place, or the folder may not be written to.
     """
@@ -51,6 +51,11 @@ def claim(folder: Path, generator: str, earlier: re.Pattern[str]) -> None:
         meta = f'<meta name="generator" content="{generator}">'
         ours = index.is_file() and meta in _beginning(index)
     else:
+        if image := first_image(folder):
+            raise LayoutError(
+                f"{folder}: holds pictures ({image.name}), among which a page would be written; give a folder of its "
+                f"own with --out, such as {folder / 'report'}"
+            )
         entries = files.iterdir() if files.is_dir() else ()
         ours = (folder / RECORD).is_file() or all(earlier.fullmatch(entry.name) for entry in entries)
     if not ours:

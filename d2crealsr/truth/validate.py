@@ -22,6 +22,7 @@ from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     import os
+    from collections.abc import Callable
 
     import pandas as pd
 
@@ -88,6 +89,12 @@ class ValidationResult:
     findings: list[str]
 
     @property
+    def measured(self) -> bool:
+        """Whether anything was measured of an accepted pair."""
+        accepted = self.table[self.table["status"] == "accepted"]
+        return bool(accepted[["true_error_mean_hr_px", "pixel_shift_hr_px"]].notna().any(axis=None))
+
+    @property
     def summary(self) -> dict[str, float]:
         """Figures over the accepted pairs: counts, mean and 95th percentile of scene means, median worst point."""
         accepted = self.table[self.table["status"] == "accepted"]
@@ -105,7 +112,13 @@ class ValidationResult:
         }
 
 
-def validate(pairs: str | os.PathLike[str], truth: str | os.PathLike[str], *, jobs: int = 1) -> ValidationResult:
+def validate(
+    pairs: str | os.PathLike[str],
+    truth: str | os.PathLike[str],
+    *,
+    jobs: int = 1,
+    on_scene: Callable[[int, int], None] = lambda done, total: None,
+) -> ValidationResult:
     """Measure every pair of a folder against the truth of its simulated captures.
 
     There are two measurements, which share no code. The error of the **mapping** is the difference between the
@@ -121,6 +134,8 @@ def validate(pairs: str | os.PathLike[str], truth: str | os.PathLike[str], *, jo
         ``truth.csv`` of the captures, beside which is ``reference/``.
     jobs : int
         Scenes at a time; 0 for one per core.
+    on_scene : callable
+        Called after each scene with the number of scenes that are done and of all.
 
     Returns
     -------
@@ -141,7 +156,10 @@ def validate(pairs: str | os.PathLike[str], truth: str | os.PathLike[str], *, jo
     measurable = [row.scene for row in rows if row.accepted and row.truth is not None]
     controls = set(measurable[:: max(1, -(-len(measurable) // _CONTROL_SCENES))])
     tasks = [(row, row.scene in controls) for row in rows]
-    measured = list(run_in_order(partial(_measure, pairs, truth), tasks, jobs=jobs))
+    measured = []
+    for found in run_in_order(partial(_measure, pairs, truth), tasks, jobs=jobs):
+        measured.append(found)
+        on_scene(len(measured), len(tasks))
     table = pd.DataFrame([values for values, _ in measured])
     floors = table["floor_hr_px"].dropna()
     floor = float(floors.max()) if len(floors) else float("nan")

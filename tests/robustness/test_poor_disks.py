@@ -10,6 +10,7 @@ import errno
 import importlib.util
 import os
 import shutil
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -129,3 +130,19 @@ def test_room_is_made_also_where_the_file_system_cannot_reserve_it(
     monkeypatch.setattr("os.posix_fallocate", failing(errno.ENOSPC))
     with (tmp_path / "map").open("wb+") as file, pytest.raises(OSError, match="No space left"):
         files.reserve(file.fileno(), 17)
+
+
+def test_what_killed_processes_left_is_removed_and_what_others_write_stays(tmp_path: Path) -> None:
+    process = os.fork()
+    if process == 0:
+        with files.atomic_path(tmp_path / "a.png"):
+            os.kill(os.getpid(), signal.SIGKILL)
+    os.waitpid(process, 0)
+    (left,) = tmp_path.iterdir()
+    others = [".tmp-mine.png", left.name.replace(f"-{process}-", "-1-"), ".tmp-000000-1-abcdefgh.png", "tmp.png"]
+    for name in others:
+        (tmp_path / name).touch()
+    with files.atomic_path(tmp_path / "b.png"):
+        files.remove_abandoned(tmp_path)
+        assert not left.exists()
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([*others, "b.png"])

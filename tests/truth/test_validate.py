@@ -9,8 +9,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 from scipy import ndimage
 
+from d2crealsr.command.cli import main
 from d2crealsr.errors import LayoutError, TableError
 from d2crealsr.imaging import geometry
 from d2crealsr.store.columns import MANIFEST
@@ -134,6 +136,22 @@ def test_rejected_scenes_keep_their_mapping_error_and_failed_ones_their_row(tmp_
     assert table.loc["b", "true_error_mean_hr_px"] == pytest.approx(5)
     assert np.isnan(table.loc["b", "pixel_shift_hr_px"])
     assert table.loc["c"].filter(like="hr_px").isna().all()
+
+
+def test_nothing_measured_is_said_and_has_its_own_exit_code(tmp_path: Path) -> None:
+    pairs, truth = make(tmp_path, {"a": Scene(status="rejected"), "b": Scene(status="failed")})
+    done: list[tuple[int, int]] = []
+    assert not validate(pairs, truth, on_scene=lambda *numbers: done.append(numbers)).measured
+    assert done == [(1, 2), (2, 2)]
+    result = CliRunner().invoke(main, ["validate", str(pairs), "--truth", str(truth)])
+    assert result.exit_code == 3
+    assert result.stdout.splitlines()[-1] == "nothing was measured: no pair is accepted"
+    assert "nan" not in result.stdout
+    pairs, truth = make(tmp_path, {"a": Scene()})
+    pd.read_csv(truth).assign(scene="other").to_csv(truth, index=False)
+    result = CliRunner().invoke(main, ["validate", str(pairs), "--truth", str(truth)])
+    assert result.exit_code == 4
+    assert "nothing was measured: no accepted pair could be compared\n\n1 findings" in result.stdout
 
 
 def test_scene_that_the_truth_does_not_know(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def verify(
     *,
     captures: bool = False,
     jobs: int = 1,
-    on_scene: Callable[[], None] = lambda: None,
+    on_scene: Callable[[int, int], None] = lambda done, total: None,
 ) -> Verification:
     """Check a pairs folder: schemas, hashes, sizes, the ratio of sizes, rows without files and files without rows.
 
@@ -57,7 +57,7 @@ def verify(
     jobs : int
         Scenes at a time; 0 for one per core.
     on_scene : callable
-        Called after each accepted scene.
+        Called after each accepted scene with the number of such scenes that are done and of all.
 
     Raises
     ------
@@ -86,8 +86,8 @@ def verify(
     raw = folder / str(description.get("raw_root", "")) if captures else None
     tasks = [SceneFiles(pairs=folder, row=row, raw=raw) for row in accepted]
     with contextlib.closing(run_tasks(scene_findings, tasks, jobs=jobs)) as results:
-        for found in results:
+        for done, found in enumerate(results, start=1):
             findings += found
-            on_scene()
+            on_scene(done, len(tasks))
     findings.sort(key=lambda finding: (finding.where, finding.code, finding.text))
     return Verification(scenes=len(rows), accepted=len(accepted), findings=tuple(findings))
