@@ -53,7 +53,7 @@ def records_text(records: Iterable[PairRecord]) -> str:
 def read_records(path: Path) -> list[PairRecord]:
     """The records in a file written by :func:`records_text`; empty if it is missing or another kind of file."""
     try:
-        rows = list(csv.reader(io.StringIO(files.read_text(path), newline="")))
+        rows = list(csv.reader(io.StringIO(files.read_text(path, "utf-8-sig"), newline="")))
     except (OSError, ValueError, csv.Error):
         return []
     return [PairRecord(*row) for row in rows[1:] if len(row) == len(PairRecord._fields)]

@@ -18,7 +18,7 @@ from d2c.inference.plan import PNG_PIXELS, check_disk, make_plan
 from d2c.inference.run import as_image, upscale, upscale_strips
 from d2c.networks import network_of
 from d2crealsr.store import ImageError, files, images
-from d2crealsr.store.outputs import check_folder
+from d2crealsr.store.outputs import check_folder, check_name
 from d2crealsr.ui.progress import Reporter
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ def upscale_files(
     ConfigError
         When two results would have the same name, or a result would replace an input or another file. This is checked
         before the work too.
+    UsageError
+        When the name of a result would be too long.
     DataError, BatchError
         When the only image, or some of several, cannot be read or are too large.
     """
@@ -173,6 +175,8 @@ def plan_files(
         met.conclude()
     read = [*inputs, *([] if wanted.hr is None else [wanted.hr])]
     notes = {target: note for job in jobs for target, note in job.wanted.items()}
+    for target in notes:
+        check_name(target)
     left = set(results.missing(notes, read, overwrite=limits.overwrite))
     jobs = [job._replace(missing=[target for target in job.wanted if target in left]) for job in jobs]
     for job in jobs:

@@ -102,7 +102,7 @@ def load_description(pairs: str | os.PathLike[str], needed: Sequence[str] = ()) 
     """
     path = Path(pairs) / DATASET_FILE
     try:
-        content = json.loads(read_bytes(path).decode())
+        content = json.loads(read_bytes(path).decode("utf-8-sig"))
     except FileNotFoundError as error:
         raise LayoutError(f"{path} is not there; give a pairs folder made by `d2crealsr align`") from error
     except (ValueError, RecursionError) as error:

@@ -39,6 +39,10 @@ __all__ = [
 TEMPORARY_PREFIX = ".tmp-"
 """Prefix of files that are being written. If no command is running, such a file is a leftover."""
 
+_LONGEST_ENDING = 16
+"""Most characters of an ending that a temporary file takes over, so that its name is never longer than the final one
+may be."""
+
 
 @contextlib.contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -55,7 +59,8 @@ def atomic_path(path: Path) -> Iterator[Path]:
     temporary = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f"{_own_prefix()}{os.getpid()}-", suffix=path.suffix, dir=path.parent)
+        ending = path.suffix if len(path.suffix) <= _LONGEST_ENDING else ""
+        handle, name = tempfile.mkstemp(prefix=f"{_own_prefix()}{os.getpid()}-", suffix=ending, dir=path.parent)
         temporary = Path(name)
         os.close(handle)
         yield temporary

@@ -77,8 +77,8 @@ def lock_folder(folder: Path) -> Iterator[str]:
     MachineError
         When the folder cannot be created, locked or written.
     """
-    refuse_links(folder, _LOCK, _LOCK + _TAKEN)
     check_folder(folder)
+    refuse_links(folder, _LOCK, _LOCK + _TAKEN)
     with contextlib.ExitStack() as held:
         try:
             folder.mkdir(parents=True, exist_ok=True)

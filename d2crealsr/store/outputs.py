@@ -6,6 +6,8 @@ input or any other file, and never writes through a link. All this is checked be
 
 from __future__ import annotations
 
+import codecs
+import errno
 import os
 import stat
 from functools import partial
@@ -17,7 +19,10 @@ from d2crealsr.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-__all__ = ["check_folder", "check_output", "check_tables", "same_file"]
+__all__ = ["check_folder", "check_name", "check_output", "check_tables", "same_file"]
+
+_LONGEST_NAME = 255
+"""Most bytes of a name on almost every file system."""
 
 
 def check_output(path: Path, what: str, is_own: Callable[[Path], bool], inputs: Iterable[Path] = ()) -> None:
@@ -37,11 +42,13 @@ def check_output(path: Path, what: str, is_own: Callable[[Path], bool], inputs: 
     Raises
     ------
     UsageError
-        When ``path`` is an input, not a plain file, a file of another kind, or in a folder that cannot be written.
+        When ``path`` is an input, not a plain file, a file of another kind, or in a folder that cannot be written, or
+        when its name is too long.
     """
     for source in inputs:
         if same_file(path, source):
             raise UsageError(f"{path}: is an input of this command, or named for another result; name another file")
+    check_name(path)
     if not os.path.lexists(path):
         check_folder(path.parent)
         return
@@ -78,7 +85,8 @@ def check_tables(tables: Iterable[tuple[Path | None, str, Sequence[str]]], input
 
 def _has_header(header: bytes, path: Path) -> bool:
     with path.open("rb") as file:
-        return file.readline(len(header) + 2).rstrip(b"\r\n") == header
+        line = file.readline(len(codecs.BOM_UTF8 + header) + 2)
+    return line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n") == header
 
 
 def check_folder(folder: Path) -> None:
@@ -87,13 +95,32 @@ def check_folder(folder: Path) -> None:
     Raises
     ------
     UsageError
-        When it, or the place in which it would be created, is not a folder or may not be written to.
+        When it, or the place in which it would be created, is not a folder or may not be written to, or when its name
+        is too long.
     """
+    check_name(folder)
     there = next(place for place in (folder.absolute(), *folder.absolute().parents) if os.path.lexists(place))
     if not there.is_dir():
         raise UsageError(f"{folder}: {there} is no folder, so nothing can be written there; name another place")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UsageError(f"{folder}: {there} may not be written to; name another place, or change its permissions")
+
+
+def check_name(path: Path) -> None:
+    """Raise UsageError if a name in the path is longer than file systems allow, or the path is too long as a whole."""
+    long = next((part for part in path.parts if len(os.fsencode(part)) > _LONGEST_NAME), None)
+    if long is not None:
+        got = f"{len(os.fsencode(long))} bytes long, at most {_LONGEST_NAME} are possible"
+        raise UsageError(f"{long[:40]}…: this name is {got}; choose a shorter one")
+    try:
+        path.lstat()
+    except OSError as error:
+        if error.errno == errno.ENAMETOOLONG:
+            raise UsageError(
+                f"{str(path)[:40]}…: the name is too long for its file system; choose a shorter one"
+            ) from error
+    except ValueError as error:  # a NUL
+        raise UsageError(f"{str(path)!r:.60}: cannot be a file's name; choose another one") from error
 
 
 def same_file(one: Path, other: Path) -> bool:

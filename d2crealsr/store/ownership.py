@@ -101,7 +101,7 @@ def is_run(config: Path) -> bool:
 
 def _is_description(path: Path) -> bool:
     with contextlib.suppress(OSError, ValueError, RecursionError):
-        content = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else None
+        content = json.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else None
         return isinstance(content, dict) and content.get("format") == "d2crealsr-pairs"
     return False
 

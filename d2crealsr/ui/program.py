@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import sys
 import traceback
 from importlib import import_module
@@ -120,6 +121,8 @@ class Program(click.Group):
             return error.format_message() + where, error.exit_code
         if is_out_of_memory(error):
             return f"memory ran out; {self._memory_advice}", 1
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            return f"{str(error.filename)[:60]}…: the name is too long for its file system; choose a shorter one", 2
         if isinstance(error, OSError) and error.filename is not None:
             return f"{error.filename}: {error.strerror}; check the disk and its permissions, then run it again", 1
         return f"{type(error).__name__}: {error}; unexpected, please report it with the output of --debug", 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from click.testing import CliRunner
 from d2crealsr.command.cli import main
 from d2crealsr.errors import UsageError
 from d2crealsr.store import outputs
+from d2crealsr.store.files import write_text
 
 WHAT = ("a table of x", ("scene", "error"))
 
@@ -22,7 +24,7 @@ def check(path: Path, *inputs: Path) -> None:
 def test_new_names_tables_of_its_own_kind_and_empty_files_are_taken(tmp_path: Path) -> None:
     check(tmp_path / "new" / "deep" / "x.csv")
     assert not (tmp_path / "new").exists()
-    for content in ("", "scene,error\n", "scene,error\r\n1,2\r\n"):
+    for content in ("", "scene,error\n", "scene,error\r\n1,2\r\n", "\ufeffscene,error\r\n"):
         (tmp_path / "x.csv").write_text(content)
         check(tmp_path / "x.csv")
 
@@ -45,6 +47,37 @@ def test_folders_links_and_pipes_are_no_place_for_a_table(tmp_path: Path) -> Non
     for name, said in (("folder", "a folder"), ("link", "a link"), ("broken", "a link"), ("pipe", "no plain file")):
         with pytest.raises(UsageError, match=f"{name}: is {said}, expected a file"):
             check(tmp_path / name)
+
+
+def test_names_that_are_too_long_are_refused_before_the_work(tmp_path: Path) -> None:
+    check(tmp_path / ("x" * 251 + ".csv"))
+    for place in ("x" * 252 + ".csv", "ä" * 128, "new/" + "y" * 256 + "/x.csv"):
+        with pytest.raises(UsageError, match=r"…: this name is 25\d bytes long, at most 255 are possible; choose"):
+            check(tmp_path / place)
+    with pytest.raises(UsageError, match="the name is too long for its file system"):
+        outputs.check_folder(tmp_path.joinpath(*["z" * 200] * 25))
+    write_text(tmp_path / ("a." + "b" * 253), "a long ending")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["align", "{raw}", "--out", "{long}"],
+        ["simulate", "--out", "{long}"],
+        ["audit", "{raw}", "--out", "{long}"],
+        ["report", "{raw}", "--out", "{long}"],
+        ["validate", "{raw}", "--truth", "{raw}/truth.csv", "--csv", "{long}"],
+        ["verify", "{long}"],
+        ["split", "{long}"],
+        ["summary", "{long}"],
+    ],
+)
+def test_every_command_says_that_a_name_is_too_long(command: list[str], tmp_path: Path) -> None:
+    raw = Path(__file__).parents[1] / "earlier/v0.1.0" / ("raw" if command[0] == "align" else "pairs")
+    long = tmp_path / ("x" * 300)
+    result = CliRunner().invoke(main, [part.format(raw=raw, long=long) for part in command])
+    assert result.exit_code == 2, result.output
+    assert re.search(r"…: (the|this) name is .*; choose a shorter one$", result.stderr.strip())
 
 
 def test_an_input_is_known_by_any_name(tmp_path: Path) -> None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import re
-from typing import TYPE_CHECKING, Any
+import shutil
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,11 +16,10 @@ from hypothesis import strategies as st
 
 from d2crealsr.errors import LayoutError, MachineError, TableError
 from d2crealsr.store import pairs
+from d2crealsr.store.captures import find_captures
 from d2crealsr.store.columns import ALIGNMENT, MANIFEST, RESIDUALS, TABLES
+from d2crealsr.store.decisions import read_decisions
 from d2crealsr.store.tables import frame_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 AWKWARD = ["001", "1", "1e5", "NA", "NaN", "None", "TRUE", "a,b", 'say "x"', "null", "ünï", "00"]
 
@@ -240,3 +241,22 @@ def test_dataset_description(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(LayoutError, match="is not there"):
         pairs.read_dataset(tmp_path)
+
+
+def test_every_text_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    """Windows editors and spreadsheets write one."""
+    earlier = Path(__file__).parents[1] / "earlier/v0.1.0"
+    shutil.copytree(earlier / "pairs", tmp_path / "pairs")
+    shutil.copytree(earlier / "raw", tmp_path / "raw")
+    for path in (tmp_path / "pairs").glob("*.*"):
+        path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    assert pairs.read_dataset(tmp_path / "pairs")["scale"] == 2
+    assert len(pairs.read_manifest(tmp_path / "pairs")) == 4
+    assert len(pairs.read_timings(tmp_path / "pairs")) == 4
+    scene = pairs.read_manifest(tmp_path / "pairs")["scene"][0]
+    (tmp_path / "decisions.csv").write_text(f"\ufeffscene,decision,note\n{scene},reject,\n", encoding="utf-8")
+    assert read_decisions(tmp_path / "decisions.csv") == {scene: "reject"}
+    hr, lr = (next((tmp_path / "raw" / side).iterdir()) for side in ("hr", "lr"))
+    table = f"\ufeffscene,hr,lr\na,hr/{hr.name},lr/{lr.name}\n"
+    (tmp_path / "raw/manifest.csv").write_text(table, encoding="utf-8")
+    assert find_captures(tmp_path / "raw")[0].hr == tmp_path / "raw/hr" / hr.name

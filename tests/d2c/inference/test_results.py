@@ -227,6 +227,19 @@ def test_one_image_given_twice_or_two_of_one_name_are_refused(model, photos):
     assert not (photos / "out").exists()
 
 
+def test_a_result_whose_name_would_be_too_long_is_refused_before_the_work(model, photos):
+    shutil.copy(photos / "a.png", photos / ("x" * 250 + ".png"))
+    with pytest.raises(UsageError, match=r"x…: this name is 257 bytes long, at most 255 are possible"):
+        upscale_files(model, [photos], photos / "out")
+    assert not (photos / "out").exists()
+
+
+def test_images_whose_results_share_a_file_on_disks_that_ignore_case_are_refused(model, photos):
+    shutil.copy(photos / "a.png", photos / "A.png")
+    with pytest.raises(ConfigError, match=r"would both become a_x2\.png on disks that ignore case"):
+        upscale_files(model, [photos], photos / "out")
+
+
 def test_folders_without_images_and_places_that_take_no_files(model, photos):
     (photos / "empty").mkdir()
     with pytest.raises(DataError, match="empty: no images to upscale are directly in it"):
