@@ -46,7 +46,7 @@ def default_threads() -> int:
 
     PyTorch follows the affinity of the process and ``OMP_NUM_THREADS``. Limits of a control group are added here.
     """
-    return max(1, min(torch.get_num_threads(), joblib.cpu_count()))
+    return max(1, min(torch.get_num_threads(), int(joblib.cpu_count())))
 
 
 @contextlib.contextmanager

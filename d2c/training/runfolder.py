@@ -101,7 +101,7 @@ class RunFolder:
         """Record facts for the report on which the weights do not depend, without a date, so that reruns are equal."""
         versions = {"python": platform.python_version()}
         versions |= {name: version(name) for name in ("d2crealsr", "torch", "numpy")}
-        noted = {"command": list(command), "data": str(data.absolute()), "device": device}
+        noted: dict[str, Any] = {"command": list(command), "data": str(data.absolute()), "device": device}
         noted |= {"threads": threads, "versions": versions}
         files.write_text(self.started, json.dumps(noted, indent=2, ensure_ascii=False) + "\n")
 
