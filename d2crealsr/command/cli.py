@@ -325,9 +325,7 @@ def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int) -> int:
     click.echo(console.validation_summary(result))
     if csv is not None:  # last: whatever becomes of the file, the table has been printed
         write_text(csv, result.table.to_csv(index=False))
-    if result.findings:
-        return FINDINGS
-    return 0 if result.measured else NOTHING_ACCEPTED
+    return FINDINGS if result.findings else 0 if result.measured else NOTHING_ACCEPTED
 
 
 @main.command(
@@ -389,13 +387,12 @@ def verify(pairs: Path, captures: bool, accept_edits: bool, jobs: int) -> int:
     """
     from d2crealsr.command import console
     from d2crealsr.dataset import verify as verifying
-    from d2crealsr.dataset.verify import verify as run
 
     if accept_edits:
         accepted = verifying.accept_edits(pairs)
         echo(f"accepted: {', '.join(accepted)}" if accepted else "no table was changed since it was written")
     with console.quiet_counter("checking") as listener:
-        result = run(pairs, captures=captures, jobs=jobs, on_scene=listener)
+        result = verifying.verify(pairs, captures=captures, jobs=jobs, on_scene=listener)
     for finding in result.findings:
         echo(str(finding))
     found = f"{len(result.findings)} findings" if result.findings else "clean"
