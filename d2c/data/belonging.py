@@ -119,7 +119,7 @@ def check_belonging(
             key = f"{digest(pair.hr)}-{digest(pair.lr)}"
             if key not in found:
                 images = pixels[place] if key not in known else None
-                found[key] = round(likeness(images.hr, images.lr), 4) if images else known[key]
+                found[key] = round(likeness(np.asarray(images.hr), np.asarray(images.lr)), 4) if images else known[key]
         except (OSError, ImageError, DataError):
             continue
         if not belongs(found[key]):

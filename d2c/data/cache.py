@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 
 from d2c.data.patches import PixelPair
+from d2c.data.reduction import as_pixels
 from d2c.errors import ConfigError, D2CError, DataError
 from d2crealsr.store import ImageError, MachineError, files, images
 from d2crealsr.store.locks import file_lock
@@ -152,7 +153,7 @@ class CachedPairs(Sequence[PixelPair]):
 
     def __getitem__(self, index: Any) -> Any:
         pair = self.pairs[index]
-        return PixelPair(pair.name, self.cached[pair.lr][1], self.cached[pair.hr][1])
+        return as_pixels(pair, self.cached[pair.lr][1], self.cached[pair.hr][1])
 
 
 def _open(path: Path) -> Mapped | None:

@@ -39,7 +39,10 @@ def _unheard(_text: str) -> None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pair:
-    """One pair of image files. Pairs of one motif have the same ``group``. ``split`` is empty if none is known."""
+    """One pair of image files. Pairs of one motif have the same ``group``. ``split`` is empty if none is known.
+
+    LR is box-reduced by ``reduce`` when it is read, and HR cropped to a multiple of it; 1 except for LR at HR's size.
+    """
 
     name: str
     hr: Path
@@ -47,6 +50,18 @@ class Pair:
     scale: int
     group: str
     split: Split = ""
+    reduce: int = 1
+
+    @property
+    def lr_size(self) -> tuple[int, int]:
+        """Width and height of LR as it is used; raises :class:`DataError` if its header cannot be read."""
+        return layouts.reduced_size(size_of(self.lr), self.reduce)
+
+    @property
+    def hr_size(self) -> tuple[int, int]:
+        """The same of HR."""
+        width, height = layouts.reduced_size(size_of(self.hr), self.reduce)
+        return self.reduce * width, self.reduce * height
 
 
 def find_pairs(data: Path, *, scale: int | None = None, sizes: bool = True, note: Note = _unheard) -> list[Pair]:
@@ -57,7 +72,8 @@ def find_pairs(data: Path, *, scale: int | None = None, sizes: bool = True, note
     data : Path
         A folder of any known layout, or a D2C-SR list.
     scale : int, optional
-        Find only pairs of this scale. Needed if the dataset contains several scales.
+        Find only pairs of this scale. Needed if the dataset contains several scales. An LR image that has HR's size is
+        reduced by it; without a scale, such pairs are of scale 1.
     sizes : bool
         Whether to check the sizes. If not, the caller must use :func:`check_sizes`.
     note : callable, optional
@@ -69,7 +85,7 @@ def find_pairs(data: Path, *, scale: int | None = None, sizes: bool = True, note
         When nothing is found, a file is missing, or an HR image is not exactly ``scale`` times its LR image.
     """
     if data.is_file():
-        found = _from_list(data, scale)
+        found = _from_list(data, scale, note)
     elif data.is_dir():
         found = _from_folder(data, scale, note)
     else:
@@ -116,15 +132,13 @@ def check_sizes(pairs: Sequence[Pair]) -> None:
     If all pairs have one other scale, the error names that scale.
     """
     for pair in pairs:
-        (width, height), hr = size_of(pair.lr), size_of(pair.hr)
+        (width, height), hr = pair.lr_size, pair.hr_size
         if hr == (pair.scale * width, pair.scale * height):
             continue
         other = _ratio(pair)
         remedy = "replace or remove the pair"
         if other and all(_ratio(every) == other for every in pairs):
             remedy = f"all pairs are of scale {other}, so give pairs of scale {pair.scale}, or a model of scale {other}"
-            if other == 1:  # as RealSR publishes them
-                remedy = f"in all pairs LR has HR's size already: reduce the LR images by {pair.scale} first"
         raise DataError(
             f"{pair.hr}: got {hr[0]}x{hr[1]} pixels, expected {pair.scale * width}x{pair.scale * height} "
             f"({pair.scale} times {pair.lr.name} of {width}x{height}); {remedy}"
@@ -133,7 +147,7 @@ def check_sizes(pairs: Sequence[Pair]) -> None:
 
 def _ratio(pair: Pair) -> int | None:
     """The factor between the sizes of HR and LR; None unless it is the same whole number for both sides."""
-    (width, height), hr = size_of(pair.lr), size_of(pair.hr)
+    (width, height), hr = pair.lr_size, pair.hr_size
     found = hr[0] // width
     return found if hr == (found * width, found * height) else None
 
@@ -163,7 +177,8 @@ def _from_folder(data: Path, scale: int | None, note: Note) -> list[Pair]:
             name=pair.scene,
             hr=pair.hr,
             lr=pair.lr,
-            scale=pair.nominal or scale or _scale_of(pair.hr, pair.lr),
+            scale=(scale or 1) if pair.at_hr_size else pair.nominal or scale or _scale_of(pair.hr, pair.lr),
+            reduce=(scale or 1) if pair.at_hr_size else 1,
             group=pair.group if found.tabled else picture_of(pair.group),
             split=cast("Split", pair.split) if found.tabled else split_of(pair.lr.parent.relative_to(data).as_posix()),
         )
@@ -179,7 +194,7 @@ def _with_validation_as_test(pairs: Iterable[Pair]) -> list[Pair]:
     return [dataclasses.replace(pair, split="test") if pair.split == "val" else pair for pair in found]
 
 
-def _from_list(path: Path, scale: int | None) -> list[Pair]:
+def _from_list(path: Path, scale: int | None, note: Note) -> list[Pair]:
     found = []
     try:
         text = layouts.text_of(path)
@@ -194,9 +209,14 @@ def _from_list(path: Path, scale: int | None) -> list[Pair]:
             got = f"paths separated by {mark}" if mark else f"{len(columns)} paths"
             raise DataError(f"{path}, line {number}: got {got}, expected LR and HR, a tab between")
         lr, hr = (path.parent / column.strip() for column in columns)  # an absolute path stays what it is
-        found.append(Pair(name=lr.stem, hr=hr, lr=lr, scale=scale or _scale_of(hr, lr), group=picture_of(lr.stem)))
+        pair = layouts.with_size(layouts.ImagePair(scene=lr.stem, hr=hr, lr=lr), scale)
+        reduce = scale if scale and pair.at_hr_size else 1
+        ratio = scale or _scale_of(hr, lr)
+        found.append(Pair(name=lr.stem, hr=hr, lr=lr, scale=ratio, group=picture_of(lr.stem), reduce=reduce))
     if not found:
         raise DataError(f"{path}: lists no pairs; give a pair a line: LR path, a tab, HR path")
+    for text in layouts.said_of_sizes(sum(pair.reduce > 1 for pair in found), len(found), scale):
+        note(text)
     return _unique(found, path)
 
 

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from d2c.data.belonging import KEPT, check_belonging
-from d2c.data.layouts import check_sizes, find_pairs, size_of, with_split
+from d2c.data.layouts import check_sizes, find_pairs, with_split
 from d2c.data.patches import PixelPair
 from d2c.data.records import read_records
+from d2c.data.reduction import as_pixels
 from d2c.errors import DataError
 from d2c.inference.bicubic import bicubic
 from d2c.inference.failures import Failures
@@ -168,7 +169,7 @@ def evaluate_files(
     for pair in pairs:
         with met.of(pair.name):
             check_measurable(pair, protocols)
-            size_of(pair.hr)
+            pair.hr_size  # noqa: B018  (raises an error for a file that cannot be read)
             chosen.append(pair)
     check_sizes(chosen)
     digest = functools.cache(files.sha256_of)
@@ -180,7 +181,9 @@ def evaluate_files(
         reporter.note(f"{trained} of these {len(pairs)} pairs were trained on: their figures say nothing of new images")
     device, (network, config) = next(model.parameters()).device, network_of(model)
     for pair in chosen:
-        make_plan(network.upscaler(config), size_of(pair.lr), device, str(pair.lr), keep_all=True)
+        make_plan(network.upscaler(config), pair.lr_size, device, str(pair.lr), keep_all=True)
+    if chosen:
+        reporter.note(f"scale {config.scale}, that of the checkpoint")
     rows = []
     progress = reporter.images("evaluating")
     for done, pair in enumerate(chosen):
@@ -220,7 +223,7 @@ def _pairs_for(model: nn.Module, data: Path, reporter: Reporter) -> list[Pair]:
 
 def check_measurable(pair: Pair, protocols: Sequence[Protocol] = PROTOCOLS[:1]) -> None:
     """Raise :class:`DataError` for a pair that is too small for a protocol."""
-    side = pair.scale * min(size_of(pair.lr))
+    side = pair.scale * min(pair.lr_size)
     needed = max(least_side(pair.scale, protocol) for protocol in protocols)
     if side < needed:
         raise DataError(
@@ -260,7 +263,7 @@ class FilePairs(Sequence[PixelPair]):
         pair = self.pairs[index]
         try:
             lr, hr = (images.read_image(path, convert=self.convert_profile) for path in (pair.lr, pair.hr))
-            return PixelPair(pair.name, lr, hr)
+            return as_pixels(pair, lr, hr)
         except ImageError as error:
             raise DataError(f"{pair.lr} or {pair.hr}: {error}") from error
 

@@ -16,7 +16,14 @@ from d2crealsr.errors import ImageError
 from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.jobs.workers import run_in_order
 from d2crealsr.store.images import read_image, read_size
-from d2crealsr.store.layouts import PairFolder, find_pair_folder, size_ratio
+from d2crealsr.store.layouts import (
+    PairFolder,
+    box_reduced,
+    find_pair_folder,
+    reduced_size,
+    size_ratio,
+    whole_part,
+)
 
 if TYPE_CHECKING:
     import os
@@ -134,7 +141,7 @@ def audit(
     root, settings = Path(folder), settings or AuditSettings()
     found = find_pair_folder(root, scale=scale)
     measure = partial(_measure, settings)
-    tasks = [(pair, _allowed(pair, found, scale)) for pair in found.pairs]
+    tasks = [(pair, _allowed(pair, found, scale), scale or 1) for pair in found.pairs]
     rows: list[dict[str, Any]] = []
     fields: list[pd.DataFrame] = []
     with contextlib.closing(run_in_order(measure, tasks, jobs=jobs)) as results:
@@ -162,20 +169,25 @@ def _allowed(pair: ImagePair, found: PairFolder, scale: int | None) -> tuple[int
 
 
 def _measure(
-    settings: AuditSettings, task: tuple[ImagePair, tuple[int, ...]]
+    settings: AuditSettings, task: tuple[ImagePair, tuple[int, ...], int]
 ) -> tuple[dict[str, Any], ResidualField | None]:
     """A pair's row but for its name and paths, and its residual field; None where nothing could be measured."""
-    pair, allowed = task
+    pair, allowed, asked = task
     nothing = {"scale": 0, "verdict": "", "reason": "", "residual_shape": "", **dict.fromkeys(MEASURED, float("nan"))}
     try:
         hr_size, lr_size = read_size(pair.hr), read_size(pair.lr)
+        reduce = asked if pair.at_hr_size else 1
+        if reduce > 1:
+            lr_size = reduced_size(lr_size, reduce)
+            hr_size = (reduce * lr_size[0], reduce * lr_size[1])
         scale = size_ratio(hr_size, lr_size)
         if scale is None or (allowed and scale not in allowed):
             return nothing | {"verdict": "wrong_size", "reason": _wrong_size(pair, hr_size, lr_size, allowed)}, None
         if min(lr_size) < MIN_SIDE:
             reason = f"LR is {lr_size[0]}x{lr_size[1]}, at least {MIN_SIDE} px a side are needed"
             return nothing | {"scale": scale, "verdict": NOT_MEASURED, "reason": reason}, None
-        evidence = measure_pair(read_image(pair.hr), read_image(pair.lr), scale)
+        hr, lr = whole_part(read_image(pair.hr), reduce), read_image(pair.lr)
+        evidence = measure_pair(hr, box_reduced(lr, reduce) if reduce > 1 else lr, scale)
     except ImageError as error:
         return nothing | {"verdict": "unreadable", "reason": str(error)}, None
     verdict, reason = classify(evidence.statistics, scale, settings)

@@ -223,8 +223,18 @@ def test_realsr_names_state_a_scale_and_images_have_one_size(tmp_path: Path) -> 
     hr, lr = pair()
     write_image(tmp_path / "Canon_001_HR.png", hr)
     write_image(tmp_path / "Canon_001_LR4.png", lr)
-    result = audit(tmp_path, scale=4)
+    result = audit(tmp_path)
     assert (result.layout, result.table["scale"].tolist(), result.findings) == ("RealSR", [1], [])
+    assert "LR has HR's size in 1 of 1 pairs, which are read at scale 1" in result.notes
+
+
+def test_realsr_images_of_one_size_are_reduced_by_the_scale_that_is_asked_for(tmp_path: Path) -> None:
+    hr, lr = pair(2)
+    write_image(tmp_path / "Canon_001_HR.png", np.pad(hr, ((0, 1), (0, 1), (0, 0))))
+    write_image(tmp_path / "Canon_001_LR2.png", np.pad(lr.repeat(2, 0).repeat(2, 1), ((0, 1), (0, 1), (0, 0))))
+    result = audit(tmp_path, scale=2)
+    assert (result.table["scale"].tolist(), result.table["verdict"].tolist()) == ([2], ["clean"])
+    assert any("and HR is cropped to a multiple of 2" in note for note in result.notes)
 
 
 def test_an_image_without_a_partner_is_a_finding(tmp_path: Path) -> None:

@@ -57,6 +57,18 @@ def test_realsr(tmp_path: Path) -> None:
     assert [path.name for path in result.unpaired] == ["Canon_002_HR.png", "Nikon_002_LR4.png"]
 
 
+def test_realsr_as_it_is_published_is_of_scale_1_or_of_the_scale_asked_for(tmp_path: Path) -> None:
+    for name, size in (("HR", (30, 50)), ("LR4", (30, 50)), ("LR2", (15, 25))):
+        write_image(tmp_path / "Canon" / "Train" / f"Canon_001_{name}.png", np.zeros((*size, 3), np.uint8))
+    result = find_pair_folder(tmp_path)
+    assert [(pair.nominal, pair.at_hr_size) for pair in result.pairs] == [(2, False), (4, True)]
+    assert result.notes == ("LR has HR's size in 1 of 2 pairs, which are read at scale 1",)
+    assert [pair.nominal for pair in find_pair_folder(tmp_path, scale=1).pairs] == [4]
+    assert find_pair_folder(tmp_path, scale=2).notes == ()
+    (note,) = find_pair_folder(tmp_path, scale=4).notes
+    assert "1 of 1 pairs: it is reduced by 4 (means of 4x4 pixels), and HR is cropped to a multiple of 4" in note
+
+
 def test_realsr_with_several_scales_and_folders(tmp_path: Path) -> None:
     for folder in ("Canon/Train", "Canon/Test"):
         touch(tmp_path / folder, ["Canon_001_HR.png", "Canon_001_LR2.png", "Canon_001_LR4.png"])

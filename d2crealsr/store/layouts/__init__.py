@@ -16,13 +16,27 @@ from d2crealsr.errors import ImageError, LayoutError, ScaleError
 from d2crealsr.store.images import read_size
 from d2crealsr.store.layouts import named, tabled, two_folders
 from d2crealsr.store.layouts.found import ImagePair, PairFolder, PairLayout, text_of
+from d2crealsr.store.layouts.reduction import box_reduced, reduced_size, whole_part
 from d2crealsr.store.listing import any_of, list_images
 from d2crealsr.store.pairs import cell_problem
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["PAIR_LAYOUTS", "ImagePair", "PairFolder", "PairLayout", "find_pair_folder", "size_ratio", "text_of"]
+__all__ = [
+    "PAIR_LAYOUTS",
+    "ImagePair",
+    "PairFolder",
+    "PairLayout",
+    "box_reduced",
+    "find_pair_folder",
+    "reduced_size",
+    "said_of_sizes",
+    "size_ratio",
+    "text_of",
+    "whole_part",
+    "with_size",
+]
 
 PAIR_LAYOUTS: tuple[PairLayout, ...] = (
     tabled.PAIRS,
@@ -37,13 +51,13 @@ _LARGEST_SCALE = 16
 
 
 def find_pair_folder(folder: Path, *, scale: int | None = None) -> PairFolder:
-    """Find the pairs of a folder of any known layout. Images are not opened, except for the headers of DRealSR.
+    """Find the pairs of a folder of any known layout. Of images, at most the headers are read.
 
     Parameters
     ----------
     folder : Path
     scale : int, optional
-        Leave out pairs whose name or table states another scale.
+        Leave out pairs whose name or table states another scale. Pairs at HR's size are also of scale 1.
 
     Raises
     ------
@@ -64,7 +78,8 @@ def find_pair_folder(folder: Path, *, scale: int | None = None) -> PairFolder:
 
 def _of_scale(found: PairFolder, scale: int | None, folder: Path) -> PairFolder:
     """The pairs of one stated scale, sorted, with unique names."""
-    pairs = [pair for pair in found.pairs if scale is None or pair.nominal in (None, scale)]
+    every = list(found.pairs) if found.tabled else [with_size(pair, scale) for pair in found.pairs]
+    pairs = [p for p in every if scale is None or p.nominal in (None, scale) or (scale == 1 and p.at_hr_size)]
     if not pairs:
         stated = sorted({pair.nominal for pair in found.pairs if pair.nominal})
         others = ", ".join(map(str, stated))
@@ -86,7 +101,28 @@ def _of_scale(found: PairFolder, scale: int | None, folder: Path) -> PairFolder:
         other = seen.setdefault(pair.scene, pair)
         if other is not pair:
             raise LayoutError(f"{folder}: {other.lr} and {pair.lr} are both scene {pair.scene!r}; rename or remove one")
-    return replace(found, pairs=tuple(seen[scene] for scene in sorted(seen)))
+    at_hr_size = sum(pair.at_hr_size for pair in pairs if pair.nominal != 1)
+    notes = (*found.notes, *said_of_sizes(at_hr_size, len(pairs), scale))
+    return replace(found, pairs=tuple(seen[scene] for scene in sorted(seen)), notes=notes)
+
+
+def with_size(pair: ImagePair, scale: int | None) -> ImagePair:
+    """The pair, with a mark if its LR image has HR's size although a name or the caller states another scale."""
+    if (pair.nominal or scale or 1) == 1:
+        return pair
+    return replace(pair, at_hr_size=_ratio(pair) == 1)
+
+
+def said_of_sizes(count: int, of: int, scale: int | None) -> list[str]:
+    """A sentence on ``count`` of some pairs whose LR images have HR's size: how they are read."""
+    if not count:
+        return []
+    if scale is None or scale == 1:
+        return [f"LR has HR's size in {count} of {of} pairs, which are read at scale 1"]
+    return [
+        f"LR has HR's size in {count} of {of} pairs: it is reduced by {scale} (means of {scale}x{scale} pixels), "
+        f"and HR is cropped to a multiple of {scale}"
+    ]
 
 
 def _one_each(pairs: list[ImagePair], folder: Path) -> list[ImagePair]:

@@ -25,7 +25,10 @@ class ImagePair:
         Name of the scene, unique in the folder.
     hr, lr : Path
     nominal : int or None
-        The scale stated by a name or table; None if none states it. RealSR's ``_LR4`` images have the size of HR.
+        The scale stated by a name or table; None if none states it.
+    at_hr_size : bool
+        Whether LR has HR's size although it is no pair of scale 1 by its name or by the scale that was asked for, as
+        RealSR is published. It is then a pair of scale 1, unless a scale is asked for: LR is then reduced by it.
     group, split : str
         From the table of a pairs folder; in other layouts the scene and ``""``.
     """
@@ -34,6 +37,7 @@ class ImagePair:
     hr: Path
     lr: Path
     nominal: int | None = None
+    at_hr_size: bool = False
     group: str = ""
     split: str = ""
 
