@@ -182,14 +182,14 @@ def evaluate_files(
     device, (network, config) = next(model.parameters()).device, network_of(model)
     for pair in chosen:
         make_plan(network.upscaler(config), pair.lr_size, device, str(pair.lr), keep_all=True)
-    if chosen:
-        reporter.note(f"scale {config.scale}, that of the checkpoint")
     rows = []
     progress = reporter.images("evaluating")
     for done, pair in enumerate(chosen):
         with met.of(pair.name):
             rows += _measured(model, pixels[done], protocols)
         progress(done + 1, len(chosen))
+    if rows:
+        reporter.note(f"measured at scale {config.scale}, that of the checkpoint")
     if failures is None:
         met.conclude()
     return rows

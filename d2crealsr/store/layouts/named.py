@@ -121,7 +121,7 @@ def outside(others: list[Path], folder: Path) -> list[str]:
 REALSR = PairLayout(
     name="RealSR",
     files="NAME_HR.* and NAME_LR4.*",
-    details="at any depth. LR as it is published has the size of HR: such pairs are read at scale 1. With `--scale 4`, "
+    details="at any depth. LR as it is published has the size of HR: such pairs are read at scale 1. With --scale 4, "
     "LR is reduced to means of 4×4 pixels, and HR is cropped to a multiple of 4",
     find=lambda folder: _of_two_names(folder, "RealSR", r"(.+)_HR()", r"(.+)_LR(\d+)"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,15 +13,13 @@ if TYPE_CHECKING:
 
 __all__ = ["box_reduced", "reduced_size", "whole_part"]
 
-_Pixels = TypeVar("_Pixels", bound="NDArray[Any]")
-
 
 def reduced_size(size: tuple[int, int], factor: int) -> tuple[int, int]:
     """Width and height of an image after :func:`box_reduced`."""
     return size[0] // factor, size[1] // factor
 
 
-def box_reduced(image: _Pixels, factor: int) -> _Pixels:
+def box_reduced(image: NDArray[Any], factor: int) -> NDArray[Any]:
     """The mean of each block of ``factor`` × ``factor`` pixels, of stored values, rounded to the image's own depth.
 
     Rows and columns at the end that do not fill a block are left out.
@@ -35,10 +33,10 @@ def box_reduced(image: _Pixels, factor: int) -> _Pixels:
     part = whole_part(image, factor)
     height, width = (side // factor for side in part.shape[:2])
     blocks = part.reshape(height, factor, width, factor, *part.shape[2:])
-    return np.rint(blocks.mean(axis=(1, 3))).astype(image.dtype)  # type: ignore[return-value]
+    return np.asarray(np.rint(blocks.mean(axis=(1, 3))), dtype=image.dtype)
 
 
-def whole_part(image: _Pixels, factor: int) -> _Pixels:
+def whole_part(image: NDArray[Any], factor: int) -> NDArray[Any]:
     """The image without the rows and columns at the end that do not fill a block."""
     height, width = (side // factor * factor for side in image.shape[:2])
-    return image[:height, :width]  # type: ignore[return-value]
+    return image[:height, :width]

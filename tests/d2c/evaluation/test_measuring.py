@@ -92,7 +92,7 @@ def test_a_table_is_printed_though_its_file_cannot_be_written(model, tmp_path, m
 
     monkeypatch.setattr(evaluate.files, "write_text", full)
     late = measured(model, tmp_path / "d", "--csv", tmp_path / "x.csv")
-    assert (late.exit_code, late.stderr.splitlines()[:-1]) == (1, ["scale 2, that of the checkpoint"])
+    assert (late.exit_code, late.stderr.splitlines()[:-1]) == (1, ["measured at scale 2, that of the checkpoint"])
     assert "PSNR in dB" in late.stdout
 
 
