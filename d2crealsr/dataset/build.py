@@ -195,14 +195,13 @@ def _open(out: Path) -> tuple[Ledger, dict[str, Any]]:
         if there and "manifest.csv" not in there:
             raise LayoutError(f"{out}: has a {there[0]} that no align wrote; give a new folder with --out")
     refuse_if_changed(out)
-    recover(out, upgrade=described)
-    remove_leftovers(*_written(out))
-    old = load_description(out) if described else {}
-    if old.get("version") != FORMAT_VERSION:  # no checksum says that its tables are undamaged
+    if not described or load_description(out)["version"] != FORMAT_VERSION:  # no checksums: the schema must do
         for name in TABLES:
             if (out / name).exists():
                 load_table(out, name)
-    return Ledger.load(out), old
+    recover(out, upgrade=described)
+    remove_leftovers(*_written(out))
+    return Ledger.load(out), load_description(out) if described else {}
 
 
 def _written(out: Path) -> tuple[Path, Path, Path]:

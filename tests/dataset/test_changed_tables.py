@@ -140,6 +140,16 @@ def test_format_1_has_nothing_to_accept_and_split_leaves_its_version(format_1: P
     assert verify(format_1).findings == ()
 
 
+def test_a_damaged_table_of_format_1_is_not_brought_to_format_2(format_1: Path, tmp_path: Path) -> None:
+    edit(format_1 / "residuals.csv", "0.072675", "0.07x675")
+    (format_1 / "journal.jsonl").write_bytes(b"")
+    before = content(format_1)
+    done = run("align", tmp_path / "raw", "--out", format_1)
+    assert done.exit_code == 2
+    assert "residuals.csv, row 2, column dx_hr_px: got '0.07x675'" in done.stderr
+    assert content(format_1) == before
+
+
 def as_a_spreadsheet(path: Path) -> None:
     path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n") + b",,,,,\r\n")
 
