@@ -1,7 +1,7 @@
 """Does QA see small objects that only one of the two shots shows, and does it see none where there are none?
 
     python -m benchmarks.accuracy.foreign_objects --seeds 100..199 --out benchmarks/results/foreign-objects
-    python -m benchmarks.accuracy.foreign_objects --seeds 100..111 --honest --out benchmarks/results/foreign-objects-honest
+    python -m benchmarks.accuracy.foreign_objects --honest --seeds 100..111
 
 Each plain scene is aligned once. Then objects are painted into its HR or its LR, one at a time, at a random place of
 the crop, and the pair is compared again under the same mapping. Discs are brighter or darker than what they cover by
