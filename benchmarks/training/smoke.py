@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 
 import click
 import torch
+from d2c.reporter import Reporter
 
 from benchmarks.program import PATH, print_and_store, program, with_out
 from benchmarks.result_tables import Row, text_table
 from benchmarks.training.training_sets import simulated_x8
 from d2c.evaluation.evaluate import evaluate_files, means
 from d2c.networks import NETWORKS, find
-from d2c.reporter import Reporter
 from d2c.training.train import Request, train
 
 if TYPE_CHECKING:

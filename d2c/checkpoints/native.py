@@ -11,27 +11,24 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
-from torch.nn.modules.module import register_module_parameter_registration_hook
 
 from d2c.errors import CheckpointError, ConfigError
 from d2c.networks import DEFAULT, network_of, stored
-from d2c.networks.base.shapes import shapes_only
+from d2c.networks.base.plausible import check_plausible, one_line
 from d2c.settings.config import SettingError
 from d2c.settings.toml import from_table
 from d2crealsr.store import files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from os import PathLike
 
     from torch import Tensor, nn
 
-    from d2c.networks import Network
     from d2c.settings.config import NetworkConfig
 
 __all__ = [
     "FORMAT",
-    "check_plausible",
     "checkpoint_path",
     "digest",
     "load",
@@ -46,8 +43,6 @@ FORMAT = "d2c-checkpoint-1"
 
 _KEY = "d2c"
 _IN_ORDER = torch.contiguous_format
-_SLACK = 2
-"""Factor by which a model may be larger than its file. Within it, errors of the file can be reported by name."""
 
 
 def save(path: Path, model: nn.Module, **notes: Any) -> None:
@@ -104,7 +99,7 @@ def load(path: str | PathLike[str], *, device: str | torch.device = "cpu", netwo
     try:
         model.load_state_dict(weights, strict=True)
     except RuntimeError as error:
-        raise CheckpointError(f"{file.name}: its weights do not fit its configuration: {_one_line(error)}") from error
+        raise CheckpointError(f"{file.name}: its weights do not fit its configuration: {one_line(error)}") from error
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.to(device).eval()
 
@@ -144,49 +139,10 @@ def _opened(file: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
     except OSError as error:
         raise CheckpointError(f"{file}: cannot be read ({error.strerror or error}); check the file") from error
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{file.name}: is not a complete safetensors checkpoint: {_one_line(error)}") from error
+        raise CheckpointError(f"{file.name}: is not a complete safetensors checkpoint: {one_line(error)}") from error
     except ConfigError as error:
         said = f"{file.name}: {error.said}" if isinstance(error, SettingError) else error  # a file has no options
         raise CheckpointError(f"{said}; was it written by a newer version?") from error
-
-
-def check_plausible(network: Network, config: NetworkConfig, sizes: Sequence[int], name: str) -> None:
-    """Refuse a configuration whose model would be much larger than the weights in the file.
-
-    The model is built of shapes only, and only as far as the numbers in the file can justify. Tensors in the file that
-    have no numbers do not count, because a file can contain any number of them at no cost.
-
-    Parameters
-    ----------
-    sizes : sequence of int
-        Number of values of each tensor in the file.
-
-    Raises
-    ------
-    CheckpointError
-        When the network would have more than twice as many tensors or values as the file.
-    """
-    there = {"tensors": sum(size > 0 for size in sizes), "numbers": sum(sizes)}
-    counted = dict.fromkeys(there, 0)
-
-    def count(_module: nn.Module, _name: str, parameter: nn.Parameter) -> None:
-        counted["tensors"] += 1
-        counted["numbers"] += parameter.numel()
-        for what, have in there.items():
-            if counted[what] > _SLACK * have:  # smaller differences are reported by name on loading
-                raise CheckpointError(
-                    f"{name}: its weights do not fit its configuration: that needs {counted[what]} {what} or more, "
-                    f"the file has {have}"
-                )
-
-    try:
-        with register_module_parameter_registration_hook(count), shapes_only():
-            network.build(config)
-    except (RuntimeError, ValueError, TypeError, OverflowError) as error:  # impossible shapes
-        raise CheckpointError(
-            f"{name}: its weights do not fit its configuration: {_one_line(error)}; the file has {there['numbers']} "
-            "numbers"
-        ) from error
 
 
 def _check_numbers(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], name: str) -> None:
@@ -197,7 +153,3 @@ def _check_numbers(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
         known = tensor.is_floating_point() and tensor.element_size() > 1  # 8-bit types have no arithmetic
         if not known or not bool(torch.isfinite(tensor.float()).all()):
             raise CheckpointError(f"{name}: {key} holds numbers that are not finite; train again, or use another one")
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

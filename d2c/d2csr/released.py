@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from d2c.checkpoints import native
 from d2c.checkpoints.unpickle import read_arrays
 from d2c.d2csr.config import D2CConfig
 from d2c.d2csr.entry import NETWORK
 from d2c.d2csr.network import D2CSR
 from d2c.errors import CheckpointError
+from d2c.networks.base.plausible import check_plausible
 from d2crealsr.store import files
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def to_model(divergence: Arrays, convergence: Arrays, name: str = "checkpoint") 
     """Our model with released weights."""
     config = released_config(divergence, convergence, name)
     arrays = (*divergence.values(), *convergence.values())
-    native.check_plausible(NETWORK, config, [array.size for array in arrays], name)
+    check_plausible(NETWORK, config, [array.size for array in arrays], name)
     model = D2CSR(config)
     left = {**divergence, **convergence}
     weights = {}

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from d2c.checkpoints.packed import is_packed
 from d2c.data.records import read_records, records_text
 from d2c.errors import CheckpointError, ConfigError
 from d2c.networks import network_in, stored
+from d2c.networks.base.packed import is_packed
 from d2c.settings import toml
 from d2c.training.resume import Settings
 from d2crealsr.store import files, lock_folder, ownership

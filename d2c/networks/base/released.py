@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 
-from d2c.checkpoints import native
-from d2c.checkpoints.packed import is_packed
 from d2c.errors import CheckpointError
+from d2c.networks.base.packed import is_packed
+from d2c.networks.base.plausible import check_plausible
 from d2crealsr.store import files
 
 if TYPE_CHECKING:
@@ -102,7 +102,7 @@ def read_released(network: Network, source: Path, namings: Sequence[Naming]) -> 
         config = naming.config(state)
     except (KeyError, IndexError, ValueError) as error:
         raise CheckpointError(f"{source}: weights of {network.name} are incomplete ({error}); copy it again") from error
-    native.check_plausible(network, config, [tensor.numel() for tensor in state.values()], source.name)
+    check_plausible(network, config, [tensor.numel() for tensor in state.values()], source.name)
     model = network.make(config)
     own = model.state_dict()
     theirs = dict(_tensors(naming.names(config), own))

@@ -19,6 +19,7 @@ from d2c.checkpoints.unpickle import read_arrays  # noqa: E402
 from d2c.d2csr.config import D2CConfig  # noqa: E402
 from d2c.d2csr.entry import NETWORK  # noqa: E402
 from d2c.errors import CheckpointError  # noqa: E402
+from d2c.networks.base.plausible import check_plausible  # noqa: E402
 
 TINY = D2CConfig(scale=2, depth=1, width=1, groups=1, blocks=1, features=4, reduction=1, convergence_features=4)
 DTYPE = b"cnumpy\ndtype\n\x8c\x02f4\x85R"
@@ -49,7 +50,7 @@ def test_tensors_without_numbers_count_for_nothing(tmp_path, changes):
 
 def test_a_model_larger_than_its_file_is_not_built():
     with pytest.raises(CheckpointError, match=r"that needs \d+ numbers or more, the file has 3000$"):
-        native.check_plausible(NETWORK, dataclasses.replace(TINY, features=32), [100] * 30, "a")
+        check_plausible(NETWORK, dataclasses.replace(TINY, features=32), [100] * 30, "a")
 
 
 def test_tuples_of_tuples_are_neither_hashed_nor_shown():

@@ -21,6 +21,7 @@ from d2c.errors import CheckpointError, ConfigError
 from d2c.networks import NETWORKS, TrainSettings, default_out, find, network_of
 from d2c.networks.base.count import multiply_adds, parameters
 from d2c.networks.base.memory import counted_step
+from d2c.networks.base.plausible import check_plausible
 from d2c.networks.base.shapes import AliveBytes, Multiplications, shapes_only
 from d2c.networks.base.stage import PixelStage
 
@@ -97,9 +98,9 @@ def test_a_configuration_larger_than_its_file_is_never_built(tmp_path):
     own = Own("d2csr")
     model = own.make(OwnConfig(scale=2))
     sizes = [tensor.numel() for tensor in model.state_dict().values()]
-    native.check_plausible(own, OwnConfig(scale=2), sizes, "a")
+    check_plausible(own, OwnConfig(scale=2), sizes, "a")
     with pytest.raises(CheckpointError, match=r"a: its weights do not fit its configuration: that needs .* numbers"):
-        native.check_plausible(own, OwnConfig(scale=64), sizes, "a")
+        check_plausible(own, OwnConfig(scale=64), sizes, "a")
 
 
 def test_run_folders_are_named_after_network_and_size():
