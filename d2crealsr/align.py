@@ -208,6 +208,7 @@ def _aligned(
         return _unpublishable(hr.pixels, located, placement, as_shot, settings)
     # 3. Photometry: the blur under which HR looks most like LR, then lr = gain·field·hr + offset in linear light.
     lr_crop = LrCrop.of(lr.pixels, placement.crop, lr.tone, scale=placement.scale)
+    lr_crop = lr_crop.against(located.source, located.mapping)
     look = lr_crop.look(located.source, located.mapping)
     light = dataclasses.replace(look.light, hr_tone=as_shot.hr_tone) if settings.brightness else as_shot
     # 4. Warp: HR is resampled once, onto the published grid p_lr = crop + (u + ½)/scale − ½.

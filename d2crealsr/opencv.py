@@ -36,6 +36,7 @@ __all__ = [
     "encode_png",
     "encode_tiff",
     "find_homography",
+    "lab",
     "looked_up",
     "remap",
     "resize",
@@ -281,6 +282,11 @@ def looked_up(image: Image, table: Float32) -> Float32:
     if image.dtype == np.uint8:
         return cast("Float32", cv2.LUT(image, table))
     return np.take(table, image)
+
+
+def lab(linear: Float32) -> Float32:
+    """CIELAB of linear RGB on [0, 1] with sRGB primaries and D65, (H, W, 3): L* of 0 … 100, a*, b*."""
+    return cast("Float32", cv2.cvtColor(linear, cv2.COLOR_LRGB2LAB))
 
 
 def filter2d(image: Float32, kernel: Float32) -> Float32:

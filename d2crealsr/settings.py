@@ -134,7 +134,11 @@ class AlignSettings:
         unit="HR px",
         at_least=0,
     )
+    max_colour_ratio: float = setting(
+        0.2, "Largest difference of the colours of an accepted pair, as a share of their own spread.", at_least=0
+    )
     max_clipped: float = setting(0.97, "Largest share of the crop that may be clipped in LR.", at_least=0, at_most=1)
+    max_hr_clipped: float = setting(0.07, "Largest share of the crop that may be clipped in HR.", at_least=0, at_most=1)
     max_anisotropy: float = setting(
         1.05, "Largest ratio of the magnifications in two directions at the centre.", at_least=1
     )

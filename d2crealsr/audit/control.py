@@ -51,8 +51,8 @@ def zero_shift_control(lr: LrCrop, look: Look, mapping: CaptureMapping, field: R
     block = cells.index
     shift_lr_px = np.where(field.weights[:, None] > 0, field.shifts_hr_px, 0.0) / lr.scale
     shown = look.through(mapping, lr.positions + shift_lr_px[block])
-    gain, offset = _lines(shown, lr.encoded, lr.valid, cells)
-    unexplained = np.where(lr.valid, lr.encoded - gain[block] * shown - offset[block], 0.0)
+    gain, offset = _lines(shown, lr.encoded, lr.trusted, cells)
+    unexplained = np.where(lr.trusted, lr.encoded - gain[block] * shown - offset[block], 0.0)
     in_place = gain[block] * look.through(mapping, lr.positions) + offset[block]
     return replace(lr, encoded=(in_place + unexplained[cells.turned]).astype(np.float32))
 

@@ -64,8 +64,8 @@ class AuditResult:
     table : DataFrame
         One row per pair, sorted: ``scene, scale, verdict, reason, residual_shape``, then the statistics of
         :data:`d2crealsr.audit.pair.MEASURED`, then ``hr_path, lr_path`` relative to the folder. ``verdict`` is
-        ``clean, misaligned, different_content, too_little_texture, wrong_size`` or ``unreadable``. For the last two
-        verdicts the statistics are nan and the scale is 0.
+        ``clean, misaligned, different_content, different_colours, too_little_texture, wrong_size`` or
+        ``unreadable``. For the last two verdicts the statistics are nan and the scale is 0.
     findings : list of str
         One line for every pair with something wrong and every image without a partner; empty for a clean folder.
     not_measured : list of str

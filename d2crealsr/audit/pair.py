@@ -13,6 +13,7 @@ from d2crealsr.audit.smooth import fit_smooth
 from d2crealsr.imaging import degrade, geometry
 from d2crealsr.imaging.comparison import LrCrop
 from d2crealsr.quality import residuals
+from d2crealsr.quality.colour import compare_colours
 from d2crealsr.quality.evidence import place_cells
 from d2crealsr.quality.place import largest_place, place_in_words
 from d2crealsr.quality.shape import name_shape
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["MEASURED", "NOT_MEASURED", "AuditSettings", "PairEvidence", "Verdict", "classify", "measure_pair"]
 
-Verdict: TypeAlias = Literal["clean", "misaligned", "different_content", "too_little_texture"]
+Verdict: TypeAlias = Literal["clean", "misaligned", "different_content", "different_colours", "too_little_texture"]
 
 NOT_MEASURED: Verdict = "too_little_texture"
 """The verdict on a pair whose alignment could not be measured. It is no finding."""
@@ -60,6 +61,8 @@ MEASURED = (
     "differing_y",
     "differing_width",
     "differing_height",
+    "colour_difference",
+    "colour_ratio",
 )
 """Names of the statistics, in the order of the columns of the table."""
 
@@ -96,6 +99,9 @@ class AuditSettings:
         "Largest extent of a connected place that may differ, as seen at LR's resolution.",
         unit="HR px",
         at_least=0,
+    )
+    max_colour_ratio: float = setting(
+        0.2, "Largest difference of the colours of HR and LR, as a share of their own spread.", at_least=0
     )
     min_contrast: float = setting(
         3.0, "Smallest ratio of detail to noise in LR that permits a measurement.", at_least=0
@@ -141,19 +147,21 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
         Shifts are where HR has the content minus where LR has it, in HR px.
     """
     crop, mapping = Crop(0, 0, lr.shape[1], lr.shape[0]), _as_published(lr, scale)
-    source, lr_crop = degrade.reduced(hr, scale, _TONE), LrCrop.of(lr, crop, _TONE, scale=scale)
+    source = degrade.reduced(hr, scale, _TONE)
+    lr_crop = LrCrop.of(lr, crop, _TONE, scale=scale).against(source, mapping)
     in_place, look = mapping, lr_crop.look(source, mapping)
     field = lr_crop.residuals(look, mapping)
     smooth = fit_smooth(field, crop)
     if field.weights.sum() >= _MIN_WEIGHT and smooth.hr_px > _HARMLESS_LR_PX * scale:
         # A displaced HR looks blurred. So estimate blur and brightness at its real position, then measure the shift.
         in_place = smooth.taken_out(mapping)
+        lr_crop = lr_crop.against(source, in_place)
         look = lr_crop.look(source, in_place)
         field = lr_crop.residuals(look, mapping)
         smooth = fit_smooth(field, crop)
     control = zero_shift_control(lr_crop, look, mapping, field).residuals(look, mapping)
     shape = name_shape(field, crop)
-    alike = likeness.compare(look.through(mapping, lr_crop.positions), lr_crop.encoded, lr_crop.valid, field, crop)
+    alike = likeness.compare(look.through(mapping, lr_crop.positions), lr_crop.encoded, lr_crop.trusted, field, crop)
     constant_x, constant_y = smooth.constant
     coarse_x, coarse_y = scale * alike.shift_lr_px
     measured = {
@@ -182,6 +190,8 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
         "brightness_error": lr_crop.brightness_error(lr_crop.seen(source, mapping, look.sigma_hr_px)),
         **place_cells(largest_place(lr_crop, lr_crop.shown(look, in_place))),
     }
+    colours = compare_colours(lr_crop, look, in_place)
+    measured |= {"colour_difference": colours.difference, "colour_ratio": colours.ratio}
     statistics = {name: float(measured.get(name, np.nan)) for name in MEASURED}
     return PairEvidence(statistics=statistics, field=field, shape=shape.name or "")
 
@@ -213,7 +223,12 @@ def classify(statistics: Mapping[str, float], scale: int, settings: AuditSetting
         return "different_content", (
             f"{s['unlike_fraction']:.0%} of the blocks with strong detail differ, at most {settings.max_unlike:.0%}"
         )
-    return _classify_field(s, settings)
+    verdict, reason = _classify_field(s, settings)
+    if verdict != "misaligned" and s["colour_ratio"] > settings.max_colour_ratio:
+        return "different_colours", (
+            f"colours differ by {s['colour_ratio']:.0%} of their own spread, at most {settings.max_colour_ratio:.0%}"
+        )
+    return verdict, reason
 
 
 def _classify_field(s: Mapping[str, float], settings: AuditSettings) -> tuple[Verdict, str]:

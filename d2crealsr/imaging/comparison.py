@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -122,6 +122,16 @@ class LrCrop(LrPart):
         """Luminance, (crop.height, crop.width)."""
         return photometry.luma(self.rgb)
 
+    @cached_property
+    def undisturbed(self) -> NDArray[np.bool_]:
+        """Trusted pixels that are not within reach of what a clipped LR pixel does to its neighbours."""
+        far = ~opencv.dilate(~self.valid, _NEXT_TO_CLIPPED_LR_PX)
+        return far if self.hr_shows is None else far & self.hr_shows
+
+    def against(self, hr: LinearReduced, mapping: CaptureMapping) -> Self:
+        """The crop, told where the HR it is compared with is clipped, as far as LR's blur spreads it."""
+        return self if hr.clipped is None else self.compared_with(hr, mapping, self.blur(hr, mapping))
+
     def look(self, hr: LinearReduced, mapping: CaptureMapping) -> Look:
         """HR as this crop's camera would have developed it, if the mapping is right."""
         # 1. The blur for which HR is most similar to LR: the highest correlation in linear light.
@@ -139,10 +149,17 @@ class LrCrop(LrPart):
         """HR at a given blur, sampled at the crop's pixels, in linear RGB."""
         return hr.at(hr.blurred(hr.rgb, sigma_hr_px), mapping.lr_to_hr(self.positions))
 
+    def lit(self, seen: Float32, light: Photometry, mapping: CaptureMapping) -> Float32:
+        """HR as :meth:`seen`, at the crop's brightness: gain·field·hr + offset."""
+        frame = geometry.UnitFrame.of(mapping.hr_size).of_points(mapping.lr_to_hr(self.positions)).astype(np.float32)
+        field = light.field(frame[..., 0], frame[..., 1])[..., None]
+        lit: Float32 = seen * (field * np.array(light.gain, np.float32)) + np.array(light.offset, np.float32)
+        return lit
+
     def brightness(self, seen: Float32, mapping: CaptureMapping) -> Photometry:
         """Gain, offset and illumination field that match HR to this crop's brightness."""
         frame = geometry.UnitFrame.of(mapping.hr_size).of_points(mapping.lr_to_hr(self.positions))
-        return replace(photometry.fit_brightness(seen, self.rgb, self.valid, frame), tone=self.tone)
+        return replace(photometry.fit_brightness(seen, self.rgb, self.trusted, frame), tone=self.tone)
 
     def brightness_error(self, seen: Float32) -> float:
         """Difference of brightness: |mean difference| of blocks, averaged over blocks and channels, linear [0, 1].
@@ -150,8 +167,8 @@ class LrCrop(LrPart):
         Averaging within blocks removes noise and the effect of small displacements.
         """
         size = Size(_BRIGHTNESS_BLOCKS, _BRIGHTNESS_BLOCKS)
-        difference = opencv.resize((seen - self.rgb) * self.valid[..., None], size, "area")
-        trusted = opencv.resize(self.valid.astype(np.float32), size, "area")
+        difference = opencv.resize((seen - self.rgb) * self.trusted[..., None], size, "area")
+        trusted = opencv.resize(self.trusted.astype(np.float32), size, "area")
         if not trusted.any():
             return float("nan")
         return float(np.abs(difference).sum() / (3 * trusted.sum()))
@@ -159,22 +176,20 @@ class LrCrop(LrPart):
     def zncc(self, look: Look, mapping: CaptureMapping) -> float:
         """Correlation with a look over the crop's unclipped pixels, −1 … 1; 0 without any."""
         predicted = look.through(mapping, self.positions)
-        return degrade.zncc(predicted[self.valid], self.encoded[self.valid]) if self.valid.any() else 0.0
+        return degrade.zncc(predicted[self.trusted], self.encoded[self.trusted]) if self.trusted.any() else 0.0
 
     def differing(self, look: Look, mapping: CaptureMapping) -> float:
         """Share of the crop, 0 … 1, where LR shows something other than HR. Clipped pixels count as equal."""
         predicted = look.through(mapping, self.positions)
-        apart = np.where(self.valid, predicted - self.encoded, 0).astype(np.float32)
+        apart = np.where(self.trusted, predicted - self.encoded, 0).astype(np.float32)
         contrast = np.sqrt(np.maximum(_around(predicted**2) - _around(predicted) ** 2, 0))
         return float(np.mean(np.abs(_around(apart)) > _DIFFERENCE + _DIFFERENCE_PER_CONTRAST * contrast))
 
     def shown(self, look: Look, mapping: CaptureMapping) -> Shown:
         """What the crop should show, in colour, if the mapping is right."""
-        light, seen = look.light, self.seen(look.source, mapping, look.sigma_hr_px)
-        frame = geometry.UnitFrame.of(mapping.hr_size).of_points(mapping.lr_to_hr(self.positions)).astype(np.float32)
-        field = light.field(frame[..., 0], frame[..., 1])[..., None]
-        linear = seen * (field * np.array(light.gain, np.float32)) + np.array(light.offset, np.float32)
-        return Shown(photometry.encode_clipped(linear, light.tone), seen.max(axis=2) > _ALMOST_CLIPPED)
+        seen = self.seen(look.source, mapping, look.sigma_hr_px)
+        encoded = photometry.encode_clipped(self.lit(seen, look.light, mapping), look.light.tone)
+        return Shown(encoded, seen.max(axis=2) > _ALMOST_CLIPPED)
 
     def residuals(self, look: Look, mapping: CaptureMapping) -> ResidualField:
         """The residual field between a look and this crop."""
@@ -182,7 +197,7 @@ class LrCrop(LrPart):
             look.at,
             mapping.lr_to_hr,
             self.encoded,
-            ~opencv.dilate(~self.valid, _NEXT_TO_CLIPPED_LR_PX),
+            self.undisturbed,
             self.crop,
             margin_lr_px=int(np.ceil(2 * look.sigma_hr_px / self.scale)) + 1,
             scale=self.scale,

@@ -25,6 +25,8 @@ Float32 = NDArray[np.float32]
 
 _MAX_BLUR_LR_PX = 4.0
 _MIN_PIXELS = 256
+_HARDLY_CLIPPED = 0.1
+"""Share of the light of an LR pixel that may come from clipped HR pixels if the LR pixel is to be trusted."""
 _ENOUGH_PIXELS = 50_000
 """Number of evenly spread pixels that suffice to fit a single number."""
 
@@ -38,11 +40,14 @@ class LinearReduced:
     rgb : (H // factor, W // factor, 3) ndarray
     luma : (H // factor, W // factor) ndarray
     factor : int
+    clipped : (H // factor, W // factor) ndarray or None
+        Share of clipped pixels among those averaged; None if no pixel of the image is clipped.
     """
 
     rgb: Float32
     luma: Float32
     factor: int
+    clipped: Float32 | None = None
 
     def blurred(self, channel: Float32, sigma_hr_px: float) -> Float32:
         """A blurred channel. Together with the averaging, the blur is a Gaussian of ``sigma_hr_px``."""
@@ -66,6 +71,21 @@ class LinearReduced:
         high = np.array(self.full_size) - 1 - margin_hr_px
         inside: NDArray[np.bool_] = np.all((p_hr >= margin_hr_px) & (p_hr <= high), axis=-1)
         return inside
+
+    def shows(self, p_hr: Array, sigma_hr_px: float) -> NDArray[np.bool_] | None:
+        """Whether LR pixels at positions (h, w, 2) in HR see no clipped part of HR; None if no part is clipped.
+
+        What a clipped pixel would have shown is unknown, and an LR pixel receives light from all HR pixels within its
+        blur. ``sigma_hr_px`` is the standard deviation of this blur.
+        """
+        if self.clipped is None:
+            return None
+        shown: NDArray[np.bool_] = self.at(self.blurred(self.clipped, sigma_hr_px), p_hr) < _HARDLY_CLIPPED
+        return shown
+
+    def clipped_fraction(self, p_hr: Array) -> float:
+        """Share of clipped pixels at positions (h, w, 2), 0 … 1."""
+        return 0.0 if self.clipped is None else float(self.at(self.clipped, p_hr).mean())
 
     @property
     def full_size(self) -> Size:
@@ -101,7 +121,7 @@ def reduced(hr: Image, scale: int, tone: str) -> LinearReduced:
     """HR reduced to about twice the sampling of LR, in linear light. Estimation needs no more of it."""
     factor = max(1, scale // 2)
     rgb = photometry.reduced_linear(hr, factor, tone)
-    return LinearReduced(rgb, photometry.luma(rgb), factor)
+    return LinearReduced(rgb, photometry.luma(rgb), factor, photometry.reduced_clipping(hr, factor))
 
 
 def zncc(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
@@ -127,6 +147,9 @@ def estimate_blur(hr: LinearReduced, lr_luma: Float32, p_hr: Array, scale: int) 
     every = max(1, int(np.sqrt(lr_luma.size / _ENOUGH_PIXELS)))
     lr_luma, p_hr = lr_luma[::every, ::every], p_hr[::every, ::every]
     inside = hr.holds(p_hr, margin_hr_px=2 * scale)
+    shown = hr.shows(p_hr, scale)
+    if shown is not None:
+        inside &= shown
     if inside.sum() < _MIN_PIXELS:
         return float(scale)
 

@@ -13,6 +13,8 @@ from d2crealsr.imaging.crop import cut
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
+    from d2crealsr.imaging.degrade import LinearReduced
+    from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.types import Array, Crop, Image
 
 __all__ = ["LrPart"]
@@ -38,6 +40,8 @@ class LrPart:
         Tone curve of the capture.
     positions : (h, w, 2) ndarray
         Positions of the pixels in the capture.
+    hr_shows : (h, w) ndarray or None
+        False where HR, as LR would see it, is clipped; None if HR is not clipped or was not compared yet.
     """
 
     rgb: Float32
@@ -46,6 +50,18 @@ class LrPart:
     crop: Crop
     tone: str
     positions: Array
+    hr_shows: NDArray[np.bool_] | None = None
+
+    @property
+    def trusted(self) -> NDArray[np.bool_]:
+        """False where LR or HR is clipped, (h, w). Only the other pixels are compared."""
+        return self.valid if self.hr_shows is None else self.valid & self.hr_shows
+
+    def compared_with(self, hr: LinearReduced, mapping: CaptureMapping, sigma_hr_px: float) -> Self:
+        """The part with the pixels at which HR, under a mapping and seen at a blur of LR, is not clipped."""
+        if hr.clipped is None:
+            return self
+        return replace(self, hr_shows=hr.shows(mapping.lr_to_hr(self.positions), sigma_hr_px))
 
     @classmethod
     def of(cls, lr: Image, crop: Crop, tone: str, **more: Any) -> Self:
@@ -70,4 +86,5 @@ class LrPart:
             encoded=self.encoded[every],
             valid=self.valid[every],
             positions=self.positions[every],
+            hr_shows=None if self.hr_shows is None else self.hr_shows[every],
         )

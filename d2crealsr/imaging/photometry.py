@@ -31,6 +31,7 @@ __all__ = [
     "fit_brightness",
     "luma",
     "quantised",
+    "reduced_clipping",
     "reduced_linear",
     "robust_least_squares",
     "saturated",
@@ -162,9 +163,29 @@ def reduced_linear(image: Image, factor: int, tone: str) -> Float32:
 
 def saturated(image: Image) -> NDArray[np.bool_]:
     """Pixels with a channel within 2 % of the maximum, and their neighbours, (H, W)."""
-    top = np.iinfo(image.dtype).max
-    bright: NDArray[np.bool_] = np.any(image >= 250 / 255 * top, axis=2)
-    return opencv.dilate(bright)
+    return opencv.dilate(_clipped(image))
+
+
+def _clipped(image: Image) -> NDArray[np.bool_]:
+    """Pixels with a channel within 2 % of the maximum, (H, W)."""
+    bright: NDArray[np.bool_] = np.any(image >= 250 / 255 * np.iinfo(image.dtype).max, axis=2)
+    return bright
+
+
+def reduced_clipping(image: Image, factor: int) -> Float32 | None:
+    """Share of clipped pixels in blocks of ``factor`` × ``factor``, (H // factor, W // factor); None without any.
+
+    It leaves out the same rows and columns as :func:`reduced_linear`.
+    """
+    rows, columns = image.shape[0] // factor, image.shape[1] // factor
+    reduced = np.zeros((rows, columns), dtype=np.float32)
+    step = max(1, _STRIP_ROWS // factor)
+    for top in range(0, rows, step):
+        bottom = min(rows, top + step)
+        strip = image[top * factor : bottom * factor, : columns * factor]
+        if strip.max(initial=0) >= 250 / 255 * np.iinfo(image.dtype).max:
+            reduced[top:bottom] = opencv.resize(_clipped(strip).astype(np.float32), Size(columns, bottom - top), "area")
+    return reduced if reduced.any() else None
 
 
 def as_8bit(linear: Float32) -> NDArray[np.uint8]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import isnan
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from d2crealsr.imaging import degrade, geometry
 from d2crealsr.quality import detail, enlargement, residuals, sharpness
+from d2crealsr.quality.colour import compare_colours
 from d2crealsr.quality.place import largest_place
 from d2crealsr.types import Crop
 
@@ -122,6 +124,7 @@ def brightness_and_sharpness(pair: PublishedPair) -> dict[str, float]:
         "brightness_error_after": lr_crop.brightness_error(after),
         "sharpness_ratio": sharpness.ratio(as_published, lr_crop.luma),
         "clipped_fraction": 1 - float(lr_crop.valid.mean()),
+        "hr_clipped_fraction": pair.look.source.clipped_fraction(placement.mapping.lr_to_hr(lr_crop.positions)),
     }
 
 
@@ -157,12 +160,19 @@ def _part_in_hr(placement: Placement) -> Crop:
     return Crop(left, top, right - left, bottom - top)
 
 
+def colours(pair: PublishedPair) -> dict[str, float]:
+    """What the colours of LR and HR differ by after matching; nothing if they could not be measured."""
+    found = compare_colours(pair.lr_crop, pair.look, pair.placement.mapping)
+    return {} if isnan(found.ratio) else {"colour_difference": found.difference, "colour_ratio": found.ratio}
+
+
 MEASURES: tuple[Callable[[PublishedPair], dict[str, float]], ...] = (
     lambda pair: displacement(pair.field, pair.shape),
     likeness,
     brightness_and_sharpness,
     foreign_object,
     lambda pair: own_detail(pair.capture, pair.published, pair.placement),
+    colours,
 )
 """What is measured of every published pair. Each gives statistics by the columns of the manifest that keep them."""
 

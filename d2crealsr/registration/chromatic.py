@@ -8,6 +8,7 @@ Convention: the content of green at x is at ``c + (x − c)·(1 + k_r)`` in red,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
@@ -15,10 +16,10 @@ from numpy.typing import NDArray
 
 from d2crealsr import opencv
 from d2crealsr.imaging import geometry, photometry
-from d2crealsr.imaging.degrade import LinearReduced
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
+    from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.placement import Placement
     from d2crealsr.types import Array
 
@@ -30,6 +31,10 @@ _FINE_HR_PX, _COARSE_HR_PX = 4.0, 10.0
 """Detail is the difference of two Gaussians of these σ: coarser than mosaic and chroma subsampling, finer than shading.
 """
 _BLOCK_HR_PX = 96
+_HARDLY_CLIPPED = 0.01
+_LEAST_SHARE = 0.25
+"""Pixels count if clipped pixels have less than the first share in their blur; a block counts if more than the second
+share of its pixels do."""
 _SLOPE = np.array([[-1 / 60, 9 / 60, -45 / 60, 0, 45 / 60, -9 / 60, 1 / 60]], np.float32)
 """Derivative that is accurate up to a quarter of the sampling rate. Plain differences are 12 % too small here."""
 _TUKEY = 4.685
@@ -106,16 +111,25 @@ def measure_chromatic_aberration(hr: LinearReduced, placement: Placement) -> Chr
         return ChromaticAberration(*(float("nan"),) * 4)
     part = np.s_[top : top + rows * side, left : left + columns * side]
 
+    def cut_up(image: Float32) -> Float32:
+        return image.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(rows * columns, side * side)
+
+    shown = None if hr.clipped is None else cut_up(_unclipped(hr.clipped, hr.factor, part))
+
     def blocks(image: Float32) -> Array:
-        parts = image.reshape(rows, side, columns, side).swapaxes(1, 2).reshape(rows * columns, side * side)
-        return cast("Array", parts - parts.mean(axis=1, keepdims=True, dtype=np.float64))
+        parts = cut_up(image)
+        if shown is None:
+            return cast("Array", parts - parts.mean(axis=1, keepdims=True, dtype=np.float64))
+        count = np.maximum(shown.sum(axis=1, keepdims=True, dtype=np.float64), 1)
+        return cast("Array", shown * (parts - np.sum(shown * parts, axis=1, keepdims=True, dtype=np.float64) / count))
 
     red, green, blue = (_detail(np.ascontiguousarray(hr.rgb[..., c]), hr.factor, part) for c in range(3))
     offset = geometry.pixel_centres(Size(columns * side, rows * side)) + np.array([left, top]) - _centre(hr)
     radial = opencv.filter2d(green, _SLOPE) * offset[..., 0].astype(np.float32)
     radial += opencv.filter2d(green, np.ascontiguousarray(_SLOPE.T)) * offset[..., 1].astype(np.float32)
     basis = blocks(green), blocks(radial)
-    (k_r, error_r), (k_b, error_b) = (_magnification(blocks(channel), *basis) for channel in (red, blue))
+    count = np.full(rows * columns, side**2) if shown is None else shown.sum(axis=1)
+    (k_r, error_r), (k_b, error_b) = (_magnification(blocks(channel), *basis, count) for channel in (red, blue))
     return ChromaticAberration(k_r, k_b, error_r, error_b)
 
 
@@ -130,7 +144,7 @@ def without_aberration(hr: LinearReduced, ca_k: tuple[float, float]) -> LinearRe
         )
         planes[channel] = opencv.warp(planes[channel], outwards, size, "lanczos4")
     rgb = np.stack(planes, axis=-1)
-    return LinearReduced(rgb, photometry.luma(rgb), hr.factor)
+    return replace(hr, rgb=rgb, luma=photometry.luma(rgb))
 
 
 def _centre(hr: LinearReduced) -> Array:
@@ -157,18 +171,29 @@ def _detail(channel: Float32, factor: int, part: tuple[slice, slice]) -> Float32
     return opencv.blur(inner, _FINE_HR_PX / factor) - opencv.blur(inner, _COARSE_HR_PX / factor)
 
 
-def _magnification(target: Array, value: Array, radial: Array) -> tuple[float, float]:
-    """k of a channel and its standard error from blocks (B, N) with zero mean; nan if there are too few."""
+def _unclipped(clipped: Float32, factor: int, part: tuple[slice, slice]) -> Float32:
+    """1 where :func:`_detail` sees no clipped pixels, else 0, (h, w). Clipping moves edges of the channels apart."""
+    around = opencv.blur(np.ascontiguousarray(clipped[part]), _COARSE_HR_PX / factor)
+    return (around < _HARDLY_CLIPPED).astype(np.float32)
+
+
+def _magnification(
+    target: Array, value: Array, radial: Array, count: NDArray[np.floating] | NDArray[np.integer]
+) -> tuple[float, float]:
+    """k of a channel and its standard error from blocks (B, N) with zero mean; nan if there are too few.
+
+    ``count`` (B,) is the number of pixels of each block that are not clipped; the values of the others are 0.
+    """
     vv, rr, vr = (np.sum(a * b, axis=1) for a, b in ((value, value), (radial, radial), (value, radial)))
     tv, tr, tt = (np.sum(target * other, axis=1) for other in (value, radial, target))
     determinant = vv * rr - vr**2
-    solvable = determinant > 1e-6 * vv * rr
+    solvable = (determinant > 1e-6 * vv * rr) & (count > _LEAST_SHARE * target.shape[1])
     determinant[~solvable] = 1.0
     gain, slope = (tv * rr - tr * vr) / determinant, (tr * vv - tv * vr) / determinant
     solvable &= gain > 0
     gain[~solvable] = 1.0
     left = np.maximum(tt - gain * tv - slope * tr, 0)
-    variance = left / (target.shape[1] - 3) * vv / determinant / gain**2
+    variance = left / np.maximum(count - 3, 1) * vv / determinant / gain**2
     weights = np.where(solvable, 1 / np.maximum(variance, 1e-18), 0.0)
     if np.count_nonzero(weights) < _ENOUGH_BLOCKS or np.median(left[solvable] / tt[solvable]) > _RELATED:
         return float("nan"), float("nan")

@@ -79,7 +79,7 @@ def gauss_newton(
     Near the optimum the Jacobian hardly changes, so it is kept. The residuals, which determine the optimum, are always
     computed again.
     """
-    if not observation.valid.any():  # all of LR is clipped to black or white
+    if not observation.trusted.any():  # all of LR or of HR is clipped
         return None
     outline = observation.positions[[0, 0, -1, -1], [0, -1, 0, -1]]
     now, where = start, start.mapping.lr_to_hr(outline)
@@ -121,8 +121,8 @@ def _with_new_residuals(system: System, predictor: Predictor, parameters: Parame
 
 
 def _weights(residual: Float32, observation: LrPart) -> tuple[Float32, float]:
-    """Tukey's biweight of the residuals, (N,), which is 0 where LR is not trusted, and their robust σ."""
-    trusted = observation.valid.ravel()
+    """Tukey's biweight of the residuals, (N,), which is 0 where LR or HR is clipped, and their robust σ."""
+    trusted = observation.trusted.ravel()
     spread = 1.4826 * float(np.median(np.abs(residual[trusted]))) + 1e-9
     weight = np.clip(1 - (residual / np.float32(_TUKEY * spread)) ** 2, 0, None) ** 2
     return np.where(trusted, weight, np.float32(0)), spread

@@ -107,13 +107,14 @@ def refine(
     region = _covered(start, sigma_hr_px)
     if min(region.width, region.height) < _MIN_SIDE_LR_PX:
         return None
-    whole = LrPart.of(lr, region, tone)
+    whole = LrPart.of(lr, region, tone).compared_with(hr, start, sigma_hr_px)
     some = whole.thinned(_stride(region))
     predictor = Predictor(hr, tone)
     begin = _with_brightness(Parameters(start, sigma_hr_px, np.ones(3), np.zeros(5), 0.0), predictor, some)
     fit = gauss_newton(predictor, some, begin, begin, model, _ROUGHLY_HR_PX)
     if fit is None:
         return None
+    whole = whole.compared_with(hr, fit.parameters.mapping, fit.parameters.sigma)
     phase, undone = _without_demosaic(predictor, fit.parameters, whole)
     if phase is not None:
         fit = gauss_newton(predictor, undone.thinned(_stride(region)), fit.parameters, begin, model, _ROUGHLY_HR_PX)
@@ -147,7 +148,7 @@ def _covered(mapping: CaptureMapping, sigma_hr_px: float) -> Crop:
 
 def _with_brightness(parameters: Parameters, predictor: Predictor, observation: LrPart) -> Parameters:
     """The parameters, with gains fitted to each channel."""
-    light = photometry.fit_brightness(predictor.unlit(parameters, observation), observation.rgb, observation.valid)
+    light = photometry.fit_brightness(predictor.unlit(parameters, observation), observation.rgb, observation.trusted)
     return replace(parameters, gain=np.array(light.gain))
 
 
@@ -172,7 +173,7 @@ def _phase_of(predictor: Predictor, linear: Float32, luma: Float32, observation:
     top, left = max(0, height - _PHASE_SIDE) // 2, max(0, width - _PHASE_SIDE) // 2
     middle = np.s_[top : top + _PHASE_SIDE, left : left + _PHASE_SIDE]
     here = replace(observation, crop=Crop(observation.crop.x + left, observation.crop.y + top, 0, 0))
-    trusted, unexplained = observation.valid[middle], (observation.encoded - luma)[middle]
+    trusted, unexplained = observation.trusted[middle], (observation.encoded - luma)[middle]
     if not trusted.any():
         return None
     added = {phase: _mosaiced(predictor, linear[middle], here, phase) - luma[middle] for phase in PHASES}

@@ -31,6 +31,7 @@ def likeliest_tone(hr: CaptureImage, lr: CaptureImage, placement: Placement) -> 
 
 
 def _likeness(hr: CaptureImage, lr: CaptureImage, placement: Placement) -> float:
-    lr_crop = LrCrop.of(lr.pixels, placement.crop, lr.tone, scale=placement.scale)
-    look = lr_crop.look(degrade.reduced(hr.pixels, placement.scale, hr.tone), placement.mapping)
+    source = degrade.reduced(hr.pixels, placement.scale, hr.tone)
+    lr_crop = LrCrop.of(lr.pixels, placement.crop, lr.tone, scale=placement.scale).against(source, placement.mapping)
+    look = lr_crop.look(source, placement.mapping)
     return lr_crop.zncc(look, placement.mapping)

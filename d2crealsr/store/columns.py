@@ -90,6 +90,10 @@ def _share(name: str, meaning: str) -> Column:
     return Column(name=name, kind="float", meaning=meaning, at_least=0, at_most=1)
 
 
+def _added_share(name: str, meaning: str) -> Column:
+    return dataclasses.replace(_share(name, meaning), fixed=False)
+
+
 SCENE = _text("scene", "name of the scene; text, even where it looks like a number", required=True)
 ONE_SCENE = dataclasses.replace(SCENE, unique=True)
 
@@ -259,6 +263,19 @@ MANIFEST: tuple[Column, ...] = (
         "what registration started from: sift, or points that a person gave; empty where there is no estimate",
         fixed=False,
         one_of=("", "sift", "points"),
+    ),
+    _added(
+        "colour_difference",
+        "root mean square difference of a* and b* between LR and HR (as LR would see it) that remains after the fit",
+        "CIELAB units",
+    ),
+    _added(
+        "colour_ratio",
+        "colour_difference divided by the standard deviation of the colours of LR or HR, the larger of both and 4",
+    ),
+    _added_share(
+        "hr_clipped_fraction",
+        "share of the crop's HR pixels that are saturated in a channel, before brightness was matched",
     ),
 )
 

@@ -36,8 +36,9 @@ REASONS = {
         "Centre the card in LR, or ask for a smaller --crop.",
     ),
     "clipped": ReasonInWords(
-        "Almost all of LR is saturated.",
-        "Expose LR less.",
+        "A capture is saturated: almost all of LR (clipped_fraction, LR's share of the crop), or too much of HR "
+        "(hr_clipped_fraction, HR's share), whose detail is lost there. The message names the number.",
+        "Expose LR less if the message names clipped_fraction, and HR less if it names hr_clipped_fraction.",
     ),
     "low_texture": ReasonInWords(
         "Too few blocks of the crop have enough detail to measure their position. The mapping may be right, but "
@@ -56,6 +57,13 @@ REASONS = {
         "connected place is where a colour channel, blurred by 8 HR px, differs by more than .05 plus .15 of the "
         "local contrast; the message and the columns differing_x to differing_height say where it is.",
         "Clear the scene; take both shots under the same light.",
+    ),
+    "colour_mismatch": ReasonInWords(
+        "LR has other colours than HR, after gain and offset of each channel were matched: one of the captures is in "
+        "black and white or less saturated, its channels are exchanged, or another camera or picture style developed "
+        "it. colour_ratio is the root mean square difference of a* and b* (colour_difference, both images blurred by 4 "
+        "LR px), divided by the standard deviation of the colours themselves.",
+        "Take both shots with one camera and one picture style, in colour, and develop them with the same settings.",
     ),
     "position_uncertain": ReasonInWords(
         "The predicted standard error of the mapping, sigma_hr_px, is too large, or direct refinement found no "

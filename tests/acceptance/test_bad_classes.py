@@ -16,7 +16,7 @@ import pytest
 
 from d2crealsr import align, opencv
 from d2crealsr.align import Alignment, align_pair
-from d2crealsr.imaging import geometry
+from d2crealsr.imaging import geometry, photometry
 from d2crealsr.imaging.crop import choose_crop
 from d2crealsr.imaging.geometry import CaptureMapping
 from d2crealsr.imaging.placement import Placement
@@ -214,6 +214,29 @@ def with_captures(change_hr: Callable[[Image], Image] | None, change_lr: Callabl
     return Captures(hr, lr, truth_of(scene))
 
 
+def overexposed(scene: Scene, stops: float) -> Scene:
+    """The scene with an HR that was exposed longer: by the captures' own light, above white nothing is left."""
+    light = photometry.to_linear(scene.hr, "srgb") * np.float32(2**stops)
+    return dataclasses.replace(scene, hr=photometry.quantised(light, "srgb", scene.hr.dtype))
+
+
+def saturated(image: Image, share: float) -> Image:
+    """The picture with this share of its saturation, stored as a camera would."""
+    luma = (image @ photometry.JPEG_LUMA)[..., None]
+    pixels = np.clip(np.rint(luma + share * (image - luma)), 0, 255).astype(np.uint8)
+    return opencv.as_image(opencv.decode(opencv.encode_jpeg(pixels)))
+
+
+def black_and_white(image: Image) -> Image:
+    return saturated(image, 0.0)
+
+
+def other_camera(image: Image) -> Image:
+    """As developed without the correction of its sensor's colours; grey stays grey."""
+    matrix = np.array([[0.75, 0.20, 0.05], [0.12, 0.78, 0.10], [0.02, 0.22, 0.76]], np.float32)
+    return photometry.quantised(photometry.to_linear(image, "srgb") @ matrix.T, "srgb", image.dtype)
+
+
 def noise(image: Image) -> Image:
     return opencv.as_image(np.random.default_rng(0).integers(0, 256, image.shape, dtype=np.uint8))
 
@@ -236,6 +259,13 @@ NO_PAIR: dict[str, tuple[Callable[[], Captures], set[str]]] = {
     "a glare": (lambda: of(made(MINI, "glare")), {"content_mismatch"}),
     "a sticker on 2.5 % of the crop": (lambda: covered(0.025), {"content_mismatch"}),
     "LR clipped": (lambda: of(made(MINI, exposure=8.0)), {"too_few_matches", "low_texture", "clipped"}),
+    "HR clipped": (lambda: of(overexposed(made(MINI), 1.5)), {"clipped"}),
+    "HR in black and white": (lambda: with_captures(black_and_white, None), {"colour_mismatch"}),
+    "LR in black and white": (lambda: with_captures(None, black_and_white), {"colour_mismatch"}),
+    "HR with little saturation": (lambda: with_captures(lambda hr: saturated(hr, 0.3), None), {"colour_mismatch"}),
+    "red and blue exchanged in HR": (lambda: with_captures(lambda hr: hr[..., ::-1], None), {"colour_mismatch"}),
+    "red and green exchanged in LR": (lambda: with_captures(None, lambda lr: lr[..., [1, 0, 2]]), {"colour_mismatch"}),
+    "HR with another camera's colours": (lambda: with_captures(other_camera, None), {"colour_mismatch"}),
     "LR black": (lambda: of(made(MINI, exposure=0.003)), {"too_few_matches", "low_texture"}),
     "LR out of focus": (
         lambda: with_captures(None, lambda lr: defocused(lr, 5.0)),
@@ -270,6 +300,54 @@ def test_captures_that_are_no_pair(name: str) -> None:
     captures = make()
     found = reasons_of(align_pair(captures.hr, captures.lr))
     assert found & allowed, found
+
+
+def test_two_captures_in_black_and_white_are_a_pair() -> None:
+    captures = with_captures(black_and_white, black_and_white)
+    outcome = align_pair(captures.hr, captures.lr)
+    assert reasons_of(outcome) == set()
+    assert isinstance(outcome, Alignment)
+    assert outcome.statistics["colour_ratio"] < 0.01
+
+
+def test_other_gains_of_the_channels_are_no_other_colours() -> None:
+    """White balance is matched. What is left is as small as between captures with one white balance."""
+    captures = with_captures(None, lambda lr: balanced(lr, (0.85, 1.0, 1.1)))
+    outcome = align_pair(captures.hr, captures.lr)
+    assert reasons_of(outcome) == set()
+    assert isinstance(outcome, Alignment)
+    assert outcome.statistics["colour_ratio"] < 0.15
+
+
+def balanced(image: Image, gains: tuple[float, float, float]) -> Image:
+    light = photometry.to_linear(image, "srgb") * np.array(gains, np.float32)
+    return photometry.quantised(light, "srgb", image.dtype)
+
+
+def test_what_is_clipped_in_hr_does_not_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Part of the crop is clipped. The mapping is wrong by more where nobody masks it."""
+    scene = overexposed(made(MINI), 1.0)
+    true = truth_of(scene)
+    masked = align_pair(scene.hr, scene.lr)
+    monkeypatch.setattr(photometry, "reduced_clipping", lambda *_: None)
+    blind = align_pair(scene.hr, scene.lr)
+    assert isinstance(masked, Alignment)
+    assert isinstance(blind, Alignment)
+    assert masked.statistics["hr_clipped_fraction"] == pytest.approx(share_clipped(scene, masked), abs=0.01)
+    assert blind.statistics["hr_clipped_fraction"] == 0
+    worse = [mapping_error(each.estimate.placement, true).mean for each in (masked, blind)]
+    assert worse[0] < 0.8 * worse[1]
+    assert masked.statistics["sigma_hr_px"] < blind.statistics["sigma_hr_px"]
+
+
+def share_clipped(scene: Scene, found: Alignment) -> float:
+    """Share of the published part of the HR capture that is saturated, pixel by pixel."""
+    crop = found.crop
+    corners = geometry.corners(Size(crop.width, crop.height)) + np.array([crop.x, crop.y])
+    p_hr = truth_of(scene).lr_to_hr(corners)
+    left, top = np.ceil(p_hr.min(axis=0)).astype(int)
+    right, bottom = np.floor(p_hr.max(axis=0)).astype(int)
+    return float((scene.hr[top:bottom, left:right] >= 250).any(axis=2).mean())
 
 
 NOT_TO_BE_FOOLED = {

@@ -152,6 +152,21 @@ def test_an_occluded_part_is_different_content(tmp_path: Path) -> None:
     assert "blocks with strong detail differ" in row["reason"]
 
 
+@pytest.mark.parametrize("side", [0, 1])
+def test_an_image_in_black_and_white_has_different_colours(tmp_path: Path, side: int) -> None:
+    """The same tint in both is no difference; no tint in one of them is."""
+    tint = scene(1, 9)[MARGIN:-MARGIN, MARGIN:-MARGIN, None] ** np.array([1.0, 0.6, 2.0])
+    tint /= tint.mean(axis=2, keepdims=True)
+    grey = pair(seed=6)
+    tinted = tuple(np.clip(np.rint(image * tint ** (1 / 2.2) * 0.7), 0, 255).astype(np.uint8) for image in grey)
+    write_pair(tmp_path, "1", tinted)
+    write_pair(tmp_path, "2", (grey[0], tinted[1]) if side == 0 else (tinted[0], grey[1]))
+    table = audit(tmp_path).table.set_index("scene")
+    assert table["verdict"].to_dict() == {"1": "clean", "2": "different_colours"}
+    assert table.loc["1", "colour_difference"] < 0.2 * table.loc["2", "colour_difference"]
+    assert "of their own spread, at most 20%" in table.loc["2", "reason"]
+
+
 def test_blank_and_tiny_images_have_too_little_texture(tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
     grain = [np.clip(rng.normal(120, 2, (HEIGHT, WIDTH, 3)), 0, 255).astype(np.uint8) for _ in range(2)]
@@ -320,6 +335,10 @@ CLEAN = dict.fromkeys(MEASURED, 0.0) | {"correlation": 0.99, "contrast": 50.0, "
         ({"differing_hr_px": 27.1, "smooth_hr_px": 0.26}, "misaligned"),
         ({"unlike_fraction": 0.2, "coarse_x_hr_px": -13.0}, "misaligned"),
         ({"coarse_x_hr_px": 11.0}, "clean"),
+        ({"colour_ratio": 0.21}, "different_colours"),
+        ({"colour_ratio": 0.21, "weight": 7.0}, "different_colours"),
+        ({"colour_ratio": 0.21, "smooth_hr_px": 0.26}, "misaligned"),
+        ({"colour_ratio": float("nan")}, "clean"),
     ],
 )
 def test_verdict(changed: dict[str, float], verdict: str) -> None:

@@ -136,6 +136,7 @@ def test_another_aligner_is_asked_again(
 ROW = {
     **{"anisotropy": 1.003, "perspective_ratio": 1.002, "scale_ratio": 1.01, "crop_side_lr_px": 144.0},
     **{"textured_fraction": 1.0, "zncc_block_p50": 0.98, "clipped_fraction": 0.01, "off_centre_hr_px": 0.0},
+    **{"hr_clipped_fraction": 0.002, "colour_ratio": 0.08},
     **{"content_differs_fraction": 0.001, "sigma_hr_px": 0.02, "residual_p50_hr_px": 0.1, "residual_p95_hr_px": 0.3},
     **{"residual_local_hr_px": 0.2, "residual_side_hr_px": 0.1, "residual_worst_hr_px": 0.0, "sharpness_ratio": 2.5},
     **{"differing_hr_px": 0.0, "detail_scale": 3.5},
@@ -165,6 +166,7 @@ def test_an_empty_cell_that_may_be_anything_is_none() -> None:
     assert said(empty) is None
     assert said(empty, qa_profile="off") == ((), "")
     assert said(empty, refine="none") == ((), "")  # there is none then
+    assert said(ROW | {"colour_ratio": None, "hr_clipped_fraction": None}) is None  # a row of an earlier version
     assert said(empty | {"message": "sigma_hr_px nan above 0.125"}) == (
         ("position_uncertain",),
         "sigma_hr_px nan above 0.25",

@@ -58,7 +58,9 @@ const pairView = (() => {
       element("dl", { class: "stats" },
         stat("Residual, median", number(cell(pair, "residual_p50_hr_px")), "HR px"), stat("Residual, p95", number(cell(pair, "residual_p95_hr_px")), "HR px"),
         stat("Predicted error", number(cell(pair, "sigma_hr_px")), "HR px"), stat("Scale", number(cell(pair, "scale_effective"), 4)), stat("Inliers", String(cell(pair, "n_inliers") ?? "–")),
-        stat("Sharpness HR / LR", number(cell(pair, "sharpness_ratio"))), stat("Detail up to ×", number(cell(pair, "detail_scale"))), stat("Clipped", percent(cell(pair, "clipped_fraction")))));
+        stat("Sharpness HR / LR", number(cell(pair, "sharpness_ratio"))), stat("Detail up to ×", number(cell(pair, "detail_scale"))),
+        stat("Colours differ by", number(cell(pair, "colour_difference")), "CIELAB"),
+        stat("Clipped, LR", percent(cell(pair, "clipped_fraction"))), stat("Clipped, HR", percent(cell(pair, "hr_clipped_fraction")))));
   }
   const percent = (share) => (share === null || share === undefined ? "–" : `${number(100 * share)} %`);
 
@@ -124,7 +126,7 @@ const pairView = (() => {
     const rows = [["gain", ...channel("gain")], ["offset", ...channel("offset")]];
     const table = element("table", {}, element("thead", {}, element("tr", {}, ...["applied, linear light", "R", "G", "B"].map((text, i) => element("th", { scope: "col", class: i ? "number" : null }, text)))),
       element("tbody", {}, ...rows.map(([name, ...values]) => element("tr", {}, element("th", { scope: "row" }, name), ...values.map((v) => element("td", { class: "number" }, v))))));
-    const facts = element("p", {}, `Brightness error ${number(cell(pair, "brightness_error_before"))} before, ${number(cell(pair, "brightness_error_after"))} after (share of full range). Clipped in LR: ${percent(cell(pair, "clipped_fraction"))}. Tone curve: ${cell(pair, "tone") || "–"}.`);
+    const facts = element("p", {}, `Brightness error ${number(cell(pair, "brightness_error_before"))} before, ${number(cell(pair, "brightness_error_after"))} after (share of full range). Clipped in LR: ${percent(cell(pair, "clipped_fraction"))}, in HR: ${percent(cell(pair, "hr_clipped_fraction"))}. Colours differ by ${number(cell(pair, "colour_difference"))} CIELAB units in a* and b*, ${percent(cell(pair, "colour_ratio"))} of their spread. Tone curve: ${cell(pair, "tone") || "–"}.`);
     into.replaceChildren(element("p", { class: "soft small" }, "Across: HR, dark to bright. Upwards: LR. On the line they are equal."), pictures, table, facts, ...(data.field ? [illumination(data.field)] : []));
   }
 

@@ -1,0 +1,89 @@
+"""What the colours of LR and of HR, as LR would see it, still differ by after blur and brightness were matched.
+
+A black-and-white picture, another camera's colours or exchanged channels leave position and brightness as they are, and
+the gains of the three channels even give a black-and-white HR the mean colour of LR. Their difference in a* and b*
+shows them. Real cameras do not agree exactly, and they differ by more where colours are stronger; noise matters where
+there are hardly any colours. So the difference is judged by the spread of the colours themselves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from d2crealsr import opencv
+
+if TYPE_CHECKING:
+    from d2crealsr.imaging.comparison import Look, LrCrop
+    from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.types import Array
+
+__all__ = ["ColourDifference", "compare_colours"]
+
+Float32 = NDArray[np.float32]
+
+_BLUR_LR_PX = 4.0
+"""σ of the blur with which colours are compared. Noise, the mosaic and chroma subsampling are finer."""
+_ENOUGH_PIXELS = 64
+"""Smallest number of pixels from which a difference is measured."""
+_LEAST_SPREAD = 4.0
+"""Spread of colours, in CIELAB units, below which a card counts as grey: what is left is noise for the most part."""
+
+
+class ColourDifference(NamedTuple):
+    """How much the colours of two images of one scene differ.
+
+    Attributes
+    ----------
+    difference : float
+        Root mean square of the difference in a* and b*, in CIELAB units.
+    ratio : float
+        The difference divided by the standard deviation of the colours (a* and b* together) of LR or of HR, whichever
+        is larger, but at least 4.
+    """
+
+    difference: float
+    ratio: float
+
+
+UNMEASURED = ColourDifference(float("nan"), float("nan"))
+"""Where almost everything is clipped."""
+
+
+def compare_colours(lr_crop: LrCrop, look: Look, mapping: CaptureMapping) -> ColourDifference:
+    """Compare the colours of an LR crop with those that HR predicts, where neither is clipped nor next to it.
+
+    Parameters
+    ----------
+    lr_crop : LrCrop
+    look : Look
+        HR as LR's camera would have developed it, of which blur and brightness are used.
+    mapping : CaptureMapping
+
+    Returns
+    -------
+    ColourDifference
+        nan if almost everything is clipped.
+
+    References
+    ----------
+    CIE 15:2004, Colorimetry: the colour space L*a*b*, here for sRGB primaries and D65.
+    """
+    trusted = lr_crop.undisturbed
+    if np.count_nonzero(trusted) < _ENOUGH_PIXELS:
+        return UNMEASURED
+    seen = lr_crop.lit(lr_crop.seen(look.source, mapping, look.sigma_hr_px), look.light, mapping)
+    predicted, observed = (_colours(linear, trusted) for linear in (seen, lr_crop.rgb))
+    difference = float(np.sqrt(np.mean(np.sum((predicted - observed) ** 2, axis=1))))
+    spread = max(float(np.sqrt(np.sum(colours.var(axis=0)))) for colours in (predicted, observed))
+    return ColourDifference(difference, difference / max(spread, _LEAST_SPREAD))
+
+
+def _colours(linear: Float32, trusted: NDArray[np.bool_]) -> Array:
+    """a* and b* of the trusted pixels of an image in linear light, averaged over their trusted neighbours, (N, 2)."""
+    weight = trusted.astype(np.float32)
+    share = opencv.blur(weight, _BLUR_LR_PX)[..., None]
+    around = opencv.blur(linear * weight[..., None], _BLUR_LR_PX) / np.maximum(share, np.float32(1e-6))
+    return opencv.lab(np.clip(around, 0, 1))[trusted][:, 1:].astype(np.float64)
