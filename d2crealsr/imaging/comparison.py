@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.imaging.photometry import Photometry
+    from d2crealsr.imaging.sampling import Sampled
     from d2crealsr.types import Array, ResidualField
 
 __all__ = ["Look", "LrCrop", "Shown"]
@@ -93,7 +94,11 @@ class Look:
 
     def at(self, p_hr: Array) -> Float32:
         """Sample the look at positions (..., 2) in the HR capture."""
-        return degrade.sample(self.luma, self.source.factor, p_hr)
+        return self._sampled.at(p_hr)
+
+    @cached_property
+    def _sampled(self) -> Sampled:
+        return self.source.sampled(self.luma)
 
 
 class Shown(NamedTuple):

@@ -6,7 +6,7 @@ Only estimation and QA use these copies. They are never published.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,13 @@ from scipy.optimize import minimize_scalar
 
 from d2crealsr import opencv
 from d2crealsr.imaging import geometry, photometry
+from d2crealsr.imaging.sampling import Kernel, Sampled
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     from d2crealsr.types import Array, Image, Matrix
 
-__all__ = ["LinearReduced", "estimate_blur", "reduced", "sample", "sample_with_derivatives", "zncc"]
+__all__ = ["LinearReduced", "estimate_blur", "reduced", "zncc"]
 
 Float32 = NDArray[np.float32]
 
@@ -42,12 +43,15 @@ class LinearReduced:
     factor : int
     clipped : (H // factor, W // factor) ndarray or None
         Share of clipped pixels among those averaged; None if no pixel of the image is clipped.
+    kernel : {"linear", "spline"}
+        How it is read between its pixels.
     """
 
     rgb: Float32
     luma: Float32
     factor: int
     clipped: Float32 | None = None
+    kernel: Kernel = "linear"
 
     def blurred(self, channel: Float32, sigma_hr_px: float) -> Float32:
         """A blurred channel. Together with the averaging, the blur is a Gaussian of ``sigma_hr_px``."""
@@ -63,8 +67,12 @@ class LinearReduced:
         return sampled
 
     def at(self, blurred: Float32, p_hr: Array) -> Float32:
-        """Sample a (blurred) channel at positions in full-resolution HR, (h, w, 2), with linear interpolation."""
-        return sample(blurred, self.factor, p_hr)
+        """Sample a (blurred) channel at positions in full-resolution HR, (h, w, 2)."""
+        return self.sampled(blurred).at(p_hr)
+
+    def sampled(self, blurred: Float32) -> Sampled:
+        """A (blurred) channel, prepared for being sampled several times."""
+        return Sampled.of(blurred, self.factor, self.kernel)
 
     def holds(self, p_hr: Array, *, margin_hr_px: float) -> NDArray[np.bool_]:
         """Whether positions (..., 2) lie inside HR, at least a margin away from its border."""
@@ -80,12 +88,15 @@ class LinearReduced:
         """
         if self.clipped is None:
             return None
-        shown: NDArray[np.bool_] = self.at(self.blurred(self.clipped, sigma_hr_px), p_hr) < _HARDLY_CLIPPED
+        seen = Sampled.of(self.blurred(self.clipped, sigma_hr_px), self.factor, "linear").at(p_hr)
+        shown: NDArray[np.bool_] = seen < _HARDLY_CLIPPED
         return shown
 
     def clipped_fraction(self, p_hr: Array) -> float:
         """Share of clipped pixels at positions (h, w, 2), 0 … 1."""
-        return 0.0 if self.clipped is None else float(self.at(self.clipped, p_hr).mean())
+        if self.clipped is None:
+            return 0.0
+        return float(Sampled.of(self.clipped, self.factor, "linear").at(p_hr).mean())
 
     @property
     def full_size(self) -> Size:
@@ -93,35 +104,15 @@ class LinearReduced:
         return Size(self.luma.shape[1] * self.factor, self.luma.shape[0] * self.factor)
 
 
-def sample(image: Float32, factor: int, p_hr: Array) -> Float32:
-    """Sample a reduced image at positions in the full-resolution one, (h, w, 2), with linear interpolation."""
-    grid = ((p_hr - (factor - 1) / 2) / factor).astype(np.float32)
-    sampled: Float32 = opencv.remap(image, np.ascontiguousarray(grid[..., 0]), np.ascontiguousarray(grid[..., 1]))
-    return sampled
-
-
-def sample_with_derivatives(image: Float32, factor: int, p_hr: Array) -> tuple[Float32, Float32, Float32, Float32]:
-    """As :func:`sample`, with the derivatives in x and y and the Laplacian at the positions, per full-resolution px.
-
-    They are differences between neighbours one reduced pixel away. Filtering the whole image first would give the same.
-    """
-    grid = ((p_hr - (factor - 1) / 2) / factor).astype(np.float32)
-    x, y = np.ascontiguousarray(grid[..., 0]), np.ascontiguousarray(grid[..., 1])
-    value, right, left = (opencv.remap(image, x + step, y) for step in (np.float32(0), np.float32(1), np.float32(-1)))
-    below, above = (opencv.remap(image, x, y + step) for step in (np.float32(1), np.float32(-1)))
-    dx, dy = cast("Float32", right - left), cast("Float32", below - above)
-    laplacian = right + left + below + above - 4 * value
-    dx *= 1 / (2 * factor)
-    dy *= 1 / (2 * factor)
-    laplacian *= 1 / factor**2
-    return value, dx, dy, laplacian
-
-
 def reduced(hr: Image, scale: int, tone: str) -> LinearReduced:
-    """HR reduced to about twice the sampling of LR, in linear light. Estimation needs no more of it."""
+    """HR reduced to about twice the sampling of LR, in linear light. Estimation needs no more of it.
+
+    At scale 1 there is no such reserve, so HR is then read by a spline.
+    """
     factor = max(1, scale // 2)
     rgb = photometry.reduced_linear(hr, factor, tone)
-    return LinearReduced(rgb, photometry.luma(rgb), factor, photometry.reduced_clipping(hr, factor))
+    kernel: Kernel = "spline" if scale == 1 else "linear"
+    return LinearReduced(rgb, photometry.luma(rgb), factor, photometry.reduced_clipping(hr, factor), kernel)
 
 
 def zncc(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from d2crealsr import opencv
 from d2crealsr.imaging import geometry, photometry
 from d2crealsr.imaging.crop import cut
 from d2crealsr.types import Size
@@ -75,6 +76,17 @@ class LrPart:
             tone=tone,
             positions=geometry.pixel_centres(Size(crop.width, crop.height)) + np.array([crop.x, crop.y]),
             **more,
+        )
+
+    def softened(self, sigma_lr_px: float) -> Self:
+        """The part after a blur in linear light. Pixels next to clipped ones and to the border are not trusted."""
+        rgb = opencv.blur(self.rgb, sigma_lr_px)
+        margin = int(np.ceil(2 * sigma_lr_px))
+        valid = np.zeros_like(self.valid)
+        inner = np.s_[margin:-margin, margin:-margin]
+        valid[inner] = ~opencv.dilate(~self.valid, margin)[inner]
+        return replace(
+            self, rgb=rgb, encoded=photometry.encode_clipped(rgb, self.tone) @ photometry.JPEG_LUMA, valid=valid
         )
 
     def thinned(self, stride: int) -> Self:

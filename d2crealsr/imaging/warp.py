@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
 import numpy as np
 
 from d2crealsr import opencv
 from d2crealsr.imaging import geometry, photometry
 from d2crealsr.imaging.placement import grid_to_lr
+from d2crealsr.imaging.sampling import SPLINE_REACH, at_spline, spline_coefficients
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from d2crealsr.types import Array, Image
 
 __all__ = ["warp_hr", "without_aliasing"]
+
+_Kernel: TypeAlias = Literal["cubic", "lanczos4", "spline"]
 
 _NODE_SPACING = 8
 """Distance in published px between exactly computed positions. Between them, lens and field are linear to .001 px."""
@@ -59,6 +62,9 @@ def _reach(shrink: float) -> int:
 def warp_hr(hr: Image, estimate: Estimate, interpolation: Interpolation = "cubic") -> Image:
     """The published HR: linearised, warped once in float, matched to LR's brightness, encoded and rounded once.
 
+    At scale 1 the cubic kernel is a spline: the captures may be shifted by the same fraction of a pixel everywhere, and
+    OpenCV's cubic kernel displaces content by up to .05 px, depending on that fraction (ADR 0005).
+
     If HR has to shrink, frequencies that the published grid cannot represent are filtered out first.
 
     Parameters
@@ -78,14 +84,15 @@ def warp_hr(hr: Image, estimate: Estimate, interpolation: Interpolation = "cubic
     whole = estimate.placement
     published = np.empty((whole.published_size.height, whole.published_size.width, 3), hr.dtype)
     step, shrink = max(1, _STRIP_ROWS // whole.scale), whole.shrink
+    kernel: _Kernel = "spline" if whole.scale == 1 and interpolation == "cubic" else interpolation
     for top in range(0, whole.crop.height, step):
         strip = whole.rows(top, min(step, whole.crop.height - top))
         rows = slice(top * whole.scale, top * whole.scale + strip.published_size.height)
-        published[rows] = _warped_strip(hr, replace(estimate, placement=strip), interpolation, shrink)
+        published[rows] = _warped_strip(hr, replace(estimate, placement=strip), kernel, shrink)
     return opencv.as_image(published)
 
 
-def _warped_strip(hr: Image, estimate: Estimate, interpolation: Interpolation, shrink: float) -> Image:
+def _warped_strip(hr: Image, estimate: Estimate, kernel: _Kernel, shrink: float) -> Image:
     """:func:`warp_hr` for a few rows, which limits the memory for floats."""
     placement, light, ca_k = estimate.placement, estimate.light, estimate.ca_k
     mapping, size = placement.mapping, placement.published_size
@@ -93,7 +100,8 @@ def _warped_strip(hr: Image, estimate: Estimate, interpolation: Interpolation, s
     nodes = _nodes(placement)
     by_channel = [_magnified(nodes, mapping, k) for k in (ca_k[0], 0.0, ca_k[1])] if any(ca_k) else [nodes]
     # 2. The part of HR that is needed, in linear light, without frequencies that the published grid cannot represent.
-    part, origin = _needed_part(hr, np.stack(by_channel), _KERNEL_MARGIN + _reach(shrink))
+    margin = _KERNEL_MARGIN + _reach(shrink) + (SPLINE_REACH if kernel == "spline" else 0)
+    part, origin = _needed_part(hr, np.stack(by_channel), margin)
     linear = without_aliasing(photometry.to_linear(part, light.tone_of_hr), shrink)
     # 3. The single resampling: for each channel if colours differ; by the homography itself if there is no distortion.
     if any(ca_k):
@@ -101,17 +109,17 @@ def _warped_strip(hr: Image, estimate: Estimate, interpolation: Interpolation, s
         for channel, positions in enumerate(by_channel):
             p = _between_nodes(positions - origin, size)
             plane = np.ascontiguousarray(linear[..., channel])
-            bright[..., channel] = opencv.remap(plane, p[..., 0], p[..., 1], interpolation)
-    elif mapping.is_planar:
+            bright[..., channel] = _resampled(plane, p, kernel)
+    elif mapping.is_planar and kernel != "spline":
         H_grid_to_part = geometry.compose(
             geometry.translation(-origin[0], -origin[1]),
             geometry.inverse(mapping.H_hr_to_lr),
             grid_to_lr(placement.crop, placement.scale),
         )
-        bright = opencv.warp(linear, H_grid_to_part, size, interpolation)
+        bright = opencv.warp(linear, H_grid_to_part, size, kernel)
     else:
         p = _between_nodes(nodes - origin, size)
-        bright = opencv.remap(linear, p[..., 0], p[..., 1], interpolation)
+        bright = _resampled(linear, p, kernel)
     # 4. LR's brightness: gain·field·linear + offset, then the tone curve and one rounding.
     bright *= np.array(light.gain, np.float32)
     if light.field_x or light.field_y or light.field_r2:
@@ -119,6 +127,13 @@ def _warped_strip(hr: Image, estimate: Estimate, interpolation: Interpolation, s
         bright *= _between_nodes(light.field(*np.moveaxis(frame, -1, 0)), size)[..., None]
     bright += np.array(light.offset, np.float32)
     return photometry.quantised(bright, light.tone, hr.dtype)
+
+
+def _resampled(image: NDArray[np.float32], p: NDArray[np.float32], kernel: _Kernel) -> NDArray[np.float32]:
+    """An image at positions p (h, w, 2)."""
+    if kernel == "spline":
+        return at_spline(spline_coefficients(image), p[..., 0], p[..., 1])
+    return cast("NDArray[np.float32]", opencv.remap(image, p[..., 0], p[..., 1], kernel))
 
 
 def _nodes(placement: Placement) -> Array:

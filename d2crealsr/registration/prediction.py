@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from d2crealsr.imaging import degrade, geometry, photometry
+from d2crealsr.imaging import geometry, photometry
 from d2crealsr.imaging.photometry import JPEG_LUMA
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.imaging.lr_part import LrPart
+    from d2crealsr.imaging.sampling import Sampled
     from d2crealsr.types import Array
 
 __all__ = ["GEOMETRY", "Parameters", "Prediction", "Predictor"]
@@ -99,11 +100,11 @@ class Predictor:
         self.unit = geometry.UnitFrame.of(hr.full_size)
         self.smallest_blur = float(np.sqrt((hr.factor**2 - 1) / 12 + 0.1))
         self._sigma = -1.0
-        self._value: Float32 = hr.rgb
+        self._value: Sampled
 
     def unlit(self, parameters: Parameters, observation: LrPart) -> Float32:
         """HR at LR's blur, before gain, field and offset, (h, w, 3)."""
-        return self._hr.at(self._blurred(parameters.sigma), parameters.mapping.lr_to_hr(observation.positions))
+        return self._blurred(parameters.sigma).at(parameters.mapping.lr_to_hr(observation.positions))
 
     def linear(self, parameters: Parameters, observation: LrPart) -> Float32:
         """Predicted linear RGB of an observation's pixels, (h, w, 3)."""
@@ -111,7 +112,7 @@ class Predictor:
 
         def lit(positions: Array) -> Float32:
             p_hr = parameters.mapping.lr_to_hr(positions)
-            value = self._hr.at(blurred, p_hr)
+            value = blurred.at(p_hr)
             field = self._field(parameters, self._basis(p_hr))
             return value * (field[..., None] * parameters.gain.astype(np.float32)) + np.float32(parameters.offset)
 
@@ -141,9 +142,7 @@ class Predictor:
         """Encoded luma of pixels at positions (h, w, 2), and the SIZE columns of its Jacobian, each (h, w)."""
         p_hr = parameters.mapping.lr_to_hr(positions)
         basis = self._basis(p_hr)
-        value, dx, dy, laplacian = degrade.sample_with_derivatives(
-            self._blurred(parameters.sigma), self._hr.factor, p_hr
-        )
+        value, dx, dy, laplacian = self._blurred(parameters.sigma).with_derivatives(p_hr)
         gain, field = parameters.gain.astype(np.float32), self._field(parameters, basis)
         light = field[..., None] * gain
         linear = value * light + np.float32(parameters.offset)
@@ -174,10 +173,10 @@ class Predictor:
         x, y = np.moveaxis(self.unit.of_points(p_hr).astype(np.float32), -1, 0)
         return np.stack([x, y, x**2, x * y, y**2], axis=-1)
 
-    def _blurred(self, sigma: float) -> Float32:
+    def _blurred(self, sigma: float) -> Sampled:
         """HR blurred by σ."""
         if abs(self._sigma - sigma) > _SAME_BLUR_HR_PX:
-            self._value, self._sigma = self._hr.blurred(self._hr.rgb, sigma), sigma
+            self._value, self._sigma = self._hr.sampled(self._hr.blurred(self._hr.rgb, sigma)), sigma
         return self._value
 
 

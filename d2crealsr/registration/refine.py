@@ -40,12 +40,24 @@ _MIN_SIDE_LR_PX = 16
 _PHASE_SIDE = 256
 """Side of the part of LR in which the phase of the colour filter is recognised."""
 
+_INNER_SHARE = 0.5
+"""Share of the HR frame that the upright rectangle inside it must hold, if the mapping is to be fitted in it."""
+
 _INSET = 2.5
 """Distance of the fit from the border of the HR frame, in widths of the blur, which needs pixels on all sides."""
+
+_SOFTENING_LR_PX = 0.7
+"""Blur of LR, in px, before it is compared at scale 1. The blur of HR, which is fitted, follows. At scale 1 the colour
+filter of HR has the pitch of LR's, and the error of its demosaicing is fixed to HR's pixels: it pulls the estimate
+towards the nearest shift by whole pixels, by up to .03 px. That error is fine detail, which the blur removes."""
 
 _ERROR_CALIBRATION = 1.8
 """Factor on predicted errors: ratio of the root mean square true and predicted errors for 20 half-size scenes of tuning
 seeds (1.7 … 1.85 by kind of card). It accounts for correlation beyond the blocks."""
+
+_SAME_SCALE_CALIBRATION = 2.4
+"""The same factor at scale 1, where demosaicing of both captures adds errors that noise does not explain. It lies
+between the ratios of simulated cameras and of images moved by arithmetic (2.9 and 1.7 for 40 tuning seeds)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +75,8 @@ class Refinement:
         Whether the last step was below the threshold.
     covariance : (9, 9) ndarray
         Covariance of the geometric parameters, in the HR capture's unit frame.
+    calibration : float
+        Factor on the standard errors that the covariance implies.
     """
 
     mapping: CaptureMapping
@@ -70,13 +84,14 @@ class Refinement:
     phase: Phase | None
     converged: bool
     covariance: Array
+    calibration: float = _ERROR_CALIBRATION
 
     def standard_error(self, points_hr: Array) -> float:
         """Predicted standard error at positions in the HR capture, (N, 2): root of the mean trace, in HR px."""
         unit = geometry.UnitFrame.of(self.mapping.hr_size)
         moves = _displacements(unit.of_points(points_hr))
         variance = np.einsum("nij,jk,nik->n", moves, self.covariance, moves)
-        return _ERROR_CALIBRATION * unit.length * float(np.sqrt(np.mean(variance)))
+        return self.calibration * unit.length * float(np.sqrt(np.mean(variance)))
 
 
 def refine(
@@ -104,20 +119,23 @@ def refine(
     Refinement or None
         None if the fit diverges or there are too few pixels.
     """
-    region = _covered(start, sigma_hr_px)
-    if min(region.width, region.height) < _MIN_SIDE_LR_PX:
+    whole, softened_by = _covered(hr, lr, start, _INSET * sigma_hr_px, tone), 0.0
+    if whole is None:
         return None
-    whole = LrPart.of(lr, region, tone).compared_with(hr, start, sigma_hr_px)
-    some = whole.thinned(_stride(region))
+    if hr.kernel == "spline":
+        whole, softened_by = whole.softened(_SOFTENING_LR_PX), _SOFTENING_LR_PX
+    sigma = float(np.hypot(sigma_hr_px, softened_by))
+    whole = whole.compared_with(hr, start, sigma)
+    some = whole.thinned(_stride(whole.crop))
     predictor = Predictor(hr, tone)
-    begin = _with_brightness(Parameters(start, sigma_hr_px, np.ones(3), np.zeros(5), 0.0), predictor, some)
+    begin = _with_brightness(Parameters(start, sigma, np.ones(3), np.zeros(5), 0.0), predictor, some)
     fit = gauss_newton(predictor, some, begin, begin, model, _ROUGHLY_HR_PX)
     if fit is None:
         return None
     whole = whole.compared_with(hr, fit.parameters.mapping, fit.parameters.sigma)
-    phase, undone = _without_demosaic(predictor, fit.parameters, whole)
+    phase, undone = (None, whole) if softened_by else _without_demosaic(predictor, fit.parameters, whole)
     if phase is not None:
-        fit = gauss_newton(predictor, undone.thinned(_stride(region)), fit.parameters, begin, model, _ROUGHLY_HR_PX)
+        fit = gauss_newton(predictor, undone.thinned(_stride(whole.crop)), fit.parameters, begin, model, _ROUGHLY_HR_PX)
         if fit is None:
             return None
         undone = _without_demosaic(predictor, fit.parameters, whole, phase)[1]
@@ -126,10 +144,11 @@ def refine(
         return None
     return Refinement(
         mapping=fit.parameters.mapping,
-        sigma_blur_hr_px=fit.parameters.sigma,
+        sigma_blur_hr_px=float(np.sqrt(max(fit.parameters.sigma**2 - softened_by**2, 0))),
         phase=phase,
         converged=fit.converged,
         covariance=covariance(fit.system, undone, model),
+        calibration=_SAME_SCALE_CALIBRATION if softened_by else _ERROR_CALIBRATION,
     )
 
 
@@ -138,12 +157,33 @@ def _stride(region: Crop) -> int:
     return 1 + 2 * int(np.sqrt(region.width * region.height / _ENOUGH_PIXELS) // 2)
 
 
-def _covered(mapping: CaptureMapping, sigma_hr_px: float) -> Crop:
-    """The upright rectangle of LR that HR covers, less a margin for the blur."""
-    outline = np.sort(mapping.hr_to_lr(geometry.corners(mapping.hr_size, inset=_INSET * sigma_hr_px)), axis=0)
-    left, top = np.ceil(np.maximum(outline[1], 0)).astype(int)
-    right, bottom = np.floor(np.minimum(outline[2], np.array(mapping.lr_size) - 1)).astype(int) + 1
-    return Crop(int(left), int(top), int(right - left), int(bottom - top))
+def _covered(hr: LinearReduced, lr: Image, mapping: CaptureMapping, margin_hr_px: float, tone: str) -> LrPart | None:
+    """The part of LR that HR covers, less a margin for the blur; None if it is too small.
+
+    It is the upright rectangle inside the HR frame as LR sees it. In a turned frame that rectangle is small, and for a
+    frame of 3:2 it vanishes at 34° and 56°. The part is then the rectangle around the frame, of which only the pixels
+    inside the frame are trusted.
+    """
+    outline = mapping.hr_to_lr(geometry.corners(mapping.hr_size, inset=margin_hr_px))
+    ordered = np.sort(outline, axis=0)
+    is_turned = bool(np.prod(ordered[2] - ordered[1]) < _INNER_SHARE * _area(outline))
+    low, high = (ordered[0], ordered[3]) if is_turned else (ordered[1], ordered[2])
+    left, top = np.ceil(np.maximum(low, 0)).astype(int)
+    right, bottom = np.floor(np.minimum(high, np.array(mapping.lr_size) - 1)).astype(int) + 1
+    region = Crop(int(left), int(top), int(right - left), int(bottom - top))
+    if min(region.width, region.height) < _MIN_SIDE_LR_PX:
+        return None
+    part = LrPart.of(lr, region, tone)
+    if not is_turned:
+        return part
+    inside = hr.holds(mapping.lr_to_hr(part.positions), margin_hr_px=margin_hr_px)
+    return replace(part, valid=part.valid & inside)
+
+
+def _area(outline: Array) -> float:
+    """Area of a quadrilateral with corners (4, 2) in order."""
+    first, second = outline[2] - outline[0], outline[3] - outline[1]
+    return abs(float(first[0] * second[1] - first[1] * second[0])) / 2
 
 
 def _with_brightness(parameters: Parameters, predictor: Predictor, observation: LrPart) -> Parameters:

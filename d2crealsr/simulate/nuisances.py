@@ -152,6 +152,10 @@ def _turned(session: Session, rng: np.random.Generator) -> Session:
     return _lr(session, roll=session.lr.roll + float(rng.choice([90.0, 180.0, 270.0])))
 
 
+def _rolled(session: Session, rng: np.random.Generator) -> Session:
+    return _lr(session, roll=session.lr.roll + _sign(rng) * float(rng.uniform(30, 90)))
+
+
 NUISANCES: dict[str, Nuisance] = {
     "lr-exposure-x4": Nuisance("the LR shot is exposed two stops longer and clips", _exposure),
     "occlusion": Nuisance("a sheet hides 30 % of the card in one of the shots", _occlusion),
@@ -175,5 +179,6 @@ NUISANCES: dict[str, Nuisance] = {
     "portrait": Nuisance("both cameras and the card are turned upright", _portrait),
     "orientation-flags": Nuisance("the files lie turned, with EXIF flags that differ between HR and LR", _flags),
     "turned-camera": Nuisance("the LR camera is turned by 90, 180 or 270 degrees and no flag says so", _turned),
+    "rolled": Nuisance("the LR camera is turned by 30 to 90 degrees to either side", _rolled),
 }
 """Every nuisance by its name in ``--nuisance``."""

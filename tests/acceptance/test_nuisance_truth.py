@@ -69,9 +69,10 @@ def test_chromatic_aberration_is_the_displacement_at_the_corner(mini_scene: Scen
         assert np.sign(displaced) == -np.sign(share), name
 
 
+@pytest.mark.parametrize("nuisance", ["turned-camera", "rolled"])
 @pytest.mark.parametrize("seed", SEEDS)
-def test_a_turned_camera_is_the_rotation(mini_scene: Scenes, error_of: ErrorOf, seed: int) -> None:
-    scene = mini_scene("leaves", seed, "turned-camera")
+def test_a_turned_camera_is_the_rotation(mini_scene: Scenes, error_of: ErrorOf, seed: int, nuisance: str) -> None:
+    scene = mini_scene("leaves", seed, nuisance)
     pair, session = aligned(scene), scene.truth.session
     off = pair.statistics["rotation_deg"] - (session.lr.roll - session.hr.roll)
     assert abs((off + 180) % 360 - 180) < 0.1

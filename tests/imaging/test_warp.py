@@ -50,6 +50,15 @@ def test_identity_at_integer_positions_is_a_copy() -> None:
     np.testing.assert_array_equal(published, hr[40:200, 40:200])
 
 
+@pytest.mark.parametrize("fraction", [0.2, 0.5, 0.7])
+def test_at_scale_1_a_shift_by_a_fraction_is_that_shift(fraction: float) -> None:
+    """OpenCV's cubic kernel would be off by .05 px at some fractions, the same for all pixels."""
+    m = planar(geometry.translation(-fraction, fraction))
+    published = published_as(ramp(m.hr_size), Placement(m, Crop(20, 20, 60, 40), 1))
+    x, y = np.meshgrid(np.arange(20, 80) + fraction, np.arange(20, 60) - fraction)
+    np.testing.assert_allclose(published[..., :2] / 100, np.stack([x, y], axis=-1), atol=0.011)
+
+
 def test_brightness_and_field_are_applied_in_linear_light() -> None:
     hr = np.full((300, 400, 3), 20_000, np.uint16)
     m = planar(geometry.inverse(geometry.scaling(4)))

@@ -1,5 +1,7 @@
 """Direct refinement on captures made by the forward model itself, with every nuisance it claims to fit."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -49,8 +51,8 @@ def lr_capture(
     """What LR would show: blurred, darker, of another white balance, vignetted, noisy, 8 bit."""
     linear = photometry.to_linear(hr, TONE)
     p_hr = mapping.lr_to_hr(geometry.pixel_centres(LR))
-    blurred = degrade.LinearReduced(linear, linear[..., 0], 1).blurred(linear, SIGMA)
-    seen = degrade.sample(blurred, 1, p_hr)
+    sharp = degrade.LinearReduced(linear, linear[..., 0], 1)
+    seen = sharp.at(sharp.blurred(linear, SIGMA), p_hr)
     x, y = np.moveaxis(geometry.UnitFrame.of(HR).of_points(p_hr), -1, 0)
     field = 1 + 0.05 * x - 0.03 * y - 0.15 * (x**2 + y**2)
     lit = (seen * (field[..., None] * np.array([0.75, 0.8, 0.85])) + 0.004).astype(np.float32)
@@ -85,6 +87,44 @@ def test_the_optimum_does_not_depend_on_the_start(start_hr_px: float) -> None:
     assert found.converged
     assert error_hr_px(found.mapping, true).max() < 0.06
     assert found.sigma_blur_hr_px == pytest.approx(SIGMA, rel=0.05)
+
+
+@pytest.mark.parametrize("turn_deg", [34.0, -56.0])
+def test_a_turned_frame_is_fitted_with_all_that_it_covers(turn_deg: float) -> None:
+    """At these turns no upright rectangle is left inside a frame of 3:2."""
+    t = np.radians(turn_deg)
+    turn = np.array([[np.cos(t), -np.sin(t), 0], [np.sin(t), np.cos(t), 0], [0, 0, 1.0]])
+    about = geometry.translation(*geometry.frame_centre(HR))
+    true = true_mapping()
+    true = dataclasses.replace(true, H_hr_to_lr=geometry.compose(true.H_hr_to_lr, about, turn, geometry.inverse(about)))
+    hr = hr_capture()
+    found = refined(hr, lr_capture(hr, true), started_off(true, 2.0))
+    assert found is not None
+    assert error_hr_px(found.mapping, true).max() < 0.08
+    assert found.standard_error(geometry.central_grid(HR).reshape(-1, 2)) < 0.1
+
+
+@pytest.mark.parametrize("fraction", [0.25, 0.5])
+def test_at_scale_1_demosaicing_does_not_pull_towards_whole_pixels(fraction: float) -> None:
+    """Both captures have a colour filter of one pitch, and LR lies a fraction of a pixel further."""
+    fine, size = 4, Size(300, 200)
+    light = photometry.to_linear(hr_capture(), TONE)
+
+    def shot(shift: float, sigma: float, seed: int) -> np.ndarray:
+        blurred = opencv.blur(light, sigma * fine)
+        step = geometry.compose(geometry.scaling(fine), geometry.translation(-shift, shift))
+        seen = opencv.warp(blurred, step, size, "linear")
+        noisy = seen + np.random.default_rng(seed).normal(0, 0.002, seen.shape).astype(np.float32)
+        return photometry.quantised(demosaic.through_mosaic(noisy, "RGGB", (0, 0)), TONE, np.dtype(np.uint8))
+
+    true = geometry.CaptureMapping(H_hr_to_lr=geometry.translation(fraction, -fraction), hr_size=size, lr_size=size)
+    start = dataclasses.replace(true, H_hr_to_lr=geometry.translation(0.0, 0.0))
+    source = degrade.reduced(shot(0.0, 0.6, 1), 1, TONE)
+    found = refine(source, shot(fraction, 1.0, 2), start, sigma_hr_px=0.8, model="homography", tone=TONE)
+    assert found is not None
+    p_hr = geometry.central_grid(size)
+    assert np.linalg.norm(found.mapping.hr_to_lr(p_hr) - true.hr_to_lr(p_hr), axis=-1).mean() < 0.01
+    assert found.sigma_blur_hr_px == pytest.approx(0.8, abs=0.1)
 
 
 @pytest.mark.parametrize("k1", [0.0, 0.005, -0.02])

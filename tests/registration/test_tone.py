@@ -28,8 +28,8 @@ def light() -> np.ndarray:
 def captures(tone: str, k1_lr: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     linear = light()
     mapping = geometry.CaptureMapping(H_hr_to_lr=H_TRUE, hr_size=HR, lr_size=LR, k1_lr=k1_lr)
-    blurred = degrade.LinearReduced(linear, linear[..., 0], 1).blurred(linear, 4.0)
-    seen = degrade.sample(blurred, 1, mapping.lr_to_hr(geometry.pixel_centres(LR))) * np.float32(0.9)
+    sharp = degrade.LinearReduced(linear, linear[..., 0], 1)
+    seen = sharp.at(sharp.blurred(linear, 4.0), mapping.lr_to_hr(geometry.pixel_centres(LR))) * np.float32(0.9)
     depth = np.dtype(np.uint16)
     return photometry.quantised(linear, tone, depth), photometry.quantised(seen, tone, depth)
 

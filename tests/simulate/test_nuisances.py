@@ -48,6 +48,7 @@ CHANGES = {
     "portrait": {"size"},
     "orientation-flags": {"hr.orientation", "lr.orientation"},
     "turned-camera": {"lr.roll"},
+    "rolled": {"lr.roll"},
 }
 
 
