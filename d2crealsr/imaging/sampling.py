@@ -51,22 +51,31 @@ def at_spline(coefficients: Float32, x: Float32, y: Float32) -> Float32:
     """
     (left, right, to_right), (above, below, to_below) = _pairs(x), _pairs(y)
     if coefficients.ndim == 3:
-        to_right, to_below = to_right[..., None], to_below[..., None]
+        to_right, to_below = (
+            np.repeat(part[..., None], coefficients.shape[2], axis=2) for part in (to_right, to_below)
+        )
 
     def between(rows: Float32) -> Float32:
-        first, second = (opencv.remap(coefficients, columns, rows) for columns in (left, right))
-        return cast("Float32", first + to_right * (second - first))
+        return _mixed(*(opencv.remap(coefficients, columns, rows) for columns in (left, right)), to_right)
 
-    first, second = between(above), between(below)
-    return cast("Float32", first + to_below * (second - first))
+    return _mixed(between(above), between(below), to_below)
+
+
+def _mixed(first: Float32, second: Float32, to_second: Float32) -> Float32:
+    """``first + to_second·(second − first)``, in the memory of the second."""
+    second -= first
+    second *= to_second
+    second += first
+    return second
 
 
 def _pairs(x: Float32) -> tuple[Float32, Float32, Float32]:
     """Along one axis: the positions of both linear samples, and the weight of the second."""
     start = np.floor(x)
     t = x - start
-    w0, w3 = (1 - t) ** 3 / 6, t**3 / 6
-    w1 = (3 * t - 6) * t**2 / 6 + np.float32(4 / 6)
+    square, rest = t * t, 1 - t
+    w0, w3 = rest * rest * rest / 6, square * t / 6
+    w1 = (t / 2 - 1) * square + np.float32(2 / 3)
     second = 1 - w0 - w1
     return start - 1 + w1 / (w0 + w1), start + 1 + w3 / second, second
 

@@ -108,13 +108,16 @@ def test_a_turned_frame_is_fitted_with_all_that_it_covers(turn_deg: float) -> No
 def test_at_scale_1_demosaicing_does_not_pull_towards_whole_pixels(fraction: float) -> None:
     """Both captures have a colour filter of one pitch, and LR lies a fraction of a pixel further."""
     fine, size = 4, Size(300, 200)
-    light = photometry.to_linear(hr_capture(), TONE)
+    rng, light = np.random.default_rng(0), np.full((HR.height, HR.width, 3), 0.35, np.float32)
+    for cells in (40, 120, 300):
+        light += opencv.resize(rng.normal(0, 0.2, (cells * 2 // 3, cells, 3)).astype(np.float32), HR, "nearest")
+    light = np.clip(light, 0.02, 0.9)
 
     def shot(shift: float, sigma: float, seed: int) -> np.ndarray:
         blurred = opencv.blur(light, sigma * fine)
         step = geometry.compose(geometry.scaling(fine), geometry.translation(-shift, shift))
         seen = opencv.warp(blurred, step, size, "linear")
-        noisy = seen + np.random.default_rng(seed).normal(0, 0.002, seen.shape).astype(np.float32)
+        noisy = seen + np.random.default_rng(seed).normal(0, 0.001, seen.shape).astype(np.float32)
         return photometry.quantised(demosaic.through_mosaic(noisy, "RGGB", (0, 0)), TONE, np.dtype(np.uint8))
 
     true = geometry.CaptureMapping(H_hr_to_lr=geometry.translation(fraction, -fraction), hr_size=size, lr_size=size)
@@ -123,7 +126,7 @@ def test_at_scale_1_demosaicing_does_not_pull_towards_whole_pixels(fraction: flo
     found = refine(source, shot(fraction, 1.0, 2), start, sigma_hr_px=0.8, model="homography", tone=TONE)
     assert found is not None
     p_hr = geometry.central_grid(size)
-    assert np.linalg.norm(found.mapping.hr_to_lr(p_hr) - true.hr_to_lr(p_hr), axis=-1).mean() < 0.01
+    assert np.linalg.norm(found.mapping.hr_to_lr(p_hr) - true.hr_to_lr(p_hr), axis=-1).mean() < 0.0065
     assert found.sigma_blur_hr_px == pytest.approx(0.8, abs=0.1)
 
 
