@@ -56,7 +56,7 @@ def at_spline(coefficients: Float32, x: Float32, y: Float32) -> Float32:
         )
 
     def between(rows: Float32) -> Float32:
-        return _mixed(*(opencv.remap(coefficients, columns, rows) for columns in (left, right)), to_right)
+        return _mixed(opencv.remap(coefficients, left, rows), opencv.remap(coefficients, right, rows), to_right)
 
     return _mixed(between(above), between(below), to_below)
 
@@ -71,13 +71,14 @@ def _mixed(first: Float32, second: Float32, to_second: Float32) -> Float32:
 
 def _pairs(x: Float32) -> tuple[Float32, Float32, Float32]:
     """Along one axis: the positions of both linear samples, and the weight of the second."""
-    start = np.floor(x)
-    t = x - start
+    start: Float32 = np.floor(x)
+    t: Float32 = x - start
     square, rest = t * t, 1 - t
     w0, w3 = rest * rest * rest / 6, square * t / 6
     w1 = (t / 2 - 1) * square + np.float32(2 / 3)
-    second = 1 - w0 - w1
-    return start - 1 + w1 / (w0 + w1), start + 1 + w3 / second, second
+    second = cast("Float32", 1 - w0 - w1)
+    first, last = cast("Float32", w1 / (w0 + w1)), cast("Float32", w3 / second)
+    return start - 1 + first, start + 1 + last, second
 
 
 @dataclass(frozen=True)
