@@ -1,0 +1,234 @@
+"""Does QA notice an HR without detail of its own? Digital zoom, soft captures and sharp ones, with known truth.
+
+    python -m benchmarks.accuracy.own_detail --align 12 --cache scenes --out benchmarks/results/own-detail
+    python -m benchmarks.accuracy.own_detail --net runs/x8 --net runs/x4 --only net --cache scenes
+
+Digital zoom: the lens is set to the scale divided by a share, and software enlarges its capture by the share, on
+encoded values, followed by JPEG of quality 95 where nothing else is said. HR is published by the true mapping, in its
+own brightness; --align N registers N scenes of some classes as well, and compares. Accepted: not rejected by the rule
+on detail_scale. Smooth cards are reported apart: those whose reference picture (the card without noise) has less than
+3 % of its power beyond LR's Nyquist frequency. Seen: enlarged_by names a factor; right: it is within 2 % of the share.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import TYPE_CHECKING, TypeAlias
+
+import click
+import numpy as np
+
+from benchmarks.hr_captures import SHARES, SHARP, SOFT, captures, enlarged, jpeg, sharpened
+from benchmarks.program import (
+    PATH,
+    print_and_store,
+    program,
+    with_cache,
+    with_jobs,
+    with_out,
+    with_seeds,
+    with_size,
+    with_small,
+)
+from benchmarks.result_tables import Row, text_table
+from benchmarks.scenes import BenchScene, side_by_side
+from benchmarks.seeds import parse_seeds, purpose_of
+from d2crealsr import opencv
+from d2crealsr.align import Alignment, align_pair
+from d2crealsr.imaging import photometry
+from d2crealsr.jobs import threads
+from d2crealsr.quality import evidence, verdict
+from d2crealsr.settings import AlignSettings
+from d2crealsr.types import Size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from benchmarks.hr_captures import Captures
+    from d2c import D2CSR
+    from d2crealsr.simulate.settings import SizeName
+    from d2crealsr.types import Image
+
+    Enlargement: TypeAlias = Callable[[Image, Size, float], Image]
+
+SMOOTH = 0.03
+"""Share of a card's power beyond LR's Nyquist frequency below which the card is smooth."""
+
+ENLARGEMENTS: dict[str, Enlargement] = {
+    "nearest": lambda small, size, share: jpeg(enlarged(small, size, "nearest")),
+    "bilinear, no JPEG": lambda small, size, share: enlarged(small, size, "linear"),
+    "bilinear, sharpened": lambda small, size, share: jpeg(
+        sharpened(enlarged(small, size, "linear"), radius=share / 2, amount=2)
+    ),
+    "bicubic": lambda small, size, share: jpeg(enlarged(small, size, "cubic")),
+    "bicubic, JPEG 75": lambda small, size, share: jpeg(enlarged(small, size, "cubic"), 75),
+    "bicubic, sharpened": lambda small, size, share: jpeg(
+        sharpened(enlarged(small, size, "cubic"), radius=share / 2, amount=2)
+    ),
+    "bicubic, sharpened finely": lambda small, size, share: jpeg(
+        sharpened(enlarged(small, size, "cubic"), radius=1, amount=3)
+    ),
+}
+"""What software makes of a capture of the lens, by name."""
+
+ALIGNED = (SHARP, "x8 bicubic, sharpened", "x4 bicubic")
+"""Classes that ``--align`` registers."""
+
+
+def hr_captures(shots: Captures, nets: Sequence[Path], only: str = "") -> Iterator[tuple[str, Image]]:
+    """Every HR capture of a scene by the name of its class, or those whose name contains a text."""
+    return ((name, make()) for name, make in _makers(shots, nets) if only in name)
+
+
+def _makers(shots: Captures, nets: Sequence[Path]) -> Iterator[tuple[str, Callable[[], Image]]]:
+    size = Size.of(shots.picture(SHARP))
+    for name in (SHARP, *SOFT):
+        yield name, functools.partial(shots.picture, name)
+    for share in SHARES:
+        if f"zoom-{share:g}" in shots.files:
+            small = shots.picture(f"zoom-{share:g}")
+            for name, enlarge in ENLARGEMENTS.items():
+                yield f"x{share:g} {name}", functools.partial(enlarge, small, size, share)
+    for net in nets:
+        model = _loaded(net)
+        yield f"x{model.config.scale} by a trained net", functools.partial(upscaled_by, model, shots)
+
+
+@functools.cache
+def _loaded(net: Path) -> D2CSR:
+    import d2c
+
+    return d2c.load(net).eval()
+
+
+def upscaled_by(model: D2CSR, shots: Captures) -> Image:
+    """The capture that a network enlarges to the size of HR, enlarged by it, as a JPEG of quality 95."""
+    import torch
+
+    small = shots.picture(f"zoom-{model.config.scale}").astype(np.float32) / 255
+    with torch.inference_mode():
+        large = model(torch.from_numpy(small).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
+    return jpeg(opencv.as_image(np.clip(np.rint(255 * large), 0, 255).astype(np.uint8)))
+
+
+def power_beyond_nyquist(reference: Image, scale: int) -> float:
+    """Share of a picture's power, its mean apart, at frequencies that LR cannot show."""
+    luma = photometry.encoded_luma(reference)
+    window = np.outer(*(np.hanning(side) for side in luma.shape))
+    power = np.abs(np.fft.rfft2((luma - (luma * window).sum() / window.sum()) * window)) ** 2
+    rows, columns = np.fft.fftfreq(luma.shape[0], 1 / scale), np.fft.rfftfreq(luma.shape[1], 1 / scale)
+    return float(power[np.hypot(rows[:, None], columns) > 0.5].sum() / power.sum())
+
+
+def measure(
+    scene: BenchScene, cache: Path | None, nets: Sequence[Path], only: str, aligned: frozenset[int]
+) -> list[Row]:
+    """The measures of every HR capture of a scene."""
+    threads.use_one_thread()
+    shots = captures(scene, cache)
+    settings = AlignSettings(scale=scene.scale)
+    facts: Row = {"seed": scene.seed, "kind": scene.kind}
+    facts["beyond"] = power_beyond_nyquist(shots.published_reference, scene.scale)
+    rows: list[Row] = []
+    for name, hr in hr_captures(shots, nets, only):
+        found = evidence.own_detail(hr, shots.published(hr), shots.true_placement)
+        row: Row = facts | {"class": name} | found | {"rejected": bool(verdict.judge(found, settings))}
+        if scene.seed in aligned and name in ALIGNED:
+            row |= _by_align(hr, shots.picture("lr"), settings)
+        rows.append(row)
+    return rows
+
+
+def _by_align(hr: Image, lr: Image, settings: AlignSettings) -> Row:
+    """The same by the whole of `align`."""
+    pair = align_pair(hr, lr, settings=settings)
+    if not isinstance(pair, Alignment):
+        return {"reasons": pair.reason}
+    return {"aligned": pair.statistics["detail_scale"], "reasons": ";".join(pair.reasons)}
+
+
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """One row a class: what is accepted, and the numbers; smooth cards apart."""
+    return [_summary(name, [row for row in rows if row["class"] == name]) for name in _classes(rows)]
+
+
+def _classes(rows: Sequence[Row]) -> list[str]:
+    return list(dict.fromkeys(row["class"] for row in rows))
+
+
+def _summary(name: str, rows: Sequence[Row]) -> Row:
+    usual = [row for row in rows if row["beyond"] >= SMOOTH]
+    smooth = [row for row in rows if row["beyond"] < SMOOTH]
+    summary: Row = {"HR": name, "scenes": len(usual), "% accepted": _accepted(usual)}
+    if usual:
+        scales = np.array([row["detail_scale"] for row in usual])
+        summary |= {f"p{q}": float(np.percentile(scales, q)) for q in (5, 50, 95)}
+        summary |= {"least": float(scales.min()), "most": float(scales.max())}
+    factors = np.array([row["enlarged_by"] for row in rows])
+    summary["% seen"] = 100 * float(np.mean(np.isfinite(factors)))
+    if name.startswith("x"):
+        share = float(name[1:].split()[0])
+        summary["% right"] = 100 * float(np.mean(np.abs(factors / share - 1) < 0.02))
+    return summary | {"smooth": len(smooth), "% smooth accepted": _accepted(smooth)}
+
+
+def _accepted(rows: Sequence[Row]) -> float:
+    return 100 * float(np.mean([not row["rejected"] for row in rows])) if rows else float("nan")
+
+
+def compared(rows: Sequence[Row]) -> str:
+    """What the whole of `align` says of the captures that it was given."""
+    both = [row for row in rows if "reasons" in row]
+    found = [row for row in both if "aligned" in row]
+    same = sum(row["rejected"] == ("hr_not_sharper" in row["reasons"]) for row in found)
+    apart = max(abs(row["aligned"] - row["detail_scale"]) for row in found)
+    return (
+        f"Registered by the whole of align: {len(both)} captures, {len(both) - len(found)} without an estimate. Of the "
+        f"others {same} have the same verdict, and detail_scale differs by at most {apart:.3f}."
+    )
+
+
+def _told(rows: Sequence[Row]) -> str:
+    wrong = [row["class"] for row in rows if row["rejected"] == (row["class"] == SHARP)]
+    return f"{rows[0]['seed']} {rows[0]['kind']} {100 * rows[0]['beyond']:.1f} %: {'; '.join(wrong)}"
+
+
+@program(__doc__)
+@with_seeds("100..224")
+@with_size("mini")
+@click.option("--scale", type=click.IntRange(2, 16), default=8, show_default=True, help="Scale of the pairs.")
+@click.option("--net", "nets", multiple=True, type=PATH, help="A checkpoint of d2c that enlarges as well; repeatable.")
+@click.option("--only", default="", help="Only classes whose name contains this.")
+@click.option("--align", "count", type=click.IntRange(min=0), default=0, help="Scenes that are registered as well.")
+@with_jobs
+@with_cache
+@with_out
+@with_small("Two mini scenes", seeds="0..1")
+def main(
+    seeds: str,
+    size: SizeName,
+    scale: int,
+    nets: tuple[Path, ...],
+    only: str,
+    count: int,
+    jobs: int,
+    cache: Path | None,
+    out: Path | None,
+) -> None:
+    wanted = parse_seeds(seeds)
+    scenes = [BenchScene(seed=s, size=size, scale=scale) for s in wanted]
+    measured = functools.partial(measure, cache=cache, nets=nets, only=only, aligned=frozenset(wanted[:count]))
+    rows = [row for of_scene in side_by_side(measured, scenes, jobs=jobs, told=_told) for row in of_scene]
+    (rule,) = (rule for rule in verdict.RULES if rule.statistic == "detail_scale")
+    limit = rule.limit(AlignSettings(scale=scale))
+    parts = [
+        f"Own detail of HR: {size} size, scale {scale}, {purpose_of(wanted)} seeds {seeds}; accepted from {limit:.2f}",
+        text_table(summarise(rows), digits=2),
+    ]
+    parts += [compared(rows)] if count else []
+    print_and_store("\n\n".join(parts), out, {"-scenes": rows})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""benchmarks/accuracy/own_detail.py: what is counted, what a smooth card is, and a small run."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from benchmarks import hr_captures
+from benchmarks.accuracy import own_detail
+from benchmarks.result_tables import read_csv
+from d2crealsr import opencv
+from d2crealsr.types import Size
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def row(name: str, beyond: float, scale: float, factor: float = float("nan"), **more: Any) -> dict[str, Any]:
+    facts = {"class": name, "beyond": beyond, "detail_scale": scale, "enlarged_by": factor, "rejected": scale < 2}
+    return {"seed": 1, "kind": "text", **facts, **more}
+
+
+def test_smooth_cards_are_counted_apart_and_factors_against_the_share() -> None:
+    rows = [row("x4 bicubic", 0.2, 1.0, 4.0), row("x4 bicubic", 0.2, 3.0), row("x4 bicubic", 0.01, 1.0, 8.0)]
+    (summary,) = own_detail.summarise(rows)
+    assert (summary["scenes"], summary["% accepted"], summary["most"]) == (2, 50, 3)
+    assert (summary["smooth"], summary["% smooth accepted"]) == (1, 0)
+    assert summary["% seen"] == pytest.approx(200 / 3)
+    assert summary["% right"] == pytest.approx(100 / 3)
+
+
+def test_the_whole_of_align_is_compared() -> None:
+    rows = [
+        row("sharp", 0.2, 3.0, aligned=3.1, reasons=""),
+        row("x8 bicubic", 0.2, 1.0, aligned=1.0, reasons="low_texture"),
+        row("x8 bicubic", 0.2, 1.0, reasons="too_few_matches"),
+    ]
+    said = own_detail.compared(rows)
+    assert "3 captures, 1 without an estimate" in said
+    assert "others 1 have the same verdict" in said
+    assert "at most 0.100" in said
+
+
+def test_a_card_is_smooth_by_its_own_spectrum() -> None:
+    noise = np.random.default_rng(1).normal(128, 30, (256, 256, 1)).clip(0, 255)
+    rough = opencv.as_image(np.repeat(noise, 3, axis=2).astype(np.uint8))
+    blurred = opencv.blur(rough.astype(np.float32), 12)
+    soft = opencv.as_image((128 + 30 * (blurred - blurred.mean()) / blurred.std()).clip(0, 255).astype(np.uint8))
+    assert own_detail.power_beyond_nyquist(rough, 8) > 0.9
+    assert own_detail.power_beyond_nyquist(soft, 8) < own_detail.SMOOTH
+
+
+def test_enlargement_keeps_the_middle_where_it_is() -> None:
+    small = np.zeros((40, 60, 3), np.uint8)
+    small[19:21, 29:31] = 255
+    for size in (Size(240, 160), Size(90, 60)):
+        bright = hr_captures.enlarged(small, size, "linear")[..., 0].astype(float)
+        y, x = (np.average(np.arange(n), weights=bright.sum(axis=1 - axis)) for axis, n in enumerate(bright.shape))
+        assert (x, y) == pytest.approx(((size.width - 1) / 2, (size.height - 1) / 2), abs=0.02)
+
+
+@pytest.mark.slow
+def test_small_run(cache: Path, tmp_path: Path) -> None:
+    arguments = ["--small", "--seeds", "0", "--cache", str(cache), "--out", str(tmp_path / "own-detail")]
+    done = CliRunner().invoke(own_detail.main, arguments)
+    assert done.exit_code == 0, done.output
+    verdicts = {line["class"]: line["rejected"] for line in read_csv(tmp_path / "own-detail-scenes.csv")}
+    assert verdicts["sharp"] == "False"
+    assert all(said == "True" for name, said in verdicts.items() if name.startswith(("x8 ", "x4 ")))
