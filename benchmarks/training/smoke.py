@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 
 import click
 import torch
-from d2c.reporter import Reporter
 
 from benchmarks.program import PATH, print_and_store, program, with_out
 from benchmarks.result_tables import Row, text_table
@@ -24,6 +23,7 @@ from benchmarks.training.training_sets import simulated_x8
 from d2c.evaluation.evaluate import evaluate_files, means
 from d2c.networks import NETWORKS, find
 from d2c.training.train import Request, train
+from d2crealsr.ui.progress import Reporter
 
 if TYPE_CHECKING:
     from pathlib import Path
