@@ -18,7 +18,7 @@ ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 SELECT ?= -m "not slow and not browser"
 TESTS = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help install install-train demo test test-base lint types contracts check search soak smoke format bench bench-peers architecture pictures sbom clean
+.PHONY: help install install-train demo test test-base lint types contracts check search soak format bench bench-peers architecture pictures sbom clean
 
 help:
 	@echo "make demo           simulate raw captures, align, split, validate, make the report, train a tiny model, upscale (minutes; installs torch)"
@@ -27,7 +27,6 @@ help:
 	@echo "make check          lint, types, contracts and all tests with coverage, as CI does (installs torch)"
 	@echo "make search         by hand: the property tests with examples drawn at random"
 	@echo "make soak           by hand: damaged input, kills and fuzzed files by the thousand (an hour and more)"
-	@echo "make smoke          by hand: whether each network of d2c learns (minutes a network)"
 	@echo "make install        the environment alone; install-train adds torch"
 	@echo "make format         let ruff rewrite what it can"
 	@echo "make bench          the benchmark programs, small; bench-peers: other tools on the same captures"
@@ -106,10 +105,6 @@ bench: $(BASE)
 bench-peers: $(BASE)
 	PYTHON="$(PYTHON)" benchmarks/peers/make_peers.sh
 	$(BIN)/python -m benchmarks.accuracy.alignment --small --peers
-
-# Minutes a network: whether each one of d2c's table learns.
-smoke: $(TRAIN)
-	$(BIN)/python -m benchmarks.training.smoke --work smoke
 
 architecture: $(BASE)
 	$(BIN)/python tools/architecture.py
