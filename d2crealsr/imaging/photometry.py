@@ -168,8 +168,14 @@ def saturated(image: Image) -> NDArray[np.bool_]:
 
 def _clipped(image: Image) -> NDArray[np.bool_]:
     """Pixels with a channel within 2 % of the maximum, (H, W)."""
-    bright: NDArray[np.bool_] = np.any(image >= 250 / 255 * np.iinfo(image.dtype).max, axis=2)
+    red, green, blue = (image[..., channel] >= _almost_white(image) for channel in range(3))
+    bright: NDArray[np.bool_] = red | green | blue
     return bright
+
+
+def _almost_white(image: Image) -> int:
+    """Smallest stored value that counts as clipped: 250 of 255, in the integers of the image, whose tests are fast."""
+    return 250 * int(np.iinfo(image.dtype).max) // 255
 
 
 def reduced_clipping(image: Image, factor: int) -> Float32 | None:
@@ -183,7 +189,7 @@ def reduced_clipping(image: Image, factor: int) -> Float32 | None:
     for top in range(0, rows, step):
         bottom = min(rows, top + step)
         strip = image[top * factor : bottom * factor, : columns * factor]
-        if strip.max(initial=0) >= 250 / 255 * np.iinfo(image.dtype).max:
+        if strip.max(initial=0) >= _almost_white(strip):
             reduced[top:bottom] = opencv.resize(_clipped(strip).astype(np.float32), Size(columns, bottom - top), "area")
     return reduced if reduced.any() else None
 
