@@ -20,8 +20,8 @@ def light() -> np.ndarray:
     """Contrasty light: a wrong tone curve then mixes bright and dark wrongly."""
     rng = np.random.default_rng(4)
     total = np.zeros((HR.height, HR.width), np.float32)
-    for cells in (12, 40, 120):
-        total += opencv.resize(rng.normal(0, 1, (cells * 2 // 3, cells)).astype(np.float32), HR, "cubic")
+    for cells, amplitude in ((12, 1), (40, 1), (120, 1), (400, 0.5)):  # the last are finer than LR can show
+        total += opencv.resize(rng.normal(0, amplitude, (cells * 2 // 3, cells)).astype(np.float32), HR, "cubic")
     return np.clip(0.25 * np.exp(0.7 * total), 0.002, 0.95)[..., None].repeat(3, axis=2).astype(np.float32)
 
 
