@@ -8,6 +8,8 @@ encoded values, followed by JPEG of quality 95 where nothing else is said. HR is
 own brightness; --align N registers N scenes of some classes as well, and compares. Accepted: not rejected by the rule
 on detail_scale. Smooth cards are reported apart: those whose reference picture (the card without noise) has less than
 3 % of its power beyond LR's Nyquist frequency. Seen: enlarged_by names a factor; right: it is within 2 % of the share.
+Every capture is measured once; --rejudge applies today's threshold to the rows of earlier runs, in no time. The stored
+table is of two runs, the first with --align 8, the second with --only net, judged together.
 """
 
 from __future__ import annotations
@@ -30,7 +32,7 @@ from benchmarks.program import (
     with_size,
     with_small,
 )
-from benchmarks.result_tables import Row, text_table
+from benchmarks.result_tables import Row, read_csv, text_table
 from benchmarks.scenes import BenchScene, side_by_side
 from benchmarks.seeds import parse_seeds, purpose_of
 from d2crealsr import opencv
@@ -148,6 +150,16 @@ def _by_align(hr: Image, lr: Image, settings: AlignSettings) -> Row:
     return {"aligned": pair.statistics["detail_scale"], "reasons": ";".join(pair.reasons)}
 
 
+def rejudged(path: Path, settings: AlignSettings) -> list[Row]:
+    """The rows of an earlier run with the verdict of today."""
+    rows: list[Row] = []
+    for line in read_csv(path):
+        numbers = {n: float(line[n]) for n in ("beyond", "detail_scale", "enlarged_by", "aligned") if n in line}
+        of_align = {"reasons": line.get("reasons", "")} if "aligned" in line else {}
+        rows.append(line | of_align | numbers | {"rejected": bool(verdict.judge(numbers, settings))})
+    return rows
+
+
 def summarise(rows: Sequence[Row]) -> list[Row]:
     """One row a class: what is accepted, and the numbers; smooth cards apart."""
     return [_summary(name, [row for row in rows if row["class"] == name]) for name in _classes(rows)]
@@ -201,6 +213,7 @@ def _told(rows: Sequence[Row]) -> str:
 @click.option("--net", "nets", multiple=True, type=PATH, help="A checkpoint of d2c that enlarges as well; repeatable.")
 @click.option("--only", default="", help="Only classes whose name contains this.")
 @click.option("--align", "count", type=click.IntRange(min=0), default=0, help="Scenes that are registered as well.")
+@click.option("--rejudge", "earlier", multiple=True, type=PATH, help="Rows of an earlier run to judge; repeatable.")
 @with_jobs
 @with_cache
 @with_out
@@ -212,21 +225,25 @@ def main(
     nets: tuple[Path, ...],
     only: str,
     count: int,
+    earlier: tuple[Path, ...],
     jobs: int,
     cache: Path | None,
     out: Path | None,
 ) -> None:
-    wanted = parse_seeds(seeds)
+    wanted, settings = parse_seeds(seeds), AlignSettings(scale=scale)
     scenes = [BenchScene(seed=s, size=size, scale=scale) for s in wanted]
     measured = functools.partial(measure, cache=cache, nets=nets, only=only, aligned=frozenset(wanted[:count]))
-    rows = [row for of_scene in side_by_side(measured, scenes, jobs=jobs, told=_told) for row in of_scene]
+    if earlier:
+        rows = [row for path in earlier for row in rejudged(path, settings)]
+    else:
+        rows = [row for of_scene in side_by_side(measured, scenes, jobs=jobs, told=_told) for row in of_scene]
     (rule,) = (rule for rule in verdict.RULES if rule.statistic == "detail_scale")
-    limit = rule.limit(AlignSettings(scale=scale))
+    limit = rule.limit(settings)
     parts = [
         f"Own detail of HR: {size} size, scale {scale}, {purpose_of(wanted)} seeds {seeds}; accepted from {limit:.2f}",
         text_table(summarise(rows), digits=2),
     ]
-    parts += [compared(rows)] if count else []
+    parts += [compared(rows)] if any("reasons" in row for row in rows) else []
     print_and_store("\n\n".join(parts), out, {"-scenes": rows})
 
 

@@ -10,8 +10,9 @@ from click.testing import CliRunner
 
 from benchmarks import hr_captures
 from benchmarks.accuracy import own_detail
-from benchmarks.result_tables import read_csv
+from benchmarks.result_tables import read_csv, write_csv
 from d2crealsr import opencv
+from d2crealsr.settings import AlignSettings
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
@@ -42,6 +43,14 @@ def test_the_whole_of_align_is_compared() -> None:
     assert "3 captures, 1 without an estimate" in said
     assert "others 1 have the same verdict" in said
     assert "at most 0.100" in said
+
+
+def test_rows_of_earlier_runs_are_judged_again(tmp_path: Path) -> None:
+    rows = [row("sharp", 0.2, 3.0, aligned=3.1, reasons=""), row("sharp", 0.2, 1.0)]
+    write_csv(tmp_path / "rows.csv", [{**one, "rejected": ""} for one in rows])
+    again = own_detail.rejudged(tmp_path / "rows.csv", AlignSettings())
+    assert [one["rejected"] for one in again] == [False, True]
+    assert own_detail.summarise(again)[0]["% accepted"] == 50
 
 
 def test_a_card_is_smooth_by_its_own_spectrum() -> None:
