@@ -22,7 +22,7 @@ def bicubic_up(image: Tensor, scale: int) -> Tensor:
     Examples
     --------
     >>> bicubic_up(torch.tensor([[[[0.0, 1.0]]]]), 2)[0, 0, 0]
-    tensor([-0.0625,  0.2188,  0.7812,  1.0625])
+    tensor([-0.0882,  0.2071,  0.7929,  1.0882])
     """
     kernel = _phases(scale, image)
     n, channels, h, w = image.shape

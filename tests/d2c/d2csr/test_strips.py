@@ -119,6 +119,8 @@ def test_a_full_disk_is_said_before_anything_is_written(tmp_path, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("os.posix_fallocate", full)
-    with pytest.raises(D2CError, match=r"no room for a temporary file of .* \(No space left on device\).*--spill"):
+    with pytest.raises(
+        D2CError, match=r"a temporary file of .* cannot be made there \(No space left on device\).*--spill"
+    ):
         FeatureMaps(6, 5, 4, torch.empty(0), tmp_path).take()
     assert not list(tmp_path.iterdir())
