@@ -149,7 +149,7 @@ class AlignSettings:
         1.0, "Smallest ratio of the detail of HR to that of LR, at the finest scale that LR can show.", at_least=0
     )
     min_detail: float = setting(
-        0.14,
+        0.135,
         "Smallest share of the way from 1 to the scale up to which HR must hold detail of its own.",
         at_least=0,
         at_most=1,

@@ -36,8 +36,8 @@ ANY = "any"
 REJECTED = frozenset(
     {
         "implausible_homography", "scale_mismatch", "crop_too_small", "clipped", "low_texture", "not_same_scene",
-        "content_mismatch", "colour_mismatch", "position_uncertain", "residual_too_large", "too_few_matches", "hr_lr_swapped",
-        "card_off_centre", "hr_not_sharper",
+        "content_mismatch", "colour_mismatch", "position_uncertain", "residual_too_large", "too_few_matches",
+        "hr_lr_swapped", "card_off_centre", "hr_not_sharper",
     }
 )  # fmt: skip
 """What looking at the pictures may find; any of them keeps a wrong pair out."""
