@@ -97,6 +97,7 @@ def test_points_that_no_camera_sees(order: list[int], scale: int, reason: str) -
     assert failure.reason == reason
 
 
+@pytest.mark.slow
 def test_a_pair_that_sift_does_not_find_is_aligned_from_clicks() -> None:
     """One pattern over and over: no keypoint is like one other alone."""
     scene = shoot(
@@ -109,7 +110,8 @@ def test_a_pair_that_sift_does_not_find_is_aligned_from_clicks() -> None:
     lr = geometry.project(scene.truth.H_hr_to_lr, hr) + np.array([[1, 0], [0, -1], [-1, 0], [0, 1]])
     found = align_pair(scene.hr, scene.lr, scale=4, points=np.rint(np.hstack([hr, lr])))
     assert isinstance(found, Alignment)
-    assert (found.started_from, found.reasons) == ("points", ())
+    assert found.started_from == "points"
+    assert set(found.reasons) <= {"hr_not_sharper"}, "this pattern is soft"
     assert [stage.stage for stage in found.stages][:2] == ["rough", "sift"]
     off = geometry.project(found.H_hr_to_lr, hr) - geometry.project(scene.truth.H_hr_to_lr, hr)
     assert 4 * np.linalg.norm(off, axis=1).mean() < 0.3

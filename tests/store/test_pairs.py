@@ -101,6 +101,7 @@ def test_homographies_come_back_bit_by_bit(tmp_path_factory: pytest.TempPathFact
 _PLAIN = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=40)
 
 
+@pytest.mark.slow
 @settings(max_examples=30, deadline=None)
 @given(scenes=st.lists(_PLAIN.filter(lambda s: pairs.scene_problem(s) is None), min_size=1, max_size=4, unique=True))
 def test_any_good_scene_name_survives(tmp_path_factory: pytest.TempPathFactory, scenes: list[str]) -> None:

@@ -11,8 +11,7 @@ from d2c.cli import cli
 from d2c.networks import find
 
 BASELINES = [
-    "edsr",
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("srresnet", "rcan", "rrdb", "cdc", "lpkpn")),
+    *(pytest.param(name, marks=pytest.mark.slow) for name in ("srresnet", "edsr", "rcan", "rrdb", "cdc", "lpkpn")),
 ]
 
 
