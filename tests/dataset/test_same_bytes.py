@@ -264,6 +264,7 @@ def level(raw: Path, scene: str) -> float:
     return round(float(read_image(raw / "lr" / f"{scene}.png").mean()), 3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"jobs": 2}, {"jobs": 2, "backend": "dask"}], ids=["loky", "dask"])
 def test_a_scene_that_kills_its_worker_fails_alone(
     options: dict[str, Any],

@@ -185,6 +185,7 @@ def test_what_does_not_fit_whole_is_done_under_a_memory_limit(tmp_path):
     assert np.abs(np.load(tmp_path / "out.npy") - expected).max() <= 1e-6
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_leaves_no_files(tmp_path):
     native.save(tmp_path / "m.safetensors", D2CSR(D2CConfig(scale=2, features=32)))
     write_image(tmp_path / "a.png", noise((300, 400)))

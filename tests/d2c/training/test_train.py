@@ -109,6 +109,7 @@ def test_stage_2_leaves_the_divergence_net_alone(whole, pairs, tmp_path):
     assert changed == {k for k in first if k.startswith("convergence.")}
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_the_triplet_spreads_the_predictions(pairs, tmp_path):
     spreads = []
     for alpha in (0.0, 0.3):
