@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 
 import pytest
 
@@ -56,7 +57,7 @@ def test_ctrl_c_while_workers_start_is_not_lost() -> None:
 
     def start() -> None:
         with _interrupts_stay_here():
-            os.kill(os.getpid(), signal.SIGINT)
+            signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # to this thread: another one does not block it
             started.append("all")
 
     with pytest.raises(KeyboardInterrupt):
