@@ -23,6 +23,8 @@ from d2crealsr.ui.terminal import echo
 from d2crealsr.ui.versions import how_to_install, version
 
 if TYPE_CHECKING:
+    from torch import nn
+
     from d2c.networks import Network, NetworkConfig, TrainSettings
     from d2crealsr.ui.progress import Reporter
 
@@ -33,9 +35,16 @@ FILE = click.Path(path_type=Path)
 _LAYOUTS = "d2crealsr.store.layouts:PAIR_LAYOUTS"
 _LIST = "--data may also name a text file with one pair per line: the LR path, a tab and the HR path."
 
-_CONVERT = "Convert images with another colour profile to sRGB instead of refusing them."
-_NAMED = "The checkpoint's network. Give module:NAME if it is one of your own."
-_TRUST = "Do not check whether HR and LR of each pair show the same scene."
+_CONVERT = click.option(
+    "--convert-profile",
+    is_flag=True,
+    help="Convert images with another colour profile to sRGB instead of refusing them.",
+)
+_DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+_NETWORK = click.option("--network", help="The checkpoint's network. Give module:NAME if it is one of your own.")
+_TRUST = click.option(
+    "--trust-pairs", is_flag=True, help="Do not check whether HR and LR of each pair show the same scene."
+)
 
 
 def main() -> None:
@@ -71,6 +80,15 @@ def _reporter() -> Reporter:
     return click.get_current_context().with_resource(ConsoleReporter())
 
 
+def _model(checkpoint: Path, device: str, network: str | None) -> nn.Module:
+    """The model of a checkpoint on a device."""
+    from d2c.checkpoints.native import load
+    from d2c.device import pick_device
+
+    model: nn.Module = load(checkpoint, device=pick_device(device), network=network)
+    return model
+
+
 def _train_options(network: Network) -> list[click.Option]:
     """The options for a network: its sizes and its settings."""
     sizes = click.Choice(list(network.sizes()))
@@ -88,7 +106,7 @@ def _train_options(network: Network) -> list[click.Option]:
 @click.option("--out", type=FILE, help="Folder of the run. A run in it is resumed.  [default: runs/NETWORK-PRESET]")
 @click.option("--config", "config_file", type=FILE, help="A TOML file of settings, such as a run's config.toml.")
 @click.option("--stage", metavar="[N|all]", default="all", show_default=True, help="Number of the stage to train.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@_DEVICE
 @click.option(
     "--threads",
     type=click.IntRange(1, 1024),
@@ -99,8 +117,8 @@ def _train_options(network: Network) -> list[click.Option]:
 @click.option("--cache", type=FILE, help="Folder of decoded images.  [default: in the run's folder]")
 @click.option("--weights", type=FILE, help="Start from the weights of this checkpoint.")
 @click.option("--tensorboard", is_flag=True, help="Also write a log for TensorBoard.")
-@click.option("--trust-pairs", is_flag=True, help=_TRUST)
-@click.option("--convert-profile", is_flag=True, help=_CONVERT)
+@_TRUST
+@_CONVERT
 @click.option("--plan", "plan_only", is_flag=True, help="Print the memory that a step needs. Train nothing.")
 @click.pass_obj
 def train(
@@ -212,42 +230,31 @@ def networks(as_json: bool) -> None:
     show_default=True,
     help="How quality is measured. May be given twice.",
 )
-@click.option("--trust-pairs", is_flag=True, help=_TRUST)
-@click.option("--convert-profile", is_flag=True, help=_CONVERT)
+@_TRUST
+@_CONVERT
 @click.option("--csv", "csv_file", type=FILE, help="Also write the table to this CSV file.")
-@click.option("--network", help=_NAMED)
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@_NETWORK
+@_DEVICE
 def evaluate(
-    checkpoint: Path,
-    data: Path,
-    split: str,
-    protocols: tuple[Any, ...],
-    trust_pairs: bool,
-    convert_profile: bool,
-    csv_file: Path | None,
-    network: str | None,
-    device: str,
+    checkpoint: Path, data: Path, split: str, protocols: tuple[Any, ...], csv_file: Path | None, **options: Any
 ) -> None:
     """Measure a checkpoint on pairs.
 
     CHECKPOINT is a file, or the folder of a run. All outputs of the network are measured, and bicubic interpolation for
     comparison.
     """
-    from d2c.checkpoints.native import load
     from d2c.console import quality_tables
-    from d2c.device import pick_device
-    from d2c.evaluation.evaluate import check_csv, evaluate_files, means, write_csv
+    from d2c.evaluation.evaluate import EvalOptions, check_csv, evaluate_files, means, write_csv
     from d2c.inference.failures import Failures
     from d2c.training.runfolder import RunFolder
 
-    model = load(checkpoint, device=pick_device(device), network=network)
+    model = _model(checkpoint, options.pop("device"), options.pop("network"))
     if csv_file is not None:
         check_csv(csv_file, [checkpoint, data])
     reporter = _reporter()
     failures = Failures(reporter)
     run = RunFolder(checkpoint if checkpoint.is_dir() else checkpoint.parent)
-    choices = {"trust_pairs": trust_pairs, "convert_profile": convert_profile}
-    rows = evaluate_files(model, data, split, protocols, reporter, failures, run=run, **choices)
+    rows = evaluate_files(model, data, split, protocols, reporter, failures, EvalOptions(run=run, **options))
     rows += means(rows)
     if rows:
         echo("\n\n".join(quality_tables(rows)))
@@ -276,13 +283,13 @@ def _figure_options(network: Network) -> list[click.Option]:
 @click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILES|FOLDERS…")
 @click.option("--checkpoint", type=FILE, required=True, help="A checkpoint, or the folder of a run.")
 @click.option("--out", type=FILE, required=True, help="Folder of the results (NAME_xSCALE.png).")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--network", help=_NAMED)
+@_DEVICE
+@_NETWORK
 @click.option("--box", metavar="X,Y,W,H", help="Draw this patch (in LR px): LR, bicubic, all outputs and HR.")
 @click.option("--hr", type=FILE, help="HR image for the figure of the patch. Only with one file.")
 @click.option("--max-memory", metavar="SIZE", help="Memory limit, such as 2GB. The program needs 0.4 GB more.")
 @click.option("--spill", type=FILE, help="Folder of temporary files if memory is short.  [default: OUT]")
-@click.option("--convert-profile", is_flag=True, help=_CONVERT)
+@_CONVERT
 @click.option(
     "--grey",
     type=click.Choice(["auto", "off"]),
@@ -298,17 +305,10 @@ def upscale(
     files: tuple[Path, ...],
     checkpoint: Path,
     out: Path,
-    device: str,
-    network: str | None,
     box: str | None,
     hr: Path | None,
-    max_memory: str | None,
-    spill: Path | None,
-    convert_profile: bool,
-    grey: str,
-    overwrite: bool,
     plan_only: bool,
-    **save: bool,
+    **options: Any,
 ) -> None:
     """Upscale image FILES, and the images directly in FOLDERS. Depth, transparency and orientation are kept.
 
@@ -318,22 +318,19 @@ def upscale(
     An image that does not fit into memory is processed in strips, with feature maps in temporary files. The result is
     the same. A result of more than 2^30 pixels becomes a BigTIFF, NAME_xSCALE.tif.
     """
-    from d2c.checkpoints.native import load
     from d2c.console import plan_table
-    from d2c.device import pick_device
     from d2c.inference.failures import Failures
     from d2c.inference.files import Figures, Limits, plan_files, seconds_of, upscale_files
     from d2c.inference.plan import parse_size
 
     if hr is not None and (len(files) != 1 or box is None):
         raise ConfigError("hr: is drawn in the patch figure of one file; give one file and its --box")
-    names = tuple(name.removeprefix("save_") for name, asked in save.items() if asked)
+    figures = {name: options.pop(name) for name in list(options) if name.startswith("save_")}
+    names = tuple(name.removeprefix("save_") for name, asked in figures.items() if asked)
     wanted = Figures(names=names, box=_box(box), hr=hr)
-    model = load(checkpoint, device=pick_device(device), network=network)
-    memory = None if max_memory is None else parse_size(max_memory)
-    limits = Limits(
-        max_memory=memory, spill=spill, convert_profile=convert_profile, grey=grey == "auto", overwrite=overwrite
-    )
+    model = _model(checkpoint, options.pop("device"), options.pop("network"))
+    memory, grey = options.pop("max_memory"), options.pop("grey") == "auto"
+    limits = Limits(max_memory=None if memory is None else parse_size(memory), grey=grey, **options)
     reporter = _reporter()
     failures = Failures(reporter)
     if plan_only:
@@ -360,9 +357,9 @@ def _box(text: str | None) -> Any:
 @click.argument("run", type=FILE)
 @click.option("--data", type=FILE, help="The pairs.  [default: where they were when the run started]")
 @click.option("--out", type=FILE, help="Folder of the report.  [default: RUN/report]")
-@click.option("--network", help=_NAMED)
+@_NETWORK
 @click.option("--scenes", type=click.IntRange(min=0), default=4, show_default=True, help="Validation scenes to show.")
-@click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+@_DEVICE
 def report(run: Path, data: Path | None, out: Path | None, network: str | None, scenes: int, device: str) -> None:
     """Make a page about a run.
 

@@ -8,6 +8,7 @@ import io
 import math
 import typing
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from d2c.networks import Network
 
 __all__ = [
+    "EvalOptions",
     "FilePairs",
     "Row",
     "check_csv",
@@ -61,6 +63,25 @@ class _Run(typing.Protocol):
 
     pairs: Path
     cache: Path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class EvalOptions:
+    """How pairs are read and checked before they are measured.
+
+    Attributes
+    ----------
+    run : RunFolder, optional
+        Folder of the model's run. A note then says how many pairs it was trained on, and its cache stores results.
+    trust_pairs : bool
+        Whether to skip the check that both images of a pair show the same scene.
+    convert_profile : bool
+        Whether to convert images whose colour profile is not sRGB. Otherwise they cannot be measured.
+    """
+
+    run: _Run | None = None
+    trust_pairs: bool = False
+    convert_profile: bool = False
 
 
 class Row(NamedTuple):
@@ -131,10 +152,7 @@ def evaluate_files(
     protocols: Sequence[Protocol],
     reporter: Reporter | None = None,
     failures: Failures | None = None,
-    *,
-    run: _Run | None = None,
-    trust_pairs: bool = False,
-    convert_profile: bool = False,
+    options: EvalOptions | None = None,
 ) -> list[Row]:
     """Measure a model on a dataset of any known layout.
 
@@ -145,12 +163,6 @@ def evaluate_files(
     ----------
     split : str
         ``test``, ``train``, ``all``, or ``auto``, which means the test split if there is one, else all pairs.
-    run : RunFolder, optional
-        Folder of the model's run. A note then says how many pairs it was trained on, and its cache stores results.
-    trust_pairs : bool
-        Whether to skip the check that both images of a pair show the same scene.
-    convert_profile : bool
-        Whether to convert images whose colour profile is not sRGB. Otherwise they cannot be measured.
 
     Raises
     ------
@@ -161,8 +173,8 @@ def evaluate_files(
     MemoryNeedError
         When one would not fit into memory. Nothing has been started then.
     """
-    reporter = reporter or Reporter()
-    met = failures or Failures(reporter)
+    reporter, options = reporter or Reporter(), options or EvalOptions()
+    run, met = options.run, failures or Failures(reporter)
     pairs = _chosen(_pairs_for(model, data, reporter), split, data, reporter)
     met.total = len(pairs)
     chosen = []
@@ -173,8 +185,8 @@ def evaluate_files(
             chosen.append(pair)
     check_sizes(chosen)
     digest = functools.cache(files.sha256_of)
-    pixels = FilePairs(chosen, convert_profile=convert_profile)
-    if not trust_pairs:
+    pixels = FilePairs(chosen, convert_profile=options.convert_profile)
+    if not options.trust_pairs:
         kept = run.cache / KEPT if run is not None and run.cache.is_dir() else None
         check_belonging(chosen, pixels, digest, kept)
     if run is not None and (trained := _trained_on(chosen, run, digest)):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,12 +14,16 @@ from d2crealsr.ui.program import Program
 from d2crealsr.ui.terminal import echo
 from d2crealsr.ui.versions import version
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
 __all__ = ["main"]
 
 NOTHING_ACCEPTED = 3
 FINDINGS = 4
 
 _PATH = click.Path(path_type=Path)
+_PAIRS = click.argument("pairs", type=_PATH, default=Path("pairs"))
 _JOBS = click.option(
     "--jobs",
     type=click.IntRange(min=0),
@@ -27,6 +31,11 @@ _JOBS = click.option(
     show_default=True,
     help="How many scenes are worked on at a time; 0 for one on each core. The results do not depend on it.",
 )
+
+
+def _print_notes(notes: Iterable[str]) -> None:
+    for note in notes:
+        echo(f"Note: {note}", err=True)
 
 
 @click.group(cls=Program, memory_advice="use fewer --jobs, or a machine with more")
@@ -92,22 +101,7 @@ def main() -> None:
 )
 @click.option("--licence", metavar="TEXT", help="Terms under which the pictures may be used, for dataset.json.")
 @click.option("--citation", metavar="TEXT", help="How the dataset should be cited, for dataset.json.")
-def align(
-    raw: Path,
-    out: Path,
-    jobs: int,
-    backend: Literal["loky", "dask"],
-    scheduler: str | None,
-    force: bool,
-    prune: bool,
-    allow_loss: bool,
-    accept: Path | None,
-    points: Path | None,
-    max_megapixels: int,
-    licence: str | None,
-    citation: str | None,
-    **settings: Any,
-) -> int:
+def align(raw: Path, out: Path, max_megapixels: int, settings: dict[str, Any], **options: Any) -> int:
     """Align raw captures and publish the good pairs.
 
     RAW is a folder of captures, laid out in one of the ways below, or a manifest CSV. A second run works only on scenes
@@ -123,33 +117,16 @@ def align(
     from d2crealsr.command import console
     from d2crealsr.dataset.build import build
 
-    given = {name: value for name, value in settings.items() if is_given(name)}
+    options["max_pixels"] = max_megapixels * 1_000_000
     with console.build_progress(debug=is_given("debug")) as listener:
-        result = build(
-            raw,
-            out,
-            settings=given,
-            jobs=jobs,
-            backend=backend,
-            scheduler=scheduler,
-            force=force,
-            prune=prune,
-            allow_loss=allow_loss,
-            accept=accept,
-            points=points,
-            licence=licence,
-            citation=citation,
-            on_event=listener,
-            max_pixels=max_megapixels * 1_000_000,
-        )
-    for note in result.notes:
-        echo(f"Note: {note}", err=True)
+        result = build(raw, out, settings=settings, on_event=listener, **options)
+    _print_notes(result.notes)
     click.echo(console.build_summary(result, str(out)))
     return 0 if result.accepted else NOTHING_ACCEPTED
 
 
 @main.command()
-@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@_PAIRS
 @click.option(
     "--test",
     type=click.IntRange(min=0),
@@ -180,8 +157,7 @@ def split(pairs: Path, test: int | None, seed: int, resplit: bool, decisions: Pa
     from d2crealsr.dataset import split as splitting
 
     result = splitting.split(pairs, test=test, seed=seed, resplit=resplit, decisions=decisions)
-    for note in result.notes:
-        echo(f"Note: {note}", err=True)
+    _print_notes(result.notes)
     click.echo(console.split_summary(result))
 
 
@@ -199,7 +175,7 @@ def split(pairs: Path, test: int | None, seed: int, resplit: bool, decisions: Pa
     "--photos", type=_PATH, metavar="DIR", help="Folder of your own photographs, which are printed on the cards."
 )
 @_JOBS
-def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, **settings: Any) -> None:
+def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, settings: dict[str, Any]) -> None:
     """Render simulated captures whose alignment is known.
 
     \b
@@ -218,7 +194,7 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, *
 
 
 @main.command(cls=ExportCommand)
-@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@_PAIRS
 @click.option(
     "--where",
     multiple=True,
@@ -277,7 +253,7 @@ def summary(
 
 
 @main.command(resumes=True)
-@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@_PAIRS
 @click.option("--out", type=_PATH, metavar="DIR", help="Folder of the report.  [default: PAIRS/report]")
 @_JOBS
 def report(pairs: Path, out: Path | None, jobs: int) -> None:
@@ -301,7 +277,7 @@ def report(pairs: Path, out: Path | None, jobs: int) -> None:
 
 
 @main.command(epilog="Exit code: 0 clean, 3 nothing was measured, 4 findings.")
-@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@_PAIRS
 @click.option("--truth", type=_PATH, required=True, metavar="CSV", help="The truth.csv of the simulated captures.")
 @click.option("--csv", type=_PATH, metavar="FILE", help="Write the table to this file as well.")
 @_JOBS
@@ -339,7 +315,9 @@ def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int) -> int:
 @click.option("--out", type=_PATH, metavar="CSV", help="Write the table to this file as well.")
 @click.option("--fields", type=_PATH, metavar="CSV", help="Write the residual fields, block by block, to this file.")
 @_JOBS
-def audit(folder: Path, scale: int | None, out: Path | None, fields: Path | None, jobs: int, **settings: Any) -> int:
+def audit(
+    folder: Path, scale: int | None, out: Path | None, fields: Path | None, jobs: int, settings: dict[str, Any]
+) -> int:
     """Measure how well existing pairs are aligned.
 
     DIR is a folder of pairs, laid out in one of the ways below. HR has the size of LR or is a whole number of times
@@ -359,8 +337,7 @@ def audit(folder: Path, scale: int | None, out: Path | None, fields: Path | None
     check_tables([(out, "a table of audit", COLUMNS), (fields, "residual fields of audit", FIELD_COLUMNS)], [folder])
     with console.audit_progress() as listener:
         result = run(folder, scale=scale, settings=AuditSettings(**settings), jobs=jobs, on_pair=listener)
-    for note in result.notes:
-        echo(f"Note: {note}", err=True)
+    _print_notes(result.notes)
     click.echo(console.audit_summary(result))
     for path, table in ((out, result.table), (fields, result.fields)):
         if path is not None:
@@ -369,7 +346,7 @@ def audit(folder: Path, scale: int | None, out: Path | None, fields: Path | None
 
 
 @main.command(epilog="Exit code: 0 clean, 4 findings, 2 no pairs folder.")
-@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@_PAIRS
 @click.option("--captures", is_flag=True, help="Compare the captures with their recorded hashes as well.")
 @click.option(
     "--accept-edits", is_flag=True, help="First accept edits of the tables: check them, and record their checksums."

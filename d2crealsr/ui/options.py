@@ -16,6 +16,8 @@ __all__ = ["SettingsCommand", "is_given", "setting_option"]
 class SettingsCommand(Command):
     """A command with one option for each field of a settings dataclass, after its own.
 
+    Its function gets those that were given as one argument, ``settings``, a dict.
+
     Parameters
     ----------
     settings : str
@@ -43,6 +45,12 @@ class SettingsCommand(Command):
             ]
         own = super().get_params(ctx)
         return [*own[:-2], *self._generated, *own[-2:]]  # --debug and --help are the last
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command with the settings that were given as one argument."""
+        values = {name: ctx.params.pop(name) for option in self._generated or () if (name := option.name)}
+        ctx.params["settings"] = {name: value for name, value in values.items() if is_given(name)}
+        return super().invoke(ctx)
 
 
 def is_given(name: str) -> bool:
