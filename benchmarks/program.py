@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import functools
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from benchmarks.result_tables import provenance, write_csv
+from benchmarks.scenes import BenchScene, side_by_side
+from benchmarks.seeds import parse_seeds, purpose_of
 from d2crealsr.errors import D2CRealSRError
 from d2crealsr.simulate import SIZES
 from d2crealsr.store.files import write_text
@@ -21,6 +26,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "PATH",
+    "Run",
+    "over_scenes",
     "print_and_store",
     "program",
     "with_cache",
@@ -30,6 +37,9 @@ __all__ = [
     "with_size",
     "with_small",
 ]
+
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 PATH = click.Path(path_type=Path)
 
@@ -115,3 +125,67 @@ def print_and_store(
     write_text(path, f"# {heading}\n\n```text\n{text}```\n" if path.suffix == ".md" else text)
     for added, rows in (tables or {}).items():
         write_csv(path.with_name(f"{path.stem}{added}.csv"), rows)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What a program over simulated scenes was asked for by its options.
+
+    Attributes
+    ----------
+    seeds : str
+        ``A..B``, B included.
+    """
+
+    seeds: str
+    size: SizeName = "mini"
+    cache: Path | None = None
+    jobs: int = 1
+    out: Path | None = None
+
+    @property
+    def wanted(self) -> range:
+        """The seeds."""
+        return parse_seeds(self.seeds)
+
+    @property
+    def of_seeds(self) -> str:
+        """The seeds and what they are for, in words."""
+        return f"{purpose_of(self.wanted)} seeds {self.seeds}"
+
+    @property
+    def about(self) -> str:
+        """The size of the captures and the seeds, in words."""
+        return f"{self.size} size, {self.of_seeds}"
+
+    def scenes(self, **changes: Any) -> list[BenchScene]:
+        """A scene for each seed, of this size."""
+        return [BenchScene(seed=seed, size=self.size, **changes) for seed in self.wanted]
+
+    def each(
+        self, function: Callable[[_Task], _Result], tasks: Sequence[_Task], told: Callable[[_Result], str]
+    ) -> list[_Result]:
+        """Results in the order of the tasks; a line about each on standard error as it comes."""
+        return side_by_side(function, tasks, jobs=self.jobs, told=told)
+
+    def store(self, text: str, rows: Sequence[Row] | None = None) -> None:
+        """Print a result, and store it with the rows of its scenes where that was asked for."""
+        print_and_store(text, self.out, None if rows is None else {"-scenes": rows})
+
+
+def over_scenes(*options: Callable[[Any], Any]) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a function its :class:`Run`, from options such as `with_seeds` and `with_jobs`, and from ``--out``."""
+
+    def decorated(function: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(function)  # which hands on the function's own options
+        def main(**given: Any) -> None:
+            run = Run(**{f.name: given.pop(f.name) for f in dataclasses.fields(Run) if f.name in given})
+            purpose_of(run.wanted)  # wrong seeds are refused before the work
+            function(run, **given)
+
+        wrapped: Callable[..., None] = main
+        for option in (with_out, *reversed(options)):
+            wrapped = option(wrapped)
+        return wrapped
+
+    return decorated

@@ -22,6 +22,7 @@ from d2crealsr import opencv
 from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.imaging.geometry import CaptureMapping
 from d2crealsr.imaging.placement import Placement
+from d2crealsr.jobs import threads
 from d2crealsr.simulate import Recipe, SimulateSettings, Truth, default_recipes, encode_capture, session_for, shoot
 from d2crealsr.simulate.camera import cast_rays, project, surface
 from d2crealsr.simulate.photographs import wheel_library
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 __all__ = ["PLAIN", "BenchScene", "SceneFiles", "captures_of", "make_files", "side_by_side", "simulator_fingerprint"]
 
+_Scene = TypeVar("_Scene")
 _Result = TypeVar("_Result")
 
 _DIFFERS = 0.15
@@ -192,19 +194,24 @@ def captures_of(scene: BenchScene, folder: Path | None) -> tuple[Image, Image]:
 
 
 def side_by_side(
-    function: Callable[[BenchScene], _Result],
-    scenes: Sequence[BenchScene],
+    function: Callable[[_Scene], _Result],
+    scenes: Sequence[_Scene],
     *,
     jobs: int = 1,
     told: Callable[[_Result], str],
 ) -> list[_Result]:
-    """Results in the order of the scenes; a line about each on standard error as it comes."""
+    """Results in the order of the scenes, each on one thread; a line about each on standard error as it comes."""
     results: list[_Result] = []
-    work = (joblib.delayed(function)(scene) for scene in scenes)
+    work = (joblib.delayed(_on_one_thread)(function, scene) for scene in scenes)
     for result in joblib.Parallel(n_jobs=jobs or -1, return_as="generator")(work):
         results.append(result)
         click.echo(f"[{len(results)}/{len(scenes)}] {told(result)}", err=True)
     return results
+
+
+def _on_one_thread(function: Callable[[_Scene], _Result], scene: _Scene) -> _Result:
+    threads.use_one_thread()
+    return function(scene)
 
 
 @cache

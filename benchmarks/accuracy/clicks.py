@@ -15,18 +15,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmarks.program import print_and_store, program, with_cache, with_out, with_seeds, with_size, with_small
+from benchmarks.program import Run, over_scenes, program, with_cache, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, text_table
-from benchmarks.scenes import BenchScene, captures_of, side_by_side
-from benchmarks.seeds import parse_seeds, purpose_of
+from benchmarks.scenes import captures_of
 from d2crealsr.align import Alignment, align_pair
-from d2crealsr.jobs import threads
 from d2crealsr.types import AlignmentFailure
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from d2crealsr.simulate.settings import SizeName
+    from benchmarks.scenes import BenchScene
     from d2crealsr.types import Array
 
 CLASSES = {"repetition": 4, "lr-psf": 8}
@@ -93,22 +91,19 @@ def table(results: list[tuple[BenchScene, list[Trial]]]) -> list[Row]:
 
 
 @program(__doc__)
-@with_seeds("100..109")
-@with_size("mini")
-@with_cache
-@with_out
-@with_small("One mini scene of each class", seeds="0..0", size="mini")
-def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None) -> None:
-    threads.use_one_thread()
-    wanted = parse_seeds(seeds)
-    results = side_by_side(
-        functools.partial(tried, cache=cache),
-        [BenchScene(seed=s, size=size, nuisance=name, scale=scale) for name, scale in CLASSES.items() for s in wanted],
+@over_scenes(
+    *(with_seeds("100..109"), with_size("mini"), with_jobs, with_cache),
+    with_small("One mini scene of each class", seeds="0..0", size="mini"),
+)
+def main(run: Run) -> None:
+    results = run.each(
+        functools.partial(tried, cache=run.cache),
+        [scene for name, scale in CLASSES.items() for scene in run.scenes(nuisance=name, scale=scale)],
         told=lambda result: f"{result[0].name}: {sum(t.right for t in result[1])} of {len(result[1])} trials right",
     )
-    about = f"{size} size, {purpose_of(wanted)} seeds {seeds}; σ is the error of a click in LR px"
+    about = f"{run.about}; σ is the error of a click in LR px"
     told = f"Scenes that are right from clicks, and in brackets: wrong and accepted\n{about}\n\n"
-    print_and_store(told + text_table(table(results), digits=0), out)
+    run.store(told + text_table(table(results), digits=0))
 
 
 if __name__ == "__main__":

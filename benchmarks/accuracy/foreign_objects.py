@@ -21,24 +21,13 @@ import click
 import numpy as np
 
 from benchmarks.accuracy import qa
-from benchmarks.program import (
-    print_and_store,
-    program,
-    with_cache,
-    with_jobs,
-    with_out,
-    with_seeds,
-    with_size,
-    with_small,
-)
+from benchmarks.program import Run, over_scenes, program, with_cache, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, text_table
-from benchmarks.scenes import BenchScene, captures_of, side_by_side
-from benchmarks.seeds import parse_seeds, purpose_of
+from benchmarks.scenes import captures_of
 from d2crealsr import opencv
 from d2crealsr.align import Alignment, align_pair
 from d2crealsr.imaging import degrade, photometry
 from d2crealsr.imaging.comparison import LrCrop
-from d2crealsr.jobs import threads
 from d2crealsr.quality.place import largest_place
 from d2crealsr.settings import AlignSettings
 from d2crealsr.types import Size
@@ -47,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from d2crealsr.simulate.settings import SizeName
+    from benchmarks.scenes import BenchScene
     from d2crealsr.types import Array, Image
 
 Kind: TypeAlias = Literal["disc", "disc of equal luma", "date", "sliver"]
@@ -152,7 +141,6 @@ def painted(image: Image, thing: Thing, corner: Array, px_per_hr_px: float, rng:
 
 def measure(scene: BenchScene, cache: Path | None) -> list[Row]:
     """How far across the largest place is with each object, one row an object; empty where the scene is rejected."""
-    threads.use_one_thread()
     hr, lr = captures_of(scene, cache)
     found = align_pair(hr, lr, scale=scene.scale)
     if not isinstance(found, Alignment) or not found.accepted:
@@ -216,31 +204,28 @@ def _other_reasons(row: Row) -> tuple[str, ...]:
 
 
 @program(__doc__)
-@with_seeds("0..4")
-@with_size("mini")
-@with_jobs
-@with_cache
+@over_scenes(
+    *(with_seeds("0..4"), with_size("mini"), with_jobs, with_cache),
+    with_small("Two mini scenes", seeds="0..1", size="mini"),
+)
 @click.option("--honest", is_flag=True, help="Scenes without objects, of every class that is not bad by what it is.")
-@with_out
-@with_small("Two mini scenes", seeds="0..1", size="mini")
-def main(seeds: str, size: SizeName, jobs: int, cache: Path | None, honest: bool, out: Path | None) -> None:
-    wanted, limit = parse_seeds(seeds), AlignSettings().max_differing_place
-    about = f"{size} size, {purpose_of(wanted)} seeds {seeds}; rejected above {limit:g} HR px"
+def main(run: Run, honest: bool) -> None:
+    settings = AlignSettings()
+    limit = settings.max_differing_place
+    about = f"{run.about}; rejected above {limit:g} HR px"
     if honest:
-        classes = [name for name in qa.CLASSES if name not in ALWAYS_BAD]
-        scenes = [BenchScene(seed=seed, size=size, nuisance=name) for seed in wanted for name in classes]
-        measured = functools.partial(qa.measure, cache=cache, settings=AlignSettings())
-        rows = side_by_side(measured, scenes, jobs=jobs, told=qa.told)
+        classes = [run.scenes(nuisance=name) for name in qa.CLASSES if name not in ALWAYS_BAD]
+        scenes = [scene for of_seed in zip(*classes, strict=True) for scene in of_seed]
+        rows = run.each(functools.partial(qa.measure, cache=run.cache, settings=settings), scenes, told=qa.told)
         text = f"Honest captures rejected for a place: {about}\n\n{text_table(summarise_honest(rows, limit), digits=1)}"
     else:
-        scenes = [BenchScene(seed=seed, size=size) for seed in wanted]
-        each = side_by_side(
-            functools.partial(measure, cache=cache), scenes, jobs=jobs, told=lambda found: f"{len(found)} objects"
+        each = run.each(
+            functools.partial(measure, cache=run.cache), run.scenes(), told=lambda found: f"{len(found)} objects"
         )
         rows = [row for found in each for row in found]
         used = f"{sum(bool(found) for found in each)} accepted scenes"
         text = f"Objects in one shot: {used}, {about}\n\n{text_table(summarise(rows, limit), digits=2)}"
-    print_and_store(text, out, {"-scenes": rows})
+    run.store(text, rows)
 
 
 if __name__ == "__main__":

@@ -20,12 +20,10 @@ from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
-from benchmarks.program import print_and_store, program, with_cache, with_out, with_seeds, with_size, with_small
+from benchmarks.program import Run, over_scenes, program, with_cache, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, text_table
-from benchmarks.scenes import BenchScene, captures_of, side_by_side
-from benchmarks.seeds import parse_seeds, purpose_of
+from benchmarks.scenes import captures_of
 from d2crealsr.align import Alignment, align_pair
-from d2crealsr.jobs import threads
 from d2crealsr.quality import evidence, verdict
 from d2crealsr.quality.shape import name_shape
 from d2crealsr.settings import AlignSettings
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from d2crealsr.simulate.settings import SizeName
+    from benchmarks.scenes import BenchScene
     from d2crealsr.types import Array
 
     Kind: TypeAlias = Callable[[Array, Array, np.random.Generator], Array]
@@ -109,17 +107,14 @@ def _aligned(scene: BenchScene, *, cache: Path | None) -> tuple[BenchScene, Alig
 
 
 @program(__doc__)
-@with_seeds("100..119")
-@with_size("half")
-@with_cache
-@with_out
-@with_small("Two mini scenes", seeds="0..1", size="mini")
-def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None) -> None:
-    threads.use_one_thread()
-    wanted = parse_seeds(seeds)
-    aligned = side_by_side(
-        functools.partial(_aligned, cache=cache),
-        [BenchScene(seed=seed, size=size) for seed in wanted],
+@over_scenes(
+    *(with_seeds("100..119"), with_size("half"), with_jobs, with_cache),
+    with_small("Two mini scenes", seeds="0..1", size="mini"),
+)
+def main(run: Run) -> None:
+    aligned = run.each(
+        functools.partial(_aligned, cache=run.cache),
+        run.scenes(),
         told=lambda result: f"{result[0].name} {result[0].kind}: {'accepted' if result[1] else 'left out'}",
     )
     pairs = [(s.seed, f) for s, f in aligned if f]
@@ -129,9 +124,9 @@ def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None) -> No
         "default": AlignSettings(),
         "strict": AlignSettings(qa_profile="strict"),
     }
-    about = f"{len(pairs)} accepted plain pairs, {size} size, {purpose_of(wanted)} seeds {seeds}"
+    about = f"{len(pairs)} accepted plain pairs, {run.about}"
     told = f"Rejected, in % of pairs, by the error's largest displacement in HR px\n{about}\n\n"
-    print_and_store(told + text_table(judged(pairs, settings), digits=0), out)
+    run.store(told + text_table(judged(pairs, settings), digits=0))
 
 
 if __name__ == "__main__":

@@ -23,23 +23,12 @@ from unittest import mock
 import click
 import numpy as np
 
-from benchmarks.program import (
-    print_and_store,
-    program,
-    with_cache,
-    with_jobs,
-    with_out,
-    with_seeds,
-    with_size,
-    with_small,
-)
+from benchmarks.program import Run, over_scenes, program, with_cache, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, text_table
-from benchmarks.scenes import PLAIN, BenchScene, captures_of, side_by_side
-from benchmarks.seeds import parse_seeds, purpose_of
+from benchmarks.scenes import PLAIN, captures_of
 from d2crealsr import opencv
 from d2crealsr.align import align_pair
 from d2crealsr.imaging import photometry
-from d2crealsr.jobs import threads
 from d2crealsr.simulate import shoot
 from d2crealsr.types import AlignmentFailure
 
@@ -47,7 +36,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from d2crealsr.simulate.settings import SizeName
+    from benchmarks.scenes import BenchScene
     from d2crealsr.types import Image
 
     Change: TypeAlias = Callable[[Image], Image]
@@ -124,7 +113,6 @@ def shown(scene: BenchScene, name: str, cache: Path | None) -> Shown:
 
 def measure(scene: BenchScene, name: str, cache: Path | None) -> Row:
     """Align one scene of a class; where its exposure was changed, also without the mask of clipped HR pixels."""
-    threads.use_one_thread()
     hr, lr = shown(scene, name, cache)
     start = time.perf_counter()
     row: Row = {"class": name, "seed": scene.seed, "kind": scene.kind, **_facts(scene, hr, lr)}
@@ -200,25 +188,20 @@ def _told(row: Row) -> str:
 
 
 @program(__doc__)
+@over_scenes(
+    *(with_seeds("0..19"), with_size("mini"), with_jobs, with_cache),
+    with_small("A few scenes of three classes", classes=(PLAIN, "hr-mono", "hr+1"), seeds="0..1"),
+)
 @click.option(
     "--class", "classes", multiple=True, type=click.Choice(CLASSES + EXTRA), help="Only this class; repeatable."
 )
-@with_seeds("0..19")
-@with_size("mini")
-@with_jobs
-@with_cache
-@with_out
-@with_small("A few scenes of three classes", classes=(PLAIN, "hr-mono", "hr+1"), seeds="0..1")
-def main(classes: tuple[str, ...], seeds: str, size: SizeName, jobs: int, cache: Path | None, out: Path | None) -> None:
-    wanted = parse_seeds(seeds)
+def main(run: Run, classes: tuple[str, ...]) -> None:
     rows: list[Row] = []
     for name in classes or CLASSES:
         nuisance, change = (name, PLAIN) if name in EXTRA else (PLAIN, name)
-        scenes = [BenchScene(seed=seed, size=size, nuisance=nuisance) for seed in wanted]
-        found = side_by_side(functools.partial(measure, name=change, cache=cache), scenes, jobs=jobs, told=_told)
-        rows += [{**row, "class": name} for row in found]
-    about = f"Colours and exposure: {size} size, {purpose_of(wanted)} seeds {seeds}"
-    print_and_store(f"{about}\n\n{text_table(summarise(rows), digits=0)}", out, {"-scenes": rows})
+        measured = functools.partial(measure, name=change, cache=run.cache)
+        rows += [{**row, "class": name} for row in run.each(measured, run.scenes(nuisance=nuisance), told=_told)]
+    run.store(f"Colours and exposure: {run.about}\n\n{text_table(summarise(rows), digits=0)}", rows)
 
 
 if __name__ == "__main__":

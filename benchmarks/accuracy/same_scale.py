@@ -19,14 +19,12 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from scipy import ndimage
 
-from benchmarks.program import print_and_store, program, with_jobs, with_out, with_seeds, with_small
+from benchmarks.program import Run, over_scenes, program, with_jobs, with_seeds, with_small
 from benchmarks.result_tables import Row, text_table
-from benchmarks.scenes import BenchScene, side_by_side
-from benchmarks.seeds import parse_seeds, purpose_of
+from benchmarks.scenes import BenchScene
 from d2crealsr.align import Alignment, align_pair
 from d2crealsr.imaging import geometry, photometry
 from d2crealsr.imaging.geometry import CaptureMapping
-from d2crealsr.jobs import threads
 from d2crealsr.simulate import shoot
 from d2crealsr.simulate.shoot import session_for
 from d2crealsr.truth.mapping_error import mapping_error
@@ -35,7 +33,6 @@ from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from d2crealsr.simulate import Scene
     from d2crealsr.types import Array, Image
@@ -99,7 +96,6 @@ def moved(seed: int, picture: Image) -> SamePair:
 
 def measure(seed: int) -> list[Row]:
     """A row for each of a seed's pairs."""
-    threads.use_one_thread()
     scene = rendered(seed)
     true = CaptureMapping(H_hr_to_lr=scene.truth.H_hr_to_lr, hr_size=SIZE, lr_size=SIZE)
     facts: Row = {"seed": seed, "card": BenchScene(seed=seed, size="mini", scale=1).kind}
@@ -179,16 +175,11 @@ def _told(rows: Sequence[Row]) -> str:
 
 
 @program(__doc__)
-@with_seeds("100..163")
-@with_jobs
-@with_out
-@with_small("Two seeds", seeds="0..1")
-def main(seeds: str, jobs: int, out: Path | None) -> None:
-    wanted = parse_seeds(seeds)
-    found = side_by_side(measure, wanted, jobs=jobs, told=_told)
-    rows = [row for of_seed in found for row in of_seed]
-    title = f"Pairs of scale 1, 600x400, {purpose_of(wanted)} seeds {seeds}. Accepted pairs; errors in px."
-    print_and_store(f"{title}\n\n{text_table(summarise(rows), digits=4)}", out, {"-scenes": rows})
+@over_scenes(with_seeds("100..163"), with_jobs, with_small("Two seeds", seeds="0..1"))
+def main(run: Run) -> None:
+    rows = [row for of_seed in run.each(measure, run.wanted, told=_told) for row in of_seed]
+    title = f"Pairs of scale 1, 600x400, {run.of_seeds}. Accepted pairs; errors in px."
+    run.store(f"{title}\n\n{text_table(summarise(rows), digits=4)}", rows)
 
 
 if __name__ == "__main__":

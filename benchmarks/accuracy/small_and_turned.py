@@ -22,16 +22,14 @@ import click
 import numpy as np
 from scipy.stats import beta
 
-from benchmarks.program import PATH, print_and_store, program, with_jobs, with_out, with_seeds, with_small
+from benchmarks.program import PATH, Run, over_scenes, program, with_jobs, with_seeds, with_small
 from benchmarks.result_tables import Row, text_table
-from benchmarks.scenes import BenchScene, side_by_side
-from benchmarks.seeds import parse_seeds, purpose_of
+from benchmarks.scenes import BenchScene
 from d2crealsr import opencv
 from d2crealsr.align import Alignment, align_pair
 from d2crealsr.errors import SettingsError
 from d2crealsr.imaging import geometry, photometry
 from d2crealsr.imaging.geometry import CaptureMapping
-from d2crealsr.jobs import threads
 from d2crealsr.simulate import shoot
 from d2crealsr.simulate.shoot import session_for
 from d2crealsr.store.images import read_image
@@ -111,7 +109,6 @@ def _turned(source: Size, target: Size, turn_deg: float, reduction: float) -> ge
 
 def measure(seed: int, photos: Sequence[Path] = ()) -> Row:
     """One scene: what became of it, and its true error."""
-    threads.use_one_thread()
     pair = of_photo(seed, photos) if photos else simulated(seed)
     row = {"seed": seed} | pair.facts | {"hr": "{}x{}".format(*Size.of(pair.hr))}
     found = align_pair(pair.hr, pair.lr, scale=pair.scale)
@@ -171,24 +168,20 @@ def _photos(folder: Path) -> list[Path]:
 
 
 @program(__doc__)
-@with_seeds("100..199")
+@over_scenes(with_seeds("100..199"), with_jobs, with_small("Two scenes", seeds="0..1"))
 @click.option("--photos", type=PATH, help="Make the captures from the photographs of this folder.")
-@with_jobs
-@with_out
-@with_small("Two scenes", seeds="0..1")
-def main(seeds: str, photos: Path | None, jobs: int, out: Path | None) -> None:
-    wanted = parse_seeds(seeds)
+def main(run: Run, photos: Path | None) -> None:
     files = _photos(photos) if photos else []
-    rows = side_by_side(functools.partial(measure, photos=files), wanted, jobs=jobs, told=_told)
+    rows = run.each(functools.partial(measure, photos=files), run.wanted, told=_told)
     kind = "Photographs, turned and reduced" if photos else "Simulated scenes"
     failing = [row for row in rows if not is_right(row)]
     parts = [
-        f"{kind}, {purpose_of(wanted)} seeds {seeds}. Errors in HR px.",
+        f"{kind}, {run.of_seeds}. Errors in HR px.",
         text_table(summarise(rows)),
         "Not right",
         text_table(failing, ("seed", "card", "of", "hr", "turn_deg", "status", "mean", "sigma_hr_px")),
     ]
-    print_and_store("\n\n".join(parts), out, {"-scenes": rows})
+    run.store("\n\n".join(parts), rows)
 
 
 if __name__ == "__main__":
