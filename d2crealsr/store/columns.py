@@ -7,6 +7,7 @@ are written, and the tables of ``docs/pairs-format.md``.
 from __future__ import annotations
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -20,6 +21,8 @@ EXACT = ".17g"
 """Enough digits to restore a double exactly. Used for every number from which a published file can be rebuilt."""
 MICRO = ".6f"
 """A millionth of the unit, far finer than the accuracy of any measured number."""
+_SLACK = 1e-6
+"""Amount by which rounding may take a number out of its range."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -47,6 +50,15 @@ class Column:
     one_of: tuple[str, ...] = ()
     unique: bool = False
     fixed: bool = True
+
+    def accepts(self, value: str | float) -> bool:
+        """Whether a cell may hold this text, or this number, of which NaN stands for an empty cell."""
+        if isinstance(value, str):
+            return value in self.one_of if self.one_of else bool(value) or not self.required
+        if math.isnan(value):
+            return not self.required
+        low, high = self.at_least, self.at_most
+        return (low is None or value >= low - _SLACK) and (high is None or value <= high + _SLACK)
 
     def expected(self) -> str:
         """What a cell may hold, in words for an error message."""

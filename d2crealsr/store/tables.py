@@ -6,7 +6,6 @@ Row numbers in errors are those that a spreadsheet shows: the header is row 1.
 from __future__ import annotations
 
 import csv
-import functools
 import io
 import itertools
 import math
@@ -36,9 +35,6 @@ __all__ = [
     "write_table",
 ]
 
-_SLACK = 1e-6
-"""Amount by which rounding may take a number out of its range."""
-
 
 def frame_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
     """A table from rows by column name. Missing values, None, NaN and infinite numbers become empty cells.
@@ -46,15 +42,22 @@ def frame_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd
     Keys that are not columns of the table follow as text columns, in order of appearance.
     """
     rows = list(rows)
-    known = {column.name for column in columns}
-    extra = dict.fromkeys(key for row in rows for key in row if key not in known)
-    every = [*columns, *(Column(name=name, kind="text", meaning="") for name in extra)]
+    every = _columns_of(rows, columns)
     return _typed({column.name: [row.get(column.name) for row in rows] for column in every}, every)
+
+
+def _columns_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> list[Column]:
+    """The declared columns, then those that only the rows have, as text."""
+    declared = {column.name: column for column in columns}
+    named = declared | {
+        key: Column(name=key, kind="text", meaning="") for row in rows for key in row if key not in declared
+    }
+    return list(named.values())
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """The rows of a table as plain values by column name: text, int, float, or None if missing."""
-    columns = {str(name): frame[name].astype(object).where(frame[name].notna(), None) for name in frame.columns}
+    columns = {str(name): _plain(frame[name]) for name in frame.columns}
     return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
@@ -96,9 +99,7 @@ def rows_text(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], wher
     TableError
         When a value is not permitted in its column; the text begins with ``where``.
     """
-    known = {column.name for column in columns}
-    extra = dict.fromkeys(key for row in rows for key in row if key not in known)
-    every = [*columns, *(Column(name=name, kind="text", meaning="") for name in extra)]
+    every = _columns_of(rows, columns)
     cells = [[cell_text(row.get(column.name), column, where) for column in every] for row in rows]
     return csv_rows([[column.name for column in every], *cells])
 
@@ -112,21 +113,12 @@ def csv_rows(rows: Iterable[Sequence[str]]) -> str:
 
 def cell_text(cell: Any, column: Column, where: Path) -> str:
     """The text of a cell; raises TableError if the value is not permitted in its column."""
-    if column.kind == "text":
-        text = "" if cell is None else str(cell)
-        good = text in column.one_of if column.one_of else bool(text) or not column.required
-    else:
-        number = _number(cell, column, None, where)
-        if math.isnan(number):
-            text, good = "", not column.required
-        else:
-            text = str(int(number)) if column.kind == "int" else _float_text(number, column.digits)
-            low, high = column.at_least, column.at_most
-            good = (low is None or number >= low - _SLACK) and (high is None or number <= high + _SLACK)
-    if not good:
-        got = cell.item() if hasattr(cell, "item") else cell
-        raise TableError(f"{where}, column {column.name}: got {got!r}, expected {column.expected()}; correct it")
-    return text
+    value = _value(cell, column, None, where)
+    if isinstance(value, str):
+        return value
+    if math.isnan(value):
+        return ""
+    return str(int(value)) if column.kind == "int" else _float_text(value, column.digits)
 
 
 def read_table(path: Path, columns: Sequence[Column], wanted: Sequence[str] | None = None) -> pd.DataFrame:
@@ -210,21 +202,33 @@ def _typed(values: Mapping[str, list[Any]], columns: Sequence[Column], path: Pat
     return pd.DataFrame(data)
 
 
+def _value(cell: Any, column: Column, row: int | None, path: Path) -> str | float:
+    """The value of a cell, NaN for an empty number; raises TableError if it is not permitted in its column."""
+    value = ("" if cell is None else str(cell)) if column.kind == "text" else _number(cell, column, row, path)
+    if not column.accepts(value):
+        raise _wrong(cell, column, row, path, column.expected())
+    return value
+
+
 def _number(cell: Any, column: Column, row: int | None, path: Path | None) -> float:
     if cell is None or cell == "":
         return math.nan
     try:
         number = float(cell)
-    except (TypeError, ValueError):
-        number = math.nan
-        broken = True
-    else:
-        broken = column.kind == "int" and math.isfinite(number) and not (number.is_integer() and abs(number) < 2**53)
-    if broken:
-        place = [] if path is None else [f"{path}"] if row is None else [f"{path}, row {row}"]
-        where = ", ".join([*place, "column"])
-        raise TableError(f"{where} {column.name}: got {cell!r}, expected {column.expected()}; correct it")
-    return number if math.isfinite(number) else math.nan
+    except (TypeError, ValueError) as error:
+        raise _wrong(cell, column, row, path, column.expected()) from error
+    if not math.isfinite(number):
+        return math.nan
+    if column.kind == "int" and not (number.is_integer() and abs(number) < 2**53):
+        raise _wrong(cell, column, row, path, column.expected())
+    return number
+
+
+def _wrong(cell: Any, column: Column, row: int | None, path: Path | None, expected: str) -> TableError:
+    """The error about a cell. Rows count from 2, as the header is the first line."""
+    place = [] if path is None else [f"{path}"] if row is None else [f"{path}, row {row}"]
+    got = cell.item() if hasattr(cell, "item") else cell
+    return TableError(f"{', '.join([*place, f'column {column.name}'])}: got {got!r}, expected {expected}; correct it")
 
 
 def _texts(cells: pd.Series[Any], column: Column | None) -> list[str]:
@@ -243,47 +247,18 @@ def _float_text(number: float, digits: str) -> str:
 
 def check_table(frame: pd.DataFrame, columns: Sequence[Column], path: Path) -> None:
     """Raise TableError for the first cell that violates the format."""
-    import pandera.errors
-
-    try:
-        _schema(tuple(columns)).validate(frame, lazy=True)
-    except pandera.errors.SchemaErrors as errors:
-        first = errors.failure_cases.iloc[0]
-        name, index, got = str(first["column"]), first["index"], first["failure_case"]
-        got = got.item() if hasattr(got, "item") else got
-        by_name = {column.name: column for column in columns}
-        if name not in frame:
-            name = str(got)
-            raise TableError(f"{path}: columns missing: {name}; run `d2crealsr align` again") from errors
-        if first["check"] == "field_uniqueness":
-            expected = "each scene once"
-        else:
-            expected = by_name[name].expected() if name in by_name else str(first["check"])
-        where = f", row {int(index) + 2}" if index is not None and index == index else ""
-        raise TableError(f"{path}{where}, column {name}: got {got!r}, expected {expected}; correct it") from errors
+    if lacking := [column.name for column in columns if column.fixed and column.name not in frame]:
+        raise TableError(f"{path}: columns missing: {lacking[0]}; run `d2crealsr align` again")
+    for column in (column for column in columns if column.name in frame):
+        cells = _plain(frame[column.name])
+        for row, cell in enumerate(cells, start=2):
+            _value(cell, column, row, path)
+        if column.unique and (again := frame[column.name].duplicated()).any():
+            place = int(again.argmax())
+            raise _wrong(cells[place], column, place + 2, path, "each scene once")
 
 
-@functools.cache
-def _schema(columns: tuple[Column, ...]) -> Any:
-    import pandera.pandas as pa
-
-    dtypes: dict[str, Any] = {"text": str, "int": "Int64", "float": "float64"}
-    schema = {}
-    for column in columns:
-        checks = []
-        if column.one_of:
-            checks.append(pa.Check.isin(column.one_of))
-        if column.required and column.kind == "text":
-            checks.append(pa.Check.str_length(min_value=1))
-        if column.at_least is not None:
-            checks.append(pa.Check.ge(column.at_least - _SLACK))
-        if column.at_most is not None:
-            checks.append(pa.Check.le(column.at_most + _SLACK))
-        schema[column.name] = pa.Column(
-            dtypes[column.kind],
-            checks,
-            nullable=column.kind != "text" and not column.required,
-            unique=column.unique,
-            required=column.fixed,
-        )
-    return pa.DataFrameSchema(schema)
+def _plain(cells: pd.Series[Any]) -> list[Any]:
+    """The cells of a column as plain values, None for a missing one."""
+    found: list[Any] = cells.astype(object).where(cells.notna(), None).tolist()
+    return found
