@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from d2crealsr.store.shapes import RESIDUAL_SHAPES
 
-__all__ = ["ALIGNMENT", "HOMOGRAPHY", "MANIFEST", "RESIDUALS", "TABLES", "TIMINGS", "Column", "Kind"]
+__all__ = ["ALIGNMENT", "HOMOGRAPHY", "MANIFEST", "RESIDUALS", "SLACK", "TABLES", "TIMINGS", "Column", "Kind"]
 
 Kind: TypeAlias = Literal["text", "int", "float"]
 
@@ -21,7 +21,7 @@ EXACT = ".17g"
 """Enough digits to restore a double exactly. Used for every number from which a published file can be rebuilt."""
 MICRO = ".6f"
 """A millionth of the unit, far finer than the accuracy of any measured number."""
-_SLACK = 1e-6
+SLACK = 1e-6
 """Amount by which rounding may take a number out of its range."""
 
 
@@ -58,7 +58,7 @@ class Column:
         if math.isnan(value):
             return not self.required
         low, high = self.at_least, self.at_most
-        return (low is None or value >= low - _SLACK) and (high is None or value <= high + _SLACK)
+        return (low is None or value >= low - SLACK) and (high is None or value <= high + SLACK)
 
     def expected(self) -> str:
         """What a cell may hold, in words for an error message."""

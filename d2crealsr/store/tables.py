@@ -6,13 +6,14 @@ Row numbers in errors are those that a spreadsheet shows: the header is row 1.
 from __future__ import annotations
 
 import csv
+import functools
 import io
 import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import LayoutError, MachineError, TableError
-from d2crealsr.store.columns import Column
+from d2crealsr.store.columns import SLACK, Column
 from d2crealsr.store.files import read_text, write_text
 
 if TYPE_CHECKING:
@@ -245,20 +246,55 @@ def _float_text(number: float, digits: str) -> str:
     return text[1:] if text.startswith("-") and not text.strip("-0.") else text
 
 
-def check_table(frame: pd.DataFrame, columns: Sequence[Column], path: Path) -> None:
-    """Raise TableError for the first cell that violates the format."""
-    if lacking := [column.name for column in columns if column.fixed and column.name not in frame]:
-        raise TableError(f"{path}: columns missing: {lacking[0]}; run `d2crealsr align` again")
-    for column in (column for column in columns if column.name in frame):
-        cells = _plain(frame[column.name])
-        for row, cell in enumerate(cells, start=2):
-            _value(cell, column, row, path)
-        if column.unique and (again := frame[column.name].duplicated()).any():
-            place = int(again.argmax())
-            raise _wrong(cells[place], column, place + 2, path, "each scene once")
-
-
 def _plain(cells: pd.Series[Any]) -> list[Any]:
     """The cells of a column as plain values, None for a missing one."""
     found: list[Any] = cells.astype(object).where(cells.notna(), None).tolist()
     return found
+
+
+def check_table(frame: pd.DataFrame, columns: Sequence[Column], path: Path) -> None:
+    """Raise TableError for the first cell that violates the format."""
+    import pandera.errors
+
+    try:
+        _schema(tuple(columns)).validate(frame, lazy=True)
+    except pandera.errors.SchemaErrors as errors:
+        first = errors.failure_cases.iloc[0]
+        name, index, got = str(first["column"]), first["index"], first["failure_case"]
+        got = got.item() if hasattr(got, "item") else got
+        by_name = {column.name: column for column in columns}
+        if name not in frame:
+            name = str(got)
+            raise TableError(f"{path}: columns missing: {name}; run `d2crealsr align` again") from errors
+        if first["check"] == "field_uniqueness":
+            expected = "each scene once"
+        else:
+            expected = by_name[name].expected() if name in by_name else str(first["check"])
+        where = f", row {int(index) + 2}" if index is not None and index == index else ""
+        raise TableError(f"{path}{where}, column {name}: got {got!r}, expected {expected}; correct it") from errors
+
+
+@functools.cache
+def _schema(columns: tuple[Column, ...]) -> Any:
+    import pandera.pandas as pa
+
+    dtypes: dict[str, Any] = {"text": str, "int": "Int64", "float": "float64"}
+    schema = {}
+    for column in columns:
+        checks = []
+        if column.one_of:
+            checks.append(pa.Check.isin(column.one_of))
+        if column.required and column.kind == "text":
+            checks.append(pa.Check.str_length(min_value=1))
+        if column.at_least is not None:
+            checks.append(pa.Check.ge(column.at_least - SLACK))
+        if column.at_most is not None:
+            checks.append(pa.Check.le(column.at_most + SLACK))
+        schema[column.name] = pa.Column(
+            dtypes[column.kind],
+            checks,
+            nullable=column.kind != "text" and not column.required,
+            unique=column.unique,
+            required=column.fixed,
+        )
+    return pa.DataFrameSchema(schema)

@@ -298,7 +298,7 @@ def test_simulate_align_validate(tmp_path: Path) -> None:
 
 
 def test_the_command_starts_without_heavy_libraries() -> None:
-    heavy = {"cv2", "joblib", "pandas", "rich", "dask"}
+    heavy = {"cv2", "joblib", "pandas", "pandera", "rich", "dask"}
     code = f"import sys, d2crealsr.command.cli, d2crealsr; print(sorted({heavy} & {{*sys.modules}}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
