@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-import os
-import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import PIL.Image
 import pytest
 
-from d2crealsr.dataset.build import SceneDone, build
+from d2crealsr.dataset.build import build
 from d2crealsr.dataset.verify import accept_edits, verify
-from d2crealsr.errors import LayoutError, LockError, MachineError, SettingsError, UsageError
+from d2crealsr.errors import LayoutError
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.files import sha256_of
 from d2crealsr.store.images import read_image, write_image
-from d2crealsr.store.locks import lock_folder
-from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals, read_timings
-from tests.icc import ADOBE_RGB, matrix_profile
+from d2crealsr.store.pairs import read_alignment, read_dataset, read_residuals, read_timings
+from tests.dataset.folders import done_by, manifest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-
-    import pandas as pd
 
     Aligner = Callable[..., Any]
 
@@ -34,10 +26,6 @@ if TYPE_CHECKING:
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     return tmp_path / "pairs"
-
-
-def manifest(out: Path) -> pd.DataFrame:
-    return read_manifest(out).set_index("scene", drop=False)
 
 
 def stamps(out: Path) -> dict[str, int]:
@@ -139,12 +127,6 @@ def test_a_rerun_touches_nothing(raw: Path, out: Path, aligner: Aligner) -> None
     assert (result.done, result.unchanged) == (1, 10)
     assert stamps(out) == before
     assert (out / "manifest.csv").read_bytes() == tables
-
-
-def done_by(*args: Any, **kwargs: Any) -> set[str]:
-    events: list[Any] = []
-    build(*args, on_event=events.append, **kwargs)
-    return {event.scene for event in events if isinstance(event, SceneDone) and not event.unchanged}
 
 
 def test_what_makes_a_scene_be_done_again(raw: Path, out: Path, aligner: Aligner) -> None:
@@ -256,180 +238,3 @@ def test_two_raw_folders_do_not_mix_unasked(
     assert (out / "manifest.csv").read_bytes() == before
     build(other, out, align=aligner, prune=True)
     assert manifest(out)["scene"].tolist() == ["x1", "x2"]
-
-
-def test_captures_are_never_written_over(raw: Path, tmp_path: Path, aligner: Aligner) -> None:
-    hashes = {path: sha256_of(path) for path in raw.rglob("*.png")}
-    with pytest.raises(LayoutError, match="holds the captures themselves"):
-        build(raw, raw, align=aligner)
-    (raw / "manifest.csv").write_text("scene,hr,lr,group\n1,hr/001.png,lr/001.png,\n")
-    with pytest.raises(LayoutError, match="holds the captures themselves"):
-        build(raw / "manifest.csv", raw, align=aligner)
-    foreign = tmp_path / "foreign"
-    write_image(foreign / "hr" / "001.png", read_image(raw / "hr" / "001.png"))
-    with pytest.raises(LayoutError, match=r"1 files in hr/ and lr/ and no dataset\.json"):
-        build(raw, foreign, align=aligner)
-    assert {path: sha256_of(path) for path in raw.rglob("*.png")} == hashes
-
-
-def test_a_strange_manifest_in_out_is_not_overwritten(raw: Path, out: Path, aligner: Aligner) -> None:
-    out.mkdir()
-    (out / "manifest.csv").write_text("scene,hr,lr,group\n")
-    with pytest.raises(LayoutError, match=r"holds captures \(manifest\.csv\), which this command did not make"):
-        build(raw, out, align=aligner)
-    assert (out / "manifest.csv").read_text() == "scene,hr,lr,group\n"
-
-
-@pytest.mark.parametrize(
-    ("breaking", "message"),
-    [
-        ({"statistics": {"n_inliers": -5}}, "column n_inliers: got -5"),
-        ({"statistics": {"unknown": 1.0}}, "no manifest columns: unknown"),
-        ({"hr": np.zeros((31, 48, 3), dtype=np.uint8)}, r"got HR (31, 48, 3) and LR (4, 6, 3), expected (32, 48, 3)"),
-        ({"lr": np.zeros((4, 5, 3), dtype=np.uint8)}, r"and LR (4, 5, 3)"),
-    ],
-)
-def test_what_breaks_the_format_is_that_scenes_failure(
-    breaking: dict[str, Any], message: str, raw: Path, out: Path, aligner: Aligner
-) -> None:
-    def broken(hr: Any, lr: Any, *, settings: Any) -> Any:
-        alignment = aligner(hr, lr, settings=settings)
-        broken = np.array_equal(lr, read_image(raw / "lr" / "NA.png"))
-        return dataclasses.replace(alignment, **breaking) if broken else alignment
-
-    assert build(raw, out, align=broken).status == {"accepted": 4, "failed": 1}
-    row = manifest(out).loc["NA"]
-    assert (row["reasons"], row["hr_path"]) == ("internal_error", "")
-    assert message in row["message"]
-    assert not (out / "hr" / "NA.png").exists()
-
-
-def test_a_message_holds_nothing_that_differs_from_run_to_run(raw: Path, out: Path) -> None:
-    def broken(hr: Any, lr: Any, *, settings: Any) -> Any:
-        raise ValueError(f"cannot use {object()}")
-
-    build(raw, out, align=broken)
-    assert manifest(out)["message"].unique().tolist() == [
-        "ValueError: cannot use <object object>; errors.log has the details, please report them"
-    ]
-
-
-def test_leftovers_of_a_killed_run_go(raw: Path, out: Path, aligner: Aligner) -> None:
-    build(raw, out, align=aligner)
-    (out / "hr" / ".tmp-abc.png").write_bytes(b"half")
-    (out / ".tmp-def.csv").write_bytes(b"half")
-    build(raw, out, align=aligner)
-    assert not list(out.rglob(".tmp-*"))
-
-
-def test_a_disk_that_fails_ends_the_run_and_keeps_what_is_done(
-    raw: Path, out: Path, aligner: Aligner, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from d2crealsr.store import files
-
-    calls: list[Path] = []
-
-    def full(path: Path, data: bytes) -> None:
-        calls.append(path)
-        with files.atomic_path(path) as temporary:
-            temporary.write_bytes(data[: len(data) // 2])
-            if path.suffix == ".png" and sum(p.suffix == ".png" for p in calls) == 5:
-                raise OSError(28, "No space left on device")
-            temporary.write_bytes(data)
-
-    monkeypatch.setattr(files, "write_bytes", full)
-    with pytest.raises(MachineError, match="No space left on device"):
-        build(raw, out, align=aligner)
-    monkeypatch.undo()
-    assert not list(out.rglob(".tmp-*"))
-    assert len(manifest(out)) == 2
-    assert len(done_by(raw, out, align=aligner)) == 3
-
-
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write anywhere")
-def test_a_folder_that_may_not_be_written(raw: Path, tmp_path: Path, aligner: Aligner) -> None:
-    (tmp_path / "ro").mkdir(mode=0o555)
-    with pytest.raises(UsageError, match="may not be written to"):
-        build(raw, tmp_path / "ro" / "pairs", align=aligner)
-
-
-def test_a_limit_is_no_setting(raw: Path, out: Path, aligner: Aligner) -> None:
-    """A capture that was refused for its size is tried again; all others stay as they are."""
-    write_image(raw / "hr" / "001.png", np.zeros((60, 64, 3), np.uint8))
-    assert done_by(raw, out, align=aligner, max_pixels=48 * 64) == set(manifest(out)["scene"])
-    row = manifest(out).loc["001"]
-    assert (row["status"], row["reasons"]) == ("failed", "too_large")
-    assert "raise --max-megapixels" in row["message"]
-    assert done_by(raw, out, align=aligner) == {"001"}
-    assert done_by(raw, out, align=aligner, max_pixels=48 * 64) == set()
-
-
-def test_colour_profiles_are_converted_refused_and_recorded(raw: Path, out: Path, aligner: Aligner) -> None:
-    profile = matrix_profile("Adobe RGB (1998)", ADOBE_RGB, 2.2)
-    for side in ("hr", "lr"):
-        pixels = read_image(raw / side / "001.png")
-        PIL.Image.fromarray(pixels).save(raw / side / ("NA.png" if side == "lr" else "001.png"), icc_profile=profile)
-    build(raw, out, align=aligner)
-    rows = manifest(out)
-    assert rows["hr_profile"].tolist() == ["Adobe RGB (1998)" if scene == "001" else "" for scene in rows.index]
-    assert rows.loc["001", "status"] == "accepted"
-    assert rows.loc["NA", "reasons"] == "colour_profile"
-    build(raw, out, align=aligner, settings=AlignSettings(convert_lr_profile=True))
-    rows = manifest(out)
-    assert rows.loc["NA", ["status", "lr_profile"]].tolist() == ["accepted", "Adobe RGB (1998)"]
-
-
-def test_one_run_at_a_time(raw: Path, out: Path, aligner: Aligner) -> None:
-    with lock_folder(out), pytest.raises(LockError, match="in use by process"):
-        build(raw, out, align=aligner)
-
-
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0])
-def test_thresholds_are_numbers(value: float) -> None:
-    with pytest.raises(SettingsError, match=r"max_sigma: got .*, expected .*; change --max-sigma"):
-        AlignSettings(max_sigma=value)
-
-
-def test_settings_that_contradict_each_other(raw: Path, out: Path, aligner: Aligner) -> None:
-    with pytest.raises(SettingsError, match="add --backend dask"):
-        build(raw, out, align=aligner, scheduler="tcp://nowhere:1")
-
-
-def test_dask_that_is_not_installed(raw: Path, out: Path, aligner: Aligner, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    with pytest.raises(SettingsError, match=r"pip install '\.\[dask\]' in the checkout"):
-        build(raw, out, align=aligner, backend="dask")
-
-
-def test_threads_are_given_back(raw: Path, out: Path, aligner: Aligner) -> None:
-    from d2crealsr import opencv
-
-    opencv.set_thread_count(2)
-    seen = []
-
-    def watching(hr: Any, lr: Any, *, settings: Any) -> Any:
-        seen.append(opencv.thread_count())
-        return aligner(hr, lr, settings=settings)
-
-    build(raw, out, align=watching)
-    assert set(seen) == {1}
-    assert opencv.thread_count() == 2
-
-
-def test_blas_has_one_thread_while_scenes_run(raw: Path, out: Path, aligner: Aligner) -> None:
-    threadpoolctl = pytest.importorskip("threadpoolctl")
-    before = [pool["num_threads"] for pool in threadpoolctl.threadpool_info()]
-    seen: set[int] = set()
-
-    def watching(hr: Any, lr: Any, *, settings: Any) -> Any:
-        seen.update(pool["num_threads"] for pool in threadpoolctl.threadpool_info())
-        return aligner(hr, lr, settings=settings)
-
-    build(raw, out, align=watching)
-    assert seen == {1}
-    assert [pool["num_threads"] for pool in threadpoolctl.threadpool_info()] == before
-
-
-def test_json_is_plain(raw: Path, out: Path, aligner: Aligner) -> None:
-    build(raw, out, align=aligner, citation="Ünï")
-    assert json.loads((out / "dataset.json").read_text(encoding="utf-8"))["citation"] == "Ünï"

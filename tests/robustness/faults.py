@@ -10,22 +10,18 @@ left.
 from __future__ import annotations
 
 import collections
-import contextlib
 import dataclasses
 import json
 import os
 import shutil
-import signal
 import statistics
 import sys
 import tempfile
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any
 
 for _variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_variable, "1")  # before anything heavy is loaded: threads do not survive the fork
@@ -35,11 +31,10 @@ import numpy as np
 
 from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
-from d2crealsr import opencv
 from d2crealsr.store.changes import refuse_if_changed
-from d2crealsr.store.files import TEMPORARY_PREFIX
 from d2crealsr.store.images import read_image, read_image_and_alpha
 from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals, read_timings
+from tests.robustness.killing import end_group, finish, kill_after, kill_in_write, launch, load_libraries, temporaries
 
 BINS = 10
 PAIRS_TABLES = ("manifest.csv", "alignment.csv", "residuals.csv", "dataset.json")
@@ -71,105 +66,6 @@ class Case:
     start: Path | None
     content: Callable[[Path], Content]
     check: Callable[[Path], None]
-
-
-# --- running a command -------------------------------------------------------------------------------------------
-
-
-def launch(case: Case, out: Path, log: Path) -> int:
-    """Fork the command off into a process group of its own; returns its id."""
-    pid = os.fork()
-    if pid:
-        return pid
-    code = 70
-    try:
-        os.setsid()
-        with log.open("wb") as file:
-            os.dup2(file.fileno(), 1)
-            os.dup2(file.fileno(), 2)
-        main: Any
-        if case.program == "d2c":
-            from d2c.cli import cli as main
-        else:
-            from d2crealsr.command.cli import main
-        main(case.arguments(out))
-        code = 0
-    except SystemExit as left:
-        code = left.code if isinstance(left.code, int) else 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        sys.stderr.flush()
-        os._exit(code)
-
-
-def finish(pid: int) -> int:
-    """Wait for a command, and end what it may have left running; returns its exit code."""
-    _, status = os.waitpid(pid, 0)
-    _end_group(pid)
-    return os.waitstatus_to_exitcode(status)
-
-
-def kill_after(pid: int, seconds: float) -> bool:
-    """Kill a command's process group after that time; False where it had ended before."""
-    until = time.monotonic() + seconds
-    while time.monotonic() < until:
-        if os.waitpid(pid, os.WNOHANG) != (0, 0):
-            _end_group(pid)
-            return False
-        time.sleep(max(0.0, min(0.002, until - time.monotonic())))
-    _end_group(pid)
-    _, status = os.waitpid(pid, 0)
-    return os.waitstatus_to_exitcode(status) == -signal.SIGKILL
-
-
-def kill_in_write(pid: int, out: Path, number: int) -> bool:
-    """Kill a command's process group when it begins to write its ``number``-th file; False where it ended before."""
-    seen: set[str] = set()
-    while os.waitpid(pid, os.WNOHANG) == (0, 0):
-        seen |= {path.name for path in temporaries(out)}
-        if len(seen) >= number:
-            _end_group(pid)
-            _, status = os.waitpid(pid, 0)
-            return os.waitstatus_to_exitcode(status) == -signal.SIGKILL
-    _end_group(pid)
-    return False
-
-
-def temporaries(folder: Path) -> Iterator[Path]:
-    """Files being written, anywhere in a folder that may change meanwhile."""
-    try:
-        entries = list(os.scandir(folder))
-    except OSError:
-        return
-    for entry in entries:
-        if entry.name.startswith(TEMPORARY_PREFIX):
-            yield Path(entry.path)
-        elif entry.is_dir(follow_symlinks=False):
-            yield from temporaries(Path(entry.path))
-
-
-def _end_group(pid: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL)
-
-
-def load_libraries() -> None:
-    """All that the commands import, so that none of it is done after the fork."""
-    import d2crealsr.command.console
-    import d2crealsr.dataset.build
-    import d2crealsr.dataset.split
-
-    opencv.use_one_thread()
-    if find_spec("d2crealsr.report") is not None:
-        import d2crealsr.report  # noqa: F401
-    if find_spec("torch") is not None:
-        import torch
-
-        import d2c.console
-        import d2c.training.train  # noqa: F401
-
-        torch.set_num_threads(1)
 
 
 # --- what must be equal, and whole -------------------------------------------------------------------------------
@@ -317,7 +213,7 @@ def uninterrupted(case: Case, work: Path, times: int) -> tuple[Content, float, i
     for _ in range(times):
         out = fresh(case, work / "out")
         start = time.monotonic()
-        code = finish(launch(case, out, work / "log"))
+        code = finish(launch(case.program, case.arguments(out), work / "log"))
         seconds.append(time.monotonic() - start)
         if code:
             raise SystemExit(f"{case.name}: exit code {code} without a kill: {(work / 'log').read_text()}")
@@ -332,10 +228,10 @@ def uninterrupted(case: Case, work: Path, times: int) -> tuple[Content, float, i
 def writes(case: Case, work: Path) -> int:
     """How many files an uninterrupted run is seen to write; those made twice count twice."""
     out, seen = fresh(case, work / "out"), set[str]()
-    pid = launch(case, out, work / "log")
+    pid = launch(case.program, case.arguments(out), work / "log")
     while os.waitpid(pid, os.WNOHANG) == (0, 0):
         seen |= {path.name for path in temporaries(out)}
-    _end_group(pid)
+    end_group(pid)
     return max(len(seen), 1)
 
 
@@ -347,7 +243,7 @@ def differing(one: Content, other: Content) -> list[str]:
 def kill_once(case: Case, expected: Content, work: Path, kill: Callable[[int, Path], bool]) -> Row | None:
     """One kill, and what became of it; None where the command was quicker."""
     out = fresh(case, work / "out")
-    if not kill(launch(case, out, work / "log"), out):
+    if not kill(launch(case.program, case.arguments(out), work / "log"), out):
         return None
     inside = leftovers(out)
     faults = []
@@ -355,7 +251,7 @@ def kill_once(case: Case, expected: Content, work: Path, kill: Callable[[int, Pa
         case.check(out)
     except Exception as error:
         faults.append(f"not whole after the kill: {error}")
-    code = finish(launch(case, out, work / "log"))
+    code = finish(launch(case.program, case.arguments(out), work / "log"))
     if code:
         faults.append(f"exit code {code}: {(work / 'log').read_text().strip().splitlines()[-1:]}")
     else:
