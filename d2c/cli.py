@@ -376,7 +376,7 @@ def report(run: Path, data: Path | None, out: Path | None, network: str | None, 
 @click.argument("target", type=FILE)
 @click.option("--network", default=DEFAULT, show_default=True, help="The network whose released weights these are.")
 def convert(source: Path, target: Path, network: str) -> None:
-    """Convert a checkpoint of the released code.
+    """Convert weights that the authors of a network released.
 
     SOURCE is read, and TARGET (.safetensors) is written. No code in SOURCE is executed.
     """

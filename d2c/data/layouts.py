@@ -111,7 +111,7 @@ def with_split(pairs: Sequence[Pair], split: Literal["train", "test"], data: Pat
     """
     if not any(pair.split for pair in pairs):
         if (data / "manifest.csv").is_file():
-            raise DataError(f"{data}: its pairs are not split; run: d2crealsr split {data} --test 15")
+            raise DataError(f"{data}: its pairs are not split; run: d2crealsr split {data}")
         named = [split_of(part) for part in data.resolve().parts[-2:]]
         if split == "test" and ("train" in named or not {"test", "val"} & set(named)):
             raise DataError(f"{data}: its {len(pairs)} pairs are not split into train and test; use --split all")

@@ -45,7 +45,7 @@ def main() -> None:
 
     \b
     d2crealsr align captures/ --out pairs/     raw captures to aligned pairs
-    d2crealsr split pairs/ --test 15           training and test scenes
+    d2crealsr split pairs/                     training and test scenes
     """
 
 

@@ -140,17 +140,18 @@ def build_summary(result: BuildResult, shown_out: str) -> str:
     if result.kept:
         lines.append(f"kept: {len(result.kept)} scenes that RAW no longer has (--prune removes them)")
     lines.append(f"tables: {shown_out}/manifest.csv, alignment.csv, residuals.csv")
-    lines.append("next:   " + _next(result.accepted, shlex.quote(shown_out)))
+    lines.append("next:   " + _next(result, shlex.quote(shown_out)))
     return styled(lines)
 
 
-def _next(accepted: int, out: str) -> str:
-    """The command to type after `align`: a split of the usual size, or of a fifth of the scenes if there are few."""
-    if accepted == 0:
+def _next(result: BuildResult, out: str) -> str:
+    """What to do after `align`: the command `split`, if it can divide the accepted scenes."""
+    if result.accepted == 0:
         return "read the reasons in manifest.csv; docs/reason-codes.md says what helps"
-    if accepted == 1:
-        return "add captures: one pair cannot be split into training and test"
-    return f"d2crealsr split {out} --test {15 if accepted >= 45 else min(max(accepted // 5, 1), accepted - 1)}"
+    if result.groups > 1 or result.kept:
+        return f"d2crealsr split {out}"
+    pairs = "one pair" if result.accepted == 1 else f"{result.accepted} pairs of one group"
+    return f"add captures of other pictures: {pairs} cannot be divided into training and test"
 
 
 def split_summary(result: SplitResult) -> str:

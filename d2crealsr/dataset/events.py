@@ -57,6 +57,7 @@ class SceneDone:
     unchanged: bool
     traceback: str
     accepted_by: str = ""
+    group: str = ""
     judged: bool = False
     kept: str = ""
 
@@ -72,6 +73,8 @@ class BuildResult:
     ----------
     status, reasons : dict
         Number of scenes of RAW by status, and number of scenes that are not accepted by reason code.
+    groups : int
+        Number of groups that the accepted scenes belong to.
     reviewed : int
         Number of scenes that are accepted because a reviewer overruled QA.
     done, judged, unchanged : int
@@ -92,6 +95,7 @@ class BuildResult:
     unchanged: int
     kept: tuple[str, ...]
     residual_median_hr_px: float
+    groups: int = 0
     judged: int = 0
     reviewed: int = 0
     notes: tuple[str, ...] = ()
@@ -118,6 +122,7 @@ def scene_done(number: int, total: int, result: SceneResult) -> SceneDone:
         judged=result.judged,
         traceback=result.traceback,
         accepted_by=row.get("accepted_by") or "",
+        group=row.get("group") or "",
         kept=result.kept,
     )
 
@@ -134,6 +139,7 @@ def result_of(out: Path, events: Sequence[SceneDone], kept: tuple[str, ...], not
         unchanged=sum(event.unchanged for event in events),
         kept=kept,
         residual_median_hr_px=statistics.median(residuals) if residuals else float("nan"),
+        groups=len({event.group or event.scene for event in events if event.status == "accepted"}),
         reviewed=sum(event.accepted_by == "reviewer" and bool(event.reasons) for event in events),
         notes=tuple(notes),
     )

@@ -97,7 +97,7 @@ def test_align_tells_what_it_did_and_what_comes_next(raw: Path, tmp_path: Path) 
         "    low_texture: 1",
         "residual: median 0.08 HR px over the accepted scenes",
         f"tables: {out}/manifest.csv, alignment.csv, residuals.csv",
-        f"next:   d2crealsr split '{out}' --test 1",
+        f"next:   d2crealsr split '{out}'",
     ]
     again = run("align", raw, "--out", out)
     assert again.stdout.startswith("3 of 4 scenes accepted (0 done now, 4 unchanged)")

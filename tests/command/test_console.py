@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING
 
 from d2crealsr.command import console
 from d2crealsr.dataset.build import RunStarted, SceneDone
+from d2crealsr.dataset.events import result_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import pytest
 
 
@@ -47,3 +50,12 @@ def test_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "[2/3] card_002 rejected not_same_scene" in text
     assert "[bold]zncc[/bold]" in text  # a scene's text is no markup
     assert "card_001" not in text
+
+
+def test_pairs_of_one_group_are_not_told_to_be_split(tmp_path: Path) -> None:
+    first, second = (done(number, "accepted", group="card") for number in (1, 2))
+    third = done(3, "accepted", group="other")
+    one = console.build_summary(result_of(tmp_path, [first, second], (), ()), "pairs").splitlines()[-1]
+    two = console.build_summary(result_of(tmp_path, [first, third], (), ()), "pairs").splitlines()[-1]
+    assert one.endswith("add captures of other pictures: 2 pairs of one group cannot be divided into training and test")
+    assert two == "next:   d2crealsr split pairs"

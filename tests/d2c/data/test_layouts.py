@@ -54,7 +54,7 @@ def test_unsplit_pairs_name_the_command(pairs_folder):
     table = pd.read_csv(pairs_folder / "manifest.csv", dtype=str)
     table["split"] = ""
     table.to_csv(pairs_folder / "manifest.csv", index=False)
-    with pytest.raises(DataError, match=r"not split; run: d2crealsr split .* --test 15"):
+    with pytest.raises(DataError, match=r"not split; run: d2crealsr split \S+$"):
         with_split(find_pairs(pairs_folder), "train", pairs_folder)
 
 
