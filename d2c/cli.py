@@ -101,7 +101,26 @@ def _train_options(network: Network) -> list[click.Option]:
 @cli.command(
     cls=NetworkCommand, find=_train_network, added=_train_options, layouts=_LAYOUTS, epilog=_LIST, resumes=True
 )
-@click.option("--data", type=FILE, required=True, help="The pairs. Their training split is used.")
+@click.option(
+    "--data",
+    type=FILE,
+    multiple=True,
+    help="The pairs. Their training split is used. May be repeated.  [default: those of the TOML file]",
+)
+@click.option(
+    "--data-weight",
+    type=float,
+    multiple=True,
+    metavar="WEIGHT",
+    help="Share of the patches that come from a dataset, in any unit: once for each --data, in the same order.  "
+    "[default: an epoch takes one patch of every pair]",
+)
+@click.option(
+    "--validate-on",
+    type=FILE,
+    help="Pairs to validate on (their validation split, else their test split, else all). No training scenes are then "
+    "kept for validation.",
+)
 @click.option("--network", help=f"A network listed by d2c networks, or module:NAME for your own.  [default: {DEFAULT}]")
 @click.option("--out", type=FILE, help="Folder of the run. A run in it is resumed.  [default: runs/NETWORK-PRESET]")
 @click.option("--config", "config_file", type=FILE, help="A TOML file of settings, such as a run's config.toml.")
@@ -124,7 +143,6 @@ def _train_options(network: Network) -> list[click.Option]:
 def train(
     chosen: Network,
     /,
-    data: Path,
     network: str | None,
     out: Path | None,
     preset_name: str | None,
@@ -138,6 +156,7 @@ def train(
     belong to the network: d2c train --network NAME --help shows them. Several GPUs or nodes: torchrun
     --nproc-per-node N -m d2c train …
     """
+    from d2c.training.resolve import resolve
     from d2c.training.train import Request
     from d2c.training.train import train as run
 
@@ -145,12 +164,14 @@ def train(
     names = ("stage", "device", "threads", "cache", "weights", "tensorboard", "trust_pairs", "convert_profile")
     run_options = {name: options.pop(name) for name in names}
     command = ("d2c", *sys.argv[1:])
-    model, settings = _resolve(chosen, data, preset_name, _settings_file(out, preset_name, config_file), options)
+    file = _settings_file(out, preset_name, config_file)
+    model, settings, datasets = resolve(chosen, preset_name, file, options, resumed=file not in (None, config_file))
     if plan_only:
         echo(_step_plan(chosen, model, settings, run_options["stage"], run_options["device"]))
         return
+    places = {field.name: getattr(datasets, field.name) for field in dataclasses.fields(datasets)}
     request = Request(
-        data=data, out=out, model=model, train=settings, network=chosen.name, command=command, **run_options
+        **places, out=out, model=model, train=settings, network=chosen.name, command=command, **run_options
     )
     with Interrupts() as interrupts:
         run(request, _reporter(), interrupts)
@@ -173,28 +194,6 @@ def _settings_file(out: Path | None, preset_name: str | None, config_file: Path 
     if config_file is None and preset_name is None and out is not None and is_run(out / "config.toml"):
         return out / "config.toml"
     return config_file
-
-
-def _resolve(
-    network: Network, data: Path, preset_name: str | None, file: Path | None, options: dict[str, Any]
-) -> tuple[NetworkConfig, TrainSettings]:
-    """Settings of a run: those of the preset, replaced by those of the file, and those by the options."""
-    from d2c.data.layouts import find_pairs
-
-    base = network.preset(preset_name or "paper")
-    tables = toml.read(file) if file else {}
-    if unknown := sorted(set(tables) - {"model", "train", "data"}):
-        raise ConfigError(f"{file}: unknown table [{unknown[0]}], expected [model] and [train]")
-    stored(network_in(tables, network.name), network.name, str(file))
-    given = {name: value for name, value in options.items() if value is not None}
-    for kind, name in ((network.config, "model"), (network.train, "train")):  # options may correct a file
-        own = {f.name for f in dataclasses.fields(kind)}
-        tables[name] = tables.get(name, {}) | {key: value for key, value in given.items() if key in own}
-    model = toml.from_table(network.config, tables["model"], base.model, str(file))
-    settings = toml.from_table(network.train, tables["train"], base.train, str(file))
-    if "scale" not in tables["model"]:
-        model = dataclasses.replace(model, scale=find_pairs(data)[0].scale)
-    return model, settings
 
 
 @cli.command()
@@ -355,12 +354,12 @@ def _box(text: str | None) -> Any:
 
 @cli.command()
 @click.argument("run", type=FILE)
-@click.option("--data", type=FILE, help="The pairs.  [default: where they were when the run started]")
+@click.option("--data", type=FILE, multiple=True, help="The pairs.  [default: where they were when the run started]")
 @click.option("--out", type=FILE, help="Folder of the report.  [default: RUN/report]")
 @_NETWORK
 @click.option("--scenes", type=click.IntRange(min=0), default=4, show_default=True, help="Validation scenes to show.")
 @_DEVICE
-def report(run: Path, data: Path | None, out: Path | None, network: str | None, scenes: int, device: str) -> None:
+def report(run: Path, data: tuple[Path, ...], out: Path | None, network: str | None, scenes: int, device: str) -> None:
     """Make a page about a run.
 
     It shows curves, example crops and settings. RUN is the folder of the run, which may still be training.

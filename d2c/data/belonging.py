@@ -123,7 +123,7 @@ def check_belonging(
         except (OSError, ImageError, DataError):
             continue
         if not belongs(found[key]):
-            wrong.append(pair.name)
+            wrong.append(pair.title)
     if kept is not None and found.keys() - known.keys():
         with contextlib.suppress(MachineError):  # the results can be computed again
             files.write_text(kept, json.dumps(known | found, indent=0) + "\n")

@@ -73,6 +73,8 @@ def hold_out(
 
     Whole groups are taken, in the order of the SHA-256 of their names, and at least one group is left to train on.
     ``fit`` tells whether a pair is suitable for validation. Groups with an unsuitable pair are used for training.
+    Pairs of several datasets are split together, and groups of the same name are one group, so that a motif that is in
+    two datasets is never on both sides.
 
     Raises
     ------

@@ -42,6 +42,9 @@ class Pair:
     """One pair of image files. Pairs of one motif have the same ``group``. ``split`` is empty if none is known.
 
     LR is box-reduced by ``reduce`` when it is read, and HR cropped to a multiple of it; 1 except for LR at HR's size.
+
+    Names are unique in a dataset. If a run has several datasets, ``source`` is that of the pair, and ``dataset`` is its
+    name for people.
     """
 
     name: str
@@ -51,6 +54,18 @@ class Pair:
     group: str
     split: Split = ""
     reduce: int = 1
+    source: str = ""
+    dataset: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name that is unique among the pairs of a run, wherever its datasets are."""
+        return f"{self.source}:{self.name}" if self.source else self.name
+
+    @property
+    def title(self) -> str:
+        """Name for people."""
+        return f"{self.dataset}/{self.name}" if self.dataset else self.name
 
     @property
     def lr_size(self) -> tuple[int, int]:

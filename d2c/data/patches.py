@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from d2c.data.cache import Mapped
+    from d2c.data.mixture import Mixture
     from d2c.settings.config import TrainSettings
 
 __all__ = ["Batch", "CropSource", "PixelPair", "to_tensor", "write_patch"]
@@ -47,11 +48,15 @@ def to_tensor(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class CropSource:
-    """Draws the batches of a training run. An epoch uses one patch of every pair; an incomplete batch is dropped."""
+    """Draws the batches of a training run. An epoch uses one patch of every pair; an incomplete batch is dropped.
+
+    With a mixture, pairs are used as that says, and an epoch is only a number of steps.
+    """
 
     pairs: Sequence[PixelPair]
     scale: int
     config: TrainSettings
+    mixture: Mixture | None = None
 
     def __post_init__(self) -> None:
         if len(self.pairs) < self.config.batch:
@@ -81,16 +86,24 @@ class CropSource:
 
         Each patch is written directly to its place in the batch.
         """
-        epoch, position = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng((self.config.seed, stage, 0, epoch)).permutation(len(self.pairs))
         share = self.config.batch // world
         first = rank * share
+        chosen = self._chosen(stage, step)[first : first + share]
         size = self.config.patch
         batch = Batch(*(torch.empty(share, 3, side, side) for side in (size, self.scale * size)))
-        for k in range(share):
-            pair = self.pairs[int(order[position * self.config.batch + first + k])]
-            self._cut(pair, (self.config.seed, stage, 1, step, first + k), Batch(batch.lr[k], batch.hr[k]))
+        for k, place in enumerate(chosen):
+            self._cut(self.pairs[place], (self.config.seed, stage, 1, step, first + k), Batch(batch.lr[k], batch.hr[k]))
         return batch
+
+    def _chosen(self, stage: int, step: int) -> list[int]:
+        """Places of the pairs of a step, for all processes together."""
+        count = self.config.batch
+        if self.mixture is not None:
+            return self.mixture.pairs((self.config.seed, stage), step * count, count)
+        epoch, position = divmod(step, self.steps_per_epoch)
+        order = np.random.default_rng((self.config.seed, stage, 0, epoch)).permutation(len(self.pairs))
+        chosen: list[int] = order[position * count : (position + 1) * count].tolist()
+        return chosen
 
     def batches(self, stage: int, steps: range, rank: int = 0, world: int = 1) -> Iterator[Batch]:
         """The batches of several steps. The next batch is cut while the current one is used."""

@@ -15,11 +15,11 @@ if TYPE_CHECKING:
 
     from d2c.data.layouts import Pair
 
-__all__ = ["PairRecord", "fingerprint", "pair_records", "read_records", "records_text"]
+__all__ = ["PairRecord", "fingerprint", "of_source", "pair_records", "read_records", "records_text"]
 
 
 class PairRecord(NamedTuple):
-    """The record of a pair: its part (``train`` or ``validation``), its name, and the SHA-256 of its files."""
+    """The record of a pair: its part (``train`` or ``validation``), its key, and the SHA-256 of its files."""
 
     part: str
     name: str
@@ -30,15 +30,23 @@ class PairRecord(NamedTuple):
 def pair_records(chosen: Iterable[Pair], held_out: Iterable[Pair], digests: Mapping[Path, str]) -> list[PairRecord]:
     """Records of the pairs for training and validation. ``digests`` are the SHA-256 of the image files."""
     return [
-        PairRecord(part, pair.name, digests[pair.lr], digests[pair.hr])
+        PairRecord(part, pair.key, digests[pair.lr], digests[pair.hr])
         for part, pairs in (("train", chosen), ("validation", held_out))
         for pair in pairs
     ]
 
 
 def fingerprint(records: Iterable[PairRecord]) -> str:
-    """SHA-256 of the names, parts and contents of the pairs, which is everything that training uses of a dataset."""
+    """SHA-256 of the keys, parts and contents of the pairs, which is everything that training uses of a dataset."""
     return hashlib.sha256("\n".join(" ".join(record) for record in records).encode()).hexdigest()
+
+
+def of_source(records: Iterable[PairRecord], source: str, sources: Iterable[str]) -> list[PairRecord]:
+    """The records of one of the sources of a run, by the names that the pairs have in it."""
+    prefix = f"{source}:" if source else ""
+    others = tuple(f"{other}:" for other in sources if other and not source)
+    own = (r for r in records if r.name.startswith(prefix) and not (others and r.name.startswith(others)))
+    return [record._replace(name=record.name.removeprefix(prefix)) for record in own]
 
 
 def records_text(records: Iterable[PairRecord]) -> str:

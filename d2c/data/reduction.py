@@ -41,5 +41,5 @@ class ReducedImage:
 def as_pixels(pair: Pair, lr: Mapped, hr: Mapped) -> PixelPair:
     """The pixels of a pair as files have them; or LR reduced and HR cropped, where LR has HR's size."""
     if pair.reduce == 1:
-        return PixelPair(pair.name, lr, hr)
-    return PixelPair(pair.name, ReducedImage(lr, pair.reduce), whole_part(hr, pair.reduce))  # type: ignore[arg-type]
+        return PixelPair(pair.title, lr, hr)
+    return PixelPair(pair.title, ReducedImage(lr, pair.reduce), whole_part(hr, pair.reduce))  # type: ignore[arg-type]

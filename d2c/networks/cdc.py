@@ -274,9 +274,12 @@ class CDCNetwork(Network):
     paper = "Wei et al., doi:10.1007/978-3-030-58598-3_7"
     config = CDCConfig
     multiple = 2**_HALVINGS
+    starts_anew = {"scale": ("images", "masks")}  # noqa: RUF012
     presets = {  # noqa: RUF012
         "paper": Preset(
-            CDCConfig(), TrainSettings(batch=16, patch=48, lr=2e-4, steps=800_000), "6 hourglasses of 64 features"
+            CDCConfig(),
+            TrainSettings(batch=16, patch=48, lr=2e-4, lr_halve_steps=200_000, steps=800_000),
+            "6 hourglasses of 64 features",
         ),
         "tiny": Preset(
             CDCConfig(features=5, hourglasses=4),

@@ -5,7 +5,7 @@ doi:10.1109/CVPRW.2017.151, Fig. 3.
 
 Departures. The tail runs as one convolution at LR size (:mod:`d2c.tails`). L1 is taken on [0, 1] and not on [0, 255],
 a factor on gradients that Adam cancels. The publication trains ×3 and ×4 from the weights of ×2; here ×2, ×3, ×4 and
-×8 start at random.
+×8 start at random, unless ``--weights`` names others.
 """
 
 from __future__ import annotations
@@ -98,17 +98,21 @@ _NAMINGS = (
 )
 
 
+_SCHEDULE: dict[str, Any] = {"batch": 16, "patch": 48, "lr_halve_steps": 200_000, "steps": 300_000}
+
+
 class EDSRNetwork(LinearTailNetwork):
     """A wide residual body and a tail without activation."""
 
     paper = "Lim et al., doi:10.1109/CVPRW.2017.151"
     config = EDSRConfig
     train = PixelSettings
+    starts_anew = {"scale": "tail"}  # noqa: RUF012
     presets = {  # noqa: RUF012
-        "paper": Preset(EDSRConfig(), PixelSettings(batch=16, patch=48, steps=300_000), "32 blocks of 256 features"),
+        "paper": Preset(EDSRConfig(), PixelSettings(**_SCHEDULE), "32 blocks of 256 features"),
         "baseline": Preset(
             EDSRConfig(features=64, blocks=16, residual_scale=1.0),
-            PixelSettings(batch=16, patch=48, steps=300_000),
+            PixelSettings(**_SCHEDULE),
             "the publication's small form: 16 blocks of 64 features",
         ),
         "tiny": Preset(

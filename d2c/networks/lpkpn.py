@@ -185,6 +185,7 @@ class LPKPNNetwork(Network):
     paper = "Cai et al., doi:10.1109/ICCV.2019.00318"
     config = LPKPNConfig
     multiple = _QUARTER
+    starts_anew = {"scale": ()}  # noqa: RUF012
     presets = {  # noqa: RUF012
         "paper": Preset(
             LPKPNConfig(),

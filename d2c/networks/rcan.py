@@ -120,8 +120,13 @@ class RCANNetwork(LinearTailNetwork):
     paper = "Zhang et al., doi:10.1007/978-3-030-01234-2_18"
     config = RCANConfig
     train = PixelSettings
+    starts_anew = {"scale": "tail"}  # noqa: RUF012
     presets = {  # noqa: RUF012
-        "paper": Preset(RCANConfig(), PixelSettings(batch=16, patch=48, steps=1_000_000), "10 groups of 20 blocks"),
+        "paper": Preset(
+            RCANConfig(),
+            PixelSettings(batch=16, patch=48, lr_halve_steps=200_000, steps=1_000_000),
+            "10 groups of 20 blocks",
+        ),
         "tiny": Preset(
             RCANConfig(features=24, groups=2, blocks=2),
             PixelSettings(patch=24, lr=1e-3, ema=0.99, steps=600, log_every=25, save_every=100),

@@ -188,6 +188,7 @@ class RRDBNetwork(Network):
     paper = "Wang et al., doi:10.1007/978-3-030-11021-5_5"
     config = RRDBConfig
     train = PixelSettings
+    starts_anew = {"scale": "upconvs"}  # noqa: RUF012
     presets = {  # noqa: RUF012
         "paper": Preset(
             RRDBConfig(),

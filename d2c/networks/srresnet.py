@@ -149,6 +149,7 @@ class SRResNetNetwork(Network):
     paper = "Ledig et al., doi:10.1109/CVPR.2017.19"
     config = SRResNetConfig
     train = PixelSettings
+    starts_anew = {"scale": ("upconvs", "upsample")}  # noqa: RUF012
     presets = {  # noqa: RUF012
         "paper": Preset(SRResNetConfig(), PixelSettings(**_SCHEDULE), "the usual form without batch normalisation"),
         "bn": Preset(

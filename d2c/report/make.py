@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
+import os
 import re
 import shlex
 from pathlib import Path
@@ -11,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from d2c.checkpoints import native
 from d2c.data.hold_out import grouped, hold_out
-from d2c.data.layouts import find_pairs, with_split
 from d2c.data.records import fingerprint, pair_records
 from d2c.device import pick_device
 from d2c.errors import CheckpointError, ConfigError
@@ -27,8 +28,9 @@ from d2crealsr.ui import page
 from d2crealsr.ui.progress import Reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from d2c.data.datasets import Datasets
     from d2c.data.layouts import Pair
     from d2c.report.crops import Example
     from d2c.report.curves import Log
@@ -38,9 +40,15 @@ __all__ = ["report"]
 
 _GENERATOR = "d2c report"
 _PICTURE = re.compile(r"scene-\d+-[a-z0-9-]+\.png")
+
+
+def _is_path(value: Any) -> bool:
+    return isinstance(value, str)
+
+
 _NOTED: dict[str, Callable[[Any], bool]] = {
     "command": lambda value: isinstance(value, list) and all(isinstance(word, str) for word in value),
-    "data": lambda value: isinstance(value, str),
+    "data": lambda value: isinstance(value, str) or (isinstance(value, list) and all(map(_is_path, value))),
     "device": lambda value: isinstance(value, str),
     "threads": lambda value: isinstance(value, int),
     "versions": lambda value: isinstance(value, dict),
@@ -52,7 +60,7 @@ def report(
     run: Path,
     *,
     out: Path | None = None,
-    data: Path | None = None,
+    data: Path | Sequence[Path] | None = None,
     network: str | None = None,
     scenes: int = 4,
     device: str = "auto",
@@ -66,9 +74,9 @@ def report(
         Folder of the run.
     out : Path, optional
         Folder of the report; by default ``report`` in the folder of the run.
-    data : Path, optional
-        The pairs; by default the place where they were when the run was started. Without pairs there are no example
-        crops, and the page says so.
+    data : Path or sequence of Path, optional
+        The datasets of the run, in their order; by default where they were when the run was started. Without pairs
+        there are no example crops, and the page says so.
     network : str, optional
         Network of the run; needed if it is ``module:NAME``.
     scenes : int
@@ -96,7 +104,7 @@ def report(
     tables, log, started = toml.read(folder.config), read_log(folder.log), _started(folder)
     settings = folder.settings(network)
     assert settings is not None
-    where = data or (Path(started["data"]) if started.get("data") else None)
+    where = _datasets(data, settings, started)
     examples, notes = _examples(folder, settings, where, scenes, device, out, reporter or Reporter())
     if not log.rows:
         notes.insert(0, "The log has no rows yet: training has just begun, or was stopped before its first row.")
@@ -111,7 +119,7 @@ def report(
         notes=notes,
         command=shlex.join(started.get("command", [])),
         facts=_facts(tables, started),
-        again=shlex.join(["d2c", "report", str(run), *_given("--data", data), *_given("--network", network)]),
+        again=shlex.join(["d2c", "report", str(run), *_given_data(data), *_given("--network", network)]),
     )
     shown = {panel.file for example in examples for panel in (*example.pictures, *example.maps)}
     page_folder.publish(out, html, shown, earlier=_PICTURE)
@@ -123,6 +131,12 @@ def _given(option: str, value: object) -> list[str]:
     return [] if value is None else [option, str(value)]
 
 
+def _given_data(data: Path | Sequence[Path] | None) -> list[str]:
+    """The options that name the datasets, if they were given."""
+    places = [data] if isinstance(data, (str, os.PathLike)) else data or []
+    return [word for path in places for word in ("--data", str(path))]
+
+
 def _started(folder: RunFolder) -> dict[str, Any]:
     """The facts recorded when training was started; empty for runs of older versions."""
     try:
@@ -131,6 +145,13 @@ def _started(folder: RunFolder) -> dict[str, Any]:
         return {}
     noted = noted if isinstance(noted, dict) else {}
     return {name: noted[name] for name, is_good in _NOTED.items() if name in noted and is_good(noted[name])}
+
+
+def _datasets(given: Path | Sequence[Path] | None, settings: Settings, started: dict[str, Any]) -> Datasets | None:
+    """The datasets of the run, where they are said to be; None if nothing says it."""
+    places = given or started.get("data", [])
+    data = (places,) if isinstance(places, (str, os.PathLike)) else tuple(places)
+    return dataclasses.replace(settings.datasets, data=tuple(map(Path, data)), data_weight=()) if data else None
 
 
 def _stats(log: Log, settings: Settings) -> dict[str, Any]:
@@ -167,7 +188,7 @@ def _trained(folder: RunFolder) -> str:
 def _examples(
     folder: RunFolder,
     settings: Settings,
-    data: Path | None,
+    data: Datasets | None,
     count: int,
     device: str,
     out: Path,
@@ -197,17 +218,22 @@ def _examples(
     return examples, notes
 
 
-def _shown(data: Path, settings: Settings) -> tuple[list[Pair], str]:
+def _shown(data: Datasets, settings: Settings) -> tuple[list[Pair], str]:
     """The scenes kept for validation, and a note on them for the reader."""
-    train = settings.train
-    pairs = with_split(find_pairs(data, scale=settings.model.scale), "train", data)
-    digests = {path: files.sha256_of(path) for pair in pairs for path in (pair.lr, pair.hr)}
+    train, scale, unheard = settings.train, settings.model.scale, Reporter().note
+    pairs, outside = data.pairs(scale, unheard), data.validation_pairs(scale, unheard)
+    digests = {path: files.sha256_of(path) for pair in [*pairs, *(outside or ())] for path in (pair.lr, pair.hr)}
     kept, held_out = parts(
-        settings, pairs, digests, lambda: hold_out(grouped(pairs, train.group_by), train.validation, is_measurable)
+        settings,
+        pairs,
+        digests,
+        lambda: hold_out(grouped(pairs, train.group_by), train.validation, is_measurable),
+        outside,
     )
     if fingerprint(pair_records(kept, held_out, digests)) != settings.facts.get("data"):
         return held_out or kept, (
-            f"The pairs in {data} are not those of the run: scenes shown below may have been trained on."
+            f"The pairs in {' and '.join(map(str, data.sources().values()))} are not those of the run: scenes shown "
+            "below may have been trained on."
         )
     if not held_out:
         return kept, "The run kept no scenes for validation: those shown below were trained on."
@@ -217,10 +243,15 @@ def _shown(data: Path, settings: Settings) -> tuple[list[Pair], str]:
 def _facts(settings: dict[str, dict[str, Any]], started: dict[str, Any]) -> dict[str, list[tuple[str, str]]]:
     """Settings and facts of the run, as tables of names and values."""
     rows = {
-        name: [(key, str(value)) for key, value in table.items() if isinstance(value, (str, int, float))]
+        name: [(key, _words(value)) for key, value in table.items() if isinstance(value, (str, int, float, list))]
         for name, table in settings.items()
     }
     hashes = [("SHA-256 of what was seen of the data" if n == "data" else n, v) for n, v in rows.pop("data", [])]
-    where = [(name, str(started[name])) for name in ("data", "device", "threads") if name in started]
+    where = [(name, _words(started[name])) for name in ("data", "device", "threads") if name in started]
     versions = [(name, str(value)) for name, value in started.get("versions", {}).items()]
     return {"run": [*where, *hashes, *versions]} | rows
+
+
+def _words(value: Any) -> str:
+    """A value of a settings file for people."""
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

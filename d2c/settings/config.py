@@ -137,10 +137,16 @@ class TrainSettings:
     lr_halve_epochs: int = setting(
         2000, "Number of epochs after which the learning rate is halved; 0 for never.", at_least=0, shrinks="down"
     )
+    lr_halve_steps: int = setting(
+        0,
+        "Number of steps after which the learning rate is halved, in place of epochs; 0 for the number of epochs.",
+        at_least=0,
+        shrinks="down",
+    )
     schedule: Schedule = setting(
         "step",
-        "Course of the learning rate: step halves it every --lr-halve-epochs; cosine lowers it along half a cosine, to "
-        "zero at the end of a stage.",
+        "Course of the learning rate: step halves it every --lr-halve-epochs or --lr-halve-steps; cosine lowers it "
+        "along half a cosine, to zero at the end of a stage.",
         choices=("step", "cosine"),
     )
     warmup: int = setting(

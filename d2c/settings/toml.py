@@ -61,7 +61,7 @@ def _typed(value: Any, kind: type, where: str) -> Any:
 
 
 def to_text(tables: Mapping[str, Mapping[str, Any]]) -> str:
-    """TOML text of tables with strings, numbers and booleans. Values that are None are left out."""
+    """TOML text of tables with strings, numbers, booleans and tuples of these. Values that are None are left out."""
     lines: list[str] = []
     for name, table in tables.items():
         lines.append(f"[{name}]")
@@ -77,4 +77,6 @@ def _literal(value: Any) -> str:
         return repr(value)
     if isinstance(value, str):
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")  # also a valid TOML string
+    if isinstance(value, tuple):
+        return f"[{', '.join(map(_literal, value))}]"
     raise TypeError(f"no TOML form for {type(value).__name__}")

@@ -13,8 +13,9 @@ import dataclasses
 import shlex
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from d2c.data.datasets import Datasets
 from d2c.data.hold_out import hold_out
-from d2c.data.records import PairRecord, fingerprint, pair_records
+from d2c.data.records import PairRecord, fingerprint, of_source, pair_records
 from d2c.errors import ConfigError, DataError
 from d2c.training.stages import stage_steps
 
@@ -42,7 +43,7 @@ _NAMES = 3
 class Settings(NamedTuple):
     """Everything on which a run's weights depend: its settings, the pairs' fingerprint, the hash of initial weights.
 
-    ``records`` are the pairs. They are empty if an earlier version made the run.
+    ``records`` are the pairs, and ``datasets`` where they are. Both are empty if an earlier version made the run.
     """
 
     network: Network
@@ -50,21 +51,30 @@ class Settings(NamedTuple):
     train: TrainSettings
     facts: dict[str, str]
     records: list[PairRecord]
+    datasets: Datasets = Datasets()
 
 
 def parts(
-    before: Settings | None, pairs: Sequence[Pair], digests: Mapping[Path, str], rule: Callable[[], Parts]
+    before: Settings | None,
+    pairs: Sequence[Pair],
+    digests: Mapping[Path, str],
+    rule: Callable[[], Parts],
+    outside: Sequence[Pair] | None = None,
 ) -> Parts:
     """The pairs for training and those for validation: by ``rule`` in a new run, otherwise those of the run.
+
+    If ``outside`` are given to validate on, all ``pairs`` are for training.
 
     A run keeps its parts even if the rule has changed or pairs were added. If an earlier version made the run and
     stored no list, the present rule and the former one are tried.
     """
+    if outside is not None:
+        return list(pairs), list(outside)
     if before is None:
         return rule()
     if fingerprint(before.records) == before.facts.get("data"):
         held = {record.name for record in before.records if record.part == "validation"}
-        return [pair for pair in pairs if pair.name not in held], [pair for pair in pairs if pair.name in held]
+        return [pair for pair in pairs if pair.key not in held], [pair for pair in pairs if pair.key in held]
     by_name = [dataclasses.replace(pair, group=pair.name) for pair in pairs]
     share = before.train.validation
     for tried in (rule, lambda: hold_out(pairs, share), lambda: hold_out(by_name, share)):
@@ -91,6 +101,7 @@ def check_same(before: Settings, now: Settings, run: Path) -> None:
                     f"{run}: its run has {table}.{field.name} = {was}, now it is {wanted}; "
                     "use the same settings to go on, or another --out"
                 )
+    _check_datasets(before.datasets, now.datasets, run)
     started, given = before.facts.get("weights"), now.facts["weights"]
     if started != given:
         was = "random weights" if started == "random" else "weights that --weights named"
@@ -113,19 +124,52 @@ def _data_changes(before: Settings, now: Settings) -> str:
             "which pairs is not known, as an earlier version made the run and kept no list of them "
             f"(now {parts.count('train')} to train on, {parts.count('validation')} to validate on)"
         )
-    old, new = ({record.name: record for record in settings.records} for settings in (before, now))
+    had, have = max(1, len(before.datasets.data)), len(now.datasets.data)
+    if had != have:
+        return f"it had {had} dataset{'' if had == 1 else 's'}, now it has {have}"
+    sources = now.datasets.sources()
+    said = {
+        source: _pair_changes(*(of_source(settings.records, source, sources) for settings in (before, now)))
+        for source in sources
+    }
+    files = [sorted(record[2:] for record in settings.records) for settings in (before, now)]
+    if not any(said.values()) or (len(sources) > 1 and files[0] == files[1]):
+        return "the order of the " + ("datasets" if any(said.values()) else "pairs")
+    if len(sources) == 1:
+        return said[""]
+    return "; ".join(f"in {path} {changes}" for (source, path) in sources.items() if (changes := said[source]))
+
+
+def _pair_changes(before: Sequence[PairRecord], now: Sequence[PairRecord]) -> str:
+    """Which pairs of a dataset were added, removed and changed, in words; empty if none was."""
+    old, new = ({record.name: record for record in records} for records in (before, now))
     kinds = {
         "added": [name for name in new if name not in old],
         "removed": [name for name in old if name not in new],
         "changed": [name for name in new if name in old and new[name][2:] != old[name][2:]],
     }
-    said = ", ".join(
+    return ", ".join(
         f"{len(names)} {'pair' if len(names) == 1 else 'pairs'} {kind} "
         f"({', '.join(names[:_NAMES])}{', …' if len(names) > _NAMES else ''})"
         for kind, names in kinds.items()
         if names
     )
-    return said or "the order of the pairs"
+
+
+def _check_datasets(before: Datasets, now: Datasets, run: Path) -> None:
+    """Raise :class:`ConfigError` if the shares of the same datasets, or the kind of validation, would change."""
+    weights, places = (before.data_weight, now.data_weight), (before.validate_on, now.validate_on)
+    if len(before.data) == len(now.data) > 1 and weights[0] != weights[1]:
+        changed = "--data-weight", *(" ".join(f"{weight:g}" for weight in found) for found in weights)
+    elif (places[0] is None) != (places[1] is None):
+        changed = "--validate-on", *(str(place or "") for place in places)
+    else:
+        return
+    option, was, wanted = changed
+    raise ConfigError(
+        f"{run}: its run has {option} {was or 'not given'}, now it is {wanted or 'not given'}; "
+        "use the same settings to go on, or another --out"
+    )
 
 
 def check_lengths(before: Settings, now: Settings, steps_per_epoch: int, state: tuple[int, int], run: Path) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from d2c.data.datasets import Datasets, datasets_in
 from d2c.data.records import read_records, records_text
 from d2c.errors import CheckpointError, ConfigError
 from d2c.networks import network_in, stored
@@ -75,20 +76,22 @@ class RunFolder:
             return None
         tables, where = toml.read(self.config), str(self.config)
         found = stored(network_in(tables), network, where)
+        datasets = Datasets(**datasets_in(tables.get("train", {}), where))
         return Settings(
             found,
             toml.from_table(found.config, tables.get("model", {}), found.config(), where),
             toml.from_table(found.train, tables.get("train", {}), found.train(), where),
             tables.get("data", {}),
             read_records(self.pairs),
+            datasets,
         )
 
     def settle(self, settings: Settings) -> None:
         """Record the settings and the pairs of a run."""
-        network, model, train, facts, records = settings
+        network, model, train, facts, records, datasets = settings
         tables = {
             "model": {"network": network.name, **dataclasses.asdict(model)},
-            "train": dataclasses.asdict(train),
+            "train": dataclasses.asdict(train) | datasets.table(),
             "data": facts,
         }
         for path, text in ((self.pairs, records_text(records)), (self.config, toml.to_text(tables))):
@@ -97,11 +100,13 @@ class RunFolder:
                     continue
             files.write_text(path, text)
 
-    def note_start(self, *, data: Path, device: str, threads: int, command: Sequence[str]) -> None:
+    def note_start(self, *, data: Sequence[Path], device: str, threads: int, command: Sequence[str]) -> None:
         """Record facts for the report on which the weights do not depend, without a date, so that reruns are equal."""
         versions = {"python": platform.python_version()}
         versions |= {name: version(name) for name in ("d2crealsr", "torch", "numpy")}
-        noted: dict[str, Any] = {"command": list(command), "data": str(data.absolute()), "device": device}
+        places = [str(path.absolute()) for path in data]
+        noted: dict[str, Any] = {"command": list(command), "data": places if places[1:] else places[0]}
+        noted["device"] = device
         noted |= {"threads": threads, "versions": versions}
         files.write_text(self.started, json.dumps(noted, indent=2, ensure_ascii=False) + "\n")
 

@@ -62,9 +62,12 @@ def initial_model(
         if field.name not in network.starts_anew:
             option = "--" + field.name.replace("_", "-")
             raise ConfigError(f"{weights}: has {field.name} = {got}, expected {expected}; change {option}")
-        anew.setdefault(network.starts_anew[field.name], f"{field.name} is {got} in the checkpoint and {expected} here")
+        words = network.starts_anew[field.name]
+        why = f"{field.name} is {got} in the checkpoint and {expected} here"
+        anew = dict.fromkeys((words,) if isinstance(words, str) else words, why) | anew
     places = {id(parameter): name.split(".")[0] for name, parameter in model.named_parameters()}
     trained = {places[id(parameter)] for kind in stages for parameter in kind(model, train).trained()}
+    anew = {part: why for part, why in anew.items() if part in places.values()}
     for part, why in anew.items():
         if part not in trained:
             raise ConfigError(

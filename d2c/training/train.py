@@ -17,13 +17,13 @@ import torch
 from d2c.checkpoints import native
 from d2c.data.belonging import KEPT, check_belonging
 from d2c.data.cache import CachedPairs, ImageCache
+from d2c.data.datasets import Datasets
 from d2c.data.hold_out import grouped, hold_out
-from d2c.data.layouts import find_pairs, with_split
 from d2c.data.patches import CropSource
 from d2c.data.records import fingerprint, pair_records
 from d2c.device import default_threads, threads
 from d2c.errors import CheckpointError, ConfigError
-from d2c.evaluation.evaluate import is_measurable
+from d2c.evaluation.evaluate import check_measurable, is_measurable
 from d2c.networks import DEFAULT, find
 from d2c.training import resume
 from d2c.training.engine import set_tf32, world
@@ -38,12 +38,14 @@ from d2crealsr.ui.interrupts import Interrupts
 from d2crealsr.ui.progress import Reporter
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import Any
 
     from torch import nn
 
     from d2c.data.layouts import Pair
+    from d2c.data.records import PairRecord
     from d2c.networks import Network, NetworkConfig, TrainSettings
     from d2c.training.engine import World
     from d2c.training.resume import Settings
@@ -53,9 +55,10 @@ __all__ = ["Request", "train"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Request:
-    """What to train, on which data, and where. Of these values, only ``data`` and ``weights`` influence the weights."""
+    """What to train, on which data, and where. Of these, only the data and ``weights`` influence the weights."""
 
-    data: Path
+    data: Path | Sequence[Path]
+    """Folder or list of pairs, or several of them, of which the training split is used."""
     out: Path
     model: NetworkConfig
     train: TrainSettings
@@ -73,10 +76,20 @@ class Request:
     """Whether to skip the check that the images of each pair show the same scene."""
     convert_profile: bool = False
     """Whether to convert images whose colour profile is not sRGB, or to refuse them."""
+    data_weight: Sequence[float] = ()
+    """Shares of the patches, one for each of ``data``; by default an epoch uses one patch of every pair."""
+    validate_on: Path | None = None
+    """Pairs to validate on, instead of training pairs that are held out."""
     threads: int | None = None
     """Threads of a CPU; by default those of the resumed run, or one for each physical core that may be used."""
     command: tuple[str, ...] = ()
     """The typed command, for the report of the run."""
+
+    @property
+    def datasets(self) -> Datasets:
+        """The datasets of the run; raises :class:`ConfigError` if they cannot be used together."""
+        data = (self.data,) if isinstance(self.data, (str, os.PathLike)) else tuple(self.data)
+        return Datasets(data=data, data_weight=tuple(self.data_weight), validate_on=self.validate_on)
 
 
 def train(request: Request, reporter: Reporter | None = None, interrupts: Interrupts | None = None) -> nn.Module:
@@ -138,24 +151,29 @@ class Training:
         self.reporter, self.interrupts, self.config = reporter, interrupts, request.train
         self.asked = asked_stages(network, self.config, request.stage)
         left_out: list[str] = []
-        every = find_pairs(request.data, scale=request.model.scale, note=left_out.append)
-        pairs = with_split(every, "train", request.data, left_out.append)
+        self.datasets, scale = request.datasets, request.model.scale
+        pairs = self.datasets.pairs(scale, left_out.append)
+        outside = self.datasets.validation_pairs(scale, left_out.append)
         before = None if folder.is_blank() else folder.settings(request.network)
-        if before is None:
+        for pair in outside or ():
+            check_measurable(pair)
+        if before is None and outside is None:
             self._parts(pairs)  # report unsuitable pairs before decoding
         cache = ImageCache(request.cache or folder.cache, convert_profile=request.convert_profile)
-        cached = cache.images((p for pair in pairs for p in (pair.lr, pair.hr)), reporter.images("decoding"))
+        every = [*pairs, *(outside or ())]
+        cached = cache.images((p for pair in every for p in (pair.lr, pair.hr)), reporter.images("decoding"))
         if not request.trust_pairs:
-            check_belonging(pairs, CachedPairs(pairs, cached), cached.digests.__getitem__, cache.folder / KEPT)
+            check_belonging(every, CachedPairs(every, cached), cached.digests.__getitem__, cache.folder / KEPT)
         self.state = self._state()
         self.saved = (self.state["stage"], self.state["step"]) if self.state else None
-        chosen, held_out = resume.parts(before, pairs, cached.digests, lambda: self._parts(pairs))
+        chosen, held_out = resume.parts(before, pairs, cached.digests, lambda: self._parts(pairs), outside)
         records = pair_records(chosen, held_out, cached.digests)
         facts = {"data": fingerprint(records), "weights": self._started_from(before)}
-        settings = resume.Settings(network, request.model, self.config, facts, records)
+        settings = resume.Settings(network, request.model, self.config, facts, records, self.datasets)
         if before:
             resume.check_same(before, settings, folder.path)
-        self.source = CropSource(pairs=CachedPairs(chosen, cached), scale=request.model.scale, config=self.config)
+        mixture = self.datasets.mixture(chosen)
+        self.source = CropSource(pairs=CachedPairs(chosen, cached), scale=scale, config=self.config, mixture=mixture)
         self.validation = CachedPairs(held_out, cached)
         if before and self.saved:
             resume.check_lengths(before, settings, self.source.steps_per_epoch, self.saved, folder.path)
@@ -163,14 +181,20 @@ class Training:
         ahead = network.stages(self.config)[0 if self.state else min(self.asked) - 1 :]
         model = initial_model(network, request.model, self.config, request.weights, ahead, reporter.note)
         self.model = model.to(here.device)
-        for text in left_out:
+        for text in [*left_out, *self.datasets.said(chosen)]:
             reporter.note(text)
-        reporter.note(f"{len(chosen)} pairs to train on, {len(held_out)} to validate on; {self._where()}")
+        self._introduce(records)
 
-    def _where(self) -> str:
-        """The device, and the threads of a CPU, in words."""
-        device = self.here.device
-        return f"{device}, {_threads_said(torch.get_num_threads())}" if device.type == "cpu" else str(device)
+    def _introduce(self, records: Sequence[PairRecord]) -> None:
+        """Say how many pairs there are, and on which device the run is."""
+        device, note = self.here.device, self.reporter.note
+        trained, validated = (
+            [record.hr_sha256 for record in records if record.part == part] for part in ("train", "validation")
+        )
+        if both := sum(sha256 in set(trained) for sha256 in validated):
+            note(f"{both} of the {len(validated)} pairs to validate on are trained on as well")
+        where = f"{device}, {_threads_said(torch.get_num_threads())}" if device.type == "cpu" else str(device)
+        note(f"{len(trained)} pairs to train on, {len(validated)} to validate on; {where}")
 
     def _parts(self, pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
         """The pairs for training and those for validation in a new run."""
@@ -196,14 +220,16 @@ class Training:
         if self.here.leads:
             self.folder.settle(settings)
             self.folder.note_start(
-                data=self.request.data,
+                data=self.datasets.data,
                 device=str(self.here.device),
                 threads=torch.get_num_threads(),
                 command=self.request.command,
             )
         self.here.barrier()
         written = self.folder.settings(self.request.network)
-        if written is not None and written[:4] != settings[:4]:
+        if written is not None and (
+            written[:4] != settings[:4] or written.datasets.data_weight != settings.datasets.data_weight
+        ):
             raise ConfigError(
                 f"{self.folder.path}: another process of this run has other settings or data "
                 f"({resume.settings_changes(written, settings) or 'data'}); start all with the same command"

@@ -79,7 +79,7 @@ class Network:
         Name of the output that is the result. Other outputs are shown beside it.
     starts_anew : mapping
         Settings that may differ when training starts from the weights of another model, and for each the first word of
-        the names of the parameters that then start at random.
+        the names of the parameters that then start at random, or several such words, of which a model may lack some.
     rivals : mapping
         Outputs that the main one should exceed, and their names in a report.
     differences : sequence of Difference
@@ -99,7 +99,7 @@ class Network:
     peak: ClassVar[float] = 1.0
     reach: ClassVar[int | None] = None
     main: ClassVar[str] = "sr"
-    starts_anew: ClassVar[Mapping[str, str]] = {}
+    starts_anew: ClassVar[Mapping[str, str | tuple[str, ...]]] = {}
     rivals: ClassVar[Mapping[str, str]] = {}
     differences: ClassVar[Sequence[Difference]] = ()
     remarks: ClassVar[Mapping[str, str]] = {}

@@ -66,8 +66,12 @@ class Stage(nn.Module):
 
         A stage that is made longer when it is resumed follows the longer cosine from there on.
         """
-        cosine = 0.5 + 0.5 * math.cos(math.pi * (step - 1) / steps)
-        rate = self.learning_rate(epoch) if self.config.schedule == "step" else float(self.config.lr * cosine)
+        if self.config.schedule == "cosine":
+            rate = float(self.config.lr * (0.5 + 0.5 * math.cos(math.pi * (step - 1) / steps)))
+        elif self.config.lr_halve_steps:
+            rate = float(self.config.lr * halvings(step - 1, self.config.lr_halve_steps))
+        else:
+            rate = self.learning_rate(epoch)
         return rate * min(1.0, step / self.config.warmup) if self.config.warmup else rate
 
     def term_weights(self, epoch: int) -> dict[str, float]:
@@ -108,6 +112,6 @@ def pixel_loss(sr: Tensor, hr: Tensor, kind: str) -> Tensor:
     return F.mse_loss(sr, hr) if kind == "l2" else F.l1_loss(sr, hr)
 
 
-def halvings(epoch: int, every: int) -> float:
-    """0.5 to the power of the number of completed periods; 1 if there are no periods."""
-    return 0.5 ** (epoch // every) if every else 1.0
+def halvings(done: int, every: int) -> float:
+    """0.5 to the power of the number of completed periods of epochs or steps; 1 if there are no periods."""
+    return 0.5 ** (done // every) if every else 1.0

@@ -21,6 +21,7 @@ from d2c.networks.base.upscaler import Plan
 from d2c.networks.cdc import gradient_weighted, harris_masks
 from d2c.networks.lpkpn import laplacian_pyramid, rebuilt
 from d2c.tails.interpolation import bicubic_up
+from d2c.training.start import initial_model
 
 BASELINES = ("srresnet", "edsr", "rcan", "rrdb", "cdc", "lpkpn")
 
@@ -66,6 +67,22 @@ def tiny(name: str, scale: int):
     network = find(name)
     torch.manual_seed(0)
     return network, network.make(dataclasses.replace(network.preset("tiny").model, scale=scale))
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_training_starts_from_weights_also_those_of_another_scale(name, tmp_path):
+    network, model = tiny(name, 2)
+    native.save(tmp_path / "weights.safetensors", model)
+    train = network.preset("tiny").train
+    for scale in (2, 4):
+        notes = []
+        config = dataclasses.replace(network.preset("tiny").model, scale=scale)
+        weights, stages = tmp_path / "weights.safetensors", network.stages(train)
+        started = initial_model(network, config, train, weights, stages, notes.append).state_dict()
+        anew = {note.partition("parameters ")[2].partition(".")[0] for note in notes}
+        kept = {key for key in started if key.partition(".")[0] not in anew}
+        assert all(torch.equal(started[key], model.state_dict()[key]) for key in kept)
+        assert bool(anew) == (scale == 4 and name != "lpkpn")
 
 
 @pytest.mark.parametrize(("name", "size"), SIZES)

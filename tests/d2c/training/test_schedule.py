@@ -58,6 +58,13 @@ def test_without_schedule_and_warm_up_the_rate_is_that_of_the_epoch():
     assert rates(4, lr_halve_epochs=2) == [0.5, 0.5, 0.25, 0.25]
 
 
+def test_the_rate_is_halved_by_steps_where_their_number_is_given():
+    assert rates(5, lr_halve_steps=2, lr_halve_epochs=1) == [0.5, 0.5, 0.25, 0.25, 0.125]
+    assert rates(4, lr_halve_steps=1, schedule="cosine") == rates(4, schedule="cosine")
+    paper = find("rcan").preset("paper").train
+    assert (paper.lr_halve_steps, paper.steps) == (200_000, 1_000_000)
+
+
 def test_a_cosine_begins_at_the_rate_and_ends_near_zero():
     made = rates(4, schedule="cosine", lr_halve_epochs=1)
     assert made == pytest.approx([0.5, 0.5 * (0.5 + math.sqrt(0.125)), 0.25, 0.5 * (0.5 - math.sqrt(0.125))])

@@ -1,0 +1,73 @@
+"""The settings of a run: those of the preset, replaced by those of a settings file, and those by options."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from d2c.data.datasets import Datasets, datasets_in
+from d2c.errors import ConfigError
+from d2c.networks import network_in, stored
+from d2c.settings import toml
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from d2c.networks import Network, NetworkConfig, TrainSettings
+
+__all__ = ["Resolved", "resolve"]
+
+
+class Resolved(NamedTuple):
+    """The structure of the model, the settings of its training, and the datasets."""
+
+    model: NetworkConfig
+    train: TrainSettings
+    datasets: Datasets
+
+
+def resolve(
+    network: Network, preset_name: str | None, file: Path | None, options: Mapping[str, Any], *, resumed: bool
+) -> Resolved:
+    """The settings of a run. Without a scale, it is that of the data.
+
+    Parameters
+    ----------
+    preset_name : str or None
+        By default ``paper``.
+    file : Path or None
+        A settings file with the tables [model] and [train].
+    options : mapping
+        Values by the names of settings; None if an option was not given, and () if one was not that can be repeated.
+    resumed : bool
+        Whether the file is that of the run itself. What it lacks, because an earlier version made it, has then the
+        value that changes nothing, and not that of the preset.
+
+    Raises
+    ------
+    ConfigError
+        When a setting is unknown or wrong, or no dataset is named.
+    DataError
+        When the scale cannot be taken from the data.
+    """
+    base = (network.config(), network.train()) if resumed else network.preset(preset_name or "paper")[:2]
+    tables = toml.read(file) if file else {}
+    if unknown := sorted(set(tables) - {"model", "train", "data"}):
+        raise ConfigError(f"{file}: unknown table [{unknown[0]}], expected [model] and [train]")
+    stored(network_in(tables, network.name), network.name, str(file))
+    given = {name: value for name, value in options.items() if value not in (None, ())}
+    named = datasets_in(tables.get("train", {}), str(file))
+    named |= {name: given.pop(name) for name in ("data", "data_weight", "validate_on") if name in given}
+    if not named.get("data"):
+        weights = f" (for {len(named['data_weight'])} of --data-weight)" if "data_weight" in named else ""
+        raise ConfigError(f"data: no pairs are named{weights}; give --data, or data = [...] in the table [train]")
+    datasets = Datasets(**named)
+    for kind, name in ((network.config, "model"), (network.train, "train")):  # options may correct a file
+        own = {f.name for f in dataclasses.fields(kind)}
+        tables[name] = tables.get(name, {}) | {key: value for key, value in given.items() if key in own}
+    model = toml.from_table(network.config, tables["model"], base[0], str(file))
+    train = toml.from_table(network.train, tables["train"], base[1], str(file))
+    if "scale" not in tables["model"]:
+        model = dataclasses.replace(model, scale=datasets.scale())
+    return Resolved(model, train, datasets)
