@@ -94,13 +94,6 @@ class ImageError(D2CRealSRError):
         super().__init__(message)
         self.reason = reason
 
-    def __reduce__(self) -> tuple[object, ...]:
-        return (_image_error, (str(self), self.reason))
-
-
-def _image_error(message: str, reason: str) -> ImageError:
-    return ImageError(message, reason=reason)
-
 
 class MachineError(D2CRealSRError):
     """The machine failed: disk, permission, scheduler."""

@@ -204,6 +204,20 @@ def sift(image: NDArray[np.uint8], *, contrast_threshold: float, at_most: int = 
     return Keypoints(points, sizes, cast("Float32", descriptors))
 
 
+_MAGSAC: dict[str, Any] = {
+    "confidence": 0.9999,
+    "score": cv2.SCORE_METHOD_MAGSAC,
+    "sampler": cv2.SAMPLING_UNIFORM,
+    "loMethod": cv2.LOCAL_OPTIM_SIGMA,
+    "loIterations": 10,
+    "loSampleSize": 50,
+    "final_polisher": cv2.MAGSAC,
+    "final_polisher_iterations": 3,
+    "isParallel": False,
+}
+"""Parameters of OpenCV's USAC that make it MAGSAC++."""
+
+
 def find_homography(
     source: Array, target: Array, *, threshold: float, iterations: int = 5000, seed: int = 0
 ) -> tuple[Matrix | None, NDArray[np.bool_]]:
@@ -212,18 +226,9 @@ def find_homography(
     Points are (N, 2) in px, and ``threshold`` is in px of the target. The same input always gives the same result.
     """
     parameters = cv2.UsacParams()
-    parameters.confidence = 0.9999
-    parameters.maxIterations = iterations
-    parameters.threshold = threshold
-    parameters.score = cv2.SCORE_METHOD_MAGSAC
-    parameters.sampler = cv2.SAMPLING_UNIFORM
-    parameters.loMethod = cv2.LOCAL_OPTIM_SIGMA
-    parameters.loIterations = 10
-    parameters.loSampleSize = 50
-    parameters.final_polisher = cv2.MAGSAC
-    parameters.final_polisher_iterations = 3
-    parameters.isParallel = False
-    parameters.randomGeneratorState = seed
+    given = {"threshold": threshold, "maxIterations": iterations, "randomGeneratorState": seed}
+    for name, value in (_MAGSAC | given).items():
+        setattr(parameters, name, value)
     try:
         H, inliers = cv2.findHomography(source, target, parameters)
     except cv2.error as error:

@@ -87,7 +87,4 @@ def _seen(hr: Image, session: Session, sigma: float, p_lr: Array, p_hr: Array) -
 
 def _moves(x: Array, y: Array) -> Array:
     """How the eight parameters of a homography move unit-frame points: (N, 2, 8)."""
-    zero, one = np.zeros_like(x), np.ones_like(x)
-    dx = np.stack([x, y, one, zero, zero, zero, -x * x, -x * y], axis=1)
-    dy = np.stack([zero, zero, zero, x, y, one, -x * y, -y * y], axis=1)
-    return np.stack([dx, dy], axis=1)
+    return geometry.homography_terms(x, y, x, y)

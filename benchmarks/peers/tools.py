@@ -14,6 +14,7 @@ import subprocess
 import tempfile
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,20 +146,13 @@ def _kornia(bridge: Bridge) -> Matrix | None:
         return np.array(json.loads(answer.read_text())) if done.returncode == 0 and answer.exists() else None
 
 
-def _hugin_cpfind(bridge: Bridge) -> Matrix | None:
-    """Hugin's control point finder at full scale, and a robust homography through its points."""
-    return _hugin(
-        bridge,
-        [
-            ["pto_gen", "--fov=20", "-o", "a.pto", "hr.png", "lr.png"],
-            ["cpfind", "--fullscale", "--multirow", "--minmatches=6", "-o", "found.pto", "a.pto"],
-        ],
-    )
-
-
-def _hugin_stack(bridge: Bridge) -> Matrix | None:
-    """Hugin's align_image_stack with many grid points; a robust homography through the points it keeps."""
-    return _hugin(bridge, [["align_image_stack", "-m", "-g", "8", "-c", "40", "-p", "found.pto", "hr.png", "lr.png"]])
+_CPFIND = [
+    ["pto_gen", "--fov=20", "-o", "a.pto", "hr.png", "lr.png"],
+    ["cpfind", "--fullscale", "--multirow", "--minmatches=6", "-o", "found.pto", "a.pto"],
+]
+"""Hugin's control point finder at full scale."""
+_STACK = [["align_image_stack", "-m", "-g", "8", "-c", "40", "-p", "found.pto", "hr.png", "lr.png"]]
+"""Hugin's align_image_stack with many grid points."""
 
 
 def _hugin(bridge: Bridge, commands: list[list[str]]) -> Matrix | None:
@@ -217,8 +211,12 @@ def _lacks_environment(name: str) -> Callable[[], str]:
 PEERS = (
     Peer(name="scikit-image ORB + ransac", lacking=_lacks_module("skimage"), find=_skimage_orb),
     Peer(name="scikit-image phase_cross_correlation", lacking=_lacks_module("skimage"), find=_skimage_phase),
-    Peer(name="Hugin cpfind", lacking=_lacks_program("pto_gen", "cpfind"), find=_hugin_cpfind),
-    Peer(name="Hugin align_image_stack", lacking=_lacks_program("align_image_stack"), find=_hugin_stack),
+    Peer(name="Hugin cpfind", lacking=_lacks_program("pto_gen", "cpfind"), find=partial(_hugin, commands=_CPFIND)),
+    Peer(
+        name="Hugin align_image_stack",
+        lacking=_lacks_program("align_image_stack"),
+        find=partial(_hugin, commands=_STACK),
+    ),
     Peer(name="kornia ImageRegistrator", lacking=_lacks_environment("kornia"), find=_kornia),
     Peer(
         name="ImgAlign",

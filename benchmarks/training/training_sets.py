@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from benchmarks.result_tables import write_csv
 from d2c.data.hold_out import hold_out
 from d2c.data.layouts import find_pairs, with_split
@@ -20,7 +18,7 @@ from d2crealsr.settings import AlignSettings
 from d2crealsr.simulate import SimulateSettings, simulate
 from d2crealsr.store import read_image, write_image
 from d2crealsr.store.files import write_text
-from d2crealsr.store.layouts import find_pair_folder
+from d2crealsr.store.layouts import box_reduced, find_pair_folder, whole_part
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,9 +62,9 @@ def city100_x4(city100: Path, folder: Path, scenes: int | None = None) -> Traini
             (folder / kind).mkdir(parents=True, exist_ok=True)
         rows = []
         for number, pair in enumerate(find_pair_folder(city100).pairs[:scenes]):
-            hr, lr = (_cut(read_image(path)) for path in (pair.hr, pair.lr))
+            hr, lr = (whole_part(read_image(path), _CITY_SCALE) for path in (pair.hr, pair.lr))
             write_image(folder / f"hr/{pair.scene}.png", hr)
-            write_image(folder / f"lr/{pair.scene}.png", _reduced(lr))
+            write_image(folder / f"lr/{pair.scene}.png", box_reduced(lr, _CITY_SCALE))
             part = "test" if number % 4 == 2 else "train"
             known = {"scene": pair.scene, "status": "accepted", "split": part, "group": pair.scene}
             files = {"hr_path": f"hr/{pair.scene}.png", "lr_path": f"lr/{pair.scene}.png"}
@@ -91,15 +89,3 @@ def simulated_x8(folder: Path, *, size: SizeName, scenes: int, seed: int, test: 
 def validation_pairs(data: Path, share: float) -> list[Pair]:
     """The pairs that a run with this ``validation`` share keeps from training."""
     return hold_out(with_split(find_pairs(data), "train", data), share)[1]
-
-
-def _cut(image: np.ndarray) -> np.ndarray:
-    height, width = (side // _CITY_SCALE * _CITY_SCALE for side in image.shape[:2])
-    return image[:height, :width]
-
-
-def _reduced(image: np.ndarray) -> np.ndarray:
-    height, width, channels = image.shape
-    s = _CITY_SCALE
-    blocks = image.reshape(height // s, s, width // s, s, channels).astype(np.float64)
-    return np.rint(blocks.mean(axis=(1, 3))).astype(image.dtype)

@@ -13,13 +13,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import torch.nn.functional as F
 from torch import nn
 
 from d2c.networks.base.released import Naming, count, read_released
 from d2c.networks.base.residual import (
     MEANS,
     LinearTailNetwork,
+    ResidualBlock,
     ResidualNet,
     authors_names,
     basicsr_names,
@@ -27,14 +27,11 @@ from d2c.networks.base.residual import (
 )
 from d2c.settings.config import NetworkConfig, PixelSettings, setting
 from d2c.settings.presets import Preset
-from d2c.tails.layers import conv3x3
 from d2c.tails.tail import HALO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from torch import Tensor
 
     from d2c.networks.base.released import Weights
 
@@ -48,19 +45,6 @@ class EDSRConfig(NetworkConfig):
     features: int = setting(256, "Feature channels.", at_least=1, at_most=4096)
     blocks: int = setting(32, "Residual blocks.", at_least=1, at_most=1024)
     residual_scale: float = setting(0.1, "Factor on the residual of each block.", at_least=0, at_most=1)
-
-
-class _Block(nn.Module):
-    """Two convolutions with a ReLU between them; a share of the result is added to the input."""
-
-    def __init__(self, config: EDSRConfig) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = (conv3x3(config.features, config.features) for _ in range(2))
-        self.share = config.residual_scale
-
-    def forward(self, x: Tensor) -> Tensor:
-        residual: Tensor = self.conv2(F.relu(self.conv1(x)))
-        return x + self.share * residual
 
 
 # --- weights of the authors and of BasicSR ---------------------------------------------------------------------------
@@ -123,7 +107,11 @@ class EDSRNetwork(LinearTailNetwork):
     }
 
     def build(self, config: Any) -> nn.Module:
-        return ResidualNet(config.features, (_Block(config) for _ in range(config.blocks)), config.scale)
+        return ResidualNet(
+            config.features,
+            (ResidualBlock(config.features, config.residual_scale) for _ in range(config.blocks)),
+            config.scale,
+        )
 
     def released(self, source: Path) -> nn.Module:
         return read_released(self, source, _NAMINGS)

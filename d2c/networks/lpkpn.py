@@ -22,6 +22,7 @@ from torch import nn
 from d2c.device import at_least_fp32, no_autocast
 from d2c.networks.base.entry import Network
 from d2c.networks.base.initial import kaiming
+from d2c.networks.base.residual import ResidualBlock
 from d2c.networks.base.stage import Stage
 from d2c.settings.config import NetworkConfig, SettingError, TrainSettings, setting
 from d2c.settings.presets import Preset
@@ -98,18 +99,6 @@ def _luma(rgb: Tensor) -> Tensor:
     return torch.einsum("c,nchw->nhw", rgb.new_tensor(_LUMA), rgb)[:, None] + _BLACK
 
 
-class _Block(nn.Module):
-    """Two convolutions with a ReLU between them, added to the input."""
-
-    def __init__(self, n: int) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = conv3x3(n, n), conv3x3(n, n)
-
-    def forward(self, x: Tensor) -> Tensor:
-        residual: Tensor = self.conv2(F.relu(self.conv1(x)))
-        return x + residual
-
-
 class _LPKPN(nn.Module):
     """``(N, 3, h, w)`` to ``(N, 3, s·h, s·w)``, RGB on [0, 1]; the sides of the result are multiples of 4."""
 
@@ -117,7 +106,7 @@ class _LPKPN(nn.Module):
         super().__init__()
         n, self.scale = config.features, config.scale
         self.first = conv3x3(_QUARTER**2, n)
-        self.body = nn.Sequential(*(_Block(n) for _ in range(config.blocks)))
+        self.body = nn.Sequential(*(ResidualBlock(n) for _ in range(config.blocks)))
         self.after_body = conv3x3(n, n)
         self.kernels = nn.ModuleList(
             nn.Sequential(

@@ -21,6 +21,7 @@ from torch import nn
 from d2c.networks.base.entry import Network
 from d2c.networks.base.initial import kaiming
 from d2c.networks.base.released import Naming, count, read_released, scale_of
+from d2c.networks.base.residual import ResidualBlock
 from d2c.settings.config import NetworkConfig, PixelSettings, setting
 from d2c.settings.presets import Preset
 from d2c.tails.layers import conv3x3
@@ -49,18 +50,6 @@ class SRResNetConfig(NetworkConfig):
     batch_norm: bool = setting(False, "Use the form of the publication, with batch normalisation.")
 
 
-class _Block(nn.Module):
-    """Two convolutions with a ReLU between them, added to the input."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.conv1, self.conv2 = conv3x3(features, features), conv3x3(features, features)
-
-    def forward(self, x: Tensor) -> Tensor:
-        residual: Tensor = self.conv2(F.relu(self.conv1(x)))
-        return x + residual
-
-
 class _Modified(nn.Module):
     """The form without batch normalisation: ``(N, 3, h, w)`` to ``(N, 3, s·h, s·w)``, RGB on [0, 1]."""
 
@@ -69,7 +58,7 @@ class _Modified(nn.Module):
         n, self.scale = config.features, config.scale
         self.factors = upscale_factors(config.scale)
         self.conv_first = conv3x3(3, n)
-        self.body = nn.Sequential(*(_Block(n) for _ in range(config.blocks)))
+        self.body = nn.Sequential(*(ResidualBlock(n) for _ in range(config.blocks)))
         self.upconvs = nn.ModuleList(conv3x3(n, factor**2 * n) for factor in self.factors)
         self.conv_hr = conv3x3(n, n)
         self.conv_last = conv3x3(n, 3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import os
 import re
@@ -139,11 +138,7 @@ def _given_data(data: Path | Sequence[Path] | None) -> list[str]:
 
 def _started(folder: RunFolder) -> dict[str, Any]:
     """The facts recorded when training was started; empty for runs of older versions."""
-    try:
-        noted = json.loads(files.read_text(folder.started))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    noted = noted if isinstance(noted, dict) else {}
+    noted = files.read_json(folder.started, dict) or {}
     return {name: noted[name] for name, is_good in _NOTED.items() if name in noted and is_good(noted[name])}
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "corners",
     "fitted_homography",
     "frame_centre",
+    "homography_terms",
     "inverse",
     "jacobian",
     "normalised",
@@ -100,11 +101,17 @@ def fitted_homography(source: Array, target: Array) -> Matrix:
         middle, size = points.mean(axis=0), float(points.std()) + 1e-12
         to_unit.append(np.array([[1 / size, 0, -middle[0] / size], [0, 1 / size, -middle[1] / size], [0, 0, 1.0]]))
     (x, y), (u, v) = project(to_unit[0], source).T, project(to_unit[1], target).T
-    zero, one = np.zeros_like(x), np.ones_like(x)
-    rows_u = np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=1)
-    rows_v = np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=1)
+    rows_u, rows_v = np.moveaxis(homography_terms(x, y, u, v), 1, 0)
     solution = np.linalg.lstsq(np.concatenate([rows_u, rows_v]), np.concatenate([u, v]), rcond=None)[0]
     return compose(inverse(to_unit[1]), np.append(solution, 1.0).reshape(3, 3), to_unit[0])
+
+
+def homography_terms(x: Array, y: Array, u: Array, v: Array) -> Array:
+    """How the first eight elements of a homography move points (x, y) that it maps to (u, v): (N, 2, 8)."""
+    zero, one = np.zeros_like(x), np.ones_like(x)
+    of_u = np.stack([x, y, one, zero, zero, zero, -u * x, -u * y], axis=1)
+    of_v = np.stack([zero, zero, zero, x, y, one, -v * x, -v * y], axis=1)
+    return np.stack([of_u, of_v], axis=1)
 
 
 def corners(size: Size, *, inset: float = 0.0) -> Array:

@@ -227,8 +227,5 @@ def _mosaiced(predictor: Predictor, linear: Float32, observation: LrPart, phase:
 
 def _displacements(points: Array) -> Array:
     """Movement of points (N, 2) in the unit frame by each geometric parameter, (N, 2, 9)."""
-    x, y = points.T
-    zero, one, r2 = np.zeros_like(x), np.ones_like(x), x**2 + y**2
-    dx = np.stack([x, y, one, zero, zero, zero, -x * x, -x * y, -x * r2], axis=1)
-    dy = np.stack([zero, zero, zero, x, y, one, -x * y, -y * y, -y * r2], axis=1)
-    return np.stack([dx, dy], axis=1)
+    by_lens = -points * np.sum(points**2, axis=1, keepdims=True)
+    return np.concatenate([geometry.homography_terms(*points.T, *points.T), by_lens[..., None]], axis=2)

@@ -6,13 +6,14 @@ import contextlib
 import errno
 import functools
 import hashlib
+import json
 import os
 import re
 import socket
 import stat
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from d2crealsr.errors import MachineError
 
@@ -27,6 +28,7 @@ __all__ = [
     "flush_to_disk",
     "open_regular",
     "read_bytes",
+    "read_json",
     "read_text",
     "remove_abandoned",
     "remove_leftovers",
@@ -35,6 +37,8 @@ __all__ = [
     "write_bytes",
     "write_text",
 ]
+
+_Kind = TypeVar("_Kind")
 
 TEMPORARY_PREFIX = ".tmp-"
 """Prefix of files that are being written. If no command is running, such a file is a leftover."""
@@ -259,6 +263,14 @@ def read_bytes(path: Path) -> bytes:
 def read_text(path: Path, encoding: str = "utf-8") -> str:
     """The text of a regular file, line ends as they are. Raises OSError as :func:`open_regular`, UnicodeDecodeError."""
     return read_bytes(path).decode(encoding)
+
+
+def read_json(path: Path, kind: type[_Kind]) -> _Kind | None:
+    """The content of a JSON file if it is of a kind, such as dict; None if it is another, damaged, or not there."""
+    with contextlib.suppress(OSError, ValueError, RecursionError):
+        content = json.loads(read_text(path, "utf-8-sig"))
+        return content if isinstance(content, kind) else None
+    return None
 
 
 def sha256_of(path: Path) -> str:

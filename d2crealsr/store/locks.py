@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from d2crealsr.errors import LockError, MachineError
-from d2crealsr.store.files import read_text, write_text
+from d2crealsr.store.files import read_json, write_text
 from d2crealsr.store.outputs import check_folder
 from d2crealsr.store.ownership import refuse_links
 
@@ -124,11 +124,7 @@ def check_lease(folder: Path, lease: str) -> None:
 
 def _holder(folder: Path) -> dict[str, Any]:
     """The recorded facts about the last holder of the folder; empty if they cannot be read."""
-    try:
-        known = json.loads(read_text(folder / _HOLDER))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return known if isinstance(known, dict) else {}
+    return read_json(folder / _HOLDER, dict) or {}
 
 
 def _described(folder: Path) -> str:

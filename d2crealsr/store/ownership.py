@@ -7,13 +7,12 @@ checkpoints and pages are somebody's work and are refused; other files are no ob
 from __future__ import annotations
 
 import contextlib
-import json
 import re
 import tomllib
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from d2crealsr.errors import LayoutError
-from d2crealsr.store.files import read_text
+from d2crealsr.store.files import read_json, read_text
 from d2crealsr.store.readers import IMAGE_SUFFIXES
 
 if TYPE_CHECKING:
@@ -78,7 +77,7 @@ def _seen(folder: Path) -> Iterator[tuple[Holding, Path]]:
         name, suffix = path.name.lower(), path.suffix.lower()
         if name in ("hr", "lr") and path.is_dir():
             yield from (("captures", image) for image in sorted(path.iterdir()) if image.suffix.lower() in _IMAGES)
-        elif name == "dataset.json" and _is_description(path):
+        elif name == "dataset.json" and (read_json(path, dict) or {}).get("format") == "d2crealsr-pairs":
             yield "pairs", path
         elif name == "manifest.csv":
             yield ("pairs" if "hr_path" in _first_line(path) else "captures"), path
@@ -96,13 +95,6 @@ def is_run(config: Path) -> bool:
     """Whether a ``config.toml`` belongs to a training run: those of other tools have no table ``train``."""
     with contextlib.suppress(OSError, ValueError, RecursionError):
         return config.is_file() and isinstance(tomllib.loads(read_text(config, "utf-8-sig")).get("train"), dict)
-    return False
-
-
-def _is_description(path: Path) -> bool:
-    with contextlib.suppress(OSError, ValueError, RecursionError):
-        content = json.loads(path.read_text(encoding="utf-8-sig")) if path.is_file() else None
-        return isinstance(content, dict) and content.get("format") == "d2crealsr-pairs"
     return False
 
 

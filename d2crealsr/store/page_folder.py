@@ -8,7 +8,7 @@ import shutil
 from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError
-from d2crealsr.store.files import cannot_write, open_regular, read_text, write_text
+from d2crealsr.store.files import cannot_write, open_regular, read_json, write_text
 from d2crealsr.store.outputs import check_folder
 from d2crealsr.store.ownership import first_image, refuse_foreign, refuse_links
 
@@ -106,8 +106,5 @@ def publish(folder: Path, html: str, files: Collection[str] = (), *, earlier: re
 
 def _recorded(folder: Path) -> set[str] | None:
     """Names under ``files/`` that the present page needs; None if this is not known."""
-    try:
-        names = json.loads(read_text(folder / RECORD))
-    except (OSError, ValueError, RecursionError):
-        return None
-    return {name for name in names if isinstance(name, str)} if isinstance(names, list) else None
+    names = read_json(folder / RECORD, list)
+    return None if names is None else {name for name in names if isinstance(name, str)}

@@ -195,7 +195,7 @@ def _measure(pairs: Path, truth: Path, task: tuple[_Row, bool]) -> tuple[dict[st
     if row.truth["content_differs_fraction"] is not None:
         values["content_differs_fraction"] = row.truth["content_differs_fraction"]
     findings: list[str] = []
-    _measure_mapping(row, values)
+    values |= _mapping_errors(row)
     if row.accepted:
         findings += _bad(row.scene, values)
         try:
@@ -205,14 +205,14 @@ def _measure(pairs: Path, truth: Path, task: tuple[_Row, bool]) -> tuple[dict[st
     return values, findings
 
 
-def _measure_mapping(row: _Row, values: dict[str, Any]) -> None:
+def _mapping_errors(row: _Row) -> dict[str, float]:
+    """The true error of the mapping; nothing if one of the mappings is unknown."""
     if row.placement is None or row.true is None:
-        return
+        return {}
     error = mapping_error(row.placement, row.true)
-    values["true_error_mean_hr_px"] = error.mean
-    values["true_error_p95_hr_px"] = error.p95
-    values["true_error_max_hr_px"] = error.maximum
-    values["true_error_x_hr_px"], values["true_error_y_hr_px"] = (float(part) for part in error.signed)
+    lengths = {"mean": error.mean, "p95": error.p95, "max": error.maximum}
+    parts = lengths | dict(zip("xy", map(float, error.signed), strict=True))
+    return {f"true_error_{name}_hr_px": value for name, value in parts.items()}
 
 
 def _bad(scene: str, values: dict[str, Any]) -> list[str]:

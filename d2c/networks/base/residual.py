@@ -10,6 +10,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
 from d2c.networks.base.entry import Network
@@ -24,10 +25,23 @@ if TYPE_CHECKING:
 
     from d2c.networks.base.released import Weights
 
-__all__ = ["MEANS", "LinearTailNetwork", "ResidualNet", "authors_names", "basicsr_names", "tail_of"]
+__all__ = ["MEANS", "LinearTailNetwork", "ResidualBlock", "ResidualNet", "authors_names", "basicsr_names", "tail_of"]
 
 _WHITE = 255.0
 """Value of white inside the network."""
+
+
+class ResidualBlock(nn.Module):
+    """Two convolutions with a ReLU between them; a share of the result is added to the input."""
+
+    def __init__(self, features: int, share: float = 1.0) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = (conv3x3(features, features) for _ in range(2))
+        self.share = share
+
+    def forward(self, x: Tensor) -> Tensor:
+        residual: Tensor = self.conv2(F.relu(self.conv1(x)))
+        return x + (residual if self.share == 1 else self.share * residual)
 
 
 class ResidualNet(nn.Module):

@@ -35,11 +35,7 @@ def captures_root(raw: Path) -> Path:
     return raw.parent if raw.is_file() else raw
 
 
-def _unheard(_text: str) -> None:
-    """Say nothing."""
-
-
-def find_captures(raw: Path, *, scale: int = 8, note: Callable[[str], None] = _unheard) -> list[Capture]:
+def find_captures(raw: Path, *, scale: int = 8, note: Callable[[str], None] = lambda _text: None) -> list[Capture]:
     """Find the scenes in a folder of raw captures or in a manifest CSV.
 
     Parameters
