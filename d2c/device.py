@@ -18,7 +18,15 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-__all__ = ["at_least_fp32", "available_bytes", "default_threads", "no_autocast", "pick_device", "threads"]
+__all__ = [
+    "at_least_fp32",
+    "autocast_type",
+    "available_bytes",
+    "default_threads",
+    "no_autocast",
+    "pick_device",
+    "threads",
+]
 
 
 def pick_device(name: str = "auto") -> torch.device:
@@ -103,3 +111,10 @@ def no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:
 def at_least_fp32(x: Tensor) -> Tensor:
     """The tensor in float32, or in float64 if it is."""
     return x.to(torch.promote_types(x.dtype, torch.float32))
+
+
+def autocast_type(device: torch.device) -> torch.dtype | None:
+    """The number format of autocast on this kind of device; None where it is off."""
+    if not torch.amp.is_autocast_available(device.type) or not torch.is_autocast_enabled(device.type):
+        return None
+    return torch.get_autocast_dtype(device.type)

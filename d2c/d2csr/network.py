@@ -25,7 +25,10 @@ from d2c.d2csr.blocks import Branch
 from d2c.d2csr.config import D2CConfig
 from d2c.d2csr.convergence import ConvergenceNet
 from d2c.d2csr.entry import NETWORK
+from d2c.d2csr.grouped_tree import leaf_features_side_by_side
+from d2c.tails.frame import predictions_side_by_side
 from d2c.tails.layers import RGB_MEAN, ColourLayer, conv3x3
+from d2c.tails.siblings import run_side_by_side
 from d2c.tails.tail import Tail, compose_tails
 
 if TYPE_CHECKING:
@@ -97,6 +100,9 @@ class D2CSR(nn.Module):
 
     def diverge(self, lr: Tensor) -> Tensor:
         """Predictions ``(N, P, 3, s·h, s·w)`` for an image ``(N, 3, h, w)``, RGB in [0, 1]; they are not clipped."""
+        if run_side_by_side(lr.device):
+            tails = [cast("Tail", tail) for tail in self.tails]
+            return predictions_side_by_side(tails, leaf_features_side_by_side(self, lr), self.colour_out)
         features = self.leaf_features(lr)
         kernels: list[Kernels] | list[None] = [None] * len(features)
         if torch.is_grad_enabled() and self.config.scale > 1:

@@ -178,8 +178,8 @@ class Engine:
 
     @torch.no_grad()
     def _move_average(self) -> None:
-        for average, parameter in zip(self.average, self.parameters, strict=bool(self.average)):
-            average.lerp_(parameter, 1 - self.config.ema)
+        if self.average:
+            torch._foreach_lerp_(self.average, [*self.parameters], 1 - self.config.ema)
 
     @contextlib.contextmanager
     def averaged_weights(self) -> Iterator[None]:

@@ -14,10 +14,11 @@ from torch.utils._pytree import tree_leaves
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["AliveBytes", "Multiplications", "shapes_only"]
+__all__ = ["AliveBytes", "MemoryWrites", "Multiplications", "shapes_only"]
 
 _RANDOM = {"uniform_", "normal_", "trunc_normal_", "random_", "bernoulli_"}
 _ATEN = torch.ops.aten
+_WRITE_NOTHING = {"_unsafe_view", "detach", "empty", "empty_like", "empty_strided", "new_empty", "new_empty_strided"}
 
 
 class _NoRandomNumbers(TorchFunctionMode):
@@ -80,4 +81,22 @@ class Multiplications(TorchDispatchMode):  # type: ignore[no-untyped-call]
         elif kind in (_ATEN.mm, _ATEN.bmm, _ATEN.addmm, _ATEN.baddbmm):
             left, right = args[-2:]
             self.total += left.numel() * right.shape[-1]
+        return made
+
+
+class MemoryWrites(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Within this context, counts the operators that write memory: at least one launch of a kernel each on a GPU.
+
+    Views and allocations are not counted. An operator on a list of tensors counts once.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.total: int = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        returns = tree_leaves(made) or tree_leaves(args)  # operators on lists return nothing
+        tensors = any(isinstance(leaf, torch.Tensor) for leaf in returns)
+        self.total += tensors and not func.is_view and func.overloadpacket.__name__ not in _WRITE_NOTHING
         return made
