@@ -41,6 +41,11 @@ _CONVERT = click.option(
     help="Convert images with another colour profile to sRGB instead of refusing them.",
 )
 _DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+_ENSEMBLE = click.option(
+    "--self-ensemble",
+    is_flag=True,
+    help="Take the mean over eight flips and transposes of each image (marked +). It takes eight times as long.",
+)
 _NETWORK = click.option("--network", help="The checkpoint's network. Give module:NAME if it is one of your own.")
 _TRUST = click.option(
     "--trust-pairs", is_flag=True, help="Do not check whether HR and LR of each pair show the same scene."
@@ -229,6 +234,7 @@ def networks(as_json: bool) -> None:
     show_default=True,
     help="How quality is measured. May be given twice.",
 )
+@_ENSEMBLE
 @_TRUST
 @_CONVERT
 @click.option("--csv", "csv_file", type=FILE, help="Also write the table to this CSV file.")
@@ -288,6 +294,7 @@ def _figure_options(network: Network) -> list[click.Option]:
 @click.option("--hr", type=FILE, help="HR image for the figure of the patch. Only with one file.")
 @click.option("--max-memory", metavar="SIZE", help="Memory limit, such as 2GB. The program needs 0.4 GB more.")
 @click.option("--spill", type=FILE, help="Folder of temporary files if memory is short.  [default: OUT]")
+@_ENSEMBLE
 @_CONVERT
 @click.option(
     "--grey",

@@ -43,6 +43,7 @@ def plan_table(plans: Sequence[tuple[str, Plan, float]]) -> str:
     lines = [["file", "LR", "memory", "temporary", "result up to", "time about", "how"]]
     for name, plan, seconds in plans:
         how = f"strips of {plan.strip} LR rows" + (", feature maps in files" if plan.spill else "")
+        how += "" if plan.turned is None else ", eight times"
         sizes = (f"{size / 1e9:.2f} GB" for size in (plan.memory, plan.spilled, plan.result))
         time_ = f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 3600:.1f} h"
         lines.append([name, f"{plan.width}x{plan.height}", *sizes, time_, how])

@@ -20,6 +20,7 @@ from d2c.data.records import read_records
 from d2c.data.reduction import as_pixels
 from d2c.errors import DataError
 from d2c.inference.bicubic import bicubic
+from d2c.inference.ensemble import MARK, TURNS, marked
 from d2c.inference.failures import Failures
 from d2c.inference.plan import make_plan
 from d2c.inference.run import upscale
@@ -67,7 +68,7 @@ class _Run(typing.Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EvalOptions:
-    """How pairs are read and checked before they are measured.
+    """How pairs are read, checked and upscaled before they are measured.
 
     Attributes
     ----------
@@ -77,11 +78,14 @@ class EvalOptions:
         Whether to skip the check that both images of a pair show the same scene.
     convert_profile : bool
         Whether to convert images whose colour profile is not sRGB. Otherwise they cannot be measured.
+    self_ensemble : bool
+        Whether to measure the mean over eight flips and transposes. The methods are then marked: ``sr+``.
     """
 
     run: _Run | None = None
     trust_pairs: bool = False
     convert_profile: bool = False
+    self_ensemble: bool = False
 
 
 class Row(NamedTuple):
@@ -94,25 +98,26 @@ class Row(NamedTuple):
     ssim: float
 
 
-def methods(network: Network, config: Any) -> list[str]:
-    """Names of the measured methods, in the order of the tables."""
-    return ["bicubic", *network.outputs(config)]
+def methods(network: Network, config: Any, *, self_ensemble: bool = False) -> list[str]:
+    """Names of the measured methods, in the order of the tables. With a self-ensemble they are marked."""
+    outputs = network.outputs(config)
+    return ["bicubic", *(marked(outputs) if self_ensemble else outputs)]
 
 
 def is_one_of_many(method: str) -> bool:
     """Whether an output is one of several of its kind, such as ``sample_2``. Short tables leave these out."""
-    return method.rpartition("_")[2].isdecimal()
+    return method.removesuffix(MARK).rpartition("_")[2].isdecimal()
 
 
-def method_images(model: nn.Module, pair: PixelPair) -> dict[str, NDArray[Any]]:
+def method_images(model: nn.Module, pair: PixelPair, *, self_ensemble: bool = False) -> dict[str, NDArray[Any]]:
     """The result of each method for the LR image of a pair, ``(H, W, 3)`` by name, in the order of :func:`methods`."""
     height, width = pair.hr.shape[:2]
     network, config = network_of(model)
     lr = np.asarray(pair.lr)
-    own = network.images(upscale(model, lr, name=pair.name), pair.hr)
+    own = network.images(upscale(model, lr, name=pair.name, self_ensemble=self_ensemble), pair.hr)
     check_images(network, config, own)
-    made = {"bicubic": bicubic(lr, width, height)} | own
-    return {method: made[method] for method in methods(network, config)}
+    made = {"bicubic": bicubic(lr, width, height)} | {name + MARK * self_ensemble: own[name] for name in own}
+    return {method: made[method] for method in methods(network, config, self_ensemble=self_ensemble)}
 
 
 def evaluate(
@@ -133,11 +138,13 @@ def evaluate(
     return rows
 
 
-def _measured(model: nn.Module, pair: PixelPair, protocols: Sequence[Protocol]) -> list[Row]:
+def _measured(
+    model: nn.Module, pair: PixelPair, protocols: Sequence[Protocol], *, self_ensemble: bool = False
+) -> list[Row]:
     """The results of one pair by every method and protocol."""
     truth, scale = np.asarray(pair.hr), network_of(model)[1].scale
     rows = []
-    for method, image in method_images(model, pair).items():
+    for method, image in method_images(model, pair, self_ensemble=self_ensemble).items():
         for protocol in protocols:
             reference = to_uint8(truth) if protocol == "basicsr-y" else truth
             measured = quality(image, reference, scale, protocol)
@@ -192,14 +199,18 @@ def evaluate_files(
     if run is not None and (trained := _trained_on(chosen, run, digest)):
         reporter.note(f"{trained} of these {len(pairs)} pairs were trained on: their figures say nothing of new images")
     device, (network, config) = next(model.parameters()).device, network_of(model)
+    ensemble = options.self_ensemble
     for pair in chosen:
-        make_plan(network.upscaler(config), pair.lr_size, device, str(pair.lr), keep_all=True)
+        size = pair.lr_size
+        make_plan(network.upscaler(config), size, device, str(pair.lr), keep_all=True, self_ensemble=ensemble)
     rows = []
     progress = reporter.images("evaluating")
     for done, pair in enumerate(chosen):
         with met.of(pair.name):
-            rows += _measured(model, pixels[done], protocols)
+            rows += _measured(model, pixels[done], protocols, self_ensemble=ensemble)
         progress(done + 1, len(chosen))
+    if rows and ensemble:
+        reporter.note(f"methods marked {MARK} are means over {TURNS} flips and transposes of each image")
     if rows:
         reporter.note(f"measured at scale {config.scale}, that of the checkpoint")
     if failures is None:

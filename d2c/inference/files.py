@@ -13,9 +13,10 @@ import numpy as np
 from d2c.errors import DataError
 from d2c.inference import figures, output, results
 from d2c.inference.bicubic import bicubic
+from d2c.inference.ensemble import MARK, TURNS
 from d2c.inference.failures import Failures
 from d2c.inference.plan import PNG_PIXELS, check_disk, make_plan
-from d2c.inference.run import as_image, upscale, upscale_strips
+from d2c.inference.run import as_image, parts, upscale, upscale_strips
 from d2c.networks import network_of
 from d2crealsr.store import ImageError, files, images
 from d2crealsr.store.outputs import check_folder, check_name
@@ -68,13 +69,16 @@ class Limits:
     """Whether to convert images whose colour profile is not sRGB, or to refuse them."""
     grey: bool = True
     """Whether an image with equal channels gives a result with equal channels, or the colours made by the network."""
+    self_ensemble: bool = False
+    """Whether to take the mean over the eight flips and transposes of each image."""
     overwrite: bool = False
     """Whether to replace files in the place of results. Inputs are never replaced."""
 
     @property
     def settings(self) -> dict[str, Any]:
         """The settings that influence pixels."""
-        return {"grey": "auto" if self.grey else "off"} | ({"convert_profile": True} if self.convert_profile else {})
+        chosen = {"convert_profile": self.convert_profile, "self_ensemble": self.self_ensemble}
+        return {"grey": "auto" if self.grey else "off"} | {name: True for name, value in chosen.items() if value}
 
 
 class Job(NamedTuple):
@@ -129,10 +133,10 @@ def upscale_files(
     left = [job for job in jobs if job.missing]
     if len(left) < len(jobs):
         reporter.note(f"{len(jobs) - len(left)} of {len(jobs)} results are there already")
-    parts = [_parts(model, job) for job in left]
-    reporter.start("upscaling", sum(parts))
+    counts = [_parts(model, job) for job in left]
+    reporter.start("upscaling", sum(counts))
     done = 0
-    for job, steps in zip(left, parts, strict=True):
+    for job, steps in zip(left, counts, strict=True):
         counter = _Counter(reporter, done, job.source.name)
         with met.of(str(job.source)):
             if wanted.any:
@@ -202,6 +206,7 @@ def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limit
         sample_bytes=_sample_bytes(path),
         keep_all=wanted.any,
         max_memory=limits.max_memory,
+        self_ensemble=limits.self_ensemble,
     )
     if wanted.hr is not None:
         _check_hr(wanted.hr, path, (scale * size[0], scale * size[1]))
@@ -225,7 +230,8 @@ def seconds_of(model: nn.Module, plan: Plan) -> float:
         for _strip in upscale_strips(model, pixels, small):
             pass
         seconds.append(time.perf_counter() - begun)
-    return min(seconds) * plan.width * plan.height / (width * height)
+    times = 1 if plan.turned is None else TURNS
+    return times * min(seconds) * plan.width * plan.height / (width * height)
 
 
 class _Counter:
@@ -241,7 +247,7 @@ class _Counter:
 
 def _parts(model: nn.Module, job: Job) -> int:
     network, config = network_of(model)
-    return network.upscaler(config).parts(job.plan)
+    return parts(network.upscaler(config), job.plan)
 
 
 def _upscale_file(model: nn.Module, job: Job, limits: Limits, progress: _Counter) -> None:
@@ -271,14 +277,16 @@ def _upscale_and_draw(model: nn.Module, job: Job, wanted: Figures, limits: Limit
     path, target = job.source, job.target
     pixels, alpha = _pixels(job, limits)
     folder = limits.spill or target.parent
-    made = upscale(model, pixels, name=str(path), max_memory=limits.max_memory, spill=folder)
+    ensemble = limits.self_ensemble
+    made = upscale(model, pixels, name=str(path), max_memory=limits.max_memory, spill=folder, self_ensemble=ensemble)
     made = made._replace(sr=output.finisher(pixels, grey=limits.grey)(made.sr))
     height, width = made.sr.shape[:2]
     network, _ = network_of(model)
     drawn = {name: network.draw(name, made) for name in wanted.names}
     if wanted.box is not None:
         hr = None if wanted.hr is None else _read(images.read_image, wanted.hr)
-        drawn["patch"] = figures.patch_figure(pixels, network.images(made), wanted.box, hr)
+        named = {name + MARK * ensemble: image for name, image in network.images(made).items()}
+        drawn["patch"] = figures.patch_figure(pixels, named, wanted.box, hr)
     if target in job.missing:
         wide = None if alpha is None else bicubic(alpha, width, height)
         with output.png(target, made.sr.shape, pixels.dtype, wide, (results.KEY, job.wanted[target])) as write:

@@ -7,9 +7,10 @@ result are added. Memory that the process had before (Python, PyTorch, the weigh
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from d2c.device import available_bytes
 from d2c.errors import ConfigError, MemoryNeedError
@@ -44,6 +45,7 @@ def make_plan(
     sample_bytes: int = 1,
     keep_all: bool = False,
     max_memory: int | None = None,
+    self_ensemble: bool = False,
 ) -> Plan:
     """The fastest way that fits into memory to upscale an LR image of ``size`` (width, height).
 
@@ -57,37 +59,61 @@ def make_plan(
         Whether to keep all outputs of the network for the whole image.
     max_memory : int, optional
         Bytes that may be used in addition to those of the process; by default nine tenths of the free memory.
+    self_ensemble : bool
+        Whether the mean over the flips and transposes of the image is taken, for which its outputs are kept in memory.
 
     Raises
     ------
     MemoryNeedError
         When even the way with the least memory would not fit.
     """
+    needs: dict[str, Any] = {"sample_bytes": sample_bytes, "keep_all": keep_all, "means": self_ensemble}
+    plan = _fitting(upscaler, size, device, what, max_memory, needs)
+    if not self_ensemble:
+        return plan
+    turned = _fitting(upscaler, size[::-1], device, what, max_memory, needs)
+    memory, spilled = (max(getattr(one, name) for one in (plan, turned)) for name in ("memory", "spilled"))
+    return dataclasses.replace(plan, turned=turned, memory=memory, spilled=spilled)
+
+
+def _fitting(
+    upscaler: Upscaler,
+    size: tuple[int, int],
+    device: torch.device,
+    what: str,
+    max_memory: int | None,
+    needs: dict[str, Any],
+) -> Plan:
+    """The first way of the upscaler that fits into memory."""
     free = available_bytes(device)
     allowed = [value for value in (max_memory, None if free is None else int(_SHARE * free)) if value is not None]
     budget = min(allowed) if allowed else None
     plan = None
     for way in upscaler.ways(size, device):
-        plan = _plan(upscaler, size, way, sample_bytes, keep_all)
+        plan = _plan(upscaler, size, way, **needs)
         if budget is None or plan.memory <= budget:
             return plan
     assert plan is not None
     limit = "--max-memory gives" if max_memory is not None and budget == max_memory else f"{device} has"
     why = f" ({upscaler.refusal})" if upscaler.refusal else ""
+    remedy = "crop the image, " + ("leave --self-ensemble out, " if needs["means"] else "")
     raise MemoryNeedError(
         f"{what}: upscaling {size[0]}x{size[1]} pixels by {upscaler.config.scale} needs about "
-        f"{_spelled(plan.memory)}, {limit} {_spelled(budget or 0)}{why}; crop the image, or use a machine with more "
-        "memory"
+        f"{_spelled(plan.memory)}, {limit} {_spelled(budget or 0)}{why}; {remedy}or use a machine with more memory"
     )
 
 
-def _plan(upscaler: Upscaler, size: tuple[int, int], way: Way, sample_bytes: int, keep_all: bool) -> Plan:
+def _plan(
+    upscaler: Upscaler, size: tuple[int, int], way: Way, *, sample_bytes: int, keep_all: bool, means: bool
+) -> Plan:
     width, height = size
     hr_pixels = width * height * upscaler.config.scale**2
     result = 3 * sample_bytes * hr_pixels
     kept = 0 if hr_pixels > PNG_PIXELS else result
     if keep_all:
         kept += _FLOAT * hr_pixels * upscaler.channels
+    if means:
+        kept += _FLOAT * hr_pixels * (upscaler.channels if keep_all else 3)
     encoding = 0 if hr_pixels > PNG_PIXELS else 3 * result  # a copy in BGR, and the bytes of the file twice
     peak = max(way.body, way.strips + kept, kept + encoding)
     alive = (3 * _FLOAT + 3 * sample_bytes) * width * height + peak

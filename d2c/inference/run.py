@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from d2c.data.patches import to_tensor
+from d2c.inference.ensemble import TURNS, averaged
 from d2c.inference.plan import make_plan
 from d2c.networks import network_of
 from d2c.networks.base.upscaler import Upscaled
@@ -21,11 +22,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor, nn
 
-    from d2c.networks.base.upscaler import Plan, Strip
+    from d2c.networks.base.upscaler import Plan, Strip, Upscaler
 
     Float32 = NDArray[np.float32]
 
-__all__ = ["as_image", "upscale", "upscale_strips"]
+__all__ = ["as_image", "parts", "upscale", "upscale_strips"]
 
 
 def upscale(
@@ -35,6 +36,7 @@ def upscale(
     name: str = "image",
     max_memory: int | None = None,
     spill: Path | None = None,
+    self_ensemble: bool = False,
 ) -> Upscaled:
     """Upscale one ``(h, w, 3)`` RGB image of 8 or 16 bit on the model's device, and keep all outputs.
 
@@ -44,6 +46,8 @@ def upscale(
         Bytes that may be used in addition to those of the process; by default the free memory of the machine.
     spill : Path, optional
         Folder for temporary files, which are needed if feature maps do not fit into memory; by default the system's.
+    self_ensemble : bool
+        Whether to take the mean over the eight flips and transposes of the image (:mod:`d2c.inference.ensemble`).
 
     Raises
     ------
@@ -53,7 +57,15 @@ def upscale(
     height, width = pixels.shape[:2]
     network, config = network_of(model)
     device = next(model.parameters()).device
-    plan = make_plan(network.upscaler(config), (width, height), device, name, keep_all=True, max_memory=max_memory)
+    plan = make_plan(
+        network.upscaler(config),
+        (width, height),
+        device,
+        name,
+        keep_all=True,
+        max_memory=max_memory,
+        self_ensemble=self_ensemble,
+    )
     whole: dict[str, Float32] = {}
     for strip in upscale_strips(model, pixels, plan, spill):
         rows = slice(strip.first, strip.first + strip.sr.shape[1])
@@ -76,12 +88,22 @@ def upscale_strips(
     """The upscaled image from top to bottom, according to the plan. ``progress`` is called after each part."""
     network, config = network_of(model)
     like = next(model.parameters())
-    folder = (spill or Path(tempfile.gettempdir())) if plan.spill else None
-    lr = to_tensor(pixels)[None].to(like.device, like.dtype)
-    with contextlib.closing(network.upscaler(config).strips(model, lr, plan, folder, progress)) as made:
-        for strip in made:
-            yield strip
-            progress()
+
+    def strips(image: NDArray[Any], plan: Plan) -> Generator[Strip, None, None]:
+        folder = (spill or Path(tempfile.gettempdir())) if plan.spill else None
+        lr = to_tensor(image)[None].to(like.device, like.dtype)
+        with contextlib.closing(network.upscaler(config).strips(model, lr, plan, folder, progress)) as made:
+            for strip in made:
+                yield strip
+                progress()
+
+    yield from strips(pixels, plan) if plan.turned is None else averaged(pixels, plan, config.scale, strips)
+
+
+def parts(upscaler: Upscaler, plan: Plan) -> int:
+    """How often :func:`upscale_strips` calls ``progress``."""
+    once = upscaler.parts(plan)
+    return once if plan.turned is None else TURNS // 2 * (once + upscaler.parts(plan.turned))
 
 
 def as_image(planes: Tensor) -> Float32:

@@ -84,6 +84,8 @@ class Plan:
     """Size of the temporary files; 0 if there are none."""
     result: int
     """Size of the resulting file, without compression."""
+    turned: Plan | None = None
+    """How the transposed image is upscaled, if the mean over eight flips and transposes is taken."""
 
 
 class Upscaler:
