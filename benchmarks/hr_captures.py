@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from benchmarks.scenes import simulator_fingerprint
+from benchmarks.smooth_cards import published_part
 from d2crealsr import opencv
 from d2crealsr.imaging import photometry
 from d2crealsr.imaging.estimate import Estimate
@@ -81,10 +82,7 @@ class Captures:
     @property
     def published_reference(self) -> Image:
         """The card without noise, over the same crop."""
-        whole, scale = self.picture("reference"), self.scene.scale
-        crop, (left, top) = self.scene.true_crop, self.scene.truth.reference_origin
-        x, y = scale * (crop.x - left), scale * (crop.y - top)
-        return opencv.as_image(whole[y : y + scale * crop.height, x : x + scale * crop.width])
+        return published_part(self.scene, self.picture("reference"))
 
 
 def captures(scene: BenchScene, folder: Path | None) -> Captures:

@@ -6,6 +6,7 @@ Each seed gives one scene, and the seed modulo five gives the kind of card, so s
 from __future__ import annotations
 
 import ast
+import contextlib
 import hashlib
 import tempfile
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ import joblib
 import numpy as np
 
 import d2crealsr.simulate
+from benchmarks.smooth_cards import power_beyond_nyquist, published_part
 from d2crealsr import opencv
 from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.imaging.geometry import CaptureMapping
@@ -28,7 +30,7 @@ from d2crealsr.simulate.camera import cast_rays, project, surface
 from d2crealsr.simulate.photographs import wheel_library
 from d2crealsr.simulate.recipe import KINDS
 from d2crealsr.simulate.truth import default_crop, truth_of
-from d2crealsr.store.files import write_bytes
+from d2crealsr.store.files import write_bytes, write_text
 from d2crealsr.store.images import read_image
 from d2crealsr.truth.mapping_error import MappingError, crop_grid, mapping_error
 from d2crealsr.types import Crop
@@ -40,7 +42,16 @@ if TYPE_CHECKING:
     from d2crealsr.simulate.settings import SizeName
     from d2crealsr.types import Image, Matrix
 
-__all__ = ["PLAIN", "BenchScene", "SceneFiles", "captures_of", "make_files", "side_by_side", "simulator_fingerprint"]
+__all__ = [
+    "PLAIN",
+    "BenchScene",
+    "SceneFiles",
+    "captures_and_detail",
+    "captures_of",
+    "make_files",
+    "side_by_side",
+    "simulator_fingerprint",
+]
 
 _Scene = TypeVar("_Scene")
 _Result = TypeVar("_Result")
@@ -160,10 +171,16 @@ class BenchScene:
 
 @dataclass(frozen=True, kw_only=True)
 class SceneFiles:
-    """The two captures as files, JPEG of quality 95."""
+    """The two captures as files, JPEG of quality 95, and a number about the card, the share of its power beyond LR."""
 
     hr: Path
     lr: Path
+    beyond: Path
+
+    @property
+    def beyond_nyquist(self) -> float:
+        """Share of the power of the card's own picture at frequencies that LR cannot show."""
+        return float(self.beyond.read_text(encoding="ascii"))
 
     def read(self) -> tuple[Image, Image]:
         """Both captures, oriented."""
@@ -176,21 +193,29 @@ def make_files(scene: BenchScene, folder: Path) -> SceneFiles:
     The files' folder is named by a fingerprint of the simulator's code, so that changed code never meets old pixels.
     """
     place = folder / simulator_fingerprint() / f"{scene.size}-x{scene.scale}"
-    found = SceneFiles(hr=place / f"{scene.name}-hr.jpg", lr=place / f"{scene.name}-lr.jpg")
-    if not (found.hr.exists() and found.lr.exists()):
+    names = {"hr": f"{scene.name}-hr.jpg", "lr": f"{scene.name}-lr.jpg", "beyond": f"{scene.name}-beyond.txt"}
+    found = SceneFiles(**{what: place / name for what, name in names.items()})
+    if not (found.hr.exists() and found.lr.exists() and found.beyond.exists()):
         made = shoot(scene.recipe, scene.settings)
         session = made.truth.session
         write_bytes(found.hr, encode_capture(made.hr, "jpg", session.hr.orientation))
         write_bytes(found.lr, encode_capture(made.lr, "jpg", session.lr.orientation))
+        beyond = power_beyond_nyquist(published_part(scene, made.reference), scene.scale)
+        write_text(found.beyond, f"{beyond:.6f}\n")
     return found
 
 
 def captures_of(scene: BenchScene, folder: Path | None) -> tuple[Image, Image]:
     """Both captures of a scene as a reader finds them; kept in ``folder`` if given."""
-    if folder is not None:
-        return make_files(scene, folder).read()
-    with tempfile.TemporaryDirectory() as temporary:
-        return make_files(scene, Path(temporary)).read()
+    hr, lr, _ = captures_and_detail(scene, folder)
+    return hr, lr
+
+
+def captures_and_detail(scene: BenchScene, folder: Path | None) -> tuple[Image, Image, float]:
+    """The same, and :attr:`SceneFiles.beyond_nyquist`."""
+    with contextlib.ExitStack() as stack:
+        files = make_files(scene, folder or Path(stack.enter_context(tempfile.TemporaryDirectory())))
+        return *files.read(), files.beyond_nyquist
 
 
 def side_by_side(

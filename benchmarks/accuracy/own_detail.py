@@ -35,9 +35,9 @@ from benchmarks.program import (
 from benchmarks.result_tables import Row, read_csv, text_table
 from benchmarks.scenes import BenchScene, side_by_side
 from benchmarks.seeds import parse_seeds, purpose_of
+from benchmarks.smooth_cards import SMOOTH, power_beyond_nyquist
 from d2crealsr import opencv
 from d2crealsr.align import Alignment, align_pair
-from d2crealsr.imaging import photometry
 from d2crealsr.jobs import threads
 from d2crealsr.quality import evidence, verdict
 from d2crealsr.settings import AlignSettings
@@ -53,9 +53,6 @@ if TYPE_CHECKING:
     from d2crealsr.types import Image
 
     Enlargement: TypeAlias = Callable[[Image, Size, float], Image]
-
-SMOOTH = 0.03
-"""Share of a card's power beyond LR's Nyquist frequency below which the card is smooth."""
 
 ENLARGEMENTS: dict[str, Enlargement] = {
     "nearest": lambda small, size, share: jpeg(enlarged(small, size, "nearest")),
@@ -112,15 +109,6 @@ def upscaled_by(model: D2CSR, shots: Captures) -> Image:
     with torch.inference_mode():
         large = model(torch.from_numpy(small).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()
     return jpeg(opencv.as_image(np.clip(np.rint(255 * large), 0, 255).astype(np.uint8)))
-
-
-def power_beyond_nyquist(reference: Image, scale: int) -> float:
-    """Share of a picture's power, its mean apart, at frequencies that LR cannot show."""
-    luma = photometry.encoded_luma(reference)
-    window = np.outer(*(np.hanning(side) for side in luma.shape))
-    power = np.abs(np.fft.rfft2((luma - (luma * window).sum() / window.sum()) * window)) ** 2
-    rows, columns = np.fft.fftfreq(luma.shape[0], 1 / scale), np.fft.rfftfreq(luma.shape[1], 1 / scale)
-    return float(power[np.hypot(rows[:, None], columns) > 0.5].sum() / power.sum())
 
 
 def measure(

@@ -5,8 +5,10 @@
     python -m benchmarks.accuracy.qa --rejudge benchmarks/results/qa-scenes.csv
 
 Bad: wrong scene, or worst point over the crop > 1 HR px, or > 2 % of the crop whose content differs, or one connected
-place of 36 HR px or more that differs by .15 of full scale. Good: not bad and mean error < .3 HR px. true/predicted: of
-the good pairs accepted, rms true error over rms predicted standard error.
+place of 36 HR px or more that differs by .15 of full scale. Good: not bad and mean error < .3 HR px. Smooth: good ones
+rejected for hr_not_sharper alone whose card itself has less than 3 % of its power beyond LR's Nyquist frequency, by the
+simulator's noiseless picture of it; they are not counted in "% of good". true/predicted: of the good pairs accepted,
+rms true error over rms predicted standard error.
 Every scene is aligned once. --rejudge applies the present rules and thresholds to the statistics of an earlier run,
 which takes no time.
 """
@@ -32,8 +34,9 @@ from benchmarks.program import (
     with_small,
 )
 from benchmarks.result_tables import Row, read_csv, text_table
-from benchmarks.scenes import PLAIN, BenchScene, captures_of, side_by_side
+from benchmarks.scenes import PLAIN, BenchScene, captures_and_detail, side_by_side
 from benchmarks.seeds import parse_seeds, purpose_of
+from benchmarks.smooth_cards import SMOOTH
 from d2crealsr.align import align_pair
 from d2crealsr.errors import SettingsError
 from d2crealsr.jobs import threads
@@ -58,7 +61,7 @@ CLASSES = (PLAIN, *NUISANCES)
 
 _FACTS = (
     *("class", "seed", "kind", "judged", "status", "reasons"),
-    *("error_mean", "error_p95", "error_max", "differs", "place_hr_px"),
+    *("error_mean", "error_p95", "error_max", "differs", "place_hr_px", "beyond"),
 )
 """Columns that are no statistics, in this order, and the seconds."""
 
@@ -75,14 +78,14 @@ def judged(*, same_scene: bool, worst: float, mean: float, differs: float, place
 def measure(scene: BenchScene, cache: Path | None, settings: AlignSettings) -> Row:
     """Align one scene: its true error, QA's verdict, and all statistics QA could look at."""
     threads.use_one_thread()
-    hr, lr = captures_of(scene, cache)
+    hr, lr, beyond = captures_and_detail(scene, cache)
     start = time.perf_counter()
     found = align_pair(hr, lr, settings=settings)
     facts: Row = {"class": scene.nuisance, "seed": scene.seed, "kind": scene.kind}
     seconds = {"seconds": round(time.perf_counter() - start, 2)}
     differs = scene.truth.content_differs_fraction
     if isinstance(found, AlignmentFailure):
-        facts |= {"judged": "failed", "status": "failed", "reasons": found.reason, "differs": differs}
+        facts |= {"judged": "failed", "status": "failed", "reasons": found.reason, "differs": differs, "beyond": beyond}
         return facts | seconds | _numbers(found.statistics)
     error = scene.error_of(found.estimate.placement.mapping, scene.crop_of(found))
     same = scene.truth.session.same_scene
@@ -96,6 +99,7 @@ def measure(scene: BenchScene, cache: Path | None, settings: AlignSettings) -> R
         "error_max": error.maximum,
         "differs": differs,
         "place_hr_px": place,
+        "beyond": beyond,
     }
     return facts | seconds | _numbers(found.statistics)
 
@@ -127,7 +131,9 @@ def _summary(name: str, rows: Sequence[Row]) -> Row:
     count = {kind: sum(row["judged"] == kind for row in rows) for kind in ("bad", "good", "between", "failed")}
     accepted_bad = sum(row["judged"] == "bad" and row["status"] == "accepted" for row in rows)
     rejected_good = [row for row in rows if row["judged"] == "good" and row["status"] == "rejected"]
-    reasons = [reason for row in rejected_good for reason in row["reasons"].split(";")]
+    smooth = [row for row in rejected_good if _is_smooth(row)]
+    sharp, sharp_rejected = count["good"] - len(smooth), [row for row in rejected_good if not _is_smooth(row)]
+    reasons = [reason for row in sharp_rejected for reason in row["reasons"].split(";")]
     spelled = (f"{reason} {reasons.count(reason)}" for reason in dict.fromkeys(reasons))
     return {
         "class": name,
@@ -136,12 +142,18 @@ def _summary(name: str, rows: Sequence[Row]) -> Row:
         "accepted bad": accepted_bad,
         "good": count["good"],
         "rejected good": len(rejected_good),
-        "% of good": 100 * len(rejected_good) / count["good"] if count["good"] else math.nan,
+        "smooth": len(smooth),
+        "% of good": 100 * len(sharp_rejected) / sharp if sharp else math.nan,
         "between": count["between"],
         "failed": count["failed"],
         "true/predicted": _true_over_predicted(rows),
         "why good ones were rejected": ", ".join(spelled),
     }
+
+
+def _is_smooth(row: Row) -> bool:
+    """Whether a good pair that was rejected shows a card without detail to be seen in HR alone."""
+    return row["reasons"] == "hr_not_sharper" and row.get("beyond", "") != "" and row["beyond"] < SMOOTH
 
 
 def _true_over_predicted(rows: Sequence[Row]) -> str:

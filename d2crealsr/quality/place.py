@@ -118,23 +118,27 @@ def place_in_words(x: int, y: int, width: int, height: int) -> str:
 
 
 def _levelled(apart: Float32, predicted: Float32, valid: NDArray[np.bool_]) -> Float32:
-    """The differences without what follows from the brightness of a channel alone."""
+    """The differences without what follows from the brightness of a channel alone; clipped pixels as they are."""
     every = max(1, int(np.sqrt(valid.size / _ENOUGH_PIXELS)))
     thin = valid[::every, ::every]
     left = apart.copy()
     for channel in range(3):
-        terms = _terms(predicted[..., channel])
-        target = apart[::every, ::every, channel][thin]
-        solution = photometry.robust_least_squares(terms[::every, ::every][thin], target)
+        seen = predicted[::every, ::every, channel][thin]
+        if not len(seen):
+            continue
+        # Nothing is known of brightness beyond that of the pixels of the fit.
+        ordinary = np.percentile(seen, _ORDINARY)
+        solution = photometry.robust_least_squares(_terms(seen, ordinary), apart[::every, ::every, channel][thin])
         if solution is not None:
-            left[..., channel] -= np.clip(terms @ solution.astype(np.float32), -_MOST_LEVELLED, _MOST_LEVELLED)
+            change = _terms(predicted[..., channel], ordinary) @ solution.astype(np.float32)
+            left[..., channel] -= np.where(valid, np.clip(change, -_MOST_LEVELLED, _MOST_LEVELLED), 0)
     return left
 
 
-def _terms(level: Float32) -> Float32:
-    """Powers of the brightness of each pixel, (h, w, K)."""
-    ordinary: Array = np.clip(level, *np.percentile(level, _ORDINARY))
-    return np.stack([(2 * ordinary - 1) ** power for power in range(_BENDS + 1)], axis=-1).astype(np.float32)
+def _terms(level: Float32, ordinary: Array) -> Float32:
+    """Powers of the brightness of each pixel, kept within the ordinary range, along a new last axis."""
+    kept = np.clip(level, *ordinary)
+    return np.stack([(2 * kept - 1) ** power for power in range(_BENDS + 1)], axis=-1).astype(np.float32)
 
 
 def _contrast(rgb: Float32) -> Float32:

@@ -141,3 +141,11 @@ def test_parts_of_a_mask_touch_by_their_corners_too() -> None:
     gap[2, [2, 5]] = True
     assert len(opencv.connected(opencv.close(gap, 1))[1]) == 1
     assert not len(opencv.connected(np.zeros((5, 5), np.bool_))[1])
+
+
+def test_white_in_both_images_is_no_place_although_darker_parts_have_another_tone_curve() -> None:
+    hr = 0.55 * picture()
+    lr = hr + 0.4 * (hr - 0.25) ** 2
+    for image in (hr, lr):
+        image[20:40, 30:60] = 1
+    assert seen(lr, hr) == NONE

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from benchmarks import hr_captures
+from benchmarks import hr_captures, smooth_cards
 from benchmarks.accuracy import own_detail
 from benchmarks.result_tables import read_csv, write_csv
 from d2crealsr import opencv
@@ -58,8 +58,8 @@ def test_a_card_is_smooth_by_its_own_spectrum() -> None:
     rough = opencv.as_image(np.repeat(noise, 3, axis=2).astype(np.uint8))
     blurred = opencv.blur(rough.astype(np.float32), 12)
     soft = opencv.as_image((128 + 30 * (blurred - blurred.mean()) / blurred.std()).clip(0, 255).astype(np.uint8))
-    assert own_detail.power_beyond_nyquist(rough, 8) > 0.9
-    assert own_detail.power_beyond_nyquist(soft, 8) < own_detail.SMOOTH
+    assert smooth_cards.power_beyond_nyquist(rough, 8) > 0.9
+    assert smooth_cards.power_beyond_nyquist(soft, 8) < smooth_cards.SMOOTH
 
 
 def test_enlargement_keeps_the_middle_where_it_is() -> None:
