@@ -153,7 +153,7 @@ def _summary(name: str, rows: Sequence[Row]) -> Row:
 
 def _is_smooth(row: Row) -> bool:
     """Whether a good pair that was rejected shows a card without detail to be seen in HR alone."""
-    return row["reasons"] == "hr_not_sharper" and row.get("beyond", "") != "" and row["beyond"] < SMOOTH
+    return bool(row["reasons"] == "hr_not_sharper" and row.get("beyond", "") != "" and row["beyond"] < SMOOTH)
 
 
 def _true_over_predicted(rows: Sequence[Row]) -> str:

@@ -17,7 +17,6 @@ from d2crealsr.types import Crop
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.comparison import LrCrop, Shown
-    from d2crealsr.types import Array
 
 __all__ = ["NONE", "Place", "largest_place", "place_in_words"]
 
@@ -127,18 +126,20 @@ def _levelled(apart: Float32, predicted: Float32, valid: NDArray[np.bool_]) -> F
         if not len(seen):
             continue
         # Nothing is known of brightness beyond that of the pixels of the fit.
-        ordinary = np.percentile(seen, _ORDINARY)
-        solution = photometry.robust_least_squares(_terms(seen, ordinary), apart[::every, ::every, channel][thin])
+        darkest, brightest = (float(level) for level in np.percentile(seen, _ORDINARY))
+        kept = np.clip(predicted[..., channel], darkest, brightest)
+        solution = photometry.robust_least_squares(
+            _terms(kept[::every, ::every][thin]), apart[::every, ::every, channel][thin]
+        )
         if solution is not None:
-            change = _terms(predicted[..., channel], ordinary) @ solution.astype(np.float32)
+            change = _terms(kept) @ solution.astype(np.float32)
             left[..., channel] -= np.where(valid, np.clip(change, -_MOST_LEVELLED, _MOST_LEVELLED), 0)
     return left
 
 
-def _terms(level: Float32, ordinary: Array) -> Float32:
-    """Powers of the brightness of each pixel, kept within the ordinary range, along a new last axis."""
-    kept = np.clip(level, *ordinary)
-    return np.stack([(2 * kept - 1) ** power for power in range(_BENDS + 1)], axis=-1).astype(np.float32)
+def _terms(level: Float32) -> Float32:
+    """Powers of the brightness of each pixel, along a new last axis."""
+    return np.stack([(2 * level - 1) ** power for power in range(_BENDS + 1)], axis=-1).astype(np.float32)
 
 
 def _contrast(rgb: Float32) -> Float32:

@@ -59,6 +59,15 @@ def test_summary_counts_each_class_and_all() -> None:
     assert everything | {"class": "ALL", "scenes": 6, "accepted bad": 1} == everything
 
 
+def test_smooth_cards_without_detail_of_their_own_are_counted_apart() -> None:
+    rejected = row("a", "good", "rejected", "hr_not_sharper")
+    also_uncertain = row("a", "good", "rejected", "position_uncertain;hr_not_sharper") | {"beyond": 0.01}
+    unknown = rejected | {"beyond": ""}
+    rows = [rejected | {"beyond": 0.01}, rejected | {"beyond": 0.05}, also_uncertain, unknown, ROWS[3]]
+    (summary,) = qa.summarise(rows)
+    assert summary | {"good": 5, "rejected good": 4, "smooth": 1, "% of good": 75} == summary
+
+
 def test_wrong_verdicts_are_told_with_their_statistics() -> None:
     lines = qa.wrong_verdicts(ROWS)
     assert [line.split(":")[0] for line in lines] == ["accepted bad", "rejected good"]
