@@ -203,23 +203,28 @@ def _aligned(
     hr, lr = hr.toned(tone), lr.toned(tone)
     as_shot = Photometry(tone=lr.tone, hr_tone="" if hr.tone == lr.tone else hr.tone)
     located = locate(Located(source, start, registered.stages), lr.pixels, lr.tone, settings)
+    return _published(hr.pixels, lr.pixels, located, as_shot, settings)
+
+
+def _published(hr: Image, lr: Image, located: Located, as_shot: Photometry, settings: AlignSettings) -> Alignment:
+    """The pair that a mapping publishes, what is measured on it, and QA's verdict."""
     placement = place(located.mapping, settings)
     if placement.crop.side < MIN_SIDE:
-        return _unpublishable(hr.pixels, located, placement, as_shot, settings)
+        return _unpublishable(hr, located, placement, as_shot, settings)
     # 3. Photometry: the blur under which HR looks most like LR, then lr = gain·field·hr + offset in linear light.
-    lr_crop = LrCrop.of(lr.pixels, placement.crop, lr.tone, scale=placement.scale)
+    lr_crop = LrCrop.of(lr, placement.crop, as_shot.tone, scale=placement.scale)
     lr_crop = lr_crop.against(located.source, located.mapping)
     look = lr_crop.look(located.source, located.mapping)
     light = dataclasses.replace(look.light, hr_tone=as_shot.hr_tone) if settings.brightness else as_shot
     # 4. Warp: HR is resampled once, onto the published grid p_lr = crop + (u + ½)/scale − ½.
     estimate = Estimate(placement=placement, light=light, ca_k=located.ca_k)
-    published = warp_hr(hr.pixels, estimate, settings.interpolation)
+    published = warp_hr(hr, estimate, settings.interpolation)
     # 5. Measure: the shift left in each block (Lucas & Kanade), its shape, and what else QA goes by.
     field = lr_crop.residuals(look, located.mapping)
     shape = name_shape(field, placement.crop, located.mapping.hr_centre_in_lr)
     pair = evidence.PublishedPair(
         placement=placement,
-        capture=hr.pixels,
+        capture=hr,
         published=published,
         lr_crop=lr_crop,
         look=look,
@@ -237,7 +242,7 @@ def _aligned(
     return Alignment(
         estimate=estimate,
         hr=published,
-        lr=cut(lr.pixels, placement.crop),
+        lr=cut(lr, placement.crop),
         residuals=field,
         stages=stages,
         statistics=statistics,

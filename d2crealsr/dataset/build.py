@@ -52,6 +52,7 @@ from d2crealsr.ui.versions import version
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
+    from d2crealsr.registration.points import PointPairs
     from d2crealsr.settings import AlignSettings
 
 __all__ = ["BuildResult", "Event", "RunStarted", "SceneDone", "build"]
@@ -119,10 +120,10 @@ def build(
         raw_root = Path(os.path.relpath(root, out)).as_posix()
         moved = old.get("raw_root", raw_root) != raw_root
         kept = () if run.prune else _foreign(ledger, captures, scale=rerun.settings.scale, moved=moved)
-        for scene in sorted(ledger.scenes - {capture.scene for capture in captures} - set(kept)):
+        names = {capture.scene for capture in captures}.union(kept)
+        for scene in sorted(ledger.scenes - names):
             remove_published(out, scene)
             ledger.drop(scene)
-        names = {capture.scene for capture in captures}.union(kept)
         starts = Starts.of(old, out / DATASET_FILE, given, names)
         rerun = rerun._replace(points=starts.changed)
         description = _description(rerun, raw_root, old, run) | starts.entry()
@@ -144,13 +145,10 @@ def build(
         tasks = [
             task_of(
                 capture=capture,
-                points=(pairs := starts.now.get(capture.scene, ())),
-                recipe=recipe_of(rerun.settings, tool_version, pairs),
-                former=recipe_of(rerun.settings, rerun.former_version, pairs),
-                known=ledger.row(capture.scene),
-                force=run.force or not ledger.is_whole(capture.scene),
-                held=_held(ledger, capture.scene),
+                points=starts.now.get(capture.scene, ()),
                 decision=decisions.get(capture.scene),
+                force=run.force or not ledger.is_whole(capture.scene),
+                **_before(ledger, rerun, capture.scene, starts.now.get(capture.scene, ())),
             )
             for capture in captures
         ]
@@ -242,9 +240,14 @@ def _description(rerun: Rerun, raw_root: str, old: Mapping[str, Any], run: RunOp
 # --- the run -----------------------------------------------------------------------------------------------------
 
 
-def _held(ledger: Ledger, scene: str) -> SceneResult | None:
-    """The result of a scene that an earlier run held back."""
-    return SceneResult(**ledger.held[scene], lost=True) if scene in ledger.held else None
+def _before(ledger: Ledger, rerun: Rerun, scene: str, points: PointPairs) -> dict[str, Any]:
+    """What a task is told of earlier runs: the scene's row, the result held back, and the recipes of then and now."""
+    return {
+        "known": ledger.row(scene),
+        "held": SceneResult(**ledger.held[scene], lost=True) if scene in ledger.held else None,
+        "recipe": recipe_of(rerun.settings, rerun.version, points),
+        "former": recipe_of(rerun.settings, rerun.former_version, points),
+    }
 
 
 def _run(
