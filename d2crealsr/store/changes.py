@@ -21,7 +21,7 @@ from d2crealsr.store.journal import JOURNAL_FILE, open_journal
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["changed_error", "changed_files", "refuse_if_changed", "warn_if_changed"]
+__all__ = ["changed_error", "changed_files", "missing_tables", "refuse_if_changed", "warn_if_changed"]
 
 _ATTEMPTS = 5
 """How often the files are compared while another command is replacing them."""
@@ -47,6 +47,17 @@ def refuse_if_changed(pairs: Path) -> None:
     """Raise TableError that names the changed files, if there are any."""
     if found := changed_files(pairs):
         raise changed_error(pairs, found)
+
+
+def missing_tables(pairs: Path) -> tuple[str, ...]:
+    """Names of the tables whose checksums ``dataset.json`` has, and which are not there."""
+    try:
+        content = _content(read_bytes(pairs / DATASET_FILE)) or {}
+    except OSError:  # whoever needs it says so
+        return ()
+    recorded = content.get(SHA256)
+    known = recorded if isinstance(recorded, dict) else {}
+    return tuple(name for name in WITH_CHECKSUM if name in known and not (pairs / name).exists())
 
 
 def changed_error(pairs: Path, names: Sequence[str]) -> TableError:
@@ -86,11 +97,11 @@ def _compared(pairs: Path) -> tuple[str, ...]:
         return tuple(found)
     content = _content(data)
     if content is None:
-        return (DATASET_FILE, *found) if FORMAT_NAME.encode() in data else tuple(found)
+        return DATASET_FILE, *found
+    intact, recorded = is_intact(data), content.get(SHA256)
     if content.get("format") != FORMAT_NAME or content.get("version") != FORMAT_VERSION:
-        return tuple(found)
-    recorded = content.get(SHA256)
-    changed = [] if is_intact(data) else [DATASET_FILE]
+        return tuple(found) if intact or recorded is None else (DATASET_FILE, *found)
+    changed = [] if intact else [DATASET_FILE]
     for name in WITH_CHECKSUM:
         try:
             digest = sha256_of(pairs / name)
@@ -102,6 +113,7 @@ def _compared(pairs: Path) -> tuple[str, ...]:
 
 
 def _content(data: bytes) -> dict[str, Any] | None:
+    """The object of ``dataset.json``; None if the file holds none, as after damage."""
     try:
         content = json.loads(data)
     except (ValueError, RecursionError):

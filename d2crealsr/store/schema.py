@@ -7,12 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from d2crealsr.errors import LayoutError, MachineError, SettingsError
-from d2crealsr.store.changes import refuse_if_changed
+from d2crealsr.errors import LayoutError, MachineError, SettingsError, TableError
+from d2crealsr.store.changes import missing_tables, refuse_if_changed
 from d2crealsr.store.columns import TABLES
 from d2crealsr.store.files import atomic_path
 from d2crealsr.store.outputs import check_output
 from d2crealsr.store.pairs import FORMAT_NAME, FORMAT_VERSION, has_table, load_table
+from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -87,7 +88,7 @@ def write_parquet(pairs: Path, folder: Path) -> list[Path]:
     Returns
     -------
     list of Path
-        The written files, one for each table that exists.
+        The written files: one for each table, without ``timings.csv`` where it does not exist.
 
     Raises
     ------
@@ -96,7 +97,7 @@ def write_parquet(pairs: Path, folder: Path) -> list[Path]:
     LayoutError
         When the folder has no manifest.
     TableError
-        When a table violates the format, or was changed since it was written.
+        When a table is missing, violates the format, or was changed since it was written.
     UsageError
         When a file of another kind is in the way. Nothing was written then.
     MachineError
@@ -106,11 +107,13 @@ def write_parquet(pairs: Path, folder: Path) -> list[Path]:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError as error:
-        raise SettingsError("parquet: pyarrow is not installed; pip install 'd2crealsr[parquet]'") from error
+        raise SettingsError(f"parquet: pyarrow is not installed; {how_to_install('parquet')}") from error
     there = {name: columns for name, columns in TABLES.items() if has_table(pairs, name)}
     if "manifest.csv" not in there:
         raise LayoutError(f"{pairs}: no manifest.csv; give a pairs folder, made by d2crealsr align")
     refuse_if_changed(pairs)
+    if absent := missing_tables(pairs):
+        raise TableError(f"{pairs}: {', '.join(absent)} is not there; restore it, or run d2crealsr align again")
     places = {name: folder / f"{name.removesuffix('.csv')}.parquet" for name in there}
     for path in places.values():
         check_output(path, "a table of d2crealsr summary", _is_own)

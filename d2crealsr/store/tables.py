@@ -146,7 +146,8 @@ def typed_table(
     needed = [c.name for c in columns if c.fixed] if wanted is None else list(wanted)
     missing = [name for name in needed if name not in header]
     if missing:
-        raise TableError(f"{path}: columns missing: {', '.join(missing)}; restore the file")
+        first = ", ".join(missing[:8]) + (", …" if len(missing) > 8 else "")
+        raise TableError(f"{path}: columns missing: {first}; restore the file")
     keep = [name for name in header if wanted is None or name in wanted]
     by_name = {column.name: column for column in columns}
     every = [by_name.get(name) or Column(name=name, kind="text", meaning="") for name in keep]

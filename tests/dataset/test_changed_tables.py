@@ -103,6 +103,40 @@ def test_commands_that_write_refuse_and_change_nothing(command: str, pairs: Path
     assert not (tmp_path / "tables").exists()
 
 
+@pytest.mark.parametrize("damaged", ["", "{", "[]", "format 1"])
+def test_a_description_that_is_no_more_json_or_names_another_format_is_changed(damaged: str, pairs: Path) -> None:
+    if damaged == "format 1":
+        edit(pairs / "dataset.json", '"version": 2', '"version": 1')
+    else:
+        (pairs / "dataset.json").write_text(damaged)
+    with pytest.warns(ChangedWarning, match=rf"dataset\.json was {SAID}"):
+        d2crealsr.read_manifest(pairs)
+    before = content(pairs)
+    assert f"dataset.json was {SAID}" in run("split", pairs, "--test", "1").stderr
+    assert content(pairs) == before
+
+
+def test_a_table_that_is_gone_is_not_left_out_of_an_export(pairs: Path, tmp_path: Path) -> None:
+    (pairs / "residuals.csv").unlink()
+    done = run("summary", pairs, "--parquet", tmp_path / "tables")
+    assert done.exit_code == 2
+    assert "residuals.csv is not there; restore it, or run d2crealsr align again" in done.stderr
+    assert not (tmp_path / "tables").exists()
+
+
+def test_scene_names_that_a_program_read_as_numbers_are_not_accepted(pairs: Path) -> None:
+    for name in ("manifest.csv", "alignment.csv", "residuals.csv", "timings.csv"):
+        (pairs / name).write_text((pairs / name).read_text().replace("coffee", "0007"))
+    for kind in ("hr", "lr"):
+        (pairs / kind / "coffee.png").rename(pairs / kind / "0007.png")
+    accept_edits(pairs)
+    (pairs / "manifest.csv").write_text((pairs / "manifest.csv").read_text().replace("\n0007,", "\n7,"))
+    before = content(pairs)
+    with pytest.raises(TableError, match=r"manifest\.csv: got scene 7, expected 0007 as in the other tables"):
+        accept_edits(pairs)
+    assert content(pairs) == before
+
+
 def test_an_edit_is_accepted_as_it_is(pairs: Path) -> None:
     edit_two(pairs)
     done = run("verify", pairs, "--accept-edits")

@@ -76,7 +76,8 @@ def verify(
         manifest = load_table(folder, "manifest.csv")
     except D2CRealSRError as error:
         findings.append(broken("manifest.csv", error, folder))
-    findings += [Finding(code="changed_table", where=name, text=_CHANGED) for name in changed_files(folder)]
+    changed = [name for name in changed_files(folder) if name != DATASET_FILE or description]
+    findings += [Finding(code="changed_table", where=name, text=_CHANGED) for name in changed]
     rows: list[Row] = [] if manifest is None else records(manifest)
     accepted = [row for row in rows if row["status"] == "accepted"]
     if manifest is not None:
