@@ -9,6 +9,7 @@ import warnings
 from typing import TYPE_CHECKING
 
 from d2c.errors import ConfigError, DataError
+from d2crealsr.store.naming import picture_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -16,24 +17,6 @@ if TYPE_CHECKING:
     from d2c.data.layouts import Pair
 
 __all__ = ["grouped", "hold_out", "picture_of"]
-
-_PART = re.compile(
-    r"(.+?)(?:[_-](?:s|sub|patch|tile|crop|part)[_-]?\d+|[_-]x\d+[_-]y\d+|[_-]r(?:ow)?\d+[_-]c(?:ol)?\d+)",
-    re.IGNORECASE | re.DOTALL,
-)
-"""Names of sub-images: ``0001_s001`` as BasicSR writes them, ``0001_patch_3``, ``0001_x0_y480``, ``0001_r2_c3``."""
-
-
-def picture_of(name: str) -> str:
-    """The picture from which a sub-image was cut, if its name says so; otherwise the name.
-
-    Examples
-    --------
-    >>> picture_of("train/0001_s012"), picture_of("Canon_001")
-    ('train/0001', 'Canon_001')
-    """
-    match = _PART.fullmatch(name)
-    return match[1] if match else name
 
 
 def grouped(pairs: Sequence[Pair], group_by: str | None) -> list[Pair]:

@@ -9,15 +9,14 @@ of a folder; without such a word there is no split.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast
 
-from d2c.data.hold_out import picture_of
 from d2c.errors import DataError
 from d2crealsr.store import ImageError, LayoutError, images, layouts, listing
+from d2crealsr.store.naming import picture_of, split_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,8 +25,6 @@ __all__ = ["Note", "Pair", "Split", "check_sizes", "find_pairs", "split_of", "wi
 
 Split: TypeAlias = Literal["train", "test", "val", ""]
 """``val`` exists only beside a test split. Otherwise a validation set is used as the test split."""
-
-_SPLIT = re.compile(r"(?<![^\W\d_])(train(?:ing)?|test(?:ing)?|val(?:id(?:ation)?)?)(?![^\W\d_])", re.IGNORECASE)
 
 Note: TypeAlias = "Callable[[str], None]"
 """A function that is called with a sentence for people."""
@@ -233,14 +230,6 @@ def _from_list(path: Path, scale: int | None, note: Note) -> list[Pair]:
     for text in layouts.said_of_sizes(sum(pair.reduce > 1 for pair in found), len(found), scale):
         note(text)
     return _unique(found, path)
-
-
-def split_of(name: str) -> Split:
-    """The split that the name of a folder contains as a whole word, or an empty text."""
-    match = _SPLIT.search(name)
-    if match is None:
-        return ""
-    return next(split for split in ("train", "test", "val") if match[1].lower().startswith(split))
 
 
 def _unique(pairs: list[Pair], data: Path) -> list[Pair]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from d2crealsr.command.exchange import export
 from d2crealsr.command.exports import ExportCommand
 from d2crealsr.ui.options import SettingsCommand, is_given
 from d2crealsr.ui.program import Program
@@ -246,9 +247,9 @@ def summary(
         (echo if sys.stdout.isatty() else click.echo)(summing.as_csv(found).removesuffix("\n"))
     else:
         click.echo(summing.as_json(found) if kind == "json" else console.summary_table(found))
-    for export in EXPORTS:
-        if (folder := folders[export.name]) is not None:
-            for path in export.write(pairs, folder):
+    for each in EXPORTS:
+        if (folder := folders[each.name]) is not None:
+            for path in each.write(pairs, folder):
                 echo(f"written: {path}", err=True)
 
 
@@ -375,3 +376,6 @@ def verify(pairs: Path, captures: bool, accept_edits: bool, jobs: int) -> int:
     found = f"{len(result.findings)} findings" if result.findings else "clean"
     echo(f"{result.scenes} scenes, {result.accepted} accepted: {found}")
     return FINDINGS if result.findings else 0
+
+
+main.add_command(export)

@@ -9,6 +9,7 @@ import hashlib
 import json
 import os
 import re
+import secrets
 import socket
 import stat
 import tempfile
@@ -26,6 +27,7 @@ __all__ = [
     "atomic_path",
     "cannot_write",
     "flush_to_disk",
+    "link_file",
     "open_regular",
     "read_bytes",
     "read_json",
@@ -212,6 +214,32 @@ def write_text(path: Path, text: str) -> None:
     A byte of a file name that is not UTF-8 becomes the escape ``\\udcff``, which JSON reads back as that byte.
     """
     write_bytes(path, text.encode(errors="backslashreplace"))
+
+
+def link_file(source: Path, path: Path, *, symbolic: bool) -> None:
+    """Make ``path`` a hard or symbolic link to ``source``, in place of what it was, in a single step.
+
+    Raises
+    ------
+    MachineError
+        When the file system does not allow it, as for hard links to another disk.
+    """
+    temporary = path.with_name(f"{_own_prefix()}{os.getpid()}-{secrets.token_hex(4)}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if symbolic:
+            temporary.symlink_to(source)
+        else:
+            temporary.hardlink_to(source)
+        try:
+            temporary.replace(path)
+        finally:  # a link to the same file as ``path`` is not renamed but stays
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        kind = "symbolic" if symbolic else "hard"
+        raise MachineError(
+            f"{path}: cannot be made a {kind} link to {source} ({error.strerror or error}); copy the files instead"
+        ) from error
 
 
 def open_regular(path: Path) -> io.BufferedReader:

@@ -1,0 +1,84 @@
+"""The commands that exchange pairs with other tools."""
+
+from __future__ import annotations
+
+import importlib
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from d2crealsr.ui.program import Command
+from d2crealsr.ui.terminal import echo
+
+if TYPE_CHECKING:
+    from d2crealsr.dataset.exports import PairExport
+    from d2crealsr.dataset.exports.export_pairs import HowWritten
+
+__all__ = ["export"]
+
+_PATH = click.Path(path_type=Path)
+_PAIR_EXPORTS = "d2crealsr.dataset.exports:PAIR_EXPORTS"
+
+
+class _PairExportName(click.ParamType):
+    """The name of a line of the table of exports, which is imported when a name is given."""
+
+    name = "name"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> PairExport:
+        """The export with this name."""
+        module, name = _PAIR_EXPORTS.split(":")
+        exports: dict[str, PairExport] = {each.name: each for each in getattr(importlib.import_module(module), name)}
+        if value not in exports:
+            self.fail(f"got {value!r}, expected one of {', '.join(exports)}", param, ctx)
+        return exports[value]
+
+
+@click.command(cls=Command, resumes=True, layouts=_PAIR_EXPORTS)
+@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@click.option("--layout", type=_PairExportName(), required=True, help="One of the layouts below.")
+@click.option(
+    "--out",
+    type=_PATH,
+    required=True,
+    metavar="DIR",
+    help="Folder of the export; it is new, empty, or of an earlier export of PAIRS in this layout.",
+)
+@click.option(
+    "--files",
+    type=click.Choice(["copy", "hardlink", "symlink"]),
+    default="copy",
+    show_default=True,
+    help="Copy the images, or link to those in PAIRS.",
+)
+@click.option(
+    "--sub-images",
+    type=click.IntRange(min=1),
+    metavar="PX",
+    help="Cut pairs into sub-images of this side, in HR pixels, that overlap by half (basicsr).",
+)
+def export(pairs: Path, layout: PairExport, out: Path, files: HowWritten, sub_images: int | None) -> None:
+    """Write accepted pairs in a layout that other tools read.
+
+    PAIRS is pairs/ by default. Only accepted pairs go out, each in its split, and none that a reviewer left out. A
+    second run adds what is new, and removes what is no longer accepted, but no file that it did not write. The layouts
+    are those below, with train and 4 as examples of split and scale.
+
+    \b
+    d2crealsr export pairs/ --layout basicsr --out basicsr/
+    d2crealsr export pairs/ --layout imagefolder --out hub/ --files hardlink
+    """
+    from d2crealsr.command import console
+    from d2crealsr.dataset.exports.export_pairs import export_pairs
+
+    with console.quiet_counter("exporting") as listener:
+        result = export_pairs(pairs, out, layout=layout, files=files, sub_images=sub_images, on_file=listener)
+    if result.left_out:
+        echo(f"Note: {result.left_out} accepted pairs stay out, because a reviewer left them out", err=True)
+    if (unsplit := result.splits.get("", 0)) < sum(result.splits.values()) and unsplit:
+        echo(f"Note: {unsplit} pairs have no split; d2crealsr split {shlex.quote(str(pairs))} gives them one", err=True)
+    counts = ", ".join(f"{count} {split or 'without a split'}" for split, count in sorted(result.splits.items()))
+    echo(f"{sum(result.splits.values())} pairs in {out} ({counts})")
+    echo(f"files:  {result.written} written, {result.unchanged} unchanged, {result.removed} removed")
