@@ -11,6 +11,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from d2crealsr.dataset.exports import PAIR_EXPORTS
 from d2crealsr.quality.verdict import RULES, in_words
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import RAW_LAYOUTS
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 DOCS = Path(__file__).parents[1] / "docs"
-PAGES = ("audit.md", "captures.md", "pairs-format.md", "reason-codes.md")
+PAGES = ("audit.md", "captures.md", "exchange.md", "pairs-format.md", "reason-codes.md")
 NAMES = re.compile(
     r"--[a-z][a-z-]+(?: (?:radial|lr|1)\b)?|(?<![\w`])(?:[a-z0-9]+(?:_[a-z0-9]+)+|errors\.log|manifest\.csv)(?![\w`])"
     r"|[\w{}]+\.\*|scene,hr,lr,group"
@@ -72,6 +73,11 @@ def coded(text: str) -> str:
     return NAMES.sub(r"`\g<0>`", text)
 
 
+def coded_paths(text: str) -> str:
+    """A text with the names of files and options as code."""
+    return re.sub(r"--[a-z-]+|[\w…/]+\.(?:png|txt|csv|md)|DIV2K_valid_…", r"`\g<0>`", text)
+
+
 def reasons(codes: Iterable[str]) -> str:
     """Reason codes in words."""
     head = ("code", "what it means", "what helps")
@@ -98,6 +104,11 @@ def pair_layouts() -> str:
     return table(("layout", "files"), *((each.name, coded(f"{each.files}; {each.details}")) for each in PAIR_LAYOUTS))
 
 
+def pair_exports() -> str:
+    """The layouts in which pairs are exported."""
+    return table(("layout", "files"), *((f"`{each.name}`", coded_paths(each.files)) for each in PAIR_EXPORTS))
+
+
 def with_tables(page: str) -> str:
     """The page with every marked table as the code has it now."""
     rejected = dict.fromkeys(rule.reason for rule in RULES)
@@ -109,6 +120,7 @@ def with_tables(page: str) -> str:
         "readers": readers(),
         "raw-layouts": raw_layouts(),
         "pair-layouts": pair_layouts(),
+        "pair-exports": pair_exports(),
     } | {name: columns(its) for name, its in TABLES.items()}
     return MARKED.sub(lambda found: f"{found[1]}\n{tables[found[2]]}\n\n{found[4]}", page)
 

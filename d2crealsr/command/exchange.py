@@ -22,7 +22,7 @@ _PATH = click.Path(path_type=Path)
 _PAIR_EXPORTS = "d2crealsr.dataset.exports:PAIR_EXPORTS"
 
 
-class _PairExportName(click.ParamType):
+class _PairExportName(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
     """The name of a line of the table of exports, which is imported when a name is given."""
 
     name = "name"

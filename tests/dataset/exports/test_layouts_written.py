@@ -45,7 +45,7 @@ def meta_info(path: Path) -> list[MetaInfo]:
         name, shape, compression = line.split(" ")
         match = re.fullmatch(r"\((\d+),(\d+),(\d+)\)", shape)
         assert match is not None, line
-        found.append(MetaInfo(name, *(int(number) for number in match.groups()), int(compression)))
+        found.append(MetaInfo(name, int(match[1]), int(match[2]), int(match[3]), int(compression)))
     return found
 
 
