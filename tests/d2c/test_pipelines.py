@@ -13,8 +13,9 @@ from click.testing import CliRunner
 
 from d2c.d2csr.presets import PRESETS
 from d2c.errors import ConfigError
+from d2c.inference.bicubic import bicubic
 from d2c.settings.presets import scaled_down
-from d2crealsr.store.images import read_image
+from d2crealsr.store.images import read_image, write_image
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
@@ -105,3 +106,109 @@ def test_scaling_down():
     assert dataclasses.replace(small.train, **{"epochs": 20_000}).lr == paper.train.lr
     with pytest.raises(ConfigError, match="scale-down: got 0"):
         scaled_down(paper, 0)
+
+
+@pytest.fixture
+def without_plots(monkeypatch):
+    """Plots are named but not drawn, which takes longer than all the rest."""
+    from d2c.comparison import results
+
+    def write(_figure, path):
+        path.parent.mkdir(exist_ok=True)
+        path.touch()
+
+    for name in ("quality_figure", "curves_figure"):
+        monkeypatch.setattr(results, name, lambda *_: None)
+    monkeypatch.setattr(results, "save_figure", write)
+
+
+@pytest.mark.usefixtures("without_plots")
+def test_table_1_is_made_cell_by_cell_and_says_that_minutes_rank_nothing(pairs, make_pairs, tmp_path):
+    elsewhere = make_pairs(tmp_path / "elsewhere", count=2, test=2, seed=3)
+    where = [
+        "--train",
+        pairs,
+        "--test",
+        pairs,
+        elsewhere,
+        "--out",
+        tmp_path / "out",
+        "--size",
+        "tiny",
+        "--device",
+        "cpu",
+    ]
+    how = ["--budget", "steps=2", "--seeds", 2, "--batch", 2, "--patch", 8]
+    few = ["--only", "bicubic", "--only", "filter", "--only", "path-depth"]
+    output = run("table1", *where, *how, *few)
+    assert "This is a smoke test and ranks nothing" in output
+    assert "reference" in output
+    table = pd.read_csv(tmp_path / "out/table1.csv")
+    assert set(table["method"]) == {"bicubic", "filter", "path-depth"}
+    assert table["test"].nunique() == 2
+    assert set(table["protocol"]) == {"basicsr-y", "d2c-released"}
+    assert table.loc[
+        table["method"] == "path-depth", ["seeds", "steps", "crops"]
+    ].drop_duplicates().values.tolist() == [[2, 2, 4]]
+    differing = pd.read_csv(tmp_path / "out/table1-differences.csv")
+    assert set(differing.loc[differing["method"] == "path-depth", "bounds"]) == {"range"}
+    page = (tmp_path / "out/table1.md").read_text()
+    assert "31.67 / 0.887" in page
+    assert "collage of protocols" in page
+    plots = {path.name for path in (tmp_path / "out/plots").iterdir()}
+    assert {"table1-crops.png", "table1-elsewhere-basicsr-y.png"} <= plots
+    cells = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/cells").rglob("*") if path.is_file()}
+    assert run("table1", *where, *how, *few).endswith(page + "\n")
+    assert {path: path.stat().st_mtime_ns for path in cells} == cells
+
+
+@pytest.mark.slow
+def test_every_method_of_table_1_is_trained_and_each_tries_the_same_rates(pairs, tmp_path):
+    where = ["--train", pairs, "--out", tmp_path, "--size", "tiny", "--device", "cpu", "--seeds", 1]
+    how = ["--budget", "crops=4", "--batch", 2, "--patch", 16, "--lr", 1e-3, "--lr", 1e-4, "--loss", "l1"]
+    run("table1", *where, *how)
+    table = pd.read_csv(tmp_path / "table1.csv")
+    expected = ["bicubic", "filter", "srresnet", "edsr", "rcan", "rrdb", "cdc", "lpkpn", "d2csr", "d2csr:mean"]
+    assert list(table.loc[table["protocol"] == "basicsr-y", "method"]) == [
+        *expected, "path-depth", "path-body", "path-parameters",
+    ]  # fmt: skip
+    assert len(list((tmp_path / "cells").iterdir())) == 2 + 2 * 10
+    assert read_image(tmp_path / "plots/table1-crops.png").std() > 10
+    assert (tmp_path / "plots/table1-crops.pdf").read_bytes().startswith(b"%PDF")
+
+
+@pytest.mark.usefixtures("without_plots")
+@pytest.mark.parametrize("layout", ["RealSR", "DRealSR", "list"])
+def test_data_sets_of_the_paper_are_read_as_their_authors_lay_them_out(layout, make_pairs, tmp_path):
+    made = make_pairs(tmp_path / "made", count=3, size=(24, 20), scale=4)
+    folder = tmp_path / ("RealSR(V3)" if layout == "RealSR" else layout)
+    lines = []
+    for k in range(3):
+        part = "Test" if k == 0 else "Train"
+        hr, lr = (read_image(made / side / f"{k:03d}.png") for side in ("hr", "lr"))
+        if layout == "RealSR":
+            hr_file = folder / f"Canon/{part}/4/Canon_{k:03d}_HR.png"
+            lr_file, lr = hr_file.with_name(f"Canon_{k:03d}_LR4.png"), bicubic(lr, 96, 80)
+        elif layout == "DRealSR":
+            hr_file = folder / f"{part}_x4/{part.lower()}_HR/panasonic_{k}_x1.png"
+            lr_file = folder / f"{part}_x4/{part.lower()}_LR/panasonic_{k}_x4.png"
+        else:
+            hr_file, lr_file = (folder / part / side / f"{k}.png" for side in ("HR", "LR"))
+            lines.append((part, f"{lr_file.absolute()} {hr_file.absolute()}\n"))
+        for path, image in ((hr_file, hr), (lr_file, lr)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_image(path, image)
+    train = test = folder
+    if layout == "list":
+        train, test = folder / "train.txt", folder / "test.txt"
+        for path, part in ((train, "Train"), (test, "Test")):
+            path.write_text("".join(line for of, line in lines if of == part))
+    out = ["--out", tmp_path / "out", "--scale", 4, "--only", "bicubic", "--only", "filter"]
+    run("table1", "--train", train, "--test", test, *out)
+    table = pd.read_csv(tmp_path / "out/table1.csv")
+    assert set(table["layout"]) == {layout}
+    assert set(table["images"]) == {1}
+    assert table["psnr_db"].min() > 20
+    page = (tmp_path / "out/table1.md").read_text()
+    assert ("not of the images measured here" in page) == (layout == "list")
+    assert f"paper, {'DRealSR' if layout == 'DRealSR' else 'RealSR'} x4" in page

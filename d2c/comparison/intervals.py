@@ -1,0 +1,83 @@
+"""The difference between two methods, with an interval over images and seeds.
+
+The images and the seeds are both samples: other photographs would give other differences, and so would other random
+weights. The interval is a t interval. Its variance is the sum of three parts: the variance of the images' differences
+(means over the seeds) divided by the number of images, and for each of the two methods the variance of its seeds' means
+(over the images) divided by the number of seeds. The degrees of freedom are those of Welch and Satterthwaite. A method
+without seeds, as bicubic, adds no part. With fewer than three seeds, nothing can be said of their variance: the result
+is then the range of the differences that the seeds gave, and is called a range.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+
+from scipy.stats import t as student
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["LEAST_SEEDS", "Difference", "difference"]
+
+Kind: TypeAlias = Literal["interval", "range"]
+
+LEAST_SEEDS = 3
+_CONFIDENCE = 0.95
+
+
+class Difference(NamedTuple):
+    """A mean difference with its bounds; ``kind`` says what the bounds are."""
+
+    mean: float
+    low: float
+    high: float
+    kind: Kind
+
+    @property
+    def resolved(self) -> bool:
+        """Whether an interval excludes zero. A range resolves nothing."""
+        return self.kind == "interval" and (self.low > 0 or self.high < 0)
+
+    def __str__(self) -> str:
+        return f"{self.mean:+.3f} ({self.kind} {self.low:+.3f} … {self.high:+.3f})"
+
+
+def difference(
+    a: NDArray[Any], b: NDArray[Any], *, seeded: tuple[bool, bool] = (True, True), paired: bool = False
+) -> Difference:
+    """The mean of ``a`` less that of ``b``, with a 95 % interval over images and seeds, or the range over seeds.
+
+    Parameters
+    ----------
+    a, b : (seeds, images) ndarray
+        A measure of the same images by two methods. The numbers of seeds may differ.
+    seeded : (bool, bool)
+        Whether each method depends on a seed. One that does not has one row.
+    paired : bool
+        Whether both are outputs of the same trainings, so that the differences of each seed are one sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> print(difference(np.array([[30.0, 31.0], [30.2, 31.2]]), np.array([[29.0, 30.0]]), seeded=(True, False)))
+    +1.100 (range +1.000 … +1.200)
+    """
+    mean = float(a.mean() - b.mean())
+    of_seeds = [(a - b).mean(axis=1)] if paired else [rows.mean(axis=1) for rows in (a, b)]
+    random = [values for values, depends in zip(of_seeds, seeded, strict=False) if depends]
+    if any(len(values) < LEAST_SEEDS for values in random):
+        least, most = (of_seeds[0].min(), of_seeds[0].max()) if paired else _extremes(*of_seeds)
+        return Difference(mean, float(least), float(most), "range")
+    samples = [a.mean(axis=0) - b.mean(axis=0), *random]
+    parts = [(float(values.var(ddof=1)) / len(values), len(values) - 1) for values in samples if len(values) > 1]
+    variance = sum(part for part, _ in parts)
+    if variance == 0:
+        return Difference(mean, mean, mean, "interval" if len(samples[0]) > 1 else "range")
+    freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
+    half = float(student.ppf(0.5 + _CONFIDENCE / 2, freedom)) * variance**0.5
+    return Difference(mean, mean - half, mean + half, "interval")
+
+
+def _extremes(a: NDArray[Any], b: NDArray[Any]) -> tuple[float, float]:
+    """The least and the largest difference of two means over seeds."""
+    return float(a.min() - b.max()), float(a.max() - b.min())

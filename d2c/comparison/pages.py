@@ -1,0 +1,125 @@
+"""A comparison as a page of Markdown, with the paper's figures beside it and footnotes on them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from d2c.comparison.published import NOTES, published
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from d2c.comparison.tables import Entry
+
+__all__ = ["markdown_table", "page", "reference_of"]
+
+_PAPER_CROPS = 2_200_000
+"""Crops of the paper's schedule: 22,000 epochs of one patch of each of 100 pairs."""
+_SMOKE_SHARE = 0.01
+_LAYOUTS_OF_THE_PAPER = ("RealSR", "DRealSR", "list")
+"""Layouts by which its data sets are recognised; D2CRealSR comes with a list."""
+
+_METHODS_OF_BOUNDS = (
+    "Differences are those of the means over images and seeds. *Interval*: 95 % t interval over images and seeds (the "
+    "variance of the images' differences over the number of images, plus for each method the variance of its seeds' "
+    "means over the number of seeds; degrees of freedom by Welch and Satterthwaite), not corrected for the number of "
+    "comparisons. *Range*: with fewer than three seeds, the least and the largest difference of their means, which is "
+    "no interval and resolves nothing. Methods without seeds have none to vary."
+)
+
+
+def page(
+    title: str, about: Sequence[str], lines: Sequence[Entry], table: pd.DataFrame, differences: pd.DataFrame
+) -> str:
+    """The page: what was done, a table for each test set and protocol, and the footnotes.
+
+    Parameters
+    ----------
+    about : sequence of str
+        Sentences on data, budget and rules, one item each.
+    table, differences : DataFrame
+        From :func:`d2c.comparison.tables.summary` and ``differences``.
+    """
+    reference = reference_of(lines)
+    parts = [f"# {title}", "\n".join(f"- {text}" for text in [*about, *_warnings(table)])]
+    used: list[str] = []
+    for (test, protocol), rows in table.groupby(["test", "protocol"], sort=False):
+        chosen = differences[
+            (differences["test"] == test)
+            & (differences["protocol"] == protocol)
+            & (differences["measure"] == "psnr_db")
+            & (differences["less"] == reference.name)
+        ].set_index("method")
+        first = rows.iloc[0]
+        parts.append(f"## {test} ×{first['scale']}, {protocol}, {first['images']} images")
+        cells = [_line(row, line, chosen, used) for (_, row), line in zip(rows.iterrows(), lines, strict=True)]
+        head = ["method", "parameters", "multiply-adds / LR px", "crops", "s", "seeds", "PSNR dB", "SSIM"]
+        head.append(f"PSNR less {reference.label}")
+        if column := first["paper_column"]:
+            of_column = ["collage"] if first["layout"] in _LAYOUTS_OF_THE_PAPER else ["collage", "elsewhere"]
+            head.append(f"paper, {column} {' '.join(map(_mark, of_column))}")
+            used += of_column
+        parts.append(markdown_table(head, cells))
+    parts.append(_METHODS_OF_BOUNDS)
+    parts += [f"{_mark(note)} {NOTES[note]}" for note in NOTES if note in used]
+    return "\n\n".join(parts) + "\n"
+
+
+def reference_of(lines: Sequence[Entry]) -> Entry:
+    """The line that others are compared with: D2C-SR, or the first one where it was not trained."""
+    return next((line for line in lines if line.name == "d2csr"), lines[0])
+
+
+def markdown_table(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table of Markdown."""
+    rows = [list(head), ["---"] * len(head), *lines]
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _line(row: pd.Series[Any], line: Entry, differences: pd.DataFrame, used: list[str]) -> list[str]:
+    """The cells of a method; the notes on its published figure are added to ``used``."""
+    spread = ""
+    if row["seeds"] > 1:
+        spread = f" ({row['psnr_db_least']:.3f} … {row['psnr_db_most']:.3f})"
+    against = "reference"
+    if line.name in differences.index:
+        found = differences.loc[line.name]
+        against = f"{found['difference']:+.3f} ({found['bounds']} {found['low']:+.3f} … {found['high']:+.3f})"
+    paper = ""
+    printed = published(line.published, row["paper_column"]) if row["paper_column"] else None
+    if printed is not None:
+        used.extend(printed.notes)
+        numbers = " / ".join("–" if value != value else f"{value:g}" for value in printed[:2])
+        paper = numbers + "".join(_mark(note) for note in printed.notes)
+    seeds = str(row["seeds"]) if row["seeds"] else "–"
+    costs = [f"{row[name]:,}" for name in ("parameters", "multiply_adds_per_lr_pixel", "crops")]
+    measured = [f"{row['psnr_db']:.3f}{spread}", f"{row['ssim']:.4f}"]
+    return [
+        line.label,
+        *costs,
+        f"{row['seconds']:.0f}",
+        seeds,
+        *measured,
+        against,
+        *([paper] if row["paper_column"] else []),
+    ]
+
+
+def _mark(note: str) -> str:
+    """The mark of a footnote."""
+    return f"[{list(NOTES).index(note) + 1}]"
+
+
+def _warnings(table: pd.DataFrame) -> list[str]:
+    """What has to be said of a comparison whose networks saw little."""
+    trained = table[table["crops"] > 0]["crops"]
+    if trained.empty or trained.max() >= _SMOKE_SHARE * _PAPER_CROPS:
+        return []
+    share = 100 * trained.max() / _PAPER_CROPS
+    return [
+        f"**This is a smoke test and ranks nothing**: no network saw more than {trained.max():,} crops, {share:.2g} % "
+        f"of the paper's {_PAPER_CROPS:,} on 100 pairs. At this age the table shows which network learns fastest, and "
+        "whether all of it runs."
+    ]

@@ -1,0 +1,63 @@
+"""The learning rate of each method: as many trials for all of them, judged on the validation pairs."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import TYPE_CHECKING
+
+from d2c.comparison.cells import Cell
+from d2c.errors import ConfigError, TrainingError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from d2c.comparison.cells import Work
+    from d2c.comparison.methods import Method
+
+__all__ = ["with_best_rates"]
+
+
+def with_best_rates(work: Work, methods: Sequence[Method], rates: Sequence[float], seed: int = 0) -> list[Method]:
+    """The methods with the rate, of those given, that has the best PSNR on the validation pairs with one seed.
+
+    A trial costs a whole training. That of the best rate is kept as the cell of its seed. Nothing is measured on test
+    pairs to choose.
+
+    Raises
+    ------
+    ConfigError
+        When there are no validation pairs to judge by.
+    TrainingError
+        When a method diverges at every rate.
+    """
+    if len(rates) == 1:
+        return [_at(method, rates[0], alone=True) for method in methods]
+    return [_best(work, method, rates, seed) if method.network else method for method in methods]
+
+
+def _best(work: Work, method: Method, rates: Sequence[float], seed: int) -> Method:
+    scores: dict[float, float] = {}
+    for rate in rates:
+        cell = Cell(work, _at(method, rate), seed)
+        try:
+            cell.trained()
+        except TrainingError as error:
+            work.reporter.note(f"{cell.folder.name}: {error}")
+            continue
+        if not (curve := cell.curve()):
+            raise ConfigError("lr: several rates need validation pairs to choose by; give one --lr")
+        scores[rate] = curve[-1][1]
+    if not scores:
+        raise TrainingError(f"{method.label} diverges at every rate of {', '.join(map(str, rates))}; lower --lr")
+    best = max(scores, key=scores.__getitem__)
+    said = ", ".join(f"{rate:g}: {psnr:.3f} dB" for rate, psnr in scores.items())
+    work.reporter.note(f"{method.label}: rate {best:g} of {said} (validation)")
+    return _at(method, best)
+
+
+def _at(method: Method, rate: float, *, alone: bool = False) -> Method:
+    """The method with another rate; one of several has it in its folder's name."""
+    if not method.network:
+        return method
+    train = dataclasses.replace(method.train, lr=rate)
+    return dataclasses.replace(method, train=train, trial="" if alone else f"lr{rate:g}")

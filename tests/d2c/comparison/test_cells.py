@@ -1,0 +1,125 @@
+"""Cells: trained once, killed anywhere and gone on with, refused where something else is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from d2c.comparison import cells, compare
+from d2c.comparison.budget import Budget
+from d2c.comparison.cells import Cell
+from d2c.comparison.methods import BICUBIC, FILTER, Rules, chosen
+from d2c.comparison.test_sets import name_of, open_test_set
+from d2c.errors import ConfigError, DataError, TrainingError
+from d2crealsr.store.files import sha256_of
+from d2crealsr.ui.progress import Reporter
+
+RULES = Rules(batch=2, patch=8)
+
+
+def edsr(**changes):
+    method = chosen(["edsr"], "tiny", 2, RULES)[0]
+    small = dataclasses.replace(method.model, features=4, blocks=1)
+    return dataclasses.replace(method, model=small, **changes)
+
+
+class Killed(BaseException):
+    """The process is gone."""
+
+
+def test_a_killed_cell_goes_on_and_ends_as_if_it_had_not_been(begun, monkeypatch):
+    work, tests = begun
+    whole = Cell(dataclasses.replace(work, out=work.out / "whole"), edsr())
+    trained = whole.trained()
+    assert (trained.steps, trained.crops) == (3, 6)
+
+    class Killer(Reporter):
+        def step(self, done, info=""):
+            if done == 2 and info:
+                raise Killed
+
+    broken = Cell(dataclasses.replace(work, reporter=Killer()), edsr())
+    with pytest.raises(Killed):
+        broken.trained()
+    assert not broken.is_trained
+    again = Cell(work, edsr())
+    assert again.trained().steps == 3
+    assert sha256_of(again.run / "last.safetensors") == sha256_of(whole.run / "last.safetensors")
+    rows = again.measured(tests[0])
+    assert {row.protocol for row in rows} == {"basicsr-y", "d2c-released"}
+    assert [row.image for row in rows if row.protocol == "basicsr-y"] == ["000", "001"]
+
+    def never(*_args, **_more):
+        raise AssertionError("done twice")
+
+    for name in ("train", "measure"):
+        monkeypatch.setattr(cells, name, never)
+    assert Cell(work, edsr()).trained() == again.trained()
+    assert again.measured(tests[0]) == rows
+    assert len(again.curve()) == 3
+
+
+def test_other_settings_or_another_budget_are_refused_by_name(begun):
+    work, _ = begun
+    Cell(work, edsr()).trained()
+    other = dataclasses.replace(edsr().train, lr=1e-5)
+    with pytest.raises(ConfigError, match=r"was begun with train.lr = 0.0002, now it is 1e-05; give the same options"):
+        Cell(work, edsr(train=other)).trained()
+    with pytest.raises(ConfigError, match="budget = steps=3, now it is steps=4"):
+        Cell(dataclasses.replace(work, budget=Budget("steps", 4)), edsr()).trained()
+    often = dataclasses.replace(edsr().train, log_every=7)  # not a part of the weights
+    Cell(work, edsr(train=often)).trained()
+
+
+def test_a_budget_in_seconds_is_steps_from_then_on(begun):
+    work, _ = begun
+    cell = Cell(dataclasses.replace(work, budget=Budget("seconds", 0.2)), edsr())
+    steps = cell.trained().steps
+    assert steps >= 1
+    assert not (cell.folder / "pilot").exists()
+    assert cell.trained().steps == steps
+
+
+def test_bicubic_and_the_filter_have_no_seeds_and_the_filter_beats_bicubic(begun):
+    work, tests = begun
+    found = compare.compare(work, [BICUBIC, FILTER], range(3), tests)
+    assert [(cell.method.name, cell.folder.name) for cell, _ in found.cells] == [
+        ("bicubic", "cards_bicubic"),
+        ("filter", "cards_filter"),
+    ]
+    best = found.rows[found.rows["protocol"] == "basicsr-y"].groupby("method")["psnr_db"].mean()
+    assert best["filter"] > best["bicubic"]
+
+
+def test_a_filter_is_not_kept_for_pairs_that_changed(begun, make_pairs):
+    work, _ = begun
+    changing = make_pairs(work.out.parent / "changing", count=3)
+    work = dataclasses.replace(work, data=changing)
+    Cell(work, FILTER).trained()
+    make_pairs(changing, count=3, seed=9)
+    with pytest.raises(ConfigError, match="was begun with pairs = "):
+        Cell(work, FILTER).trained()
+
+
+def test_a_cell_that_diverges_is_named_and_the_others_go_on(begun, monkeypatch):
+    work, tests = begun
+
+    def diverge(*_args):
+        raise TrainingError("the loss is nan")
+
+    monkeypatch.setattr(cells, "train", diverge)
+    found = compare.compare(work, [edsr(), BICUBIC], [0], tests)
+    assert [cell.method.name for cell, _ in found.cells] == ["bicubic"]
+    assert found.failures == ["cards_edsr_seed0: the loss is nan"]
+
+
+def test_training_pairs_are_never_measured(make_pairs, larger_pairs, tmp_path):
+    (tmp_path / "list").mkdir()
+    for side in ("hr", "lr"):
+        (tmp_path / "list" / side).symlink_to(larger_pairs / side)
+    with pytest.raises(DataError, match="is trained on and has no test split"):
+        open_test_set(tmp_path / "list", 2, tmp_path / "list", Reporter())
+    found = open_test_set(tmp_path / "list", 2, larger_pairs, Reporter())
+    assert (len(found.pairs), found.name, found.layout) == (7, "list", "folders")
+    assert name_of(larger_pairs) == "cards"
