@@ -18,8 +18,6 @@ __all__ = ["markdown_table", "page", "reference_of"]
 _PAPER_CROPS = 2_200_000
 """Crops of the paper's schedule: 22,000 epochs of one patch of each of 100 pairs."""
 _SMOKE_SHARE = 0.01
-_LAYOUTS_OF_THE_PAPER = ("RealSR", "DRealSR", "list")
-"""Layouts by which its data sets are recognised; D2CRealSR comes with a list."""
 
 _METHODS_OF_BOUNDS = (
     "Differences are those of the means over images and seeds. *Interval*: 95 % t interval over images and seeds (the "
@@ -58,7 +56,8 @@ def page(
         head = ["method", "parameters", "multiply-adds / LR px", "crops", "s", "seeds", "PSNR dB", "SSIM"]
         head.append(f"PSNR less {reference.label}")
         if column := first["paper_column"]:
-            of_column = ["collage"] if first["layout"] in _LAYOUTS_OF_THE_PAPER else ["collage", "elsewhere"]
+            own = first["layout"] in ("RealSR", "DRealSR") or (first["layout"] == "list" and first["scale"] == 8)
+            of_column = ["collage"] if own else ["collage", "elsewhere"]
             head.append(f"paper, {column} {' '.join(map(_mark, of_column))}")
             used += of_column
         parts.append(markdown_table(head, cells))

@@ -32,9 +32,9 @@ Ours     | 34.40 .926 | 31.334 .871 | 29.72 .831 | 33.42 .892 | 31.80 .847 | 30.
 """
 
 NOTES = {
-    "collage": "The paper's Table 1 is a collage of protocols: most rows look like those of CDC's publication (PSNR "
-    "of Y in RGB order without clipping, SSIM of RGB), the paper's own row is PSNR and SSIM of a Y of colours in the order "
-    "BGR (about +0.1 dB). It states neither seeds nor spread; at x8 there are 15 test images.",
+    "collage": "The paper's Table 1 is a collage of protocols: most rows look like those of CDC's publication (PSNR of "
+    "Y, weights in RGB order, not clipped; SSIM of RGB). The paper's own row is PSNR and SSIM of a Y of colours in the "
+    "order BGR, which is about 0.1 dB more. It states neither seeds nor spread; at x8 there are 15 test images.",
     "lpkpn-v2": "LP-KPN's cells on RealSR equal its authors' table for version 2 of RealSR, without a border, by "
     "MATLAB; the other rows use version 3.",
     "lpkpn-x8": "The paper has no LP-KPN at x8, although its code can be trained there.",

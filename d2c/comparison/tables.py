@@ -101,7 +101,13 @@ def differences(lines: Sequence[Entry], tests: Sequence[TestSet], protocols: Seq
                 seeded=(a.method.seeded, b.method.seeded),
                 paired=a.method.name == b.method.name,
             )
-            row = {"test": tested.name, "protocol": protocol, "measure": measure, "method": a.name, "less": b.name}
+            row: dict[str, Any] = {
+                "test": tested.name,
+                "protocol": protocol,
+                "measure": measure,
+                "method": a.name,
+                "less": b.name,
+            }
             row |= {"difference": found.mean, "low": found.low, "high": found.high, "bounds": found.kind}
             rows.append({**row, "resolved": found.resolved})
     return pd.DataFrame(rows)

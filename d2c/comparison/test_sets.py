@@ -141,8 +141,10 @@ def measure(
 ) -> list[Measured]:
     """Every output of a method on every pair by every protocol. ``outputs`` makes HR images, by name."""
     rows = []
-    for done, pair in enumerate(tested.pixels, start=1):
-        truth = np.asarray(pair.hr)
+    for done, stored in enumerate(tested.pixels, start=1):
+        pixels: list[Any] = [np.asarray(image) for image in (stored.lr, stored.hr)]
+        lr, truth = pixels
+        pair: PixelPair = stored._replace(lr=lr, hr=truth)
         eight_bit = to_uint8(truth)
         for name, image in outputs(pair).items():
             error = y_basicsr(image) - y_basicsr(eight_bit)
@@ -170,6 +172,9 @@ def read_measured(path: Path) -> list[Measured]:
         names, *lines = csv.reader(io.StringIO(files.read_text(path), newline=""))
         if tuple(names) != Measured._fields:
             raise ValueError("other columns")
-        return [Measured(*line[:3], *(float(cell) for cell in line[3:])) for line in lines]
+        return [
+            Measured(image, output, protocol, float(psnr), float(ssim), float(lattice))
+            for image, output, protocol, psnr, ssim, lattice in lines
+        ]
     except (ValueError, TypeError, csv.Error, OSError) as error:
         raise DataError(f"{path}: cannot be read ({error}); delete it to measure again") from error
