@@ -15,30 +15,17 @@ table is of two runs, the first with --align 8, the second with --only net, judg
 from __future__ import annotations
 
 import functools
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 import numpy as np
 
 from benchmarks.hr_captures import SHARES, SHARP, SOFT, captures, enlarged, jpeg, sharpened
-from benchmarks.program import (
-    PATH,
-    print_and_store,
-    program,
-    with_cache,
-    with_jobs,
-    with_out,
-    with_seeds,
-    with_size,
-    with_small,
-)
+from benchmarks.program import PATH, Run, over_scenes, program, with_cache, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, read_csv, text_table
-from benchmarks.scenes import BenchScene, side_by_side
-from benchmarks.seeds import parse_seeds, purpose_of
 from benchmarks.smooth_cards import SMOOTH, power_beyond_nyquist
 from d2crealsr import opencv
 from d2crealsr.align import Alignment, align_pair
-from d2crealsr.jobs import threads
 from d2crealsr.quality import evidence, verdict
 from d2crealsr.settings import AlignSettings
 from d2crealsr.types import Size
@@ -48,8 +35,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from benchmarks.hr_captures import Captures
+    from benchmarks.scenes import BenchScene
     from d2c import D2CSR
-    from d2crealsr.simulate.settings import SizeName
     from d2crealsr.types import Image
 
     Enlargement: TypeAlias = Callable[[Image, Size, float], Image]
@@ -115,7 +102,6 @@ def measure(
     scene: BenchScene, cache: Path | None, nets: Sequence[Path], only: str, aligned: frozenset[int]
 ) -> list[Row]:
     """The measures of every HR capture of a scene."""
-    threads.use_one_thread()
     shots = captures(scene, cache)
     settings = AlignSettings(scale=scene.scale)
     facts: Row = {"seed": scene.seed, "kind": scene.kind}
@@ -195,44 +181,29 @@ def _told(rows: Sequence[Row]) -> str:
 
 
 @program(__doc__)
-@with_seeds("100..224")
-@with_size("mini")
+@over_scenes(
+    *(with_seeds("100..224"), with_size("mini"), with_jobs, with_cache), with_small("Two mini scenes", seeds="0..1")
+)
 @click.option("--scale", type=click.IntRange(2, 16), default=8, show_default=True, help="Scale of the pairs.")
 @click.option("--net", "nets", multiple=True, type=PATH, help="A checkpoint of d2c that enlarges as well; repeatable.")
 @click.option("--only", default="", help="Only classes whose name contains this.")
 @click.option("--align", "count", type=click.IntRange(min=0), default=0, help="Scenes that are registered as well.")
 @click.option("--rejudge", "earlier", multiple=True, type=PATH, help="Rows of an earlier run to judge; repeatable.")
-@with_jobs
-@with_cache
-@with_out
-@with_small("Two mini scenes", seeds="0..1")
-def main(
-    seeds: str,
-    size: SizeName,
-    scale: int,
-    nets: tuple[Path, ...],
-    only: str,
-    count: int,
-    earlier: tuple[Path, ...],
-    jobs: int,
-    cache: Path | None,
-    out: Path | None,
-) -> None:
-    wanted, settings = parse_seeds(seeds), AlignSettings(scale=scale)
-    scenes = [BenchScene(seed=s, size=size, scale=scale) for s in wanted]
-    measured = functools.partial(measure, cache=cache, nets=nets, only=only, aligned=frozenset(wanted[:count]))
+def main(run: Run, scale: int, count: int, earlier: tuple[Path, ...], **chosen: Any) -> None:
+    settings = AlignSettings(scale=scale)
+    measured = functools.partial(measure, cache=run.cache, aligned=frozenset(run.wanted[:count]), **chosen)
     if earlier:
         rows = [row for path in earlier for row in rejudged(path, settings)]
     else:
-        rows = [row for of_scene in side_by_side(measured, scenes, jobs=jobs, told=_told) for row in of_scene]
+        rows = [row for of_scene in run.each(measured, run.scenes(scale=scale), told=_told) for row in of_scene]
     (rule,) = (rule for rule in verdict.RULES if rule.statistic == "detail_scale")
     limit = rule.limit(settings)
     parts = [
-        f"Own detail of HR: {size} size, scale {scale}, {purpose_of(wanted)} seeds {seeds}; accepted from {limit:.2f}",
+        f"Own detail of HR: {run.size} size, scale {scale}, {run.of_seeds}; accepted from {limit:.2f}",
         text_table(summarise(rows), digits=2),
     ]
     parts += [compared(rows)] if any("reasons" in row for row in rows) else []
-    print_and_store("\n\n".join(parts), out, {"-scenes": rows})
+    run.store("\n\n".join(parts), rows)
 
 
 if __name__ == "__main__":

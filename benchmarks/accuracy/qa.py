@@ -23,23 +23,12 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import click
 
-from benchmarks.program import (
-    print_and_store,
-    program,
-    with_cache,
-    with_jobs,
-    with_out,
-    with_seeds,
-    with_size,
-    with_small,
-)
+from benchmarks.program import Run, over_scenes, program, with_cache, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, read_csv, text_table
-from benchmarks.scenes import PLAIN, BenchScene, captures_and_detail, side_by_side
-from benchmarks.seeds import parse_seeds, purpose_of
+from benchmarks.scenes import PLAIN, captures_and_detail
 from benchmarks.smooth_cards import SMOOTH
 from d2crealsr.align import align_pair
 from d2crealsr.errors import SettingsError
-from d2crealsr.jobs import threads
 from d2crealsr.quality import verdict
 from d2crealsr.settings import AlignSettings
 from d2crealsr.simulate import NUISANCES
@@ -48,7 +37,7 @@ from d2crealsr.types import AlignmentFailure
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from d2crealsr.simulate.settings import SizeName
+    from benchmarks.scenes import BenchScene
 
 Judged: TypeAlias = Literal["good", "bad", "between", "failed"]
 
@@ -77,7 +66,6 @@ def judged(*, same_scene: bool, worst: float, mean: float, differs: float, place
 
 def measure(scene: BenchScene, cache: Path | None, settings: AlignSettings) -> Row:
     """Align one scene: its true error, QA's verdict, and all statistics QA could look at."""
-    threads.use_one_thread()
     hr, lr, beyond = captures_and_detail(scene, cache)
     start = time.perf_counter()
     found = align_pair(hr, lr, settings=settings)
@@ -197,38 +185,23 @@ def _changed(settings: AlignSettings, changes: Sequence[str]) -> AlignSettings:
 
 
 @program(__doc__)
+@over_scenes(
+    *(with_seeds("0..7"), with_size("half"), with_jobs, with_cache),
+    with_small("A few mini scenes", classes=(PLAIN, "wrong-scene", "low-texture"), seeds="0..1", size="mini"),
+)
 @click.option("--class", "classes", multiple=True, type=click.Choice(CLASSES), help="Only this class; repeatable.")
-@with_seeds("0..7")
-@with_size("half")
-@with_jobs
-@with_cache
 @click.option("--set", "changes", multiple=True, help="A setting of align, NAME=VALUE; repeatable.")
 @click.option("--rejudge", type=click.Path(path_type=Path, exists=True), help="Judge an earlier run's CSV again.")
-@with_out
-@with_small("A few mini scenes", classes=(PLAIN, "wrong-scene", "low-texture"), seeds="0..1", size="mini")
-def main(
-    classes: tuple[str, ...],
-    seeds: str,
-    size: SizeName,
-    jobs: int,
-    cache: Path | None,
-    changes: tuple[str, ...],
-    rejudge: Path | None,
-    out: Path | None,
-) -> None:
+def main(run: Run, classes: tuple[str, ...], changes: tuple[str, ...], rejudge: Path | None) -> None:
     settings = _changed(AlignSettings(), changes)
     if rejudge:
         rows = [rejudged(row, settings) for row in read_csv(rejudge) if not classes or row["class"] in classes]
-        about = f"{rejudge} judged again"
     else:
-        wanted = parse_seeds(seeds)
-        about = f"{size} size, {purpose_of(wanted)} seeds {seeds}"
-        scenes = [BenchScene(seed=s, size=size, nuisance=n) for n in classes or CLASSES for s in wanted]
-        measured = functools.partial(measure, cache=cache, settings=settings)
-        rows = side_by_side(measured, scenes, jobs=jobs, told=told)
+        scenes = [scene for name in classes or CLASSES for scene in run.scenes(nuisance=name)]
+        rows = run.each(functools.partial(measure, cache=run.cache, settings=settings), scenes, told=told)
+    about = f"{rejudge} judged again" if rejudge else run.about
     wrong = wrong_verdicts(rows) or ["no bad pair accepted, no good pair rejected"]
-    text = f"QA on stress captures: {about}\n\n{text_table(summarise(rows), digits=0)}"
-    print_and_store(text, out, {"-scenes": rows})
+    run.store(f"QA on stress captures: {about}\n\n{text_table(summarise(rows), digits=0)}", rows)
     click.echo("\n" + "\n".join(wrong))
 
 
