@@ -228,11 +228,11 @@ def networks(as_json: bool) -> None:
 @click.option(
     "--protocol",
     "protocols",
-    type=click.Choice(["basicsr-y", "d2c-released"]),
+    type=click.Choice(["basicsr-y", "d2c-released", "lpips", "dists"]),
     multiple=True,
     default=["basicsr-y"],
     show_default=True,
-    help="How quality is measured. May be given twice.",
+    help="How quality is measured. May be repeated. lpips and dists need torchmetrics, torchvision and their weights.",
 )
 @_ENSEMBLE
 @_TRUST

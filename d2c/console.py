@@ -10,17 +10,28 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from d2c.evaluation.evaluate import Row
+    from d2c.evaluation.perceptual import DistanceRow
     from d2c.networks.base.memory import StepMemory
     from d2c.networks.base.upscaler import Plan
 
 __all__ = ["ConsoleReporter", "plan_table", "quality_tables", "sizes_table", "step_table"]
 
 
-def quality_tables(rows: Sequence[Row]) -> list[str]:
-    """Rows of an evaluation as text. Each protocol has two tables, PSNR in dB and SSIM, with one line per image."""
+def quality_tables(rows: Sequence[Row | DistanceRow]) -> list[str]:
+    """Rows of an evaluation as text. Each protocol has two tables, PSNR in dB and SSIM, with one line per image.
+
+    A perceptual distance has one.
+    """
+    from d2c.evaluation.perceptual import DistanceRow, title
+
     texts = []
     for protocol in dict.fromkeys(row.protocol for row in rows):
         chosen = [row for row in rows if row.protocol == protocol]
+        distances = [row for row in chosen if isinstance(row, DistanceRow)]
+        if distances:
+            words = f"{title(distances[0].protocol)}, smaller is better"
+            texts.append(_table(words, [(r.image, r.method, f"{r.distance:.4f}") for r in distances]))
+            continue
         texts.append(_table(f"PSNR in dB, {protocol}", [(r.image, r.method, f"{r.psnr_db:.3f}") for r in chosen]))
         texts.append(_table(f"SSIM, {protocol}", [(r.image, r.method, f"{r.ssim:.4f}") for r in chosen]))
     return texts

@@ -19,6 +19,7 @@ from d2c.data.patches import PixelPair
 from d2c.data.records import read_records
 from d2c.data.reduction import as_pixels
 from d2c.errors import DataError
+from d2c.evaluation.perceptual import DISTANCES, LEAST_SIDE, DistanceRow, check_distances, distance
 from d2c.inference.bicubic import bicubic
 from d2c.inference.ensemble import MARK, TURNS, marked
 from d2c.inference.failures import Failures
@@ -27,7 +28,7 @@ from d2c.inference.run import upscale
 from d2c.metrics import PROTOCOLS, least_side, quality, to_uint8
 from d2c.networks import network_of
 from d2c.networks.base.trial import check_images
-from d2crealsr.store import ImageError, ScaleError, files, images, outputs
+from d2crealsr.store import ImageError, ScaleError, UsageError, files, images, outputs
 from d2crealsr.ui.progress import Reporter
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from d2c.data.layouts import Pair
+    from d2c.evaluation.perceptual import PerceptualDistance
     from d2c.metrics import Protocol
     from d2c.networks import Network
 
@@ -138,14 +140,17 @@ def evaluate(
     return rows
 
 
-def _measured(
-    model: nn.Module, pair: PixelPair, protocols: Sequence[Protocol], *, self_ensemble: bool = False
-) -> list[Row]:
-    """The results of one pair by every method and protocol."""
+def _measured(model: nn.Module, pair: PixelPair, protocols: Sequence[Any], *, self_ensemble: bool = False) -> list[Any]:
+    """The results of one pair by every method and protocol, which may be a perceptual distance."""
     truth, scale = np.asarray(pair.hr), network_of(model)[1].scale
-    rows = []
+    rows: list[Row | DistanceRow] = []
     for method, image in method_images(model, pair, self_ensemble=self_ensemble).items():
         for protocol in protocols:
+            if protocol in DISTANCES:
+                device = next(model.parameters()).device
+                found = distance(image, truth, scale, protocol, device)
+                rows.append(DistanceRow(pair.name, method, protocol, found))
+                continue
             reference = to_uint8(truth) if protocol == "basicsr-y" else truth
             measured = quality(image, reference, scale, protocol)
             rows.append(Row(pair.name, method, protocol, measured.psnr, measured.ssim))
@@ -156,7 +161,7 @@ def evaluate_files(
     model: nn.Module,
     data: Path,
     split: str,
-    protocols: Sequence[Protocol],
+    protocols: Sequence[Protocol | PerceptualDistance],
     reporter: Reporter | None = None,
     failures: Failures | None = None,
     options: EvalOptions | None = None,
@@ -181,6 +186,7 @@ def evaluate_files(
         When one would not fit into memory. Nothing has been started then.
     """
     reporter, options = reporter or Reporter(), options or EvalOptions()
+    check_distances(protocols)
     run, met = options.run, failures or Failures(reporter)
     pairs = _chosen(_pairs_for(model, data, reporter), split, data, reporter)
     met.total = len(pairs)
@@ -244,10 +250,13 @@ def _pairs_for(model: nn.Module, data: Path, reporter: Reporter) -> list[Pair]:
         ) from error
 
 
-def check_measurable(pair: Pair, protocols: Sequence[Protocol] = PROTOCOLS[:1]) -> None:
+def check_measurable(pair: Pair, protocols: Sequence[Any] = PROTOCOLS[:1]) -> None:
     """Raise :class:`DataError` for a pair that is too small for a protocol."""
     side = pair.scale * min(pair.lr_size)
-    needed = max(least_side(pair.scale, protocol) for protocol in protocols)
+    needed = max(
+        2 * pair.scale + LEAST_SIDE if protocol in DISTANCES else least_side(pair.scale, protocol)
+        for protocol in protocols
+    )
     if side < needed:
         raise DataError(
             f"{pair.lr}: gives a result of {side} pixels on its shorter side, too small to be measured: at least "
@@ -291,28 +300,40 @@ class FilePairs(Sequence[PixelPair]):
             raise DataError(f"{pair.lr} or {pair.hr}: {error}") from error
 
 
-def means(rows: Iterable[Row]) -> list[Row]:
+def means(rows: Iterable[Row | DistanceRow]) -> list[Any]:
     """Means over the images: one row for each method and protocol, in their order."""
-    collected: dict[tuple[str, str], list[Row]] = {}
+    collected: dict[tuple[str, Any], list[Any]] = {}
     for row in rows:
         collected.setdefault((row.method, row.protocol), []).append(row)
     return [
-        Row("mean", method, protocol, _mean(r.psnr_db for r in group), _mean(r.ssim for r in group))
-        for (method, protocol), group in collected.items()
+        type(group[0])("mean", *key, *map(_mean, zip(*(row[3:] for row in group), strict=True)))
+        for key, group in collected.items()
     ]
 
 
 def check_csv(path: Path, inputs: Sequence[Path]) -> None:
     """Raise an error if :func:`write_csv` cannot write there or would replace a file that is not such a table."""
-    outputs.check_tables([(path, "a table of d2c eval", Row._fields)], inputs)
+    what = "a table of d2c eval"
+    try:
+        outputs.check_tables([(path, what, Row._fields)], inputs)
+    except UsageError:  # an earlier table may have the column of a distance
+        outputs.check_tables([(path, what, (*Row._fields, "distance"))], inputs)
 
 
-def write_csv(path: Path, rows: Iterable[Row]) -> None:
-    """Write rows as ``image,method,protocol,psnr_db,ssim``, completely or not at all."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(Row._fields)
-    writer.writerows((r.image, r.method, r.protocol, f"{r.psnr_db:.6f}", f"{r.ssim:.8f}") for r in rows)
+def write_csv(path: Path, rows: Iterable[Row | DistanceRow]) -> None:
+    """Write rows as ``image,method,protocol,psnr_db,ssim``, completely or not at all.
+
+    If there are perceptual distances, they are in a further column ``distance``, and cells without a value are empty.
+    """
+    rows, text = list(rows), io.StringIO()
+    extra = ["distance"] if any(isinstance(row, DistanceRow) for row in rows) else []
+    writer = csv.DictWriter(text, [*Row._fields, *extra], restval="", lineterminator="\n")
+    writer.writeheader()
+    for row in rows:
+        if isinstance(row, DistanceRow):
+            writer.writerow(row._asdict() | {"distance": f"{row.distance:.6f}"})
+        else:
+            writer.writerow(row._asdict() | {"psnr_db": f"{row.psnr_db:.6f}", "ssim": f"{row.ssim:.8f}"})
     files.write_text(path, text.getvalue())
 
 

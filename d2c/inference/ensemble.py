@@ -49,7 +49,8 @@ def turned(array: NDArray[Any], turn: int, axes: tuple[int, int] = (-2, -1)) -> 
     [[[1, 2], [3, 4]], [[2, 1], [4, 3]], [[1, 3], [2, 4]]]
     """
     found = np.swapaxes(array, *axes) if turn & _TRANSPOSED else array
-    return np.flip(found, [axis for bit, axis in ((1, axes[1]), (2, axes[0])) if turn & bit])
+    sides = tuple(axis for bit, axis in ((1, axes[1]), (2, axes[0])) if turn & bit)
+    return np.asarray(np.flip(found, sides))
 
 
 def averaged(
@@ -82,5 +83,5 @@ def averaged(
                 part += (made - part) / np.float32(turn + 1)
     rows = scale * plan.strip
     for first in range(0, scale * plan.height, rows):
-        planes = {name: torch.from_numpy(mean[..., first : first + rows, :]) for name, mean in means.items()}
-        yield Strip(first, planes.pop("sr"), planes)
+        more = {name: torch.from_numpy(mean[..., first : first + rows, :]) for name, mean in means.items()}
+        yield Strip(first, more.pop("sr"), more)
