@@ -141,6 +141,11 @@ def _train_options(network: Network) -> list[click.Option]:
 @click.option("--cache", type=FILE, help="Folder of decoded images.  [default: in the run's folder]")
 @click.option("--weights", type=FILE, help="Start from the weights of this checkpoint.")
 @click.option("--tensorboard", is_flag=True, help="Also write a log for TensorBoard.")
+@click.option(
+    "--cuda-graph/--no-cuda-graph",
+    default=True,
+    help="Launch the operators of a step on CUDA as one graph, or one by one.  [default: one graph]",
+)
 @_TRUST
 @_CONVERT
 @click.option("--plan", "plan_only", is_flag=True, help="Print the memory that a step needs. Train nothing.")
@@ -166,7 +171,17 @@ def train(
     from d2c.training.train import train as run
 
     out = out or default_out(chosen, preset_name)
-    names = ("stage", "device", "threads", "cache", "weights", "tensorboard", "trust_pairs", "convert_profile")
+    names = (
+        "stage",
+        "device",
+        "threads",
+        "cache",
+        "weights",
+        "tensorboard",
+        "trust_pairs",
+        "convert_profile",
+        "cuda_graph",
+    )
     run_options = {name: options.pop(name) for name in names}
     command = ("d2c", *sys.argv[1:])
     file = _settings_file(out, preset_name, config_file)

@@ -114,7 +114,7 @@ def divergence_loss(
     hr: Tensor,
     *,
     tree: tuple[int, int],
-    alpha: float,
+    alpha: float | Tensor,
     theta: float,
     margin: float,
     margin_siblings: float | None = None,
@@ -129,8 +129,8 @@ def divergence_loss(
         The true image.
     tree : (int, int)
         Depth L and width C of the tree; P = C^L.
-    alpha : float
-        Weight of the triplet. If it is 0 the triplet is not computed.
+    alpha : float or scalar tensor
+        Weight of the triplet. If it is the number 0 the triplet is not computed.
     theta : float
         Attenuation of pairs with common ancestors (Eq. 6).
     margin, margin_siblings : float
@@ -152,7 +152,7 @@ def divergence_loss(
     with no_autocast(predictions.device):
         predictions, hr = at_least_fp32(predictions), at_least_fp32(hr)
         reconstruction = (predictions - hr[:, None]).square().mean(dim=(0, 2, 3, 4)).sum()
-        if alpha == 0:
+        if isinstance(alpha, (int, float)) and alpha == 0:
             return DivergenceTerms(reconstruction, torch.zeros_like(reconstruction), reconstruction)
         triplet = triplet_loss(predictions, hr, tree=tree, theta=theta, margin=margin, margin_siblings=margin_siblings)
         return DivergenceTerms(reconstruction, triplet, reconstruction + alpha * triplet)

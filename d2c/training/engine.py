@@ -14,9 +14,10 @@ from torch.nn.parallel import DistributedDataParallel
 
 from d2c.device import pick_device
 from d2c.errors import ConfigError
+from d2c.training.graph import StepGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from torch import Tensor
 
@@ -102,9 +103,22 @@ class Engine:
         number.
     size : int
         Number of processes.
+    graph : bool
+        Whether a step runs with inputs that keep their place on the device, and on CUDA as one graph. Several processes
+        exchange gradients within a step; their operators are launched one by one.
+    note : callable
+        Is told once if a step cannot be captured.
     """
 
-    def __init__(self, stage: Stage, config: TrainSettings, size: int = 1) -> None:
+    def __init__(
+        self,
+        stage: Stage,
+        config: TrainSettings,
+        size: int = 1,
+        *,
+        graph: bool = False,
+        note: Callable[[str], None] = lambda text: None,
+    ) -> None:
         if config.batch % (size * config.accumulate):
             raise ConfigError(
                 f"batch: {config.batch} patches have no equal parts for {size} processes × {config.accumulate}; "
@@ -114,13 +128,17 @@ class Engine:
         self.parameters = stage.trained()
         self.device = self.parameters[0].device
         stage.lay_out(self.device)
+        self.graph = StepGraph(self._step, self.device, note) if graph and size == 1 else None
+        self.rate: float = config.lr
+        self._rate_on_device = torch.tensor(config.lr, device=self.device) if self.graph else None
         self.optimiser = torch.optim.Adam(
             self.parameters,
-            lr=config.lr,
+            lr=self.rate if self._rate_on_device is None else self._rate_on_device,
             betas=(config.beta1, config.beta2),
             weight_decay=config.weight_decay,
             fused=self.device.type in ("cpu", "cuda"),
         )
+        self._place_rate()
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
         self.average = [p.detach().clone() for p in self.parameters] if config.ema else []
         self.module = self._distributed() if size > 1 else stage
@@ -129,10 +147,32 @@ class Engine:
         ids = [self.device.index] if self.device.type == "cuda" else None
         return DistributedDataParallel(self.stage, device_ids=ids)
 
-    def update(self, batch: Batch, lr: float, weights: Mapping[str, float]) -> dict[str, Tensor]:
-        """One optimiser step on this process's share of a batch; returns the terms as means over the parts."""
+    def _place_rate(self) -> None:
+        """Make the optimiser read the rate on the device if a graph needs it there."""
+        capturable = self.graph is not None and self.device.type == "cuda"
         for group in self.optimiser.param_groups:
-            group["lr"] = lr
+            group["capturable"] = capturable
+            group["lr"] = self.rate if self._rate_on_device is None else self._rate_on_device
+        if capturable:  # the first steps are not captured on purpose
+            vars(self.optimiser)["_warned_capturable_if_run_uncaptured"] = True
+
+    def update(self, batch: Batch, lr: float, weights: Mapping[str, float]) -> dict[str, Tensor]:
+        """One optimiser step on this process's share of a batch; returns the terms as means over the parts.
+
+        The batch may be on the host. With a graph, the terms are overwritten by the next step.
+        """
+        self.rate = lr
+        if self._rate_on_device is None:
+            self._place_rate()
+        else:
+            self._rate_on_device.fill_(lr)
+        return self.graph.run(batch, weights) if self.graph else self._step(self._placed(batch), weights)
+
+    def _placed(self, batch: Batch) -> Batch:
+        return type(batch)(*(part.to(self.device, non_blocking=True) for part in batch))
+
+    def _step(self, batch: Batch, weights: Mapping[str, Any]) -> dict[str, Tensor]:
+        """The step. Weights of terms are numbers, or tensors on the device."""
         self.optimiser.zero_grad(set_to_none=True)
         parts = self.config.accumulate
         sums: dict[str, Tensor] = {}
@@ -157,6 +197,7 @@ class Engine:
     def loss(self, batch: Batch, weights: Mapping[str, float]) -> float:
         """The loss of this process's share of a batch with the present weights. Nothing is changed."""
         parts = self.config.accumulate
+        batch = self._placed(batch)
         pieces = zip(batch.lr.chunk(parts), batch.hr.chunk(parts), strict=True)
         self.stage.eval()  # so that layers that keep statistics of what they see do not count it twice
         with self._autocast():
@@ -202,8 +243,10 @@ class Engine:
 
     def state(self) -> dict[str, Any]:
         """Everything on which the next step depends, except the model's weights."""
+        optimiser = self.optimiser.state_dict()
+        plain = {"lr": self.rate, "capturable": False}  # the same file with a graph and without one
         return {
-            "optimiser": self.optimiser.state_dict(),
+            "optimiser": {**optimiser, "param_groups": [{**group, **plain} for group in optimiser["param_groups"]]},
             "scaler": self.scaler.state_dict(),
             "average": self.average,
         }
@@ -211,6 +254,9 @@ class Engine:
     def restore(self, state: dict[str, Any]) -> None:
         """Restore a saved state."""
         self.optimiser.load_state_dict(state["optimiser"])
+        self._place_rate()
+        if self.graph is not None:
+            self.graph.clear()
         if self.scaler.is_enabled():
             self.scaler.load_state_dict(state["scaler"])
         for average, saved in zip(self.average, state["average"], strict=True):

@@ -41,7 +41,8 @@ class StageRun:
         self.training, self.number, self.log = training, number, log
         self.config, self.here, self.folder = training.config, training.here, training.folder
         self.stage = training.network.stages(self.config)[number - 1](training.model, self.config)
-        self.engine = Engine(self.stage, self.config, self.here.size)
+        note = training.reporter.note
+        self.engine = Engine(self.stage, self.config, self.here.size, graph=training.graph, note=note)
         self.first, self.best = 0, -math.inf
         self.unlogged: dict[str, Any] = {}
         self.last_batch: tuple[Batch, dict[str, float]] | None = None
@@ -74,7 +75,6 @@ class StageRun:
         """Do one step; returns its row of the log, which is empty if none is due."""
         epoch = (done - 1) // self.training.source.steps_per_epoch
         lr, weights = self.stage.scheduled_rate(done, self.total, epoch), self.stage.term_weights(epoch)
-        batch = type(batch)(*(t.to(self.here.device) for t in batch))
         terms = self.engine.update(batch, lr, weights)
         self.last_batch = batch, weights
         if done == self.total:

@@ -80,6 +80,8 @@ class Request:
     """Shares of the patches, one for each of ``data``; by default an epoch uses one patch of every pair."""
     validate_on: Path | None = None
     """Pairs to validate on, instead of training pairs that are held out."""
+    cuda_graph: bool = True
+    """Whether a step on CUDA runs as one graph, where that is possible."""
     threads: int | None = None
     """Threads of a CPU; by default those of the resumed run, or one for each physical core that may be used."""
     command: tuple[str, ...] = ()
@@ -181,6 +183,9 @@ class Training:
         ahead = network.stages(self.config)[0 if self.state else min(self.asked) - 1 :]
         model = initial_model(network, request.model, self.config, request.weights, ahead, reporter.note)
         self.model = model.to(here.device)
+        self.graph = here.device.type == "cuda" and request.cuda_graph and network.cuda_graph
+        if self.graph and here.size > 1:
+            reporter.note("several processes exchange gradients within a step, so it does not run as one CUDA graph")
         for text in [*left_out, *self.datasets.said(chosen)]:
             reporter.note(text)
         self._introduce(records)

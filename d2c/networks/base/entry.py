@@ -75,6 +75,9 @@ class Network:
     reach : int or None
         Distance in LR pixels up to which an output pixel depends on the input. None means that it depends on the whole
         image, or that the distance is unknown; images are then upscaled whole and not in strips.
+    cuda_graph : bool
+        Whether a training step may run as one CUDA graph. Set it to False if the code of the network or of its loss
+        waits for numbers on the device, or changes from step to step.
     main : str
         Name of the output that is the result. Other outputs are shown beside it.
     starts_anew : mapping
@@ -98,6 +101,7 @@ class Network:
     multiple: ClassVar[int] = 1
     peak: ClassVar[float] = 1.0
     reach: ClassVar[int | None] = None
+    cuda_graph: ClassVar[bool] = True
     main: ClassVar[str] = "sr"
     starts_anew: ClassVar[Mapping[str, str | tuple[str, ...]]] = {}
     rivals: ClassVar[Mapping[str, str]] = {}

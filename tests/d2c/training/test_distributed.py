@@ -35,6 +35,7 @@ from d2c.training.engine import Engine, world
 from d2c.errors import TrainingError
 from d2c.d2csr.stages import JointStage
 from d2c.data.patches import Batch
+from d2c.tails.siblings import run_siblings
 from d2c.training.train import Request, train
 
 with world("cpu") as here:
@@ -44,6 +45,15 @@ with world("cpu") as here:
     engine.update(Batch(whole.lr[share], whole.hr[share]), 1e-3, {"alpha": 0.5})
     if here.leads:
         torch.save([p.grad for p in engine.parameters], sys.argv[3])
+
+    parts = dataclasses.replace(TRAIN, accumulate=2, ema=0.9)
+    with run_siblings(side_by_side=True):  # as on CUDA
+        engine = Engine(JointStage(model(), parts), parts, here.size, graph=True)
+        assert engine.graph is None
+        for step in range(3):
+            engine.update(Batch(whole.lr[share], whole.hr[share]), 1e-3 / (1 + step), {"alpha": 0.5})
+    torch.save([p.detach() for p in engine.parameters], f"{sys.argv[3]}-{here.rank}")
+
     train(Request(data=Path(sys.argv[2]), out=Path(sys.argv[4]), model=MODEL, train=TRAIN, device="cpu"))
 
     update = Engine.update
@@ -105,6 +115,18 @@ def test_two_processes_give_the_gradients_of_one_with_the_doubled_batch(two):
     assert len(found) == len(engine.parameters)
     for gradient, parameter in zip(found, engine.parameters, strict=True):
         torch.testing.assert_close(gradient, parameter.grad, rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.slow
+def test_two_processes_that_accumulate_side_by_side_train_to_the_weights_of_one(two):
+    config = dataclasses.replace(TRAIN, ema=0.9)
+    engine = Engine(JointStage(model(), config), config)
+    for step in range(3):
+        engine.update(batch(), 1e-3 / (1 + step), {"alpha": 0.5})
+    found = [torch.load(two / f"gradients.pt-{rank}", weights_only=True) for rank in (0, 1)]
+    for first, second, parameter in zip(*found, engine.parameters, strict=True):
+        assert torch.equal(first, second)
+        torch.testing.assert_close(first, parameter.detach(), rtol=1e-3, atol=1e-5)
 
 
 @pytest.mark.slow

@@ -1,0 +1,164 @@
+"""A training step as one CUDA graph, which is captured once and then launched as a whole.
+
+Inputs, learning rate and weights of terms are tensors on the device that keep their place, and every step writes new
+values into them. A graph can hold nothing for which the host must wait, and nothing whose shapes depend on numbers.
+Whether a step does such things is found out before anything is captured, on every device: its first run is watched by
+:class:`CaptureGuard`. A step that does is launched operator by operator.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from torch import Tensor
+
+    from d2c.data.patches import Batch
+
+    Terms = dict[str, Tensor]
+
+__all__ = ["CaptureGuard", "CaptureRefusedError", "StepGraph"]
+
+_WARM_UP = 3
+"""Steps that are launched operator by operator first, in which libraries and the optimiser allocate what they keep."""
+
+_NEED_VALUES = (torch.Tag.data_dependent_output, torch.Tag.dynamic_output_shape)
+_FROM_HOST = {"lift_fresh", "lift_fresh_copy"}
+_COPIES = {"_to_copy", "copy_", "copy"}
+
+
+class CaptureRefusedError(Exception):
+    """A step does something that a CUDA graph cannot hold. The message names the operator."""
+
+
+class CaptureGuard(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Within this context, what a CUDA graph cannot hold raises :class:`CaptureRefusedError`.
+
+    This is reading a number of a tensor (``.item()``, ``if tensor:``), shapes that depend on numbers (``nonzero``), and
+    copies between the host and the device, such as ``torch.tensor([1.0])``.
+    """
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        if any(tag in func.tags for tag in _NEED_VALUES):
+            raise CaptureRefusedError(f"{name} needs the values of a tensor")
+        if name in _FROM_HOST:
+            raise CaptureRefusedError("a tensor is made of numbers of the host")
+        made = func(*args, **(kwargs or {}))
+        tensors = [leaf for leaf in tree_leaves((args, kwargs, made)) if isinstance(leaf, torch.Tensor)]
+        kinds = {t.device.type for t in tensors if t.ndim or t.device.type != "cpu" or name in _COPIES}
+        if len(kinds) > 1:
+            raise CaptureRefusedError(f"{name} copies between the host and the device")
+        return made
+
+
+class StepGraph:
+    """Runs a step with inputs that keep their place, and on CUDA captures and replays it.
+
+    Parameters
+    ----------
+    step : callable
+        The step: its terms from a batch and the weights of terms. It must leave everything else that it changes in its
+        place too.
+    device : torch.device
+        The device. On a CPU there is nothing to capture, and the step runs as it is.
+    note : callable
+        Is told once if the step cannot be captured.
+    """
+
+    def __init__(
+        self, step: Callable[[Batch, Mapping[str, Any]], Terms], device: torch.device, note: Callable[[str], None]
+    ) -> None:
+        self.step, self.device, self.note = step, device, note
+        self.refused = False
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget everything captured, for example after the state was restored."""
+        self.batch: Batch | None = None
+        self.weights: dict[str, Tensor] = {}
+        self.runs: dict[tuple[str, ...], int] = {}
+        self.captured: dict[tuple[str, ...], tuple[torch.cuda.CUDAGraph, Terms]] = {}
+
+    def run(self, batch: Batch, weights: Mapping[str, float]) -> Terms:
+        """One step. The terms are overwritten by the next step.
+
+        A weight of zero stays a number, because a term without weight may be left out. There is a graph for each set of
+        terms that have weight.
+        """
+        if self.refused:
+            return self.step(_placed(batch, self.device), weights)
+        self._take(batch, weights)
+        inputs = {name: self.weights[name] if value else value for name, value in weights.items()}
+        key = tuple(name for name, value in weights.items() if value)
+        runs = self.runs[key] = self.runs.get(key, 0) + 1
+        if runs == 1:
+            return self._first(weights, inputs)
+        assert self.batch is not None
+        if self.device.type != "cuda":
+            return self.step(self.batch, inputs)
+        if runs <= _WARM_UP:
+            return self._aside(lambda: self._own_step(inputs))
+        if key not in self.captured:
+            self.captured[key] = self._capture(inputs)
+        graph, terms = self.captured[key]
+        graph.replay()
+        return terms
+
+    def _own_step(self, inputs: Mapping[str, Any]) -> Terms:
+        assert self.batch is not None
+        return self.step(self.batch, inputs)
+
+    def _take(self, batch: Batch, weights: Mapping[str, float]) -> None:
+        """Write the inputs of a step to their places."""
+        if self.batch is None:
+            self.batch = type(batch)(*(torch.empty_like(part, device=self.device) for part in batch))
+            self.weights = {name: torch.zeros((), device=self.device) for name in weights}
+        for place, part in zip(self.batch, batch, strict=True):
+            place.copy_(part, non_blocking=True)
+        for name, value in weights.items():
+            self.weights[name].fill_(value)
+
+    def _first(self, weights: Mapping[str, float], inputs: Mapping[str, Any]) -> Terms:
+        """The first step with these terms, watched. If it is refused it is repeated without the watch."""
+
+        def watched() -> Terms:
+            with CaptureGuard():  # type: ignore[no-untyped-call]
+                return self._own_step(inputs)
+
+        try:
+            return self._aside(watched) if self.device.type == "cuda" else watched()
+        except CaptureRefusedError as refusal:
+            self.refused = True
+            self.note(
+                f"the step cannot run as one CUDA graph ({refusal}); its operators are launched one by one, "
+                "as with --no-cuda-graph"
+            )
+        return self._own_step(weights)
+
+    def _aside(self, step: Callable[[], Terms]) -> Terms:
+        """A step on another stream, as CUDA graphs need it before they are captured."""
+        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        stream.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(stream):
+            terms = step()
+        torch.cuda.current_stream(self.device).wait_stream(stream)
+        return terms
+
+    def _capture(self, inputs: Mapping[str, Any]) -> tuple[torch.cuda.CUDAGraph, Terms]:
+        graph = torch.cuda.CUDAGraph()
+        pool = next((other.pool() for other, _ in self.captured.values()), None)
+        with torch.cuda.graph(graph, pool=pool):
+            terms = self._own_step(inputs)
+        return graph, terms
+
+
+def _placed(batch: Batch, device: torch.device) -> Batch:
+    """The batch on the device."""
+    return type(batch)(*(part.to(device, non_blocking=True) for part in batch))

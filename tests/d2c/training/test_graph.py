@@ -1,0 +1,111 @@
+"""The step that CUDA runs as one graph: here without the capture, against the step of a CPU; and what it refuses."""
+
+from __future__ import annotations
+
+import copy
+import dataclasses
+
+import pytest
+import torch
+
+import d2c
+from d2c.d2csr.config import D2CConfig, TrainConfig
+from d2c.d2csr.stages import ConvergenceStage, DivergenceStage, JointStage
+from d2c.data.patches import Batch
+from d2c.tails.siblings import run_siblings
+from d2c.training.engine import Engine
+from d2c.training.graph import CaptureGuard, CaptureRefusedError
+
+MODEL = D2CConfig(scale=2, features=4, groups=1, blocks=1, reduction=2, convergence_features=4)
+TRAIN = TrainConfig(batch=2, patch=6, accumulate=2, clip_norm=1.0, ema=0.9, margin=0.5)
+
+
+def batch(seed, dtype=torch.float32):
+    generator = torch.Generator().manual_seed(seed)
+    return Batch(*(torch.rand(2, 3, side, side, generator=generator).to(dtype) for side in (6, 12)))
+
+
+def engine(kind=JointStage, config=TRAIN, *, graph, said=None):
+    torch.manual_seed(0)
+    model = d2c.D2CSR(MODEL)
+    return Engine(kind(model, config), config, graph=graph, note=[].append if said is None else said.append)
+
+
+def trained(made, steps, first=0):
+    """Terms of the steps, with a rate and a weight that change and a weight that is zero in between."""
+    totals = []
+    for step in range(first, first + steps):
+        alpha = 0.0 if step % 4 == 2 else 0.5 / (1 + step)
+        terms = made.update(batch(step), 1e-3 / (1 + step), {"alpha": alpha})
+        totals.append([float(value) for value in terms.values()])
+    return torch.tensor(totals)
+
+
+def weights(made):
+    return torch.cat([p.detach().flatten() for p in [*made.parameters, *made.average]])
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision"), [(DivergenceStage, "fp32"), (ConvergenceStage, "bf16"), (JointStage, "fp16")]
+)
+def test_inputs_in_their_places_train_to_the_same_weights(kind, precision):
+    config = dataclasses.replace(TRAIN, precision=precision)
+    said = []
+    with run_siblings(side_by_side=True):
+        placed, plain = engine(kind, config, graph=True, said=said), engine(kind, config, graph=False)
+        torch.testing.assert_close(trained(placed, 4), trained(plain, 4), rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(weights(placed), weights(plain), rtol=1e-4, atol=1e-6)
+    assert said == []
+
+
+def test_a_state_is_the_same_with_and_without_a_graph():
+    with run_siblings(side_by_side=True):
+        placed, plain = engine(graph=True), engine(graph=False)
+        trained(placed, 2), trained(plain, 2)
+        states = copy.deepcopy((placed.state(), plain.state()))
+        assert states[0]["optimiser"]["param_groups"] == states[1]["optimiser"]["param_groups"]
+        assert states[0]["optimiser"]["param_groups"][0]["lr"] == 1e-3 / 2
+        for start, state in ((placed, states[1]), (plain, states[0])):  # each goes on from the other's
+            start.restore(state)
+            trained(start, 2, first=2)
+    torch.testing.assert_close(weights(placed), weights(plain), rtol=1e-4, atol=1e-6)
+
+
+class ReadingStage(DivergenceStage):
+    """A stage that waits for a number on the device."""
+
+    def forward(self, lr, hr, **weights):
+        terms = super().forward(lr, hr, **weights)
+        return {**terms, "total": terms["total"] * (1.0 if float(terms["total"]) > 0 else 2.0)}
+
+
+def test_a_step_that_waits_for_the_device_is_launched_one_by_one_and_says_so_once():
+    said = []
+    with run_siblings(side_by_side=True):
+        refused, plain = engine(ReadingStage, graph=True, said=said), engine(graph=False, kind=DivergenceStage)
+        torch.testing.assert_close(trained(refused, 3), trained(plain, 3), rtol=1e-5, atol=1e-6)
+    assert len(said) == 1
+    assert "_local_scalar_dense needs the values of a tensor" in said[0]
+    assert "as with --no-cuda-graph" in said[0]
+
+
+@pytest.mark.parametrize(
+    ("action", "message"),
+    [
+        (lambda x: x.sum().item(), "needs the values"),
+        (lambda x: 1 if x.sum() > 0 else 2, "needs the values"),
+        (torch.nonzero, "needs the values"),
+        (lambda x: x[x > 0], "needs the values"),
+        (lambda x: x + torch.tensor([1.0]), "made of numbers of the host"),
+    ],
+)
+def test_what_a_graph_cannot_hold_is_refused(action, message):
+    x = torch.ones(3)
+    with CaptureGuard(), pytest.raises(CaptureRefusedError, match=message):
+        action(x)
+
+
+def test_a_copy_between_host_and_device_is_refused():
+    on_device = torch.ones(3, device="meta")
+    with CaptureGuard(), pytest.raises(CaptureRefusedError, match="copy_ copies between the host and the device"):
+        on_device.copy_(torch.ones(3))
