@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import platform
 import shlex
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from d2crealsr.store.files import write_text
+from d2crealsr.store.tables import csv_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,11 +51,7 @@ def text_table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str] | None 
 def write_csv(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
     """All columns of all rows; a cell is empty where a row does not have the column, ``nan`` where its value is."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, names, restval="", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
+    write_text(path, csv_rows([names, *([row.get(name, "") for name in names] for row in rows)]))
 
 
 def read_csv(path: Path) -> list[dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,8 +70,10 @@ def write_description(
     else:
         data = sealed({**content, SHA256: {name: sha256[name] for name in WITH_CHECKSUM if name in sha256}}, indent=2)
     path = pairs / DATASET_FILE
-    if _bytes_of(path) != data:
-        write_bytes(path, data)
+    with contextlib.suppress(OSError):
+        if read_bytes(path) == data:
+            return
+    write_bytes(path, data)
 
 
 def entries_of(description: Mapping[str, Any]) -> dict[str, Any]:
@@ -78,28 +81,8 @@ def entries_of(description: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in description.items() if name not in _OWN}
 
 
-def _bytes_of(path: Path) -> bytes | None:
-    try:
-        return read_bytes(path)
-    except OSError:
-        return None
-
-
 def load_description(pairs: str | os.PathLike[str], needed: Sequence[str] = ()) -> dict[str, Any]:
-    """Read ``dataset.json`` of a pairs folder, without a look at the checksums.
-
-    Parameters
-    ----------
-    pairs : path
-        The pairs folder.
-    needed : sequence of str
-        Entries that must exist.
-
-    Raises
-    ------
-    LayoutError
-        When it is missing, damaged, of another format or version, lacks an entry, or has an entry of the wrong type.
-    """
+    """As :func:`d2crealsr.store.pairs.read_dataset`, without a look at the checksums."""
     path = Path(pairs) / DATASET_FILE
     try:
         content = json.loads(read_bytes(path).decode("utf-8-sig"))

@@ -199,7 +199,7 @@ def _measure(pairs: Path, truth: Path, task: tuple[_Row, bool]) -> tuple[dict[st
     if row.accepted:
         findings += _bad(row.scene, values)
         try:
-            _measure_pixels(pairs, truth, row, values, with_controls)
+            values |= _pixel_shifts(pairs, truth, row, values, with_controls)
         except (ImageError, ValueError) as error:
             findings.append(f"scene {row.scene}: pixels not measured: {error}")
     return values, findings
@@ -231,9 +231,10 @@ def _bad(scene: str, values: dict[str, Any]) -> list[str]:
     return found
 
 
-def _measure_pixels(pairs: Path, truth: Path, row: _Row, values: dict[str, Any], with_controls: bool) -> None:
+def _pixel_shifts(pairs: Path, truth: Path, row: _Row, values: dict[str, Any], with_controls: bool) -> dict[str, float]:
+    """The shift of the published pixels against the reference, and how far it is from the error of the mapping."""
     if row.placement is None or row.truth is None:
-        return
+        return {}
     crop, scale = row.placement.crop, row.placement.scale
     image = read_image(pairs / row.manifest["hr_path"])
     reference = linear_luma(read_image(reference_path(truth, row.scene)))
@@ -249,14 +250,17 @@ def _measure_pixels(pairs: Path, truth: Path, row: _Row, values: dict[str, Any],
     points = (crop_grid(crop) - np.array([crop.x, crop.y]) + 0.5) * scale - 0.5 - begin
     field = found.field.at(points)
     shift = field.mean(axis=0)
-    values["pixel_shift_x_hr_px"], values["pixel_shift_y_hr_px"] = (float(part) for part in shift)
-    values["pixel_shift_hr_px"] = float(np.hypot(*shift))
-    values["pixel_shift_se_hr_px"] = found.error
-    values["pixel_error_mean_hr_px"] = float(np.linalg.norm(field, axis=1).mean())
     signed = np.array([values["true_error_x_hr_px"], values["true_error_y_hr_px"]])
-    values["disagreement_hr_px"] = float(np.hypot(*(shift - signed)))
-    if with_controls:
-        values["floor_hr_px"] = _floor(reference, found, offset, points, published[inside].shape)
+    measured = {
+        "pixel_shift_x_hr_px": float(shift[0]),
+        "pixel_shift_y_hr_px": float(shift[1]),
+        "pixel_shift_hr_px": float(np.hypot(*shift)),
+        "pixel_shift_se_hr_px": found.error,
+        "pixel_error_mean_hr_px": float(np.linalg.norm(field, axis=1).mean()),
+        "disagreement_hr_px": float(np.hypot(*(shift - signed))),
+    }
+    floor = _floor(reference, found, offset, points, published[inside].shape) if with_controls else float("nan")
+    return measured | {"floor_hr_px": floor}
 
 
 def _overlap(origin: Array, published: tuple[int, ...], reference: tuple[int, ...]) -> tuple[Any, Any]:
