@@ -97,10 +97,8 @@ def _model(checkpoint: Path, device: str, network: str | None) -> nn.Module:
 def _train_options(network: Network) -> list[click.Option]:
     """The options for a network: its sizes and its settings."""
     sizes = click.Choice(list(network.sizes()))
-    preset = click.Option(
-        ["--preset", "preset_name"], type=sizes, help="A named size and its schedule.  [default: paper]"
-    )
-    return [preset, *setting_options(network)]
+    told = "A named size and its schedule.  [default: paper]"
+    return [click.Option(["--preset", "preset_name"], type=sizes, help=told), *setting_options(network)]
 
 
 @cli.command(
@@ -172,15 +170,8 @@ def train(
 
     out = out or default_out(chosen, preset_name)
     names = (
-        "stage",
-        "device",
-        "threads",
-        "cache",
-        "weights",
-        "tensorboard",
-        "trust_pairs",
-        "convert_profile",
-        "cuda_graph",
+        *("stage", "device", "threads", "cache", "weights", "tensorboard"),
+        *("trust_pairs", "convert_profile", "cuda_graph"),
     )
     run_options = {name: options.pop(name) for name in names}
     command = ("d2c", *sys.argv[1:])
