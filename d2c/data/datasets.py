@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from d2c.data.mixture import Mixture
 from d2c.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from d2c.data.layouts import Note, Pair
 
@@ -22,6 +23,7 @@ __all__ = ["Datasets", "datasets_in"]
 
 _VALIDATION = "v"
 """The source of pairs that ``--validate-on`` names."""
+_LARGEST = sys.float_info.max
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -111,7 +113,7 @@ class Datasets:
                     f"{path}: all of its training pairs are kept for validation, so it cannot have a share of the "
                     "patches; add scenes, give --validate-on, or leave it out"
                 )
-        return Mixture(members, self.data_weight)
+        return Mixture(members, _shares(self.data_weight))
 
     def table(self) -> dict[str, Any]:
         """The values as they stand in a settings file."""
@@ -126,12 +128,12 @@ class Datasets:
     def said(self, pairs: Sequence[Pair]) -> list[str]:
         """A sentence on each of several datasets: its pairs to train on, and its share of the patches."""
         counts = Counter(pair.source for pair in pairs)
-        weights = self.data_weight or [counts[str(number)] for number in range(1, len(self.data) + 1)]
+        if len(self.data) < 2:
+            return []
+        shares = _shares(self.data_weight or [counts[str(number)] for number in range(1, len(self.data) + 1)])
         return [
-            f"{path}: {_counted(range(counts[str(number)]), 'pair')} to train on, {weight / math.fsum(weights):.1%} of "
-            "the patches"
-            for number, (path, weight) in enumerate(zip(self.data, weights, strict=True), start=1)
-            if len(self.data) > 1
+            f"{path}: {_counted(range(counts[str(number)]), 'pair')} to train on, {share:.1%} of the patches"
+            for number, (path, share) in enumerate(zip(self.data, shares, strict=True), start=1)
         ]
 
 
@@ -154,7 +156,7 @@ def datasets_in(table: dict[str, Any], where: str) -> dict[str, Any]:
         listed = weights if isinstance(weights, list) else [weights]
         if not all(isinstance(weight, (int, float)) and not isinstance(weight, bool) for weight in listed):
             raise ConfigError(f"{where}: data_weight: got {weights!r:.80}, expected a list of numbers")
-        found["data_weight"] = tuple(map(float, listed))
+        found["data_weight"] = tuple(float(max(-_LARGEST, min(weight, _LARGEST))) for weight in listed)
     if validate_on is not None:
         if not isinstance(validate_on, str):
             raise ConfigError(f"{where}: validate_on: got {validate_on!r:.80}, expected a path")
@@ -162,9 +164,10 @@ def datasets_in(table: dict[str, Any], where: str) -> dict[str, Any]:
     return found
 
 
-def chosen_datasets(stored: Mapping[str, Any], given: Mapping[str, Any]) -> Datasets:
-    """The datasets of a settings file, replaced by those that options name."""
-    return Datasets(**{**stored, **{name: value for name, value in given.items() if value}})
+def _shares(weights: Sequence[float]) -> list[float]:
+    """Weights divided by their sum, which may be larger than the largest number."""
+    parts = [weight / max(weights) for weight in weights]
+    return [part / math.fsum(parts) for part in parts]
 
 
 def _titles(paths: Sequence[Path]) -> list[str]:

@@ -278,6 +278,14 @@ def test_unusable_shares_are_refused(weights, said, tmp_path):
         Datasets(data=(tmp_path / "a", tmp_path / "b"), data_weight=weights)
 
 
+def test_shares_of_any_size_are_usable(three):
+    datasets = Datasets(data=tuple(three[:2]), data_weight=(1e308, 1e308))
+    pairs = datasets.pairs(2, print)
+    assert [text.partition(", ")[2] for text in datasets.said(pairs)] == ["50.0% of the patches"] * 2
+    drawn = datasets.mixture(pairs).pairs((0, 1), 0, 100)
+    assert sum(pairs[place].source == "1" for place in drawn) == 50
+
+
 def test_a_dataset_given_twice_is_refused(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "a")
