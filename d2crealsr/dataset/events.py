@@ -173,7 +173,9 @@ def recaptured_note(scenes: Sequence[str]) -> str:
     if not scenes:
         return ""
     named = first_names(sorted(scenes))
-    return f"{len(scenes)} published pairs were aligned again, as their captures have changed: {named}"
+    one = len(scenes) == 1
+    pairs, whose = ("1 published pair was", "its") if one else (f"{len(scenes)} published pairs were", "their")
+    return f"{pairs} aligned again, as {whose} captures have changed: {named}"
 
 
 def kept_note(events: Sequence[SceneDone]) -> str:

@@ -87,9 +87,8 @@ class Rerun(NamedTuple):
         """What the run is going to change, and for how many published pairs; empty if it changes none."""
         made = sum(estimate_of(row["recipe"]) != estimate_of(recipes[scene]) for scene, row in standing.items())
         judged = sum(row["recipe"] != recipes[scene] for scene, row in standing.items()) - made
-        parts = [
-            f"{count} pairs {what}" for count, what in ((made, "aligned again"), (judged, "judged again")) if count
-        ]
+        counts = ((made, "aligned again"), (judged, "judged again"))
+        parts = [f"{count} {'pair' if count == 1 else 'pairs'} {what}" for count, what in counts if count]
         why = self.changed
         if self.version != self.former_version:
             why.append(f"d2crealsr: {self.former_version} → {self.version}")

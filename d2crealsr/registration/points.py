@@ -50,7 +50,7 @@ def points_problem(points: Sequence[Sequence[float]]) -> str:
         if len(np.unique(part, axis=0)) < len(part):
             return f"two points have the same position in {side}; remove one of them"
         if _on_a_line(part):
-            return f"all points in {side}, or all but one, lie on a line; spread them over the card, as to its corners"
+            return f"all points in {side}, or all but one, lie on a line; spread them over the card, near its corners"
     return ""
 
 

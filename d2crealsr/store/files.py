@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import functools
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "TEMPORARY_PREFIX",
+    "UTF_16_MARKS",
     "atomic_path",
     "cannot_write",
     "flush_to_disk",
@@ -31,6 +33,7 @@ __all__ = [
     "open_regular",
     "read_bytes",
     "read_json",
+    "read_list_text",
     "read_text",
     "remove_abandoned",
     "remove_leftovers",
@@ -44,6 +47,8 @@ _Kind = TypeVar("_Kind")
 
 TEMPORARY_PREFIX = ".tmp-"
 """Prefix of files that are being written. If no command is running, such a file is a leftover."""
+UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How a text file in UTF-16 begins, such as one that PowerShell wrote."""
 
 _LONGEST_ENDING = 16
 """Most characters of an ending that a temporary file takes over, so that its name is never longer than the final one
@@ -291,6 +296,12 @@ def read_bytes(path: Path) -> bytes:
 def read_text(path: Path, encoding: str = "utf-8") -> str:
     """The text of a regular file, line ends as they are. Raises OSError as :func:`open_regular`, UnicodeDecodeError."""
     return read_bytes(path).decode(encoding)
+
+
+def read_list_text(path: Path) -> str:
+    """As :func:`read_text`, for a list that a person made: UTF-8, or UTF-16 if a byte order mark says so."""
+    data = read_bytes(path)
+    return data.decode("utf-16" if data.startswith(UTF_16_MARKS) else "utf-8-sig")
 
 
 def read_json(path: Path, kind: type[_Kind]) -> _Kind | None:

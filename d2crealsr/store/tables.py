@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import LayoutError, MachineError, TableError
 from d2crealsr.store.columns import SLACK, Column
-from d2crealsr.store.files import read_text, write_text
+from d2crealsr.store.files import UTF_16_MARKS, read_text, write_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -167,8 +167,10 @@ def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
     except FileNotFoundError as error:
         raise LayoutError(f"{path} is not there; check the folder that was given") from error
     except (UnicodeDecodeError, csv.Error) as error:
+        utf_16 = isinstance(error, UnicodeDecodeError) and error.object.startswith(UTF_16_MARKS)
+        why = "it is in UTF-16" if utf_16 else error
         raise TableError(
-            f"{path}: not a CSV file in UTF-8 ({error}); restore it, or save it as CSV in UTF-8 with commas"
+            f"{path}: not a CSV file in UTF-8 ({why}); restore it, or save it as CSV in UTF-8 with commas"
         ) from error
     except OSError as error:
         raise MachineError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error

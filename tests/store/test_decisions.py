@@ -48,3 +48,10 @@ def test_what_is_refused_names_its_row(text: str, message: str, tmp_path: Path) 
 def test_a_file_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(LayoutError, match=r"none\.csv is not there"):
         read_decisions(tmp_path / "none.csv")
+
+
+def test_a_table_in_utf_16_is_named_as_one(tmp_path: Path) -> None:
+    path = written(tmp_path, "")
+    path.write_text("scene,decision,note\n", encoding="utf-16")
+    with pytest.raises(TableError, match=r"not a CSV file in UTF-8 \(it is in UTF-16\); .*save it as CSV in UTF-8"):
+        read_decisions(path)

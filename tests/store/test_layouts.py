@@ -143,6 +143,15 @@ def test_two_files_of_one_scene(tmp_path: Path) -> None:
         find_pair_folder(tmp_path)
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_meta_info_may_begin_with_a_byte_order_mark(encoding: str, tmp_path: Path) -> None:
+    touch(tmp_path, ["HR/a.png", "LR/a.png", "HR/b.png", "LR/b.png"])
+    (tmp_path / "meta_info.txt").write_text("a.png (4,4,3) 1\n", encoding=encoding)
+    found = find_pair_folder(tmp_path)
+    assert found is not None
+    assert [pair.scene for pair in found.pairs] == ["a"]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError
-from d2crealsr.store.files import read_text
+from d2crealsr.store.files import read_list_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -96,7 +96,7 @@ class PairLayout:
 def text_of(path: Path) -> str:
     """The text of a list of files; raises LayoutError if it is not text."""
     try:
-        return read_text(path, "utf-8-sig")
+        return read_list_text(path)
     except UnicodeDecodeError as error:
         raise LayoutError(f"{path}: not a text file in UTF-8 ({error.reason}); give a list of paths") from error
     except OSError as error:
