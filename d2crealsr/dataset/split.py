@@ -298,7 +298,7 @@ def _cannot(test: int, total: int, already: int, allowed: set[int]) -> str:
         "bytes stay whole, one scene must train)"
     )
     if already:
-        text += f", {already} of them test already (--resplit starts over)"
+        text += f", {already} of them are test scenes already (--resplit starts over)"
     return f"{text}; possible with --test: {_ranges(sorted(allowed)) or 'none'}"
 
 

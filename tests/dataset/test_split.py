@@ -139,7 +139,7 @@ PINNED = [0, 1, 8]
         (table(["a", "a", "b", "b"]), 1, r"1 test scenes cannot be drawn from 4 accepted ones .*; possible .*: 0, 2$"),
         (singles(10), 10, r"possible with --test: 0-9$"),
         (table(["a"] * 3), 3, r"possible with --test: 0$"),
-        (table(["a", "b", "c"], splits=["test", "test", ""]), 1, r"2 of them test already .*--resplit.*: 2$"),
+        (table(["a", "b", "c"], splits=["test", "test", ""]), 1, r"2 of them are test scenes .*--resplit.*: 2$"),
         (table(["a"], status=["failed"]), 0, "no scene is accepted"),
         (table(["a", "a"], splits=["test", "train"]), 1, r"group 'a' is in both train and test"),
         (table(["a"] * 4 + ["b"] * 7), 5, r"possible with --test: 0, 4, 7$"),
@@ -255,7 +255,7 @@ def test_what_a_reviewer_rejects_leaves_its_split_until_it_is_taken_back(tmp_pat
     before = (tmp_path / "manifest.csv").read_bytes()
     train = next(f"s00{place}" for place in range(5) if f"s00{place}" not in test)
     wanted = decide(tmp_path, **{test[0]: "reject", train: "reject", "s005": "reject", "s999": "reject"})
-    with pytest.raises(UsageError, match="1 of them test already"):
+    with pytest.raises(UsageError, match="1 of them are test scenes already"):
         split(tmp_path, test=2, decisions=wanted)  # every other scene trains
     assert (tmp_path / "manifest.csv").read_bytes() == before
     result = split(tmp_path, test=1, decisions=wanted)

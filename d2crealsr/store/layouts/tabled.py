@@ -23,7 +23,7 @@ def _find(folder: Path) -> PairFolder | None:
     rows = records(table[table["status"] == "accepted"])
     if not rows:
         raise LayoutError(
-            f"{folder}: none of the manifest's {len(table)} scenes is accepted; there is nothing to look at"
+            f"{folder}: none of the manifest's {len(table)} scenes is accepted, so there are no pairs; see its reasons"
         )
     pairs = [
         ImagePair(
