@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import PIL.Image
@@ -17,12 +18,16 @@ __all__ = ["ExifData", "read_exif"]
 _MAKE, _MODEL, _EXIF = 0x010F, 0x0110, 0x8769
 _F_NUMBER, _FOCAL_LENGTH, _WIDTH, _HEIGHT = 0x829D, 0x920A, 0xA002, 0xA003
 _LENS_MAKE, _LENS_MODEL = 0xA433, 0xA434
+_EXPOSURE, _ISO, _TAKEN, _FRACTION = 0x829A, 0x8827, 0x9003, 0x9291
+_BODY_SERIAL, _LENS_SERIAL, _GPS = 0xA431, 0xA435, 0x8825
 
 
 class ExifData(NamedTuple):
     """EXIF data of one capture. Texts that the file does not have are empty, and numbers are 0.
 
-    ``frame`` is the size (width, height) of the picture as the camera stored it, before any later cropping.
+    ``frame`` is the size (width, height) of the picture as the camera stored it, before any later cropping. ``time`` is
+    the camera's own time, ``YYYY-MM-DDThh:mm:ss`` with a fraction where there is one. Serial numbers and the place are
+    personal; ``place`` is (latitude, longitude) in degrees, None if it is not there.
     """
 
     camera_make: str
@@ -32,6 +37,12 @@ class ExifData(NamedTuple):
     focal_mm: float
     f_number: float
     frame: tuple[int, int]
+    exposure_s: float = 0.0
+    iso: int = 0
+    time: str = ""
+    camera_serial: str = ""
+    lens_serial: str = ""
+    place: tuple[float, float] | None = None
 
 
 def read_exif(path: Path) -> ExifData:
@@ -48,6 +59,7 @@ def read_exif(path: Path) -> ExifData:
             with PIL.Image.open(path) as image:
                 tags = image.getexif()
                 exif: dict[int, Any] = {**tags, **tags.get_ifd(_EXIF)}
+                gps = dict(tags.get_ifd(_GPS))
     except Exception as error:
         raise ImageError(f"{path.name}: its EXIF data cannot be read ({error}); export it again") from error
     return ExifData(
@@ -58,7 +70,39 @@ def read_exif(path: Path) -> ExifData:
         focal_mm=_number(exif.get(_FOCAL_LENGTH)),
         f_number=_number(exif.get(_F_NUMBER)),
         frame=(int(_number(exif.get(_WIDTH))), int(_number(exif.get(_HEIGHT)))),
+        exposure_s=_number(exif.get(_EXPOSURE)),
+        iso=int(_number(_first(exif.get(_ISO)))),
+        time=_time(_text(exif.get(_TAKEN)), _text(exif.get(_FRACTION))),
+        camera_serial=_text(exif.get(_BODY_SERIAL)),
+        lens_serial=_text(exif.get(_LENS_SERIAL)),
+        place=_place(gps),
     )
+
+
+def _first(value: Any) -> Any:
+    """The first of several values."""
+    return value[0] if isinstance(value, tuple) and value else value
+
+
+def _time(taken: str, fraction: str) -> str:
+    """The time of a shot in ISO 8601; empty if the file does not have it or it is no time."""
+    try:
+        time = datetime.strptime(taken, "%Y:%m:%d %H:%M:%S")
+    except ValueError:
+        return ""
+    return time.isoformat() + (f".{fraction}" if fraction.isdigit() else "")
+
+
+def _place(gps: dict[int, Any]) -> tuple[float, float] | None:
+    """Latitude and longitude in degrees, positive to the north and east (EXIF 2.32, tags 1 to 4 of the GPS part)."""
+    try:
+        north, east = (
+            sum(float(part) / 60**power for power, part in enumerate(gps[tag])) * (-1 if gps.get(ref) in other else 1)
+            for ref, tag, other in ((1, 2, ("S",)), (3, 4, ("W",)))
+        )
+    except (KeyError, TypeError, ValueError, ZeroDivisionError):
+        return None
+    return north, east
 
 
 def _text(value: Any) -> str:

@@ -1,8 +1,14 @@
-"""Captures named by a table ``scene, hr, lr`` and optionally ``group``, with paths relative to the table's folder."""
+"""Captures named by a table ``scene, hr, lr`` and optionally ``group``, with paths relative to the table's folder.
+
+A table that ``ingest`` wrote has a column ``scale`` as well, since several LR shots can belong to one HR shot. The rows
+of the scale that is asked for are taken, and those without a scale.
+"""
 
 from __future__ import annotations
 
 import os
+import re
+from collections import Counter
 from pathlib import Path
 
 from d2crealsr.errors import LayoutError
@@ -14,7 +20,7 @@ from d2crealsr.store.tables import read_rows
 __all__ = ["MANIFEST"]
 
 
-def _find(raw: Path, _scale: int, _said: list[str]) -> list[Capture] | None:
+def _find(raw: Path, scale: int, said: list[str]) -> list[Capture] | None:
     path = raw / "manifest.csv" if raw.is_dir() else raw
     if not path.is_file():
         return None
@@ -22,15 +28,36 @@ def _find(raw: Path, _scale: int, _said: list[str]) -> list[Capture] | None:
     missing = [name for name in ("scene", "hr", "lr") if name not in header]
     if missing:
         raise LayoutError(f"{path}: columns missing: {', '.join(missing)}; expected scene,hr,lr,group")
-    captures = []
+    captures: list[Capture] = []
+    others: Counter[int] = Counter()
     for number, row in enumerate(rows, start=2):
         cells = dict(zip(header, row, strict=True))
         where = f"{path}, row {number}"
+        own = _scale_in(cells.get("scale", ""), where)
+        if own is not None and own != scale:
+            others[own] += 1
+            continue
         hr, lr = (_inside(path.parent, cells[name], f"{where}, column {name}") for name in ("hr", "lr"))
         looked_for = [cells[name] for name, found in (("hr", hr), ("lr", lr)) if found is None and cells[name]]
         absent = ", ".join(_not_there(relative, f"row {number} of {path.name}") for relative in looked_for)
         captures.append(Capture(scene=cells["scene"], hr=hr, lr=lr, group=cells.get("group", ""), absent=absent))
+    if others:
+        ways = ", ".join(f"align --scale {own} takes {count}" for own, count in sorted(others.items()))
+        there = f"{others.total()} of {len(rows)} rows are of another scale than {scale}: {ways}"
+        if not captures:
+            raise LayoutError(f"{path}: {there}; give that --scale")
+        said.append(f"{path.name}: {there}")
     return captures
+
+
+def _scale_in(text: str, where: str) -> int | None:
+    """The scale of a row; None if it has none, so that it is taken for any."""
+    if not text.strip():
+        return None
+    number = re.fullmatch(r"\s*(\d{1,2})(\.0*)?\s*", text)
+    if number is None or not 1 <= int(number[1]) <= 16:
+        raise LayoutError(f"{where}, column scale: got {text[:20]!r}, expected a whole number from 1 to 16; correct it")
+    return int(number[1])
 
 
 def _not_there(relative: str, where: str) -> str:

@@ -1,0 +1,81 @@
+"""The output of ``ingest``: progress, the table of frames, and a summary."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from d2crealsr.ui.progress import ConsoleReporter
+from d2crealsr.ui.terminal import Styled, styled
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from d2crealsr.ingest.run import Ingested
+
+__all__ = ["progress", "summary", "table"]
+
+_SHOWN = (
+    "frame",
+    "role",
+    "group",
+    "scale",
+    "scale_effective",
+    "sharpness",
+    "clipped_fraction",
+    "likeness",
+    "time",
+    "focal_mm",
+    "note",
+)
+_ROLES = {
+    "spare_hr": "less sharp HR shots",
+    "spare_lr": "less sharp LR shots",
+    "other_scale": "LR shots of another scale",
+    "copy": "copies of a frame",
+    "nothing": "frames that belong to no scene",
+    "unreadable": "files that cannot be read",
+}
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[tuple[Callable[[int, int], None], Callable[[int, int], None]]]:
+    """Listeners for frames that are read and for the search among them, to standard error."""
+    with ConsoleReporter() as reporter:
+        yield reporter.images("reading"), reporter.images("searching")
+
+
+def table(result: Ingested) -> str:
+    """Every frame in a line, with aligned columns."""
+    rows = [_SHOWN, *(tuple("" if row[name] is None else str(row[name]) for name in _SHOWN) for row in result.rows)]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return styled([*lines, ""])
+
+
+def summary(result: Ingested, shown_out: str, *, dry_run: bool) -> str:
+    """What was found, what is left over with an example of each kind, and the next command."""
+    new, roles = len(result.plan.scenes), Counter(row["role"] for row in result.rows)
+    cards = len({scene.group for scene in result.plan.scenes})
+    found = "would be made" if dry_run else "made"
+    lines: list[str | Styled] = [
+        Styled(f"{new} new scenes of {cards} cards {found}", {"bold": True}, f" from {len(result.rows)} files")
+    ]
+    if result.total > new:
+        lines.append(f"  {result.total - new} scenes were there already")
+    for role, what in _ROLES.items():
+        if roles[role]:
+            first = next(row for row in result.rows if row["role"] == role)
+            lines.append(f"  {roles[role]} {what}, as {first['frame']}: {first['note']}")
+    if not dry_run:
+        lines.append(f"tables: {shown_out}/manifest.csv, frames.csv")
+    scales = sorted({scene.scale for scene in result.plan.scenes}, reverse=True)
+    out = shlex.quote(shown_out)
+    if dry_run:
+        lines.append("next:   the same command without --dry-run")
+    for scale in scales if not dry_run else ():
+        pairs = "pairs/" if len(scales) == 1 else f"pairs-x{scale}/"
+        lines.append(f"next:   d2crealsr align {out} --out {pairs} --scale {scale}")
+    return styled(lines)

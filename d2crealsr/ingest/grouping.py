@@ -1,0 +1,109 @@
+"""From links between frames to cards: which frames are the HR of one card, and which are its LR at which scale.
+
+An HR frame lies in others, and no other lies in it. Two frames are HR of one card if they lie at the same place of a
+third, or in each other at about the same size.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections import defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from d2crealsr.imaging import geometry
+from d2crealsr.settings import AlignSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from d2crealsr.ingest.links import Link
+    from d2crealsr.types import Array, Size
+
+__all__ = ["SCALES", "Card", "cards_of", "nominal_scale"]
+
+SCALES = (2, 3, 4, 8)
+"""Scales of which scenes are made."""
+
+_ALIKE = 1.5
+"""Largest ratio of the sizes at which two frames show a card if they are two shots of one kind."""
+
+_SAME_PLACE = 0.5
+"""Smallest overlap of the places of two HR frames in an LR frame, as a share of both together."""
+
+
+class Card(NamedTuple):
+    """The frames of one card: those that can be HR, and by scale the links to those that can be LR."""
+
+    hr: tuple[int, ...]
+    lr: Mapping[int, tuple[Link, ...]]
+    misfits: tuple[Link, ...]
+
+
+def nominal_scale(scale: float) -> int | None:
+    """The scale of a scene whose HR has ``scale`` px on an LR px, of those that QA accepts; None if it fits none."""
+    settings = AlignSettings()
+    fits = [s for s in SCALES if settings.min_scale_ratio <= scale / s <= settings.max_scale_ratio]
+    return min(fits, key=lambda s: abs(np.log(scale / s)), default=None)
+
+
+def cards_of(links: Sequence[Link], sizes: Sequence[Size]) -> list[Card]:
+    """The cards that links show, in the order of their first HR frame."""
+    apart = [link for link in links if link.scale >= _ALIKE]
+    outer = {link.outer for link in apart}
+    places = [link for link in apart if link.inner not in outer]
+    shots = {link.inner for link in places}
+    together = _at_one_place(places, sizes)
+    together += [(link.inner, link.outer) for link in links if _are_shots_of_one_kind(link, shots, outer)]
+    cards = []
+    for hr in _joined(shots, together):
+        lr: dict[int, list[Link]] = defaultdict(list)
+        misfits: list[Link] = []
+        for link in places:
+            if link.inner in hr:
+                scale = nominal_scale(link.scale)
+                (misfits if scale is None else lr[scale]).append(link)
+        cards.append(Card(tuple(sorted(hr)), {s: tuple(lr[s]) for s in sorted(lr)}, tuple(misfits)))
+    return cards
+
+
+def _are_shots_of_one_kind(link: Link, shots: set[int], outer: set[int]) -> bool:
+    """Whether a link is between an HR frame and another frame that shows the same card at about the same size."""
+    ends = {link.inner, link.outer}
+    return 1 / _ALIKE < link.scale < _ALIKE and bool(shots & ends) and not outer & ends
+
+
+def _at_one_place(links: Iterable[Link], sizes: Sequence[Size]) -> list[tuple[int, int]]:
+    """Pairs of inner frames that lie at the same place of an outer frame."""
+    by_outer: dict[int, list[Link]] = defaultdict(list)
+    for link in links:
+        by_outer[link.outer].append(link)
+    return [
+        (one.inner, other.inner)
+        for shown in by_outer.values()
+        for one, other in itertools.combinations(shown, 2)
+        if _overlap(*(_box(link, sizes[link.inner]) for link in (one, other))) > _SAME_PLACE
+    ]
+
+
+def _box(link: Link, size: Size) -> Array:
+    """The rectangle around the inner frame's place in the outer one: left, top, right, bottom."""
+    outline = geometry.project(link.H_inner_to_outer, geometry.corners(size))
+    return np.concatenate([outline.min(axis=0), outline.max(axis=0)])
+
+
+def _overlap(one: Array, other: Array) -> float:
+    """Area that two rectangles share, divided by the area that they cover together."""
+    common = np.prod(np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0))
+    areas = np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2])
+    return float(common / (areas - common))
+
+
+def _joined(shots: Iterable[int], together: Iterable[tuple[int, int]]) -> list[set[int]]:
+    """Frames joined into sets by pairs, in the order of their smallest numbers."""
+    sets = {shot: {shot} for shot in shots}
+    for one, other in together:
+        both = sets.get(one, {one}) | sets.get(other, {other})
+        sets.update(dict.fromkeys(both, both))
+    return sorted({id(each): each for each in sets.values()}.values(), key=min)

@@ -1,0 +1,166 @@
+"""A memory card becomes a folder of raw captures."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+from typing import TYPE_CHECKING
+
+import pytest
+from click.testing import CliRunner
+
+from d2crealsr.command.cli import main
+from d2crealsr.errors import LayoutError
+from d2crealsr.ingest.raw_folder import FILES, FilesAs, place
+from d2crealsr.ingest.run import ingest
+from d2crealsr.store.captures import find_captures
+from tests.ingest.conftest import HEIGHT, WIDTH, MemoryCard, texture, wide
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    with path.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    files = (path for path in sorted(folder.rglob("*")) if path.is_file() and path.name[0] != ".")
+    return {path.relative_to(folder).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+@pytest.fixture(scope="module")
+def raw(shoot: MemoryCard, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that the command makes of the shoot."""
+    out = tmp_path_factory.mktemp("raw") / "raw"
+    before = hashes(shoot.path)
+    done = CliRunner().invoke(main, ["ingest", str(shoot.path), "--out", str(out)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    assert "3 new scenes of 2 cards made from 9 files" in done.output
+    assert "E2.ARW" in done.output
+    assert hashes(shoot.path) == before
+    return out
+
+
+def test_shuffled_frames_become_the_right_scenes(raw: Path, shoot: MemoryCard) -> None:
+    frames = {row["file"]: shoot.truth[row["frame"]] for row in rows_of(raw / "frames.csv") if row["file"]}
+    scenes = {row["scene"]: (frames[row["hr"]], frames[row["lr"]]) for row in rows_of(raw / "manifest.csv")}
+    assert sorted(scenes.values()) == [("1 hr", "1 x2"), ("1 hr", "1 x4"), ("2 hr", "2 x2")]
+    one = {row["group"] for row in rows_of(raw / "manifest.csv") if frames[row["hr"]] == "1 hr"}
+    assert len(one) == 1  # several scales of a card are one group
+
+
+def test_every_frame_is_listed_with_what_it_is(raw: Path, shoot: MemoryCard) -> None:
+    roles = {row["frame"]: row["role"] for row in rows_of(raw / "frames.csv")}
+    expected = {"hr": "hr", "x2": "lr", "x4": "lr", "blurred": "spare_hr", "nothing": "nothing"}
+    assert roles == {name: expected[what.split()[-1]] for name, what in shoot.truth.items()} | {
+        "100/D1.JPG": "copy",
+        "100/E1.JPG": "unreadable",
+    }
+    (blurred,) = (row for row in rows_of(raw / "frames.csv") if row["role"] == "spare_hr")
+    assert float(blurred["sharpness"]) > 0
+    assert blurred["note"].endswith("% of the sharpness of the shot that is used")
+
+
+def test_scenes_say_how_they_were_taken_but_not_where_nor_with_which_body(raw: Path) -> None:
+    row = next(row for row in rows_of(raw / "manifest.csv") if row["scale"] == "4")
+    assert (row["hr_camera"], row["hr_lens"], row["hr_focal_mm"]) == ("Canon EOS R6", "RF 24", "200")
+    assert (row["lr_exposure_s"], row["lr_f_number"], row["lr_iso"]) == ("0.01", "8", "100")
+    assert row["lr_time"] == "2026-05-01T10:00:00"
+    tables = (raw / "manifest.csv").read_text() + (raw / "frames.csv").read_text()
+    assert "SECRET" not in tables
+    assert "52.5" not in tables
+    assert {"source", "source_licence"} <= set(row)
+
+
+def test_align_takes_the_rows_of_its_scale_and_counts_the_others(raw: Path) -> None:
+    said: list[str] = []
+    captures = find_captures(raw, scale=2, note=said.append)
+    assert [capture.scene[-3:] for capture in captures] == ["_x2", "_x2"]
+    assert said == ["manifest.csv: 1 of 3 rows are of another scale than 2: align --scale 4 takes 1"]
+    with pytest.raises(LayoutError, match="align --scale 2 takes 2, align --scale 4 takes 1; give that --scale"):
+        find_captures(raw, scale=8)
+
+
+@pytest.mark.parametrize(("cell", "good"), [("", True), ("2.0", True), ("two", False), ("nan", False), ("0", False)])
+def test_the_scale_of_a_row_is_a_whole_number_or_none(cell: str, good: bool, tmp_path: Path) -> None:
+    (tmp_path / "manifest.csv").write_text(f"scene,hr,lr,scale\na,x.png,y.png,{cell}\n")
+    if good:
+        assert len(find_captures(tmp_path, scale=2)) == 1
+    else:
+        with pytest.raises(LayoutError, match=r"row 2, column scale: got .*, expected a whole number from 1 to 16"):
+            find_captures(tmp_path, scale=2)
+
+
+def test_a_dry_run_prints_the_table_and_writes_nothing_but_the_sheet(memory_card: MemoryCard, tmp_path: Path) -> None:
+    card = texture(5, WIDTH, HEIGHT)
+    memory_card.add("a.jpg", "hr", card)
+    memory_card.add("b.jpg", "lr", wide(card, 2))
+    out, sheet = tmp_path / "raw", tmp_path / "sheet.png"
+    command = ["ingest", str(memory_card.path), "--out", str(out), "--dry-run", "--contact-sheet", str(sheet)]
+    done = CliRunner().invoke(main, command, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "a.jpg  hr    card_001" in done.output
+    assert not out.exists()
+    first = sheet.read_bytes()
+    assert CliRunner().invoke(main, command).exit_code == 0  # its own sheet is replaced
+    assert sheet.read_bytes() == first
+    sheet.write_bytes(b"something else")
+    refused = CliRunner().invoke(main, command)
+    assert refused.exit_code == 2
+    assert "holds something else than a contact sheet" in refused.output
+
+
+def test_a_rerun_adds_what_is_new_even_if_the_card_was_emptied(memory_card: MemoryCard, tmp_path: Path) -> None:
+    one, two = texture(6, WIDTH, HEIGHT), texture(7, WIDTH, HEIGHT)
+    memory_card.add("a.jpg", "hr", one)
+    memory_card.add("b.jpg", "lr", wide(one, 2))
+    out = tmp_path / "raw"
+    ingest(memory_card.path, out, files="hardlink")
+    before = hashes(out)
+    assert len(ingest(memory_card.path, out).plan.scenes) == 0
+    assert hashes(out) == before
+    for path in memory_card.path.iterdir():
+        path.unlink()
+    memory_card.add("c.jpg", "lr", wide(one, 4))
+    memory_card.add("d.jpg", "hr", two)
+    memory_card.add("e.jpg", "lr", wide(two, 2))
+    result = ingest(memory_card.path, out, keep_private=True)
+    assert [scene.scene for scene in result.plan.scenes] == ["card_001_x4", "card_002_x2"]
+    assert [row["scene"] for row in rows_of(out / "manifest.csv")] == ["card_001_x2", "card_001_x4", "card_002_x2"]
+    now = hashes(out)
+    assert {name: now[name] for name in before if name.endswith(".jpg")} == {
+        name: digest for name, digest in before.items() if name.endswith(".jpg")
+    }
+    added = rows_of(out / "manifest.csv")[2]
+    assert (added["hr_camera_serial"], added["lr_latitude"]) == ("SECRET-1", "52.500000")
+    assert added["lr_longitude"] == "-13.400000"
+
+
+@pytest.mark.parametrize("way", FILES)
+def test_frames_are_copied_or_linked_on_request(way: FilesAs, tmp_path: Path) -> None:
+    source, target = tmp_path / "a.jpg", tmp_path / "raw" / "hr" / "card_001.jpg"
+    source.write_bytes(b"picture")
+    digest = hashlib.sha256(b"picture").hexdigest()
+    assert place(source, target, way, digest)
+    assert target.read_bytes() == b"picture"
+    assert (target.is_symlink(), target.samefile(source)) == (way == "symlink", way != "copy")
+    assert not place(source, target, way, digest)  # it is there
+    with pytest.raises(LayoutError, match=r"card_001\.jpg: another file is in the place of a\.jpg; move it away"):
+        place(source, target, way, "0" * 64)
+
+
+def test_a_folder_of_something_else_is_refused(memory_card: MemoryCard, tmp_path: Path) -> None:
+    memory_card.add("a.jpg", "hr", texture(9, 90, 60))
+    with pytest.raises(LayoutError, match=r"lies within .* or around it; give another folder with --out"):
+        ingest(memory_card.path, memory_card.path / "raw")
+    (tmp_path / "raw").mkdir()
+    (tmp_path / "raw" / "manifest.csv").write_text("scene,hr,lr\n")
+    with pytest.raises(LayoutError, match=r"holds captures \(manifest.csv\) that ingest did not write"):
+        ingest(memory_card.path, tmp_path / "raw")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(LayoutError, match="no frames found"):
+        ingest(tmp_path / "empty", tmp_path / "other")
+    with pytest.raises(LayoutError, match="is no folder; give the folder with the frames"):
+        ingest(tmp_path / "absent", tmp_path / "other")
