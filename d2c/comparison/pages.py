@@ -13,13 +13,13 @@ if TYPE_CHECKING:
 
     from d2c.comparison.tables import Entry
 
-__all__ = ["markdown_table", "page", "reference_of"]
+__all__ = ["METHODS_OF_BOUNDS", "markdown_table", "page", "reference_of", "smoke_warning"]
 
 _PAPER_CROPS = 2_200_000
 """Crops of the paper's schedule: 22,000 epochs of one patch of each of 100 pairs."""
 _SMOKE_SHARE = 0.01
 
-_METHODS_OF_BOUNDS = (
+METHODS_OF_BOUNDS = (
     "Differences are those of the means over images and seeds. *Interval*: 95 % t interval over images and seeds (the "
     "variance of the images' differences over the number of images, plus for each method the variance of its seeds' "
     "means over the number of seeds; degrees of freedom by Welch and Satterthwaite), not corrected for the number of "
@@ -41,7 +41,7 @@ def page(
         From :func:`d2c.comparison.tables.summary` and ``differences``.
     """
     reference = reference_of(lines)
-    parts = [f"# {title}", "\n".join(f"- {text}" for text in [*about, *_warnings(table)])]
+    parts = [f"# {title}", "\n".join(f"- {text}" for text in [*about, *smoke_warning(int(table["crops"].max()))])]
     used: list[str] = []
     for (test, protocol), rows in table.groupby(["test", "protocol"], sort=False):
         chosen = differences[
@@ -61,7 +61,7 @@ def page(
             head.append(f"paper, {column} {' '.join(map(_mark, of_column))}")
             used += of_column
         parts.append(markdown_table(head, cells))
-    parts.append(_METHODS_OF_BOUNDS)
+    parts.append(METHODS_OF_BOUNDS)
     parts += [f"{_mark(note)} {NOTES[note]}" for note in NOTES if note in used]
     return "\n\n".join(parts) + "\n"
 
@@ -111,14 +111,13 @@ def _mark(note: str) -> str:
     return f"[{list(NOTES).index(note) + 1}]"
 
 
-def _warnings(table: pd.DataFrame) -> list[str]:
-    """What has to be said of a comparison whose networks saw little."""
-    trained = table[table["crops"] > 0]["crops"]
-    if trained.empty or trained.max() >= _SMOKE_SHARE * _PAPER_CROPS:
+def smoke_warning(crops: int) -> list[str]:
+    """What has to be said of a comparison whose networks saw at most so many crops; nothing if they were enough."""
+    if not crops or crops >= _SMOKE_SHARE * _PAPER_CROPS:
         return []
-    share = 100 * trained.max() / _PAPER_CROPS
+    share = 100 * crops / _PAPER_CROPS
     return [
-        f"**This is a smoke test and ranks nothing**: no network saw more than {trained.max():,} crops, {share:.2g} % "
-        f"of the paper's {_PAPER_CROPS:,} on 100 pairs. At this age the table shows which network learns fastest, and "
-        "whether all of it runs."
+        f"**This is a smoke test and ranks nothing**: no network saw more than {crops:,} crops, {share:.2g} % of the "
+        f"paper's {_PAPER_CROPS:,} on 100 pairs. At this age it shows which network learns fastest, and whether all of "
+        "it runs."
     ]
