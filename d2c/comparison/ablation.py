@@ -38,19 +38,20 @@ def variants(base: Preset) -> dict[str, Method]:
     Table 3 is made on a small tree (G = 2, B = 1). A tree of width 1 has one prediction and nothing to fuse, so all its
     steps go to stage 1.
     """
-    train = base.train
+    model: Any = base.model
+    train: Any = base.train
     found = {
-        "full": _method("full", "all parts", base.model, train),
-        "no-triplet": _method("no-triplet", "w/o triplet loss", base.model, dataclasses.replace(train, alpha=0.0)),
+        "full": _method("full", "all parts", model, train),
+        "no-triplet": _method("no-triplet", "w/o triplet loss", model, dataclasses.replace(train, alpha=0.0)),
         "no-deep-residual": _method(
-            "no-deep-residual", "w/o deep residual", dataclasses.replace(base.model, deep_residual=False), train
+            "no-deep-residual", "w/o deep residual", dataclasses.replace(model, deep_residual=False), train
         ),
     }
     for name, (label, kind) in _CLAIMS.items():
-        found[name] = _method(name, label, base.model, train, f"{claims.__name__}:{kind}")
+        found[name] = _method(name, label, model, train, f"{claims.__name__}:{kind}")
     theta = dataclasses.replace(train, theta=1.0)
-    found["theta-1"] = _method("theta-1", "Eq. 6 left out: θ = 1", base.model, theta)
-    small = dataclasses.replace(base.model, groups=2, blocks=1)
+    found["theta-1"] = _method("theta-1", "Eq. 6 left out: θ = 1", model, theta)
+    small = dataclasses.replace(model, groups=2, blocks=1)
     for number in range(1, _MOST + 1):
         found[f"width-{number}"] = _tree(f"width-{number}", small, small.depth, number, train)
     for number in range(1, _MOST + 1):
@@ -90,9 +91,12 @@ def outputs_table(found: Comparison, rows: Mapping[str, Method], tests: Sequence
             chosen = pd.concat([bicubic, own[own["seed"] == seed]])
             names = [tested.name for tested in tests]
             chosen = chosen[chosen["test"].isin(names)]
-            means = chosen.groupby(["test", "output", "protocol"], sort=False)[["psnr_db", "ssim", "lattice"]].mean()
+            means: pd.DataFrame = chosen.groupby(["test", "output", "protocol"], sort=False)[
+                ["psnr_db", "ssim", "lattice"]
+            ].mean()
             parts.append(means.reset_index().rename(columns={"output": "method"}).assign(model=key, seed=seed))
-    return pd.concat(parts, ignore_index=True)
+    table: pd.DataFrame = pd.concat(parts, ignore_index=True)
+    return table
 
 
 def ablation_page(found: Comparison, rows: Mapping[str, Method], tested: TestSet) -> str:

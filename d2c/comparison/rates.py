@@ -14,12 +14,13 @@ if TYPE_CHECKING:
     from d2c.comparison.cells import Work
     from d2c.comparison.methods import Method
 
-__all__ = ["with_best_rates"]
+__all__ = ["trials_of", "with_best_rates"]
 
 
 def with_best_rates(work: Work, methods: Sequence[Method], rates: Sequence[float], seed: int = 0) -> list[Method]:
     """The methods with the rate, of those given, that has the best PSNR on the validation pairs with one seed.
 
+    With one rate all have it; without any, each keeps its own.
     A trial costs a whole training. That of the best rate is kept as the cell of its seed. Nothing is measured on test
     pairs to choose.
 
@@ -30,9 +31,18 @@ def with_best_rates(work: Work, methods: Sequence[Method], rates: Sequence[float
     TrainingError
         When a method diverges at every rate.
     """
+    if not rates:
+        return list(methods)
     if len(rates) == 1:
         return [_at(method, rates[0], alone=True) for method in methods]
     return [_best(work, method, rates, seed) if method.network else method for method in methods]
+
+
+def trials_of(method: Method, rates: Sequence[float]) -> list[Method]:
+    """The method with each of some rates, as it is tried; without rates with its own."""
+    if not rates or not method.network:
+        return [method]
+    return [_at(method, rate, alone=len(rates) == 1) for rate in rates]
 
 
 def _best(work: Work, method: Method, rates: Sequence[float], seed: int) -> Method:

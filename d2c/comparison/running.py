@@ -74,8 +74,7 @@ def run_comparison(
     with Interrupts() as interrupts:
         work, tests = begin(front, interrupts)
         methods = methods_at(work.scale)
-        if not rules.native:
-            methods = with_best_rates(work, methods, rates)
+        methods = with_best_rates(work, methods, () if rules.native else rates)
         found = compare(work, methods, range(front.seeds), tests)
     how = "each network by the loss, rate, schedule, batch and patch of its publication"
     if not rules.native:
