@@ -18,7 +18,7 @@ ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 SELECT ?= -m "not slow and not browser"
 TESTS = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help install install-train demo test test-base lint types contracts check search soak format bench bench-peers architecture pictures sbom clean
+.PHONY: help install install-train demo test test-base lint types contracts check search soak format bench bench-peers tables architecture pictures sbom clean
 
 help:
 	@echo "make demo           simulate raw captures, align, split, validate, make the report, train a tiny model, upscale (minutes; installs torch)"
@@ -30,6 +30,7 @@ help:
 	@echo "make install        the environment alone; install-train adds torch"
 	@echo "make format         let ruff rewrite what it can"
 	@echo "make bench          the benchmark programs, small; bench-peers: other tools on the same captures"
+	@echo "make tables         by hand: the paper's tables and figures from nothing, small, to see that they work (an hour on two cores)"
 	@echo "make architecture   docs/images/architecture-*.svg, drawn from the imports"
 	@echo "make pictures       the README's pictures, drawn from what make demo leaves"
 	@echo "make sbom           sbom.json: all packages of the environment with versions and licences (CycloneDX)"
@@ -106,6 +107,17 @@ bench-peers: $(BASE)
 	PYTHON="$(PYTHON)" benchmarks/peers/make_peers.sh
 	$(BIN)/python -m benchmarks.accuracy.alignment --small --peers
 
+# Small cards, tiny networks, few steps: to see that it works. Its numbers rank nothing. Give it again after an interruption.
+TABLES := --train tables/pairs --size tiny --device cpu
+TABLES1 := $(TABLES) --out tables/table1 --seeds 3 --budget crops=400 --batch 4 --patch 16 --lr 1e-3
+tables: $(TRAIN)
+	[ -d tables/raw ] || $(BIN)/d2crealsr simulate --manifest pipelines/demo.csv --out tables/raw --size mini --jobs 0
+	$(BIN)/python pipelines/rebuild_dataset.py --captures tables/raw --out tables --test 3 --jobs 0
+	$(BIN)/python pipelines/table1.py $(TABLES1)
+	$(BIN)/python pipelines/figure8.py $(TABLES1)
+	$(BIN)/python pipelines/ablations.py $(TABLES) --out tables/ablations --seeds 3 --budget steps=60
+	$(BIN)/python pipelines/figures.py $(TABLES1)
+
 architecture: $(BASE)
 	$(BIN)/python tools/architecture.py
 
@@ -119,5 +131,5 @@ sbom: $(TRAIN)
 	@echo "written: sbom.json"
 
 clean:
-	rm -rf $(VENV) .sbom sbom.json demo build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .sbom sbom.json demo tables build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from d2c.comparison.cells import Work
+    from d2c.comparison.cells import Outputs, Work
     from d2c.comparison.methods import Method
     from d2c.comparison.test_sets import TestSet
 
@@ -90,8 +90,8 @@ def draw_figures(
         yield _sheet(data, work.scale, folder)
 
 
-def _trained_cells(work: Work, methods: Sequence[Method], rates: Sequence[float]) -> list[Cell]:
-    """The cells of the first seed that are trained, one for each method."""
+def _trained_cells(work: Work, methods: Sequence[Method], rates: Sequence[float]) -> dict[Cell, Outputs]:
+    """The cells of the first seed that are trained, one for each method, with what makes their images."""
     able = [m for m in methods if all(Cell(work, trial).is_trained for trial in trials_of(m, rates))]
     for method in methods:
         if method not in able:
@@ -101,15 +101,15 @@ def _trained_cells(work: Work, methods: Sequence[Method], rates: Sequence[float]
     cells = [Cell(work, method) for method in with_best_rates(work, able, rates)]
     for cell in cells:
         cell.trained()  # checks that it was trained as the options say
-    return cells
+    return {cell: cell.outputs() for cell in cells}
 
 
-def _results(cells: Sequence[Cell], pair: Any) -> dict[Cell, NDArray[Any]]:
+def _results(cells: Mapping[Cell, Outputs], pair: Any) -> dict[Cell, NDArray[Any]]:
     pixels = pair._replace(lr=np.asarray(pair.lr), hr=np.asarray(pair.hr))
-    return {cell: cell.outputs()(pixels)[cell.main] for cell in cells}
+    return {cell: outputs(pixels)[cell.main] for cell, outputs in cells.items()}
 
 
-def _places(cells: Sequence[Cell], tested: TestSet, choice: Choice) -> list[_Found]:
+def _places(cells: Mapping[Cell, Outputs], tested: TestSet, choice: Choice) -> list[_Found]:
     """The images and places to show: the named ones, or those with the largest spread of errors, in that order."""
     names = [pair.name for pair in tested.pairs]
     if missing := [name for name in choice.names if name not in names]:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -74,7 +74,7 @@ def difference(
     if variance == 0:
         return Difference(mean, mean, mean, "interval" if len(samples[0]) > 1 else "range")
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
-    half = float(student.ppf(0.5 + _CONFIDENCE / 2, freedom)) * variance**0.5
+    half = float(stdtrit(freedom, 0.5 + _CONFIDENCE / 2)) * variance**0.5
     return Difference(mean, mean - half, mean + half, "interval")
 
 

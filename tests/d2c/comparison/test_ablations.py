@@ -40,6 +40,7 @@ def test_a_perfect_prediction_has_a_finite_gradient_under_literal_norms():
     assert torch.isfinite(same.grad).all()
 
 
+@pytest.mark.slow
 def test_the_sizes_of_figure_8_are_the_papers():
     methods = {m.name: m for m in methods_of_figure8(list(STRUCTURES), "paper", 8, Rules())}
     assert list(methods) == list(STRUCTURES)
