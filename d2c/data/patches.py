@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -12,13 +13,14 @@ import torch
 from d2c.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
 
     from d2c.data.cache import Mapped
     from d2c.data.mixture import Mixture
+    from d2c.data.travel import RawBatch
     from d2c.settings.config import TrainSettings
 
 __all__ = ["Batch", "CropSource", "PixelPair", "to_tensor", "write_patch"]
@@ -92,8 +94,26 @@ class CropSource:
         size = self.config.patch
         batch = Batch(*(torch.empty(share, 3, side, side) for side in (size, self.scale * size)))
         for k, place in enumerate(chosen):
-            self._cut(self.pairs[place], (self.config.seed, stage, 1, step, first + k), Batch(batch.lr[k], batch.hr[k]))
+            lr, hr, turn = self.draw(place, (self.config.seed, stage, 1, step, first + k))
+            write_patch(lr, turn, batch.lr[k])
+            write_patch(hr, turn, batch.hr[k])
         return batch
+
+    def raw_batch(self, stage: int, step: int, rank: int = 0, world: int = 1) -> RawBatch:
+        """The same patches as :meth:`batch`, as the integers of the images."""
+        from d2c.data.travel import empty_batch, put
+
+        share = self.config.batch // world
+        first = rank * share
+        raw = empty_batch(share, self.config.patch, self.scale, wide=self._wide)
+        for k, place in enumerate(self._chosen(stage, step)[first : first + share]):
+            put(raw, k, *self.draw(place, (self.config.seed, stage, 1, step, first + k)))
+        return raw
+
+    @functools.cached_property
+    def _wide(self) -> bool:
+        """Whether any image has 16 bit."""
+        return any(image.dtype == np.uint16 for pair in self.pairs for image in (pair.lr, pair.hr))
 
     def _chosen(self, stage: int, step: int) -> list[int]:
         """Places of the pairs of a step, for all processes together."""
@@ -105,26 +125,29 @@ class CropSource:
         chosen: list[int] = order[position * count : (position + 1) * count].tolist()
         return chosen
 
-    def batches(self, stage: int, steps: range, rank: int = 0, world: int = 1) -> Iterator[Batch]:
-        """The batches of several steps. The next batch is cut while the current one is used."""
+    def batches(
+        self, stage: int, steps: range, rank: int = 0, world: int = 1, *, raw: bool = False
+    ) -> Iterator[Batch | RawBatch]:
+        """The batches of several steps, or the ``raw`` ones. The next ones are cut while the current one is used."""
+        cut: Callable[..., Batch | RawBatch] = self.raw_batch if raw else self.batch
         with ThreadPoolExecutor(max_workers=1, thread_name_prefix="crops") as pool:
-            ahead = [pool.submit(self.batch, stage, step, rank, world) for step in steps[:2]]
+            ahead = [pool.submit(cut, stage, step, rank, world) for step in steps[:2]]
             for step in steps:
                 batch = ahead.pop(0).result()
                 if step + 2 in steps:
-                    ahead.append(pool.submit(self.batch, stage, step + 2, rank, world))
+                    ahead.append(pool.submit(cut, stage, step + 2, rank, world))
                 yield batch
 
-    def _cut(self, pair: PixelPair, key: tuple[int, ...], out: Batch) -> None:
-        """Draw a patch of a pair and write it to ``out``, LR (3, p, p) and HR (3, s·p, s·p)."""
-        size, scale = self.config.patch, self.scale
+    def draw(self, place: int, key: tuple[int, ...]) -> tuple[Mapped, Mapped, int]:
+        """The pixels of a patch of a pair, LR (p, p, 3) and HR (s·p, s·p, 3), and the number of its turn."""
+        pair, size, scale = self.pairs[place], self.config.patch, self.scale
         rng = np.random.default_rng(key)
         height, width = pair.lr.shape[:2]
         x = int(rng.integers(width - size + 1))  # the last offset included
         y = int(rng.integers(height - size + 1))
         turn = int(rng.integers(8)) if self.config.augment else 0
-        write_patch(pair.lr[y : y + size, x : x + size], turn, out.lr)
-        write_patch(pair.hr[scale * y : scale * (y + size), scale * x : scale * (x + size)], turn, out.hr)
+        hr = pair.hr[scale * y : scale * (y + size), scale * x : scale * (x + size)]
+        return pair.lr[y : y + size, x : x + size], hr, turn
 
 
 def write_patch(pixels: Mapped, turn: int, out: Tensor) -> None:

@@ -12,6 +12,7 @@ import torch
 import torch.distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 
+from d2c.data.travel import as_floats
 from d2c.device import pick_device
 from d2c.errors import ConfigError
 from d2c.training.graph import StepGraph
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from d2c.data.patches import Batch
+    from d2c.data.travel import RawBatch
     from d2c.networks.base.stage import Stage
     from d2c.settings.config import TrainSettings
 
@@ -156,7 +158,7 @@ class Engine:
         if capturable:  # the first steps are not captured on purpose
             vars(self.optimiser)["_warned_capturable_if_run_uncaptured"] = True
 
-    def update(self, batch: Batch, lr: float, weights: Mapping[str, float]) -> dict[str, Tensor]:
+    def update(self, batch: Batch | RawBatch, lr: float, weights: Mapping[str, float]) -> dict[str, Tensor]:
         """One optimiser step on this process's share of a batch; returns the terms as means over the parts.
 
         The batch may be on the host. With a graph, the terms are overwritten by the next step.
@@ -168,14 +170,15 @@ class Engine:
             self._rate_on_device.fill_(lr)
         return self.graph.run(batch, weights) if self.graph else self._step(self._placed(batch), weights)
 
-    def _placed(self, batch: Batch) -> Batch:
+    def _placed(self, batch: Any) -> Any:
         return type(batch)(*(part.to(self.device, non_blocking=True) for part in batch))
 
-    def _step(self, batch: Batch, weights: Mapping[str, Any]) -> dict[str, Tensor]:
+    def _step(self, batch: Batch | RawBatch, weights: Mapping[str, Any]) -> dict[str, Tensor]:
         """The step. Weights of terms are numbers, or tensors on the device."""
         self.optimiser.zero_grad(set_to_none=True)
         parts = self.config.accumulate
         sums: dict[str, Tensor] = {}
+        batch = as_floats(batch)
         pieces = zip(batch.lr.chunk(parts), batch.hr.chunk(parts), strict=True)
         for number, (lr_part, hr_part) in enumerate(pieces, start=1):
             with self._averaged_at_the_end(number == parts), self._autocast():
@@ -194,10 +197,10 @@ class Engine:
         return sums
 
     @torch.no_grad()
-    def loss(self, batch: Batch, weights: Mapping[str, float]) -> float:
+    def loss(self, batch: Batch | RawBatch, weights: Mapping[str, float]) -> float:
         """The loss of this process's share of a batch with the present weights. Nothing is changed."""
         parts = self.config.accumulate
-        batch = self._placed(batch)
+        batch = as_floats(self._placed(batch))
         pieces = zip(batch.lr.chunk(parts), batch.hr.chunk(parts), strict=True)
         self.stage.eval()  # so that layers that keep statistics of what they see do not count it twice
         with self._autocast():

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from d2c.data.patches import Batch
+    from d2c.data.travel import RawBatch
 
     Terms = dict[str, Tensor]
 
@@ -73,7 +74,7 @@ class StepGraph:
     """
 
     def __init__(
-        self, step: Callable[[Batch, Mapping[str, Any]], Terms], device: torch.device, note: Callable[[str], None]
+        self, step: Callable[[Any, Mapping[str, Any]], Terms], device: torch.device, note: Callable[[str], None]
     ) -> None:
         self.step, self.device, self.note = step, device, note
         self.refused = False
@@ -81,12 +82,12 @@ class StepGraph:
 
     def clear(self) -> None:
         """Forget everything captured, for example after the state was restored."""
-        self.batch: Batch | None = None
+        self.batch: Any = None
         self.weights: dict[str, Tensor] = {}
         self.runs: dict[tuple[str, ...], int] = {}
         self.captured: dict[tuple[str, ...], tuple[torch.cuda.CUDAGraph, Terms]] = {}
 
-    def run(self, batch: Batch, weights: Mapping[str, float]) -> Terms:
+    def run(self, batch: Batch | RawBatch, weights: Mapping[str, float]) -> Terms:
         """One step. The terms are overwritten by the next step.
 
         A weight of zero stays a number, because a term without weight may be left out. There is a graph for each set of
@@ -100,7 +101,6 @@ class StepGraph:
         runs = self.runs[key] = self.runs.get(key, 0) + 1
         if runs == 1:
             return self._first(weights, inputs)
-        assert self.batch is not None
         if self.device.type != "cuda":
             return self.step(self.batch, inputs)
         if runs <= _WARM_UP:
@@ -112,10 +112,9 @@ class StepGraph:
         return terms
 
     def _own_step(self, inputs: Mapping[str, Any]) -> Terms:
-        assert self.batch is not None
         return self.step(self.batch, inputs)
 
-    def _take(self, batch: Batch, weights: Mapping[str, float]) -> None:
+    def _take(self, batch: Batch | RawBatch, weights: Mapping[str, float]) -> None:
         """Write the inputs of a step to their places."""
         if self.batch is None:
             self.batch = type(batch)(*(torch.empty_like(part, device=self.device) for part in batch))
@@ -159,6 +158,6 @@ class StepGraph:
         return graph, terms
 
 
-def _placed(batch: Batch, device: torch.device) -> Batch:
+def _placed(batch: Batch | RawBatch, device: torch.device) -> Batch | RawBatch:
     """The batch on the device."""
     return type(batch)(*(part.to(device, non_blocking=True) for part in batch))

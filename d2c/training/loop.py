@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from d2c.data.patches import Batch
+    from d2c.data.travel import RawBatch
     from d2c.training.log import RunLog
     from d2c.training.train import Training
 
@@ -45,7 +46,7 @@ class StageRun:
         self.engine = Engine(self.stage, self.config, self.here.size, graph=training.graph, note=note)
         self.first, self.best = 0, -math.inf
         self.unlogged: dict[str, Any] = {}
-        self.last_batch: tuple[Batch, dict[str, float]] | None = None
+        self.last_batch: tuple[Batch | RawBatch, dict[str, float]] | None = None
         if state is not None:
             with self.folder.taking_up():
                 self.engine.restore(state["engine"])
@@ -58,7 +59,10 @@ class StageRun:
         training, reporter = self.training, self.training.reporter
         training.model.train()
         reporter.start(f"stage {self.number}", self.total, self.first)
-        batches = training.source.batches(self.number, range(self.first, self.total), self.here.rank, self.here.size)
+        raw = self.here.device.type == "cuda"  # integers travel faster
+        batches = training.source.batches(
+            self.number, range(self.first, self.total), self.here.rank, self.here.size, raw=raw
+        )
         pace = Pace(self.first, training.network, training.request.model)
         with training.interrupts.held():  # a step is done with its row and state, or not at all
             if self.unlogged:
@@ -71,7 +75,7 @@ class StageRun:
                     reporter.note(note)
         reporter.finish()
 
-    def _step(self, done: int, batch: Batch) -> dict[str, Any]:
+    def _step(self, done: int, batch: Batch | RawBatch) -> dict[str, Any]:
         """Do one step; returns its row of the log, which is empty if none is due."""
         epoch = (done - 1) // self.training.source.steps_per_epoch
         lr, weights = self.stage.scheduled_rate(done, self.total, epoch), self.stage.term_weights(epoch)
