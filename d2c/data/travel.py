@@ -6,7 +6,7 @@ The floats are those that :func:`d2c.data.patches.write_patch` makes on a CPU, b
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ def empty_batch(samples: int, size: int, scale: int, *, wide: bool) -> RawBatch:
     return RawBatch(lr, hr, turns, torch.empty(2, samples, pin_memory=pin))
 
 
-def put(batch: RawBatch, place: int, lr: NDArray[np.generic], hr: NDArray[np.generic], turn: int) -> None:
+def put(batch: RawBatch, place: int, lr: NDArray[Any], hr: NDArray[Any], turn: int) -> None:
     """Write the pixels of a patch to its place, as they are, and note the turn."""
     for row, (target, pixels) in enumerate(((batch.lr, lr), (batch.hr, hr))):
         memory = target[place].numpy()
