@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
@@ -69,6 +70,8 @@ MEASURED = (
 _TONE = "srgb"
 _MIN_WEIGHT = 8.0
 """Smallest sum of the blocks' weights from which the six numbers of an affine field are fitted."""
+_BORDER_SIGMAS = 2
+"""Width of the border where no place that differs is sought, in σ of LR's blur: HR shows nothing beyond it."""
 _HARMLESS_LR_PX = 0.1
 """Smooth part up to which blur and brightness are estimated well enough without removing it first."""
 _REACH_LR_PX = 3.0
@@ -164,6 +167,7 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
     alike = likeness.compare(look.through(mapping, lr_crop.positions), lr_crop.encoded, lr_crop.trusted, field, crop)
     constant_x, constant_y = smooth.constant
     coarse_x, coarse_y = scale * alike.shift_lr_px
+    border = math.ceil(_BORDER_SIGMAS * look.sigma_hr_px / scale)
     measured = {
         "blocks": len(field.weights),
         "weight": field.weights.sum(),
@@ -188,7 +192,7 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
         "contrast": alike.contrast,
         "sigma_blur_hr_px": look.sigma_hr_px,
         "brightness_error": lr_crop.brightness_error(lr_crop.seen(source, mapping, look.sigma_hr_px)),
-        **place_cells(largest_place(lr_crop, lr_crop.shown(look, in_place))),
+        **place_cells(largest_place(lr_crop, lr_crop.shown(look, in_place), border)),
     }
     colours = compare_colours(lr_crop, look, in_place)
     measured |= {"colour_difference": colours.difference, "colour_ratio": colours.ratio}

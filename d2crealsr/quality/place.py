@@ -69,7 +69,7 @@ NONE = Place(0.0, Crop(0, 0, 0, 0))
 """No pixel differs."""
 
 
-def largest_place(lr: LrCrop, shown: Shown) -> Place:
+def largest_place(lr: LrCrop, shown: Shown, margin: int = 0) -> Place:
     """The place that is furthest across; :data:`NONE` where no pixel differs.
 
     Parameters
@@ -78,6 +78,9 @@ def largest_place(lr: LrCrop, shown: Shown) -> Place:
         The published part of LR.
     shown : Shown
         What it should show according to HR.
+    margin : int
+        Pixels along the border that are left out, in LR px, where HR ends at the border: LR also received light from
+        beyond it.
 
     Examples
     --------
@@ -102,6 +105,7 @@ def largest_place(lr: LrCrop, shown: Shown) -> Place:
     noise = 1.4826 * float(np.median(np.abs(blurred), axis=(0, 1)).max())
     contrast = np.minimum(*(_contrast(image) for image in (observed, shown.rgb)))
     differs = np.abs(blurred).max(axis=2) > max(_DIFFERS, _PER_NOISE * noise) + _PER_CONTRAST * contrast
+    differs &= _inside(differs.shape, margin)
     boxes, areas = opencv.connected(opencv.close(differs, _GAP_LR_PX))
     if not len(areas):
         return NONE
@@ -109,6 +113,13 @@ def largest_place(lr: LrCrop, shown: Shown) -> Place:
     widest = int(np.argmax(across))
     x, y, width, height = (int(v) for v in boxes[widest])
     return Place(float(across[widest]), Crop(lr.crop.x + x, lr.crop.y + y, width, height))
+
+
+def _inside(shape: tuple[int, ...], margin: int) -> NDArray[np.bool_]:
+    """Which pixels are at least a margin away from the border."""
+    inside = np.zeros(shape, np.bool_)
+    inside[margin : shape[0] - margin, margin : shape[1] - margin] = True
+    return inside
 
 
 def place_in_words(x: int, y: int, width: int, height: int) -> str:

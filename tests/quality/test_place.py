@@ -149,3 +149,13 @@ def test_white_in_both_images_is_no_place_although_darker_parts_have_another_ton
     for image in (hr, lr):
         image[20:40, 30:60] = 1
     assert seen(lr, hr) == NONE
+
+
+def test_a_border_that_hr_does_not_explain_is_left_out() -> None:
+    grey = np.full((40, 60, 3), 100, np.uint8)
+    lr = LrCrop.of(grey, Crop(0, 0, 60, 40), "srgb", scale=8)
+    shown = grey.astype(np.float32) / 255
+    shown[:, -2:] += 0.3
+    there = Shown(shown, np.zeros((40, 60), np.bool_))
+    assert largest_place(lr, there).hr_px > 27
+    assert largest_place(lr, there, margin=4) == NONE
