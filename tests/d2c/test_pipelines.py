@@ -11,6 +11,8 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from d2c.comparison.cells import Cell, Work
+from d2c.comparison.methods import BICUBIC, FILTER
 from d2c.d2csr.presets import PRESETS
 from d2c.errors import ConfigError
 from d2c.inference.bicubic import bicubic
@@ -218,3 +220,26 @@ def test_data_sets_of_the_paper_are_read_as_their_authors_lay_them_out(layout, m
     page = (tmp_path / "out/table1.md").read_text()
     assert ("not of the images measured here" in page) == (layout == "list")  # D2CRealSR's list is one of scale 8
     assert f"paper, {'DRealSR' if layout == 'DRealSR' else 'RealSR'} x4" in page
+
+
+def test_figures_are_drawn_from_the_cells_of_table_1_and_say_how_places_were_chosen(pairs, tmp_path, monkeypatch):
+    from d2c.comparison import drawing
+
+    captions = []
+    monkeypatch.setattr(drawing, "crop_grid", lambda scene, caption: captions.append((scene.box, caption)))
+    monkeypatch.setattr(drawing, "save_figure", lambda _figure, path: None)
+    monkeypatch.setattr(drawing, "contact_sheet", lambda pictures, title: captions.append((len(pictures), title)))
+    where = ["--train", pairs, "--out", tmp_path, "--only", "bicubic", "--only", "filter"]
+    with pytest.raises(ConfigError, match=r"has none of these methods trained; run table1.py"):
+        run("figures", *where)
+    for method in (BICUBIC, FILTER):
+        Cell(Work(data=pairs, out=tmp_path, scale=2), method).trained()
+    assert f"{tmp_path / 'figures'}" in run("figures", *where, "--side", 6)
+    run("figures", *where, "--box", "2,3,5,4", "--image", "000")
+    assert "chosen by rule" in captions[0][1]
+    assert captions[1][0] == 6
+    assert captions[2][0] == (2, 3, 5, 4)
+    assert "given by --box" in captions[2][1]
+    for box in ("2,3,5", "0,0,25,4"):
+        with pytest.raises(ConfigError, match="box: got"):
+            run("figures", *where, "--box", box)
