@@ -18,7 +18,7 @@ ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 SELECT ?= -m "not slow and not browser"
 TESTS = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help install install-train demo test test-base lint types contracts check search soak format bench bench-peers tables architecture pictures sbom clean
+.PHONY: help install install-train demo test test-base lint types contracts check search soak smoke format bench bench-peers tables architecture pictures sbom clean
 
 help:
 	@echo "make demo           simulate raw captures, align, split, validate, make the report, train a tiny model, upscale (minutes; installs torch)"
@@ -27,6 +27,7 @@ help:
 	@echo "make check          lint, types, contracts and all tests with coverage, as CI does (installs torch)"
 	@echo "make search         by hand: the property tests with examples drawn at random"
 	@echo "make soak           by hand: damaged input, kills and fuzzed files by the thousand (an hour and more)"
+	@echo "make smoke          by hand: whether the tiny size of each network learns (20 minutes of one core)"
 	@echo "make install        the environment alone; install-train adds torch"
 	@echo "make format         let ruff rewrite what it can"
 	@echo "make bench          the benchmark programs, small; bench-peers: other tools on the same captures"
@@ -91,6 +92,10 @@ soak: $(TRAIN)
 	$(BIN)/python -m tests.robustness.bad_input
 	$(BIN)/python -m tests.robustness.bad_checkpoints
 
+# The pairs and the runs stay in smoke/, so that it can be interrupted. Minutes on a CPU rank no network.
+smoke: $(TRAIN)
+	OMP_NUM_THREADS=1 $(BIN)/python -m benchmarks.training.smoke --work smoke
+
 format: $(BASE)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -131,5 +136,5 @@ sbom: $(TRAIN)
 	@echo "written: sbom.json"
 
 clean:
-	rm -rf $(VENV) .sbom sbom.json demo tables build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .sbom sbom.json demo smoke tables build dist htmlcov .coverage .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
