@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from d2c.cli import cli
 from d2c.data.belonging import check_belonging
 from d2c.data.datasets import Datasets
+from d2c.data.patches import CropSource
 from d2c.data.records import read_records
 from d2c.errors import ConfigError, DataError
 from d2c.networks import find
@@ -105,8 +106,10 @@ def test_the_settings_of_the_run_keep_the_datasets(weighted, three):
 
 def test_shares_are_those_of_the_patches(three, tmp_path, monkeypatch):
     seen = []
-    cut = "d2c.data.patches.CropSource._cut"
-    monkeypatch.setattr(cut, lambda self, pair, key, out: seen.append(pair.name) or [part.zero_() for part in out])
+    draw = CropSource.draw
+    monkeypatch.setattr(
+        CropSource, "draw", lambda self, place, key: seen.append(self.pairs[place].name) or draw(self, place, key)
+    )
     run(three[:2], tmp_path / "run", data_weight=(3, 1), train_changes={"steps": 40})
     assert abs(sum(name.startswith("a/") for name in seen[:80]) - 60) <= 1
 
