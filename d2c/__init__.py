@@ -15,10 +15,15 @@ if TYPE_CHECKING:
     import d2c.metrics as metrics
     from d2c.checkpoints.native import load
     from d2c.d2csr.network import D2CSR
+    from d2c.data.pair_dataset import PairDataset
 
-__all__ = ["D2CSR", "D2CConfig", "TrainConfig", "load", "losses", "metrics"]
+__all__ = ["D2CSR", "D2CConfig", "PairDataset", "TrainConfig", "load", "losses", "metrics"]
 
-_HOME = {"D2CSR": "d2c.d2csr.network", "load": "d2c.checkpoints.native"}
+_HOME = {
+    "D2CSR": "d2c.d2csr.network",
+    "PairDataset": "d2c.data.pair_dataset",
+    "load": "d2c.checkpoints.native",
+}
 
 
 def __getattr__(name: str) -> Any:

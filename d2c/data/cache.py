@@ -132,6 +132,10 @@ class CachedImages(Mapping[Path, "tuple[str, Mapped]"]):
         self.digests, self._stored = digests, stored
         self._opened = functools.lru_cache(_open_at_most())(_opened)
 
+    def __reduce__(self) -> tuple[type[CachedImages], tuple[Mapping[Path, str], Mapping[Path, Path]]]:
+        """To another process go the names of the files, and not the open images."""
+        return CachedImages, (self.digests, self._stored)
+
     def __len__(self) -> int:
         return len(self.digests)
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from d2c.data.travel import RawBatch
     from d2c.settings.config import TrainSettings
 
-__all__ = ["Batch", "CropSource", "PixelPair", "to_tensor", "write_patch"]
+__all__ = ["Batch", "CropSource", "PixelPair", "draw_patch", "order_of", "to_tensor", "write_patch"]
 
 
 class Batch(NamedTuple):
@@ -121,9 +121,8 @@ class CropSource:
         if self.mixture is not None:
             return self.mixture.pairs((self.config.seed, stage), step * count, count)
         epoch, position = divmod(step, self.steps_per_epoch)
-        order = np.random.default_rng((self.config.seed, stage, 0, epoch)).permutation(len(self.pairs))
-        chosen: list[int] = order[position * count : (position + 1) * count].tolist()
-        return chosen
+        order = order_of(self.config.seed, stage, epoch, len(self.pairs))
+        return order[position * count : (position + 1) * count]
 
     def batches(
         self, stage: int, steps: range, rank: int = 0, world: int = 1, *, raw: bool = False
@@ -140,14 +139,27 @@ class CropSource:
 
     def draw(self, place: int, key: tuple[int, ...]) -> tuple[Mapped, Mapped, int]:
         """The pixels of a patch of a pair, LR (p, p, 3) and HR (s·p, s·p, 3), and the number of its turn."""
-        pair, size, scale = self.pairs[place], self.config.patch, self.scale
-        rng = np.random.default_rng(key)
-        height, width = pair.lr.shape[:2]
-        x = int(rng.integers(width - size + 1))  # the last offset included
-        y = int(rng.integers(height - size + 1))
-        turn = int(rng.integers(8)) if self.config.augment else 0
-        hr = pair.hr[scale * y : scale * (y + size), scale * x : scale * (x + size)]
-        return pair.lr[y : y + size, x : x + size], hr, turn
+        config = self.config
+        return draw_patch(self.pairs[place], key, patch=config.patch, scale=self.scale, augment=config.augment)
+
+
+def order_of(seed: int, stage: int, epoch: int, count: int) -> list[int]:
+    """The places of ``count`` pairs in the order in which an epoch uses them."""
+    order: list[int] = np.random.default_rng((seed, stage, 0, epoch)).permutation(count).tolist()
+    return order
+
+
+def draw_patch(
+    pair: PixelPair, key: tuple[int, ...], *, patch: int, scale: int, augment: bool
+) -> tuple[Mapped, Mapped, int]:
+    """The pixels of a patch of a pair, LR (p, p, 3) and HR (s·p, s·p, 3), and the number of its turn."""
+    rng = np.random.default_rng(key)
+    height, width = pair.lr.shape[:2]
+    x = int(rng.integers(width - patch + 1))  # the last offset included
+    y = int(rng.integers(height - patch + 1))
+    turn = int(rng.integers(8)) if augment else 0
+    hr = pair.hr[scale * y : scale * (y + patch), scale * x : scale * (x + patch)]
+    return pair.lr[y : y + patch, x : x + patch], hr, turn
 
 
 def write_patch(pixels: Mapped, turn: int, out: Tensor) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from d2crealsr.command.camera import ingest
-from d2crealsr.command.exchange import export
+from d2crealsr.command.exchange import export, import_
 from d2crealsr.command.exports import ExportCommand
 from d2crealsr.ui.options import SettingsCommand, is_given
 from d2crealsr.ui.program import Program
@@ -381,3 +381,4 @@ def verify(pairs: Path, captures: bool, accept_edits: bool, jobs: int) -> int:
 
 main.add_command(export)
 main.add_command(ingest)
+main.add_command(import_)

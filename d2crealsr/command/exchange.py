@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import shlex
 from pathlib import Path
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
     from d2crealsr.dataset.exports import PairExport
     from d2crealsr.dataset.exports.export_pairs import HowWritten
 
-__all__ = ["export"]
+__all__ = ["export", "import_"]
+
+NOTHING_ACCEPTED = 3
 
 _PATH = click.Path(path_type=Path)
 _PAIR_EXPORTS = "d2crealsr.dataset.exports:PAIR_EXPORTS"
@@ -82,3 +85,53 @@ def export(pairs: Path, layout: PairExport, out: Path, files: HowWritten, sub_im
     counts = ", ".join(f"{count} {split or 'without a split'}" for split, count in sorted(result.splits.items()))
     echo(f"{sum(result.splits.values())} pairs in {out} ({counts})")
     echo(f"files:  {result.written} written, {result.unchanged} unchanged, {result.removed} removed")
+
+
+@click.command(
+    name="import",
+    cls=Command,
+    resumes=True,
+    layouts="d2crealsr.store.layouts:PAIR_LAYOUTS",
+    epilog="Exit code: 0 pairs are imported, 3 none is, 2 wrong use or no known layout.",
+)
+@click.argument("folder", type=_PATH, metavar="DIR")
+@click.option(
+    "--out", type=_PATH, required=True, metavar="PAIRS", help="Folder of the pairs; it is created if necessary."
+)
+@click.option("--scale", type=click.IntRange(1, 16), help="Import only pairs of this scale.")
+@click.option("--audit/--no-audit", default=True, show_default=True, help="Measure how well the pairs are aligned.")
+@click.option(
+    "--jobs", type=click.IntRange(min=0), default=1, show_default=True, help="Pairs measured at a time; 0: one a core."
+)
+def import_(folder: Path, out: Path, scale: int | None, audit: bool, jobs: int) -> int:
+    """Bring existing pairs into a pairs folder.
+
+    DIR is a folder of pairs, laid out in one of the ways below; it may be an export. All its pairs are accepted, with
+    the split that DIR states. `audit` measures them, and the manifest has what it found. Nothing in DIR is modified.
+
+    \b
+    d2crealsr import RealSR/Canon --out pairs/ --scale 4
+    d2crealsr import basicsr/ --out pairs/ --no-audit
+    """
+    from d2crealsr.command import console
+    from d2crealsr.importing import import_pairs
+
+    run = functools.partial(import_pairs, folder, out, scale=scale, measure=audit, jobs=jobs)
+    if audit:
+        with console.audit_progress() as on_pair:
+            result = run(on_pair=on_pair)
+    else:
+        with console.quiet_counter("importing") as on_image:
+            result = run(on_image=on_image)
+    for note in result.notes:
+        echo(f"Note: {note}", err=True)
+    for line in result.left_out:
+        echo(f"left out: {line}")
+    for line in result.findings:
+        echo(f"imported, but {line}")
+    there = result.imported + result.unchanged
+    echo(f"{there} pairs of scale {result.scale} in {out} ({result.imported} imported, {result.unchanged} unchanged)")
+    if not there:
+        return NOTHING_ACCEPTED
+    echo(f"next:   d2crealsr report {shlex.quote(str(out))}")
+    return 0

@@ -28,6 +28,7 @@ from d2crealsr.dataset.events import (
 )
 from d2crealsr.dataset.freshness import Aligner, SceneResult, SceneTask, is_withdrawn, missing, recipe_of
 from d2crealsr.dataset.lens_profiles import check_lensfun
+from d2crealsr.dataset.pairs_folder import open_pairs, written_folders
 from d2crealsr.dataset.points import Starts, read_points
 from d2crealsr.dataset.reruns import Rerun
 from d2crealsr.dataset.run_options import RunOptions
@@ -35,17 +36,14 @@ from d2crealsr.dataset.scene import lost_scene, remove_published, run_scene
 from d2crealsr.errors import LayoutError, MachineError
 from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.store.captures import Capture, captures_root, find_captures
-from d2crealsr.store.changes import refuse_if_changed
-from d2crealsr.store.columns import TABLES
 from d2crealsr.store.decisions import first_names, read_decisions
-from d2crealsr.store.description import DATASET_FILE, FORMAT_VERSION, load_description
+from d2crealsr.store.description import DATASET_FILE, load_description
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
-from d2crealsr.store.merge import recover
 from d2crealsr.store.outputs import same_file
-from d2crealsr.store.ownership import refuse_foreign, refuse_links
-from d2crealsr.store.pairs import load_table, write_dataset
+from d2crealsr.store.ownership import refuse_links
+from d2crealsr.store.pairs import write_dataset
 from d2crealsr.ui.text import plain
 from d2crealsr.ui.versions import version
 
@@ -112,7 +110,7 @@ def build(
     _refuse_overlap(captures, root, out)
     with lock_folder(out) as lease:
         # 1. What is there: the tables with what a killed run left, and the settings that they were made with.
-        ledger, old = _open(out)
+        ledger, old = open_pairs(out)
         rerun = Rerun.of(typed, out, settings, old, tool_version)
         if rerun.settings.lens_profile != "none":
             check_lensfun()
@@ -160,7 +158,7 @@ def build(
             events, notes = _run(rerun, tasks, ledger, results, on_event)
         finally:  # a killed worker leaves the file it was writing
             with contextlib.suppress(MachineError):
-                remove_leftovers(*_written(out))
+                remove_leftovers(*written_folders(out))
         # 3. Former settings remain in the description until the whole folder is made with new ones.
         ledger.merge(description)
     return result_of(out, events, kept, [*left_out, *notes, *decision_notes(events, decisions, withdrawn)])
@@ -179,42 +177,18 @@ def _refuse_overlap(captures: Sequence[Capture], root: Path, out: Path) -> None:
         raise LayoutError(f"{out}: holds the captures themselves; give another folder with --out")
 
 
-def _open(out: Path) -> tuple[Ledger, dict[str, Any]]:
-    """The tables and description of the pairs folder, empty for a new one. Removes leftovers of a killed run."""
-    described = (out / DATASET_FILE).exists()
-    images = [path for side in ("hr", "lr") for path in (out / side).glob("*")]
-    if images and not described:
-        raise LayoutError(
-            f"{out}: has {len(images)} files in hr/ and lr/ and no {DATASET_FILE}; give a new folder with --out"
-        )
-    if not described:
-        refuse_foreign(out, own="pairs")
-        there = [name for name in TABLES if (out / name).exists()]
-        if there and "manifest.csv" not in there:
-            raise LayoutError(f"{out}: has a {there[0]} that no align wrote; give a new folder with --out")
-    refuse_if_changed(out)
-    if not described or load_description(out)["version"] != FORMAT_VERSION:  # no checksums: the schema must do
-        for name in TABLES:
-            if (out / name).exists():
-                load_table(out, name)
-    recover(out, upgrade=described)
-    remove_leftovers(*_written(out))
-    return Ledger.load(out), load_description(out) if described else {}
-
-
-def _written(out: Path) -> tuple[Path, Path, Path]:
-    """Folders that a run writes to."""
-    return out, out / "hr", out / "lr"
-
-
 def _foreign(ledger: Ledger, captures: Sequence[Capture], *, scale: int, moved: bool) -> tuple[str, ...]:
     """Scenes that are in the pairs folder but not in RAW. They are kept, so they must be compatible with the others."""
-    foreign = sorted(ledger.scenes - {capture.scene for capture in captures})
+    names = {capture.scene for capture in captures}
+    imported = {scene for scene in ledger.scenes if (ledger.row(scene) or {}).get("accepted_by") == "import"}
+    if both := sorted(imported & names):
+        raise LayoutError(f"RAW has scenes of the names of imported pairs ({first_names(both)}); rename its captures")
+    foreign = sorted(ledger.scenes - names)
     if not foreign:
         return ()
     some = first_names(foreign)
     remedy = "give another folder with --out, or remove them with --prune"
-    if moved:
+    if moved and set(foreign) - imported:
         raise LayoutError(f"the pairs folder has {len(foreign)} scenes from other captures ({some}); {remedy}")
     if other := ledger.scales(foreign) - {scale}:
         got = ", ".join(map(str, sorted(other)))
@@ -234,6 +208,7 @@ def _description(rerun: Rerun, raw_root: str, old: Mapping[str, Any], run: RunOp
         "raw_root": raw_root,
         "licence": old.get("licence", "") if run.licence is None else run.licence,
         "citation": old.get("citation", "") if run.citation is None else run.citation,
+        **{name: old[name] for name in ("imported_from",) if name in old},
     }
 
 

@@ -71,7 +71,7 @@ def page_content(
         "licence": dataset.get("licence", ""),
         "citation": dataset.get("citation", ""),
         "command": _command(dataset),
-        "settings": [(name, _shown(value)) for name, value in dataset["settings"].items()],
+        "settings": [(name, _shown(value)) for name, value in dataset.get("settings", {}).items()],
         "versions": [("d2crealsr (pairs)", dataset["tool_version"]), *_versions()],
         "hashes": [(name, sha256_of(pairs / name)) for name in _HASHED if (pairs / name).exists()],
         "data": _data(rows, stages, drawn) | {"points": dataset.get("points", {})},
@@ -131,9 +131,11 @@ def _median(values: Any) -> float | None:
 
 def _command(dataset: Mapping[str, Any]) -> str:
     """The command `align` as it would be typed in the pairs folder, without options that have their default."""
+    if "raw_root" not in dataset:  # every pair was imported
+        return f"d2crealsr import {shlex.quote(dataset.get('imported_from', ''))} --out . --scale {dataset['scale']}"
     default = dataclasses.asdict(AlignSettings())
     words_ = ["d2crealsr", "align", shlex.quote(dataset["raw_root"]), "--out", "."]
-    for name, value in dataset["settings"].items():
+    for name, value in dataset.get("settings", {}).items():
         if name in default and value != default[name]:
             option = name.replace("_", "-")
             words_ += (

@@ -15,7 +15,7 @@ from d2crealsr.report.pair import KEY_LENGTH, PairTask, draw_pair
 from d2crealsr.store import page_folder
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.locks import lock_folder
-from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals
+from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals, sources_of
 from d2crealsr.store.tables import records
 from d2crealsr.ui import page
 
@@ -80,7 +80,7 @@ def make_report(
     """
     pairs = Path(os.path.realpath(pairs))
     out = pairs / FOLDER if out is None else Path(os.path.realpath(out))
-    dataset = read_dataset(pairs, needed=("scale", "settings", "tool_version", "raw_root"))
+    dataset = read_dataset(pairs, needed=("scale", "tool_version"))
     manifest = read_manifest(pairs)
     alignment, residuals = read_alignment(pairs), read_residuals(pairs)
     page.environment(__package__)  # raises at once if jinja2 is missing
@@ -89,14 +89,13 @@ def make_report(
         remove_leftovers(out, *(out / page_folder.FILES).glob("*"))
         rows = records(manifest)
         stages, blocks = _by_scene(alignment), _blocks(residuals)
-        raw = pairs / dataset["raw_root"]
         tasks = [
             PairTask(
                 row=row,
                 stages=stages.get(row["scene"], []),
                 residuals=blocks.get(row["scene"], []),
-                hr_source=raw / row["hr_source"] if row["hr_source"] else None,
-                lr_source=raw / row["lr_source"] if row["lr_source"] else None,
+                hr_source=sources_of(pairs, row, dataset) / row["hr_source"] if row["hr_source"] else None,
+                lr_source=sources_of(pairs, row, dataset) / row["lr_source"] if row["lr_source"] else None,
                 pairs=pairs,
                 files=out / page_folder.FILES,
             )

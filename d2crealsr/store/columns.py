@@ -179,8 +179,8 @@ MANIFEST: tuple[Column, ...] = (
     _text("lens_model", "lens correction that was applied, if any"),
     _text(
         "accepted_by",
-        "qa, or reviewer where a person overruled QA; accepted scenes only",
-        one_of=("", "qa", "reviewer"),
+        "qa, reviewer where a person overruled QA, or import for a pair of others; accepted scenes only",
+        one_of=("", "qa", "reviewer", "import"),
     ),
     _number(
         "brightness_error_before",

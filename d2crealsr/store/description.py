@@ -46,6 +46,7 @@ _ENTRIES: dict[str, tuple[type, str]] = {
     "licence": (str, "text"),
     "citation": (str, "text"),
     "points": (dict, "an object"),
+    "imported_from": (str, "a path"),
     SHA256: (dict, "an object"),
 }
 """The entries of a description that are read: the type of each, and the type in words."""
@@ -110,7 +111,7 @@ def _check_entries(content: Mapping[str, Any], needed: Sequence[str], path: Path
         if name not in content and name not in needed:
             continue
         good = isinstance(value, kind) and not isinstance(value, bool)
-        if isinstance(value, str) and name == "raw_root":
+        if isinstance(value, str) and name in ("raw_root", "imported_from"):
             good = "\0" not in value
         if isinstance(value, int) and good:
             good = 1 <= value <= _LARGEST_SCALE

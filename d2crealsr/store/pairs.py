@@ -52,6 +52,7 @@ __all__ = [
     "read_residuals",
     "read_timings",
     "scene_problem",
+    "sources_of",
     "write_dataset",
     "write_pairs_table",
 ]
@@ -101,6 +102,12 @@ def cell_problem(text: str) -> str | None:
 def published_paths(scene: str) -> tuple[str, str]:
     """Paths of a scene's published HR and LR image, relative to the pairs folder."""
     return f"hr/{scene}.png", f"lr/{scene}.png"
+
+
+def sources_of(pairs: Path, row: Mapping[str, Any], description: Mapping[str, Any]) -> Path:
+    """The folder to which ``hr_source`` and ``lr_source`` of a row are relative: of its captures, or of its import."""
+    entry = "imported_from" if row["accepted_by"] == "import" else "raw_root"
+    return pairs / str(description.get(entry, ""))
 
 
 def write_pairs_table(pairs: Path, name: str, frame: pd.DataFrame) -> None:

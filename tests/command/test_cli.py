@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 
     from click.testing import Result
 
-COMMANDS = ["align", "audit", "export", "ingest", "report", "simulate", "split", "summary", "validate", "verify"]
+COMMANDS = [
+    *("align", "audit", "export", "import", "ingest", "report"),
+    *("simulate", "split", "summary", "validate", "verify"),
+]
 
 
 def run(*args: str | Path) -> Result:

@@ -19,7 +19,7 @@ from d2crealsr.errors import D2CRealSRError, LayoutError
 from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.store.changes import changed_files
 from d2crealsr.store.description import DATASET_FILE, load_description
-from d2crealsr.store.pairs import has_table, load_table
+from d2crealsr.store.pairs import has_table, load_table, sources_of
 from d2crealsr.store.tables import records
 
 if TYPE_CHECKING:
@@ -84,8 +84,10 @@ def verify(
         findings += row_findings(rows, description)
         findings += folder_findings(folder, rows)
     findings += detail_findings(folder, rows, known=manifest is not None)
-    raw = folder / str(description.get("raw_root", "")) if captures else None
-    tasks = [SceneFiles(pairs=folder, row=row, raw=raw) for row in accepted]
+    tasks = [
+        SceneFiles(pairs=folder, row=row, raw=sources_of(folder, row, description) if captures else None)
+        for row in accepted
+    ]
     with contextlib.closing(run_tasks(scene_findings, tasks, jobs=jobs)) as results:
         for done, found in enumerate(results, start=1):
             findings += found

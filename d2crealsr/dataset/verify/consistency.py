@@ -68,7 +68,8 @@ def _contradictions(row: Row, status: str) -> Iterator[str]:
     if status == "accepted":
         estimate = Estimate.from_row(row)
         if estimate is None:
-            yield "accepted without a homography"
+            if row["accepted_by"] != "import":
+                yield "accepted without a homography"
         else:
             if (h22 := estimate.placement.mapping.H_hr_to_lr[2, 2]) != 1:
                 yield f"h22 is {h22:g}, expected 1"
@@ -103,7 +104,7 @@ def detail_findings(folder: Path, rows: Sequence[Row], *, known: bool) -> Iterat
                 code="unknown_scene", where=name, text=f"{counts[scene]} rows of {scene}, which has no manifest row"
             )
         for scene, row in sorted(scenes.items()):
-            if row["status"] == "accepted" and scene not in counts:
+            if row["status"] == "accepted" and row["accepted_by"] != "import" and scene not in counts:
                 yield Finding(code="missing_rows", where=name, text=f"no row of {scene}, which is accepted")
         if name == "residuals.csv":
             yield from _stray_residuals(table, scenes)

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from d2crealsr.errors import ImageError, LayoutError, ScaleError
 from d2crealsr.store.images import read_size
-from d2crealsr.store.layouts import named, tabled, two_folders
+from d2crealsr.store.layouts import image_folder, lists, named, tabled, two_folders
 from d2crealsr.store.layouts.found import ImagePair, PairFolder, PairLayout, text_of
 from d2crealsr.store.layouts.reduction import box_reduced, reduced_size, whole_part
 from d2crealsr.store.listing import any_of, list_images
@@ -41,6 +41,8 @@ __all__ = [
 PAIR_LAYOUTS: tuple[PairLayout, ...] = (
     tabled.PAIRS,
     two_folders.FOLDERS,
+    lists.LISTS,
+    image_folder.IMAGE_FOLDER,
     named.REALSR,
     named.DREALSR,
     named.CITY100,

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError
 from d2crealsr.store.layouts.found import ImagePair, PairFolder, PairLayout, text_of
+from d2crealsr.store.layouts.image_folder import IMAGE_FOLDER
+from d2crealsr.store.layouts.lists import LISTS
 from d2crealsr.store.layouts.named import outside
 from d2crealsr.store.listing import few_of, folded, list_images
+from d2crealsr.store.naming import split_of
 from d2crealsr.store.sides import match_names, partners, side_of
 
 if TYPE_CHECKING:
@@ -21,7 +24,36 @@ __all__ = ["FOLDERS"]
 
 
 def _find(folder: Path) -> PairFolder | None:
-    inner = [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+    """The pairs of a folder, and of the folders of its splits, as in ``train/HR`` and ``train/LR``."""
+    inner = _folders(folder)
+    splits = [path for path in inner if split_of(path.name) and not side_of(path.name) and not path.is_symlink()]
+    found = [(each, part) for each in (folder, *splits) if (part := _found_in(each)) is not None]
+    if not found:
+        return None
+    if any(layout.find(folder) is not None for layout in (LISTS, IMAGE_FOLDER)):  # they say more of the same images
+        return None
+    parts = [part for _, part in found]
+    listing = list_images(folder)
+    used = [path for each, _ in found for path in _folders(each) if side_of(path.name)]
+    others = [path for path in listing.images if not any(side in path.parents for side in used)]
+    notes = [f"{each.name}: {note}" if each != folder else note for each, part in found for note in part.notes]
+    # A link to HR itself is followed.
+    listing = replace(listing, links=tuple(p for p in listing.links if p not in used))
+    return PairFolder(
+        layout="folders",
+        pairs=tuple(pair for part in parts for pair in part.pairs),
+        unpaired=tuple(sorted(path for part in parts for path in part.unpaired)),
+        notes=(*notes, *outside(others, folder), *listing.notes),
+    )
+
+
+def _folders(folder: Path) -> list[Path]:
+    return [path for path in sorted(folder.iterdir()) if path.is_dir() and not path.name.startswith(".")]
+
+
+def _found_in(folder: Path) -> PairFolder | None:
+    """The pairs of the HR and LR folders directly in a folder."""
+    inner = _folders(folder)
     sides = [path for path in inner if side_of(path.name)]
     listings = {path: list_images(path) for path in sides}
     pairs: list[ImagePair] = []
@@ -46,12 +78,8 @@ def _find(folder: Path) -> PairFolder | None:
     files = [path for found in listings.values() for path in found.images if path not in ignored]
     if not pairs:
         return None
-    listing = list_images(folder)
-    others = [path for path in listing.images if not side_of(path.relative_to(folder).parts[0])]
     linked = [note for path in sides if path.is_symlink() for note in listings[path].notes]
-    # A link to HR itself is followed.
-    listing = replace(listing, links=tuple(p for p in listing.links if p.parent != folder or not side_of(p.name)))
-    notes += [*_differing(pairs, folder), *outside(others, folder), *linked, *listing.notes]
+    notes += [*_differing(pairs, folder), *linked]
     used = {path for pair in pairs for path in (pair.hr, pair.lr)}
     return PairFolder(layout="folders", pairs=tuple(pairs), unpaired=tuple(sorted({*files} - used)), notes=tuple(notes))
 
@@ -121,7 +149,8 @@ def _meta_info(*folders: Path) -> set[str]:
 FOLDERS = PairLayout(
     name="folders",
     files="folders HR and LR (or gt and lq) with equal names",
-    details="the names may be part of longer ones. File names are equal (BasicSR), or those in LR are like "
-    "`0001x4.png` (DIV2K). If there is a `meta_info*.txt`, only the pairs that it names count",
+    details="the names may be part of longer ones, and the folders may lie in folders train and test. File names are "
+    "equal (BasicSR), or those in LR are like `0001x4.png` (DIV2K). If there is a `meta_info*.txt`, only the pairs "
+    "that it names count",
     find=_find,
 )

@@ -1,0 +1,276 @@
+"""Import existing pairs into a pairs folder: copy their images, measure them, and write their rows.
+
+Imported rows have no estimate (ADR 16): ``accepted_by`` is ``import``, the crop is the whole LR image, and the
+statistics are those that `audit` measures. PNG files are copied as they are; other images are written as PNG.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from d2crealsr.audit.folder import AuditResult, audit
+from d2crealsr.audit.pair import MEASURED
+from d2crealsr.dataset.pairs_folder import open_pairs
+from d2crealsr.errors import ImageError, LayoutError
+from d2crealsr.importing.incoming import IncomingPair, find_incoming
+from d2crealsr.store.columns import MANIFEST
+from d2crealsr.store.decisions import first_names
+from d2crealsr.store.files import sha256_of, write_bytes
+from d2crealsr.store.images import bytes_of, decode_image, write_image
+from d2crealsr.store.layouts import box_reduced, whole_part
+from d2crealsr.store.ledger import Ledger
+from d2crealsr.store.locks import lock_folder
+from d2crealsr.store.outputs import same_file
+from d2crealsr.store.pairs import is_plain, published_paths, write_dataset
+from d2crealsr.ui.versions import version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from d2crealsr.audit.folder import Listener
+    from d2crealsr.importing.incoming import Incoming
+
+__all__ = ["ImportResult", "import_pairs"]
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_COLUMNS = [name for name in ("residual_shape", *MEASURED) if name in {column.name for column in MANIFEST}]
+"""Statistics of an audit that mean the same in the manifest."""
+_UNUSABLE = ("unreadable", "wrong_size")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportResult:
+    """What an import did.
+
+    Attributes
+    ----------
+    scale : int
+    layout : str
+        Name of the layout that was found.
+    imported, unchanged : int
+        Number of pairs that were written, and that an earlier import had written already.
+    left_out : tuple of str
+        One line for each pair that cannot be imported, and why.
+    findings : tuple of str
+        One line for each imported pair in which `audit` found something wrong.
+    notes : tuple of str
+        Sentences on other files.
+    """
+
+    scale: int
+    layout: str
+    imported: int
+    unchanged: int
+    left_out: tuple[str, ...]
+    findings: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+class _Measured(NamedTuple):
+    """Statistics and residual field of a pair by the columns of the tables, and what is wrong with it."""
+
+    cells: Mapping[str, Any]
+    residuals: list[dict[str, Any]]
+    finding: str = ""
+    unusable: str = ""
+
+
+_NOT_MEASURED = _Measured({}, [])
+
+
+def import_pairs(
+    folder: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    scale: int | None = None,
+    measure: bool = True,
+    jobs: int = 1,
+    on_pair: Listener | None = None,
+    on_image: Callable[[int, int], None] = lambda done, total: None,
+) -> ImportResult:
+    """Import the pairs of a folder of a known layout (:mod:`d2crealsr.store.layouts`) into a pairs folder.
+
+    A second import of the same folder adds what is new and replaces what changed. Splits that `split` gave stay.
+
+    Parameters
+    ----------
+    folder, out : path
+        The folder of pairs, in which nothing is changed, and the pairs folder, which is created if necessary.
+    scale : int, optional
+        Import only pairs of this scale. An LR image of HR's size is reduced by it.
+    measure : bool
+        Whether `audit` measures the pairs that are written.
+    jobs : int
+        Pairs that are measured at a time; 0 for one per core.
+    on_pair, on_image : callable
+        Progress of the audit, and of the copies: pairs done and in all.
+
+    Raises
+    ------
+    UsageError
+        When no pairs are found, or the pairs folder is none or has pairs of another scale or of another import.
+    MachineError
+        When the disk, the lock or the workers fail. The tables contain what is done.
+    """
+    folder, out = Path(os.path.realpath(folder)), Path(os.path.realpath(out))
+    if same_file(folder, out) or folder in out.parents or out in folder.parents:
+        raise LayoutError(f"{out}: lies in {folder}, or holds it; give another folder with --out")
+    incoming = find_incoming(folder, scale)
+    with lock_folder(out):
+        ledger, old = open_pairs(out)
+        source = Path(os.path.relpath(folder, out)).as_posix()
+        _refuse_others(incoming, ledger, old, source, out)
+        todo = [pair for pair in incoming.pairs if not _stands(ledger.row(pair.scene), pair, out, measure=measure)]
+        measured: dict[str, _Measured] = {}
+        if measure and todo:
+            measured = _by_scene(audit(folder, scale=scale, jobs=jobs, on_pair=on_pair))
+        description = _description(old, incoming.scale, source)
+        if not old:
+            write_dataset(out, description)
+        work = _Import(folder=folder, out=out, scale=incoming.scale, ledger=ledger)
+        left_out, findings = list(incoming.left_out), []
+        try:
+            for done, pair in enumerate(todo, start=1):
+                its = measured.get(pair.found.scene, _NOT_MEASURED)
+                problem = its.unusable or work.take(pair, its)
+                left_out += [f"{pair.scene}: {problem}"] if problem else []
+                findings += [f"{pair.scene}: {its.finding}"] if its.finding and not problem else []
+                on_image(done, len(todo))
+        except BaseException:
+            with contextlib.suppress(Exception):  # report the first failure, not this one
+                ledger.merge()
+            raise
+        ledger.merge(description)
+    return ImportResult(
+        scale=incoming.scale,
+        layout=incoming.layout,
+        imported=work.taken,
+        unchanged=len(incoming.pairs) - len(todo),
+        left_out=tuple(left_out),
+        findings=tuple(findings),
+        notes=incoming.notes,
+    )
+
+
+def _refuse_others(incoming: Incoming, ledger: Ledger, old: Mapping[str, Any], source: str, out: Path) -> None:
+    """Make sure that pairs of one scale and of one import come together, and that no row of `align` is replaced."""
+    another = "give another folder with --out"
+    rows = {scene: row for scene in ledger.scenes if (row := ledger.row(scene)) is not None}
+    if rows and old.get("scale") != incoming.scale:
+        raise LayoutError(f"{out}: its pairs are of scale {old.get('scale')}, got {incoming.scale}; {another}")
+    imported = {scene for scene, row in rows.items() if row["accepted_by"] == "import"}
+    if imported and old.get("imported_from") != source:
+        raise LayoutError(f"{out}: holds pairs imported from {old.get('imported_from')!r:.80}; {another}")
+    if taken := sorted({pair.scene for pair in incoming.pairs} & (rows.keys() - imported)):
+        raise LayoutError(f"{out}: has scenes of these names that align made ({first_names(taken)}); {another}")
+
+
+def _stands(row: Mapping[str, Any] | None, pair: IncomingPair, out: Path, *, measure: bool) -> bool:
+    """Whether an earlier import wrote the pair from the same files, and measured it if that is wanted."""
+    if row is None or (measure and row["zncc"] is None and not row["message"]):
+        return False
+    found = (pair.found.hr, pair.found.lr)
+    try:
+        for side, path, source in zip(("hr", "lr"), published_paths(pair.scene), found, strict=True):
+            if sha256_of(source) != row[f"{side}_source_sha256"] or sha256_of(out / path) != row[f"{side}_sha256"]:
+                return False
+    except OSError:
+        return False
+    return (row["lr_width"], row["lr_height"]) == pair.lr_size
+
+
+def _by_scene(result: AuditResult) -> dict[str, _Measured]:
+    """What an audit measured, by the names that it gives to pairs."""
+    import pandas as pd
+
+    fields = dict(iter(result.fields.groupby("scene", sort=False)))
+    found = {}
+    for row in result.table.to_dict("records"):
+        scene, verdict = row["scene"], row["verdict"]
+        text = f"{verdict}: {row['reason']}"
+        cells: dict[str, Any] = {name: None if pd.isna(row[name]) else row[name] for name in _COLUMNS}
+        if verdict != "clean":
+            cells["message"] = f"audit: {text}"
+        blocks: list[Any] = fields[scene].drop(columns="zncc").to_dict("records") if scene in fields else []
+        finding = text if verdict not in ("clean", "too_little_texture") else ""
+        found[scene] = _Measured(cells, blocks, finding, text if verdict in _UNUSABLE else "")
+    return found
+
+
+def _description(old: Mapping[str, Any], scale: int, source: str) -> dict[str, Any]:
+    """The entries of ``dataset.json``. Those that `align` wrote stay."""
+    new = {
+        "scale": scale,
+        "tool": "d2crealsr",
+        "tool_version": version("d2crealsr"),
+        "licence": "",
+        "citation": "",
+    }
+    return {**new, **old, "imported_from": source}
+
+
+@dataclass(kw_only=True)
+class _Import:
+    """Publish pairs in a pairs folder, which this process has locked."""
+
+    folder: Path
+    out: Path
+    scale: int
+    ledger: Ledger
+    taken: int = 0
+
+    def take(self, pair: IncomingPair, measured: _Measured) -> str:
+        """Publish a pair and enter its rows. Returns why that is not possible; otherwise an empty text."""
+        found = pair.found
+        sources = {side: getattr(found, side).relative_to(self.folder).as_posix() for side in ("hr", "lr")}
+        if bad := next((path for path in sources.values() if not is_plain(path)), None):
+            return f"{bad[:80]!r} contains control characters or is not UTF-8; rename it"
+        try:
+            cells = self._publish(pair)
+        except ImageError as error:
+            return str(error)
+        row = {
+            "scene": pair.scene,
+            "status": "accepted",
+            "accepted_by": "import",
+            "split": pair.split,
+            "group": pair.group,
+            "scale": self.scale,
+            "hr_source": sources["hr"],
+            "lr_source": sources["lr"],
+            "lr_x": 0,
+            "lr_y": 0,
+            "lr_width": pair.lr_size[0],
+            "lr_height": pair.lr_size[1],
+            **cells,
+            **measured.cells,
+        }
+        self.ledger.replace(row, residuals=[{**block, "scene": pair.scene} for block in measured.residuals])
+        self.taken += 1
+        return ""
+
+    def _publish(self, pair: IncomingPair) -> dict[str, str]:
+        """Write both images; returns their paths and hashes as cells."""
+        cells: dict[str, str] = {}
+        for side, path in zip(("hr", "lr"), published_paths(pair.scene), strict=True):
+            source, place = getattr(pair.found, side), self.out / path
+            data = bytes_of(source)
+            if pair.reduce > 1:
+                image = decode_image(data, source.name)
+                write_image(place, whole_part(image, pair.reduce) if side == "hr" else box_reduced(image, pair.reduce))
+            elif data.startswith(_PNG):
+                decode_image(data, source.name)  # a damaged image is left out
+                write_bytes(place, data)
+            else:
+                write_image(place, decode_image(data, source.name))
+            cells |= {
+                f"{side}_path": path,
+                f"{side}_sha256": sha256_of(place),
+                f"{side}_source_sha256": hashlib.sha256(data).hexdigest(),
+            }
+        return cells

@@ -1,0 +1,231 @@
+"""Pairs of others become rows of a pairs folder by the rules of format 2, and every layout is read as it is written."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from d2crealsr.command.cli import main
+from d2crealsr.dataset.exports import PAIR_EXPORTS
+from d2crealsr.dataset.exports.export_pairs import export_pairs
+from d2crealsr.dataset.split import split
+from d2crealsr.dataset.verify import verify
+from d2crealsr.errors import LayoutError, ScaleError
+from d2crealsr.importing import import_pairs
+from d2crealsr.store.images import read_image, write_image
+from d2crealsr.store.pairs import load_table, read_dataset, read_manifest
+from d2crealsr.store.tables import records
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+ROOT = Path(__file__).parents[2]
+EARLIER = ROOT / "tests" / "earlier" / "v0.1.0" / "pairs"
+LAYOUTS = {layout.name: layout for layout in PAIR_EXPORTS}
+CHEAP = ("imagefolder", "drealsr")
+EACH = [pytest.param(name, marks=[] if name in CHEAP else pytest.mark.slow) for name in LAYOUTS]
+
+
+def picture(path: Path, width: int, height: int, seed: int = 0) -> None:
+    pixels = np.random.default_rng([seed, *path.stem.encode()]).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    write_image(path, pixels)
+
+
+def two_folders(root: Path, *scenes: str, seed: int = 0) -> Path:
+    for scene in scenes:
+        picture(root / "HR" / f"{scene}.png", 16, 12, seed)
+        picture(root / "LR" / f"{scene}.png", 8, 6, seed)
+    return root
+
+
+def rows(pairs: Path) -> dict[str, Mapping[str, Any]]:
+    return {row["scene"]: row for row in records(read_manifest(pairs))}
+
+
+def content(folder: Path) -> dict[str, bytes]:
+    paths = (path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+
+
+@pytest.mark.parametrize("layout", EACH)
+def test_export_import_export_gives_the_same_bytes(layout: str, tmp_path: Path) -> None:
+    first, again, back = tmp_path / "first", tmp_path / "again", tmp_path / "back"
+    export_pairs(EARLIER, first, layout=LAYOUTS[layout])
+    import_pairs(first, again, measure=False)
+    assert {scene: row["split"] for scene, row in rows(again).items()} == {
+        "astronaut": "test",
+        "chelsea": "train",
+        "coffee": "train",
+    }
+    assert verify(again, captures=True).findings == ()
+    export_pairs(again, back, layout=LAYOUTS[layout])
+    before, after = content(first), content(back)
+    before.pop("README.md", None), after.pop("README.md", None)  # it says who made the pairs
+    assert after == {name: data.replace(bytes(first), bytes(back)) for name, data in before.items()}
+
+
+def test_imported_rows_have_what_format_2_says_and_nothing_of_an_estimate(tmp_path: Path) -> None:
+    source = two_folders(tmp_path / "source", "0001", "0002_s001")
+    result = import_pairs(source, tmp_path / "pairs", measure=False)
+    assert (result.imported, result.scale, result.layout) == (2, 2, "folders")
+    row = rows(tmp_path / "pairs")["0002_s001"]
+    known = {name: value for name, value in row.items() if value not in (None, "")}
+    digests = {name: known.pop(name) for name in list(known) if name.endswith("sha256")}
+    assert known == {
+        "scene": "0002_s001",
+        "status": "accepted",
+        "accepted_by": "import",
+        "group": "0002",
+        "scale": 2,
+        "hr_path": "hr/0002_s001.png",
+        "lr_path": "lr/0002_s001.png",
+        "hr_source": "HR/0002_s001.png",
+        "lr_source": "LR/0002_s001.png",
+        "lr_x": 0,
+        "lr_y": 0,
+        "lr_width": 8,
+        "lr_height": 6,
+    }
+    assert digests["hr_sha256"] == digests["hr_source_sha256"]
+    described = read_dataset(tmp_path / "pairs")
+    assert (described["imported_from"], described["scale"], described["version"]) == ("../source", 2, 2)
+    assert load_table(tmp_path / "pairs", "alignment.csv").empty
+    assert split(tmp_path / "pairs", test=1).new == 2
+
+
+def test_audit_measures_what_is_imported(tmp_path: Path) -> None:
+    for side in ("hr", "lr"):
+        (tmp_path / "source" / side).mkdir(parents=True)
+        shutil.copy(EARLIER / side / "coffee.png", tmp_path / "source" / side)
+        turned = read_image(EARLIER / side / "chelsea.png")
+        turned = turned[::-1, ::-1] if side == "lr" else turned
+        write_image(tmp_path / "source" / side / "turned.png", np.ascontiguousarray(turned))
+    result = import_pairs(tmp_path / "source", tmp_path / "pairs")
+    (finding,) = result.findings
+    assert finding.startswith("turned: different_content: correlation")
+    good, bad = rows(tmp_path / "pairs")["coffee"], rows(tmp_path / "pairs")["turned"]
+    assert good["residual_p50_hr_px"] < 0.5 < good["zncc"]
+    assert good["message"] == ""
+    assert bad["message"] == f"audit: {finding.removeprefix('turned: ')}"
+    assert set(load_table(tmp_path / "pairs", "residuals.csv")["scene"]) == {"coffee", "turned"}
+    assert verify(tmp_path / "pairs").findings == ()
+    assert import_pairs(tmp_path / "source", tmp_path / "pairs").unchanged == 2
+
+
+def test_other_formats_and_reduced_pairs_become_png(tmp_path: Path) -> None:
+    picture(tmp_path / "City100" / "001H.tif", 12, 8)
+    picture(tmp_path / "City100" / "001L.bmp", 6, 4)
+    picture(tmp_path / "City100" / "001L.tif", 6, 4)
+    (tmp_path / "City100" / "001L.bmp").unlink()
+    import_pairs(tmp_path / "City100", tmp_path / "pairs", measure=False)
+    original = read_image(tmp_path / "City100" / "001H.tif")
+    np.testing.assert_array_equal(read_image(tmp_path / "pairs" / "hr" / "001.png"), original)
+    for name in ("HR", "LR4"):
+        picture(tmp_path / "RealSR" / "Train" / "4" / f"Canon_{name}.png", 13, 9)
+    import_pairs(tmp_path / "RealSR", tmp_path / "reduced", scale=4, measure=False)
+    row = rows(tmp_path / "reduced")["Canon"]
+    assert (row["scale"], row["lr_width"], row["lr_height"], row["split"]) == (4, 3, 2, "train")
+    assert verify(tmp_path / "reduced", captures=True).findings == ()
+    assert import_pairs(tmp_path / "RealSR", tmp_path / "whole", measure=False).scale == 1
+
+
+def test_one_scale_is_chosen(tmp_path: Path) -> None:
+    picture(tmp_path / "source" / "Canon_HR.png", 16, 16)
+    for scale in (2, 4):
+        picture(tmp_path / "source" / f"Canon_LR{scale}.png", 16 // scale, 16 // scale)
+    with pytest.raises(ScaleError, match="has pairs of scales 2, 4; choose one with --scale"):
+        import_pairs(tmp_path / "source", tmp_path / "pairs", measure=False)
+    assert not (tmp_path / "pairs").exists()
+    assert import_pairs(tmp_path / "source", tmp_path / "pairs", scale=4, measure=False).imported == 1
+    with pytest.raises(LayoutError, match="its pairs are of scale 4, got 2"):
+        import_pairs(tmp_path / "source", tmp_path / "pairs", scale=2, measure=False)
+
+
+def test_what_cannot_be_a_pair_is_left_out_by_name(tmp_path: Path) -> None:
+    source = two_folders(tmp_path / "source", "good", "small", "torn", "cut")
+    picture(source / "LR" / "small.png", 7, 6)
+    (source / "LR" / "torn.png").write_bytes(b"no image")
+    (source / "HR" / "cut.png").write_bytes((source / "HR" / "cut.png").read_bytes()[:-60])
+    result = import_pairs(source, tmp_path / "pairs", measure=False)
+    assert result.imported == 1
+    assert sorted(line.split(":")[0] for line in result.left_out) == ["cut", "small", "torn"]
+    assert "small: HR is 16x12, expected a whole number of times LR's 7x6" in result.left_out
+    assert list(rows(tmp_path / "pairs")) == ["good"]
+    assert verify(tmp_path / "pairs").findings == ()
+
+
+def test_a_second_import_adds_and_replaces_and_keeps_splits(tmp_path: Path) -> None:
+    source = two_folders(tmp_path / "source", "a", "b")
+    import_pairs(source, tmp_path / "pairs", measure=False)
+    split(tmp_path / "pairs", test=1)
+    before = {scene: row["split"] for scene, row in rows(tmp_path / "pairs").items()}
+    two_folders(source, "a", "c", seed=1)
+    result = import_pairs(source, tmp_path / "pairs", measure=False)
+    assert (result.imported, result.unchanged) == (2, 1)
+    after = rows(tmp_path / "pairs")
+    assert {scene: row["split"] for scene, row in after.items()} == {**before, "c": ""}
+    assert verify(tmp_path / "pairs", captures=True).findings == ()
+
+
+def test_pairs_of_others_stay_apart(tmp_path: Path) -> None:
+    source = two_folders(tmp_path / "source", "a")
+    import_pairs(source, tmp_path / "pairs", measure=False)
+    other = two_folders(tmp_path / "other", "b")
+    with pytest.raises(LayoutError, match=r"holds pairs imported from '\.\./source'; give another folder"):
+        import_pairs(other, tmp_path / "pairs", measure=False)
+    with pytest.raises(LayoutError, match=r"lies in .*, or holds it"):
+        import_pairs(source, source / "pairs", measure=False)
+    picture(tmp_path / "raw" / "hr" / "x.png", 8, 8)
+    with pytest.raises(LayoutError, match=r"has 1 files in hr/ and lr/ and no dataset\.json"):
+        import_pairs(source, tmp_path / "raw", measure=False)
+    shutil.copytree(EARLIER, tmp_path / "aligned")
+    coffee = two_folders(tmp_path / "coffee", "coffee")
+    with pytest.raises(LayoutError, match=r"has scenes of these names that align made \(coffee\)"):
+        import_pairs(coffee, tmp_path / "aligned", measure=False)
+
+
+def test_align_keeps_imported_rows_and_refuses_their_names(tmp_path: Path) -> None:
+    import_pairs(two_folders(tmp_path / "source", "a"), tmp_path / "pairs", measure=False)
+
+    def align(scene: str, *words: str) -> str:
+        for side in ("hr", "lr"):
+            picture(tmp_path / scene / side / f"{scene}.png", 8, 8)
+        command = ["align", str(tmp_path / scene), "--out", str(tmp_path / "pairs"), "--scale", "2", *words]
+        return CliRunner().invoke(main, command).output
+
+    assert "RAW has scenes of the names of imported pairs (a); rename its captures" in align("a")
+    assert "kept: 1 scenes" in align("b")
+    assert read_dataset(tmp_path / "pairs")["imported_from"] == "../source"
+    assert sorted(rows(tmp_path / "pairs")) == ["a", "b"]
+    assert verify(tmp_path / "pairs", captures=True).findings == ()
+    align("b", "--prune")
+    assert sorted(rows(tmp_path / "pairs")) == ["b"]
+
+
+def test_names_with_folders_become_names_of_scenes(tmp_path: Path) -> None:
+    source = two_folders(tmp_path / "source", "day/a", "night/a")
+    import_pairs(source, tmp_path / "pairs", measure=False)
+    assert sorted(rows(tmp_path / "pairs")) == ["day_a", "night_a"]
+    two_folders(source, "day_a")
+    with pytest.raises(LayoutError, match="would both be scene 'day_a'; rename one"):
+        import_pairs(source, tmp_path / "other", measure=False)
+
+
+def test_the_commands_of_the_documentation_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (ROOT / "docs" / "exchange.md").read_text(encoding="utf-8")
+    section = page.split("## From a pairs folder to another and back\n")[1]
+    commands = re.findall(r"^    d2crealsr (.*)$", section, re.MULTILINE)
+    assert len(commands) == 2
+    shutil.copytree(EARLIER, tmp_path / "pairs")
+    monkeypatch.chdir(tmp_path)
+    said = [CliRunner().invoke(main, command.split()) for command in commands]
+    assert [(done.exit_code, done.output) for done in said if done.exit_code] == []
+    assert "3 pairs of scale 2 in again (3 imported, 0 unchanged)" in said[-1].output
+    assert json.loads((tmp_path / "again" / "dataset.json").read_text())["imported_from"] == "../hub"
