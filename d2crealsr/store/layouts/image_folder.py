@@ -25,7 +25,7 @@ def _find(folder: Path) -> PairFolder | None:
     places = [folder, *sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))]
     tables = [place / _METADATA for place in places if (place / _METADATA).is_file()]
     pairs = [pair for table in tables for pair in _listed(table, "" if table.parent == folder else table.parent.name)]
-    return PairFolder(layout="image folder", pairs=tuple(pairs), tabled=True) if pairs else None
+    return PairFolder(layout="hub", pairs=tuple(pairs), tabled=True) if pairs else None
 
 
 def _listed(table: Path, split: str) -> Iterator[ImagePair]:
@@ -63,7 +63,7 @@ def _image(folder: Path, name: str, where: str) -> Path:
 
 
 IMAGE_FOLDER = PairLayout(
-    name="image folder",
+    name="hub",
     files="train/metadata.csv and test/metadata.csv with columns hr_file_name and lr_file_name",
     details="of Hugging Face. The folder's name states the split; scene, group and scale are read where there are such "
     "columns",
