@@ -106,7 +106,11 @@ class StepGraph:
         if runs <= _WARM_UP:
             return self._aside(lambda: self._own_step(inputs))
         if key not in self.captured:
-            self.captured[key] = self._capture(inputs)
+            try:
+                self.captured[key] = self._capture(inputs)
+            except RuntimeError as error:  # nothing of a step runs while it is captured, so it is still to do
+                self._refuse(str(error).partition("\n")[0])
+                return self._own_step(weights)
         graph, terms = self.captured[key]
         graph.replay()
         return terms
@@ -134,12 +138,17 @@ class StepGraph:
         try:
             return self._aside(watched) if self.device.type == "cuda" else watched()
         except CaptureRefusedError as refusal:
-            self.refused = True
-            self.note(
-                f"the step cannot run as one CUDA graph ({refusal}); its operators are launched one by one, "
-                "as with --no-cuda-graph"
-            )
+            self._refuse(refusal)
         return self._own_step(weights)
+
+    def _refuse(self, reason: object) -> None:
+        """From now on, launch operator by operator, and free what was captured."""
+        self.refused = True
+        self.captured.clear()
+        self.note(
+            f"the step cannot run as one CUDA graph ({reason}); its operators are launched one by one, "
+            "as with --no-cuda-graph"
+        )
 
     def _aside(self, step: Callable[[], Terms]) -> Terms:
         """A step on another stream, as CUDA graphs need it before they are captured."""

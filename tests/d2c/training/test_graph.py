@@ -14,7 +14,7 @@ from d2c.d2csr.stages import ConvergenceStage, DivergenceStage, JointStage
 from d2c.data.patches import Batch
 from d2c.tails.siblings import run_siblings
 from d2c.training.engine import Engine
-from d2c.training.graph import CaptureGuard, CaptureRefusedError
+from d2c.training.graph import CaptureGuard, CaptureRefusedError, StepGraph
 
 MODEL = D2CConfig(scale=2, features=4, groups=1, blocks=1, reduction=2, convergence_features=4)
 TRAIN = TrainConfig(batch=2, patch=6, accumulate=2, clip_norm=1.0, ema=0.9, margin=0.5)
@@ -87,6 +87,35 @@ def test_a_step_that_waits_for_the_device_is_launched_one_by_one_and_says_so_onc
     assert len(said) == 1
     assert "_local_scalar_dense needs the values of a tensor" in said[0]
     assert "as with --no-cuda-graph" in said[0]
+
+
+def test_a_step_whose_capture_fails_is_launched_one_by_one_and_says_so_once(monkeypatch):
+    said, seen = [], []
+
+    def step(batch, weights):
+        seen.append((float(batch.lr[0]), dict(weights)))
+        return {}
+
+    def fail(*_):
+        raise RuntimeError("CUDA error: operation not permitted when stream is capturing\nmore")
+
+    graph = StepGraph(step, torch.device("cpu"), said.append)
+    monkeypatch.setattr(graph, "_aside", lambda run: run())
+    monkeypatch.setattr(graph, "_capture", fail)
+    for number in range(6):
+        # As on a card: the first steps warm up, the fourth is to be captured.
+        graph.device = torch.device("cpu") if graph.refused or not number else _Card()
+        graph.run(Batch(torch.full((1,), float(number)), torch.zeros(1)), {"l1": 0.5})
+    assert [at for at, _ in seen] == [0, 1, 2, 3, 4, 5]
+    assert seen[3][1] == seen[5][1] == {"l1": 0.5}
+    assert len(said) == 1
+    assert "stream is capturing)" in said[0]
+
+
+class _Card:
+    """A device that calls itself CUDA."""
+
+    type = "cuda"
 
 
 @pytest.mark.parametrize(
