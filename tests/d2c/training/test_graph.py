@@ -93,7 +93,7 @@ def test_a_step_whose_capture_fails_is_launched_one_by_one_and_says_so_once(monk
     said, seen = [], []
 
     def step(batch, weights):
-        seen.append((float(batch.lr[0]), dict(weights)))
+        seen.append((batch.lr.clone(), dict(weights)))
         return {}
 
     def fail(*_):
@@ -106,7 +106,7 @@ def test_a_step_whose_capture_fails_is_launched_one_by_one_and_says_so_once(monk
         # As on a card: the first steps warm up, the fourth is to be captured.
         graph.device = torch.device("cpu") if graph.refused or not number else _Card()
         graph.run(Batch(torch.full((1,), float(number)), torch.zeros(1)), {"l1": 0.5})
-    assert [at for at, _ in seen] == [0, 1, 2, 3, 4, 5]
+    assert [float(lr) for lr, _ in seen] == [0, 1, 2, 3, 4, 5]
     assert seen[3][1] == seen[5][1] == {"l1": 0.5}
     assert len(said) == 1
     assert "stream is capturing)" in said[0]
