@@ -7,12 +7,12 @@ from typing import Any
 
 import click
 
+from d2crealsr.command.options import JOBS, PATH
 from d2crealsr.ui.program import Command
 from d2crealsr.ui.terminal import echo
 
 __all__ = ["ingest"]
 
-_PATH = click.Path(path_type=Path)
 _NO_SCENE = 3
 
 
@@ -21,9 +21,9 @@ _NO_SCENE = 3
     resumes=True,
     epilog="Exit code: 0 there are scenes, 3 there is none, 2 wrong use, 1 the machine failed.",
 )
-@click.argument("card", type=_PATH, metavar="DCIM")
+@click.argument("card", type=PATH, metavar="DCIM")
 @click.option(
-    "--out", type=_PATH, required=True, metavar="RAW", help="Folder of the captures; it is created if necessary."
+    "--out", type=PATH, required=True, metavar="RAW", help="Folder of the captures; it is created if necessary."
 )
 @click.option(
     "--files",
@@ -33,15 +33,9 @@ _NO_SCENE = 3
     help="How frames get into RAW.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the table of all frames, and write nothing into RAW.")
-@click.option("--contact-sheet", type=_PATH, metavar="PNG", help="Draw the frames of every scene into this file.")
+@click.option("--contact-sheet", type=PATH, metavar="PNG", help="Draw the frames of every scene into this file.")
 @click.option("--keep-private", is_flag=True, help="Keep serial numbers and GPS positions in the tables.")
-@click.option(
-    "--jobs",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="How many frames are read at a time; 0 for one on each core. The results do not depend on it.",
-)
+@JOBS
 def ingest(card: Path, out: Path, contact_sheet: Path | None, dry_run: bool, **options: Any) -> int:
     """Sort the frames of a memory card into scenes for `align`.
 

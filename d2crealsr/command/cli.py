@@ -11,6 +11,7 @@ import click
 from d2crealsr.command.camera import ingest
 from d2crealsr.command.exchange import export, import_
 from d2crealsr.command.exports import ExportCommand
+from d2crealsr.command.options import JOBS, NOTHING_ACCEPTED, PAIRS, PATH
 from d2crealsr.ui.options import SettingsCommand, is_given
 from d2crealsr.ui.program import Program
 from d2crealsr.ui.terminal import echo
@@ -21,18 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-NOTHING_ACCEPTED = 3
 FINDINGS = 4
-
-_PATH = click.Path(path_type=Path)
-_PAIRS = click.argument("pairs", type=_PATH, default=Path("pairs"))
-_JOBS = click.option(
-    "--jobs",
-    type=click.IntRange(min=0),
-    default=1,
-    show_default=True,
-    help="How many scenes are worked on at a time; 0 for one on each core. The results do not depend on it.",
-)
 
 
 def _print_notes(notes: Iterable[str]) -> None:
@@ -59,11 +49,11 @@ def main() -> None:
     epilog="Exit code: 0 some scenes are accepted, 3 none is, 2 wrong use, 1 the machine failed, 130 interrupted, "
     "143 terminated.",
 )
-@click.argument("raw", type=_PATH)
+@click.argument("raw", type=PATH)
 @click.option(
-    "--out", type=_PATH, required=True, metavar="PAIRS", help="Folder of the pairs; it is created if necessary."
+    "--out", type=PATH, required=True, metavar="PAIRS", help="Folder of the pairs; it is created if necessary."
 )
-@_JOBS
+@JOBS
 @click.option(
     "--backend",
     type=click.Choice(["loky", "dask"]),
@@ -83,13 +73,13 @@ def main() -> None:
 )
 @click.option(
     "--accept",
-    type=_PATH,
+    type=PATH,
     metavar="FILE",
     help="CSV file with scene,decision,note: rejected scenes with the decision accept are published nevertheless.",
 )
 @click.option(
     "--points",
-    type=_PATH,
+    type=PATH,
     metavar="FILE",
     help="CSV file with scene,hr_x,hr_y,lr_x,lr_y: four or more corresponding points of each scene that registration "
     "does not find by itself. The report helps to collect them.",
@@ -128,7 +118,7 @@ def align(raw: Path, out: Path, max_megapixels: int, settings: dict[str, Any], *
 
 
 @main.command()
-@_PAIRS
+@PAIRS
 @click.option(
     "--test",
     type=click.IntRange(min=0),
@@ -140,7 +130,7 @@ def align(raw: Path, out: Path, max_megapixels: int, settings: dict[str, Any], *
 @click.option("--resplit", is_flag=True, help="Discard earlier splits and start over.")
 @click.option(
     "--decisions",
-    type=_PATH,
+    type=PATH,
     metavar="FILE",
     help="CSV file with scene,decision,note, as the report exports it: scenes with the decision reject are left out.",
 )
@@ -170,13 +160,13 @@ def split(pairs: Path, test: int | None, seed: int, resplit: bool, decisions: Pa
     names={"nuisances": "--nuisance", "image_format": "--format"},
 )
 @click.option(
-    "--out", type=_PATH, required=True, metavar="RAW", help="Folder of the captures; it is created if necessary."
+    "--out", type=PATH, required=True, metavar="RAW", help="Folder of the captures; it is created if necessary."
 )
-@click.option("--manifest", type=_PATH, metavar="CSV", help="Recipe of the scenes, in the form of data_manifest.csv.")
+@click.option("--manifest", type=PATH, metavar="CSV", help="Recipe of the scenes, in the form of data_manifest.csv.")
 @click.option(
-    "--photos", type=_PATH, metavar="DIR", help="Folder of your own photographs, which are printed on the cards."
+    "--photos", type=PATH, metavar="DIR", help="Folder of your own photographs, which are printed on the cards."
 )
-@_JOBS
+@JOBS
 def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, settings: dict[str, Any]) -> None:
     """Render simulated captures whose alignment is known.
 
@@ -196,7 +186,7 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, s
 
 
 @main.command(cls=ExportCommand)
-@_PAIRS
+@PAIRS
 @click.option(
     "--where",
     multiple=True,
@@ -255,9 +245,9 @@ def summary(
 
 
 @main.command(resumes=True)
-@_PAIRS
-@click.option("--out", type=_PATH, metavar="DIR", help="Folder of the report.  [default: PAIRS/report]")
-@_JOBS
+@PAIRS
+@click.option("--out", type=PATH, metavar="DIR", help="Folder of the report.  [default: PAIRS/report]")
+@JOBS
 def report(pairs: Path, out: Path | None, jobs: int) -> None:
     """Make a report to look at in a browser.
 
@@ -279,10 +269,10 @@ def report(pairs: Path, out: Path | None, jobs: int) -> None:
 
 
 @main.command(epilog="Exit code: 0 clean, 3 nothing was measured, 4 findings.")
-@_PAIRS
-@click.option("--truth", type=_PATH, required=True, metavar="CSV", help="The truth.csv of the simulated captures.")
-@click.option("--csv", type=_PATH, metavar="FILE", help="Write the table to this file as well.")
-@_JOBS
+@PAIRS
+@click.option("--truth", type=PATH, required=True, metavar="CSV", help="The truth.csv of the simulated captures.")
+@click.option("--csv", type=PATH, metavar="FILE", help="Write the table to this file as well.")
+@JOBS
 def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int) -> int:
     """Measure the true error of pairs from simulated captures, in HR px.
 
@@ -312,11 +302,11 @@ def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int) -> int:
     layouts="d2crealsr.store.layouts:PAIR_LAYOUTS",
     epilog="Exit code: 0 clean, 4 findings, 2 wrong use or no known layout.",
 )
-@click.argument("folder", type=_PATH, metavar="DIR")
+@click.argument("folder", type=PATH, metavar="DIR")
 @click.option("--scale", type=click.IntRange(1, 16), help="Measure only pairs of this scale.")
-@click.option("--out", type=_PATH, metavar="CSV", help="Write the table to this file as well.")
-@click.option("--fields", type=_PATH, metavar="CSV", help="Write the residual fields, block by block, to this file.")
-@_JOBS
+@click.option("--out", type=PATH, metavar="CSV", help="Write the table to this file as well.")
+@click.option("--fields", type=PATH, metavar="CSV", help="Write the residual fields, block by block, to this file.")
+@JOBS
 def audit(
     folder: Path, scale: int | None, out: Path | None, fields: Path | None, jobs: int, settings: dict[str, Any]
 ) -> int:
@@ -348,12 +338,12 @@ def audit(
 
 
 @main.command(epilog="Exit code: 0 clean, 4 findings, 2 no pairs folder.")
-@_PAIRS
+@PAIRS
 @click.option("--captures", is_flag=True, help="Compare the captures with their recorded hashes as well.")
 @click.option(
     "--accept-edits", is_flag=True, help="First accept edits of the tables: check them, and record their checksums."
 )
-@_JOBS
+@JOBS
 def verify(pairs: Path, captures: bool, accept_edits: bool, jobs: int) -> int:
     """Check a pairs folder against its tables.
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from d2crealsr.command.options import JOBS, NOTHING_ACCEPTED, PAIRS, PATH
 from d2crealsr.ui.program import Command
 from d2crealsr.ui.terminal import echo
 
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["export", "import_"]
 
-NOTHING_ACCEPTED = 3
-
-_PATH = click.Path(path_type=Path)
 _PAIR_EXPORTS = "d2crealsr.dataset.exports:PAIR_EXPORTS"
 
 
@@ -40,11 +38,11 @@ class _PairExportName(click.ParamType):  # type: ignore[type-arg]  # generic in 
 
 
 @click.command(cls=Command, resumes=True, layouts=_PAIR_EXPORTS)
-@click.argument("pairs", type=_PATH, default=Path("pairs"))
+@PAIRS
 @click.option("--layout", type=_PairExportName(), required=True, help="One of the layouts below.")
 @click.option(
     "--out",
-    type=_PATH,
+    type=PATH,
     required=True,
     metavar="DIR",
     help="Folder of the export; it is new, empty, or of an earlier export of PAIRS in this layout.",
@@ -94,15 +92,13 @@ def export(pairs: Path, layout: PairExport, out: Path, files: HowWritten, sub_im
     layouts="d2crealsr.store.layouts:PAIR_LAYOUTS",
     epilog="Exit code: 0 pairs are imported, 3 none is, 2 wrong use or no known layout.",
 )
-@click.argument("folder", type=_PATH, metavar="DIR")
+@click.argument("folder", type=PATH, metavar="DIR")
 @click.option(
-    "--out", type=_PATH, required=True, metavar="PAIRS", help="Folder of the pairs; it is created if necessary."
+    "--out", type=PATH, required=True, metavar="PAIRS", help="Folder of the pairs; it is created if necessary."
 )
 @click.option("--scale", type=click.IntRange(1, 16), help="Import only pairs of this scale.")
 @click.option("--audit/--no-audit", default=True, show_default=True, help="Measure how well the pairs are aligned.")
-@click.option(
-    "--jobs", type=click.IntRange(min=0), default=1, show_default=True, help="Pairs measured at a time; 0: one a core."
-)
+@JOBS
 def import_(folder: Path, out: Path, scale: int | None, audit: bool, jobs: int) -> int:
     """Bring existing pairs into a pairs folder.
 

@@ -73,5 +73,5 @@ def test_a_worker_that_dies_ends_the_run_in_one_line() -> None:
 def test_every_command_that_works_scene_by_scene_has_the_same_jobs() -> None:
     found = {name: [p for p in command.params if p.name == "jobs"] for name, command in main.commands.items()}
     having = {name: options[0] for name, options in found.items() if options}
-    assert set(having) == {"align", "audit", "report", "simulate", "validate", "verify"}
+    assert set(having) == {"align", "audit", "import", "ingest", "report", "simulate", "validate", "verify"}
     assert len({(option.default, option.help, repr(option.type)) for option in having.values()}) == 1

@@ -1,0 +1,21 @@
+"""Options, arguments and exit codes that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = ["JOBS", "NOTHING_ACCEPTED", "PAIRS", "PATH"]
+
+NOTHING_ACCEPTED = 3
+
+PATH = click.Path(path_type=Path)
+PAIRS = click.argument("pairs", type=PATH, default=Path("pairs"))
+JOBS = click.option(
+    "--jobs",
+    type=click.IntRange(min=0),
+    default=1,
+    show_default=True,
+    help="How many scenes are worked on at a time; 0 for one on each core. The results do not depend on it.",
+)
