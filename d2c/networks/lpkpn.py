@@ -120,6 +120,7 @@ class _LPKPN(nn.Module):
             for level in range(_LEVELS)
         )
         kaiming(self.modules())
+        kaiming(self.body.modules(), 0.1)  # otherwise every block doubles the power, 65,536 times over sixteen blocks
         for branch in self.kernels:  # begin with the interpolated image: kernels that keep each pixel
             last = cast("nn.Sequential", branch)[-1]
             kaiming([last], 0.01)

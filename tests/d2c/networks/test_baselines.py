@@ -240,6 +240,18 @@ def test_the_kernels_that_keep_each_pixel_give_the_interpolated_image():
         assert (model(lr) - bicubic_up(lr, 4)).abs().max() < 1e-6
 
 
+@pytest.mark.parametrize("scale", [2, 8])
+@pytest.mark.parametrize("size", ["tiny", "paper"])
+def test_an_untrained_lpkpn_nearly_gives_the_interpolated_image(size, scale):
+    network = find("lpkpn")
+    torch.manual_seed(1)
+    model = network.make(dataclasses.replace(network.preset(size).model, scale=scale)).eval()
+    lr = torch.rand(1, 3, 8, 8)
+    with torch.no_grad():
+        differs = model(lr) - bicubic_up(lr, scale)
+    assert differs.square().mean().sqrt() < 0.1
+
+
 def test_levels_of_the_pyramid_count_by_their_sums():
     network, model = tiny("lpkpn", 2)
     stage = network.stages(network.preset("tiny").train)[0](model, network.preset("tiny").train)
