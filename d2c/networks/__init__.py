@@ -7,6 +7,7 @@ imported only when it is used. ``--network module:NAME`` names a class outside t
 from __future__ import annotations
 
 import importlib
+import inspect
 import sys
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,7 @@ def find(name: str) -> Network:
     finally:
         if here:
             sys.path.remove("")
-    if not (isinstance(kind, type) and issubclass(kind, Network) and kind.build is not Network.build):
+    if not (isinstance(kind, type) and issubclass(kind, Network) and not inspect.isabstract(kind)):
         raise ConfigError(f"network: {name} is not a class that extends d2c.networks.Network and has build; correct it")
     try:
         found = kind(name)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.dataset.build import RunStarted, SceneDone, build
 from d2crealsr.store.pairs import read_manifest
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     import pandas as pd
+
+SCENES = [f"{number:02d}" for number in range(12)]
+"""Twelve scenes, of which one is less than a tenth and two are more."""
+EARLIER = Path(__file__).parents[1] / "earlier" / "v0.1.0"
+"""Runs and pairs of an earlier version."""
 
 
 def content(out: Path) -> dict[str, bytes]:

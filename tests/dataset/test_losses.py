@@ -20,15 +20,12 @@ from d2crealsr.store.description import entries_of
 from d2crealsr.store.images import read_image
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.pairs import read_dataset
-from tests.dataset.folders import content, events_of, manifest, never
+from tests.dataset.folders import EARLIER, SCENES, content, events_of, manifest, never
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     Aligner = Callable[..., Any]
-
-SCENES = [f"{number:02d}" for number in range(12)]
-EARLIER = Path(__file__).parents[1] / "earlier" / "v0.1.0"
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ what is needed to run a network.
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import math
 from types import NoneType
@@ -51,7 +52,7 @@ class Maps(NamedTuple):
     planes: Mapping[str, Image]
 
 
-class Network:
+class Network(abc.ABC):
     """A network as the commands use it. Extend this class, write ``build``, and override what differs.
 
     Attributes
@@ -118,9 +119,9 @@ class Network:
     def __hash__(self) -> int:
         return hash((type(self), self.name))
 
+    @abc.abstractmethod
     def build(self, config: Any) -> nn.Module:
         """The network with random weights. It maps ``(N, 3, h, w)``, RGB on [0, peak], to ``(N, 3, s·h, s·w)``."""
-        raise NotImplementedError
 
     def sizes(self) -> dict[str, Preset]:
         """All presets, ``paper`` first."""
@@ -157,8 +158,8 @@ class Network:
         return Maps("", {})
 
     def draw(self, figure: str, made: Upscaled) -> Image:
-        """A figure of one of the names in ``figures``."""
-        raise NotImplementedError
+        """A figure of one of the names in ``figures``. Networks that name figures override this."""
+        raise ConfigError(f"{self.name}: figures names {figure!r}, but the network has no draw(); write it")
 
     def step_memory(
         self, config: Any, train: Any, stage: type[Stage], device: torch.device, processes: int = 1

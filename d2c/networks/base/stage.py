@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,7 +23,7 @@ _EPSILON = 1e-3
 """Difference below which the Charbonnier loss is nearly a parabola."""
 
 
-class Stage(nn.Module):
+class Stage(nn.Module, abc.ABC):
     """A model with a loss. During the stage, only the parameters that it trains receive gradients.
 
     Attributes
@@ -81,9 +82,9 @@ class Stage(nn.Module):
     def lay_out(self, device: torch.device) -> None:
         """Arrange the weights in memory in the order that is fastest on the device. Their values do not change."""
 
+    @abc.abstractmethod
     def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> dict[str, Tensor]:
         """The loss ``total`` of a batch, RGB on [0, 1], and its terms."""
-        raise NotImplementedError
 
     def upscaled(self, lr: Tensor) -> Tensor:
         """The model's output for a batch. Both are RGB on [0, 1], whatever range the model uses."""

@@ -166,3 +166,12 @@ def test_a_step_is_counted_with_what_its_backward_pass_keeps():
     assert 1.8 < steps[1].tensors / steps[0].tensors < 2.2
     assert steps[0].total > steps[0].weights + steps[0].tensors
     assert counted_step(own, config, OwnTraining(patch=64, batch=4, accumulate=2), PixelStage, 1) == steps[0]
+
+
+def test_a_network_that_names_figures_and_draws_none_is_told_so():
+    class Undrawn(d2c.networks.Network):
+        def build(self, config):
+            raise AssertionError
+
+    with pytest.raises(ConfigError, match=r"figures names 'spread', but the network has no draw\(\)"):
+        Undrawn("undrawn").draw("spread", None)
