@@ -5,26 +5,20 @@ The tables are written before the files that they name. A run that was killed in
 
 from __future__ import annotations
 
-import errno
-import os
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any
 
-from d2crealsr.errors import LayoutError, MachineError, TableError
+from d2crealsr.errors import LayoutError, TableError
 from d2crealsr.ingest.plan import Standing
-from d2crealsr.store.files import cannot_write, read_bytes, sha256_of, write_bytes, write_text
+from d2crealsr.store.files import write_text
 from d2crealsr.store.ownership import holdings, refuse_foreign, refuse_links
 from d2crealsr.store.tables import csv_rows, read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
+    from pathlib import Path
 
-__all__ = ["FILES", "FRAMES_FILE", "FilesAs", "RawFolder", "place"]
-
-FilesAs: TypeAlias = Literal["copy", "hardlink", "symlink"]
-FILES: tuple[FilesAs, ...] = ("copy", "hardlink", "symlink")
-"""Ways in which a frame gets into the folder."""
+__all__ = ["FRAMES_FILE", "RawFolder"]
 
 FRAMES_FILE, MANIFEST_FILE = "frames.csv", "manifest.csv"
 _RECORDED = ("frame", "sha256", "role", "group", "scale", "file")
@@ -92,37 +86,6 @@ class RawFolder:
         for name, rows in ((FRAMES_FILE, self.frames), (MANIFEST_FILE, self.manifest)):
             header = list(dict.fromkeys(key for row in rows for key in row))
             write_text(self.path / name, csv_rows([header, *([row.get(key, "") for key in header] for row in rows)]))
-
-
-def place(source: Path, target: Path, way: FilesAs, sha256: str) -> bool:
-    """Bring a frame into the folder; False if it is there already. The source is never changed.
-
-    Raises
-    ------
-    LayoutError
-        When another file is in its place.
-    MachineError
-        When the disk cannot store it.
-    """
-    if os.path.lexists(target):
-        if target.is_file() and sha256_of(target) == sha256:
-            return False
-        raise LayoutError(f"{target}: another file is in the place of {source.name}; move it away")
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if way == "copy":
-            write_bytes(target, read_bytes(source))
-        elif way == "symlink":
-            target.symlink_to(os.path.realpath(source))
-        else:
-            os.link(os.path.realpath(source), target)
-    except OSError as error:
-        if way == "hardlink" and error.errno in (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK):
-            raise MachineError(
-                f"{target}: no hard link to {source} is possible ({error.strerror}); use --files copy"
-            ) from error
-        raise cannot_write(target, error) from error
-    return True
 
 
 def _rows(path: Path, needed: Iterable[str]) -> list[dict[str, str]]:

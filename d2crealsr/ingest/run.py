@@ -14,7 +14,8 @@ from d2crealsr.ingest.frames import Frame, read_frames
 from d2crealsr.ingest.grouping import cards_of
 from d2crealsr.ingest.links import find_links
 from d2crealsr.ingest.plan import Entry, Plan, Scene, planned
-from d2crealsr.ingest.raw_folder import FilesAs, RawFolder, place
+from d2crealsr.ingest.placing import FilesAs, Placing
+from d2crealsr.ingest.raw_folder import RawFolder
 from d2crealsr.ingest.rows import frame_row, scene_row
 from d2crealsr.jobs.threads import threads_restored, use_one_thread
 from d2crealsr.store.files import remove_leftovers
@@ -80,7 +81,7 @@ def ingest(
     dry_run : bool
         Whether to find out everything and write nothing.
     keep_private : bool
-        Whether the tables have serial numbers and places.
+        Whether the tables and the copies have serial numbers, names and places.
     jobs : int
         Frames at a time; 0 for one per core.
     on_frame, on_search : callable
@@ -111,7 +112,11 @@ def ingest(
         if not dry_run:
             remove_leftovers(out / "hr", out / "lr")
             folder.write_tables(scenes, rows)
-            _place(rows, card, out, files)
+            placing = Placing(files, keep_private)
+            for row in rows:
+                if row["file"]:
+                    placing.place(card / row["frame"], out / row["file"], row["sha256"])
+            notes += placing.notes
     total = len(folder.manifest) + (len(scenes) if dry_run else 0)
     return Ingested(
         frames=tuple(distinct), links=tuple(links), plan=plan, rows=tuple(rows), total=total, notes=tuple(notes)
@@ -199,8 +204,3 @@ def _rows(
             rows.append(frame_row(Entry(frame=entry.frame, role="copy", note=note), copy, card, "", keep_private))
     return rows
 
-
-def _place(rows: Sequence[dict[str, Any]], card: Path, out: Path, files: FilesAs) -> None:
-    for row in rows:
-        if row["file"]:
-            place(card / row["frame"], out / row["file"], files, row["sha256"])

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 from d2crealsr.command.cli import main
 from d2crealsr.errors import LayoutError
-from d2crealsr.ingest.raw_folder import FILES, FilesAs, place
+from d2crealsr.ingest.placing import FILES, FilesAs, Placing
 from d2crealsr.ingest.run import ingest
 from d2crealsr.store.captures import find_captures
 from tests.ingest.conftest import HEIGHT, WIDTH, MemoryCard, texture, wide
@@ -117,7 +117,7 @@ def test_a_rerun_adds_what_is_new_even_if_the_card_was_emptied(memory_card: Memo
     memory_card.add("a.jpg", "hr", one)
     memory_card.add("b.jpg", "lr", wide(one, 2))
     out = tmp_path / "raw"
-    ingest(memory_card.path, out, files="hardlink")
+    ingest(memory_card.path, out)
     before = hashes(out)
     assert len(ingest(memory_card.path, out).plan.scenes) == 0
     assert hashes(out) == before
@@ -139,16 +139,39 @@ def test_a_rerun_adds_what_is_new_even_if_the_card_was_emptied(memory_card: Memo
 
 
 @pytest.mark.parametrize("way", FILES)
-def test_frames_are_copied_or_linked_on_request(way: FilesAs, tmp_path: Path) -> None:
-    source, target = tmp_path / "a.jpg", tmp_path / "raw" / "hr" / "card_001.jpg"
-    source.write_bytes(b"picture")
-    digest = hashlib.sha256(b"picture").hexdigest()
-    assert place(source, target, way, digest)
-    assert target.read_bytes() == b"picture"
+def test_frames_are_copied_or_linked_on_request(way: FilesAs, memory_card: MemoryCard, tmp_path: Path) -> None:
+    memory_card.add("a.jpg", "hr", texture(1, 40, 30))
+    source, target = memory_card.path / "a.jpg", tmp_path / "raw" / "hr" / "card_001.jpg"
+    digest = hashlib.sha256(source.read_bytes()).hexdigest()
+    placing = Placing(way)
+    assert placing.place(source, target, digest)
     assert (target.is_symlink(), target.samefile(source)) == (way == "symlink", way != "copy")
-    assert not place(source, target, way, digest)  # it is there
+    assert (b"SECRET" in target.read_bytes()) == (way != "copy")
+    assert len(placing.notes) == (way != "copy")  # a link keeps what the camera wrote
+    assert not placing.place(source, target, digest)  # it is there
+    assert not Placing(way, keep_private=True).notes
+    target.unlink()
+    target.write_bytes(b"other")
     with pytest.raises(LayoutError, match=r"card_001\.jpg: another file is in the place of a\.jpg; move it away"):
-        place(source, target, way, "0" * 64)
+        placing.place(source, target, digest)
+
+
+def test_copies_keep_personal_data_only_on_request(memory_card: MemoryCard, tmp_path: Path) -> None:
+    card = texture(5, WIDTH, HEIGHT)
+    memory_card.add("a.jpg", "hr", card)
+    memory_card.add("b.jpg", "lr", wide(card, 2))
+    assert not ingest(memory_card.path, tmp_path / "without").notes
+    copies = [path.read_bytes() for path in (tmp_path / "without").glob("?r/*.jpg")]
+    assert len(copies) == 2
+    assert not any(b"SECRET" in copy for copy in copies)
+    assert not ingest(memory_card.path, tmp_path / "with", keep_private=True).notes
+    assert (tmp_path / "with/hr/card_001.jpg").read_bytes() == (memory_card.path / "a.jpg").read_bytes()
+    (note,) = ingest(memory_card.path, tmp_path / "with").notes
+    assert "stay in 2 copies of an earlier run with --keep-private (as a.jpg); remove them" in note
+    linked = ["ingest", str(memory_card.path), "--out", str(tmp_path / "linked"), "--files", "hardlink"]
+    done = CliRunner().invoke(main, linked, catch_exceptions=False)
+    assert done.exit_code == 0
+    assert "stay in 2 linked files (as a.jpg), since a link leads to the file of the camera" in done.output
 
 
 def test_a_folder_of_something_else_is_refused(memory_card: MemoryCard, tmp_path: Path) -> None:
