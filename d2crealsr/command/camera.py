@@ -34,7 +34,9 @@ _NO_SCENE = 3
 )
 @click.option("--dry-run", is_flag=True, help="Print the table of all frames, and write nothing into RAW.")
 @click.option("--contact-sheet", type=PATH, metavar="PNG", help="Draw the frames of every scene into this file.")
-@click.option("--keep-private", is_flag=True, help="Keep serial numbers, names and GPS positions in the tables and in copies.")
+@click.option(
+    "--keep-private", is_flag=True, help="Keep serial numbers, names and GPS positions in the tables and in copies."
+)
 @JOBS
 def ingest(card: Path, out: Path, contact_sheet: Path | None, dry_run: bool, **options: Any) -> int:
     """Sort the frames of a memory card into scenes for `align`.

@@ -84,8 +84,8 @@ class Placing:
         kept = "serial numbers, names or GPS positions"
         if self._linked:
             said.append(
-                f"{kept} stay in {_number(self._linked, 'linked file')} (as {self._linked[0]}), since a link leads to the "
-                "file of the camera; --files copy leaves them out"
+                f"{kept} stay in {_number(self._linked, 'linked file')} (as {self._linked[0]}), since a link leads to "
+                "the file of the camera; --files copy leaves them out"
             )
         if self._earlier:
             said.append(

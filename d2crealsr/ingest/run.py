@@ -13,8 +13,8 @@ from d2crealsr.ingest.choice import supported
 from d2crealsr.ingest.frames import Frame, read_frames
 from d2crealsr.ingest.grouping import cards_of
 from d2crealsr.ingest.links import find_links
-from d2crealsr.ingest.plan import Entry, Plan, Scene, planned
 from d2crealsr.ingest.placing import FilesAs, Placing
+from d2crealsr.ingest.plan import Entry, Plan, Scene, planned
 from d2crealsr.ingest.raw_folder import RawFolder
 from d2crealsr.ingest.rows import frame_row, scene_row
 from d2crealsr.jobs.threads import threads_restored, use_one_thread
@@ -203,4 +203,3 @@ def _rows(
             note = f"the same file as {frame.path.relative_to(card).as_posix()}"
             rows.append(frame_row(Entry(frame=entry.frame, role="copy", note=note), copy, card, "", keep_private))
     return rows
-

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
 __all__ = ["cleaned_png", "cleaned_webp"]
 
-_PICTURE = frozenset(
-    [b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"sBIT", b"pHYs", b"mDCV", b"cLLI"]
-)
+_PICTURE = (
+    b"IHDR", b"PLTE", b"IDAT", b"tRNS", b"gAMA", b"cHRM", b"sRGB", b"iCCP", b"cICP", b"sBIT", b"pHYs", b"mDCV", b"cLLI",
+)  # fmt: skip
 _XMP_TEXT = b"XML:com.adobe.xmp\0\0\0\0\0"
 _PREFIX = b"Exif\0\0"
 _HAS_EXIF, _HAS_XMP = 0x08, 0x04

@@ -22,11 +22,11 @@ _NAMES_AND_NOTES = frozenset({269, 270, 285, 315, 316, 700})
 
 _EXIF, _INTEROPERABILITY, _SUBFILES, _XMP, _ICC_PROFILE, _ORIENTATION = 34665, 40965, 330, 700, 34675, 274
 
-_TAKEN = frozenset(
-    [33434, 33437, 34850, 34855, *range(34864, 34870), 36864, 36867, 36868, *range(36880, 36883), 37121, 37122]
-    + [*range(37377, 37387), 37396, *range(37520, 37523), *range(40960, 40964), *range(41486, 41489), 41493, 41495]
-    + [*range(41728, 41731), *range(41985, 41995), 41996, *range(42034, 42037), 42240]
-)
+_TAKEN = (
+    33434, 33437, 34850, 34855, *range(34864, 34870), 36864, 36867, 36868, *range(36880, 36883), 37121, 37122,
+    *range(37377, 37387), 37396, *range(37520, 37523), *range(40960, 40964), *range(41486, 41489), 41493, 41495,
+    *range(41728, 41731), *range(41985, 41995), 41996, *range(42034, 42037), 42240,
+)  # fmt: skip
 """How a picture was taken: exposure, sensitivity, time, focal length, lens, colour space. Left out are the notes of the
 maker, comments, numbers of the image, of the body and of the lens, and the owner."""
 
@@ -162,7 +162,7 @@ def _picture(copy: _Copy, at: int, orientation: int, *, alone: bool = False) -> 
 def _is_harmless(tag: int, tags: set[int], orientation: int) -> bool:
     if tag == _XMP:
         return _ORIENTATION not in tags and orientation > 1
-    return tag < 32768 and tag not in _NAMES_AND_NOTES or tag in (_EXIF, _ICC_PROFILE, *_TAKEN)
+    return (tag < 32768 and tag not in _NAMES_AND_NOTES) or tag in (_EXIF, _ICC_PROFILE, *_TAKEN)
 
 
 def _settings(copy: _Copy, at: int) -> None:
