@@ -30,7 +30,7 @@ help:
 	@echo "make smoke          by hand: whether the tiny size of each network learns (20 minutes of one core)"
 	@echo "make install        the environment alone; install-train adds torch"
 	@echo "make format         let ruff rewrite what it can"
-	@echo "make bench          the benchmark programs, small; bench-peers: other tools on the same captures"
+	@echo "make bench          the benchmark programs, small; bench-peers: other tools on the same captures, networks in spandrel"
 	@echo "make tables         by hand: the paper's tables and figures from nothing, small, to see that they work (an hour on two cores)"
 	@echo "make architecture   docs/images/architecture-*.svg, drawn from the imports"
 	@echo "make pictures       the README's pictures, drawn from what make demo leaves"
@@ -108,9 +108,10 @@ bench: $(BASE)
 	$(BIN)/python -m benchmarks.speed.report_500 --small
 
 # The peers' environments are their own, under .peers; one that cannot be made is a row that says why.
-bench-peers: $(BASE)
+bench-peers: $(TRAIN)
 	PYTHON="$(PYTHON)" benchmarks/peers/make_peers.sh
 	$(BIN)/python -m benchmarks.accuracy.alignment --small --peers
+	$(BIN)/python -m benchmarks.accuracy.network_outputs --small
 
 # Small cards, tiny networks, few steps: to see that it works. Its numbers rank nothing. Give it again after an interruption.
 TABLES := --train tables/pairs --size tiny --device cpu

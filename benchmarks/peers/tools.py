@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.types import Array, Image, Matrix
 
-__all__ = ["PEERS", "Peer"]
+__all__ = ["PEERS", "Peer", "lacks_environment", "python_of"]
 
 ENVIRONMENTS = Path(__file__).resolve().parents[2] / ".peers"
 _REDUCTION, _ENLARGEMENT = 4, 2
@@ -141,7 +141,7 @@ def _kornia(bridge: Bridge) -> Matrix | None:
         job, answer = Path(folder) / "job.npz", Path(folder) / "answer.json"
         np.savez(job, hr=bridge.hr, lr=bridge.lr, start=bridge.start)
         done = subprocess.run(
-            [_python("kornia"), script, job, answer], capture_output=True, check=False, timeout=_TIMEOUT_S
+            [python_of("kornia"), script, job, answer], capture_output=True, check=False, timeout=_TIMEOUT_S
         )
         return np.array(json.loads(answer.read_text())) if done.returncode == 0 and answer.exists() else None
 
@@ -200,12 +200,14 @@ def _lacks_program(*names: str) -> Callable[[], str]:
     return lambda: ", ".join(f"no program {name}" for name in names if shutil.which(name) is None)
 
 
-def _python(environment: str) -> Path:
+def python_of(environment: str) -> Path:
+    """The interpreter of a peer's environment."""
     return ENVIRONMENTS / environment / "bin" / "python"
 
 
-def _lacks_environment(name: str) -> Callable[[], str]:
-    return lambda: "" if _python(name).exists() else f"no .peers/{name}; benchmarks/peers/make_peers.sh {name}"
+def lacks_environment(name: str) -> Callable[[], str]:
+    """What says, in words, that a peer's environment is missing; an empty text if it is there."""
+    return lambda: "" if python_of(name).exists() else f"no .peers/{name}; benchmarks/peers/make_peers.sh {name}"
 
 
 PEERS = (
@@ -217,7 +219,7 @@ PEERS = (
         lacking=_lacks_program("align_image_stack"),
         find=partial(_hugin, commands=_STACK),
     ),
-    Peer(name="kornia ImageRegistrator", lacking=_lacks_environment("kornia"), find=_kornia),
+    Peer(name="kornia ImageRegistrator", lacking=lacks_environment("kornia"), find=_kornia),
     Peer(
         name="ImgAlign",
         lacking=lambda: "4.3 imports cupy (cupyx.scipy.ndimage) at its start and cannot run without CUDA",

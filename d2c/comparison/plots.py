@@ -25,7 +25,15 @@ _COSTS = {
     "crops": "crops seen in training",
 }
 _MEASURES = {"psnr_db": "PSNR in dB", "ssim": "SSIM"}
-_MARKERS = "os^vDPX*<>ph"
+_MARKERS = "os^vDPX*<>"
+_DASHES = ("-", "--", ":", "-.")
+
+
+def _style(k: int) -> dict[str, Any]:
+    """Colour, marker and dashes of the k-th line. After ten lines the markers are hollow and the lines broken."""
+    again = k // len(_MARKERS)
+    look = {"color": f"C{k % 10}", "marker": _MARKERS[k % len(_MARKERS)], "linestyle": _DASHES[again % len(_DASHES)]}
+    return look | ({"markerfacecolor": "none"} if again else {})
 
 
 def pyplot() -> Any:
@@ -63,13 +71,12 @@ def quality_figure(table: pd.DataFrame, lines: Sequence[Entry], title: str) -> A
 
 
 def _point(axes: Any, row: Any, measure: str, cost: str, label: str, k: int) -> None:
-    colour, value = f"C{k % 10}", row[measure]
+    value, style = row[measure], _style(k)
     if not row[cost]:
-        axes.axhline(value, color=colour, linestyle="--", linewidth=1, label=label)
+        axes.axhline(value, color=style["color"], linestyle=style["linestyle"], linewidth=1, label=label)
         return
     below, above = value - row[f"{measure}_least"], row[f"{measure}_most"] - value
-    marker = _MARKERS[k % len(_MARKERS)]
-    axes.errorbar(row[cost], value, [[below], [above]], color=colour, marker=marker, capsize=3, ls="", label=label)
+    axes.errorbar(row[cost], value, [[below], [above]], **(style | {"linestyle": ""}), capsize=3, label=label)
 
 
 def curves_figure(cells: Sequence[Cell], title: str) -> Any:
@@ -81,7 +88,7 @@ def curves_figure(cells: Sequence[Cell], title: str) -> Any:
         label = cell.method.label if cell is next(c for c in cells if c.method.name == cell.method.name) else None
         for axes, column in zip(grid, (1, 2), strict=True):
             x, y = [point[0] for point in curve], [point[column] for point in curve]
-            axes.plot(x, y, color=f"C{k % 10}", marker=_MARKERS[k % len(_MARKERS)], markersize=3, label=label)
+            axes.plot(x, y, **_style(k), markersize=4, linewidth=1, label=label)
     for axes, label in zip(grid, _MEASURES.values(), strict=True):
         axes.set_xlabel("crops seen")
         axes.set_ylabel(f"{label}, validation pairs, basicsr-y")

@@ -4,7 +4,8 @@ Wang et al., "ESRGAN: Enhanced Super-Resolution Generative Adversarial Networks"
 doi:10.1007/978-3-030-11021-5_5, section 3.1. This is the stage that minimises L1 only; there is no adversarial stage.
 
 Departures. The publication has ×4 only. Here each doubling is one nearest-neighbour enlargement with a convolution, so
-that ×2 has one and ×8 has three; ×3 has a single enlargement by 3.
+that ×2 has one and ×8 has three; ×3 has a single enlargement by 3. The rate of ``paper`` falls along one cosine, where
+the usual training restarts it four times.
 """
 
 from __future__ import annotations

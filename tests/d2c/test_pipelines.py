@@ -198,8 +198,8 @@ def test_data_sets_of_the_paper_are_read_as_their_authors_lay_them_out(layout, m
             hr_file = folder / f"Canon/{part}/4/Canon_{k:03d}_HR.png"
             lr_file, lr = hr_file.with_name(f"Canon_{k:03d}_LR4.png"), bicubic(lr, 96, 80)
         elif layout == "DRealSR":
-            hr_file = folder / f"{part}_x4/{part.lower()}_HR/panasonic_{k}_x1.png"
-            lr_file = folder / f"{part}_x4/{part.lower()}_LR/panasonic_{k}_x4.png"
+            hr_file = folder / f"{part}_x4/{part.lower()}_HR/panasonic_{k}_x4.png"
+            lr_file = folder / f"{part}_x4/{part.lower()}_LR/panasonic_{k}_x1.png"
         else:
             hr_file, lr_file = (folder / part / side / f"{k}.png" for side in ("HR", "LR"))
             lines.append((part, f"{lr_file.absolute()} {hr_file.absolute()}\n"))

@@ -169,7 +169,7 @@ print(CliRunner().invoke(cli, ["train", "--help"]).output)
         tmp_path,
     )
     assert "1 pairs, layout twins;" in told
-    assert "NAME_x1.* and NAME_x4.*; NAME.png and NAME.jpg; or 001H.* and 001L.*" in told
+    assert "NAME_x4.* and NAME_x1.*; NAME.png and NAME.jpg; or 001H.* and 001L.*" in told
     assert told.count("  twins    NAME.png and NAME.jpg\n") == 2, "in the help of both programs"
     assert "| twins | NAME.png and NAME.jpg; LR is the JPEG |" in told
     assert "[('coffee', 'coffee.jpg', 2)]" in told

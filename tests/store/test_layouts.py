@@ -99,6 +99,18 @@ def test_drealsr_in_folders_and_of_one_size(tmp_path: Path) -> None:
     }
 
 
+def test_drealsr_patches_belong_to_their_picture(tmp_path: Path) -> None:
+    for patch in (1, 2):
+        picture(tmp_path / "train_HR" / f"DSC_1454_x4_{patch}.png", 20, 16)
+        picture(tmp_path / "train_LR" / f"DSC_1454_x1_{patch}.png", 5, 4)
+    assert found(tmp_path) == {
+        f"DSC_1454_{k}": (f"train_HR/DSC_1454_x4_{k}.png", f"train_LR/DSC_1454_x1_{k}.png", 4) for k in (1, 2)
+    }
+    assert {pair.group for pair in find_pair_folder(tmp_path).pairs} == {"DSC_1454"}
+    (tmp_path / "train_HR" / "DSC_1454_x4_2.png").unlink()
+    assert [path.name for path in find_pair_folder(tmp_path).without_hr] == ["DSC_1454_x1_2.png"]
+
+
 def test_city100(tmp_path: Path) -> None:
     touch(tmp_path, ["001H.PNG", "001L.PNG", "002H.PNG", "LICENSE", ".003H.PNG", ".003L.PNG"])
     result = find_pair_folder(tmp_path)

@@ -37,29 +37,35 @@ def _of_two_names(folder: Path, layout: str, hr_name: str, lr_name: str) -> Pair
 
 
 def _drealsr(folder: Path) -> PairFolder | None:
-    """A scene at x1, which is HR, and at x2, x3 or x4, which is LR, as in ``test_HR/DSC_1412_x1.png``.
+    """A scene at two zooms, as ``test_HR/DSC_1454_x4.png`` and ``test_LR/DSC_1454_x1.png``.
 
-    In some copies the names state the zoom instead. The sizes show this: the larger image is HR.
+    Its authors name files by the zoom, so that x4 is HR. In other copies the names state the reduction, so that x1 is
+    HR. The sizes show which it is: the larger image is HR. Where they are equal the folders say so. Patches of a scene
+    have a number at the end, as ``train_HR/DSC_1454_x4_12.png``.
     """
     listing = list_images(folder)
-    found = _by_key(listing.images, r"(.+)_x(\d+)", apart=False)
-    pairs = []
+    found = _by_key(listing.images, r"(.+)_x(\d+)((?:_\d+)?)", apart=False)
+    pairs, by_zoom_named = [], False
     for by_zoom in found.values():
         zooms = sorted(by_zoom, key=int)
         for zoom in zooms[1:]:
-            hr, lr = by_zoom[zooms[0]], by_zoom[zoom]
-            if _area(lr.path) > _area(hr.path):
+            lr, hr = by_zoom[zooms[0]], by_zoom[zoom]
+            if _detail(lr.path) > _detail(hr.path):
                 hr, lr = lr, hr
-            pairs.append(ImagePair(scene=hr.scene, hr=hr.path, lr=lr.path, nominal=int(zoom), group=hr.scene))
-    reduced = [named.path for by_zoom in found.values() for zoom, named in by_zoom.items() if zoom != "1"]
+            by_zoom_named = by_zoom_named or hr is by_zoom[zoom]
+            pairs.append(ImagePair(scene=hr.scene, hr=hr.path, lr=lr.path, nominal=int(zoom), group=hr.picture))
+    reduced = [
+        named.path for by_zoom in found.values() for zoom, named in by_zoom.items() if (zoom == "1") == by_zoom_named
+    ]
     return _result("DRealSR", pairs, _paths(found), reduced, listing)
 
 
 class _Named(NamedTuple):
-    """An image file and the scene that its name states."""
+    """An image file, the scene that its name states, and the picture from which the scene was cut."""
 
     scene: str
     path: Path
+    picture: str
 
 
 _Found: TypeAlias = dict[tuple[str, str], dict[str, _Named]]
@@ -68,6 +74,7 @@ _Found: TypeAlias = dict[tuple[str, str], dict[str, _Named]]
 def _by_key(files: Iterable[Path], pattern: str, *, apart: bool = True) -> _Found:
     """Files by (folder, name), then by the number at the end. With ``apart`` false, HR and LR folders count as one.
 
+    The groups of the pattern are the name, the number and, where a picture may be cut into patches, that of the patch.
     Names that differ only in case or Unicode form count as equal.
     """
     found: defaultdict[tuple[str, str], dict[str, _Named]] = defaultdict(dict)
@@ -78,10 +85,10 @@ def _by_key(files: Iterable[Path], pattern: str, *, apart: bool = True) -> _Foun
         place, side = file.parent, side_of(file.parent.name)
         if not apart and side:  # train_HR and train_LR count as one folder, test_HR and test_LR as another
             place = place.parent / "_".join(side.bare)
-        named = _Named(match[1], file)
-        other = found[place.as_posix(), folded(match[1])].setdefault(match[2], named)
+        named = _Named("".join(match.group(1, *range(3, match.re.groups + 1))), file, match[1])
+        other = found[place.as_posix(), folded(named.scene)].setdefault(match[2], named)
         if other is not named:
-            raise LayoutError(f"{other.path} and {file} are both scene {match[1]!r}; rename or remove one")
+            raise LayoutError(f"{other.path} and {file} are both scene {named.scene!r}; rename or remove one")
     return dict(found)
 
 
@@ -89,13 +96,17 @@ def _paths(*found: _Found) -> list[Path]:
     return [named.path for each in found for group in each.values() for named in group.values()]
 
 
-def _area(path: Path) -> int:
-    """Number of pixels of an image; 0 if it cannot be read, as opening it later reports the error."""
+def _detail(path: Path) -> tuple[int, bool]:
+    """Number of pixels of an image, and whether it is in a folder of HR images.
+
+    The number is 0 if it cannot be read, as opening it later reports the error.
+    """
     try:
         width, height = read_size(path)
     except ImageError:
-        return 0
-    return width * height
+        width = height = 0
+    side = side_of(path.parent.name)
+    return width * height, side is not None and side.side == "hr"
 
 
 def _result(
@@ -127,9 +138,9 @@ REALSR = PairLayout(
 )
 DREALSR = PairLayout(
     name="DRealSR",
-    files="NAME_x1.* and NAME_x4.*",
-    details="the first is HR, the second LR, at any depth or in folders side by side. If the sizes contradict the "
-    "names, the larger image is HR",
+    files="NAME_x4.* and NAME_x1.*",
+    details="the larger image is HR, whichever of the two it is: its authors name files by the zoom, others by the "
+    "reduction. At any depth or in folders side by side. The names of patches may end with a number, as NAME_x4_12.*",
     find=_drealsr,
 )
 CITY100 = PairLayout(

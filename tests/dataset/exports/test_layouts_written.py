@@ -86,7 +86,7 @@ def test_a_pair_smaller_than_a_sub_image_stays_whole(pairs: Path) -> None:
     [
         ("basicsr", "train/HR/0001.png", "train/LR/0001.png"),
         ("realsr", "Train/2/0001_HR.png", "Train/2/0001_LR2.png"),
-        ("drealsr", "train_HR/0001_x1.png", "train_LR/0001_x2.png"),
+        ("drealsr", "train_HR/0001_x2.png", "train_LR/0001_x1.png"),
         ("div2k", "DIV2K_train_HR/0001.png", "DIV2K_train_LR_unknown/X2/0001x2.png"),
         ("d2c-list", "hr/0001.png", "lr/0001.png"),
         ("imagefolder", "train/hr/0001.png", "train/lr/0001.png"),
@@ -118,7 +118,7 @@ def test_pairs_without_a_split_have_a_place(folder: Any, content: Callable[[Path
     places = {
         "basicsr": {"HR/a.png", "LR/a.png", "meta_info.txt"},
         "realsr": {"2/a_HR.png", "2/a_LR2.png"},
-        "drealsr": {"HR/a_x1.png", "LR/a_x2.png"},
+        "drealsr": {"HR/a_x2.png", "LR/a_x1.png"},
         "div2k": {"DIV2K_HR/a.png", "DIV2K_LR_unknown/X2/ax2.png"},
         "d2c-list": {"hr/a.png", "lr/a.png", "pairs.txt"},
         "imagefolder": {"hr/a.png", "lr/a.png", "metadata.csv", "README.md"},
