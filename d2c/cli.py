@@ -41,6 +41,13 @@ _CONVERT = click.option(
     help="Convert images with another colour profile to sRGB instead of refusing them.",
 )
 _DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+_PRECISION = click.option(
+    "--precision",
+    type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="Arithmetic of the network. fp32 is exact also on CUDA; the others are faster there.",
+)
 _ENSEMBLE = click.option(
     "--self-ensemble",
     is_flag=True,
@@ -92,6 +99,13 @@ def _model(checkpoint: Path, device: str, network: str | None) -> nn.Module:
 
     model: nn.Module = load(checkpoint, device=pick_device(device), network=network)
     return model
+
+
+def _precision(asked: Any, model: nn.Module, reporter: Reporter) -> Any:
+    """The precision in which the device of a model computes; says so if it is another than the one asked for."""
+    from d2c.precision import available_precision
+
+    return available_precision(asked, next(model.parameters()).device, reporter.note)
 
 
 def _train_options(network: Network) -> list[click.Option]:
@@ -246,6 +260,7 @@ def networks(as_json: bool) -> None:
 @click.option("--csv", "csv_file", type=FILE, help="Also write the table to this CSV file.")
 @_NETWORK
 @_DEVICE
+@_PRECISION
 def evaluate(
     checkpoint: Path, data: Path, split: str, protocols: tuple[Any, ...], csv_file: Path | None, **options: Any
 ) -> None:
@@ -263,6 +278,7 @@ def evaluate(
     if csv_file is not None:
         check_csv(csv_file, [checkpoint, data])
     reporter = _reporter()
+    precision = options["precision"] = _precision(options["precision"], model, reporter)
     failures = Failures(reporter)
     run = RunFolder(checkpoint if checkpoint.is_dir() else checkpoint.parent)
     rows = evaluate_files(model, data, split, protocols, reporter, failures, EvalOptions(run=run, **options))
@@ -270,7 +286,7 @@ def evaluate(
     if rows:
         echo("\n\n".join(quality_tables(rows)))
     if rows and csv_file is not None:  # last, so that the table is printed in any case
-        write_csv(csv_file, rows)
+        write_csv(csv_file, rows, precision)
     failures.conclude()
 
 
@@ -295,6 +311,7 @@ def _figure_options(network: Network) -> list[click.Option]:
 @click.option("--checkpoint", type=FILE, required=True, help="A checkpoint, or the folder of a run.")
 @click.option("--out", type=FILE, required=True, help="Folder of the results (NAME_xSCALE.png).")
 @_DEVICE
+@_PRECISION
 @_NETWORK
 @click.option("--box", metavar="X,Y,W,H", help="Draw this patch (in LR px): LR, bicubic, all outputs and HR.")
 @click.option("--hr", type=FILE, help="HR image for the figure of the patch. Only with one file.")
@@ -341,13 +358,14 @@ def upscale(
     names = tuple(name.removeprefix("save_") for name, asked in figures.items() if asked)
     wanted = Figures(names=names, box=_box(box), hr=hr)
     model = _model(checkpoint, options.pop("device"), options.pop("network"))
+    reporter = _reporter()
+    precision = options["precision"] = _precision(options["precision"], model, reporter)
     memory, grey = options.pop("max_memory"), options.pop("grey") == "auto"
     limits = Limits(max_memory=None if memory is None else parse_size(memory), grey=grey, **options)
-    reporter = _reporter()
     failures = Failures(reporter)
     if plan_only:
         jobs = [job for job in plan_files(model, files, out, wanted, limits, failures) if job.missing]
-        echo(plan_table([(job.source.name, job.plan, seconds_of(model, job.plan)) for job in jobs]))
+        echo(plan_table([(job.source.name, job.plan, seconds_of(model, job.plan, precision)) for job in jobs]))
     else:
         for path in upscale_files(model, files, out, wanted, reporter, limits, failures):
             echo(str(path))

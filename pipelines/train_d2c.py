@@ -19,11 +19,14 @@ from torch import nn
 from d2c.checkpoints.native import load
 from d2c.console import ConsoleReporter, quality_tables
 from d2c.data.layouts import Pair, find_pairs, size_of, with_split
-from d2c.evaluation.evaluate import evaluate_files, means, write_csv
+from d2c.device import pick_device
+from d2c.evaluation.evaluate import EvalOptions, evaluate_files, means, write_csv
 from d2c.inference.figures import Box, comparison_figure
-from d2c.inference.files import Figures, upscale_files
+from d2c.inference.files import Figures, Limits, upscale_files
 from d2c.metrics import PROTOCOLS
 from d2c.networks import DEFAULT, find, network_of
+from d2c.precision import PRECISIONS, available_precision
+from d2c.settings.config import Precision
 from d2c.settings.presets import scaled_down
 from d2c.training.train import Request, train
 from d2crealsr.store import D2CRealSRError, images
@@ -39,16 +42,16 @@ The commands are in .venv/bin:
   d2c upscale photo.jpg --checkpoint runs/mine --out upscaled"""
 
 
-def measure(model: nn.Module, data: Path, out: Path, reporter: Reporter) -> None:
+def measure(model: nn.Module, data: Path, out: Path, precision: Precision, reporter: Reporter) -> None:
     """Measure the model on the test split, unless this is done already, and print the tables."""
     if (out / "quality.csv").exists():
         return
-    rows = evaluate_files(model, data, "test", PROTOCOLS, reporter)
-    write_csv(out / "quality.csv", rows + means(rows))
+    rows = evaluate_files(model, data, "test", PROTOCOLS, reporter, options=EvalOptions(precision=precision))
+    write_csv(out / "quality.csv", rows + means(rows), precision)
     click.echo("\n\n".join(quality_tables(means(rows))))
 
 
-def draw(model: nn.Module, pair: Pair, out: Path, reporter: Reporter) -> None:
+def draw(model: nn.Module, pair: Pair, out: Path, precision: Precision, reporter: Reporter) -> None:
     """Upscale a test image and draw its figures, unless this is done already."""
     if (out / f"{pair.lr.stem}_x{pair.scale}_patch.png").exists():
         return
@@ -56,7 +59,8 @@ def draw(model: nn.Module, pair: Pair, out: Path, reporter: Reporter) -> None:
     side = max(1, min(width, height) // 4)
     box = Box((width - side) // 2, (height - side) // 2, side, side)
     names = tuple(network_of(model)[0].figures)
-    upscale_files(model, [pair.lr], out, Figures(names=names, box=box, hr=pair.hr), reporter)
+    wanted = Figures(names=names, box=box, hr=pair.hr)
+    upscale_files(model, [pair.lr], out, wanted, reporter, Limits(precision=precision))
 
 
 def compare(pair: Pair, out: Path, caption: str) -> None:
@@ -78,6 +82,7 @@ def compare(pair: Pair, out: Path, caption: str) -> None:
 @click.option("--caption", help="Also draw LR, result and HR of the first of them to OUT/comparison.png, under this.")
 @click.option("--seed", type=int, default=0, show_default=True)
 @click.option("--device", default="auto", show_default=True)
+@click.option("--precision", type=click.Choice(PRECISIONS), help="Of training and measuring.  [default: the preset's]")
 def main(
     data: Path,
     out: Path,
@@ -88,6 +93,7 @@ def main(
     caption: str | None,
     seed: int,
     device: str,
+    precision: Precision | None,
 ) -> None:
     """Connect the steps, each of which is a function of the library."""
     reporter, network = ConsoleReporter(), find(network_name)
@@ -95,6 +101,8 @@ def main(
     chosen = scaled_down(network.preset(name), scale_down)
     model_settings = dataclasses.replace(chosen.model, scale=pairs[0].scale)
     train_settings = dataclasses.replace(chosen.train, seed=seed)
+    if precision:
+        train_settings = dataclasses.replace(train_settings, precision=precision, tf32=False)
     begun = time.perf_counter()
     train(
         Request(data=data, out=out, model=model_settings, train=train_settings, network=network.name, device=device),
@@ -102,11 +110,13 @@ def main(
     )
     minutes, seconds = divmod(round(time.perf_counter() - begun), 60)
 
-    model = load(out, network=network.name)
-    measure(model, data, out, reporter)
+    place = pick_device(device)
+    computed = available_precision(precision or "fp32", place)
+    model = load(out, device=place, network=network.name)
+    measure(model, data, out, computed, reporter)
     drawn = with_split(pairs, "test", data)[:count]
     for pair in drawn:
-        draw(model, pair, out / "figures", reporter)
+        draw(model, pair, out / "figures", computed, reporter)
     click.echo(f"\nPictures (upscaled, a patch, and the figures of the network): {out / 'figures'}")
     if caption and drawn:
         if not (out / "comparison.png").exists():

@@ -25,6 +25,7 @@ from d2c.evaluation.evaluate import FilePairs
 from d2c.inference.bicubic import bicubic
 from d2c.inference.run import upscale
 from d2c.networks import find, network_of
+from d2c.precision import available_precision
 from d2c.training.log import read_log_rows
 from d2c.training.stages import asked_stages
 from d2c.training.train import Request, train
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from d2c.comparison.test_sets import Measured, TestSet
     from d2c.data.layouts import Pair
     from d2c.data.patches import PixelPair
+    from d2c.settings.config import Precision
 
     Outputs: TypeAlias = Callable[[PixelPair], Mapping[str, NDArray[Any]]]
 
@@ -65,6 +67,8 @@ class Work:
         Length of each training; None for the lengths in the method's settings.
     device : str
         As ``--device`` takes it.
+    precision : str or None
+        Arithmetic of training and measuring; None for that of the method's settings, and fp32 for measuring.
     """
 
     data: Path
@@ -72,6 +76,7 @@ class Work:
     scale: int
     budget: Budget | None = None
     device: str = "auto"
+    precision: Precision | None = None
     reporter: Reporter = field(default_factory=Reporter)
     interrupts: Interrupts = field(default_factory=Interrupts)
 
@@ -91,6 +96,9 @@ class Cell:
     """A method with one seed (0 for those without) on one training set."""
 
     def __init__(self, work: Work, method: Method, seed: int = 0) -> None:
+        if work.precision and method.network:
+            train = dataclasses.replace(method.train, precision=work.precision, tf32=False)
+            method = dataclasses.replace(method, train=train)
         self.work, self.method, self.seed = work, method, seed
         parts = [name_of(work.data), method.name, method.trial, f"seed{seed}" if method.seeded else ""]
         self.folder = work.out / "cells" / "_".join(filter(None, parts))
@@ -155,12 +163,14 @@ class Cell:
         from d2c.checkpoints.native import load
         from d2c.device import pick_device
 
-        model = load(self.run, device=pick_device(self.work.device), network=self.method.network)
+        device = pick_device(self.work.device)
+        precision = available_precision(self.work.precision or "fp32", device)
+        model = load(self.run, device=device, network=self.method.network)
         network, config = network_of(model)
         names = network.outputs(config)
 
         def made(pair: PixelPair) -> dict[str, NDArray[Any]]:
-            images = network.images(upscale(model, pair.lr, name=pair.name), pair.hr)
+            images = network.images(upscale(model, pair.lr, name=pair.name, precision=precision), pair.hr)
             return {name: images[name] for name in names}
 
         return made

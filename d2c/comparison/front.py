@@ -13,7 +13,9 @@ from d2c.comparison.budget import Budget
 from d2c.comparison.cells import Work
 from d2c.comparison.test_sets import open_test_set
 from d2c.data.layouts import find_pairs
+from d2c.device import pick_device
 from d2c.errors import BatchError, ConfigError
+from d2c.precision import PRECISIONS, available_precision
 from d2crealsr.store import D2CRealSRError
 from d2crealsr.ui.interrupts import Interrupted, Interrupts
 from d2crealsr.ui.progress import ConsoleReporter
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
     from d2c.comparison.compare import Comparison
     from d2c.comparison.test_sets import TestSet
+    from d2c.settings.config import Precision
 
 __all__ = ["PATH", "Front", "begin", "conclude", "program", "run_program", "with_front"]
 
@@ -42,11 +45,13 @@ class Front:
     seeds: int
     only: tuple[str, ...]
     device: str
+    precision: Precision | None
 
 
 def with_front(sizes: Sequence[str], default_budget: str | None = None) -> Callable[[Callable[..., Any]], Any]:
     """Add the shared options, which arrive as ``front`` and ``size``."""
     budget = "steps=N, crops=N or seconds=N of each training, all stages together."
+    precision = "Arithmetic of training and measuring.  [default: that of the settings, and fp32 for measuring]"
     added = [
         click.argument("more", nargs=-1, type=PATH),
         click.option("--train", "--data", "data", type=PATH, required=True, help="Pairs to train on, of any layout."),
@@ -60,6 +65,7 @@ def with_front(sizes: Sequence[str], default_budget: str | None = None) -> Calla
         click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Seeds 0, 1, …"),
         click.option("--only", multiple=True, help="Name of a method; repeat it for several.  [default: all]"),
         click.option("--device", default="auto", show_default=True),
+        click.option("--precision", type=click.Choice(PRECISIONS), help=precision),
     ]
 
     def wrap(function: Callable[..., Any]) -> Any:
@@ -89,6 +95,7 @@ def begin(front: Front, interrupts: Interrupts) -> tuple[Work, list[TestSet]]:
         raise ConfigError(f"got {front.more[0]}, expected an option; name test sets with --test A B C")
     reporter = ConsoleReporter()
     budget = Budget.parse(front.budget) if front.budget else None
+    available_precision(front.precision or "fp32", pick_device(front.device))  # refused before anything is trained
     scale = front.scale or find_pairs(front.data)[0].scale
     work = Work(
         data=front.data,
@@ -96,6 +103,7 @@ def begin(front: Front, interrupts: Interrupts) -> tuple[Work, list[TestSet]]:
         scale=scale,
         budget=budget,
         device=front.device,
+        precision=front.precision,
         reporter=reporter,
         interrupts=interrupts,
     )

@@ -81,6 +81,7 @@ def run_comparison(
         tried = " or ".join(f"{rate:g}" for rate in rates)
         how = f"loss {rules.loss}, rate {tried}, warm-up over 2 % and half a cosine, {rules.batch} patches of "
         how += f"{rules.patch} LR px, for all"
+    how += f"; {front.precision}" if front.precision else ""
     about = [
         f"trained on {front.data}, {size}, budget {front.budget or 'the length in the settings of each network'}",
         f"trained by: {how}; last weights, nothing chosen on test pairs",

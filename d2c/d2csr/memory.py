@@ -71,7 +71,7 @@ def step_memory(
     samples = max(1, train.batch // (processes * train.accumulate))
     lr, side = samples * train.patch**2, train.patch * model.scale
     hr = samples * side**2
-    width = _FLOAT if train.precision == "fp32" else _FLOAT / 2
+    width = _FLOAT if train.precision in ("fp32", "tf32") else _FLOAT / 2
     divergence, convergence = _parameters(model)
     trained = (0 if kind == "stage 2" else divergence) + (0 if kind == "stage 1" else convergence)
     copies = 3 + (train.ema > 0)  # gradients, Adam's two averages, and the moving average of weights

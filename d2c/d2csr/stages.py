@@ -43,7 +43,7 @@ class D2CStage(Stage):
 
         It makes them 1.0 to 1.3 times as fast. On CUDA, half precision and TF32 are fastest in this order.
         """
-        halved = self.config.precision != "fp32" or self.config.tf32
+        halved = self.config.precision != "fp32"
         forward_only = not any(p.requires_grad for p in self.model.divergence_parameters())
         whole = halved if device.type == "cuda" else device.type == "cpu" and forward_only
         chosen: Any = self.model if whole else self.model.convergence

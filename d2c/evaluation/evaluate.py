@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import functools
 import io
@@ -28,6 +29,7 @@ from d2c.inference.run import upscale
 from d2c.metrics import PROTOCOLS, least_side, quality, to_uint8
 from d2c.networks import network_of
 from d2c.networks.base.trial import check_images
+from d2c.precision import available_precision
 from d2crealsr.store import ImageError, ScaleError, UsageError, files, images, outputs
 from d2crealsr.ui.progress import Reporter
 
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
     from d2c.evaluation.perceptual import PerceptualDistance
     from d2c.metrics import Protocol
     from d2c.networks import Network
+    from d2c.settings.config import Precision
 
 __all__ = [
     "EvalOptions",
@@ -82,12 +85,15 @@ class EvalOptions:
         Whether to convert images whose colour profile is not sRGB. Otherwise they cannot be measured.
     self_ensemble : bool
         Whether to measure the mean over eight flips and transposes. The methods are then marked: ``sr+``.
+    precision : str
+        Arithmetic of the network.
     """
 
     run: _Run | None = None
     trust_pairs: bool = False
     convert_profile: bool = False
     self_ensemble: bool = False
+    precision: Precision = "fp32"
 
 
 class Row(NamedTuple):
@@ -111,12 +117,15 @@ def is_one_of_many(method: str) -> bool:
     return method.removesuffix(MARK).rpartition("_")[2].isdecimal()
 
 
-def method_images(model: nn.Module, pair: PixelPair, *, self_ensemble: bool = False) -> dict[str, NDArray[Any]]:
+def method_images(
+    model: nn.Module, pair: PixelPair, *, self_ensemble: bool = False, precision: Precision | None = None
+) -> dict[str, NDArray[Any]]:
     """The result of each method for the LR image of a pair, ``(H, W, 3)`` by name, in the order of :func:`methods`."""
     height, width = pair.hr.shape[:2]
     network, config = network_of(model)
     lr = np.asarray(pair.lr)
-    own = network.images(upscale(model, lr, name=pair.name, self_ensemble=self_ensemble), pair.hr)
+    upscaled = upscale(model, lr, name=pair.name, self_ensemble=self_ensemble, precision=precision)
+    own = network.images(upscaled, pair.hr)
     check_images(network, config, own)
     made = {"bicubic": bicubic(lr, width, height)} | {name + MARK * self_ensemble: own[name] for name in own}
     return {method: made[method] for method in methods(network, config, self_ensemble=self_ensemble)}
@@ -140,11 +149,18 @@ def evaluate(
     return rows
 
 
-def _measured(model: nn.Module, pair: PixelPair, protocols: Sequence[Any], *, self_ensemble: bool = False) -> list[Any]:
+def _measured(
+    model: nn.Module,
+    pair: PixelPair,
+    protocols: Sequence[Any],
+    *,
+    self_ensemble: bool = False,
+    precision: Precision | None = None,
+) -> list[Any]:
     """The results of one pair by every method and protocol, which may be a perceptual distance."""
     truth, scale = np.asarray(pair.hr), network_of(model)[1].scale
     rows: list[Row | DistanceRow] = []
-    for method, image in method_images(model, pair, self_ensemble=self_ensemble).items():
+    for method, image in method_images(model, pair, self_ensemble=self_ensemble, precision=precision).items():
         for protocol in protocols:
             if protocol in DISTANCES:
                 device = next(model.parameters()).device
@@ -205,6 +221,7 @@ def evaluate_files(
     if run is not None and (trained := _trained_on(chosen, run, digest)):
         reporter.note(f"{trained} of these {len(pairs)} pairs were trained on: their figures say nothing of new images")
     device, (network, config) = next(model.parameters()).device, network_of(model)
+    precision = available_precision(options.precision, device, reporter.note)
     ensemble = options.self_ensemble
     for pair in chosen:
         size = pair.lr_size
@@ -213,12 +230,13 @@ def evaluate_files(
     progress = reporter.images("evaluating")
     for done, pair in enumerate(chosen):
         with met.of(pair.name):
-            rows += _measured(model, pixels[done], protocols, self_ensemble=ensemble)
+            rows += _measured(model, pixels[done], protocols, self_ensemble=ensemble, precision=precision)
         progress(done + 1, len(chosen))
     if rows and ensemble:
         reporter.note(f"methods marked {MARK} are means over {TURNS} flips and transposes of each image")
     if rows:
-        reporter.note(f"measured at scale {config.scale}, that of the checkpoint")
+        said = "" if precision == "fp32" else f"; computed in {precision}"
+        reporter.note(f"measured at scale {config.scale}, that of the checkpoint{said}")
     if failures is None:
         met.conclude()
     return rows
@@ -314,26 +332,29 @@ def means(rows: Iterable[Row | DistanceRow]) -> list[Any]:
 def check_csv(path: Path, inputs: Sequence[Path]) -> None:
     """Raise an error if :func:`write_csv` cannot write there or would replace a file that is not such a table."""
     what = "a table of d2c eval"
-    try:
-        outputs.check_tables([(path, what, Row._fields)], inputs)
-    except UsageError:  # an earlier table may have the column of a distance
-        outputs.check_tables([(path, what, (*Row._fields, "distance"))], inputs)
+    for more in ((), ("precision",), ("distance", "precision")):  # an earlier table may have further columns
+        with contextlib.suppress(UsageError):
+            outputs.check_tables([(path, what, (*Row._fields, *more))], inputs)
+            return
+    outputs.check_tables([(path, what, (*Row._fields, "distance"))], inputs)
 
 
-def write_csv(path: Path, rows: Iterable[Row | DistanceRow]) -> None:
+def write_csv(path: Path, rows: Iterable[Row | DistanceRow], precision: Precision = "fp32") -> None:
     """Write rows as ``image,method,protocol,psnr_db,ssim``, completely or not at all.
 
     If there are perceptual distances, they are in a further column ``distance``, and cells without a value are empty.
+    A precision other than fp32 is in a last column ``precision``.
     """
     rows, text = list(rows), io.StringIO()
     extra = ["distance"] if any(isinstance(row, DistanceRow) for row in rows) else []
-    writer = csv.DictWriter(text, [*Row._fields, *extra], restval="", lineterminator="\n")
+    computed = {} if precision == "fp32" else {"precision": precision}
+    writer = csv.DictWriter(text, [*Row._fields, *extra, *computed], restval="", lineterminator="\n")
     writer.writeheader()
     for row in rows:
         if isinstance(row, DistanceRow):
-            writer.writerow(row._asdict() | {"distance": f"{row.distance:.6f}"})
+            writer.writerow(row._asdict() | computed | {"distance": f"{row.distance:.6f}"})
         else:
-            writer.writerow(row._asdict() | {"psnr_db": f"{row.psnr_db:.6f}", "ssim": f"{row.ssim:.8f}"})
+            writer.writerow(row._asdict() | computed | {"psnr_db": f"{row.psnr_db:.6f}", "ssim": f"{row.ssim:.8f}"})
     files.write_text(path, text.getvalue())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import time
 from dataclasses import dataclass
@@ -18,18 +19,21 @@ from d2c.inference.failures import Failures
 from d2c.inference.plan import PNG_PIXELS, check_disk, make_plan
 from d2c.inference.run import as_image, parts, upscale, upscale_strips
 from d2c.networks import network_of
+from d2c.precision import available_precision
 from d2crealsr.store import ImageError, files, images
 from d2crealsr.store.outputs import check_folder, check_name
 from d2crealsr.ui.progress import Reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
+    import torch
     from torch import nn
 
     from d2c.networks.base.upscaler import Plan
+    from d2c.settings.config import Precision
 
 __all__ = ["Figures", "Job", "Limits", "plan_files", "seconds_of", "upscale_files"]
 
@@ -71,6 +75,8 @@ class Limits:
     """Whether an image with equal channels gives a result with equal channels, or the colours made by the network."""
     self_ensemble: bool = False
     """Whether to take the mean over the eight flips and transposes of each image."""
+    precision: Precision = "fp32"
+    """Arithmetic of the network."""
     overwrite: bool = False
     """Whether to replace files in the place of results. Inputs are never replaced."""
 
@@ -78,7 +84,13 @@ class Limits:
     def settings(self) -> dict[str, Any]:
         """The settings that influence pixels."""
         chosen = {"convert_profile": self.convert_profile, "self_ensemble": self.self_ensemble}
-        return {"grey": "auto" if self.grey else "off"} | {name: True for name, value in chosen.items() if value}
+        found: dict[str, Any] = {"grey": "auto" if self.grey else "off"}
+        found |= {name: True for name, value in chosen.items() if value}
+        return found if self.precision == "fp32" else found | {"precision": self.precision}
+
+    def on(self, device: torch.device, note: Callable[[str], None]) -> Limits:
+        """The same with a precision that the device has; see :func:`d2c.precision.available_precision`."""
+        return dataclasses.replace(self, precision=available_precision(self.precision, device, note))
 
 
 class Job(NamedTuple):
@@ -126,7 +138,8 @@ def upscale_files(
         When the only image, or some of several, cannot be read or are too large.
     """
     reporter = reporter or Reporter()
-    wanted, limits = wanted or Figures(), limits or Limits()
+    device = next(model.parameters()).device
+    wanted, limits = wanted or Figures(), (limits or Limits()).on(device, reporter.note)
     met = failures or Failures(reporter)
     jobs = plan_files(model, paths, out, wanted, limits, met)
     files.remove_abandoned(out)
@@ -163,8 +176,9 @@ def plan_files(
 
     Images whose header cannot be read are added to ``failures``. Without it, the first one raises its error.
     """
-    wanted, limits = wanted or Figures(), limits or Limits()
     met = failures or Failures(Reporter())
+    wanted = wanted or Figures()
+    limits = (limits or Limits()).on(next(model.parameters()).device, met.reporter.note)
     inputs, said = results.images_of(paths)
     for line in said:
         met.reporter.note(line)
@@ -218,7 +232,7 @@ def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limit
     return Job(path, target, plan, origin.input, notes)
 
 
-def seconds_of(model: nn.Module, plan: Plan) -> float:
+def seconds_of(model: nn.Module, plan: Plan, precision: Precision = "fp32") -> float:
     """Approximate time of a plan without disks, measured by upscaling a small image."""
     width, height = min(plan.width, 64), min(plan.height, 48)
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
@@ -227,7 +241,7 @@ def seconds_of(model: nn.Module, plan: Plan) -> float:
     seconds = []
     for _ in range(2):
         begun = time.perf_counter()
-        for _strip in upscale_strips(model, pixels, small):
+        for _strip in upscale_strips(model, pixels, small, precision=precision):
             pass
         seconds.append(time.perf_counter() - begun)
     times = 1 if plan.turned is None else TURNS
@@ -267,7 +281,8 @@ def _upscale_file(model: nn.Module, job: Job, limits: Limits, progress: _Counter
             wide = None if alpha is None else bicubic(alpha, width, height)
             write = opened.enter_context(output.png(job.target, shape, pixels.dtype, wide, note))
         folder = limits.spill or job.target.parent
-        made = opened.enter_context(contextlib.closing(upscale_strips(model, pixels, job.plan, folder, progress)))
+        strips = upscale_strips(model, pixels, job.plan, folder, progress, precision=limits.precision)
+        made = opened.enter_context(contextlib.closing(strips))
         for strip in made:
             write(strip.first, output.as_type(finished(as_image(strip.sr)), pixels.dtype))
 
@@ -278,7 +293,15 @@ def _upscale_and_draw(model: nn.Module, job: Job, wanted: Figures, limits: Limit
     pixels, alpha = _pixels(job, limits)
     folder = limits.spill or target.parent
     ensemble = limits.self_ensemble
-    made = upscale(model, pixels, name=str(path), max_memory=limits.max_memory, spill=folder, self_ensemble=ensemble)
+    made = upscale(
+        model,
+        pixels,
+        name=str(path),
+        max_memory=limits.max_memory,
+        spill=folder,
+        self_ensemble=ensemble,
+        precision=limits.precision,
+    )
     made = made._replace(sr=output.finisher(pixels, grey=limits.grey)(made.sr))
     height, width = made.sr.shape[:2]
     network, _ = network_of(model)

@@ -14,6 +14,7 @@ from d2c.inference.ensemble import TURNS, averaged
 from d2c.inference.plan import make_plan
 from d2c.networks import network_of
 from d2c.networks.base.upscaler import Upscaled
+from d2c.precision import computing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from d2c.networks.base.upscaler import Plan, Strip, Upscaler
+    from d2c.settings.config import Precision
 
     Float32 = NDArray[np.float32]
 
@@ -37,6 +39,7 @@ def upscale(
     max_memory: int | None = None,
     spill: Path | None = None,
     self_ensemble: bool = False,
+    precision: Precision | None = None,
 ) -> Upscaled:
     """Upscale one ``(h, w, 3)`` RGB image of 8 or 16 bit on the model's device, and keep all outputs.
 
@@ -48,6 +51,8 @@ def upscale(
         Folder for temporary files, which are needed if feature maps do not fit into memory; by default the system's.
     self_ensemble : bool
         Whether to take the mean over the eight flips and transposes of the image (:mod:`d2c.inference.ensemble`).
+    precision : str, optional
+        Precision that the device has (:func:`d2c.precision.available_precision`); by default that of the caller.
 
     Raises
     ------
@@ -67,7 +72,7 @@ def upscale(
         self_ensemble=self_ensemble,
     )
     whole: dict[str, Float32] = {}
-    for strip in upscale_strips(model, pixels, plan, spill):
+    for strip in upscale_strips(model, pixels, plan, spill, precision=precision):
         rows = slice(strip.first, strip.first + strip.sr.shape[1])
         for kind, planes in {"sr": strip.sr, **strip.more}.items():
             image = as_image(planes)
@@ -84,8 +89,13 @@ def upscale_strips(
     plan: Plan,
     spill: Path | None = None,
     progress: Callable[[], None] = lambda: None,
+    *,
+    precision: Precision | None = None,
 ) -> Generator[Strip, None, None]:
-    """The upscaled image from top to bottom, according to the plan. ``progress`` is called after each part."""
+    """The upscaled image from top to bottom, according to the plan. ``progress`` is called after each part.
+
+    The caller's code between two strips runs in the caller's precision.
+    """
     network, config = network_of(model)
     like = next(model.parameters())
 
@@ -93,7 +103,11 @@ def upscale_strips(
         folder = (spill or Path(tempfile.gettempdir())) if plan.spill else None
         lr = to_tensor(image)[None].to(like.device, like.dtype)
         with contextlib.closing(network.upscaler(config).strips(model, lr, plan, folder, progress)) as made:
-            for strip in made:
+            while True:
+                with computing(precision, like.device):
+                    strip = next(made, None)
+                if strip is None:
+                    return
                 yield strip
                 progress()
 

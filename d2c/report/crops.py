@@ -64,7 +64,7 @@ def make_example(model: nn.Module, pair: PixelPair, folder: Path, prefix: str) -
     """
     network, config = network_of(model)
     lr, hr, scale = np.asarray(pair.lr), np.asarray(pair.hr), config.scale
-    made = upscale(model, lr, name=pair.name)
+    made = upscale(model, lr, name=pair.name, precision="fp32")
     box = busiest(lr)
     images = {"bicubic": bicubic(lr, hr.shape[1], hr.shape[0]), **network.images(made, hr)}
     maps = network.maps(made)

@@ -49,6 +49,7 @@ _NOTED: dict[str, Callable[[Any], bool]] = {
     "command": lambda value: isinstance(value, list) and all(isinstance(word, str) for word in value),
     "data": lambda value: isinstance(value, str) or (isinstance(value, list) and all(map(_is_path, value))),
     "device": lambda value: isinstance(value, str),
+    "precision": lambda value: isinstance(value, str),
     "threads": lambda value: isinstance(value, int),
     "versions": lambda value: isinstance(value, dict),
 }
@@ -242,7 +243,7 @@ def _facts(settings: dict[str, dict[str, Any]], started: dict[str, Any]) -> dict
         for name, table in settings.items()
     }
     hashes = [("SHA-256 of what was seen of the data" if n == "data" else n, v) for n, v in rows.pop("data", [])]
-    where = [(name, _words(started[name])) for name in ("data", "device", "threads") if name in started]
+    where = [(name, _words(started[name])) for name in ("data", "device", "precision", "threads") if name in started]
     versions = [(name, str(value)) for name, value in started.get("versions", {}).items()]
     return {"run": [*where, *hashes, *versions]} | rows
 

@@ -26,7 +26,7 @@ __all__ = [
     "types_of",
 ]
 
-Precision: TypeAlias = Literal["fp32", "bf16", "fp16"]
+Precision: TypeAlias = Literal["fp32", "tf32", "bf16", "fp16"]
 Schedule: TypeAlias = Literal["step", "cosine"]
 Loss: TypeAlias = Literal["l1", "l2", "charbonnier"]
 Shrinks: TypeAlias = Literal["", "down", "up"]
@@ -176,9 +176,13 @@ class TrainSettings:
     )
 
     precision: Precision = setting(
-        "fp32", "Arithmetic of the convolutions (autocast).", choices=("fp32", "bf16", "fp16")
+        "fp32",
+        "Arithmetic of convolutions and matrix products. bf16 and fp16 are autocast, fp16 with scaled gradients.",
+        choices=get_args(Precision),
     )
-    tf32: bool = setting(False, "Permit TF32 in fp32 convolutions on CUDA.")
+    tf32: bool = setting(
+        False, "The same as --precision tf32. Beside bf16 and fp16, it permits TF32 in what remains in fp32."
+    )
 
     validation: float = setting(
         0.05,
@@ -204,6 +208,9 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.tf32 and self.precision in ("fp32", "tf32"):  # one way to say it, so that runs of earlier versions are the same
+            object.__setattr__(self, "precision", "tf32")
+            object.__setattr__(self, "tf32", False)
         if self.batch % self.accumulate:
             raise SettingError(
                 f"accumulate: a batch of {self.batch} has no {self.accumulate} equal parts", "change --accumulate"

@@ -15,6 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from d2c.data.travel import as_floats
 from d2c.device import pick_device
 from d2c.errors import ConfigError
+from d2c.precision import autocasting, set_tf32
 from d2c.training.graph import StepGraph
 
 if TYPE_CHECKING:
@@ -27,9 +28,7 @@ if TYPE_CHECKING:
     from d2c.networks.base.stage import Stage
     from d2c.settings.config import TrainSettings
 
-__all__ = ["Engine", "World", "world"]
-
-_AUTOCAST = {"fp32": None, "bf16": torch.bfloat16, "fp16": torch.float16}
+__all__ = ["Engine", "World", "set_tf32", "world"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -79,18 +78,6 @@ def world(device: str = "auto") -> Iterator[World]:
         yield World(rank=dist.get_rank(), size=size, device=chosen)
     finally:
         dist.destroy_process_group()
-
-
-def set_tf32(allowed: bool) -> None:
-    """Allow or forbid TF32 in CUDA's fp32 convolutions and matrix products."""
-    precision = "tf32" if allowed else "ieee"
-    if hasattr(torch.backends.cudnn, "fp32_precision"):  # PyTorch 2.9 and later
-        backends: Any = torch.backends
-        backends.cudnn.conv.fp32_precision = precision
-        backends.cuda.matmul.fp32_precision = precision
-    else:
-        torch.backends.cudnn.allow_tf32 = allowed
-        torch.backends.cuda.matmul.allow_tf32 = allowed
 
 
 class Engine:
@@ -181,7 +168,7 @@ class Engine:
         batch = as_floats(batch)
         pieces = zip(batch.lr.chunk(parts), batch.hr.chunk(parts), strict=True)
         for number, (lr_part, hr_part) in enumerate(pieces, start=1):
-            with self._averaged_at_the_end(number == parts), self._autocast():
+            with self._averaged_at_the_end(number == parts), autocasting(self.config.precision, self.device):
                 terms = self.module(lr_part, hr_part, **weights)
                 loss = terms["total"] / parts
             with self._averaged_at_the_end(number == parts):
@@ -203,7 +190,7 @@ class Engine:
         batch = as_floats(self._placed(batch))
         pieces = zip(batch.lr.chunk(parts), batch.hr.chunk(parts), strict=True)
         self.stage.eval()  # so that layers that keep statistics of what they see do not count it twice
-        with self._autocast():
+        with autocasting(self.config.precision, self.device):
             total = sum(float(self.stage(lr, hr, **weights)["total"]) for lr, hr in pieces)
         self.stage.train()
         return total / parts
@@ -213,12 +200,6 @@ class Engine:
         if last or not isinstance(self.module, DistributedDataParallel):
             return contextlib.nullcontext()
         return self.module.no_sync()
-
-    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
-        dtype = _AUTOCAST[self.config.precision]
-        if dtype is None:
-            return contextlib.nullcontext()
-        return torch.autocast(self.device.type, dtype=dtype)
 
     @torch.no_grad()
     def _move_average(self) -> None:

@@ -63,6 +63,8 @@ def resolve(
         weights = f" (for {len(named['data_weight'])} of --data-weight)" if "data_weight" in named else ""
         raise ConfigError(f"data: no pairs are named{weights}; give --data, or data = [...] in the table [train]")
     datasets = Datasets(**named)
+    before = tables.get("train", {}).get("precision", base[1].precision)
+    given |= _one_precision(given, before)
     for kind, name in ((network.config, "model"), (network.train, "train")):  # options may correct a file
         own = {f.name for f in dataclasses.fields(kind)}
         tables[name] = tables.get(name, {}) | {key: value for key, value in given.items() if key in own}
@@ -71,3 +73,15 @@ def resolve(
     if "scale" not in tables["model"]:
         model = dataclasses.replace(model, scale=datasets.scale())
     return Resolved(model, train, datasets)
+
+
+def _one_precision(given: Mapping[str, Any], before: object) -> dict[str, Any]:
+    """What the options --precision and --tf32 mean together, and with the precision ``before`` them."""
+    precision, tf32 = given.get("precision"), given.get("tf32")
+    if precision == "tf32" and tf32 is False:
+        raise ConfigError("tf32: --precision tf32 and --no-tf32 contradict each other; leave one of them out")
+    if precision == "fp32" and tf32 is None:
+        return {"tf32": False}  # a settings file may say otherwise
+    if precision is None and tf32 is False and before == "tf32":
+        return {"precision": "fp32"}
+    return {}

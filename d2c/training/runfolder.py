@@ -100,14 +100,15 @@ class RunFolder:
                     continue
             files.write_text(path, text)
 
-    def note_start(self, *, data: Sequence[Path], device: str, threads: int, command: Sequence[str]) -> None:
+    def note_start(
+        self, *, data: Sequence[Path], device: str, precision: str, threads: int, command: Sequence[str]
+    ) -> None:
         """Record facts for the report on which the weights do not depend, without a date, so that reruns are equal."""
         versions = {"python": platform.python_version()}
         versions |= {name: version(name) for name in ("d2crealsr", "torch", "numpy")}
         places = [str(path.absolute()) for path in data]
         noted: dict[str, Any] = {"command": list(command), "data": places if places[1:] else places[0]}
-        noted["device"] = device
-        noted |= {"threads": threads, "versions": versions}
+        noted |= {"device": device, "precision": precision, "threads": threads, "versions": versions}
         files.write_text(self.started, json.dumps(noted, indent=2, ensure_ascii=False) + "\n")
 
     def threads(self) -> int | None:

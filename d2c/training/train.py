@@ -25,8 +25,9 @@ from d2c.device import default_threads, threads
 from d2c.errors import CheckpointError, ConfigError
 from d2c.evaluation.evaluate import check_measurable, is_measurable
 from d2c.networks import DEFAULT, find
+from d2c.precision import available_precision, permitting_tf32
 from d2c.training import resume
-from d2c.training.engine import set_tf32, world
+from d2c.training.engine import world
 from d2c.training.finite import not_finite
 from d2c.training.log import RunLog, columns
 from d2c.training.loop import StageRun
@@ -111,15 +112,15 @@ def train(request: Request, reporter: Reporter | None = None, interrupts: Interr
     network = find(request.network)
     check_patch(network, request.train)
     with world(request.device) as here, contextlib.ExitStack() as held:
+        speaker = (reporter or Reporter()) if here.leads else Reporter()
+        available_precision(request.train.precision, here.device)
         neighbours = int(os.environ.get("LOCAL_WORLD_SIZE", here.size))
         check_step_fits(network, request.model, request.train, request.stage, here.device, here.size, neighbours)
-        speaker = (reporter or Reporter()) if here.leads else Reporter()
         folder = RunFolder(request.out)
         claim(request.out)
         if here.leads:
             held.enter_context(folder.lock())
-        if here.device.type == "cuda":
-            set_tf32(request.train.tf32)
+        held.enter_context(permitting_tf32(request.train.precision == "tf32" or request.train.tf32, here.device))
         held.enter_context(threads(_thread_count(request, folder, speaker)))
         return Training(request, network, folder, here, speaker, interrupts or Interrupts()).run()
 
@@ -151,6 +152,7 @@ class Training:
     ) -> None:
         self.request, self.network, self.folder, self.here = request, network, folder, here
         self.reporter, self.interrupts, self.config = reporter, interrupts, request.train
+        self.precision = available_precision(self.config.precision, here.device, reporter.note)
         self.asked = asked_stages(network, self.config, request.stage)
         left_out: list[str] = []
         self.datasets, scale = request.datasets, request.model.scale
@@ -199,6 +201,7 @@ class Training:
         if both := sum(sha256 in set(trained) for sha256 in validated):
             note(f"{both} of the {len(validated)} pairs to validate on are trained on as well")
         where = f"{device}, {_threads_said(torch.get_num_threads())}" if device.type == "cpu" else str(device)
+        where += "" if self.precision == "fp32" else f", {self.precision}"
         note(f"{len(trained)} pairs to train on, {len(validated)} to validate on; {where}")
 
     def _parts(self, pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
@@ -227,6 +230,7 @@ class Training:
             self.folder.note_start(
                 data=self.datasets.data,
                 device=str(self.here.device),
+                precision=self.precision,
                 threads=torch.get_num_threads(),
                 command=self.request.command,
             )

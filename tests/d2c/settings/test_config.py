@@ -74,7 +74,7 @@ def test_none_is_left_out_and_other_values_refused():
         ("[train]\nbatch = 1.5", "batch: got 1.5, expected int"),
         ("[train]\nbatch = true", "batch: got True, expected int"),
         ("[train]\njoint = 1", "joint: got 1, expected bool"),
-        ("[train]\nprecision = 'fp8'", "precision: got 'fp8', expected one of fp32, bf16, fp16"),
+        ("[train]\nprecision = 'fp8'", "precision: got 'fp8', expected one of fp32, tf32, bf16, fp16"),
         ("[train]\ntheta = 2", "theta: got 2.0, expected 0 to 1; change --theta"),
         ("[train]\nlr = nan", "lr: got nan, expected at least 0"),
         ("[train]\nbatch = 4\naccumulate = 3", "a batch of 4 has no 3 equal parts"),
