@@ -208,7 +208,7 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         check(self)
-        if self.tf32 and self.precision in ("fp32", "tf32"):  # one way to say it, so that runs of earlier versions are the same
+        if self.tf32 and self.precision in ("fp32", "tf32"):  # said in one way, also by runs of earlier versions
             object.__setattr__(self, "precision", "tf32")
             object.__setattr__(self, "tf32", False)
         if self.batch % self.accumulate:
