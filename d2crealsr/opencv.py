@@ -36,8 +36,11 @@ __all__ = [
     "encode_png",
     "encode_tiff",
     "find_homography",
+    "find_marks",
     "lab",
     "looked_up",
+    "mark_count",
+    "mark_modules",
     "remap",
     "resize",
     "set_thread_count",
@@ -238,6 +241,43 @@ def find_homography(
     if H is None or inliers is None or not np.isfinite(H).all() or abs(H[2, 2]) < 1e-12:
         return None, np.zeros(len(source), dtype=bool)
     return np.asarray(H / H[2, 2], dtype=np.float64), inliers.ravel().astype(bool)
+
+
+_MARKS = cv2.aruco.getPredefinedDictionary(cv2.aruco.DICT_APRILTAG_36h10)
+"""AprilTag 36h10, two codes of which differ in at least 10 bits (Wang, Olson 2016, doi:10.1109/IROS.2016.7759617)."""
+
+_MARK_SEARCH: dict[str, Any] = {
+    "errorCorrectionRate": 0.25,  # one wrong bit, of the four that the code could correct: fewer marks where none is
+    "perspectiveRemovePixelPerCell": 8,  # with the default of 4, marks of fewer than 6 px a module are hardly ever read
+    "cornerRefinementMethod": cv2.aruco.CORNER_REFINE_SUBPIX,
+}
+
+
+def mark_count() -> int:
+    """Number of different marks."""
+    return len(_MARKS.bytesList)
+
+
+def mark_modules(number: int) -> NDArray[np.bool_]:
+    """The square modules of a mark with its black border but without white around it, (8, 8); true is white."""
+    side = _MARKS.markerSize + 2
+    return cv2.aruco.generateImageMarker(_MARKS, number, side, borderBits=1) > 127
+
+
+def find_marks(image: NDArray[np.uint8], *, smallest: float) -> list[tuple[int, Array]]:
+    """Number and corners, (4, 2) in px, of the marks in a grey image.
+
+    The corners are those of the black border: top left, top right, bottom right and bottom left of the upright mark.
+    ``smallest`` is the smallest perimeter of a mark as a share of the longer side of the image.
+    """
+    parameters = cv2.aruco.DetectorParameters()
+    for name, value in (_MARK_SEARCH | {"minMarkerPerimeterRate": smallest}).items():
+        setattr(parameters, name, value)
+    corners, numbers, _ = cv2.aruco.ArucoDetector(_MARKS, parameters).detectMarkers(image)
+    if numbers is None:
+        return []
+    found = (np.asarray(four, np.float64).reshape(4, 2) for four in corners)
+    return list(zip((int(number) for number in numbers.ravel()), found, strict=True))
 
 
 def demosaic_edge_aware(mosaic: NDArray[np.uint16]) -> NDArray[np.uint16]:
