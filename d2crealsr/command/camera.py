@@ -8,6 +8,8 @@ from typing import Any
 import click
 
 from d2crealsr.command.options import JOBS, PATH
+from d2crealsr.errors import SettingsError
+from d2crealsr.ui.interrupts import Interrupts
 from d2crealsr.ui.program import Command
 from d2crealsr.ui.terminal import echo
 
@@ -37,8 +39,15 @@ _NO_SCENE = 3
 @click.option(
     "--keep-private", is_flag=True, help="Keep serial numbers, names and GPS positions in the tables and in copies."
 )
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Wait for frames, and say of each at once what it is and what to shoot again. Ctrl-C ends it.",
+)
 @JOBS
-def ingest(card: Path, out: Path, contact_sheet: Path | None, dry_run: bool, **options: Any) -> int:
+def ingest(
+    card: Path, out: Path, contact_sheet: Path | None, dry_run: bool, watch: bool, jobs: int, **options: Any
+) -> int:
     """Sort the frames of a memory card into scenes for `align`.
 
     DCIM is the folder of a camera's frames, in any order and under any names, and may come from several cameras. Which
@@ -50,15 +59,21 @@ def ingest(card: Path, out: Path, contact_sheet: Path | None, dry_run: bool, **o
     d2crealsr ingest /media/card/DCIM --out raw/ --dry-run --contact-sheet sheet.png
     d2crealsr ingest /media/card/DCIM --out raw/
     d2crealsr align raw/ --out pairs/
+
+    With --watch, DCIM is a folder into which frames come while you shoot: a tethered camera, or one that is synced.
     """
     from d2crealsr.command import ingested
     from d2crealsr.ingest.contact_sheet import check_sheet, draw_sheet
     from d2crealsr.ingest.run import ingest as run
 
+    if watch and (dry_run or contact_sheet is not None):
+        raise SettingsError("watch: it writes as frames come; leave out --dry-run and --contact-sheet")
+    if watch:
+        return _watch(card, out, **options)
     if contact_sheet is not None:
         check_sheet(contact_sheet)
     with ingested.progress() as (on_frame, on_search):
-        result = run(card, out, dry_run=dry_run, on_frame=on_frame, on_search=on_search, **options)
+        result = run(card, out, dry_run=dry_run, jobs=jobs, on_frame=on_frame, on_search=on_search, **options)
     for note in result.notes:
         echo(f"Note: {note}", err=True)
     if dry_run:
@@ -68,3 +83,20 @@ def ingest(card: Path, out: Path, contact_sheet: Path | None, dry_run: bool, **o
         echo(f"written: {contact_sheet}", err=True)
     click.echo(ingested.summary(result, str(out), dry_run=dry_run))
     return 0 if result.total else _NO_SCENE
+
+
+def _watch(card: Path, out: Path, **options: Any) -> int:
+    """Watch until a signal comes; what was found is then written and summed up."""
+    from d2crealsr.command import watched
+    from d2crealsr.ingest.run import watching
+
+    scenes = 0
+    with Interrupts() as interrupts, interrupts.held(), watching(card, out, **options) as watch:
+        watch.stopped = lambda: interrupts.asked
+        for event in watch.events():
+            for line in watched.lines(event, card, out):
+                echo(line)
+            scenes = getattr(event, "scenes", scenes)
+        for note in watch.placing.notes:
+            echo(f"Note: {note}", err=True)
+    return 0 if scenes else _NO_SCENE

@@ -14,7 +14,7 @@ import numpy as np
 from d2crealsr.imaging import geometry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Container, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -69,16 +69,20 @@ def seconds_between(one: Frame, other: Frame) -> float | None:
     return abs((next(times) - next(times)).total_seconds())
 
 
-def ranked_hr(card: Card, frames: Sequence[Frame]) -> list[Shot]:
-    """The HR frames of a card, the sharpest first."""
+def ranked_hr(card: Card, frames: Sequence[Frame], rejected: Container[str] = ()) -> list[Shot]:
+    """The HR frames of a card, the sharpest first. Frames whose pairs were ``rejected``, by hash, come last."""
     shots = []
     for frame in card.hr:
         sketch = _sketch(frames[frame])
         shots.append(Shot(frame, _mean_detail(sketch.detail), float(sketch.clipped.mean())))
-    return sorted(shots, key=lambda shot: (-shot.sharpness, frames[shot.frame].order))
+
+    def rank(shot: Shot) -> tuple[object, ...]:
+        return frames[shot.frame].sha256 in rejected, -shot.sharpness, frames[shot.frame].order
+
+    return sorted(shots, key=rank)
 
 
-def ranked_lr(links: Sequence[Link], hr: int, frames: Sequence[Frame]) -> list[Shot]:
+def ranked_lr(links: Sequence[Link], hr: int, frames: Sequence[Frame], rejected: Container[str] = ()) -> list[Shot]:
     """The LR frames of a card at one scale, the best first, each with the link from the HR frame if there is one."""
     best: dict[int, Link] = {}
     for link in links:
@@ -92,6 +96,7 @@ def ranked_lr(links: Sequence[Link], hr: int, frames: Sequence[Frame]) -> list[S
         equal = shot.sharpness >= _AS_SHARP * sharpest
         apart = seconds_between(frames[shot.frame], frames[hr])
         return (
+            frames[shot.frame].sha256 in rejected,
             not equal,
             (np.inf if apart is None else apart) if equal else 0.0,
             -shot.sharpness,

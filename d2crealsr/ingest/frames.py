@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-__all__ = ["Frame", "read_frames"]
+    from d2crealsr.ingest.measured import Measured
+
+__all__ = ["Frame", "read_frame", "read_frames"]
 
 _NO_EXIF = ExifData("", "", "", "", 0.0, 0.0, (0, 0))
 
@@ -48,22 +51,29 @@ class Frame:
         return not self.exif.time, self.exif.time, self.path.as_posix()
 
 
-def read_frames(paths: Iterable[Path], *, jobs: int, on_frame: Callable[[int, int], None]) -> list[Frame]:
-    """Read frames in parallel, in the order of the paths."""
+def read_frames(
+    paths: Iterable[Path], measured: Measured, *, jobs: int, on_frame: Callable[[int, int], None]
+) -> list[Frame]:
+    """Read frames in parallel, in the order of the paths. Those that an earlier run measured are only hashed."""
     todo = list(paths)
     frames = []
-    for frame in run_in_order(_read, todo, jobs=jobs):
+    for frame in run_in_order(functools.partial(read_frame, measured=measured), todo, jobs=jobs):
         frames.append(frame)
         on_frame(len(frames), len(todo))
     return frames
 
 
-def _read(path: Path) -> Frame:
+def read_frame(path: Path, measured: Measured, *, sha256: str = "") -> Frame:
+    """Read one frame, or what is known of it. ``sha256`` is the hash under which it is known, if it is not its own."""
+    known_as = sha256 or _sha256(path)
     try:
-        capture = read_capture(path, convert=True)
-        return Frame(path=path, sha256=capture.sha256, exif=_exif(path), sketch=sketch_of(capture.pixels))
+        if (sketch := measured.sketch(known_as)) is None:
+            capture = read_capture(path, convert=True)
+            known_as, sketch = sha256 or capture.sha256, sketch_of(capture.pixels, capture.toned("srgb").tone)
+            measured.keep_sketch(known_as, sketch)
+        return Frame(path=path, sha256=known_as, exif=_exif(path), sketch=sketch)
     except ImageError as error:
-        return Frame(path=path, sha256=_sha256(path), problem=str(error))
+        return Frame(path=path, sha256=known_as, problem=str(error))
 
 
 def _exif(path: Path) -> ExifData:

@@ -17,12 +17,10 @@ from d2crealsr.registration import features
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
-
     from d2crealsr.ingest.sketches import Reduced, Sketch
     from d2crealsr.types import Matrix
 
-__all__ = ["Link", "find_links", "link_between"]
+__all__ = ["Link", "link_between"]
 
 _FEW_SOUGHT, _FEW_SEARCHED = 300, 800
 """Keypoints that are compared for each pair of frames; all are compared where these find enough."""
@@ -80,23 +78,9 @@ class Link(NamedTuple):
     sure: bool
 
 
-def find_links(
-    sketches: Sequence[Sketch], on_search: Callable[[int, int], None] = lambda done, total: None
-) -> Iterator[Link]:
-    """All links between frames, in the order of the frames that were searched for.
-
-    ``on_search`` is told the numbers of frames that were searched for and of all.
-    """
-    for inner in range(len(sketches)):
-        for outer in range(len(sketches)):
-            if inner != outer and (link := link_between(sketches, inner, outer)) is not None:
-                yield link
-        on_search(inner + 1, len(sketches))
-
-
-def link_between(sketches: Sequence[Sketch], inner: int, outer: int) -> Link | None:
-    """The link from one frame to another; None if it is not found there."""
-    sought, places = sketches[inner].sought, sketches[outer].searched
+def link_between(inner: Sketch, outer: Sketch) -> Link | None:
+    """The link from one frame to another, with numbers still to be given; None if it is not found there."""
+    sought, places = inner.sought, outer.searched
     votes = [_votes(sought, place) for place in places]
     best = int(np.argmax(votes))
     if votes[best] < _FEWEST_VOTES:
@@ -107,16 +91,16 @@ def link_between(sketches: Sequence[Sketch], inner: int, outer: int) -> Link | N
     H_between, inliers = found
     likeness, middle = _likeness(sought, places[best], H_between)
     H = geometry.compose(geometry.inverse(places[best].H_frame_to_reduced), H_between, sought.H_frame_to_reduced)
-    scale = geometry.scale_effective(H, geometry.frame_centre(sketches[inner].size))
+    scale = geometry.scale_effective(H, geometry.frame_centre(inner.size))
     if likeness < _LEAST_LIKENESS_OF_A_HINT or middle < _LEAST_MIDDLE or not _SCALES[0] < scale < _SCALES[1]:
         return None
     sure = (inliers >= _FEWEST_INLIERS and likeness >= _LEAST_LIKENESS) or min(likeness, middle) >= _ALIKE_EVERYWHERE
-    return Link(inner, outer, H, scale, inliers, likeness, sure)
+    return Link(0, 0, H, scale, inliers, likeness, sure)
 
 
 def _votes(sought: Reduced, searched: Reduced) -> int:
     """Matches that pass the ratio test among the first keypoints of both."""
-    one, other = sought.keypoints.descriptors[:_FEW_SOUGHT], searched.keypoints.descriptors[:_FEW_SEARCHED]
+    one, other = sought.descriptors(_FEW_SOUGHT), searched.descriptors(_FEW_SEARCHED)
     if min(len(one), len(other)) < 2:
         return 0
     similarity = one @ other.T
@@ -130,8 +114,8 @@ def _votes(sought: Reduced, searched: Reduced) -> int:
 def _found_in(sought: Reduced, searched: Reduced) -> tuple[Matrix, int] | None:
     """The mapping between two reduced pictures, and how many matches agree on it."""
     matches = features.match_anywhere(sought.keypoints, searched.keypoints, _RATIO)
-    source, target = sought.keypoints.points[matches.hr], searched.keypoints.points[matches.lr]
-    consensus = features.agree_on_homography(source, target, sought.keypoints.sizes[matches.hr], _THRESHOLD_PX)
+    source, target = sought.points[matches.hr], searched.points[matches.lr]
+    consensus = features.agree_on_homography(source, target, sought.sizes[matches.hr], _THRESHOLD_PX)
     if consensus is None or consensus.inliers.sum() < _FEWEST_INLIERS_OF_A_HINT:
         return None
     if not geometry.perspective_ratio(consensus.H, Size.of(sought.luma)) < _MOST_PERSPECTIVE:

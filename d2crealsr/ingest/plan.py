@@ -5,10 +5,12 @@ Scenes that an earlier run made keep their names and their files; only scenes th
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d2crealsr.ingest.choice import Shot, ranked_hr, ranked_lr
+from d2crealsr.ingest.takes import takes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -28,9 +30,10 @@ _ALONE = "no other frame shows the same; if it is a card, shoot its HR or LR aga
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Scene:
-    """A new scene: numbers of the two frames, and its names."""
+    """A new scene: numbers of the two frames, and its names. ``take`` is one shooting of the card, ``group``."""
 
     scene: str
+    take: str
     group: str
     scale: int
     hr: int
@@ -63,20 +66,26 @@ class Standing:
 
     Attributes
     ----------
+    takes : mapping
+        The shooting to which a frame of a scene belongs, by its hash.
     groups : mapping
-        Its groups by the hash of their HR frame.
+        The group of each shooting.
     scales : mapping
-        The scales of which a group has a scene.
-    used : frozenset of str
-        Hashes of all frames in use.
+        The scales of which a shooting has a scene.
     taken : frozenset of str
         Names that no new group may have.
+    good : frozenset of str
+        Hashes of frames of scenes that stand. They go on being used.
+    rejected : frozenset of str
+        Hashes of frames that are in no pair but rejected ones. Others are taken if there are any.
     """
 
+    takes: Mapping[str, str] = field(default_factory=dict)
     groups: Mapping[str, str] = field(default_factory=dict)
     scales: Mapping[str, frozenset[int]] = field(default_factory=dict)
-    used: frozenset[str] = frozenset()
     taken: frozenset[str] = frozenset()
+    good: frozenset[str] = frozenset()
+    rejected: frozenset[str] = frozenset()
 
 
 def planned(
@@ -98,7 +107,14 @@ def planned(
     plan = Plan()
     names = _free_names(standing.taken)
     for card in sorted(cards, key=lambda card: min(frames[shot].order for shot in card.hr)):
-        _plan_card(plan, card, frames, standing, names)
+        if not card.lr and not any(frames[shot].sha256 in standing.takes for shot in card.hr):
+            plan.entries.extend(_misfits(card, ranked_hr(card, frames)))
+            continue
+        takes = takes_of(card, frames)
+        known = [_standing_take(take, frames, standing) for take in takes]
+        group = next((standing.groups[name] for name in known if name), None) or next(names)
+        for take, name in zip(takes, _names_of_takes(known, group, standing), strict=True):
+            _plan_take(plan, take, frames, standing, (name, group))
     entries = _one_for_each(plan.entries)
     for number, frame in enumerate(frames):
         if number not in entries:
@@ -116,39 +132,46 @@ def _free_names(taken: frozenset[str]) -> Iterator[str]:
             yield name
 
 
-def _plan_card(
-    plan: Plan,
-    card: Card,
-    frames: Sequence[Frame],
-    standing: Standing,
-    names: Iterator[str],
-) -> None:
-    """Add the scenes and entries of one card."""
-    shots = ranked_hr(card, frames)
-    kept = next((shot for shot in shots if frames[shot.frame].sha256 in standing.groups), None)
-    if not card.lr and kept is None:
-        plan.entries.extend(_misfits(card, shots))
-        return
-    best = kept or shots[0]
-    group = next(names) if kept is None else standing.groups[frames[kept.frame].sha256]
-    there = standing.scales.get(group, frozenset())
+def _standing_take(card: Card, frames: Sequence[Frame], standing: Standing) -> str | None:
+    """The shooting that an earlier run made of these frames: that of its HR, else that of its LR."""
+    lr = [link.outer for links in card.lr.values() for link in links]
+    return next((name for shot in (*card.hr, *lr) if (name := standing.takes.get(frames[shot].sha256))), None)
+
+
+def _names_of_takes(known: Sequence[str | None], group: str, standing: Standing) -> list[str]:
+    """Names of the shootings of a card: those that stand keep theirs, the first is named as the group."""
+    free = (name for number in itertools.count(1) if (name := _name(group, number)) not in {*known, *standing.groups})
+    return [name or next(free) for name in known]
+
+
+def _name(group: str, number: int) -> str:
+    return group if number == 1 else f"{group}_s{number}"
+
+
+def _plan_take(plan: Plan, card: Card, frames: Sequence[Frame], standing: Standing, names: tuple[str, str]) -> None:
+    """Add the scenes and entries of one shooting of a card; ``names`` are its own and that of its group."""
+    take, group = names
+    rejected = standing.rejected
+    best, *others = _used_first(ranked_hr(card, frames, rejected), frames, standing)
     plan.entries.append(Entry(frame=best.frame, role="hr", group=group, shot=best))
-    for shot in shots:
-        if shot.frame != best.frame:
-            plan.entries.append(_spare(Entry(frame=shot.frame, role="spare_hr", group=group, shot=shot), best))
+    for shot in others:
+        plan.entries.append(_spare(Entry(frame=shot.frame, role="spare_hr", group=group, shot=shot), best))
     for scale, links in card.lr.items():
-        first, *others = ranked_lr(links, best.frame, frames)
-        if scale in there:
-            used = next((shot for shot in (first, *others) if frames[shot.frame].sha256 in standing.used), first)
-            first, others = used, [shot for shot in (first, *others) if shot is not used]
-        else:
-            scene = f"{group}_x{scale}"
-            plan.scenes.append(Scene(scene=scene, group=group, scale=scale, hr=best.frame, lr=first.frame))
+        first, *others = _used_first(ranked_lr(links, best.frame, frames, rejected), frames, standing)
+        if scale not in standing.scales.get(take, ()):
+            names_of_scene = {"scene": f"{take}_x{scale}", "take": take, "group": group}
+            plan.scenes.append(Scene(**names_of_scene, scale=scale, hr=best.frame, lr=first.frame))
         plan.entries.append(Entry(frame=first.frame, role="lr", group=group, scale=scale, shot=first))
         for shot in others:
             entry = Entry(frame=shot.frame, role="spare_lr", group=group, scale=scale, shot=shot)
             plan.entries.append(_spare(entry, first))
     plan.entries.extend(replace(entry, group=group) for entry in _misfits(card, ()))
+
+
+def _used_first(shots: list[Shot], frames: Sequence[Frame], standing: Standing) -> list[Shot]:
+    """The shots with the one in front that an earlier run uses, so that scenes keep their files."""
+    used = [shot for shot in shots if frames[shot.frame].sha256 in standing.takes.keys() & standing.good]
+    return [*used[:1], *(shot for shot in shots if shot not in used[:1])]
 
 
 def _spare(entry: Entry, best: Shot) -> Entry:

@@ -5,18 +5,21 @@ The tables are written before the files that they name. A run that was killed in
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import LayoutError, TableError
 from d2crealsr.ingest.plan import Standing
-from d2crealsr.store.files import write_text
+from d2crealsr.store.files import cannot_write, write_text
 from d2crealsr.store.ownership import holdings, refuse_foreign, refuse_links
 from d2crealsr.store.tables import csv_rows, read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-    from pathlib import Path
+    from collections.abc import Collection, Iterable, Mapping
+
+    from d2crealsr.ingest.measured import Pair
 
 __all__ = ["FRAMES_FILE", "RawFolder"]
 
@@ -56,36 +59,70 @@ class RawFolder:
         scenes = _rows(manifest, ("scene", "hr", "lr", "group", "scale")) if manifest.is_file() else []
         return cls(path, scenes, _rows(path / FRAMES_FILE, _RECORDED))
 
-    def standing(self) -> Standing:
-        """What the scenes of the folder are, for the plan of the frames that are added."""
-        by_file = {row["file"]: row["sha256"] for row in self.frames if row["file"]}
+    def standing(self, accepted: Collection[Pair] = (), rejected: Collection[Pair] = ()) -> Standing:
+        """What the scenes of the folder are, for the plan of the frames that are added.
+
+        A scene does not stand if one of its files was removed, or if it was ``rejected`` (hashes of HR and LR).
+        """
+        scenes = self.scenes()
+        takes: dict[str, str] = {}
+        groups: dict[str, str] = {}
         scales: dict[str, frozenset[int]] = {}
+        good = {sha256 for pair in accepted for sha256 in pair}
         for row in self.manifest:
-            if row["scale"].isdigit():
-                scales[row["group"]] = scales.get(row["group"], frozenset()) | {int(row["scale"])}
+            take, pair = Path(row["hr"]).stem, scenes[row["scene"]]
+            groups[take] = row["group"]
+            takes |= {sha256: take for sha256 in pair if sha256}
+            if all(pair) and pair not in rejected:
+                good.update(pair)
+                if row["scale"].isdigit():
+                    scales[take] = scales.get(take, frozenset()) | {int(row["scale"])}
         return Standing(
-            groups={by_file[row["hr"]]: row["group"] for row in self.manifest if row["hr"] in by_file},
+            takes=takes,
+            groups=groups,
             scales=scales,
-            used=frozenset(by_file.values()),
-            taken=frozenset(scales) | {path.stem.partition("_x")[0] for path in self._files()},
+            taken=frozenset(groups.values()) | {path.stem.partition("_x")[0] for path in self._in_folders()},
+            good=frozenset(good),
+            rejected=frozenset(sha256 for pair in rejected for sha256 in pair) - good,
         )
 
-    def _files(self) -> Iterable[Path]:
+    def scenes(self) -> dict[str, Pair]:
+        """Hashes of HR and LR of every scene; empty where the file is not there any more."""
+        by_file = {file: sha256 for sha256, file in self.files.items()}
+        return {row["scene"]: (by_file.get(row["hr"], ""), by_file.get(row["lr"], "")) for row in self.manifest}
+
+    def _in_folders(self) -> Iterable[Path]:
         return (path for side in ("hr", "lr") for path in (self.path / side).glob("*"))
 
-    def files_in_use(self) -> dict[str, Path]:
-        """Files of the folder by the hash of the frame that they were made from."""
-        return {row["sha256"]: self.path / row["file"] for row in self.frames if row["file"]}
+    @property
+    def files(self) -> dict[str, str]:
+        """Files of the folder that are there, by the hash of the frame that they were made from."""
+        named = {row["sha256"]: row["file"] for row in self.frames if row["file"]}
+        return {sha256: file for sha256, file in named.items() if os.path.lexists(self.path / file)}
 
     def write_tables(self, scenes: Iterable[Mapping[str, Any]], frames: Iterable[Mapping[str, Any]]) -> None:
-        """Add new scenes to the manifest, and replace the rows of frames that were seen again."""
-        frames = list(frames)
+        """Add new scenes to the manifest or replace them, and replace the rows of frames that were seen again."""
+        scenes, frames = list(map(_as_text, scenes)), list(frames)
+        new = {row["scene"] for row in scenes}
         seen = {row["sha256"] for row in frames}
         self.frames = [*(row for row in self.frames if row["sha256"] not in seen), *map(_as_text, frames)]
-        self.manifest = sorted([*self.manifest, *map(_as_text, scenes)], key=lambda row: row["scene"])
+        stand = [row for row in self.manifest if row["scene"] not in new]
+        self._release({row[side] for row in self.manifest for side in ("hr", "lr")}, frames)
+        self.manifest = sorted([*stand, *scenes], key=lambda row: row["scene"])
         for name, rows in ((FRAMES_FILE, self.frames), (MANIFEST_FILE, self.manifest)):
             header = list(dict.fromkeys(key for row in rows for key in row))
             write_text(self.path / name, csv_rows([header, *([row.get(key, "") for key in header] for row in rows)]))
+
+    def _release(self, files: Iterable[str], frames: Iterable[Mapping[str, Any]]) -> None:
+        """Remove files of scenes whose place another shot takes. The frames themselves stay where they were shot."""
+        there = {file: sha256 for sha256, file in self.files.items()}
+        now = {row["file"]: row["sha256"] for row in frames if row["file"]}
+        for file in files:
+            if file in there and now.get(file, there[file]) != there[file]:
+                try:
+                    (self.path / file).unlink(missing_ok=True)
+                except OSError as error:
+                    raise cannot_write(self.path / file, error) from error
 
 
 def _rows(path: Path, needed: Iterable[str]) -> list[dict[str, str]]:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from d2crealsr import opencv
 from d2crealsr.imaging import geometry, photometry
+from d2crealsr.opencv import Keypoints
 from d2crealsr.registration import features
 from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
-    from d2crealsr.opencv import Keypoints
-    from d2crealsr.types import Image, Matrix
+    from d2crealsr.types import Array, Image, Matrix
 
 __all__ = ["Reduced", "Sketch", "sketch_of"]
 
@@ -42,12 +42,42 @@ _BLOCKS = 48
 _HALO = 8
 
 
+_STEPS = 512
+"""Steps of the descriptors' values, which are mostly below a half. A byte each is a quarter of the memory of floats."""
+
+_SHARPEST_SHARE, _FINEST_SHARE = 0.25, 0.9
+"""Share of the blocks, those with most contrast, whose fineness counts, and the quantile that is taken among them."""
+
+
 class Reduced(NamedTuple):
-    """A part of a frame, reduced: 8-bit luma, its keypoints, and the mapping from the frame's pixels to its own."""
+    """A part of a frame, reduced: 8-bit luma, its keypoints, and the mapping from the frame's pixels to its own.
+
+    ``points`` (N, 2) and ``sizes`` (N,) are those of the keypoints, and ``packed`` (N, 128) their descriptors in bytes.
+    """
 
     luma: NDArray[np.uint8]
-    keypoints: Keypoints
+    points: Array
+    sizes: Array
+    packed: NDArray[np.uint8]
     H_frame_to_reduced: Matrix
+
+    @property
+    def keypoints(self) -> Keypoints:
+        """All keypoints, the strongest first."""
+        return Keypoints(self.points, self.sizes, self.descriptors(len(self.packed)))
+
+    def descriptors(self, first: int) -> Float32:
+        """Descriptors of the strongest keypoints, of unit length."""
+        values = self.packed[:first].astype(np.float32)
+        unit: Float32 = values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), 1)
+        return unit
+
+
+class _Shown(NamedTuple):
+    """A frame and its tone curve."""
+
+    image: Image
+    tone: str
 
 
 class Sketch(NamedTuple):
@@ -66,6 +96,9 @@ class Sketch(NamedTuple):
         linear light, divided by the mean.
     clipped : (rows, columns) ndarray
         Share of pixels with a saturated channel in the same blocks.
+    fineness : float
+        Contrast between Gaussians of 1 and 2 px, divided by that between 2 and 4 px, in the blocks with most contrast.
+        Unlike ``detail`` it hardly depends on what the picture shows, but mostly on blur.
     """
 
     size: Size
@@ -73,17 +106,18 @@ class Sketch(NamedTuple):
     searched: tuple[Reduced, ...]
     detail: Float32
     clipped: Float32
+    fineness: float
 
 
-def sketch_of(image: Image) -> Sketch:
-    """The sketch of a frame, (H, W, 3), uint8 or uint16 in sRGB."""
-    size = Size.of(image)
-    sought = _reduced(image, Crop(0, 0, *size), _SOUGHT_PIXELS, _SOUGHT_KEYPOINTS, 1.0, _SOUGHT_BLUR_PX)
+def sketch_of(image: Image, tone: str = "srgb") -> Sketch:
+    """The sketch of a frame, (H, W, 3), uint8 or uint16 with the primaries of sRGB and this tone curve."""
+    size, shown = Size.of(image), _Shown(image, tone)
+    sought = _reduced(shown, Crop(0, 0, *size), _SOUGHT_PIXELS, _SOUGHT_KEYPOINTS, 1.0, _SOUGHT_BLUR_PX)
     searched = tuple(
-        _reduced(image, _middle(size, share), _SEARCHED_PIXELS, _SEARCHED_KEYPOINTS, _LARGEST_ZOOM)
+        _reduced(shown, _middle(size, share), _SEARCHED_PIXELS, _SEARCHED_KEYPOINTS, _LARGEST_ZOOM)
         for share in _SEARCHED_SHARES
     )
-    return Sketch(size, sought, searched, *_maps(image))
+    return Sketch(size, sought, searched, *_maps(shown))
 
 
 def _middle(size: Size, share: float) -> Crop:
@@ -93,38 +127,52 @@ def _middle(size: Size, share: float) -> Crop:
 
 
 def _reduced(
-    image: Image, part: Crop, most_pixels: int, most_keypoints: int, most_zoom: float, blur: float = 0.0
+    frame: _Shown, part: Crop, most_pixels: int, most_keypoints: int, most_zoom: float, blur: float = 0.0
 ) -> Reduced:
-    window = opencv.as_image(image[part.y : part.y + part.height, part.x : part.x + part.width])
+    window = opencv.as_image(frame.image[part.y : part.y + part.height, part.x : part.x + part.width])
     zoom = min(most_zoom, float(np.sqrt(most_pixels / (part.width * part.height))))
     factor = max(1, int(0.5 / zoom))  # the memory of a large frame in linear light is that of the reduced one
-    luma = photometry.luma(photometry.reduced_linear(window, factor, "srgb"))
+    luma = photometry.luma(photometry.reduced_linear(window, factor, frame.tone))
     size = Size(*(max(8, round(side * factor * zoom)) for side in Size.of(luma)))
     scale_x, scale_y = size.width / luma.shape[1], size.height / luma.shape[0]
     luma = opencv.blur(opencv.resize(luma, size, "cubic" if zoom > 1 else "area"), blur)
     H = np.array([[scale_x, 0, (scale_x - 1) / 2], [0, scale_y, (scale_y - 1) / 2], [0, 0, 1.0]])
     H = geometry.compose(H, geometry.inverse(geometry.scaling(factor)), geometry.translation(-part.x, -part.y))
-    return Reduced(photometry.as_8bit(np.clip(luma, 0, 1)), features.detect(luma, most_keypoints), H)
+    found = features.detect(luma, most_keypoints)
+    packed = np.uint8(np.minimum(found.descriptors * _STEPS + 0.5, 255))
+    return Reduced(photometry.as_8bit(np.clip(luma, 0, 1)), found.points, found.sizes, packed, H)
 
 
-def _maps(image: Image) -> tuple[Float32, Float32]:
-    """Detail and clipping in blocks, row of blocks by row, so that a large frame needs little more memory."""
-    size = Size.of(image)
+def _maps(frame: _Shown) -> tuple[Float32, Float32, float]:
+    """Detail, clipping and fineness, row of blocks by row, so that a large frame needs little more memory."""
+    image, size = frame.image, Size.of(frame.image)
     side = max(8, max(size) // _BLOCKS)
     rows, columns = max(1, size.height // side), max(1, size.width // side)
-    detail, clipped = np.zeros((rows, columns), np.float32), np.zeros((rows, columns), np.float32)
+    detail, clipped, coarse = (np.zeros((rows, columns), np.float32) for _ in range(3))
     for row in range(rows):
         top, bottom = max(0, row * side - _HALO), min(size.height, (row + 1) * side + _HALO)
         strip = opencv.as_image(image[top:bottom])
-        green = np.ascontiguousarray(photometry.to_linear(strip, "srgb")[..., 1])
-        band = opencv.blur(green, 1.0) - opencv.blur(green, 2.0)
+        green = np.ascontiguousarray(photometry.to_linear(strip, frame.tone)[..., 1])
+        softer = opencv.blur(green, 2.0)
+        fine, wide = opencv.blur(green, 1.0) - softer, softer - opencv.blur(green, 4.0)
         first = row * side - top
         here = (slice(first, first + side), slice(0, columns * side))
         mean = _in_blocks(green[here], columns).mean(axis=1)
-        spread = _in_blocks(band[here] ** 2, columns).mean(axis=1)
-        detail[row] = np.sqrt(spread) / np.maximum(mean, 1e-3)
+        detail[row] = _contrast(fine[here], columns) / np.maximum(mean, 1e-3)
+        coarse[row] = _contrast(wide[here], columns) / np.maximum(mean, 1e-3)
         clipped[row] = _in_blocks(photometry.saturated(strip)[here].astype(np.float32), columns).mean(axis=1)
-    return detail, clipped
+    return detail, clipped, _fineness(detail, coarse)
+
+
+def _fineness(detail: Float32, coarse: Float32) -> float:
+    most = coarse >= np.quantile(coarse, 1 - _SHARPEST_SHARE)
+    return float(np.quantile(detail[most] / np.maximum(coarse[most], 1e-6), _FINEST_SHARE))
+
+
+def _contrast(band: Float32, columns: int) -> Float32:
+    """Standard deviation of a band in each block of a row."""
+    contrast: Float32 = np.sqrt(_in_blocks(band**2, columns).mean(axis=1))
+    return contrast
 
 
 def _in_blocks(strip: Float32, columns: int) -> Float32:

@@ -138,6 +138,25 @@ def test_a_rerun_adds_what_is_new_even_if_the_card_was_emptied(memory_card: Memo
     assert added["lr_longitude"] == "-13.400000"
 
 
+def test_two_shootings_of_a_card_are_two_scenes_of_one_group(memory_card: MemoryCard, tmp_path: Path) -> None:
+    card = texture(5, WIDTH, HEIGHT)
+    for camera in ("EOS R6", "ILCE-7"):
+        memory_card.add(f"{camera} hr.jpg", "hr", card, 100.0, camera=camera)
+        memory_card.add(f"{camera} lr.jpg", "lr", wide(card, 2), camera=camera)
+    result = ingest(memory_card.path, tmp_path / "raw")
+    assert [(scene.scene, scene.group) for scene in result.plan.scenes] == [
+        ("card_001_x2", "card_001"),
+        ("card_001_s2_x2", "card_001"),
+    ]
+    used = {row["file"]: row["frame"][:3] for row in rows_of(tmp_path / "raw" / "frames.csv") if row["file"]}
+    assert used["hr/card_001.jpg"] == used["lr/card_001_x2.jpg"] == "EOS"
+    assert used["hr/card_001_s2.jpg"] == used["lr/card_001_s2_x2.jpg"] == "ILC"
+    (tmp_path / "raw" / "hr" / "card_001_s2.jpg").unlink()  # whoever removes a file wants it made again
+    ingest(memory_card.path, tmp_path / "raw")
+    assert {row["file"]: row["frame"][:3] for row in rows_of(tmp_path / "raw" / "frames.csv") if row["file"]} == used
+    assert (tmp_path / "raw" / "hr" / "card_001_s2.jpg").is_file()
+
+
 @pytest.mark.parametrize("way", FILES)
 def test_frames_are_copied_or_linked_on_request(way: FilesAs, memory_card: MemoryCard, tmp_path: Path) -> None:
     memory_card.add("a.jpg", "hr", texture(1, 40, 30))

@@ -1,0 +1,101 @@
+"""The lines of ``ingest --watch``: one for every frame, one for every verdict, and what is missing at the end."""
+
+from __future__ import annotations
+
+import shlex
+from typing import TYPE_CHECKING
+
+from d2crealsr.ingest.watch import Begun, Judged, Left, Lonely, Seen, is_blurred
+from d2crealsr.settings import AlignSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from d2crealsr.ingest.watch import Event
+
+__all__ = ["lines"]
+
+_OTHER = {"hr": "LR", "lr": "HR", "": "other half (LR or HR)"}
+_SMALLEST_GLARE = 0.002
+
+
+def lines(event: Event, card: Path, out: Path) -> Iterator[str]:
+    """What is printed about an event."""
+    if isinstance(event, Begun):
+        known = f"; {event.frames} frames and {event.scenes} scenes are known" if event.frames or event.scenes else ""
+        yield f"watching {card}{known}. Ctrl-C ends it."
+    elif isinstance(event, Seen):
+        yield f"{_name(event.frame.path, card)}: {_what(event)}{_figures(event)}"
+    elif isinstance(event, Lonely):
+        yield f"{_name(event.frame.path, card)}: MISSING, {_missing(event)}"
+    elif isinstance(event, Judged):
+        yield _verdict(event)
+    else:
+        yield from _left(event, card, out)
+
+
+def _name(path: Path, card: Path) -> str:
+    return path.relative_to(card).as_posix() if path.is_relative_to(card) else str(path)
+
+
+def _what(event: Seen) -> str:
+    entry = event.entry
+    if entry.role == "nothing":
+        side = event.likely.upper() or "HR or LR"
+        return f"{side} of a card that no other frame shows; waits for its {_OTHER[event.likely]}"
+    if entry.role in ("copy", "unreadable", "other_scale"):
+        return f"{entry.role.replace('_', ' ')}: {entry.note}"
+    side = "HR" if entry.role.endswith("hr") else f"LR x{entry.scale}"
+    again = f", one more shot: {entry.note}" if entry.role.startswith("spare") else ""
+    return f"{entry.group} {side}{again}"
+
+
+def _figures(event: Seen) -> str:
+    sketch = event.frame.sketch
+    if sketch is None or event.entry.role == "copy":
+        return ""
+    on_card = event.clipped if event.entry.shot is None else event.entry.shot.clipped
+    glare = f"glare over {event.glare:.1%} of the frame" if event.glare >= _SMALLEST_GLARE else "no glare"
+    said = [f"sharpness {sketch.fineness:.2f}", f"clipped {on_card:.1%}", glare]
+    if is_blurred(event.frame):
+        said[0] += " BLURRED, focus and shoot it again"
+    if on_card > AlignSettings().max_hr_clipped:
+        said[1] += " CLIPPED, expose less and shoot it again"
+    return "; " + "; ".join(said)
+
+
+def _missing(event: Lonely) -> str:
+    if is_blurred(event.frame):
+        return "it is too blurred to be recognised in another frame; shoot it again"
+    return f"its {_OTHER[event.likely]} has not come, or is too blurred; shoot it before the camera or the card moves"
+
+
+def _verdict(event: Judged) -> str:
+    verdict = event.verdict
+    figures = ""
+    if verdict["scale"] is not None:
+        error = "" if verdict["error_hr_px"] is None else f", predicted error {verdict['error_hr_px']:.2f} HR px"
+        figures = f"; scale {verdict['scale']:.2f}, overlap {verdict['overlap']:.0%}{error}"
+    if not verdict["problems"]:
+        return f"{event.scene.scene}: GOOD{figures}"
+    said = " ".join(f"{reason}: {text.rstrip('.')}. {helps}" for reason, text, helps in verdict["problems"])
+    shots = f"HR {event.hr.path.name}, LR {event.lr.path.name}"
+    return f"{event.scene.scene}: SHOOT AGAIN ({shots}){figures}. {said}"
+
+
+def _left(event: Left, card: Path, out: Path) -> Iterator[str]:
+    yield f"{event.scenes} scene{'s' * (event.scenes != 1)} in {out}"
+    if not (event.rejected or event.lonely or event.unreadable):
+        yield "nothing is missing"
+    for judged in event.rejected:
+        yield "  " + _verdict(judged)
+    for lonely in event.lonely:
+        blurred = "it is blurred" if is_blurred(lonely.frame) else f"its {_OTHER[lonely.likely]} is missing"
+        yield f"  {_name(lonely.frame.path, card)}: no other frame shows the same; {blurred}"
+    for frame in event.unreadable:
+        yield f"  {frame.problem}"
+    if event.rejected or event.lonely:
+        yield "next:   shoot again what is listed, with the same command; or align what is there:"
+    if event.scenes:
+        yield f"next:   d2crealsr align {shlex.quote(str(out))} --out pairs/"

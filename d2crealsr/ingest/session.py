@@ -1,0 +1,175 @@
+"""What is known of a memory card and of the raw folder that is made of it: frames, the links between them, the plan."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING, Any
+
+from d2crealsr.ingest.choice import supported
+from d2crealsr.ingest.frames import Frame, read_frame, read_frames
+from d2crealsr.ingest.grouping import cards_of
+from d2crealsr.ingest.links import Link, link_between
+from d2crealsr.ingest.measured import Measured, Pair
+from d2crealsr.ingest.plan import Entry, Plan, Scene, planned
+from d2crealsr.ingest.raw_folder import RawFolder
+from d2crealsr.ingest.rows import frame_row, scene_row
+from d2crealsr.jobs.threads import threads_restored, use_one_thread
+from d2crealsr.store.files import remove_leftovers, sha256_of
+from d2crealsr.types import Size
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from d2crealsr.ingest.placing import Placing
+
+__all__ = ["Session"]
+
+
+class Session:
+    """A memory card, a raw folder, and all that is known of both.
+
+    Parameters
+    ----------
+    card, out : Path
+        The folder of frames and the raw folder.
+    keep_private : bool
+        Whether the tables have serial numbers and places.
+    keeps : bool
+        Whether measurements are stored for later runs.
+    """
+
+    def __init__(self, card: Path, out: Path, *, keep_private: bool = False, keeps: bool = True) -> None:
+        self.card, self.keep_private = card, keep_private
+        self.folder = RawFolder.open(out)
+        self.measured = Measured.open(out, keeps=keeps)
+        self.frames: list[Frame] = []
+        self.copies: dict[str, list[Frame]] = {}
+        self.links: dict[Pair, Link] = {}
+
+    def read(self, paths: Sequence[Path], *, jobs: int, on_frame: Callable[[int, int], None]) -> list[Frame]:
+        """Frames of the card, and those that only the raw folder has any more."""
+        frames = read_frames(paths, self.measured, jobs=jobs, on_frame=on_frame)
+        return [*frames, *self.gone(frames)]
+
+    def gone(self, frames: Iterable[Frame]) -> list[Frame]:
+        """Frames of the raw folder that are not among these, with the hashes that they had on the card."""
+        seen = {frame.sha256 for frame in frames}
+        left = {sha256: self.folder.path / file for sha256, file in self.folder.files.items() if sha256 not in seen}
+        return [read_frame(path, self.measured, sha256=sha256) for sha256, path in left.items() if path.is_file()]
+
+    def known(self, path: Path) -> Frame | None:
+        """The frame of a file that was measured and compared by an earlier run; None for others."""
+        with contextlib.suppress(OSError):
+            if sha256_of(path) in self.measured.compared:
+                return read_frame(path, self.measured)
+        return None
+
+    def add(self, frames: Iterable[Frame], on_search: Callable[[int, int], None] = lambda done, total: None) -> None:
+        """Add frames, each content once, and search them and all others in each other."""
+        todo = []
+        for frame in frames:
+            known = next((other for other in self.frames if other.sha256 == frame.sha256), None)
+            if known is None:
+                self.frames.append(frame)
+                todo.append(frame)
+            elif known.path != frame.path:
+                self.copies.setdefault(frame.sha256, []).append(frame)
+        done = {frame.sha256 for frame in self.frames} - {frame.sha256 for frame in todo}
+        with threads_restored():
+            use_one_thread()
+            for number, frame in enumerate(todo, start=1):
+                done.add(frame.sha256)
+                for other in self.frames:
+                    if other.sha256 in done and other is not frame:
+                        self._search(frame, other)
+                        self._search(other, frame)
+                on_search(number, len(todo))
+        self.save()
+
+    def save(self) -> None:
+        """Store what was measured, for later runs."""
+        self.measured.save(frozenset(frame.sha256 for frame in self.frames), self.links)
+
+    def forget(self, path: Path) -> None:
+        """Take away a frame whose file has changed."""
+        gone = {frame.sha256 for frame in self.frames if frame.path == path}
+        self.frames = [frame for frame in self.frames if frame.path != path]
+        self.links = {pair: link for pair, link in self.links.items() if not gone & set(pair)}
+        for copies in self.copies.values():
+            copies[:] = [copy for copy in copies if copy.path != path]
+
+    def _search(self, inner: Frame, outer: Frame) -> None:
+        """Search a frame in another one, unless that was done before."""
+        pair = inner.sha256, outer.sha256
+        link = self.measured.links.get(pair)
+        if link is None and not self.measured.compared.issuperset(pair) and inner.sketch and outer.sketch:
+            link = link_between(inner.sketch, outer.sketch)
+        if link is not None:
+            self.links[pair] = link
+
+    def numbered_links(self) -> list[Link]:
+        """The links, with the numbers of their frames."""
+        numbers = {frame.sha256: number for number, frame in enumerate(self.frames)}
+        return [
+            link._replace(inner=numbers[inner], outer=numbers[outer])
+            for (inner, outer), link in sorted(self.links.items(), key=lambda item: [numbers[end] for end in item[0]])
+        ]
+
+    def plan(self) -> Plan:
+        """What becomes of every frame. Scenes that stand as they are count as none of the plan's."""
+        sizes = [Size(0, 0) if frame.sketch is None else frame.sketch.size for frame in self.frames]
+        cards = cards_of(supported(self.numbered_links(), self.frames), sizes)
+        accepted, rejected = (self.measured.pairs(accepted=good) for good in (True, False))
+        plan = planned(self.frames, cards, standing=self.folder.standing(accepted, rejected))
+        stands = self.folder.scenes()
+        plan.scenes[:] = [scene for scene in plan.scenes if stands.get(scene.scene) != self.pair_of(scene)]
+        return plan
+
+    def pair_of(self, scene: Scene) -> Pair:
+        """Hashes of a scene's HR and LR."""
+        return self.frames[scene.hr].sha256, self.frames[scene.lr].sha256
+
+    def rows(self, plan: Plan) -> list[dict[str, Any]]:
+        """Rows of ``frames.csv``; those of frames that only the folder has any more stay as they are."""
+        named: dict[tuple[str, int], str] = {}
+        for scene in plan.scenes:
+            named["hr", scene.hr], named["lr", scene.lr] = self._files_of(scene)
+        there = self.folder.files
+        rows = []
+        for entry in plan.entries:
+            frame = self.frames[entry.frame]
+            if not frame.path.is_relative_to(self.card):
+                continue
+            file = there.get(frame.sha256, "") if entry.role in ("hr", "lr") else ""
+            file = named.get((entry.role, entry.frame), file)
+            rows.append(frame_row(entry, frame, self.card, file, self.keep_private))
+            for copy in self.copies.get(frame.sha256, ()):
+                note = f"the same file as {frame.path.relative_to(self.card).as_posix()}"
+                other = Entry(frame=entry.frame, role="copy", note=note)
+                rows.append(frame_row(other, copy, self.card, "", self.keep_private))
+        return rows
+
+    def write(self, plan: Plan, placing: Placing) -> list[dict[str, Any]]:
+        """Write the tables, then the files of all scenes; returns the rows of ``frames.csv``."""
+        rows, out = self.rows(plan), self.folder.path
+        scenes = self.scene_rows(plan)
+        remove_leftovers(out / "hr", out / "lr")
+        self.folder.write_tables(scenes, rows)
+        for row in rows:
+            if row["file"]:
+                placing.place(self.card / row["frame"], out / row["file"], row["sha256"])
+        return rows
+
+    def scene_rows(self, plan: Plan) -> list[dict[str, Any]]:
+        """Rows of the new scenes in ``manifest.csv``."""
+        return [scene_row(scene, self.frames, self._files_of(scene), self.keep_private) for scene in plan.scenes]
+
+    def _files_of(self, scene: Scene) -> tuple[str, str]:
+        """Paths of a scene's HR and LR within the folder."""
+        there = self.folder.files
+        hr, lr = self.frames[scene.hr], self.frames[scene.lr]
+        return (
+            there.get(hr.sha256) or f"hr/{scene.take}{hr.path.suffix.lower()}",
+            there.get(lr.sha256) or f"lr/{scene.scene}{lr.path.suffix.lower()}",
+        )

@@ -1,0 +1,282 @@
+"""Watch a folder into which a camera's frames come one by one, and say of each what it is while it can be shot again.
+
+The folder is listed every second, which works on any disk, also over a network, where systems report no changes. A file
+is read when its size and time have stood still from one look to the next and it can be decoded to its end.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from d2crealsr import opencv
+from d2crealsr.ingest.frames import Frame, read_frame
+from d2crealsr.ingest.verdicts import verdict_on
+from d2crealsr.jobs.threads import threads_restored, use_one_thread
+from d2crealsr.store.listing import list_images
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from d2crealsr.ingest.measured import Pair
+    from d2crealsr.ingest.placing import Placing
+    from d2crealsr.ingest.plan import Entry, Plan, Scene
+    from d2crealsr.ingest.session import Session
+
+__all__ = ["BLURRED", "Begun", "Event", "Judged", "Left", "Lonely", "Seen", "Watch", "is_blurred"]
+
+LOOK_SECONDS = 1.0
+"""Time between two looks at the folder."""
+
+_PATIENCE_SECONDS = 15.0
+"""Time for which a file that cannot be decoded must stand still before it is reported."""
+
+BLURRED = 0.44
+"""Fineness below which a frame counts as blurred. Of ten simulated scenes (seed 5, for tuning), sharp frames have .48
+to 1.1, and frames blurred by 3.5 px .35 to .45."""
+
+_GLARE_SHARE = 0.5
+"""Share of saturated pixels from which on a block belongs to a glare."""
+
+_ALIKE_FOCAL = 1.25
+
+
+class Seen(NamedTuple):
+    """A new frame: what it is, how much of it is saturated, and the largest connected saturated place."""
+
+    frame: Frame
+    entry: Entry
+    likely: str
+    clipped: float
+    glare: float
+
+
+class Begun(NamedTuple):
+    """What is known when the watch begins: frames that an earlier run measured, and scenes that stand."""
+
+    frames: int
+    scenes: int
+
+
+def is_blurred(frame: Frame) -> bool:
+    """Whether a frame looks blurred by itself."""
+    return frame.sketch is not None and frame.sketch.fineness < BLURRED
+
+
+class Lonely(NamedTuple):
+    """A frame whose HR or LR has not come although the next card is being shot."""
+
+    frame: Frame
+    likely: str
+
+
+class Judged(NamedTuple):
+    """A complete scene and the verdict on it (:func:`d2crealsr.ingest.verdicts.verdict_on`)."""
+
+    scene: Scene
+    hr: Frame
+    lr: Frame
+    verdict: Mapping[str, Any]
+
+
+class Left(NamedTuple):
+    """What is missing at the end: scenes that were rejected, frames without their other half, files not read."""
+
+    rejected: list[Judged]
+    lonely: list[Lonely]
+    unreadable: list[Frame]
+    scenes: int
+
+
+Event = Begun | Seen | Lonely | Judged | Left
+
+
+@dataclass
+class Watch:
+    """A session that goes on until it is told to stop.
+
+    Attributes
+    ----------
+    session : Session
+    placing : Placing
+    stopped : callable
+        Whether to end; asked between any two steps.
+    look_seconds : float
+        Time between two looks at the folder.
+    """
+
+    session: Session
+    placing: Placing
+    stopped: Callable[[], bool]
+    look_seconds: float = LOOK_SECONDS
+    _looks: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    _since: dict[Path, float] = field(default_factory=dict)
+    _read: dict[Path, tuple[int, int]] = field(default_factory=dict)
+    _named: set[str] = field(default_factory=set)
+    _tried: set[Pair] = field(default_factory=set)
+
+    def events(self) -> Iterator[Event]:
+        """What happens, as it happens; the last event is :class:`Left`. All complete scenes are then written."""
+        with threads_restored():
+            use_one_thread()
+            yield self._begin()
+            while not self.stopped():
+                busy = False
+                for path in self._settled():
+                    yield from self._new(path)
+                    busy = busy or self._read.get(path) == self._looks[path]
+                    if self.stopped():
+                        break
+                if not busy and (judged := self._judge_next()) is not None:
+                    busy = True
+                    yield judged
+                if not busy:
+                    self._wait()
+        yield self._finish()
+
+    def _begin(self) -> Begun:
+        """Take in what an earlier run measured, so that nothing is done or said twice."""
+        known = []
+        for path in self._listed():
+            look = _look(path)
+            if look and (frame := self.session.known(path)):
+                known.append(frame)
+                self._read[path] = look
+        self.session.add([*known, *self.session.gone(known)])
+        return Begun(len(known), len(self.session.folder.scenes()))
+
+    def _wait(self) -> None:
+        """Wait until the next look, and end early when told to."""
+        until = time.monotonic() + self.look_seconds
+        while not self.stopped() and (left := until - time.monotonic()) > 0:
+            time.sleep(min(left, 0.1))
+
+    def _settled(self) -> list[Path]:
+        """New files that have stood still since the last look, in the order of their times."""
+        looks = {path: look for path in self._listed() if (look := _look(path)) is not None}
+        now = time.monotonic()
+        for path, look in looks.items():
+            if self._looks.get(path) != look:
+                self._since[path] = now
+        settled = [
+            path
+            for path, look in looks.items()
+            if self._looks.get(path) == look
+            and self._read.get(path) != look
+            and now - self._since[path] >= 0.9 * self.look_seconds
+        ]
+        self._looks = looks
+        return sorted(settled, key=lambda path: (looks[path][1], path))
+
+    def _listed(self) -> tuple[Path, ...]:
+        card = self.session.card
+        return list_images(card).images if card.is_dir() else ()
+
+    def _new(self, path: Path) -> Iterator[Event]:
+        """Take in a file that has come, or that has changed since it was read."""
+        look = self._looks[path]
+        frame = read_frame(path, self.session.measured)
+        if frame.sketch is None and time.monotonic() - self._since[path] < _PATIENCE_SECONDS:
+            return  # perhaps it is still being written
+        if _look(path) != look:
+            return
+        if path in self._read:
+            self.session.forget(path)
+        self._read[path] = look
+        is_copy = any(other.sha256 == frame.sha256 for other in self.session.frames)
+        self.session.add([frame])
+        plan = self.session.plan()
+        number = next(n for n, other in enumerate(self.session.frames) if other.sha256 == frame.sha256)
+        entry = next(entry for entry in plan.entries if entry.frame == number)
+        if is_copy:
+            entry = replace(entry, role="copy", note=f"the same file as {self.session.frames[number].path.name}")
+        yield from self._left_behind(plan, number)
+        yield Seen(frame, entry, self._likely(plan, frame), *_light(frame))
+
+    def _left_behind(self, plan: Plan, number: int) -> Iterator[Lonely]:
+        """Frames that still lack their other half when a frame of another card comes; each is named once."""
+        ends = [(link.inner, link.outer) for link in self.session.numbered_links()]
+        of_one_card = {number, *(end for pair in ends if number in pair for end in pair)}
+        for entry in plan.entries:
+            frame = self.session.frames[entry.frame]
+            if entry.role == "nothing" and entry.frame not in of_one_card and frame.sha256 not in self._named:
+                self._named.add(frame.sha256)
+                yield Lonely(frame, self._likely(plan, frame))
+
+    def _likely(self, plan: Plan, frame: Frame) -> str:
+        """``hr`` or ``lr`` if the frame's focal length is that of such frames of the same camera; else empty."""
+        sides: dict[str, list[float]] = {"hr": [], "lr": []}
+        for entry in plan.entries:
+            other = self.session.frames[entry.frame].exif
+            if entry.role in sides and other.focal_mm and other.camera == frame.exif.camera:
+                sides[entry.role].append(abs(float(np.log(other.focal_mm / (frame.exif.focal_mm or np.inf)))))
+        nearest = {side: min(apart, default=np.inf) for side, apart in sides.items()}
+        side = min(nearest, key=lambda side: nearest[side])
+        return side if nearest[side] < np.log(_ALIKE_FOCAL) else ""
+
+    def _judge_next(self) -> Judged | None:
+        """The verdict on a scene that has none yet; a good scene is written at once."""
+        verdicts = self.session.measured.verdicts
+        for scene in self.session.plan().scenes:
+            pair = self.session.pair_of(scene)
+            if pair in verdicts or pair in self._tried:
+                continue
+            self._tried.add(pair)
+            judged = self._judged(scene, verdict_on(*self._paths(scene), scene.scale))
+            if not any(reason == "unreadable" for reason, *_ in judged.verdict["problems"]):
+                verdicts[pair] = dict(judged.verdict)
+                self.session.save()
+            if not judged.verdict["problems"]:
+                self._write()
+            return judged
+        return None
+
+    def _paths(self, scene: Scene) -> tuple[Path, Path]:
+        return self.session.frames[scene.hr].path, self.session.frames[scene.lr].path
+
+    def _judged(self, scene: Scene, verdict: Mapping[str, Any]) -> Judged:
+        return Judged(scene, self.session.frames[scene.hr], self.session.frames[scene.lr], verdict)
+
+    def _write(self, *, everything: bool = False) -> None:
+        """Write the scenes that were accepted, or all."""
+        plan, verdicts = self.session.plan(), self.session.measured.verdicts
+        if not everything:
+            good = {pair for pair, verdict in verdicts.items() if not verdict["problems"]}
+            plan.scenes[:] = [scene for scene in plan.scenes if self.session.pair_of(scene) in good]
+        self.session.write(plan, self.placing)
+
+    def _finish(self) -> Left:
+        plan, verdicts = self.session.plan(), self.session.measured.verdicts
+        self._write(everything=True)
+        pairs = {pair: verdict for pair, verdict in verdicts.items() if verdict["problems"]}
+        scenes = self.session.folder.scenes()
+        bad = [
+            self._judged(scene, pairs[self.session.pair_of(scene)])
+            for scene in plan.scenes
+            if self.session.pair_of(scene) in pairs
+        ]
+        frames = [(entry, self.session.frames[entry.frame]) for entry in plan.entries]
+        lonely = [Lonely(frame, self._likely(plan, frame)) for entry, frame in frames if entry.role == "nothing"]
+        return Left(bad, lonely, [frame for entry, frame in frames if entry.role == "unreadable"], len(scenes))
+
+
+def _look(path: Path) -> tuple[int, int] | None:
+    """Size and time of a file; None if it is gone or empty."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return (found.st_size, found.st_mtime_ns) if found.st_size else None
+
+
+def _light(frame: Frame) -> tuple[float, float]:
+    """Share of the frame that is saturated, and the share of the largest connected saturated place."""
+    if frame.sketch is None:
+        return 0.0, 0.0
+    clipped = frame.sketch.clipped
+    _, areas = opencv.connected(clipped >= _GLARE_SHARE)
+    return float(clipped.mean()), float(areas.max(initial=0)) / clipped.size

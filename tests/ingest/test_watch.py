@@ -1,0 +1,160 @@
+"""Frames that come while the watch is on: each is named at once, and what is missing is listed at the end."""
+
+from __future__ import annotations
+
+import csv
+import signal
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from click.testing import CliRunner
+
+from d2crealsr.command import watched
+from d2crealsr.command.cli import main
+from d2crealsr.ingest import frames, watch
+from d2crealsr.ingest.run import ingest, watching
+from d2crealsr.ingest.watch import Begun, Event, Judged, Left, Lonely, Seen
+from tests.ingest.conftest import HEIGHT, WIDTH, MemoryCard, blurred, texture, wide
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+GOOD = {"problems": [], "scale": 2.0, "overlap": 1.0, "error_hr_px": 0.05}
+BAD = GOOD | {"problems": [["clipped", "hr_clipped_fraction 0.2 above 0.07", "Expose HR less."]]}
+
+
+def watched_while(card: Path, out: Path, *steps: Callable[[], None]) -> list[Event]:
+    """The events of a watch during which something is done whenever nothing is left to do."""
+    left = list(steps)
+    with watching(card, out) as watching_it:
+        watching_it.look_seconds = 0.01
+        idle = watching_it._wait
+
+        def wait() -> None:
+            if len(watching_it._looks) == len(watching_it._read) and left:
+                left.pop(0)()
+            elif len(watching_it._looks) == len(watching_it._read):
+                watching_it.stopped = lambda: True
+            idle()
+
+        watching_it._wait = wait  # type: ignore[method-assign]
+        return list(watching_it.events())
+
+
+def said(events: list[Event], card: MemoryCard) -> list[str]:
+    return [line for event in events for line in watched.lines(event, card.path, card.path.parent / "raw")]
+
+
+@pytest.fixture
+def verdicts(monkeypatch: pytest.MonkeyPatch) -> dict[str, dict[str, Any]]:
+    """Verdicts by the name of the LR file; others are good. A whole alignment would take a second each."""
+    given: dict[str, dict[str, Any]] = {}
+    monkeypatch.setattr(watch, "verdict_on", lambda hr, lr, scale: given.get(lr.name, GOOD))
+    return given
+
+
+def test_every_frame_and_every_scene_is_named_and_a_shot_again_takes_the_place_of_a_bad_one(
+    memory_card: MemoryCard, tmp_path: Path, verdicts: dict[str, dict[str, Any]]
+) -> None:
+    card = texture(5, WIDTH, HEIGHT)
+    verdicts["a.jpg"] = BAD
+    steps = [
+        lambda: memory_card.add("a.jpg", "lr", wide(card, 2)),
+        lambda: memory_card.add("b.jpg", "hr", card, 100.0),
+        lambda: memory_card.add("c.jpg", "lr", blurred(wide(card, 2), 0.4)),
+        lambda: memory_card.add("d.jpg", "lonely", texture(6, WIDTH, HEIGHT), 100.0),
+        lambda: memory_card.add("e.jpg", "lonely", texture(7, WIDTH, HEIGHT)),
+    ]
+    events = watched_while(memory_card.path, tmp_path / "raw", *steps)
+    lines = said(events, memory_card)
+    assert [type(event) for event in events] == [Begun, Seen, Seen, Judged, Seen, Judged, Seen, Lonely, Seen, Left]
+    assert lines[1].startswith("a.jpg: HR or LR of a card that no other frame shows; waits for its other half")
+    assert lines[2].startswith("b.jpg: card_001 HR; sharpness ")
+    assert lines[3].startswith("card_001_x2: SHOOT AGAIN (HR b.jpg, LR a.jpg); scale 2.00, overlap 100%")
+    assert lines[3].endswith("clipped: hr_clipped_fraction 0.2 above 0.07. Expose HR less.")
+    assert lines[5].startswith("card_001_x2: GOOD")  # though c.jpg is less sharp, a.jpg was rejected
+    assert lines[6].startswith("d.jpg: HR of a card that no other frame shows; waits for its LR")  # by focal length
+    assert lines[7].startswith("d.jpg: MISSING, its LR has not come")
+    assert "1 scene in" in lines[9]
+    assert [line.split(":")[0].strip() for line in lines[10:12]] == ["d.jpg", "e.jpg"]
+    with (tmp_path / "raw" / "frames.csv").open(newline="") as file:
+        used = {row["file"]: row["frame"] for row in csv.DictReader(file) if row["file"]}
+    assert used == {"hr/card_001.jpg": "b.jpg", "lr/card_001_x2.jpg": "c.jpg"}
+
+
+def test_a_half_written_file_is_waited_for(memory_card: MemoryCard, tmp_path: Path) -> None:
+    memory_card.add("a.jpg", "hr", texture(5, WIDTH, HEIGHT))
+    whole = (memory_card.path / "a.jpg").read_bytes()
+    (memory_card.path / "a.jpg").unlink()
+    looks = []
+
+    def write_the_rest() -> None:
+        (memory_card.path / "a.jpg").write_bytes(whole)
+
+    with watching(memory_card.path, tmp_path / "raw") as it:
+        it.look_seconds = 0.01
+        (memory_card.path / "a.jpg").write_bytes(whole[: len(whole) // 2])
+        for event in it.events():
+            looks.append(event)
+            if isinstance(event, Begun):
+                assert not list(it._settled())
+                it._wait()
+                (path,) = it._settled()
+                assert not list(it._new(path))  # it is there, but it cannot be decoded
+                write_the_rest()
+            it.stopped = lambda: isinstance(looks[-1], Seen)
+    (seen,) = (event for event in looks if isinstance(event, Seen))
+    assert seen.entry.role == "nothing"
+
+
+def test_a_later_watch_measures_and_says_nothing_twice(
+    memory_card: MemoryCard, tmp_path: Path, verdicts: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = texture(5, WIDTH, HEIGHT)
+    memory_card.add("a.jpg", "lr", wide(card, 2))
+    memory_card.add("b.jpg", "hr", card)
+    ingest(memory_card.path, tmp_path / "raw")
+    monkeypatch.setattr(frames, "sketch_of", lambda *given: pytest.fail("measured again"))
+    assert len(ingest(memory_card.path, tmp_path / "raw").links) == 1
+    begun, left = watched_while(memory_card.path, tmp_path / "raw")
+    assert begun == Begun(2, 1)
+    assert left == Left([], [], [], 1)
+    for path in (tmp_path / "raw" / ".measured").iterdir():
+        path.write_bytes(b"damaged")
+    with pytest.raises(pytest.fail.Exception, match="measured again"):
+        ingest(memory_card.path, tmp_path / "raw")
+
+
+def test_an_interrupt_ends_the_watch_and_a_wrong_use_is_refused(
+    memory_card: MemoryCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory_card.add("a.jpg", "hr", texture(5, 90, 60))
+    lines = watched.lines
+
+    def interrupting(event: Event, card: Path, out: Path) -> Any:
+        if isinstance(event, Begun):
+            signal.raise_signal(signal.SIGINT)
+        return lines(event, card, out)
+
+    monkeypatch.setattr(watched, "lines", interrupting)
+    command = ["ingest", str(memory_card.path), "--out", str(tmp_path / "raw"), "--watch"]
+    done = CliRunner().invoke(main, command)
+    assert (done.exit_code, "0 scenes in" in done.output) == (3, True)
+    refused = CliRunner().invoke(main, [*command, "--dry-run"])
+    assert refused.exit_code == 2
+    assert "leave out --dry-run and --contact-sheet" in refused.output
+
+
+@pytest.mark.slow
+def test_the_verdict_names_a_blurred_lr(memory_card: MemoryCard) -> None:
+    card = texture(5, 4 * WIDTH, 4 * HEIGHT)
+    memory_card.add("hr.jpg", "hr", card)
+    shot = card.resize((2 * WIDTH, 2 * HEIGHT))
+    for name, radius in (("sharp", 0.0), ("blurred", 4.0)):
+        memory_card.add(f"{name}.jpg", name, blurred(shot, radius))
+    hr, sharp, soft = (memory_card.path / f"{name}.jpg" for name in ("hr", "sharp", "blurred"))
+    assert "lr_blurred" not in {reason for reason, *_ in watch.verdict_on(hr, sharp, 2)["problems"]}
+    found = watch.verdict_on(hr, soft, 2)
+    assert "lr_blurred" in {reason for reason, *_ in found["problems"]}
+    assert found["overlap"] > 0.9
