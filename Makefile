@@ -18,7 +18,7 @@ ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 SELECT ?= -m "not slow and not browser"
 TESTS = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help install install-train demo test test-base lint types contracts check search soak smoke format bench bench-peers tables architecture pictures sbom clean
+.PHONY: help install install-train demo test test-base lint types contracts check search soak smoke format bench bench-peers bench-cuda tables architecture pictures sbom clean
 
 help:
 	@echo "make demo           simulate raw captures, align, split, validate, make the report, train a tiny model, upscale (minutes; installs torch)"
@@ -31,6 +31,7 @@ help:
 	@echo "make install        the environment alone; install-train adds torch"
 	@echo "make format         let ruff rewrite what it can"
 	@echo "make bench          the benchmark programs, small; bench-peers: other tools on the same captures, networks in spandrel"
+	@echo "make bench-cuda     by hand: one table of what a CUDA GPU does, in eight minutes (CUDA_PYTHON: an interpreter with a CUDA PyTorch)"
 	@echo "make tables         by hand: the paper's tables and figures from nothing, small, to see that they work (an hour on two cores)"
 	@echo "make architecture   docs/images/architecture-*.svg, drawn from the imports"
 	@echo "make pictures       the README's pictures, drawn from what make demo leaves"
@@ -112,6 +113,12 @@ bench-peers: $(TRAIN)
 	PYTHON="$(PYTHON)" benchmarks/peers/make_peers.sh
 	$(BIN)/python -m benchmarks.accuracy.alignment --small --peers
 	$(BIN)/python -m benchmarks.accuracy.network_outputs --small
+
+# The environment that `make` makes has PyTorch for CPUs, so this takes an interpreter of your own. It needs nothing but
+# PyTorch and NumPy; the program's --help names what two of its cells need besides.
+CUDA_PYTHON ?= python3
+bench-cuda:
+	$(CUDA_PYTHON) -m benchmarks.speed.on_cuda --out on_cuda
 
 # Small cards, tiny networks, few steps: to see that it works. Its numbers rank nothing. Give it again after an interruption.
 TABLES := --train tables/pairs --size tiny --device cpu

@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import joblib
 import torch
 
 from d2c.errors import ConfigError
@@ -54,6 +53,8 @@ def default_threads() -> int:
 
     PyTorch follows the affinity of the process and ``OMP_NUM_THREADS``. Limits of a control group are added here.
     """
+    import joblib
+
     return max(1, min(torch.get_num_threads(), int(joblib.cpu_count())))
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 import torch.nn.functional as F
 
+from d2c.chains import chain
 from d2c.device import at_least_fp32, no_autocast
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def attenuation(depth: int, width: int, theta: float, device: torch.device | Non
     return beta
 
 
+@chain
 def triplet_loss(
     predictions: Tensor,
     hr: Tensor,
@@ -151,11 +153,17 @@ def divergence_loss(
         raise ValueError(f"hr: got shape {tuple(hr.shape)}, expected {tuple(predictions[:, 0].shape)}")
     with no_autocast(predictions.device):
         predictions, hr = at_least_fp32(predictions), at_least_fp32(hr)
-        reconstruction = (predictions - hr[:, None]).square().mean(dim=(0, 2, 3, 4)).sum()
+        reconstruction = _reconstruction(predictions, hr)
         if isinstance(alpha, (int, float)) and alpha == 0:
             return DivergenceTerms(reconstruction, torch.zeros_like(reconstruction), reconstruction)
         triplet = triplet_loss(predictions, hr, tree=tree, theta=theta, margin=margin, margin_siblings=margin_siblings)
         return DivergenceTerms(reconstruction, triplet, reconstruction + alpha * triplet)
+
+
+@chain
+def _reconstruction(predictions: Tensor, hr: Tensor) -> Tensor:
+    """Eq. 1 as mean squared errors, summed over the predictions."""
+    return (predictions - hr[:, None]).square().mean(dim=(0, 2, 3, 4)).sum()
 
 
 def convergence_loss(sr: Tensor, hr: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import torch
 import torch.nn.functional as F
 
+from d2c.chains import chain
 from d2c.tails.siblings import stacked
 
 if TYPE_CHECKING:
@@ -84,14 +85,14 @@ def _branches(branches: nn.ModuleList, x: Tensor, layers: Iterator[_Layer]) -> T
     for group in groups:
         entry = x
         for _ in cast("ResidualGroup", group).blocks:
-            x = _block(x, layers)
+            x = _block(x, *(next(layers) for _ in range(4)))
         x = entry + _convolve(x, next(layers))
     return _convolve(x, next(layers))
 
 
-def _block(x: Tensor, layers: Iterator[_Layer]) -> Tensor:
+@chain
+def _block(x: Tensor, conv1: _Layer, conv2: _Layer, squeeze: _Layer, excite: _Layer) -> Tensor:
     """Residual channel attention blocks, as :class:`d2c.networks.base.attention.AttentionBlock`."""
-    conv1, conv2, squeeze, excite = (next(layers) for _ in range(4))
     count = len(conv1.bias)
     residual = _convolve(F.relu_(_convolve(x, conv1)), conv2)
     means = torch.unflatten(residual.mean(dim=(2, 3)), 1, (count, -1)).transpose(0, 1)  # (J, N, n)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import torch
 
+from d2c.chains import chain
 from d2c.d2csr.banded import banded_convergence_loss
 from d2c.losses import convergence_loss, divergence_loss
 from d2c.networks.base.stage import Stage, halvings
@@ -125,6 +126,7 @@ def triplet_weight(epoch: int, config: TrainConfig) -> float:
 
 
 @torch.no_grad()
+@chain
 def spread(predictions: Tensor) -> Tensor:
     """The divergence, a scalar: RMS difference of the predictions ``(N, P, 3, H, W)`` from their mean over P."""
     detached = predictions.detach().to(torch.promote_types(predictions.dtype, torch.float32))

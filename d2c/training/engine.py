@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from d2c.chains import Compiler
     from d2c.data.patches import Batch
     from d2c.data.travel import RawBatch
     from d2c.networks.base.stage import Stage
@@ -97,6 +98,8 @@ class Engine:
         exchange gradients within a step; their operators are launched one by one.
     note : callable
         Is told once if a step cannot be captured.
+    compiler : Compiler, optional
+        Compiles chains of small operations. Without it they run as they are written.
     """
 
     def __init__(
@@ -107,13 +110,14 @@ class Engine:
         *,
         graph: bool = False,
         note: Callable[[str], None] = lambda text: None,
+        compiler: Compiler | None = None,
     ) -> None:
         if config.batch % (size * config.accumulate):
             raise ConfigError(
                 f"batch: {config.batch} patches have no equal parts for {size} processes × {config.accumulate}; "
                 "change --batch or --accumulate"
             )
-        self.stage, self.config = stage, config
+        self.stage, self.config, self.compiler = stage, config, compiler
         self.parameters = stage.trained()
         self.device = self.parameters[0].device
         stage.lay_out(self.device)
@@ -168,7 +172,8 @@ class Engine:
         batch = as_floats(batch)
         pieces = zip(batch.lr.chunk(parts), batch.hr.chunk(parts), strict=True)
         for number, (lr_part, hr_part) in enumerate(pieces, start=1):
-            with self._averaged_at_the_end(number == parts), autocasting(self.config.precision, self.device):
+            autocast = autocasting(self.config.precision, self.device)
+            with self._averaged_at_the_end(number == parts), autocast, self._compiled():
                 terms = self.module(lr_part, hr_part, **weights)
                 loss = terms["total"] / parts
             with self._averaged_at_the_end(number == parts):
@@ -200,6 +205,9 @@ class Engine:
         if last or not isinstance(self.module, DistributedDataParallel):
             return contextlib.nullcontext()
         return self.module.no_sync()
+
+    def _compiled(self) -> contextlib.AbstractContextManager[None]:
+        return self.compiler.used() if self.compiler else contextlib.nullcontext()
 
     @torch.no_grad()
     def _move_average(self) -> None:

@@ -27,6 +27,9 @@ PROGRAMS = sorted(
     if "@program(" in path.read_text(encoding="utf-8") and not path.name.startswith(("test_", "program"))
 )
 
+ON_A_BARE_MACHINE = "benchmarks.speed.on_cuda"
+"""Written without click, because it runs where nothing but PyTorch and NumPy is installed."""
+
 
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_a_program_starts_and_its_folder_lists_it(name: str) -> None:
@@ -42,6 +45,15 @@ def test_a_program_starts_and_its_folder_lists_it(name: str) -> None:
     assert f"| `{row}` |" in readme.read_text(encoding="utf-8")
 
 
+def test_the_program_for_a_bare_machine_starts_and_its_folder_lists_it(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
+    with pytest.raises(SystemExit) as end:
+        importlib.import_module(ON_A_BARE_MACHINE).main(["--help"])
+    assert end.value.code == 0
+    assert "to see that it works" in " ".join(capsys.readouterr().out.split())
+    assert "| `speed.on_cuda` |" in (ROOT / "benchmarks" / "README.md").read_text(encoding="utf-8")
+
+
 def test_all_programs_are_found() -> None:
     assert len(PROGRAMS) >= 15
 
@@ -50,7 +62,10 @@ def test_stored_commands_are_those_of_today() -> None:
     """Every stored result names a program that is there."""
     folders = (ROOT / "benchmarks" / "results", ROOT / "tests" / "robustness" / "results")
     stored = [path.read_text(encoding="utf-8") for folder in folders for path in folder.glob("*.[tm]*")]
-    assert {name for text in stored for name in re.findall(r"python (?:-m )?([a-z]\S*\w)", text)} == set(PROGRAMS)
+    assert {name for text in stored for name in re.findall(r"python (?:-m )?([a-z]\S*\w)", text)} == {
+        *PROGRAMS,
+        ON_A_BARE_MACHINE,
+    }
 
 
 def test_a_wheel_holds_neither_benchmarks_nor_tests() -> None:

@@ -66,7 +66,7 @@ class AliveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 class Multiplications(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Within this context, counts the multiply-adds of convolutions and matrix products."""
+    """Within this context, counts the multiply-adds of convolutions, matrix products and their gradients."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -78,6 +78,10 @@ class Multiplications(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if kind is _ATEN.convolution:
             source, weight, transposed = args[0], args[1], args[6]
             self.total += (source if transposed else made).numel() * weight[0].numel()
+        elif kind is _ATEN.convolution_backward:  # as much for the gradient of the input as for that of the weight
+            gradient, source, weight, transposed, wanted = *args[:3], args[7], args[10]
+            each = (source if transposed else gradient).numel() * weight[0].numel()
+            self.total += each * sum(wanted[:2])
         elif kind in (_ATEN.mm, _ATEN.bmm, _ATEN.addmm, _ATEN.baddbmm):
             left, right = args[-2:]
             self.total += left.numel() * right.shape[-1]

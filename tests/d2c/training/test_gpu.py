@@ -1,12 +1,12 @@
-"""On a CUDA device: the CPU's results, autocast, resume, memory, two GPUs. Run with ``pytest -m gpu``."""
+"""The engine on a CUDA device: the CPU's results, graphs, autocast, memory. Run with ``pytest -m gpu``.
+
+It needs nothing but pytest, PyTorch and NumPy, so that ``benchmarks.speed.on_cuda`` can run it on a bare machine.
+"""
 
 from __future__ import annotations
 
 import copy
 import dataclasses
-import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -20,8 +20,6 @@ from d2c.data.patches import Batch
 from d2c.inference.plan import make_plan
 from d2c.inference.run import upscale_strips
 from d2c.training.engine import Engine, set_tf32
-from d2c.training.train import Request, train
-from d2crealsr.ui.progress import Reporter
 
 pytestmark = [
     pytest.mark.gpu,
@@ -123,26 +121,6 @@ def test_autocast_is_near_and_trains(precision):
     assert losses[-1] < losses[0]
 
 
-@pytest.mark.parametrize("stage", [1, 2])
-def test_resume_goes_on_where_it_was(pairs, tmp_path, stage):
-    class Stop(Reporter):
-        def step(self, done, info=""):
-            if self.what == f"stage {stage}" and done == 4:
-                raise KeyboardInterrupt
-
-        def start(self, what, total, done=0):
-            self.what = what
-
-    settings = dataclasses.replace(TRAIN, save_every=2, patch=8)
-    request = {"data": pairs, "model": dataclasses.replace(MODEL, scale=2), "train": settings, "device": "cuda"}
-    whole = train(Request(out=tmp_path / "whole", **request))
-    with pytest.raises(KeyboardInterrupt):
-        train(Request(out=tmp_path / "broken", **request), Stop())
-    resumed = train(Request(out=tmp_path / "broken", **request))
-    for name, value in whole.state_dict().items():
-        torch.testing.assert_close(resumed.state_dict()[name], value, rtol=1e-3, atol=1e-4)
-
-
 def test_peak_memory_is_under_the_prediction():
     net = model(dataclasses.replace(MODEL, scale=8, features=32, convergence_features=32)).cuda().eval()
     pixels = np.zeros((96, 144, 3), np.uint8)
@@ -161,19 +139,3 @@ def test_a_step_of_the_paper_preset_fits(stage):
     engine = Engine(NETWORK.stages(config)[stage - 1](d2c.D2CSR().cuda(), config), config)
     terms = engine.update(batch("cuda", scale=8, patch=96), 1e-4, {"alpha": 0.01})
     assert torch.isfinite(terms["total"])
-
-
-@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="fewer than two GPUs")
-@pytest.mark.parametrize("accumulate", [1, 2])
-def test_two_gpus_train_to_the_weights_of_one(pairs, tmp_path, accumulate):
-    """Nobody has run this yet."""
-    steps = {"steps": 3, "steps-convergence": 2, "patch": 8, "validation": 0.2, "accumulate": accumulate}
-    options = ["--device", "cuda", "--preset", "tiny", *(f"--{name}={value}" for name, value in steps.items())]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    for count, name in ((1, "one"), (2, "two")):
-        command = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count), "-m", "d2c", "train"]
-        where = ["--data", str(pairs), "--out", str(tmp_path / name)]
-        subprocess.run([sys.executable, *command, *where, *options], env=environment, check=True)
-    one, two = (d2c.load(tmp_path / name).state_dict() for name in ("one", "two"))
-    for name, value in one.items():
-        torch.testing.assert_close(two[name], value, rtol=1e-2, atol=1e-3)
