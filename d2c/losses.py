@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 import torch.nn.functional as F
 
-from d2c.chains import chain
 from d2c.device import at_least_fp32, no_autocast
+from d2c.tails.chains import chain
 
 if TYPE_CHECKING:
     from torch import Tensor

@@ -34,15 +34,18 @@ import torch
 
 from benchmarks.result_tables import Row, provenance, text_table, write_csv
 from benchmarks.speed.card.budgets import NOT_RUN, budget_rows, hour_rows, ratio
-from benchmarks.speed.card.cell import GRAPH, PRECISIONS, Cell, Machine
+from benchmarks.speed.card.cell import GRAPH, Cell, Machine
 from benchmarks.speed.card.checks import fitting_cell, launch_cell, rate_cells, suite_cell
 from benchmarks.speed.card.schedule import schedule_cell
 from benchmarks.speed.card.steps import COMPILED, EAGER, TUNED, peer_cells, step_cell
 from benchmarks.speed.card.upscaling import upscaling_cells
+from d2c.precision import PRECISIONS
 from d2c.tails.siblings import run_siblings
 
 if TYPE_CHECKING:
     from types import FrameType
+
+    from d2c.settings.config import Precision
 
 SECONDS = 465.0
 """The program ends within this time, of which the start of Python and PyTorch is no part."""
@@ -73,14 +76,14 @@ def all_cells(*, counted: bool = True) -> list[Cell]:
     """Everything that is measured, in the order of what it is worth. ``counted`` says whether to count operations."""
     one = functools.partial(step_cell, counted=counted)
 
-    def steps(kind: str, patches: int, *precisions: str) -> list[Cell]:
+    def steps(kind: str, patches: int, *precisions: Precision) -> list[Cell]:
         return [
             one(kind, network, patches, precision, way)
             for precision in precisions
             for network, way in (("d2c", GRAPH), ("factored", EAGER))
         ]
 
-    def faster(kind: str, patches: int, precision: str, way: str) -> list[Cell]:
+    def faster(kind: str, patches: int, precision: Precision, way: str) -> list[Cell]:
         return [one(kind, network, patches, precision, way) for network in ("d2c", "factored")]
 
     cells = [*rate_cells(), suite_cell()]
@@ -89,7 +92,7 @@ def all_cells(*, counted: bool = True) -> list[Cell]:
     cells += [one(kind, "factored", 4, p, GRAPH) for kind in ("stage 1", "joint") for p in ("bf16", "tf32")]
     cells += [launch_cell("stage 1", "bf16"), launch_cell("stage 1", "tf32")]
     cells += [schedule_cell("tf32"), fitting_cell("stage 1"), fitting_cell("joint")]
-    cells += [cell for precision in ("fp32", "tf32", "bf16", "fp16") for cell in upscaling_cells(precision)]
+    cells += [cell for precision in PRECISIONS for cell in upscaling_cells(precision)]
     cells += [*faster("stage 1", 4, "bf16", COMPILED), *faster("stage 1", 4, "tf32", COMPILED)]
     cells += [*steps("joint", 4, "bf16", "tf32"), *faster("stage 1", 4, "bf16", TUNED)]
     cells += [*faster("joint", 4, "bf16", COMPILED), *faster("joint", 4, "tf32", COMPILED)]

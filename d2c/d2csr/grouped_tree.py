@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import torch
 import torch.nn.functional as F
 
-from d2c.chains import chain
+from d2c.tails.chains import chain
 from d2c.tails.siblings import stacked
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 import torch
 
-from d2c.chains import chain
 from d2c.d2csr.banded import banded_convergence_loss
 from d2c.losses import convergence_loss, divergence_loss
 from d2c.networks.base.stage import Stage, halvings
+from d2c.tails.chains import chain
 
 if TYPE_CHECKING:
     from torch import Tensor, nn

@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from d2c.chains import Compiler
     from d2c.data.patches import Batch
     from d2c.data.travel import RawBatch
     from d2c.networks.base.stage import Stage
     from d2c.settings.config import TrainSettings
+    from d2c.tails.chains import Compiler
 
 __all__ = ["Engine", "World", "set_tf32", "world"]
 

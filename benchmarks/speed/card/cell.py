@@ -13,11 +13,9 @@ import torch
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["GRAPH", "PRECISIONS", "Cell", "Machine", "free_memory", "milliseconds"]
+__all__ = ["GRAPH", "Cell", "Machine", "free_memory", "milliseconds"]
 
 Found: TypeAlias = "dict[str, Any]"
-
-PRECISIONS = ("fp32", "tf32", "bf16", "fp16")
 
 GRAPH = "graph"
 """The way of d2c train: the whole step is one CUDA graph."""

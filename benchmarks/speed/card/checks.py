@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.speed.card.cell import GRAPH, PRECISIONS, Cell, free_memory, milliseconds
+from benchmarks.speed.card.cell import GRAPH, Cell, free_memory, milliseconds
 from benchmarks.speed.card.operations import writes
 from benchmarks.speed.card.steps import EAGER, made_step
-from d2c.training.engine import set_tf32
+from d2c.precision import PRECISIONS, set_tf32
 
 if TYPE_CHECKING:
     from benchmarks.speed.card.cell import Found, Machine
+    from d2c.settings.config import Precision
 
 __all__ = ["fitting_cell", "launch_cell", "rate_cells", "suite_cell"]
 
@@ -47,7 +48,7 @@ def rate_cells() -> list[Cell]:
     ]
 
 
-def _rate(machine: Machine, precision: str) -> Found:
+def _rate(machine: Machine, precision: Precision) -> Found:
     set_tf32(precision == "tf32")
     side = 128 if machine.small else 8192
     kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision, torch.float32)
@@ -57,7 +58,7 @@ def _rate(machine: Machine, precision: str) -> Found:
     return {"ms": ms, "gmacs": side**3 / 1e9, "remark": f"{2 * side**3 / 1e9 / ms:.0f} TFLOP/s"}
 
 
-def launch_cell(kind: str, precision: str) -> Cell:
+def launch_cell(kind: str, precision: Precision) -> Cell:
     """What is launched in a step."""
     least, factored = (writes(kind, network) for network in ("d2c", "factored"))
     return Cell(
@@ -71,14 +72,14 @@ def launch_cell(kind: str, precision: str) -> Cell:
     )
 
 
-def _launches(machine: Machine, kind: str, precision: str) -> Found:
+def _launches(machine: Machine, kind: str, precision: Precision) -> Found:
     kernels = _recorded(machine, kind, precision, EAGER)[0]
     of_graph, graphs, single = _recorded(machine, kind, precision, GRAPH)
     said = f"{kernels} kernels one by one; as a graph {graphs} launch of {of_graph} kernels, {single} launched besides"
     return {"kernels": kernels, "remark": said}
 
 
-def _recorded(machine: Machine, kind: str, precision: str, way: str) -> tuple[int, int, int]:
+def _recorded(machine: Machine, kind: str, precision: Precision, way: str) -> tuple[int, int, int]:
     """Kernels that ran in a step, launches of graphs, and launches of single kernels."""
     free_memory(machine)
     step = made_step(machine, kind, "d2c", 4, precision, way, [])

@@ -102,7 +102,7 @@ def train_for_a_while(folder: Path, device: str, precision: str, small: bool) ->
             self.what = what
 
         def step(self, done: int, info: str = "") -> None:
-            if done not in (first, last[self.what]):
+            if self.what not in last or done not in (first, last[self.what]):
                 return
             if torch.cuda.is_available():
                 torch.cuda.synchronize()
@@ -112,10 +112,15 @@ def train_for_a_while(folder: Path, device: str, precision: str, small: bool) ->
     make_pairs(folder / "pairs", 8, (24, 16) if small else (216, 144), scale)
     preset = PRESETS["tiny" if small else "paper"]
     model = dataclasses.replace(preset.model, scale=scale)
-    lengths = {"steps": last["stage 1"], "steps_convergence": last["stage 2"], "validation": 0.0, "batch": 4}
-    kinds: dict[str, Any] = {"precision": "fp32" if precision == "tf32" else precision, "tf32": precision == "tf32"}
-    settings = dataclasses.replace(preset.train, **{**lengths, **kinds, **({"patch": 12} if small else {})})
-    where = {"data": folder / "pairs", "out": folder / "run", "device": device}
+    lengths: dict[str, Any] = {
+        "steps": last["stage 1"],
+        "steps_convergence": last["stage 2"],
+        "validation": 0.0,
+        "batch": 4,
+    }
+    changes = {**lengths, "precision": precision, **({"patch": 12} if small else {})}
+    settings = dataclasses.replace(preset.train, **changes)
+    where: dict[str, Any] = {"data": folder / "pairs", "out": folder / "run", "device": device}
     request = Request(**where, model=model, train=settings, trust_pairs=True)
     train(request, Clock())
     return {stage: seconds / (last[stage] - first) for stage, seconds in taken.items()}

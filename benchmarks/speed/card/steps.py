@@ -14,18 +14,20 @@ from benchmarks.peers import peer_networks
 from benchmarks.speed.card.cell import GRAPH, Cell, free_memory, milliseconds
 from benchmarks.speed.card.operations import STAGES, operations
 from benchmarks.speed.card.reference import FactoredStage, PeerStage, compile_blocks
-from d2c.chains import Compiler
 from d2c.d2csr.config import D2CConfig, TrainConfig
 from d2c.d2csr.network import D2CSR
 from d2c.data.patches import Batch
 from d2c.networks import find
-from d2c.training.engine import Engine, set_tf32
+from d2c.precision import set_tf32
+from d2c.tails.chains import Compiler
+from d2c.training.engine import Engine
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from benchmarks.speed.card.cell import Found, Machine
     from d2c.networks.base.stage import Stage
+    from d2c.settings.config import Precision
 
 __all__ = ["COMPILED", "EAGER", "TUNED", "engine", "made_step", "peer_cells", "settings", "step_cell"]
 
@@ -34,11 +36,10 @@ EAGER, COMPILED, TUNED = "one by one", "graph, compiled", "graph, cuDNN tries"
 of the convolutions that cuDNN finds to be the fastest."""
 
 
-def settings(machine: Machine, precision: str, patches: int) -> TrainConfig:
+def settings(machine: Machine, precision: Precision, patches: int) -> TrainConfig:
     """The training settings of a cell. The number formats of CUDA's products are set with them."""
     set_tf32(precision == "tf32")
-    kinds: dict[str, Any] = {"precision": "fp32" if precision == "tf32" else precision, "tf32": precision == "tf32"}
-    return TrainConfig(batch=2 if machine.small else patches, patch=machine.patch, **kinds)
+    return TrainConfig(batch=2 if machine.small else patches, patch=machine.patch, precision=precision)
 
 
 def structure(machine: Machine) -> D2CConfig:
@@ -62,7 +63,7 @@ def _backend(machine: Machine) -> str:
 
 
 def made_step(
-    machine: Machine, kind: str, network: str, patches: int, precision: str, way: str, said: list[str]
+    machine: Machine, kind: str, network: str, patches: int, precision: Precision, way: str, said: list[str]
 ) -> Callable[[], Any]:
     """A step of D2C-SR, or of the factored network, as a function to call."""
     torch.manual_seed(0)
@@ -105,7 +106,9 @@ def _tuned(tried: bool) -> Iterator[None]:
         torch.backends.cudnn.benchmark = before
 
 
-def step_cell(kind: str, network: str, patches: int, precision: str, way: str = GRAPH, *, counted: bool = True) -> Cell:
+def step_cell(
+    kind: str, network: str, patches: int, precision: Precision, way: str = GRAPH, *, counted: bool = True
+) -> Cell:
     """The cell of a step. ``counted`` says whether to count its operations, which takes a second."""
     make = functools.partial(made_step, kind=kind, network=network, patches=patches, precision=precision, way=way)
     return Cell(
@@ -120,7 +123,7 @@ def step_cell(kind: str, network: str, patches: int, precision: str, way: str = 
     )
 
 
-def peer_cells(precision: str) -> list[Cell]:
+def peer_cells(precision: Precision) -> list[Cell]:
     """RCAN and EDSR: those of d2c, and the networks as written down."""
     cells = []
     for name in ("rcan", "edsr"):
@@ -136,7 +139,7 @@ def _measured_peer(machine: Machine, make: Callable[..., Any], way: str) -> Foun
     return _measured(machine, lambda said: make(machine, said=said), way)
 
 
-def _own_network(machine: Machine, name: str, precision: str, way: str, said: list[str]) -> Callable[[], Any]:
+def _own_network(machine: Machine, name: str, precision: Precision, way: str, said: list[str]) -> Callable[[], Any]:
     network = find(name)
     size = network.sizes()["tiny" if machine.small else "paper"].model
     train = network.train(**_shared(settings(machine, precision, 4)))
@@ -144,7 +147,7 @@ def _own_network(machine: Machine, name: str, precision: str, way: str, said: li
     return _called(machine, engine(machine, network.stages(train)[0](model, train), way, said), {})
 
 
-def _plain_network(machine: Machine, name: str, precision: str, way: str, said: list[str]) -> Callable[[], Any]:
+def _plain_network(machine: Machine, name: str, precision: Precision, way: str, said: list[str]) -> Callable[[], Any]:
     kind = {"rcan": peer_networks.RCAN, "edsr": peer_networks.EDSR}[name]
     model = (kind(machine.scale, 1, n=16) if machine.small else kind(machine.scale)).to(machine.device)
     stage = PeerStage(model, settings(machine, precision, 4))
@@ -152,4 +155,4 @@ def _plain_network(machine: Machine, name: str, precision: str, way: str, said: 
 
 
 def _shared(train: TrainConfig) -> dict[str, Any]:
-    return {name: getattr(train, name) for name in ("batch", "patch", "precision", "tf32")}
+    return {name: getattr(train, name) for name in ("batch", "patch", "precision")}

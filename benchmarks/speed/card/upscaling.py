@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,17 +14,18 @@ from d2c.d2csr.entry import NETWORK
 from d2c.d2csr.network import D2CSR
 from d2c.inference.plan import make_plan
 from d2c.inference.run import as_image, upscale_strips
-from d2c.training.engine import set_tf32
+from d2c.precision import computing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from benchmarks.speed.card.cell import Found, Machine
+    from d2c.settings.config import Precision
 
 __all__ = ["upscaling_cells"]
 
 
-def upscaling_cells(precision: str) -> list[Cell]:
+def upscaling_cells(precision: Precision) -> list[Cell]:
     """Both networks in a precision."""
     cells = []
     for network, make in (("d2c", _own), ("factored", _factored)):
@@ -40,8 +40,9 @@ def upscaling_cells(precision: str) -> list[Cell]:
     return cells
 
 
-def _measured(machine: Machine, make: Callable[[Machine, str], Callable[[], object]], precision: str) -> Found:
-    set_tf32(precision == "tf32")
+def _measured(
+    machine: Machine, make: Callable[[Machine, Precision], Callable[[], object]], precision: Precision
+) -> Found:
     free_memory(machine)
     torch.manual_seed(0)
     found: Found = {"ms": milliseconds(machine, make(machine, precision), warm_up=2)}
@@ -50,23 +51,26 @@ def _measured(machine: Machine, make: Callable[[Machine, str], Callable[[], obje
     return found
 
 
-def _own(machine: Machine, precision: str) -> Callable[[], object]:
+def _own(machine: Machine, precision: Precision) -> Callable[[], object]:
     width, height = machine.size
     model = D2CSR(structure(machine)).to(machine.device).eval()
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
     plan = make_plan(NETWORK.upscaler(model.config), (width, height), machine.device)
-    return lambda: np.concatenate([as_image(strip.sr) for strip in upscale_strips(model, pixels, plan)])
+
+    def upscale() -> object:
+        strips = upscale_strips(model, pixels, plan, precision=precision)
+        return np.concatenate([as_image(strip.sr) for strip in strips])
+
+    return upscale
 
 
-def _factored(machine: Machine, precision: str) -> Callable[[], object]:
+def _factored(machine: Machine, precision: Precision) -> Callable[[], object]:
     width, height = machine.size
     network: Any = Factored(structure(machine)).to(machine.device, memory_format=torch.channels_last).eval()
     lr = torch.rand(1, 3, height, width, device=machine.device)
-    half = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(precision)
 
     def upscale() -> object:
-        format_of = torch.autocast(machine.device.type, dtype=half) if half else contextlib.nullcontext()
-        with torch.inference_mode(), format_of:
+        with torch.inference_mode(), computing(precision, machine.device):
             return network(lr).float().cpu().numpy()
 
     return upscale

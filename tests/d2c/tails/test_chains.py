@@ -8,10 +8,10 @@ import pytest
 import torch
 
 import d2c
-from d2c.chains import Compiler, chain
 from d2c.d2csr.config import D2CConfig, TrainConfig
 from d2c.d2csr.stages import JointStage
 from d2c.data.patches import Batch
+from d2c.tails.chains import Compiler, chain
 from d2c.tails.siblings import run_siblings
 from d2c.training.engine import Engine
 
@@ -56,9 +56,7 @@ def test_without_a_compiler_chains_run_as_they_are_written_and_say_so_once(monke
     said = []
     with Compiler(said.append).used():
         assert [doubled(1), doubled(2)] == [2, 4]
-    assert said == [
-        "chains of operations are not compiled (RuntimeError: Cannot find a working triton installation.)"
-    ]
+    assert said == ["chains of operations are not compiled (RuntimeError: Cannot find a working triton installation.)"]
 
 
 def test_an_error_of_the_chain_itself_is_not_hidden(compiled):
