@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import importlib.util
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import rich_click
+from rich_click import option_panel
 
 from d2c.errors import CheckpointError, ConfigError
 from d2c.networks import DEFAULT, NETWORKS, default_out, find, network_in, stored
@@ -18,6 +19,8 @@ from d2c.networks.base.options import NetworkCommand, setting_options
 from d2c.settings import toml
 from d2crealsr.store.ownership import is_run
 from d2crealsr.ui.interrupts import Interrupts
+from d2crealsr.ui.json_text import json_text
+from d2crealsr.ui.options import Switch
 from d2crealsr.ui.program import Program
 from d2crealsr.ui.terminal import echo
 from d2crealsr.ui.versions import how_to_install, version
@@ -53,6 +56,7 @@ _ENSEMBLE = click.option(
     is_flag=True,
     help="Take the mean over eight flips and transposes of each image (marked +). It takes eight times as long.",
 )
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 _NETWORK = click.option("--network", help="The checkpoint's network. Give module:NAME if it is one of your own.")
 _TRUST = click.option(
     "--trust-pairs", is_flag=True, help="Do not check whether HR and LR of each pair show the same scene."
@@ -74,7 +78,16 @@ def main() -> None:
 )
 @click.version_option(version(), prog_name="d2c")
 def cli() -> None:
-    """Train D2C-SR and other networks on pairs, measure them, and upscale images with them."""
+    """Train D2C-SR and other networks on pairs, measure them, and upscale images with them.
+
+    A run is a folder with its settings, checkpoints and log. It can be named wherever a checkpoint can.
+
+    \b
+    Examples:
+      d2c train --data pairs/                   train D2C-SR
+      d2c eval runs/paper --data pairs/         measure it on the test scenes
+      d2c upscale photo.jpg --checkpoint runs/paper --out upscaled/
+    """
 
 
 def _train_network(given: dict[str, Any]) -> Network:
@@ -118,6 +131,11 @@ def _train_options(network: Network) -> list[click.Option]:
 @cli.command(
     cls=NetworkCommand, find=_train_network, added=_train_options, layouts=_LAYOUTS, epilog=_LIST, resumes=True
 )
+@option_panel("Pairs", options=["data", "data_weight", "validate_on", "trust_pairs", "convert_profile", "cache"])
+@option_panel(
+    "Run", options=["network", "preset_name", "config_file", "out", "stage", "weights", "plan_only", "tensorboard"]
+)
+@option_panel("Machine", options=["device", "threads", "cuda_graph"])
 @click.option(
     "--data",
     type=FILE,
@@ -155,6 +173,7 @@ def _train_options(network: Network) -> list[click.Option]:
 @click.option("--tensorboard", is_flag=True, help="Also write a log for TensorBoard.")
 @click.option(
     "--cuda-graph/--no-cuda-graph",
+    cls=Switch,
     default=True,
     help="Launch the operators of a step on CUDA as one graph, or one by one.  [default: one graph]",
 )
@@ -174,9 +193,16 @@ def train(
 ) -> None:
     """Train a network on pairs, one stage after the other.
 
-    Settings come from the preset, then the TOML file, then the options. The options from --preset on
-    belong to the network: d2c train --network NAME --help shows them. Several GPUs or nodes: torchrun
+    Settings come from the preset, then the TOML file, then the options. The options from Network on are
+    those of the network: d2c train --network NAME --help shows them. Several GPUs or nodes: torchrun
     --nproc-per-node N -m d2c train …
+
+    \b
+    Examples:
+      d2c train --data pairs/
+      d2c train --data pairs/ --preset tiny --out runs/tiny
+      d2c train --out runs/tiny                            resume that run
+      d2c train --data pairs/ --network rcan --preset tiny
     """
     from d2c.training.resolve import resolve
     from d2c.training.train import Request
@@ -222,20 +248,27 @@ def _settings_file(out: Path | None, preset_name: str | None, config_file: Path 
 
 
 @cli.command()
-@click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+@_JSON
 def networks(as_json: bool) -> None:
     """List the networks that can be trained.
 
     The table has the parameters, the multiply-adds for each LR pixel, and the padding of each size.
+
+    \b
+    Examples:
+      d2c networks
+      d2c networks --json
     """
     from d2c.console import sizes_table
     from d2c.networks.base.count import size_rows
 
     rows = [row for name in NETWORKS for row in size_rows(find(name))]
-    echo(json.dumps(rows, indent=2, ensure_ascii=False) if as_json else sizes_table(rows))
+    echo(json_text(rows) if as_json else sizes_table(rows))
 
 
 @cli.command("eval", layouts=_LAYOUTS, epilog=_LIST)
+@option_panel("Pairs", options=["data", "split", "trust_pairs", "convert_profile"])
+@option_panel("Measurement", options=["protocols", "self_ensemble", "csv_file", "as_json"])
 @click.argument("checkpoint", type=FILE)
 @click.option("--data", type=FILE, required=True, help="The pairs.")
 @click.option(
@@ -258,16 +291,28 @@ def networks(as_json: bool) -> None:
 @_TRUST
 @_CONVERT
 @click.option("--csv", "csv_file", type=FILE, help="Also write the table to this CSV file.")
+@_JSON
 @_NETWORK
 @_DEVICE
 @_PRECISION
 def evaluate(
-    checkpoint: Path, data: Path, split: str, protocols: tuple[Any, ...], csv_file: Path | None, **options: Any
+    checkpoint: Path,
+    data: Path,
+    split: str,
+    protocols: tuple[Any, ...],
+    csv_file: Path | None,
+    as_json: bool,
+    **options: Any,
 ) -> None:
     """Measure a checkpoint on pairs.
 
     CHECKPOINT is a file, or the folder of a run. All outputs of the network are measured, and bicubic interpolation for
     comparison.
+
+    \b
+    Examples:
+      d2c eval runs/tiny --data pairs/
+      d2c eval runs/tiny --data RealSR/Canon/Test/4 --csv figures.csv
     """
     from d2c.console import quality_tables
     from d2c.evaluation.evaluate import EvalOptions, check_csv, evaluate_files, means, write_csv
@@ -283,7 +328,9 @@ def evaluate(
     run = RunFolder(checkpoint if checkpoint.is_dir() else checkpoint.parent)
     rows = evaluate_files(model, data, split, protocols, reporter, failures, EvalOptions(run=run, **options))
     rows += means(rows)
-    if rows:
+    if as_json:
+        click.echo(json_text([row._asdict() for row in rows]))
+    elif rows:
         echo("\n\n".join(quality_tables(rows)))
     if rows and csv_file is not None:  # last, so that the table is printed in any case
         write_csv(csv_file, rows, precision)
@@ -303,10 +350,18 @@ def _checkpoint_network(given: dict[str, Any]) -> Network:
 
 def _figure_options(network: Network) -> list[click.Option]:
     """An option for each figure that the network can draw."""
-    return [click.Option([f"--save-{name}"], is_flag=True, help=text) for name, text in network.figures.items()]
+    return [
+        rich_click.RichOption([f"--save-{name}"], is_flag=True, help=text, panel="Figures")
+        for name, text in network.figures.items()
+    ]
 
 
 @cli.command(cls=NetworkCommand, find=_checkpoint_network, added=_figure_options, resumes=True)
+@option_panel(
+    "Results", options=["checkpoint", "out", "overwrite", "plan_only", "self_ensemble", "grey", "convert_profile"]
+)
+@option_panel("Memory", options=["max_memory", "spill"])
+@option_panel("Figures", options=["box", "hr"])
 @click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILES|FOLDERS…")
 @click.option("--checkpoint", type=FILE, required=True, help="A checkpoint, or the folder of a run.")
 @click.option("--out", type=FILE, required=True, help="Folder of the results (NAME_xSCALE.png).")
@@ -346,6 +401,11 @@ def upscale(
 
     An image that does not fit into memory is processed in strips, with feature maps in temporary files. The result is
     the same. A result of more than 2^30 pixels becomes a BigTIFF, NAME_xSCALE.tif.
+
+    \b
+    Examples:
+      d2c upscale photo.jpg scans/ --checkpoint runs/tiny --out upscaled/
+      d2c upscale huge.tif --checkpoint runs/tiny --out upscaled/ --max-memory 4GB
     """
     from d2c.console import plan_table
     from d2c.inference.failures import Failures
@@ -388,12 +448,18 @@ def _box(text: str | None) -> Any:
 @click.option("--data", type=FILE, multiple=True, help="The pairs.  [default: where they were when the run started]")
 @click.option("--out", type=FILE, help="Folder of the report.  [default: RUN/report]")
 @_NETWORK
-@click.option("--scenes", type=click.IntRange(min=0), default=4, show_default=True, help="Validation scenes to show.")
+@click.option(
+    "--scenes", type=click.IntRange(min=0), metavar="N", default=4, show_default=True, help="Validation scenes to show."
+)
 @_DEVICE
 def report(run: Path, data: tuple[Path, ...], out: Path | None, network: str | None, scenes: int, device: str) -> None:
     """Make a page about a run.
 
     It shows curves, example crops and settings. RUN is the folder of the run, which may still be training.
+
+    \b
+    Examples:
+      d2c report runs/tiny
     """
     from d2c.report import report as make
 
@@ -409,6 +475,10 @@ def convert(source: Path, target: Path, network: str) -> None:
     """Convert weights that the authors of a network released.
 
     SOURCE is read, and TARGET (.safetensors) is written. No code in SOURCE is executed.
+
+    \b
+    Examples:
+      d2c convert EDSR_x4.pt edsr.safetensors --network edsr
     """
     from d2c.checkpoints.convert import convert as run
     from d2c.networks.base.count import described

@@ -49,12 +49,17 @@ measures more at scale 8, even if only its colour differs."""
 
 
 def setting(
-    default: Any, doc: str, *, unit: str = "", at_least: float | None = None, at_most: float | None = None
+    default: Any,
+    doc: str,
+    *,
+    unit: str = "",
+    at_least: float | None = None,
+    at_most: float | None = None,
+    group: str | None = None,
 ) -> Any:
-    """A dataclass field with its own documentation and range."""
-    return dataclasses.field(
-        default=default, metadata={"doc": doc, "unit": unit, "at_least": at_least, "at_most": at_most}
-    )
+    """A dataclass field with its own documentation and range. ``group`` is the title under which the help lists it."""
+    metadata = {"doc": doc, "unit": unit, "at_least": at_least, "at_most": at_most, "group": group}
+    return dataclasses.field(default=default, metadata=metadata)
 
 
 def crop_request(text: CropRequest) -> Size | None:
@@ -67,97 +72,153 @@ def crop_request(text: CropRequest) -> Size | None:
     return Size(int(match[1]), int(match[2]))
 
 
+_ALIGNMENT, _IMAGES, _RULES = "Alignment", "Published images", "Quality rules"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class AlignSettings:
     """All settings of the alignment of a pair. Two runs with equal settings and inputs publish equal bytes."""
 
-    scale: int = setting(8, "HR pixels per LR pixel of the published pairs.", at_least=1, at_most=16)
-    iters: int = setting(3, "Number of SIFT registrations, including the first, rough one.", at_least=1, at_most=20)
+    scale: int = setting(8, "HR pixels per LR pixel of the published pairs.", at_least=1, at_most=16, group=_ALIGNMENT)
+    iters: int = setting(
+        3, "Number of SIFT registrations, including the first, rough one.", at_least=1, at_most=20, group=_ALIGNMENT
+    )
     refine: RefineModel = setting(
-        "radial", "Direct refinement after SIFT; radial also fits the distortion of the HR lens."
+        "radial", "Direct refinement after SIFT; radial also fits the distortion of the HR lens.", group=_ALIGNMENT
     )
     tone: str = setting(
         "srgb",
         "Tone curve of captures that are not linear: srgb, gamma=G with G from 1 to 3.5, or auto for the likeliest.",
+        group=_ALIGNMENT,
     )
     undistort_hr: float = setting(
-        0.0, "Radial distortion k1 of the HR lens, where refinement starts.", at_least=-0.3, at_most=0.3
+        0.0,
+        "Radial distortion k1 of the HR lens, where refinement starts.",
+        at_least=-0.3,
+        at_most=0.3,
+        group=_ALIGNMENT,
     )
-    undistort_lr: float = setting(0.0, "Radial distortion k1 of the LR lens.", at_least=-0.3, at_most=0.3)
+    undistort_lr: float = setting(
+        0.0, "Radial distortion k1 of the LR lens.", at_least=-0.3, at_most=0.3, group=_ALIGNMENT
+    )
     lens_profile: LensProfileOf = setting(
-        "none", "Captures whose k1 comes from the lensfun database, by their EXIF data. Needs the extra lens."
+        "none",
+        "Captures whose k1 comes from the lensfun database, by their EXIF data. Needs the extra lens.",
+        group=_ALIGNMENT,
     )
-    correct_ca: bool = setting(False, "Correct lateral chromatic aberration of the HR lens where it is certain.")
+    correct_ca: bool = setting(
+        False, "Correct lateral chromatic aberration of the HR lens where it is certain.", group=_ALIGNMENT
+    )
     interpolation: Interpolation = setting(
-        "cubic", "Kernel that warps the published HR; lanczos4 is sharper and slower."
+        "cubic", "Kernel that warps the published HR; lanczos4 is sharper and slower.", group=_IMAGES
     )
     crop: CropRequest = setting(
-        "default", "LR crop: WxH, max, or default for 57.6 % of the HR frame as it lies in LR.", unit="LR px"
+        "default",
+        "LR crop: WxH, max, or default for 57.6 % of the HR frame as it lies in LR.",
+        unit="LR px",
+        group=_IMAGES,
     )
-    brightness: bool = setting(True, "Bring the published HR to the brightness of LR.")
+    brightness: bool = setting(True, "Bring the published HR to the brightness of LR.", group=_IMAGES)
     qa_profile: QaProfile = setting(
         "default",
         "How the thresholds below are used: strict halves what they allow, off rejects nothing that can be published.",
+        group=_RULES,
     )
     convert_lr_profile: bool = setting(
-        False, "Convert LR captures of another colour profile to sRGB instead of refusing them. HR is always converted."
+        False,
+        "Convert LR captures of another colour profile to sRGB instead of refusing them. HR is always converted.",
+        group=_IMAGES,
     )
-    max_residual_p50: float = setting(0.75, "Largest median residual of an accepted pair.", unit="HR px", at_least=0)
+    max_residual_p50: float = setting(
+        0.75, "Largest median residual of an accepted pair.", unit="HR px", at_least=0, group=_RULES
+    )
     max_residual_p95: float = setting(
-        2.5, "Largest 95th percentile of the residuals of an accepted pair.", unit="HR px", at_least=0
+        2.5, "Largest 95th percentile of the residuals of an accepted pair.", unit="HR px", at_least=0, group=_RULES
     )
     max_residual_local: float = setting(
-        0.8, "Largest mean residual of an accepted pair in any ninth of the crop.", unit="HR px", at_least=0
+        0.8,
+        "Largest mean residual of an accepted pair in any ninth of the crop.",
+        unit="HR px",
+        at_least=0,
+        group=_RULES,
     )
     max_residual_side: float = setting(
-        0.3, "Largest mean residual of an accepted pair along any side of the crop.", unit="HR px", at_least=0
+        0.3,
+        "Largest mean residual of an accepted pair along any side of the crop.",
+        unit="HR px",
+        at_least=0,
+        group=_RULES,
     )
     max_residual_worst: float = setting(
         0.9,
         "Largest displacement that the pattern of the residuals of an accepted pair may show.",
         unit="HR px",
         at_least=0,
+        group=_RULES,
     )
-    max_sigma: float = setting(0.25, "Largest predicted standard error of an accepted pair.", unit="HR px", at_least=0)
+    max_sigma: float = setting(
+        0.25, "Largest predicted standard error of an accepted pair.", unit="HR px", at_least=0, group=_RULES
+    )
     max_off_centre: float = setting(
         0.25,
         "Largest distortion by the LR lens that may remain in an accepted pair away from the middle of the frame.",
         unit="HR px",
         at_least=0,
+        group=_RULES,
     )
     max_differing: float = setting(
-        0.012, "Largest share of the crop that may show different content in LR.", at_least=0, at_most=1
+        0.012, "Largest share of the crop that may show different content in LR.", at_least=0, at_most=1, group=_RULES
     )
     max_differing_place: float = setting(
         MAX_DIFFERING_PLACE_HR_PX,
         "Largest extent of a connected place that may show different content in LR, as seen at LR's resolution.",
         unit="HR px",
         at_least=0,
+        group=_RULES,
     )
     max_colour_ratio: float = setting(
-        0.2, "Largest difference of the colours of an accepted pair, as a share of their own spread.", at_least=0
+        0.2,
+        "Largest difference of the colours of an accepted pair, as a share of their own spread.",
+        at_least=0,
+        group=_RULES,
     )
-    max_clipped: float = setting(0.97, "Largest share of the crop that may be clipped in LR.", at_least=0, at_most=1)
-    max_hr_clipped: float = setting(0.07, "Largest share of the crop that may be clipped in HR.", at_least=0, at_most=1)
+    max_clipped: float = setting(
+        0.97, "Largest share of the crop that may be clipped in LR.", at_least=0, at_most=1, group=_RULES
+    )
+    max_hr_clipped: float = setting(
+        0.07, "Largest share of the crop that may be clipped in HR.", at_least=0, at_most=1, group=_RULES
+    )
     max_anisotropy: float = setting(
-        1.05, "Largest ratio of the magnifications in two directions at the centre.", at_least=1
+        1.05, "Largest ratio of the magnifications in two directions at the centre.", at_least=1, group=_RULES
     )
-    max_perspective: float = setting(1.05, "Largest ratio of the magnifications at two corners.", at_least=1)
-    min_scale_ratio: float = setting(0.9, "Smallest ratio of the effective scale to the nominal one.", at_least=0)
-    max_scale_ratio: float = setting(1.25, "Largest ratio of the effective scale to the nominal one.", at_least=0)
+    max_perspective: float = setting(
+        1.05, "Largest ratio of the magnifications at two corners.", at_least=1, group=_RULES
+    )
+    min_scale_ratio: float = setting(
+        0.9, "Smallest ratio of the effective scale to the nominal one.", at_least=0, group=_RULES
+    )
+    max_scale_ratio: float = setting(
+        1.25, "Largest ratio of the effective scale to the nominal one.", at_least=0, group=_RULES
+    )
     min_sharpness: float = setting(
-        1.0, "Smallest ratio of the detail of HR to that of LR, at the finest scale that LR can show.", at_least=0
+        1.0,
+        "Smallest ratio of the detail of HR to that of LR, at the finest scale that LR can show.",
+        at_least=0,
+        group=_RULES,
     )
     min_detail: float = setting(
         0.135,
         "Smallest share of the way from 1 to the scale up to which HR must hold detail of its own.",
         at_least=0,
         at_most=1,
+        group=_RULES,
     )
     min_zncc: float = setting(
-        0.8, "Median correlation of the blocks below which the captures show different scenes.", at_most=1
+        0.8, "Median correlation of the blocks below which the captures show different scenes.", at_most=1, group=_RULES
     )
-    min_textured: float = setting(0.5, "Smallest share of blocks with enough texture to measure a residual.", at_most=1)
+    min_textured: float = setting(
+        0.5, "Smallest share of blocks with enough texture to measure a residual.", at_most=1, group=_RULES
+    )
 
     def __post_init__(self) -> None:
         check_ranges(self)

@@ -14,7 +14,7 @@ from d2c.d2csr.config import TrainConfig
 from d2c.d2csr.entry import D2CSRNetwork
 from d2c.networks.cdc import CDCNetwork
 from d2c.networks.lpkpn import LPKPNNetwork
-from d2c.settings.config import Loss, PixelSettings, TrainSettings, setting
+from d2c.settings.config import LOSS, Loss, PixelSettings, TrainSettings, setting
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -30,7 +30,9 @@ __all__ = ["CommonCDC", "CommonD2CSR", "CommonLPKPN", "CommonSettings", "common_
 class CommonSettings(TrainConfig):
     """Training of D2C-SR with a choice of its norms."""
 
-    loss: Loss = setting("l2", "Norm of Eqs. 1 and 9, as for the other networks.", choices=("l1", "l2", "charbonnier"))
+    loss: Loss = setting(
+        "l2", "Norm of Eqs. 1 and 9, as for the other networks.", choices=("l1", "l2", "charbonnier"), group=LOSS
+    )
 
 
 def _with(presets: Mapping[str, Preset], settings: type[TrainSettings]) -> dict[str, Preset]:

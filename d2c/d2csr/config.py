@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from d2c.settings.config import NetworkConfig, SettingError, TrainSettings, setting
+from d2c.settings.config import LOSS, STAGES, NetworkConfig, SettingError, TrainSettings, setting
 
 __all__ = ["Borders", "D2CConfig", "TrainConfig"]
 
@@ -57,25 +57,40 @@ class D2CConfig(NetworkConfig):
 class TrainConfig(TrainSettings):
     """Settings of D2C-SR's training. The values of α, θ and the margin are ours, as the paper gives none."""
 
-    epochs_convergence: int = setting(2_000, "Epochs of stage 2, convergence.", at_least=1, length=True, shrinks="down")
+    epochs_convergence: int = setting(
+        2_000, "Epochs of stage 2, convergence.", at_least=1, length=True, shrinks="down", group=STAGES
+    )
     steps_convergence: int = setting(
-        0, "Steps of stage 2, in place of epochs; 0 for the number of epochs.", at_least=0, length=True, shrinks="down"
+        0,
+        "Steps of stage 2, in place of epochs; 0 for the number of epochs.",
+        at_least=0,
+        length=True,
+        shrinks="down",
+        group=STAGES,
     )
-    joint: bool = setting(False, "Train both nets in every step, as the released code does, instead of in two stages.")
+    joint: bool = setting(
+        False, "Train both nets in every step, as the released code does, instead of in two stages.", group=STAGES
+    )
 
-    alpha: float = setting(0.01, "Weight α of the triplet term (Eq. 7).", at_least=0)
+    alpha: float = setting(0.01, "Weight α of the triplet term (Eq. 7).", at_least=0, group=LOSS)
     alpha_halve_epochs: int = setting(
-        0, "Number of epochs after which α is halved; 0 for never.", at_least=0, shrinks="down"
+        0, "Number of epochs after which α is halved; 0 for never.", at_least=0, shrinks="down", group=LOSS
     )
-    theta: float = setting(0.8, "Attenuation θ of branches with common ancestors (Eq. 6).", at_least=0, at_most=1)
-    margin: float = setting(0.1, "Margin of the triplet (Eq. 4).", at_least=0)
+    theta: float = setting(
+        0.8, "Attenuation θ of branches with common ancestors (Eq. 6).", at_least=0, at_most=1, group=LOSS
+    )
+    margin: float = setting(0.1, "Margin of the triplet (Eq. 4).", at_least=0, group=LOSS)
     margin_siblings: float | None = setting(
-        None, "Margin of leaves with the same parent.  [default: the margin]", at_least=0
+        None, "Margin of leaves with the same parent.  [default: the margin]", at_least=0, group=LOSS
     )
-    triplet_after: int = setting(-1, "Last epoch without the triplet term.", at_least=-1, shrinks="down")
+    triplet_after: int = setting(-1, "Last epoch without the triplet term.", at_least=-1, shrinks="down", group=LOSS)
     triplet_period: int = setting(
-        0, "Length of a period, at whose start the triplet term is used; 0 for always.", at_least=0, shrinks="down"
+        0,
+        "Length of a period, at whose start the triplet term is used; 0 for always.",
+        at_least=0,
+        shrinks="down",
+        group=LOSS,
     )
     triplet_length: int = setting(
-        0, "Length of the use of the triplet term in a period.", unit="epochs", at_least=0, shrinks="up"
+        0, "Length of the use of the triplet term in a period.", unit="epochs", at_least=0, shrinks="up", group=LOSS
     )

@@ -31,6 +31,9 @@ Schedule: TypeAlias = Literal["step", "cosine"]
 Loss: TypeAlias = Literal["l1", "l2", "charbonnier"]
 Shrinks: TypeAlias = Literal["", "down", "up"]
 
+NETWORK, PATCHES, OPTIMISER, STAGES = "Network", "Patches", "Optimiser", "Length of the stages"
+ARITHMETIC, RECORDS, LOSS = "Arithmetic", "Validation and records", "Loss"
+
 _LARGEST = 2**63 - 1
 """Largest whole number that PyTorch accepts, for example as a seed."""
 _LARGEST_FLOAT = 1e38
@@ -48,6 +51,7 @@ def setting(
     free: bool = False,
     length: bool = False,
     shrinks: Shrinks = "",
+    group: str = NETWORK,
 ) -> Any:
     """A dataclass field with its own documentation, unit and range.
 
@@ -59,8 +63,10 @@ def setting(
         It is the length of a stage, which may grow when a run is resumed.
     shrinks : str
         It is a number of steps or epochs, which :func:`d2c.settings.presets.scaled_down` rounds ``down`` or ``up``.
+    group : str
+        The title under which the help lists it.
     """
-    metadata = {"doc": doc, "unit": unit, "at_least": at_least, "at_most": at_most, "choices": choices}
+    metadata = {"doc": doc, "unit": unit, "at_least": at_least, "at_most": at_most, "choices": choices, "group": group}
     return dataclasses.field(default=default, metadata={**metadata, "free": free, "length": length, "shrinks": shrinks})
 
 
@@ -125,63 +131,92 @@ class NetworkConfig:
 class TrainSettings:
     """Settings on which the final weights depend, in addition to the structure of the network and the data."""
 
-    seed: int = setting(0, "Seed of the initial weights, the order, the crops and the augmentation.", at_least=0)
-    batch: int = setting(4, "Patches in an optimiser step, in all processes together.", at_least=1)
-    accumulate: int = setting(
-        1, "Number of parts into which a process splits its share of a batch, to save memory.", at_least=1
+    seed: int = setting(
+        0, "Seed of the initial weights, the order, the crops and the augmentation.", at_least=0, group=PATCHES
     )
-    patch: int = setting(96, "Side of a patch.", unit="LR px", at_least=1)
-    augment: bool = setting(True, "Flip and transpose patches at random.")
+    batch: int = setting(4, "Patches in an optimiser step, in all processes together.", at_least=1, group=PATCHES)
+    accumulate: int = setting(
+        1,
+        "Number of parts into which a process splits its share of a batch, to save memory.",
+        at_least=1,
+        group=PATCHES,
+    )
+    patch: int = setting(96, "Side of a patch.", unit="LR px", at_least=1, group=PATCHES)
+    augment: bool = setting(True, "Flip and transpose patches at random.", group=PATCHES)
 
-    lr: float = setting(1e-4, "Learning rate of Adam at the start of a stage.", at_least=0)
+    lr: float = setting(1e-4, "Learning rate of Adam at the start of a stage.", at_least=0, group=OPTIMISER)
     lr_halve_epochs: int = setting(
-        2000, "Number of epochs after which the learning rate is halved; 0 for never.", at_least=0, shrinks="down"
+        2000,
+        "Number of epochs after which the learning rate is halved; 0 for never.",
+        at_least=0,
+        shrinks="down",
+        group=OPTIMISER,
     )
     lr_halve_steps: int = setting(
         0,
         "Number of steps after which the learning rate is halved, in place of epochs; 0 for the number of epochs.",
         at_least=0,
         shrinks="down",
+        group=OPTIMISER,
     )
     schedule: Schedule = setting(
         "step",
         "Course of the learning rate: step halves it every --lr-halve-epochs or --lr-halve-steps; cosine lowers it "
         "along half a cosine, to zero at the end of a stage.",
         choices=("step", "cosine"),
+        group=OPTIMISER,
     )
     warmup: int = setting(
         0,
         "Steps at the start of a stage over which the learning rate rises from zero.",
         at_least=0,
         shrinks="down",
+        group=OPTIMISER,
     )
     clip_norm: float = setting(
-        0.0, "Largest Euclidean norm of the gradient, to which a larger one is scaled down; 0 for no limit.", at_least=0
+        0.0,
+        "Largest Euclidean norm of the gradient, to which a larger one is scaled down; 0 for no limit.",
+        at_least=0,
+        group=OPTIMISER,
     )
-    beta1: float = setting(0.9, "Decay of the mean in Adam.", at_least=0, at_most=1)
-    beta2: float = setting(0.999, "Decay of the mean square in Adam.", at_least=0, at_most=1)
-    weight_decay: float = setting(0.0, "L2 term of Adam.", at_least=0)
+    beta1: float = setting(0.9, "Decay of the mean in Adam.", at_least=0, at_most=1, group=OPTIMISER)
+    beta2: float = setting(0.999, "Decay of the mean square in Adam.", at_least=0, at_most=1, group=OPTIMISER)
+    weight_decay: float = setting(0.0, "L2 term of Adam.", at_least=0, group=OPTIMISER)
     ema: float = setting(
         0.0,
         "Decay of the moving average of the weights, which is saved in their place; 0 for no average.",
         at_least=0,
         at_most=1,
+        group=OPTIMISER,
     )
 
     epochs: int = setting(
-        20_000, "Epochs of stage 1. An epoch takes one patch of every pair.", at_least=1, length=True, shrinks="down"
+        20_000,
+        "Epochs of stage 1. An epoch takes one patch of every pair.",
+        at_least=1,
+        length=True,
+        shrinks="down",
+        group=STAGES,
     )
     steps: int = setting(
-        0, "Steps of stage 1, in place of epochs; 0 for the number of epochs.", at_least=0, length=True, shrinks="down"
+        0,
+        "Steps of stage 1, in place of epochs; 0 for the number of epochs.",
+        at_least=0,
+        length=True,
+        shrinks="down",
+        group=STAGES,
     )
 
     precision: Precision = setting(
         "fp32",
         "Arithmetic of convolutions and matrix products. bf16 and fp16 are autocast, fp16 with scaled gradients.",
         choices=get_args(Precision),
+        group=ARITHMETIC,
     )
     tf32: bool = setting(
-        False, "The same as --precision tf32. Beside bf16 and fp16, it permits TF32 in what remains in fp32."
+        False,
+        "The same as --precision tf32. Beside bf16 and fp16, it permits TF32 in what remains in fp32.",
+        group=ARITHMETIC,
     )
 
     validation: float = setting(
@@ -189,21 +224,29 @@ class TrainSettings:
         "Share of the training scenes kept for validation, chosen by a hash of the group; 0 for none.",
         at_least=0,
         at_most=0.5,
+        group=RECORDS,
     )
     group_by: str | None = setting(
         None,
         "Regular expression: pairs whose names match with the same text stay together.  [default: the data's groups]",
+        group=RECORDS,
     )
     validate_every: int = setting(
-        1000, "Steps between validations; 0 for only at the end of a stage.", at_least=0, free=True, shrinks="down"
+        1000,
+        "Steps between validations; 0 for only at the end of a stage.",
+        at_least=0,
+        free=True,
+        shrinks="down",
+        group=RECORDS,
     )
-    log_every: int = setting(50, "Steps between rows of log.csv.", at_least=1, free=True, shrinks="down")
+    log_every: int = setting(50, "Steps between rows of log.csv.", at_least=1, free=True, shrinks="down", group=RECORDS)
     save_every: int = setting(
         1000,
         "Steps between saved states. A state is also saved every ten minutes.",
         at_least=1,
         free=True,
         shrinks="down",
+        group=RECORDS,
     )
 
     def __post_init__(self) -> None:
@@ -228,4 +271,5 @@ class PixelSettings(TrainSettings):
         "l1",
         "Loss: l1 is the mean absolute difference from HR, l2 the mean squared one, charbonnier √(d² + .001²).",
         choices=("l1", "l2", "charbonnier"),
+        group=LOSS,
     )

@@ -24,6 +24,7 @@ from d2crealsr.store.layouts import (
     size_ratio,
     whole_part,
 )
+from d2crealsr.store.tables import records
 
 if TYPE_CHECKING:
     import os
@@ -85,6 +86,16 @@ class AuditResult:
     fields: pd.DataFrame
     layout: str
     notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """The result as plain values, with a dict for each pair. The residual fields are left out."""
+        return {
+            "layout": self.layout,
+            "pairs": records(self.table),
+            "summary": self.summary,
+            "findings": self.findings,
+            "not_measured": self.not_measured,
+        }
 
     @property
     def summary(self) -> dict[str, float]:

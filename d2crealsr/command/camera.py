@@ -11,7 +11,7 @@ from d2crealsr.command.options import JOBS, PATH
 from d2crealsr.errors import SettingsError
 from d2crealsr.ui.interrupts import Interrupts
 from d2crealsr.ui.program import Command
-from d2crealsr.ui.terminal import echo
+from d2crealsr.ui.terminal import echo, note
 
 __all__ = ["ingest"]
 
@@ -55,12 +55,13 @@ def ingest(
     shots the sharpest is taken. RAW gets the frames in hr/ and lr/, a manifest.csv with a row for each scene, and a
     frames.csv that says what became of each frame. DCIM is never changed. A second run adds what is new.
 
-    \b
-    d2crealsr ingest /media/card/DCIM --out raw/ --dry-run --contact-sheet sheet.png
-    d2crealsr ingest /media/card/DCIM --out raw/
-    d2crealsr align raw/ --out pairs/
-
     With --watch, DCIM is a folder into which frames come while you shoot: a tethered camera, or one that is synced.
+
+    \b
+    Examples:
+      d2crealsr ingest /media/card/DCIM --out raw/ --dry-run --contact-sheet sheet.png
+      d2crealsr ingest /media/card/DCIM --out raw/
+      d2crealsr align raw/ --out pairs/
     """
     from d2crealsr.command import ingested
     from d2crealsr.ingest.contact_sheet import check_sheet, draw_sheet
@@ -74,8 +75,8 @@ def ingest(
         check_sheet(contact_sheet)
     with ingested.progress() as (on_frame, on_search):
         result = run(card, out, dry_run=dry_run, jobs=jobs, on_frame=on_frame, on_search=on_search, **options)
-    for note in result.notes:
-        echo(f"Note: {note}", err=True)
+    for text in result.notes:
+        note(text)
     if dry_run:
         click.echo(ingested.table(result))
     if contact_sheet is not None:

@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from rich_click import option_panel
 
 from d2crealsr.command.camera import ingest
 from d2crealsr.command.exchange import export, import_
 from d2crealsr.command.exports import ExportCommand
-from d2crealsr.command.options import JOBS, NOTHING_ACCEPTED, PAIRS, PATH
+from d2crealsr.command.options import JOBS, JSON, NOTHING_ACCEPTED, PAIRS, PATH
+from d2crealsr.ui.json_text import json_text
 from d2crealsr.ui.options import SettingsCommand, is_given
 from d2crealsr.ui.program import Program
-from d2crealsr.ui.terminal import echo
+from d2crealsr.ui.terminal import echo, note
 from d2crealsr.ui.versions import version
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    pass
 
 __all__ = ["main"]
 
 FINDINGS = 4
-
-
-def _print_notes(notes: Iterable[str]) -> None:
-    for note in notes:
-        echo(f"Note: {note}", err=True)
 
 
 @click.group(cls=Program, memory_advice="use fewer --jobs, or a machine with more")
@@ -35,9 +33,12 @@ def _print_notes(notes: Iterable[str]) -> None:
 def main() -> None:
     """Build a real-world super-resolution dataset from raw captures.
 
+    A card is photographed twice, zoomed out (LR) and zoomed in (HR). Each command reads files and writes files.
+
     \b
-    d2crealsr align captures/ --out pairs/     raw captures to aligned pairs
-    d2crealsr split pairs/                     training and test scenes
+    Examples:
+      d2crealsr align captures/ --out pairs/     raw captures to aligned pairs
+      d2crealsr split pairs/                     training and test scenes
     """
 
 
@@ -49,6 +50,10 @@ def main() -> None:
     epilog="Exit code: 0 some scenes are accepted, 3 none is, 2 wrong use, 1 the machine failed, 130 interrupted, "
     "143 terminated.",
 )
+@option_panel("Folders and records", options=["out", "licence", "citation"])
+@option_panel("What is done again, and what may be lost", options=["force", "prune", "allow_loss"])
+@option_panel("Decisions by hand", options=["accept", "points"])
+@option_panel("How the work is run", options=["jobs", "backend", "scheduler", "max_megapixels"])
 @click.argument("raw", type=PATH)
 @click.option(
     "--out", type=PATH, required=True, metavar="PAIRS", help="Folder of the pairs; it is created if necessary."
@@ -87,6 +92,7 @@ def main() -> None:
 @click.option(
     "--max-megapixels",
     type=click.IntRange(1, 1073),
+    metavar="N",
     default=200,
     show_default=True,
     help="Largest capture that is decoded. A larger one is refused by its header.",
@@ -102,9 +108,10 @@ def align(raw: Path, out: Path, max_megapixels: int, settings: dict[str, Any], *
     longer accept stay, unless they are few or --allow-loss is given.
 
     \b
-    d2crealsr align captures/ --out pairs/ --jobs 0
-    d2crealsr align captures/ --out pairs/ --scale 4 --crop max
-    d2crealsr align captures/ --out pairs/ --backend dask
+    Examples:
+      d2crealsr align captures/ --out pairs/ --jobs 0
+      d2crealsr align captures/ --out pairs/ --scale 4 --crop max
+      d2crealsr align captures/ --out pairs/ --backend dask
     """
     from d2crealsr.command import console
     from d2crealsr.dataset.build import build
@@ -112,7 +119,8 @@ def align(raw: Path, out: Path, max_megapixels: int, settings: dict[str, Any], *
     options["max_pixels"] = max_megapixels * 1_000_000
     with console.build_progress(debug=is_given("debug")) as listener:
         result = build(raw, out, settings=settings, on_event=listener, **options)
-    _print_notes(result.notes)
+    for text in result.notes:
+        note(text)
     click.echo(console.build_summary(result, str(out)))
     return 0 if result.accepted else NOTHING_ACCEPTED
 
@@ -141,15 +149,17 @@ def split(pairs: Path, test: int | None, seed: int, resplit: bool, decisions: Pa
     reviewer rejected stays left out in later runs without --decisions, until a file has the decision accept for it.
 
     \b
-    d2crealsr split pairs/
-    d2crealsr split pairs/ --test 15 --seed 1
-    d2crealsr split pairs/ --test 15 --decisions decisions.csv
+    Examples:
+      d2crealsr split pairs/
+      d2crealsr split pairs/ --test 15 --seed 1
+      d2crealsr split pairs/ --test 15 --decisions decisions.csv
     """
     from d2crealsr.command import console
     from d2crealsr.dataset import split as splitting
 
     result = splitting.split(pairs, test=test, seed=seed, resplit=resplit, decisions=decisions)
-    _print_notes(result.notes)
+    for text in result.notes:
+        note(text)
     click.echo(console.split_summary(result))
 
 
@@ -170,9 +180,12 @@ def split(pairs: Path, test: int | None, seed: int, resplit: bool, decisions: Pa
 def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, settings: dict[str, Any]) -> None:
     """Render simulated captures whose alignment is known.
 
+    RAW gets captures that `align` takes, and truth.csv, with which `validate` measures the true error of pairs.
+
     \b
-    d2crealsr simulate --out raw/ --size mini --scenes 8
-    d2crealsr simulate --out raw/ --manifest data_manifest.csv
+    Examples:
+      d2crealsr simulate --out raw/ --size mini --scenes 8
+      d2crealsr simulate --out raw/ --manifest data_manifest.csv
     """
     from d2crealsr.command import console
     from d2crealsr.simulate import SimulateSettings
@@ -186,6 +199,7 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, s
 
 
 @main.command(cls=ExportCommand)
+@option_panel("What is printed", options=["where", "sort", "columns", "kind"])
 @PAIRS
 @click.option(
     "--where",
@@ -208,6 +222,7 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, s
     show_default=True,
     help="Form of the printed table.",
 )
+@click.option("--json", "kind", flag_value="json", help="The same as --format json.")
 def summary(
     pairs: Path,
     where: tuple[str, ...],
@@ -221,9 +236,10 @@ def summary(
     PAIRS is pairs/ by default. The names of all columns are in docs/pairs-format.md.
 
     \b
-    d2crealsr summary pairs/ --sort -residual_p95_hr_px
-    d2crealsr summary pairs/ --where 'reasons ~ clipped' --columns scene,message
-    d2crealsr summary pairs/ --columns all --format json
+    Examples:
+      d2crealsr summary pairs/ --sort -residual_p95_hr_px
+      d2crealsr summary pairs/ --where 'reasons ~ clipped' --columns scene,message
+      d2crealsr summary pairs/ --columns all --format json
     """
     from d2crealsr.command import console
     from d2crealsr.dataset import summary as summing
@@ -256,8 +272,9 @@ def report(pairs: Path, out: Path | None, jobs: int) -> None:
     `split --decisions` and `align --accept`.
 
     \b
-    d2crealsr report pairs/
-    d2crealsr report pairs/ --out report/ --jobs 0
+    Examples:
+      d2crealsr report pairs/
+      d2crealsr report pairs/ --out report/ --jobs 0
     """
     from d2crealsr.command import console
     from d2crealsr.report import make_report
@@ -272,14 +289,16 @@ def report(pairs: Path, out: Path | None, jobs: int) -> None:
 @PAIRS
 @click.option("--truth", type=PATH, required=True, metavar="CSV", help="The truth.csv of the simulated captures.")
 @click.option("--csv", type=PATH, metavar="FILE", help="Write the table to this file as well.")
+@JSON
 @JOBS
-def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int) -> int:
+def validate(pairs: Path, truth: Path, csv: Path | None, as_json: bool, jobs: int) -> int:
     """Measure the true error of pairs from simulated captures, in HR px.
 
     PAIRS is pairs/ by default; it must have been made from simulated captures.
 
     \b
-    d2crealsr validate pairs/ --truth raw/truth.csv
+    Examples:
+      d2crealsr validate pairs/ --truth raw/truth.csv
     """
     from d2crealsr.command import console
     from d2crealsr.store.files import write_text
@@ -290,7 +309,7 @@ def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int) -> int:
     check_tables([(csv, "a table of validate", COLUMNS)], [pairs, truth])
     with console.quiet_counter("comparing") as listener:
         result = run(pairs, truth, jobs=jobs, on_scene=listener)
-    click.echo(console.validation_summary(result))
+    click.echo(json_text(result.as_dict()) if as_json else console.validation_summary(result))
     if csv is not None:  # last: whatever becomes of the file, the table has been printed
         write_text(csv, result.table.to_csv(index=False))
     return FINDINGS if result.findings else 0 if result.measured else NOTHING_ACCEPTED
@@ -303,12 +322,19 @@ def validate(pairs: Path, truth: Path, csv: Path | None, jobs: int) -> int:
     epilog="Exit code: 0 clean, 4 findings, 2 wrong use or no known layout.",
 )
 @click.argument("folder", type=PATH, metavar="DIR")
-@click.option("--scale", type=click.IntRange(1, 16), help="Measure only pairs of this scale.")
+@click.option("--scale", type=click.IntRange(1, 16), metavar="N", help="Measure only pairs of this scale.")
 @click.option("--out", type=PATH, metavar="CSV", help="Write the table to this file as well.")
 @click.option("--fields", type=PATH, metavar="CSV", help="Write the residual fields, block by block, to this file.")
+@JSON
 @JOBS
 def audit(
-    folder: Path, scale: int | None, out: Path | None, fields: Path | None, jobs: int, settings: dict[str, Any]
+    folder: Path,
+    scale: int | None,
+    out: Path | None,
+    fields: Path | None,
+    as_json: bool,
+    jobs: int,
+    settings: dict[str, Any],
 ) -> int:
     """Measure how well existing pairs are aligned.
 
@@ -316,8 +342,9 @@ def audit(
     larger. Nothing in DIR is modified.
 
     \b
-    d2crealsr audit RealSR/Canon/Test/4
-    d2crealsr audit pairs/ --out audit.csv --jobs 0
+    Examples:
+      d2crealsr audit RealSR/Canon/Test/4
+      d2crealsr audit pairs/ --out audit.csv --jobs 0
     """
     from d2crealsr.audit.folder import COLUMNS, FIELD_COLUMNS
     from d2crealsr.audit.folder import audit as run
@@ -329,8 +356,9 @@ def audit(
     check_tables([(out, "a table of audit", COLUMNS), (fields, "residual fields of audit", FIELD_COLUMNS)], [folder])
     with console.audit_progress() as listener:
         result = run(folder, scale=scale, settings=AuditSettings(**settings), jobs=jobs, on_pair=listener)
-    _print_notes(result.notes)
-    click.echo(console.audit_summary(result))
+    for text in result.notes:
+        note(text)
+    click.echo(json_text(result.as_dict()) if as_json else console.audit_summary(result))
     for path, table in ((out, result.table), (fields, result.fields)):
         if path is not None:
             write_text(path, table.to_csv(index=False, float_format="%.6g"))
@@ -343,25 +371,31 @@ def audit(
 @click.option(
     "--accept-edits", is_flag=True, help="First accept edits of the tables: check them, and record their checksums."
 )
+@JSON
 @JOBS
-def verify(pairs: Path, captures: bool, accept_edits: bool, jobs: int) -> int:
+def verify(pairs: Path, captures: bool, accept_edits: bool, as_json: bool, jobs: int) -> int:
     """Check a pairs folder against its tables.
 
     PAIRS is pairs/ by default. The command checks checksums, hashes, sizes and schemas, and looks for rows without
     files and files without rows. It prints one line for each finding. Without --accept-edits it changes nothing.
 
     \b
-    d2crealsr verify pairs/ --jobs 0
-    d2crealsr verify pairs/ --accept-edits
+    Examples:
+      d2crealsr verify pairs/ --jobs 0
+      d2crealsr verify pairs/ --accept-edits
     """
     from d2crealsr.command import console
     from d2crealsr.dataset import verify as verifying
 
     if accept_edits:
         accepted = verifying.accept_edits(pairs)
-        echo(f"accepted: {', '.join(accepted)}" if accepted else "no table was changed since it was written")
+        told = f"accepted: {', '.join(accepted)}" if accepted else "no table was changed since it was written"
+        echo(told, err=as_json)
     with console.quiet_counter("checking") as listener:
         result = verifying.verify(pairs, captures=captures, jobs=jobs, on_scene=listener)
+    if as_json:
+        click.echo(json_text(dataclasses.asdict(result)))
+        return FINDINGS if result.findings else 0
     for finding in result.findings:
         echo(str(finding))
     found = f"{len(result.findings)} findings" if result.findings else "clean"

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from d2crealsr.command.options import JOBS, NOTHING_ACCEPTED, PAIRS, PATH
+from d2crealsr.ui.options import Switch
 from d2crealsr.ui.program import Command
-from d2crealsr.ui.terminal import echo
+from d2crealsr.ui.terminal import echo, note
 
 if TYPE_CHECKING:
     from d2crealsr.dataset.exports import PairExport
@@ -68,8 +69,9 @@ def export(pairs: Path, layout: PairExport, out: Path, files: HowWritten, sub_im
     are those below, with train and 4 as examples of split and scale.
 
     \b
-    d2crealsr export pairs/ --layout basicsr --out basicsr/
-    d2crealsr export pairs/ --layout imagefolder --out hub/ --files hardlink
+    Examples:
+      d2crealsr export pairs/ --layout basicsr --out basicsr/
+      d2crealsr export pairs/ --layout imagefolder --out hub/ --files hardlink
     """
     from d2crealsr.command import console
     from d2crealsr.dataset.exports.export_pairs import export_pairs
@@ -77,9 +79,9 @@ def export(pairs: Path, layout: PairExport, out: Path, files: HowWritten, sub_im
     with console.quiet_counter("exporting") as listener:
         result = export_pairs(pairs, out, layout=layout, files=files, sub_images=sub_images, on_file=listener)
     if result.left_out:
-        echo(f"Note: {result.left_out} accepted pairs stay out, because a reviewer left them out", err=True)
+        note(f"{result.left_out} accepted pairs stay out, because a reviewer left them out")
     if (unsplit := result.splits.get("", 0)) < sum(result.splits.values()) and unsplit:
-        echo(f"Note: {unsplit} pairs have no split; d2crealsr split {shlex.quote(str(pairs))} gives them one", err=True)
+        note(f"{unsplit} pairs have no split; d2crealsr split {shlex.quote(str(pairs))} gives them one")
     counts = ", ".join(f"{count} {split or 'without a split'}" for split, count in sorted(result.splits.items()))
     echo(f"{sum(result.splits.values())} pairs in {out} ({counts})")
     echo(f"files:  {result.written} written, {result.unchanged} unchanged, {result.removed} removed")
@@ -96,8 +98,10 @@ def export(pairs: Path, layout: PairExport, out: Path, files: HowWritten, sub_im
 @click.option(
     "--out", type=PATH, required=True, metavar="PAIRS", help="Folder of the pairs; it is created if necessary."
 )
-@click.option("--scale", type=click.IntRange(1, 16), help="Import only pairs of this scale.")
-@click.option("--audit/--no-audit", default=True, show_default=True, help="Measure how well the pairs are aligned.")
+@click.option("--scale", type=click.IntRange(1, 16), metavar="N", help="Import only pairs of this scale.")
+@click.option(
+    "--audit/--no-audit", cls=Switch, default=True, show_default=True, help="Measure how well the pairs are aligned."
+)
 @JOBS
 def import_(folder: Path, out: Path, scale: int | None, audit: bool, jobs: int) -> int:
     """Bring existing pairs into a pairs folder.
@@ -106,8 +110,9 @@ def import_(folder: Path, out: Path, scale: int | None, audit: bool, jobs: int) 
     the split that DIR states. `audit` measures them, and the manifest has what it found. Nothing in DIR is modified.
 
     \b
-    d2crealsr import RealSR/Canon --out pairs/ --scale 4
-    d2crealsr import basicsr/ --out pairs/ --no-audit
+    Examples:
+      d2crealsr import RealSR/Canon --out pairs/ --scale 4
+      d2crealsr import basicsr/ --out pairs/ --no-audit
     """
     from d2crealsr.command import console
     from d2crealsr.importing import import_pairs
@@ -119,8 +124,8 @@ def import_(folder: Path, out: Path, scale: int | None, audit: bool, jobs: int) 
     else:
         with console.quiet_counter("importing") as on_image:
             result = run(on_image=on_image)
-    for note in result.notes:
-        echo(f"Note: {note}", err=True)
+    for text in result.notes:
+        note(text)
     for line in result.left_out:
         echo(f"left out: {line}")
     for line in result.findings:

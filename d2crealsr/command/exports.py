@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 
 import click
+import rich_click
 
 from d2crealsr.ui.program import Command
 
@@ -20,9 +21,13 @@ class ExportCommand(Command):
     def _exports(self) -> list[click.Parameter]:
         table = importlib.import_module("d2crealsr.dataset.exports").EXPORTS
         folder = click.Path(path_type=Path)
-        return [click.Option([f"--{each.name}"], type=folder, metavar="DIR", help=each.words) for each in table]
+        return [
+            rich_click.RichOption(
+                [f"--{each.name}"], type=folder, metavar="DIR", help=each.words, panel="Tables for other tools"
+            )
+            for each in table
+        ]
 
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The command's own parameters, those of the exports, ``--debug`` and ``--help``."""
-        own = super().get_params(ctx)
-        return [*own[:-2], *self._exports, *own[-2:]]  # --debug and --help are the last
+    def more_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The options of the exports."""
+        return self._exports

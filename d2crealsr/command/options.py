@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-__all__ = ["JOBS", "NOTHING_ACCEPTED", "PAIRS", "PATH"]
+__all__ = ["JOBS", "JSON", "NOTHING_ACCEPTED", "PAIRS", "PATH"]
 
 NOTHING_ACCEPTED = 3
 
@@ -15,7 +15,9 @@ PAIRS = click.argument("pairs", type=PATH, default=Path("pairs"))
 JOBS = click.option(
     "--jobs",
     type=click.IntRange(min=0),
+    metavar="N",
     default=1,
     show_default=True,
     help="How many scenes are worked on at a time; 0 for one on each core. The results do not depend on it.",
 )
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import collections
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ from d2crealsr.errors import LayoutError
 from d2crealsr.store.columns import MANIFEST
 from d2crealsr.store.pairs import has_table, read_manifest
 from d2crealsr.store.tables import csv_text, records
-from d2crealsr.ui.text import UNPRINTABLE
+from d2crealsr.ui.json_text import json_text
 
 if TYPE_CHECKING:
     import os
@@ -135,5 +134,4 @@ def as_json(summary: Summary) -> str:
 
     Control characters are written as JSON escapes, so that they cannot affect a terminal.
     """
-    text = json.dumps(records(summary.table), indent=2, ensure_ascii=False, allow_nan=False)
-    return UNPRINTABLE.sub(lambda match: match[0] if match[0] == "\n" else f"\\u{ord(match[0]):04x}", text)
+    return json_text(records(summary.table))

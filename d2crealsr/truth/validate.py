@@ -88,6 +88,10 @@ class ValidationResult:
     floor_hr_px: float
     findings: list[str]
 
+    def as_dict(self) -> dict[str, Any]:
+        """The result as plain values, with a dict for each scene."""
+        return {"floor_hr_px": self.floor_hr_px, "scenes": records(self.table), "findings": self.findings}
+
     @property
     def measured(self) -> bool:
         """Whether anything was measured of an accepted pair."""

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 import click
+import rich_click
 
 from d2crealsr.ui.program import Command
 
-__all__ = ["SettingsCommand", "is_given", "setting_option"]
+if TYPE_CHECKING:
+    from rich_click.rich_help_rendering import RichPanelRow
+
+__all__ = ["SettingsCommand", "Switch", "is_given", "setting_option"]
 
 
 class SettingsCommand(Command):
@@ -32,8 +36,8 @@ class SettingsCommand(Command):
         self._names = names or {}
         self._generated: list[click.Parameter] | None = None
 
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The command's own parameters, those of the settings, and those that every command has."""
+    def more_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The options of the settings."""
         if self._generated is None:
             module, name = self._settings.split(":")
             cls = getattr(importlib.import_module(module), name)
@@ -43,14 +47,25 @@ class SettingsCommand(Command):
                 setting_option(f, hints[f.name], flag=self._names.get(f.name, ""), default=f.default, show_default=True)
                 for f in fields
             ]
-        own = super().get_params(ctx)
-        return [*own[:-2], *self._generated, *own[-2:]]  # --debug and --help are the last
+        return self._generated
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command with the settings that were given as one argument."""
         values = {name: ctx.params.pop(name) for option in self._generated or () if (name := option.name)}
         ctx.params["settings"] = {name: value for name, value in values.items() if is_given(name)}
         return super().invoke(ctx)
+
+
+class Switch(rich_click.RichOption):
+    """An option that turns something on or off. The help shows its two names one below the other, to be narrow."""
+
+    def get_rich_table_row(self, *args: Any, **kwargs: Any) -> RichPanelRow:
+        """The row of the help: the names of the option, and what it does."""
+        from rich.text import Text
+
+        names, *more = super().get_rich_table_row(*args, **kwargs)
+        style = names.style if isinstance(names, Text) else ""
+        return [Text("\n".join([*self.opts, *self.secondary_opts]), style=style), *more]
 
 
 def is_given(name: str) -> bool:
@@ -60,13 +75,13 @@ def is_given(name: str) -> bool:
 
 def setting_option(
     field: dataclasses.Field[Any], hint: Any, *, flag: str = "", note: str = "", **more: Any
-) -> click.Option:
+) -> rich_click.RichOption:
     """An option for a field of a settings dataclass.
 
     Parameters
     ----------
     field : dataclasses.Field
-        Its metadata may have ``doc``, a sentence, ``unit`` and ``choices``.
+        Its metadata may have ``doc``, a sentence, ``unit``, ``choices``, and ``group``, under which the help lists it.
     hint : type
         The type of its values.
     flag : str
@@ -80,10 +95,13 @@ def setting_option(
     unit = field.metadata.get("unit")
     more["help"] = " ".join(filter(None, [field.metadata.get("doc"), f"[{unit}]" if unit else "", note]))
     choices = field.metadata.get("choices") or (get_args(hint) if get_origin(hint) is Literal else ())
+    kind: type[rich_click.RichOption] = rich_click.RichOption
     if hint is bool:
+        kind = Switch
         flag += f"/--no-{flag.removeprefix('--')}"
     elif get_origin(hint) is tuple:
         more["multiple"] = True
     else:
         more["type"] = click.Choice(choices) if choices else hint
-    return click.Option([flag, field.name], **more)
+        more["metavar"] = {int: "N", float: "X"}.get(hint)
+    return kind([flag, field.name], panel=field.metadata.get("group"), **more)

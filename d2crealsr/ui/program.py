@@ -10,24 +10,46 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import rich_click
 
 from d2crealsr.errors import D2CRealSRError, MachineError, is_out_of_memory
 from d2crealsr.ui.interrupts import Interrupted, Interrupts
 from d2crealsr.ui.streams import tolerant_streams
 from d2crealsr.ui.terminal import echo
+from d2crealsr.ui.verbosity import common_options
 from d2crealsr.ui.warned import changes_in_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.table import Table
+
 __all__ = ["Command", "Program"]
+
+_HELP = {
+    "theme": "cargo-slim",
+    "text_paragraph_linebreaks": "\n\n",
+    "options_table_column_types": ["opt_all_metavar", "help"],
+    "options_table_help_sections": ["help", "required", "default"],
+    "append_metavars_help_string": "{}",
+    "default_string": "\\[default: {}]",
+    "padding_helptext_first_line": (0, 0, 1, 0),
+}
+"""How the help looks: sections without frames, so that it reads the same on a terminal and in a file."""
 
 _INTERRUPTED = 130
 """Exit code of a program that was interrupted: 128 plus the number of SIGINT."""
 
 
-class Command(click.Command):
-    """A command of a :class:`Program`. It returns its exit code (None means 0) and has the option ``--debug``.
+class _TidyHelp(click.Command):
+    """A command whose help has no spaces at the ends of lines."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        return "\n".join(line.rstrip() for line in super().get_help(ctx).splitlines()).rstrip()
+
+
+class Command(_TidyHelp, rich_click.RichCommand):
+    """A command of a :class:`Program`. It returns its exit code (None means 0) and has the options of every command.
 
     Parameters
     ----------
@@ -42,18 +64,25 @@ class Command(click.Command):
         super().__init__(*args, **kwargs)
         self._layouts = layouts
         self.resumes = resumes
-        self.params.append(click.Option(["--debug"], is_flag=True, expose_value=False, help="Show tracebacks."))
+        self._common = common_options()
 
-    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The command's own parameters, more that it finds out, those of every command, and ``--help``."""
+        *own, help_option = super().get_params(ctx)
+        return [*own, *self.more_params(ctx), *self._common, help_option]
+
+    def more_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Parameters that a kind of command finds out when it is used; none here."""
+        return []
+
+    def format_epilog(self, ctx: rich_click.RichContext, formatter: rich_click.RichHelpFormatter) -> None:  # type: ignore[override]
         """List the layouts, then write the epilog."""
         if self._layouts:
-            module, name = self._layouts.split(":")
-            with formatter.section("Layouts"):
-                formatter.write_dl([(layout.name, layout.files) for layout in getattr(import_module(module), name)])
+            formatter.write(_listed("Layouts:", self._layouts))
         super().format_epilog(ctx, formatter)
 
 
-class Program(click.Group):
+class Program(_TidyHelp, rich_click.RichGroup):  # type: ignore[misc]  # as its documentation advises
     """Commands under one name. Every error in one of them becomes one line on standard error and an exit code.
 
     Parameters
@@ -67,8 +96,9 @@ class Program(click.Group):
     command_class = Command
 
     def __init__(self, *args: Any, error_prefix: str = "Error", memory_advice: str = "", **kwargs: Any) -> None:
-        context = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
-        super().__init__(*args, context_settings=context, **kwargs)
+        context = {"help_option_names": ["-h", "--help"], "max_content_width": 110, "rich_help_config": _HELP}
+        kwargs["context_settings"] = context
+        super().__init__(*args, **kwargs)
         self._error_prefix = error_prefix
         self._memory_advice = memory_advice
         self._resumes = False
@@ -98,7 +128,7 @@ class Program(click.Group):
         try:
             with Interrupts(), changes_in_one_line():
                 _check_working_folder()
-                code = super().main(args, **kwargs)
+                code = click.Group.main(self, args, **kwargs)  # that of rich_click forgets which signal ended it
                 sys.stdout.flush()
         except BrokenPipeError:
             raise
@@ -135,6 +165,20 @@ class Program(click.Group):
         else:
             echo(f"{what}; nothing of it is kept. Run the same command again to start over.", err=True)
         return code
+
+
+def _listed(title: str, table: str) -> Table:
+    """The entries of a table of layouts under a title. ``table`` is ``module:name``."""
+    from rich.table import Table
+    from rich.text import Text
+
+    module, name = table.split(":")
+    listed = Table(
+        box=None, title=Text(title, style="green bold"), title_justify="left", show_header=False, pad_edge=False
+    )
+    for layout in getattr(import_module(module), name):
+        listed.add_row(Text(f"  {layout.name}", style="cyan bold"), Text(layout.files))
+    return listed
 
 
 def _check_working_folder() -> None:

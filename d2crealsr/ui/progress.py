@@ -13,6 +13,7 @@ from rich.progress import TimeRemainingColumn as TimeLeft
 from rich.text import Text
 
 from d2crealsr.ui.terminal import echo, plain
+from d2crealsr.ui.verbosity import is_quiet, is_verbose
 
 if TYPE_CHECKING:
     from rich.progress import Task, TaskID
@@ -74,15 +75,21 @@ class _Rate(ProgressColumn):
 
 
 class ConsoleReporter(Reporter):
-    """Writes to standard error, so that the output of a command can be piped. As a context it removes its bar."""
+    """Writes to standard error, so that the output of a command can be piped. As a context it removes its bar.
+
+    It writes nothing if the command is to be quiet, and the line of every part if it is to be verbose.
+    """
 
     def __init__(self) -> None:
+        self._quiet, self._verbose = is_quiet(), is_verbose()
         self._bar: Progress | None = None
         self._task: TaskID | None = None
         self._what, self._total, self._first = "", 0, 0
         self._began = self._said = 0.0
 
     def note(self, text: str) -> None:
+        if self._quiet:
+            return
         if self._bar is None:
             echo(text, err=True)
         else:
@@ -92,7 +99,7 @@ class ConsoleReporter(Reporter):
         self.finish()
         self._what, self._total, self._first = what, total or 0, done
         self._began = self._said = time.monotonic()
-        if sys.stderr.isatty():
+        if sys.stderr.isatty() and not self._quiet:
             shown = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), _Rate(), TimeLeft())
             self._bar = Progress(*shown, TextColumn("{task.fields[info]}"), console=Console(stderr=True))
             self._bar.start()
@@ -111,7 +118,7 @@ class ConsoleReporter(Reporter):
     def part(self, line: str, *, total: int | None = None, noteworthy: bool = False) -> None:
         if self._bar is not None and self._task is not None:
             self._bar.update(self._task, advance=1, total=total)
-        if noteworthy or self._bar is None:
+        if noteworthy or self._verbose or self._bar is None:
             self.note(line)
 
     def finish(self) -> None:

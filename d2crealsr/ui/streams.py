@@ -27,7 +27,7 @@ CLOSED = 141
 
 @contextlib.contextmanager
 def tolerant_streams() -> Iterator[None]:
-    """A ``with`` block in which closed streams ignore output and a broken pipe ends the command without an error.
+    """A ``with`` block in which closed streams ignore output and a broken pipe ends the command by ``SystemExit``.
 
     The caller flushes standard output before the block ends.
 
@@ -82,8 +82,9 @@ class _Stream:
             raise self._failure
         try:
             yield
-        except BrokenPipeError:
-            raise
+        except BrokenPipeError:  # ended here, because click gives such a command the exit code of a failure
+            _discard(self._stream)
+            sys.exit(CLOSED)
         except OSError as error:
             _discard(self._stream)
             if self._needed:

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from d2crealsr.ui.text import plain
+from d2crealsr.ui.verbosity import is_quiet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-__all__ = ["Styled", "echo", "plain", "styled"]
+__all__ = ["Styled", "echo", "note", "plain", "styled"]
 
 
 class Styled(NamedTuple):
@@ -37,3 +38,9 @@ def styled(lines: Iterable[str | Styled]) -> str:
 def echo(text: object, *, err: bool = False) -> None:
     """Print a text from any source to standard output or standard error, after :func:`plain`."""
     click.echo(plain(str(text)), err=err)
+
+
+def note(text: str) -> None:
+    """Print a note about a result to standard error, unless the command is to be quiet."""
+    if not is_quiet():
+        echo(f"Note: {text}", err=True)

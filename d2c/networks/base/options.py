@@ -43,26 +43,24 @@ class NetworkCommand(Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse twice: first to find the network, ignoring unknown options, and then completely."""
-        known = [parameter for parameter in self.params if parameter.name != "debug"]
-        known.append(click.Option(["--preset", "preset_name"]))  # of whatever sizes the network has
+        known = [*self.params, click.Option(["--preset", "preset_name"])]  # of whatever sizes the network has
         settings: dict[str, Any] = {"ignore_unknown_options": True, "allow_extra_args": True}
         first = click.Command(self.name, params=known, add_help_option=False, context_settings=settings)
         with first.make_context(ctx.info_name, list(args), resilient_parsing=True) as found:
             ctx.obj = self.find(found.params)
         return super().parse_args(ctx, args)
 
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """The command's own parameters, and the options of the network before those of every command."""
-        own = super().get_params(ctx)
+    def more_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """The options of the network."""
         added = list(self.added(ctx.obj)) if ctx.obj is not None else []
-        if twice := {option.name for option in added} & {parameter.name for parameter in own}:
+        if twice := {option.name for option in added} & {parameter.name for parameter in self.params}:
             raise ConfigError(f"network: {ctx.obj.name} has a setting {min(map(str, twice))}, which d2c has; rename it")
-        return [*own[:-2], *added, *own[-2:]]  # --debug and --help are the last
+        return [*added]
 
 
 def setting_options(network: Network) -> list[click.Option]:
     """Options for every field of a network's settings. Without the option, the preset's or file's value is used."""
-    options = []
+    options: list[click.Option] = []
     for settings in network.preset("paper")[:2]:
         types = types_of(type(settings))
         for f in dataclasses.fields(settings):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 
@@ -70,6 +71,9 @@ def test_a_pair_that_cannot_be_measured_costs_itself_only(model, tmp_path, part,
     assert done.exit_code == 1
     assert [line.split()[0] for line in done.stdout.split("\n\n")[0].splitlines()[2:]] == ["a", "c", "mean"]
     assert len((tmp_path / "x.csv").read_text().splitlines()) == 1 + 3 * len(METHODS)
+    rows = json.loads(measured(model, tmp_path / "d", "--json").stdout)
+    assert [row["method"] for row in rows[-len(METHODS) :]] == [*METHODS]
+    assert {row["image"] for row in rows} == {"a", "c", "mean"}
     assert "b.png" in done.stderr
     assert "1 of 3 could not be worked on, the others are done: b;" in done.stderr
 

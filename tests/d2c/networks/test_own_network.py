@@ -136,9 +136,9 @@ def test_a_start_from_weights_says_what_starts_at_random(run, make_pairs, tmp_pa
 
 def test_help_shows_its_options_and_no_others():
     shown = good("train", "--help")
-    assert "--channels INTEGER" in shown
-    assert "--skip [nearest|bilinear]" in shown
-    assert "[paper|tiny]" in shown
+    assert "--channels N" in shown
+    assert "--skip nearest|bilinear" in shown
+    assert "--preset paper|tiny" in shown
     assert "--theta" not in shown
     assert "--save-branches" not in good("upscale", "--help")
     assert "--save-branches" in good("upscale", "--help", network=None)
