@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMAT",
+    "checkpoint_bytes",
     "checkpoint_path",
     "digest",
     "load",
@@ -55,10 +56,17 @@ def save_weights(
     path: Path, config: NetworkConfig, weights: Mapping[str, Tensor], *, network: str = DEFAULT, **notes: Any
 ) -> None:
     """Write the weights of a model with the given network and configuration; see :func:`save`."""
+    files.write_bytes(path, checkpoint_bytes(config, weights, network=network, **notes))
+
+
+def checkpoint_bytes(
+    config: NetworkConfig, weights: Mapping[str, Tensor], *, network: str = DEFAULT, **notes: Any
+) -> bytes:
+    """The content of the file that :func:`save_weights` writes."""
     described = {"format": FORMAT, "network": network, "config": dataclasses.asdict(config), "notes": notes}
     metadata = {_KEY: json.dumps(described)}  # one key, as the library writes several in random order
     tensors = {name: tensor.detach().cpu().clone(memory_format=_IN_ORDER) for name, tensor in weights.items()}
-    files.write_bytes(path, to_safetensors(tensors, metadata=metadata))
+    return to_safetensors(tensors, metadata=metadata)
 
 
 def checkpoint_path(path: str | PathLike[str]) -> Path:

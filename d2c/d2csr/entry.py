@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from torch import Tensor
 
+    from d2c.d2csr.exported import ExportedD2CSR
     from d2c.d2csr.memory import D2CStepMemory
     from d2c.d2csr.network import D2CSR
     from d2c.d2csr.stages import D2CStage
@@ -38,6 +39,7 @@ class D2CSRNetwork(Network):
     train = TrainConfig
     presets = PRESETS
     main = "fused"
+    more_outputs = ("predictions", "weights")
     starts_anew = {  # noqa: RUF012
         "scale": "tails",
         "convergence_features": "convergence",
@@ -105,6 +107,11 @@ class D2CSRNetwork(Network):
         from d2c.d2csr.upscaler import BandUpscaler
 
         return BandUpscaler(self, config)
+
+    def exported(self, model: Any, *, everything: bool = False) -> ExportedD2CSR:
+        from d2c.d2csr.exported import ExportedD2CSR
+
+        return ExportedD2CSR(model, everything=everything)
 
     def layer_by_layer(self, model: Any, lr: Tensor) -> Any:
         import torch

@@ -96,7 +96,7 @@ def rebuilt(levels: Sequence[Tensor]) -> Tensor:
 
 def _luma(rgb: Tensor) -> Tensor:
     """Luma ``(N, 1, h, w)`` on [16/255, 235/255] of RGB on [0, 1]."""
-    return torch.einsum("c,nchw->nhw", rgb.new_tensor(_LUMA), rgb)[:, None] + _BLACK
+    return F.conv2d(rgb, rgb.new_tensor(_LUMA)[None, :, None, None]) + _BLACK
 
 
 class _LPKPN(nn.Module):

@@ -79,6 +79,11 @@ class Network(abc.ABC):
     cuda_graph : bool
         Whether a training step may run as one CUDA graph. Set it to False if the code of the network or of its loss
         waits for numbers on the device, or changes from step to step.
+    exports : bool
+        Whether ``d2c export`` can write it as a graph. Set it to False if the code of the network depends on the values
+        in an image, or chooses another way for other sizes.
+    more_outputs : tuple of str
+        Names of further tensors that an exported graph can return beside the image.
     main : str
         Name of the output that is the result. Other outputs are shown beside it.
     starts_anew : mapping
@@ -103,6 +108,8 @@ class Network(abc.ABC):
     peak: ClassVar[float] = 1.0
     reach: ClassVar[int | None] = None
     cuda_graph: ClassVar[bool] = True
+    exports: ClassVar[bool] = True
+    more_outputs: ClassVar[tuple[str, ...]] = ()
     main: ClassVar[str] = "sr"
     starts_anew: ClassVar[Mapping[str, str | tuple[str, ...]]] = {}
     rivals: ClassVar[Mapping[str, str]] = {}
@@ -178,6 +185,13 @@ class Network(abc.ABC):
     def reach_of(self, config: Any) -> int | None:
         """The reach for a configuration, if it depends on it."""
         return self.reach
+
+    def exported(self, model: Any, *, everything: bool = False) -> nn.Module:
+        """The model in the form in which it is exported as a graph. By default the model itself.
+
+        It maps what the model maps. With ``everything`` it returns the image and all ``more_outputs``, ``(N, …, H, W)``.
+        """
+        return cast("nn.Module", model)
 
     def layer_by_layer(self, model: Any, lr: Tensor) -> Any:
         """Run every layer as it is written down, for counting. Override it if the network has a faster form.

@@ -6,6 +6,7 @@ expect. The zeros outside the image are then the mean colour, so the subtraction
 
 from __future__ import annotations
 
+import copy
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from torch import nn
 
 from d2c.networks.base.entry import Network
 from d2c.networks.base.released import scale_of
+from d2c.tails.fixed import fixed_tail
 from d2c.tails.layers import RGB_MEAN, ColourLayer, conv3x3
 from d2c.tails.tail import Tail, upscale_factors
 
@@ -103,8 +105,24 @@ def basicsr_names(scale: int) -> Iterator[tuple[str, str]]:
     yield from ((f"tail.expand.{i}", f"upsample.{2 * i}") for i in range(len(upscale_factors(scale))))
 
 
+class _Exported(nn.Module):
+    """A :class:`ResidualNet` with a constant tail."""
+
+    def __init__(self, model: ResidualNet) -> None:
+        super().__init__()
+        self.model: Any = copy.deepcopy(model)
+        self.model.tail = fixed_tail(model.tail, model.colour_out)
+
+    def forward(self, lr: Tensor) -> Tensor:
+        sr: Tensor = self.model.tail(self.model.features(lr))
+        return sr
+
+
 class LinearTailNetwork(Network):
     """The entry of a network that is a :class:`ResidualNet`."""
+
+    def exported(self, model: Any, *, everything: bool = False) -> nn.Module:
+        return _Exported(model)
 
     def layer_by_layer(self, model: Any, lr: Tensor) -> Any:
         model.colour_in = model.colour_out = nn.Identity()  # fixed layers are not counted

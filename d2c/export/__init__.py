@@ -1,0 +1,1 @@
+"""Models in files for other programs. A format is one module and one line in :data:`d2c.export.write.FORMATS`."""
