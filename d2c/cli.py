@@ -14,6 +14,7 @@ import rich_click
 from rich_click import option_panel
 
 from d2c.errors import CheckpointError, ConfigError
+from d2c.export.command import export
 from d2c.networks import DEFAULT, NETWORKS, default_out, find, network_in, stored
 from d2c.networks.base.options import NetworkCommand, setting_options
 from d2c.settings import toml
@@ -484,3 +485,6 @@ def convert(source: Path, target: Path, network: str) -> None:
     from d2c.networks.base.count import described
 
     echo(f"{target}: {described(run(find(network), source, target))}")
+
+
+cli.add_command(export)

@@ -48,7 +48,7 @@ else
 fi
 echo "environment: installing into $venv, a minute or so the first time"
 extras=dev
-[ "$kind" = base ] || extras=dev,train
+[ "$kind" = base ] || extras=dev,train,onnx,hub
 "$venv/bin/python" -m pip install --quiet --constraint "$constraints" --editable ".[$extras]"
 
 if ! problem=$("$venv/bin/python" -c 'import cv2' 2>&1); then

@@ -20,7 +20,7 @@ __all__ = ["ExportedD2CSR"]
 
 
 class ExportedD2CSR(nn.Module):
-    """The fused image; with ``everything`` also the predictions ``(N, P, 3, H, W)`` and the weights ``(N, P, H, W)``."""
+    """The fused image. With ``everything``, also the predictions ``(N, P, 3, H, W)`` and weights ``(N, P, H, W)``."""
 
     def __init__(self, model: D2CSR, *, everything: bool) -> None:
         super().__init__()

@@ -50,8 +50,6 @@ class Format:
 
     Attributes
     ----------
-    name : str
-        As in ``--format NAME``.
     suffix : str
     check : callable
         Raises ConfigError if a package is missing that the format needs.
@@ -61,7 +59,6 @@ class Format:
         Whether an existing file is one that an export wrote.
     """
 
-    name: str
     suffix: str
     check: Callable[[], None]
     make: Callable[[nn.Module, Wanted], Made]

@@ -7,7 +7,7 @@ s·width)`` in the same range, not clipped, whatever range, number format and mu
 from __future__ import annotations
 
 import copy
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
@@ -49,9 +49,7 @@ def graph_of(model: nn.Module, *, everything: bool, precision: str) -> Graph:
             f"network: {network.name} cannot be exported as a graph, as its entry says; use --format safetensors"
         )
     if everything and not network.more_outputs:
-        raise ConfigError(
-            f"outputs: got all, but {network.name} makes nothing beside the image; leave --outputs out"
-        )
+        raise ConfigError(f"outputs: got all, but {network.name} makes nothing beside the image; leave --outputs out")
     inner = network.exported(model, everything=everything)
     module = _AnySize(inner, network, config.scale, PRECISIONS[precision])
     return Graph(module.eval().requires_grad_(False), ("sr", *(network.more_outputs if everything else ())))
@@ -113,7 +111,6 @@ class _AnySize(nn.Module):
         if self.multiple > 1:
             found = [self._cut(image, height, width) for image in found]
         return tuple(found) if more else found[0]
-
 
     def _cut(self, image: Tensor, height: int, width: int) -> Tensor:
         """Remove what belongs to the mirrored pixels. A slice would make torch.export ask whether there are any."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import logging
 import warnings
 from typing import TYPE_CHECKING, Any
@@ -32,12 +33,9 @@ _LARGEST = 2_000_000_000
 
 
 def _check() -> None:
-    try:
-        import onnx
-        import onnxruntime
-        import onnxscript  # noqa: F401
-    except ImportError as error:
-        raise ConfigError(f"format: onnx needs {error.name}, which is not installed; {how_to_install('onnx')}") from error
+    missing = [name for name in ("onnx", "onnxscript", "onnxruntime") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise ConfigError(f"format: onnx needs {missing[0]}, which is not installed; run: {how_to_install('onnx')}")
 
 
 def _make(model: nn.Module, wanted: Wanted) -> Made:
@@ -94,4 +92,4 @@ def _quiet() -> Iterator[None]:
         logger.setLevel(before)
 
 
-ONNX = Format(name="onnx", suffix=".onnx", check=_check, make=_make, is_own=_is_own)
+ONNX = Format(suffix=".onnx", check=_check, make=_make, is_own=_is_own)

@@ -49,4 +49,4 @@ def _is_own(path: Path) -> bool:
         return False
 
 
-TORCH_EXPORT = Format(name="torch-export", suffix=".pt2", check=lambda: None, make=_make, is_own=_is_own)
+TORCH_EXPORT = Format(suffix=".pt2", check=lambda: None, make=_make, is_own=_is_own)

@@ -52,4 +52,4 @@ def _is_own(path: Path) -> bool:
         return False
 
 
-SAFETENSORS = Format(name="safetensors", suffix=".safetensors", check=lambda: None, make=_make, is_own=_is_own)
+SAFETENSORS = Format(suffix=".safetensors", check=lambda: None, make=_make, is_own=_is_own)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import importlib
 import json
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,12 +11,10 @@ import numpy as np
 import torch
 
 from d2c.checkpoints import native
-from d2c.errors import D2CError
+from d2c.errors import ConfigError, D2CError
+from d2c.export import FORMATS
 from d2c.export.file_format import Wanted
 from d2c.export.graph import graph_of, own_output
-from d2c.export.onnx_file import ONNX
-from d2c.export.torch_file import TORCH_EXPORT
-from d2c.export.weights_file import SAFETENSORS
 from d2c.networks import network_of
 from d2crealsr.store import files, outputs
 
@@ -27,9 +26,7 @@ if TYPE_CHECKING:
 
     from d2c.export.file_format import Format, Made
 
-__all__ = ["FORMATS", "Written", "export"]
-
-FORMATS: dict[str, Format] = {each.name: each for each in (ONNX, TORCH_EXPORT, SAFETENSORS)}
+__all__ = ["Written", "export"]
 
 _SIZES = ((1, 18, 23), (1, 32, 32), (2, 41, 30))
 """Batch, height and width of the images with which a file is compared."""
@@ -59,12 +56,14 @@ def export(
     precision: str = "fp32",
     network: str | None = None,
 ) -> Written:
-    """Write a model to a file of a format, a key of :data:`FORMATS`, if the file gives the network's own output.
+    """Write a model to a file, if the file gives the network's own output.
 
     Parameters
     ----------
     checkpoint : path
         A file, or the folder of a run (its last checkpoint).
+    format : str
+        A key of :data:`d2c.export.FORMATS`.
     out : Path, optional
         By default a file in the folder ``export`` beside the checkpoint, named by network and scale.
     everything : bool
@@ -83,7 +82,7 @@ def export(
     D2CError
         When the results of the file differ from those of the network. Nothing is written then.
     """
-    chosen = FORMATS[format]
+    chosen = _format(format)
     chosen.check()
     source = native.checkpoint_path(checkpoint)
     model = native.load(source, network=network).to(memory_format=torch.contiguous_format)
@@ -107,6 +106,14 @@ def export(
         )
     files.write_bytes(path, made.data)
     return Written(path, made.said, len(made.data), made.by, differences)
+
+
+def _format(name: str) -> Format:
+    if name not in FORMATS:
+        raise ConfigError(f"format: got {name!r:.40}, expected one of {', '.join(FORMATS)}; change --format")
+    module, _, attribute = FORMATS[name].partition(":")
+    found: Format = getattr(importlib.import_module(module), attribute)
+    return found
 
 
 def _name(network: str, scale: int, precision: str, suffix: str) -> str:

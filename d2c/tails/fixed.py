@@ -1,7 +1,7 @@
-"""A tail with constant kernels, for graphs that are exported: nothing in it depends on values or on the size of the image.
+"""A tail with constant kernels, for graphs that are exported.
 
-The kernels are composed once from the parameters of a :class:`d2c.tails.tail.Tail`. The inner kernel runs on the whole
-image, and the outermost rows and columns are replaced by the results of the kernels of the edges.
+Nothing in it depends on values or on the size of the image. The kernels are composed once from the parameters of a
+:class:`d2c.tails.tail.Tail`. Each runs on all pixels of its rows or columns, and the results are put together by place.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ def test_base_installs_no_torch_and_the_next_run_keeps_the_environment(tmp_path:
 
 def test_train_asks_for_the_tested_torch(tmp_path: Path) -> None:
     result = environment(tmp_path, "train")
-    assert "extras .[dev,train]" in result.stdout
+    assert "extras .[dev,train,onnx,hub]" in result.stdout
     assert "torch==2" in result.stdout
     assert "CUDA" in result.stdout
 

@@ -189,7 +189,8 @@ class Network(abc.ABC):
     def exported(self, model: Any, *, everything: bool = False) -> nn.Module:
         """The model in the form in which it is exported as a graph. By default the model itself.
 
-        It maps what the model maps. With ``everything`` it returns the image and all ``more_outputs``, ``(N, …, H, W)``.
+        It maps what the model maps. With ``everything`` it returns the image and all ``more_outputs``, each
+        ``(N, …, H, W)``.
         """
         return cast("nn.Module", model)
 
