@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -21,9 +22,14 @@ if TYPE_CHECKING:
 
 __all__ = ["Scene", "contact_sheet", "crop_grid"]
 
-_IN_A_ROW = 5
-_PANEL_INCHES = 1.6
+_PANEL_INCHES = 1.5
+_TEXT_INCHES = 0.62
+_GAP_INCHES = 0.1
+_OVERVIEW_INCHES = 4.5
+_CAPTION_INCHES = 0.4
+_IN_TWO_ROWS = 8
 _OVERVIEW = 900
+_LETTERS = 22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,21 +46,41 @@ class Scene:
 def crop_grid(scene: Scene, caption: str) -> Any:
     """The image with the place marked, and the place by every method and in HR, as the paper's Figs. 5, 6, 10 and 11.
 
-    Under each crop are PSNR and SSIM of the whole image (``basicsr-y``) and PSNR of the crop alone.
+    Under each crop are PSNR and SSIM of the whole image (``basicsr-y``) and PSNR of the crop alone. Crops are in one
+    row if there are at most four, otherwise in two rows, or in more if these would have more than eight each.
     """
     panels = [*scene.results.items(), ("HR", scene.hr)]
-    rows = -(-len(panels) // _IN_A_ROW)
-    figure = pyplot().figure(figsize=(_PANEL_INCHES * (_IN_A_ROW + 2.4), rows * (_PANEL_INCHES + 0.55) + 0.6))
-    grid = figure.add_gridspec(rows, _IN_A_ROW + 2, width_ratios=[1.2, 1.2, *[1] * _IN_A_ROW], hspace=0.45, wspace=0.06)
-    _overview(figure.add_subplot(grid[:, :2]), scene)
+    rows = 1 if len(panels) <= 4 else max(2, -(-len(panels) // _IN_TWO_ROWS))
+    across = -(-len(panels) // rows)
+    _, _, box_width, box_height = scene.box
+    tall = _PANEL_INCHES * box_height / box_width
+    crops_high = rows * (tall + _TEXT_INCHES)
+    height, width = scene.hr.shape[:2]
+    seen_wide = min(_OVERVIEW_INCHES, (crops_high - _TEXT_INCHES) * width / height)
+    wide = seen_wide + across * (_PANEL_INCHES + _GAP_INCHES) + 2 * _GAP_INCHES
+    high = max(crops_high, seen_wide * height / width) + _CAPTION_INCHES + 3 * _GAP_INCHES
+    figure = pyplot().figure(figsize=(wide, high))
+
+    def place(left: float, top: float, across: float, down: float) -> Any:
+        """Axes at a place in inches from the upper left corner."""
+        return figure.add_axes((left / wide, 1 - (top + down) / high, across / wide, down / high))
+
+    top = 2.5 * _GAP_INCHES
+    _overview(place(_GAP_INCHES, top, seen_wide, seen_wide * height / width), scene)
     reference = to_uint8(scene.hr)
     for k, (label, image) in enumerate(panels):
-        axes = figure.add_subplot(grid[k // _IN_A_ROW, 2 + k % _IN_A_ROW])
+        left = seen_wide + 2 * _GAP_INCHES + (k % across) * (_PANEL_INCHES + _GAP_INCHES)
+        axes = place(left, top + (k // across) * (tall + _TEXT_INCHES), _PANEL_INCHES, tall)
         axes.imshow(to_uint8(cut(image, scene.box, scene.scale)), interpolation="nearest")
         axes.set_axis_off()
-        said = "" if label == "HR" else f"\n{_numbers(image, reference, scene)}"
-        axes.text(0.5, -0.04, f"{label}{said}", transform=axes.transAxes, ha="center", va="top", fontsize=6.5)
-    figure.text(0.01, 0.01, caption, fontsize=6, va="bottom", wrap=True)
+        said = "\n".join(textwrap.wrap(label, _LETTERS))
+        said += "" if label == "HR" else f"\n{_numbers(image, reference, scene)}"
+        axes.annotate(
+            said, (0.5, 0), (0, -3), xycoords="axes fraction", textcoords="offset points", ha="center", va="top",
+            fontsize=6.5,
+        )  # fmt: skip
+    said = "\n".join(textwrap.wrap(caption, int(wide * 25)))
+    figure.text(_GAP_INCHES / wide, _GAP_INCHES / high, said, fontsize=6, va="bottom")
     return figure
 
 
@@ -69,7 +95,7 @@ def _overview(axes: Any, scene: Scene) -> None:
     for colour, weight in (("white", 2.5), ("red", 1.2)):  # seen on every ground
         axes.plot(*zip(*outline, strict=True), color=colour, linewidth=weight)
     axes.set_axis_off()
-    axes.set_title(f"{scene.name} (×{scene.scale})", fontsize=8)
+    axes.set_title(f"{scene.name} (×{scene.scale})", fontsize=8, pad=3)
 
 
 def _numbers(image: NDArray[Any], reference: NDArray[np.uint8], scene: Scene) -> str:
@@ -80,8 +106,12 @@ def _numbers(image: NDArray[Any], reference: NDArray[np.uint8], scene: Scene) ->
 
 def contact_sheet(pictures: Sequence[tuple[str, NDArray[Any]]], title: str, *, across: int = 8) -> Any:
     """Small pictures of a data set with their names, as the paper's Fig. 9. Each is given already reduced."""
+    across = min(across, len(pictures))
     rows = -(-len(pictures) // across)
-    figure, grid = pyplot().subplots(rows, across, figsize=(1.25 * across, 1.15 * rows + 0.5), squeeze=False)
+    tallest = max(picture.shape[0] / picture.shape[1] for _, picture in pictures)
+    figure, grid = pyplot().subplots(
+        rows, across, figsize=(1.25 * across, (1.2 * tallest + 0.2) * rows + 0.35), squeeze=False
+    )
     for axes in grid.flat:
         axes.set_axis_off()
     for axes, (name, picture) in zip(grid.flat, pictures, strict=False):

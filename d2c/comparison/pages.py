@@ -52,17 +52,16 @@ def page(
         ].set_index("method")
         first = rows.iloc[0]
         parts.append(f"## {test} ×{first['scale']}, {protocol}, {first['images']} images")
-        cells = [_line(row, line, chosen, used) for (_, row), line in zip(rows.iterrows(), lines, strict=True)]
         head = ["method", "parameters", "multiply-adds / LR px", "crops", "s", "seeds", "PSNR dB", "SSIM"]
         head.append(f"PSNR less {reference.label}")
         if column := first["paper_column"]:
             own = first["layout"] in ("RealSR", "DRealSR") or (first["layout"] == "list" and first["scale"] == 8)
             of_column = ["collage"] if own else ["collage", "elsewhere"]
-            head.append(f"paper, {column} {' '.join(map(_mark, of_column))}")
-            used += of_column
+            head.append(f"paper, {column} {' '.join(_mark(note, used) for note in of_column)}")
+        cells = [_line(row, line, chosen, used) for (_, row), line in zip(rows.iterrows(), lines, strict=True)]
         parts.append(markdown_table(head, cells))
     parts.append(METHODS_OF_BOUNDS)
-    parts += [f"{_mark(note)} {NOTES[note]}" for note in NOTES if note in used]
+    parts += [f"{_mark(note, used)} {NOTES[note]}" for note in used]
     return "\n\n".join(parts) + "\n"
 
 
@@ -89,9 +88,8 @@ def _line(row: pd.Series[Any], line: Entry, differences: pd.DataFrame, used: lis
     paper = ""
     printed = published(line.published, row["paper_column"]) if row["paper_column"] else None
     if printed is not None:
-        used.extend(printed.notes)
         numbers = " / ".join("–" if value != value else f"{value:g}" for value in printed[:2])
-        paper = numbers + "".join(_mark(note) for note in printed.notes)
+        paper = " ".join([numbers, *(_mark(note, used) for note in printed.notes)])
     seeds = str(row["seeds"]) if row["seeds"] else "–"
     costs = [f"{row[name]:,}" for name in ("parameters", "multiply_adds_per_lr_pixel", "crops")]
     measured = [f"{row['psnr_db']:.3f}{spread}", f"{row['ssim']:.4f}"]
@@ -106,9 +104,11 @@ def _line(row: pd.Series[Any], line: Entry, differences: pd.DataFrame, used: lis
     ]
 
 
-def _mark(note: str) -> str:
-    """The mark of a footnote."""
-    return f"[{list(NOTES).index(note) + 1}]"
+def _mark(note: str, used: list[str]) -> str:
+    """The mark of a footnote; ``used`` has the notes in the order of their first marks."""
+    if note not in used:
+        used.append(note)
+    return f"[{used.index(note) + 1}]"
 
 
 def smoke_warning(crops: int) -> list[str]:

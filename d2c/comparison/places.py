@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["RULE", "largest_spread", "spread_at"]
 
 RULE = (
-    "the squares of LR px in which the methods' mean squared errors of Y differ most (largest standard deviation over "
-    "the methods), inside the border of one LR px, and not overlapping"
+    "the square of LR px in which the mean squared errors of Y of the trained methods differ most (largest standard "
+    "deviation over the methods), inside a border of one LR px"
 )
 """The rule in words, for captions."""
 

@@ -50,52 +50,82 @@ def pyplot() -> Any:
 def quality_figure(table: pd.DataFrame, lines: Sequence[Entry], title: str) -> Any:
     """PSNR and SSIM of the lines of one test set and protocol against their costs; bars are the range over seeds.
 
-    Methods without a cost (bicubic has no parameters) are horizontal lines.
+    Methods without a cost (bicubic has no parameters) are horizontal lines. A cost that all trained methods share is
+    left out.
     """
-    figure, grid = pyplot().subplots(len(_MEASURES), len(_COSTS), figsize=(13, 7), squeeze=False, sharey="row")
+    costs = {name: label for name, label in _COSTS.items() if table.loc[table[name] > 0, name].nunique() > 1}
+    costs = costs or dict([next(iter(_COSTS.items()))])
+    figure, grid = pyplot().subplots(len(_MEASURES), len(costs), figsize=(13, 7.5), squeeze=False, sharey="row")
     for row, (measure, measure_label) in enumerate(_MEASURES.items()):
-        for column, (cost, cost_label) in enumerate(_COSTS.items()):
+        for column, (cost, cost_label) in enumerate(costs.items()):
             axes = grid[row][column]
             for k, line in enumerate(lines):
                 _point(axes, table[table["method"] == line.name].iloc[0], measure, cost, line.label, k)
-            if (table[cost] > 0).any():
-                axes.set_xscale("log")
-            axes.set_xlabel(cost_label)
-            axes.grid(visible=True, alpha=0.3)
+            _count_axis(axes, cost_label)
         grid[row][0].set_ylabel(measure_label)
-    handles, labels = grid[0][0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="lower center", ncols=4, fontsize=8, frameon=False)
-    figure.suptitle(title)
-    figure.tight_layout(rect=(0, 0.05 + 0.02 * (len(lines) // 4), 1, 1))
+    _finish(figure, grid[0][0], title)
     return figure
 
 
 def _point(axes: Any, row: Any, measure: str, cost: str, label: str, k: int) -> None:
     value, style = row[measure], _style(k)
     if not row[cost]:
-        axes.axhline(value, color=style["color"], linestyle=style["linestyle"], linewidth=1, label=label)
+        axes.axhline(value, color=style["color"], linestyle="--", linewidth=1, label=label)
         return
     below, above = value - row[f"{measure}_least"], row[f"{measure}_most"] - value
     axes.errorbar(row[cost], value, [[below], [above]], **(style | {"linestyle": ""}), capsize=3, label=label)
 
 
-def curves_figure(cells: Sequence[Cell], title: str) -> Any:
-    """PSNR and SSIM on the validation pairs against the crops seen, a line for each training."""
-    figure, grid = pyplot().subplots(1, 2, figsize=(13, 5))
-    names = list(dict.fromkeys(cell.method.name for cell in cells))
+def _count_axis(axes: Any, label: str) -> None:
+    """A logarithmic axis of counts, which are written as 50k and 2M; nothing to scale if no method has a count."""
+    from matplotlib import ticker
+
+    axes.set_xlabel(label)
+    axes.grid(visible=True, alpha=0.3)
+    if any(line.get_xdata()[0] > 1 for line in axes.get_lines()):
+        axes.set_xscale("log")
+        axes.xaxis.set_major_locator(ticker.LogLocator(subs=(1, 2, 5)))
+        axes.xaxis.set_major_formatter(ticker.EngFormatter(sep=""))
+        axes.xaxis.set_minor_formatter(ticker.NullFormatter())
+
+
+def _finish(figure: Any, named: Any, title: str) -> None:
+    """The title above, and the names of the lines of one of the axes below."""
+    handles, labels = named.get_legend_handles_labels()
+    figure.legend(handles, labels, loc="lower center", ncols=4, fontsize=8, frameon=False)
+    figure.suptitle(title)
+    height = figure.get_size_inches()[1]
+    figure.tight_layout(rect=(0, (0.15 + 0.19 * -(-len(labels) // 4)) / height, 1, 1))
+
+
+def curves_figure(cells: Sequence[Cell], lines: Sequence[Entry], title: str) -> Any:
+    """PSNR and SSIM on the validation pairs against the crops seen: the mean over the seeds, in a band of their range.
+
+    A method looks as it does in :func:`quality_figure` of these lines.
+    """
+    figure, grid = pyplot().subplots(1, 2, figsize=(13, 6))
+    names = [line.name for line in lines]
+    by_method: dict[str, list[Cell]] = {}
     for cell in cells:
-        curve, k = cell.curve(), names.index(cell.method.name)
-        label = cell.method.label if cell is next(c for c in cells if c.method.name == cell.method.name) else None
-        for axes, column in zip(grid, (1, 2), strict=True):
-            x, y = [point[0] for point in curve], [point[column] for point in curve]
-            axes.plot(x, y, **_style(k), markersize=4, linewidth=1, label=label)
+        by_method.setdefault(cell.method.name, []).append(cell)
+    for name, trained in by_method.items():
+        style = _style(names.index(name))
+        points: dict[int, list[tuple[float, float]]] = {}
+        for cell in trained:
+            for crops, *values in cell.curve():
+                points.setdefault(crops, []).append((values[0], values[1]))
+        for column, axes in enumerate(grid):
+            values = [[value[column] for value in points[crops]] for crops in sorted(points)]
+            means = [sum(each) / len(each) for each in values]
+            axes.plot(sorted(points), means, **style, markersize=4, linewidth=1, label=trained[0].method.label)
+            axes.fill_between(
+                sorted(points), list(map(min, values)), list(map(max, values)), color=style["color"], alpha=0.1, lw=0
+            )
     for axes, label in zip(grid, _MEASURES.values(), strict=True):
         axes.set_xlabel("crops seen")
         axes.set_ylabel(f"{label}, validation pairs, basicsr-y")
         axes.grid(visible=True, alpha=0.3)
-    grid[0].legend(fontsize=7, frameon=False)
-    figure.suptitle(title)
-    figure.tight_layout()
+    _finish(figure, grid[0], f"{title}: mean over the seeds, in a band of their range")
     return figure
 
 

@@ -37,5 +37,5 @@ def write_results(
             save_figure(figure, out / "plots" / f"{name}-{tested.name}-{protocol}.png")
     trained = [cell for cell, _ in found.cells if cell.method.network]
     if any(cell.curve() for cell in trained):
-        save_figure(curves_figure(trained, title), out / "plots" / f"{name}-crops.png")
+        save_figure(curves_figure(trained, lines, title), out / "plots" / f"{name}-crops.png")
     return text

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import importlib.util
+import re
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,8 @@ def test_table_1_is_made_cell_by_cell_and_says_that_minutes_rank_nothing(pairs, 
     page = (tmp_path / "out/table1.md").read_text()
     assert "31.67 / 0.887" in page
     assert "collage of protocols" in page
+    marks = [int(number) for number in re.findall(r"^\[(\d+)\]", page, re.MULTILINE)]
+    assert marks == list(range(1, len(marks) + 1))
     plots = {path.name for path in (tmp_path / "out/plots").iterdir()}
     assert {"table1-crops.png", "table1-elsewhere-basicsr-y.png"} <= plots
     cells = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/cells").rglob("*") if path.is_file()}
