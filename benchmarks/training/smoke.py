@@ -54,14 +54,14 @@ def psnr(model: nn.Module, data: Path) -> dict[str, float]:
 def measured(name: str, data: Path, runs: Path, steps: int) -> Row:
     """Train the tiny size of a network, and compare it with its untrained weights and with bicubic interpolation.
 
-    A network with a second stage trains it for a quarter of the steps, as its preset does.
+    All stages together have these steps, shared as in the preset.
     """
     network = find(name)
     preset = network.preset("tiny")
     config = dataclasses.replace(preset.model, scale=8)
     lengths = {kind.lengths[0] for kind in network.stages(preset.train)}
-    shares = {length: getattr(preset.train, length) / preset.train.steps for length in lengths}
-    given = {length: max(1, round(steps * share)) for length, share in shares.items()}
+    total = sum(getattr(preset.train, length) for length in lengths)
+    given = {length: max(1, round(steps * getattr(preset.train, length) / total)) for length in lengths}
     settings = dataclasses.replace(preset.train, validation=0.0, validate_every=0, **given)
     torch.manual_seed(settings.seed)
     before = psnr(network.make(config), data)
@@ -111,7 +111,9 @@ def stored(name: str, data: Path, runs: Path, steps: int) -> Row:
 
 @program(__doc__)
 @click.option("--work", type=PATH, required=True, help="Holds the pairs and the runs.")
-@click.option("--steps", type=click.IntRange(1), default=600, show_default=True, help="Optimiser steps of a network.")
+@click.option(
+    "--steps", type=click.IntRange(1), default=600, show_default=True, help="Steps of a network, all stages together."
+)
 @click.option("--scenes", type=click.IntRange(8), default=16, show_default=True, help="Simulated scenes.")
 @click.option("--only", multiple=True, type=click.Choice(list(NETWORKS)), help="A network; by default all.")
 @with_small("Two steps on eight scenes", steps=2, scenes=8)
@@ -125,6 +127,7 @@ def main(work: Path, steps: int, scenes: int, only: tuple[str, ...], out: Path |
         click.echo(text_table(rows[-1:], digits=2), err=True)
     said = (
         "A smoke test: whether each network learns within minutes on one CPU thread. It gives no ranking.\n"
+        "steps: of all stages together, with the batch and the patch of the preset tiny\n"
         f"learns: trained at most {BELOW_BICUBIC_DB} dB below bicubic, and at least {GAIN_DB} dB above untrained "
         f"({GAIN_FROM_INTERPOLATION_DB} dB for {' and '.join(INTERPOLATING)}, which begin with an interpolated image)\n"
         "PSNR-Y in dB (basicsr-y), mean over the test scenes of simulated x8 pairs"
