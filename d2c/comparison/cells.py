@@ -231,7 +231,8 @@ class Cell:
         if not steps:
             return settings
         settings = with_lengths(find(method.network), settings, method.stage, steps)
-        often = {"validate_every": max(1, steps // 10), "save_every": max(1, steps // 5), "log_every": 50}
+        times = min(10, max(2, steps // 10))  # in very short trainings ten would cost more than the steps
+        often = {"validate_every": max(1, steps // times), "save_every": max(1, steps // 5), "log_every": 50}
         warmup = {"warmup": steps // 50} if method.warmup else {}
         return dataclasses.replace(settings, **often, **warmup)
 
