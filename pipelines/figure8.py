@@ -2,9 +2,9 @@
 
     python pipelines/figure8.py --train pairs --out table1 --budget crops=200000
 
-The sizes are (features, groups, blocks) = (64, 2, 4), (64, 2, 2), (64, 2, 1), (32, 2, 1), (16, 2, 1) and (16, 1, 1),
-with --size tiny a quarter of the features. Options and cells are those of table1.py: given the same --out and options,
-what is trained there is not trained again.
+The sizes are (features, groups, blocks) = (64, 2, 4), (64, 2, 2), (64, 2, 1), (32, 2, 1), (16, 2, 1) and (16, 1, 1).
+With --size tiny they have a quarter of the features, and the first is D2C-SR as in table1.py. Options and cells are
+those of table1.py: given the same --out and options, what is trained there is not trained again.
 
 The paper says that its model of 0.23 M parameters has "a better effect than other methods", such as RCAN and CDC. The
 page answers yes, no or unresolved for it and for the smallest model, by the interval of the difference in PSNR. It

@@ -70,7 +70,7 @@ def answers(found: Comparison, tests: Sequence[TestSet]) -> list[str]:
         found_difference = difference(
             ours.grid(tested.name, _PROTOCOL, "psnr_db"), other.grid(tested.name, _PROTOCOL, "psnr_db")
         )
-        question = f"{tested.name}: does the {ours.label} ({ours.trained.parameters:,} parameters) beat {other.label}"
+        question = f"{tested.name}: is {ours.label} ({ours.trained.parameters:,} parameters) better than {other.label}"
         said.append(f"{question} ({other.trained.parameters:,})? **{answer(found_difference)}**: {found_difference} dB")
     return said
 

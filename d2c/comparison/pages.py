@@ -41,7 +41,7 @@ def page(
         From :func:`d2c.comparison.tables.summary` and ``differences``.
     """
     reference = reference_of(lines)
-    parts = [f"# {title}", "\n".join(f"- {text}" for text in [*about, *smoke_warning(int(table["crops"].max()))])]
+    parts = [f"# {title}", "\n".join(f"- {text}" for text in [*smoke_warning(int(table["crops"].max())), *about])]
     used: list[str] = []
     for (test, protocol), rows in table.groupby(["test", "protocol"], sort=False):
         chosen = differences[

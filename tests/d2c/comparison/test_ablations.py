@@ -68,4 +68,4 @@ def test_small_models_are_compared_with_rcan_and_cdc(begun):
     found = compare(work, methods_of_figure8(["rcan", "cdc", "d2csr-0.19M"], "tiny", 2, rules), [0], tests)
     said = answers(found, tests)
     assert len(said) == 2
-    assert all("does the D2C-SR, 4 features, 1 × 1 blocks" in text and "**unresolved**" in text for text in said)
+    assert all("is D2C-SR, 4 features, 1 × 1 blocks" in text and "**unresolved**" in text for text in said)
