@@ -8,17 +8,20 @@ same picture blurred, moved by a Fourier shift, with noise of its own. HR is the
 from -1.5 to 1.5 px on each axis.
 
 True error: as in accuracy.alignment. pixels: mean shift of the published pixels, measured without the mapping (rendered
-pairs only). true/predicted: rms true error over rms predicted standard error.
+pairs only). true/predicted: rms true error over rms predicted standard error. bound: rms of the least possible standard
+error by the noise of both captures (accuracy.noisy_bound).
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
+from benchmarks.accuracy.noisy_bound import NoisyPair, bound
 from benchmarks.program import Run, over_scenes, program, with_jobs, with_seeds, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.scenes import BenchScene
@@ -26,15 +29,19 @@ from d2crealsr.align import Alignment, align_pair
 from d2crealsr.imaging import geometry, photometry
 from d2crealsr.imaging.geometry import CaptureMapping
 from d2crealsr.simulate import shoot
-from d2crealsr.simulate.shoot import session_for
-from d2crealsr.truth.mapping_error import mapping_error
+from d2crealsr.simulate.photographs import wheel_library
+from d2crealsr.simulate.recipe import stream
+from d2crealsr.simulate.render import Grid, Sampling, light_on
+from d2crealsr.simulate.sensor import BASE_EXPOSURE, FULL_WELL, READ_NOISE
+from d2crealsr.simulate.shoot import lay_card, printed, session_for
+from d2crealsr.truth.mapping_error import crop_grid, mapping_error
 from d2crealsr.truth.shift import fourier_shift, linear_luma, measure_shift
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from d2crealsr.simulate import Scene
+    from d2crealsr.simulate import Scene, Session
     from d2crealsr.types import Array, Image
 
 SIZE = Size(600, 400)
@@ -42,6 +49,8 @@ LARGEST_SHIFT_PX = 1.5
 _PSF_HR, _PSF_LR = (0.6, 0.8), (0.9, 1.3)
 _NOISE = 0.004
 """Standard deviation of the noise of moved pairs, in linear light."""
+_RGGB = np.array([0.25, 0.5, 0.25])
+"""Share of the sensor's pixels that measure each colour."""
 
 
 class _Drawn(NamedTuple):
@@ -53,11 +62,12 @@ class _Drawn(NamedTuple):
 
 
 class SamePair(NamedTuple):
-    """Two captures of one scale and where HR truly lies in LR."""
+    """Two captures of one scale, where HR truly lies in LR, and what the ideal observer knows of them."""
 
     hr: Image
     lr: Image
     true: CaptureMapping
+    known: NoisyPair
 
 
 def _drawn(seed: int) -> _Drawn:
@@ -80,18 +90,38 @@ def moved(seed: int, picture: Image) -> SamePair:
     """A picture and its moved, blurred copy."""
     drawn, rng = _drawn(seed), np.random.default_rng([seed, 2])
     size = Size.of(picture)
-    blur = float(np.sqrt(drawn.psf_lr**2 - drawn.psf_hr**2))
     linear = photometry.to_linear(picture, "srgb")
-    planes = [ndimage.gaussian_filter(linear[..., c], blur) for c in range(3)]
+    planes = [ndimage.gaussian_filter(linear[..., c], _more_blur(drawn)) for c in range(3)]
     x, y = (float(part) for part in drawn.shift)
     still = np.stack([fourier_shift(plane, (x, y)) for plane in planes], axis=-1)
 
-    def shot(light: Array) -> Image:
+    def shot(light: NDArray[np.floating[Any]]) -> Image:
         noisy = (light + _NOISE * rng.standard_normal(light.shape)).astype(np.float32)
         return photometry.quantised(noisy, "srgb", np.dtype(np.uint8))
 
     H = geometry.translation(x, y)
-    return SamePair(shot(linear), shot(still), CaptureMapping(H_hr_to_lr=H, hr_size=size, lr_size=size))
+    known = NoisyPair(
+        light=still, variance=np.full(still.shape, _NOISE**2), ratio=1.0, blur=_more_blur(drawn), share=np.ones(3)
+    )
+    return SamePair(shot(linear), shot(still), CaptureMapping(H_hr_to_lr=H, hr_size=size, lr_size=size), known)
+
+
+def _more_blur(drawn: _Drawn) -> float:
+    """Blur that makes HR as soft as LR, in px."""
+    return float(np.sqrt(drawn.psf_lr**2 - drawn.psf_hr**2))
+
+
+def _known(seed: int, session: Session) -> NoisyPair:
+    """What the ideal observer knows of two shots by the simulator's cameras."""
+    scene, lr = BenchScene(seed=seed, size="mini", scale=1), session.lr
+    card = printed(scene.recipe, session, wheel_library())
+    table = lay_card(card, session, stream("desk", scene.recipe.capture_seed, seed))
+    whole = Grid(left=-0.5, top=-0.5, pitch=1.0, width=SIZE.width, height=SIZE.height)
+    light = light_on(whole, table, session.cameras[1], lr.psf_sigma, None, Sampling(3, 1))
+    full, full_hr = (FULL_WELL * BASE_EXPOSURE * shot.exposure for shot in (lr, session.hr))
+    variance, variance_hr = ((light * all_of_it + READ_NOISE**2) / all_of_it**2 for all_of_it in (full, full_hr))
+    ratio = float(np.mean(variance_hr / variance))
+    return NoisyPair(light=light, variance=variance, ratio=ratio, blur=_more_blur(_drawn(seed)), share=_RGGB)
 
 
 def measure(seed: int) -> list[Row]:
@@ -101,7 +131,7 @@ def measure(seed: int) -> list[Row]:
     facts: Row = {"seed": seed, "card": BenchScene(seed=seed, size="mini", scale=1).kind}
     rows = []
     for name, pair in (
-        ("rendered", SamePair(scene.hr, scene.lr, true)),
+        ("rendered", SamePair(scene.hr, scene.lr, true, _known(seed, scene.truth.session))),
         ("moved", moved(seed, scene.reference)),
     ):
         row, found = _row(pair)
@@ -115,7 +145,8 @@ def _row(pair: SamePair) -> tuple[Row, Alignment | None]:
     found = align_pair(pair.hr, pair.lr, scale=1)
     if not isinstance(found, Alignment):
         return {"status": found.reason}, None
-    error = mapping_error(found.estimate.placement, pair.true)
+    published = found.estimate.placement
+    error = mapping_error(published, pair.true)
     shift = pair.true.H_hr_to_lr[:2, 2]
     return {
         "status": "accepted" if found.accepted else ";".join(found.reasons),
@@ -125,6 +156,7 @@ def _row(pair: SamePair) -> tuple[Row, Alignment | None]:
         "worst": error.maximum,
         "rms": error.rms,
         "sigma_hr_px": found.statistics.get("sigma_hr_px", float("nan")),
+        "bound": bound(pair.known, pair.true, pair.true.lr_to_hr(crop_grid(published.crop))),
     }, found
 
 
@@ -166,6 +198,7 @@ def _summary(name: str, rows: Sequence[Row]) -> Row:
         "rms true": float(np.sqrt(np.mean(rms**2))),
         "rms predicted": predicted,
         "true/predicted": float(np.sqrt(np.mean(rms**2))) / predicted,
+        "bound": float(np.sqrt(np.mean([row.get("bound", float("nan")) ** 2 for row in good]))),
     }
 
 

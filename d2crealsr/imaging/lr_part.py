@@ -43,6 +43,8 @@ class LrPart:
         Positions of the pixels in the capture.
     hr_shows : (h, w) ndarray or None
         False where HR, as LR would see it, is clipped; None if HR is not clipped or was not compared yet.
+    softened_by : float
+        Standard deviation of the blur after :meth:`softened`, in LR px; 0 for pixels as they were captured.
     """
 
     rgb: Float32
@@ -52,6 +54,7 @@ class LrPart:
     tone: str
     positions: Array
     hr_shows: NDArray[np.bool_] | None = None
+    softened_by: float = 0.0
 
     @property
     def trusted(self) -> NDArray[np.bool_]:
@@ -85,9 +88,8 @@ class LrPart:
         valid = np.zeros_like(self.valid)
         inner = np.s_[margin:-margin, margin:-margin]
         valid[inner] = ~opencv.dilate(~self.valid, margin)[inner]
-        return replace(
-            self, rgb=rgb, encoded=photometry.encode_clipped(rgb, self.tone) @ photometry.JPEG_LUMA, valid=valid
-        )
+        encoded = photometry.encode_clipped(rgb, self.tone) @ photometry.JPEG_LUMA
+        return replace(self, rgb=rgb, encoded=encoded, valid=valid, softened_by=sigma_lr_px)
 
     def thinned(self, stride: int) -> Self:
         """Every ``stride``-th pixel in both directions; an odd stride meets all colours of the sensor's filter."""

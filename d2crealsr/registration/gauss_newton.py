@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from d2crealsr.registration.noise import relative_spread
 from d2crealsr.registration.prediction import GEOMETRY, Parameters, Predictor
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.lr_part import LrPart
     from d2crealsr.types import Array
 
-__all__ = ["Fit", "LensModel", "covariance", "gauss_newton"]
+__all__ = ["CHUNK_PIXELS", "TUKEY", "Fit", "LensModel", "System", "covariance", "gauss_newton", "solved"]
 
 Float32 = NDArray[np.float32]
 LensModel: TypeAlias = Literal["homography", "radial"]
@@ -25,11 +26,13 @@ _MAX_STEPS = 15
 _NEAR_HR_PX = 0.03
 """After a step smaller than this, the Jacobian is kept."""
 
-_CHUNK_PIXELS = 16_384
+CHUNK_PIXELS = 16_384
+"""Number of pixels that are summed at a time in double precision."""
+
 _DIVERGED = 0.1
 """Share of the HR half-diagonal. After a larger step the fit counts as diverged."""
 
-_TUKEY = 4.685
+TUKEY = 4.685
 """Number of robust σ beyond which residuals are ignored (Tukey's biweight with 95 % efficiency)."""
 
 _GAIN_PRIOR = 0.03
@@ -56,6 +59,14 @@ class System(NamedTuple):
     residual: Float32
     weight: Float32
     spread: float
+
+    def scores(self, observation: LrPart, side_lr_px: int) -> Array:
+        """Sums of the weighted residuals times the Jacobian over blocks of LR, (SIZE, blocks)."""
+        column, row = (observation.positions.reshape(-1, 2) // side_lr_px).astype(int).T
+        block = np.unique(row * (column.max() + 1) + column, return_inverse=True)[1]
+        score = self.weight * self.residual
+        sums: Array = np.stack([np.bincount(block, weights=slope * score) for slope in self.jacobian])
+        return sums
 
 
 class Fit(NamedTuple):
@@ -104,8 +115,8 @@ def _normal_equations(predictor: Predictor, parameters: Parameters, observation:
     residual = observation.encoded.ravel() - prediction.luma
     weight, spread = _weights(residual, observation)
     matrix = np.zeros((len(prediction.jacobian),) * 2)
-    for first in range(0, len(residual), _CHUNK_PIXELS):  # double precision, in chunks of pixels
-        part = slice(first, first + _CHUNK_PIXELS)
+    for first in range(0, len(residual), CHUNK_PIXELS):  # double precision, in chunks of pixels
+        part = slice(first, first + CHUNK_PIXELS)
         jacobian = prediction.jacobian[:, part].astype(np.float64)
         matrix += (jacobian * weight[part]) @ jacobian.T
     vector = (prediction.jacobian @ (weight * residual)).astype(np.float64)
@@ -121,10 +132,17 @@ def _with_new_residuals(system: System, predictor: Predictor, parameters: Parame
 
 
 def _weights(residual: Float32, observation: LrPart) -> tuple[Float32, float]:
-    """Tukey's biweight of the residuals, (N,), which is 0 where LR or HR is clipped, and their robust σ."""
+    """Tukey's biweight of the residuals, (N,), which is 0 where LR or HR is clipped, and their robust σ.
+
+    At scale 1, σ depends on the brightness, and pixels have weight in inverse proportion to their variance.
+    """
     trusted = observation.trusted.ravel()
     spread = 1.4826 * float(np.median(np.abs(residual[trusted]))) + 1e-9
-    weight = np.clip(1 - (residual / np.float32(_TUKEY * spread)) ** 2, 0, None) ** 2
+    if not observation.softened_by:
+        weight = np.clip(1 - (residual / np.float32(TUKEY * spread)) ** 2, 0, None) ** 2
+        return np.where(trusted, weight, np.float32(0)), spread
+    relative = relative_spread(residual, observation.encoded.ravel(), trusted)
+    weight = np.clip(1 - (residual / (np.float32(TUKEY * spread) * relative)) ** 2, 0, None) ** 2 / relative**2
     return np.where(trusted, weight, np.float32(0)), spread
 
 
@@ -135,10 +153,10 @@ def _step(system: System, now: Parameters, prior: Parameters, model: LensModel) 
     precision = _CORRELATION * system.spread**2 / np.array([_LENS_PRIOR, *(_GAIN_PRIOR * prior.gain)]) ** 2
     matrix[held, held] += precision
     vector[held] += precision * np.array([prior.mapping.k1_hr - now.mapping.k1_hr, *(prior.gain - now.gain)])
-    return _solved(matrix, vector, model)
+    return solved(matrix, vector, model)
 
 
-def _solved(matrix: Array, right: Array, model: LensModel) -> Array:
+def solved(matrix: Array, right: Array, model: LensModel) -> Array:
     """``matrix⁻¹ · right`` for ``right`` of shape (SIZE,) or (SIZE, K). Parameters that are not fitted stay 0.
 
     The parameters are first scaled to similar magnitudes, to limit rounding errors. NaN if they are not determined.
@@ -161,10 +179,6 @@ def covariance(system: System, observation: LrPart, model: LensModel) -> Array:
     Residuals are correlated within a block and independent between blocks (Liang & Zeger 1986,
     doi:10.1093/biomet/73.1.13). The ordinary formula would assume that all residuals are independent.
     """
-    column, row = (observation.positions.reshape(-1, 2) // _CLUSTER_LR_PX).astype(int).T
-    cluster = np.unique(row * (column.max() + 1) + column, return_inverse=True)[1]
-    score = system.weight * system.residual
-    scores: Array = np.stack([np.bincount(cluster, weights=slope * score) for slope in system.jacobian])
-    spread = _solved(system.matrix, scores, model)
+    spread = solved(system.matrix, system.scores(observation, _CLUSTER_LR_PX), model)
     of_geometry: Array = (spread @ spread.T)[:GEOMETRY, :GEOMETRY]
     return of_geometry

@@ -16,6 +16,7 @@ from d2crealsr.imaging import geometry, photometry
 from d2crealsr.imaging.lr_part import LrPart
 from d2crealsr.registration.demosaic import PHASES, Phase, find_phase, through_mosaic
 from d2crealsr.registration.gauss_newton import LensModel, covariance, gauss_newton
+from d2crealsr.registration.noisy_pair import noisy_covariance
 from d2crealsr.registration.prediction import Parameters, Predictor
 from d2crealsr.types import Crop
 
@@ -55,9 +56,10 @@ _ERROR_CALIBRATION = 1.8
 """Factor on predicted errors: ratio of the root mean square true and predicted errors for 20 half-size scenes of tuning
 seeds (1.7 … 1.85 by kind of card). It accounts for correlation beyond the blocks."""
 
-_SAME_SCALE_CALIBRATION = 2.4
-"""The same factor at scale 1, where demosaicing of both captures adds errors that noise does not explain. It lies
-between the ratios of simulated cameras and of images moved by arithmetic (2.9 and 1.7 for 40 tuning seeds)."""
+_SAME_SCALE_CALIBRATION = 1.1
+"""The same factor at scale 1, on :func:`.noisy_pair.noisy_covariance`. The ratio for 40 tuning seeds is .94 for images
+moved by arithmetic and 1.06 for simulated cameras (1.0 … 1.5 by kind of card), where demosaicing adds errors that noise
+does not explain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -147,7 +149,9 @@ def refine(
         sigma_blur_hr_px=float(np.sqrt(max(fit.parameters.sigma**2 - softened_by**2, 0))),
         phase=phase,
         converged=fit.converged,
-        covariance=covariance(fit.system, undone, model),
+        covariance=noisy_covariance(predictor, fit, undone, model)
+        if softened_by
+        else covariance(fit.system, undone, model),
         calibration=_SAME_SCALE_CALIBRATION if softened_by else _ERROR_CALIBRATION,
     )
 

@@ -38,6 +38,10 @@ __all__ = [
 ]
 
 _CARD_PX_PER_HR_PX = 1.5
+_SAME_SCALE_SAMPLING = Sampling(oversampling=3, card_reduction=1)
+"""Sampling at scale 1. With the two sub-pixels of :func:`sampling_for`, which are half a pixel apart where card pixels
+are .67 px apart, fine print appears as coarse patterns that move with the camera: two shots of one text then differ by
+up to .02 px. Larger scales average HR over so many pixels that the patterns vanish."""
 _STRIP = 128
 """Rows rendered at a time, which limits the memory. It must be even because of the colour filter."""
 
@@ -159,6 +163,10 @@ def _card_px_per_hr_px(session: Session, table: Tabletop) -> float:
     return float(session.hr_px_mm * table.card.light.shape[1] / table.card.width_mm)
 
 
+def _sampling(session: Session, card_px_per_grid_px: float) -> Sampling:
+    return _SAME_SCALE_SAMPLING if session.scale == 1 else sampling_for(card_px_per_grid_px)
+
+
 def _whole(size: Size) -> Grid:
     return Grid(left=-0.5, top=-0.5, pitch=1.0, width=size.width, height=size.height)
 
@@ -166,7 +174,7 @@ def _whole(size: Size) -> Grid:
 def tele_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint8]:
     """What the tele camera of a session develops: (H, W, 3) sRGB of the session's size."""
     camera, shot, size = session.cameras[0], session.hr, session.size
-    sampling = sampling_for(_card_px_per_hr_px(session, table))
+    sampling = _sampling(session, _card_px_per_hr_px(session, table))
     raw = np.empty((size.height, size.width), np.uint16)
     for first in range(0, size.height, _STRIP):
         count = min(_STRIP, size.height - first)
@@ -178,7 +186,7 @@ def tele_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> ND
 def wide_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint8]:
     """The whole frame: one sample per pixel, which is enough for the desk, and fine sampling where the card is."""
     camera, shot, size = session.cameras[1], session.lr, session.size
-    fine = sampling_for(_card_px_per_hr_px(session, table) * session.zoom)
+    fine = _sampling(session, _card_px_per_hr_px(session, table) * session.zoom)
     coarse = Sampling(1, fine.card_reduction)
     left, top, right, bottom = _card_window(session)
     raw = np.empty((size.height, size.width), np.uint16)
@@ -211,7 +219,7 @@ def render_reference(session: Session, table: Tabletop, truth: Truth) -> NDArray
     """The card from the true LR pose on the ×scale grid with the blur of the tele lens, but no noise or vignetting."""
     grid = reference_grid(default_crop(session, truth.H_hr_to_lr), session.scale)
     per_grid_px = session.zoom / session.scale  # HR px per px of this grid
-    sampling = sampling_for(_card_px_per_hr_px(session, table) * per_grid_px)
+    sampling = _sampling(session, _card_px_per_hr_px(session, table) * per_grid_px)
     out = np.empty((grid.height, grid.width, 3), np.uint8)
     for first in range(0, grid.height, _STRIP):
         strip = grid.strip(first, min(_STRIP, grid.height - first))
