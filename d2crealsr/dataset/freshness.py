@@ -17,9 +17,11 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from d2crealsr.align import Alignment
 from d2crealsr.dataset.run_options import RunOptions
+from d2crealsr.errors import ImageError
 from d2crealsr.quality.verdict import FIXED_RULES, NOT_PUBLISHABLE, QA_SETTINGS
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import Capture
+from d2crealsr.store.exif import read_exif
 from d2crealsr.store.files import sha256_of
 from d2crealsr.store.pairs import published_paths
 from d2crealsr.types import AlignmentFailure
@@ -212,7 +214,17 @@ def source_cells(task: SceneTask) -> Row:
     for side, path in (("hr", task.capture.hr), ("lr", task.capture.lr)):
         cells[f"{side}_source"] = "" if path is None else path.relative_to(task.root).as_posix()
         cells[f"{side}_source_sha256"] = "" if path is None else _hash(path)
+        if path is not None:
+            cells |= _taken_with(path, side)
     return cells
+
+
+def _taken_with(path: Path, side: str) -> Row:
+    """The camera, the lens and the exposure of a capture by column; nothing if the file cannot be read now."""
+    try:
+        return {f"{side}_{name}": cell for name, cell in read_exif(path).cells.items()}
+    except ImageError:
+        return {}
 
 
 def _hash(path: Path) -> str:

@@ -240,7 +240,7 @@ def _write(task: SceneTask, hr: Image, lr: Image) -> Row:
     hashes = {}
     for name, path, image in (("hr_sha256", hr_path, hr), ("lr_sha256", lr_path, lr)):
         _check_lease(task)
-        write_image(task.out / path, image)
+        write_image(task.out / path, image, names_colours=True)
         hashes[name] = sha256_of(task.out / path)
     return {"hr_path": hr_path, "lr_path": lr_path, **hashes}
 

@@ -63,6 +63,8 @@ class Estimate:
             "k1_hr": mapping.k1_hr,
             "k1_lr": mapping.k1_lr,
             "tone": f"{light.hr_tone}/{light.tone}" if light.hr_tone else light.tone,
+            "hr_tone": light.tone_of_hr,
+            "lr_tone": light.tone,
             **dict(zip(_GAIN, light.gain, strict=True)),
             **dict(zip(_OFFSET, light.offset, strict=True)),
             **{name: getattr(light, name) for name in _FIELD},

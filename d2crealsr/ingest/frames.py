@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from d2crealsr.errors import ImageError
 from d2crealsr.ingest.sketches import Sketch, sketch_of
 from d2crealsr.jobs.workers import run_in_order
-from d2crealsr.store.exif import ExifData, read_exif
+from d2crealsr.store.exif import NO_EXIF, ExifData, read_exif
 from d2crealsr.store.files import sha256_of
 from d2crealsr.store.images import read_capture
 
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from d2crealsr.ingest.measured import Measured
 
 __all__ = ["Frame", "read_frame", "read_frames"]
-
-_NO_EXIF = ExifData("", "", "", "", 0.0, 0.0, (0, 0))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -41,7 +39,7 @@ class Frame:
 
     path: Path
     sha256: str = ""
-    exif: ExifData = _NO_EXIF
+    exif: ExifData = NO_EXIF
     sketch: Sketch | None = None
     problem: str = ""
 
@@ -80,7 +78,7 @@ def _exif(path: Path) -> ExifData:
     try:
         return read_exif(path)
     except ImageError:  # damaged EXIF data do not make a picture useless
-        return _NO_EXIF
+        return NO_EXIF
 
 
 def _sha256(path: Path) -> str:

@@ -55,8 +55,8 @@ def scene_row(scene: Scene, frames: Sequence[Frame], files: tuple[str, str], kee
 def _taken(exif: ExifData, prefix: str, keep_private: bool) -> dict[str, Any]:
     """How a frame was taken, by column name. Personal data only on request."""
     cells: dict[str, Any] = {
-        "camera": _full_name(exif.camera_make, exif.camera),
-        "lens": _full_name(exif.lens_make, exif.lens),
+        "camera": exif.camera_name,
+        "lens": exif.lens_name,
         "focal_mm": f"{exif.focal_mm:g}" if exif.focal_mm else None,
         "f_number": f"{exif.f_number:g}" if exif.f_number else None,
         "exposure_s": f"{exif.exposure_s:.6g}" if exif.exposure_s else None,
@@ -72,11 +72,6 @@ def _taken(exif: ExifData, prefix: str, keep_private: bool) -> dict[str, Any]:
             "longitude": None if longitude is None else f"{longitude:.6f}",
         }
     return {prefix + name: cell for name, cell in cells.items()}
-
-
-def _full_name(maker: str, model: str) -> str:
-    """Maker and model; many models repeat the maker."""
-    return _harmless(model if not maker or model.lower().startswith(maker.lower()) else f"{maker} {model}".strip())
 
 
 def _harmless(text: str) -> str:

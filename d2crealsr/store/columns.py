@@ -7,69 +7,11 @@ are written, and the tables of ``docs/pairs-format.md``.
 from __future__ import annotations
 
 import dataclasses
-import math
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
 
+from d2crealsr.store.column import EXACT, MICRO, SLACK, Column, Kind
 from d2crealsr.store.shapes import RESIDUAL_SHAPES
 
 __all__ = ["ALIGNMENT", "HOMOGRAPHY", "MANIFEST", "RESIDUALS", "SLACK", "TABLES", "TIMINGS", "Column", "Kind"]
-
-Kind: TypeAlias = Literal["text", "int", "float"]
-
-EXACT = ".17g"
-"""Enough digits to restore a double exactly. Used for every number from which a published file can be rebuilt."""
-MICRO = ".6f"
-"""A millionth of the unit, far finer than the accuracy of any measured number."""
-SLACK = 1e-6
-"""Amount by which rounding may take a number out of its range."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Column:
-    """One column of a table.
-
-    Attributes
-    ----------
-    digits : str
-        Python format specification of a float; fixes the bytes that are written.
-    required : bool
-        Whether a cell may not be empty.
-    fixed : bool
-        Whether every table of this format version has the column. A reader may find the other columns missing.
-    """
-
-    name: str
-    kind: Kind
-    meaning: str
-    unit: str = ""
-    digits: str = MICRO
-    required: bool = False
-    at_least: float | None = None
-    at_most: float | None = None
-    one_of: tuple[str, ...] = ()
-    unique: bool = False
-    fixed: bool = True
-
-    def accepts(self, value: str | float) -> bool:
-        """Whether a cell may hold this text, or this number, of which NaN stands for an empty cell."""
-        if isinstance(value, str):
-            return value in self.one_of if self.one_of else bool(value) or not self.required
-        if math.isnan(value):
-            return not self.required
-        low, high = self.at_least, self.at_most
-        return (low is None or value >= low - SLACK) and (high is None or value <= high + SLACK)
-
-    def expected(self) -> str:
-        """What a cell may hold, in words for an error message."""
-        if self.one_of:
-            return "one of " + ", ".join(repr(choice) for choice in self.one_of)
-        words = {"text": "text", "int": "a whole number", "float": "a number"}[self.kind]
-        if self.at_least is not None:
-            words += f" of at least {self.at_least:g}"
-        if self.at_most is not None:
-            words += f" {'and' if self.at_least is not None else 'of'} at most {self.at_most:g}"
-        return words if self.required else words + " or nothing"
 
 
 def _text(
@@ -104,6 +46,24 @@ def _share(name: str, meaning: str) -> Column:
 
 def _added_share(name: str, meaning: str) -> Column:
     return dataclasses.replace(_share(name, meaning), fixed=False)
+
+
+_SIDES = ("hr", "lr")
+
+
+def _of(side: str, meaning: str) -> str:
+    return f"{side.upper()} capture: {meaning}"
+
+
+def _of_both(name: str, meaning: str) -> tuple[Column, ...]:
+    return tuple(_text(f"{side}_{name}", _of(side, meaning), fixed=False) for side in _SIDES)
+
+
+def _taken_with(name: str, meaning: str, unit: str, digits: str = MICRO) -> tuple[Column, ...]:
+    return tuple(
+        dataclasses.replace(_size(f"{side}_{name}", _of(side, meaning), unit), digits=digits, fixed=False)
+        for side in _SIDES
+    )
 
 
 SCENE = _text("scene", "name of the scene; text, even where it looks like a number", required=True)
@@ -289,6 +249,17 @@ MANIFEST: tuple[Column, ...] = (
         "hr_clipped_fraction",
         "share of the crop's HR pixels that are saturated in a channel, before brightness was matched",
     ),
+    *_of_both("tone", "tone curve of the capture; linear for camera RAW; empty where there is no estimate"),
+    *_of_both("camera", "maker and model of the camera, from EXIF; empty where the file does not say"),
+    *_of_both("lens", "lens, from EXIF"),
+    *_taken_with("focal_mm", "focal length, from EXIF", "mm"),
+    *_taken_with("exposure_s", "exposure time, from EXIF", "s", digits=".9g"),
+    *_taken_with("f_number", "f-number, from EXIF", ""),
+    *(
+        dataclasses.replace(_count(f"{side}_iso", _of(side, "sensitivity (ISO), from EXIF")), fixed=False)
+        for side in _SIDES
+    ),
+    *_of_both("developed", "how the capture was developed: program, version, settings; empty unless it is camera RAW"),
 )
 
 ALIGNMENT: tuple[Column, ...] = (

@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 import PIL.Image
 
 from d2crealsr.errors import ImageError
+from d2crealsr.store.files import open_regular
+from d2crealsr.store.headers import needed, one_line
+from d2crealsr.store.readers import START, reader_of
+from d2crealsr.store.readers.tags import TagFile
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["ExifData", "read_exif"]
+__all__ = ["NO_EXIF", "ExifData", "exif_in", "read_exif"]
 
 _MAKE, _MODEL, _EXIF = 0x010F, 0x0110, 0x8769
 _F_NUMBER, _FOCAL_LENGTH, _WIDTH, _HEIGHT = 0x829D, 0x920A, 0xA002, 0xA003
 _LENS_MAKE, _LENS_MODEL = 0xA433, 0xA434
 _EXPOSURE, _ISO, _TAKEN, _FRACTION = 0x829A, 0x8827, 0x9003, 0x9291
+_LONGEST_NAME = 80
 _BODY_SERIAL, _LENS_SERIAL, _GPS = 0xA431, 0xA435, 0x8825
 
 
@@ -44,24 +50,68 @@ class ExifData(NamedTuple):
     lens_serial: str = ""
     place: tuple[float, float] | None = None
 
+    @property
+    def camera_name(self) -> str:
+        """Maker and model, as a cell that no spreadsheet takes for a formula."""
+        return _full_name(self.camera_make, self.camera)
+
+    @property
+    def lens_name(self) -> str:
+        """The same for the lens."""
+        return _full_name(self.lens_make, self.lens)
+
+    @property
+    def cells(self) -> dict[str, str | float | int | None]:
+        """How the picture was taken, by the names of columns: nothing personal, and None for what is not known."""
+        return {
+            "camera": self.camera_name,
+            "lens": self.lens_name,
+            "focal_mm": self.focal_mm or None,
+            "exposure_s": self.exposure_s or None,
+            "f_number": self.f_number or None,
+            "iso": self.iso or None,
+        }
+
+
+NO_EXIF = ExifData("", "", "", "", 0.0, 0.0, (0, 0))
+
 
 def read_exif(path: Path) -> ExifData:
-    """Read the EXIF data of a capture. Everything is empty if there are none.
+    """Read the EXIF data of a capture. Everything is empty if there are none, or if they are damaged.
+
+    The reader of the format finds the data, and Pillow reads them.
 
     Raises
     ------
     ImageError
-        When the file is not an image.
+        When the file is not an image, or the library that reads its format is not installed.
     """
+    try:
+        with open_regular(path) as file:
+            reader = reader_of(file.read(START))
+            file.seek(0)
+            with needed(reader, path.name):
+                return exif_in(reader.exif_of(file))
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:  # damaged headers make a library raise nearly anything
+        raise ImageError(f"{path.name}: its EXIF data cannot be read ({one_line(error)}); export it again") from error
+
+
+def exif_in(block: IO[bytes]) -> ExifData:
+    """EXIF data from something open that is read as a TIFF. What is damaged is missing."""
+    tags = PIL.Image.Exif()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # warnings about damaged tags, which are then missing
-            with PIL.Image.open(path) as image:
-                tags = image.getexif()
-                exif: dict[int, Any] = {**tags, **tags.get_ifd(_EXIF)}
-                gps = dict(tags.get_ifd(_GPS))
-    except Exception as error:
-        raise ImageError(f"{path.name}: its EXIF data cannot be read ({error}); export it again") from error
+            if not _is_bounded(block):
+                return NO_EXIF
+            block.seek(0)
+            tags.load_from_fp(block)
+            exif: dict[int, Any] = {**tags, **tags.get_ifd(_EXIF)}
+            gps = dict(tags.get_ifd(_GPS))
+    except Exception:  # damaged EXIF data make Pillow raise nearly anything
+        return NO_EXIF
     return ExifData(
         camera_make=_text(exif.get(_MAKE)),
         camera=_text(exif.get(_MODEL)),
@@ -77,6 +127,25 @@ def read_exif(path: Path) -> ExifData:
         lens_serial=_text(exif.get(_LENS_SERIAL)),
         place=_place(gps),
     )
+
+
+def _is_bounded(block: IO[bytes]) -> bool:
+    """Whether there are directories whose values cannot claim more memory than a few times the size of the file."""
+    try:
+        tiff = TagFile(block)
+        inner = tiff.directory(tiff.first, (_EXIF, _GPS))
+        for at in inner.values():
+            tiff.directory(at[0], ())
+    except (ValueError, struct.error, IndexError):
+        return False
+    return not tiff.big  # Pillow reads the addresses of other TIFF files only
+
+
+def _full_name(maker: str, model: str) -> str:
+    """Maker and model; many models repeat the maker."""
+    name = model if not maker or model.lower().startswith(maker.lower()) else f"{maker} {model}"
+    plain = "".join(character if character.isprintable() else " " for character in name)
+    return " ".join(plain.split()).lstrip("=+-@ ")[:_LONGEST_NAME]
 
 
 def _first(value: Any) -> Any:

@@ -19,6 +19,7 @@ from d2crealsr.store.headers import MAX_PIXELS, needed, one_line, read_header, s
 from d2crealsr.store.notes import with_note
 from d2crealsr.store.profiles import foreign_profile, to_srgb
 from d2crealsr.store.readers import IMAGE_SUFFIXES, START, Header, reader_of
+from d2crealsr.store.readers.pngs import marked_as_srgb
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -230,11 +231,17 @@ def _decoded(data: bytes, header: Header, name: str) -> NDArray[Any]:
 
 
 def write_image(
-    path: Path, image: NDArray[Any], *, jpeg_quality: int = 95, note: tuple[str, str] | None = None
+    path: Path,
+    image: NDArray[Any],
+    *,
+    jpeg_quality: int = 95,
+    note: tuple[str, str] | None = None,
+    names_colours: bool = False,
 ) -> None:
     """Write an image, completely or not at all. The ending of the name determines the format (PNG, JPEG or TIFF).
 
-    ``note`` is a key and a text that are stored in a PNG (:mod:`d2crealsr.store.notes`).
+    ``note`` is a key and a text that are stored in a PNG (:mod:`d2crealsr.store.notes`). With ``names_colours`` a PNG
+    says that its colours are sRGB, as published pairs do. Nothing else about the picture is written.
     """
     suffix = path.suffix.lower()
     if suffix in (".jpg", ".jpeg"):
@@ -243,6 +250,7 @@ def write_image(
         data = opencv.encode_tiff(image)
     else:
         data = opencv.encode_png(image)
+        data = marked_as_srgb(data) if names_colours else data
         data = data if note is None else with_note(data, *note)
     files.write_bytes(path, data)
 

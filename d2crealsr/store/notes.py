@@ -20,22 +20,13 @@ if TYPE_CHECKING:
 
 __all__ = ["is_whole", "note_in", "with_note"]
 
-_HEADER_END = 33
-"""Where a PNG's first chunk (``IHDR``) ends: 8 bytes of signature, 12 around 13 of content."""
-
-
 _END = struct.pack(">I4sI", 0, b"IEND", zlib.crc32(b"IEND"))
 """The chunk that every PNG ends with."""
 
 
 def with_note(png: bytes, key: str, text: str) -> bytes:
-    """The same PNG with a note, whose key and text are plain ASCII.
-
-    The chunk is placed before the pixels, so that it is found when the header is read.
-    """
-    content = b"tEXt" + key.encode("ascii") + b"\0" + text.encode("ascii")
-    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
-    return png[:_HEADER_END] + chunk + png[_HEADER_END:]
+    """The same PNG with a note, whose key and text are plain ASCII."""
+    return pngs.with_chunk(png, b"tEXt", key.encode("ascii") + b"\0" + text.encode("ascii"))
 
 
 def note_in(path: Path, key: str) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["PRIMARIES", "SRGB_CURVE", "TRANSFERS", "Primaries", "UnknownColours", "power", "profile_of"]
+__all__ = ["ADOBE_RGB", "PRIMARIES", "SRGB_CURVE", "TRANSFERS", "Primaries", "UnknownColours", "power", "profile_of"]
 
 Curve: TypeAlias = tuple[float, float, float, float, float]
 """``g, a, b, c, d``: linear light is ``(a·x + b)^g`` from x = d on and ``c·x`` below (ICC.1:2022, 10.18, type 3)."""
@@ -54,6 +54,9 @@ PRIMARIES = {
     22: Primaries("EBU 3213", 1, (0.63, 0.34, 0.295, 0.605, 0.155, 0.077, *_D65)),
 }
 """By their number in ITU-T H.273, Table 2."""
+
+ADOBE_RGB = (0.64, 0.33, 0.21, 0.71, 0.15, 0.06, *_D65)
+"""Of Adobe RGB (1998), whose curve is a power of 563/256."""
 
 TRANSFERS: dict[int, tuple[str, Curve]] = {
     1: ("BT.709", _TELEVISION),

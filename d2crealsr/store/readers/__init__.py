@@ -18,6 +18,7 @@ READERS: tuple[Reader, ...] = (
     tiffs.TIFF,
     bitmaps.BMP,
     bitmaps.WEBP,
+    bitmaps.JPEG_2000,
 )
 """Every reader. A file is read by the first one that recognises its first bytes."""
 

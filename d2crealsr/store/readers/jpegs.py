@@ -1,5 +1,8 @@
 """Read the segments of a JPEG before anything is decoded, and find out how much work decoding would be.
 
+An MPO of a camera is a JPEG with further pictures behind the first one, such as that of its other eye. The first one is
+read.
+
 We read the segments with our own code because of files that are made to do harm. The standard allows a picture of a few
 kilobytes to have any number of scans, each of which costs as much as decoding the whole picture. Pillow joins any
 number of EXIF segments in quadratic time. (ITU-T T.81, annex B.)
@@ -13,7 +16,7 @@ from typing import IO, TYPE_CHECKING
 
 from d2crealsr import opencv
 from d2crealsr.store.readers.reader import Header, Reader
-from d2crealsr.store.readers.tiffs import orientation_in_exif
+from d2crealsr.store.readers.tags import EXIF_MARK, colours_in_exif, orientation_in_exif
 from d2crealsr.store.xmp import orientation_in_xmp
 
 if TYPE_CHECKING:
@@ -25,7 +28,7 @@ _APP1, _APP2, _SCAN, _END = 0xE1, 0xE2, 0xDA, 0xD9
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _READ_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 """Sequential and progressive frames; the others are lossless or hierarchical."""
-_EXIF, _XMP, _ICC = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
+_XMP, _ICC = b"http://ns.adobe.com/xap/1.0/\0", b"ICC_PROFILE\0"
 
 MOST_SCANS = 64
 """Most scans of one picture. Usual progressive pictures have ten; the most elaborate encoders write about twenty."""
@@ -47,7 +50,7 @@ def _header(file: IO[bytes]) -> Header:
             frame = marker, *struct.unpack(">BHHB", file.read(6))
         elif marker == _APP1:
             content = file.read(length)
-            if content.startswith(_EXIF):
+            if content.startswith(EXIF_MARK):
                 exif = exif or content
             elif content.startswith(_XMP):
                 xmp = xmp or content
@@ -59,8 +62,8 @@ def _header(file: IO[bytes]) -> Header:
     unusual = "lossless or hierarchical JPEG" if marker not in _READ_FRAMES else f"JPEG of {bits} bits" * (bits != 8)
     mode = {1: "L", 3: "RGB", 4: "CMYK"}.get(channels, f"of {channels} channels")
     orientation = orientation_in_exif(exif) or orientation_in_xmp(xmp)
-    icc = b"".join(part[2:] for part in sorted(profile))
-    return Header(width, height, mode, orientation=orientation, profile=icc, unusual=unusual)
+    colours = b"".join(part[2:] for part in sorted(profile)) or colours_in_exif(exif)
+    return Header(width, height, mode, orientation=orientation, profile=colours, unusual=unusual, exif=exif)
 
 
 def _segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
@@ -105,7 +108,7 @@ def too_elaborate(data: bytes) -> str:
 
 JPEG = Reader(
     name="JPEG",
-    suffixes=(".jpg", ".jpeg"),
+    suffixes=(".jpg", ".jpeg", ".mpo"),
     begins=lambda start: start.startswith(b"\xff\xd8\xff"),
     header=_header,
     decode=opencv.decode,

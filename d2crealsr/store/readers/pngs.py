@@ -16,15 +16,20 @@ from typing import IO, TYPE_CHECKING
 from d2crealsr import opencv
 from d2crealsr.store.primaries import PRIMARIES, SRGB_CURVE, TRANSFERS, UnknownColours, power, profile_of
 from d2crealsr.store.readers.reader import Header, Reader
-from d2crealsr.store.readers.tiffs import orientation_in_exif
+from d2crealsr.store.readers.tags import colours_in_exif, orientation_in_exif
 from d2crealsr.store.xmp import orientation_in_xmp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-__all__ = ["PNG", "SIGNATURE", "text_in", "without_texts"]
+__all__ = ["PNG", "SIGNATURE", "marked_as_srgb", "text_in", "with_chunk", "without_texts"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
+
+_HEADER_END = 33
+"""Where the first chunk (``IHDR``) ends: 8 bytes of signature, 12 around 13 of content."""
+_PERCEPTUAL = b"\0"
+"""The rendering intent for photographs, which an ``sRGB`` chunk must name."""
 
 _MODES = {0: "L", 2: "RGB", 3: "P", 4: "LA", 6: "RGBA"}
 _COLOURS = (b"cICP", b"iCCP", b"sRGB", b"gAMA", b"cHRM")
@@ -51,14 +56,22 @@ def _header(file: IO[bytes]) -> Header:
     except UnknownColours as error:
         strange = str(error)
     mode = "1" if kind == 0 and depth == 1 else _MODES[kind]
-    return Header(width, height, mode, depth, _orientation(chunks), profile, strange, pictures)
+    blocks = [block for block in (chunks.get(b"eXIf", b""), *_exif_texts(chunks)) if block]
+    if not profile and not strange and not any(kind in chunks for kind in _COLOURS):
+        profile = next(filter(None, map(colours_in_exif, blocks)), b"")
+    orientation = _orientation(blocks) or orientation_in_xmp(chunks.get(_XMP_TEXT, b""))
+    exif = next(iter(blocks), b"")
+    return Header(width, height, mode, depth, orientation, profile, strange, pictures, exif=exif)
 
 
-def _orientation(chunks: dict[bytes, bytes]) -> int:
-    """The orientation from eXIf, from EXIF data in hexadecimal text (by ImageMagick), or from XMP; else 0."""
-    texts = (_unhexed(chunks.get(keyword, b"")) for keyword in _EXIF_TEXTS)
-    flags = (orientation_in_exif(exif) for exif in (chunks.get(b"eXIf", b""), *texts))
-    return next((flag for flag in flags if flag), 0) or orientation_in_xmp(chunks.get(_XMP_TEXT, b""))
+def _exif_texts(chunks: dict[bytes, bytes]) -> Iterator[bytes]:
+    """EXIF data in hexadecimal text, as ImageMagick writes them."""
+    return (_unhexed(chunks.get(keyword, b"")) for keyword in _EXIF_TEXTS)
+
+
+def _orientation(blocks: Iterable[bytes]) -> int:
+    """The first orientation in EXIF data; 0 if there is none."""
+    return next((flag for flag in map(orientation_in_exif, blocks) if flag), 0)
 
 
 def _profile(chunks: dict[bytes, bytes]) -> bytes:
@@ -103,6 +116,17 @@ def without_texts(data: bytes) -> bytes:
             parts.append(data[kept:place])
             kept = place + 12 + length
     return b"".join([*parts, data[kept:]]) if parts else data
+
+
+def with_chunk(png: bytes, kind: bytes, content: bytes) -> bytes:
+    """The same PNG with one more chunk, before the pixels, so that it is found when the header is read."""
+    chunk = struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    return png[:_HEADER_END] + chunk + png[_HEADER_END:]
+
+
+def marked_as_srgb(png: bytes) -> bytes:
+    """The same PNG with an ``sRGB`` chunk: its colours are those of sRGB (PNG 3rd edition, 11.3.2.5)."""
+    return with_chunk(png, b"sRGB", _PERCEPTUAL)
 
 
 def text_in(file: IO[bytes], keyword: str) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import dataclass
 from typing import IO, TYPE_CHECKING, Any, NamedTuple
+
+from d2crealsr.store.readers.tags import EXIF_MARK
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -21,7 +24,7 @@ class Header(NamedTuple):
     either embedded or made from other colour data of the file; empty if there is none. If the colours cannot be
     converted, ``strange_colours`` names them. ``pixels`` is the largest number of pixels that decoding keeps in memory;
     it may be larger than the picture, because a tile may be. ``unusual`` says why the image cannot be read; empty if it
-    can.
+    can. ``exif`` are the EXIF data where they are a part of the file by themselves.
     """
 
     width: int
@@ -34,6 +37,7 @@ class Header(NamedTuple):
     pictures: int = 1
     pixels: int = 0
     unusual: str = ""
+    exif: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,6 +62,8 @@ class Reader:
         oriented. Raises ValueError for a damaged file.
     refuses : callable
         Says, from all bytes of the file, why decoding would cost more than the header indicates; empty if it would not.
+    exif : callable, optional
+        Finds the EXIF data of an open file: something open that is read as a TIFF. By default those of the header.
     linear : bool
         Whether the values are linear light. Otherwise the camera has encoded them with a tone curve.
     extra, library : str
@@ -71,6 +77,11 @@ class Reader:
     header: Callable[[IO[bytes]], Header]
     decode: Callable[[bytes], NDArray[Any]]
     refuses: Callable[[bytes], str] = lambda _data: ""
+    exif: Callable[[IO[bytes]], IO[bytes]] | None = None
     linear: bool = False
     extra: str = ""
     library: str = ""
+
+    def exif_of(self, file: IO[bytes]) -> IO[bytes]:
+        """The EXIF data of an open file, to be read as a TIFF; empty if it has none."""
+        return io.BytesIO(self.header(file).exif.removeprefix(EXIF_MARK)) if self.exif is None else self.exif(file)

@@ -7,33 +7,30 @@ therefore read only if its combination is one whose decoding is verified by the 
 
 from __future__ import annotations
 
-import contextlib
 import io
-import os
 import struct
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from d2crealsr import opencv
 from d2crealsr.store.readers.reader import Header, Reader
+from d2crealsr.store.readers.tags import (
+    DAMAGED,
+    ORIENTATION,
+    SIGNATURES,
+    TagFile,
+    colours_in_exif,
+    orientation_in_exif,
+)
 from d2crealsr.store.xmp import orientation_in_xmp
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
 __all__ = ["DESCRIPTION", "TIFF", "Directory", "orientation_in_exif", "read_directory"]
 
-_SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
-"""First bytes of a TIFF: little or big endian, with addresses of 32 or (BigTIFF) 64 bits."""
-
-_WIDTH, _HEIGHT, _COMPRESSION, DESCRIPTION, _ORIENTATION = 256, 257, 259, 270, 274
+_WIDTH, _HEIGHT, _COMPRESSION, DESCRIPTION = 256, 257, 259, 270
 _SUBFILE, _BITS, _PHOTOMETRIC, _SAMPLES, _PLANAR, _PREDICTOR = 254, 258, 262, 277, 284, 317
 _TILE_WIDTH, _TILE_LENGTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _XMP, _ICC_PROFILE = 322, 323, 338, 339, 700, 34675
-
-_TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 7: "B", 13: "I", 16: "Q", 18: "Q"}
-"""Types of whole numbers and bytes (TIFF 6.0, section 2; BigTIFF). Other types do not describe the pixels."""
-
-_SIZES = {3: 2, 4: 4, 5: 8, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
-"""Bytes of a value by its type. Values of other types have one byte."""
 
 _COMPRESSIONS = {
     1: "none", 2: "CCITT RLE", 3: "CCITT Group 3", 4: "CCITT Group 4", 5: "LZW", 6: "old-style JPEG", 7: "JPEG",
@@ -57,18 +54,14 @@ _WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _YCBCR = 0, 1, 2, 3, 6
 _READ = (_WHITE_IS_ZERO, _GREY, _RGB, _PALETTE, _YCBCR)
 _DEPTHS = {_WHITE_IS_ZERO: (1, 8), _GREY: (1, 8, 16), _RGB: (8, 16), _PALETTE: (8,), _YCBCR: (8,)}
 _OPACITY = 2
-_MOST_PAGES = 100
-"""Pages are counted up to this number. A file with more than one is refused anyway."""
-_MOST_NUMBERS = 64
 _TILE_BLOCK = 1024
 """An uncompressed tile of 8 bits has a multiple of so many bytes. OpenCV's libtiff takes others for damaged."""
 
 
 _WANTED = (
-    _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, DESCRIPTION, _ORIENTATION, _SAMPLES, _PLANAR,
+    _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, DESCRIPTION, ORIENTATION, _SAMPLES, _PLANAR,
     _PREDICTOR, _TILE_WIDTH, _TILE_LENGTH, _EXTRA_SAMPLES, _SAMPLE_FORMAT, _XMP, _ICC_PROFILE,
 )  # fmt: skip
-_DAMAGED = "the TIFF is truncated or damaged"
 
 
 class Directory(NamedTuple):
@@ -87,87 +80,17 @@ class Directory(NamedTuple):
         return value if isinstance(value, bytes) else b""
 
 
-class _Tiff:
-    """An open TIFF or BigTIFF, with its byte order and the sizes of its structures."""
-
-    def __init__(self, file: IO[bytes]) -> None:
-        self.file, self.size = file, file.seek(0, os.SEEK_END)
-        head = self.take(0, 8)
-        if head[:4] not in _SIGNATURES:
-            raise ValueError("no TIFF")
-        self.order, self.big = "<" if head[:2] == b"II" else ">", b"+" in head[:4]
-        self.address, self.count, self.entry, self.inline = ("Q", "Q", 20, 8) if self.big else ("I", "H", 12, 4)
-        self.first = self.number(8 if self.big else 4, self.address)
-
-    def take(self, at: int, size: int) -> bytes:
-        """Read ``size`` bytes, but never more than the file contains."""
-        if at + size > self.size:
-            raise ValueError(_DAMAGED)
-        self.file.seek(at)
-        return self.file.read(size)
-
-    def number(self, at: int, code: str) -> int:
-        code = self.order + code
-        return int(struct.unpack(code, self.take(at, struct.calcsize(code)))[0])
-
-    def entries(self, at: int) -> Iterator[tuple[int, int, int, int]]:
-        """For every entry of the directory at an address: tag, type, number of values and position of the value."""
-        count = self.number(at, self.count)
-        start = at + struct.calcsize(self.count)
-        body = self.take(start, count * self.entry)
-        for place in range(0, len(body), self.entry):
-            yield (
-                *struct.unpack_from(self.order + "HH" + self.address, body, place),
-                start + place + self.entry - self.inline,
-            )
-
-    def value(self, kind: int, number: int, place: int) -> Sequence[int]:
-        """The value of an entry: all bytes, or at most as many numbers as a picture may have samples."""
-        code = _TYPES[kind]
-        number = number if code == "B" else min(number, _MOST_NUMBERS)
-        size = struct.calcsize(code) * number
-        data = self.take(place if size <= self.inline else self.number(place, self.address), size)
-        return data if code == "B" else struct.unpack(f"{self.order}{number}{code}", data)
-
-    def pages(self) -> int:
-        """Number of directories, counted up to :data:`_MOST_PAGES`."""
-        at, seen = self.first, set[int]()
-        while at and at not in seen and len(seen) < _MOST_PAGES:
-            seen.add(at)
-            end = at + struct.calcsize(self.count) + self.entry * self.number(at, self.count)
-            at = self.number(end, self.address) if end + self.inline <= self.size else 0
-        return len(seen)
-
-
 def read_directory(file: IO[bytes]) -> Directory:
     """Read the first directory of an open TIFF; raises ValueError if it is damaged."""
-    tiff = _Tiff(file)
-    tags: dict[int, Sequence[int]] = {}
-    claimed = 0
-    for tag, kind, number, place in tiff.entries(tiff.first):
-        claimed += number * _SIZES.get(kind, 1)
-        if claimed > 2 * tiff.size:  # tags may share bytes, but a decoder keeps each value
-            raise ValueError(_DAMAGED)
-        if tag in _WANTED and tag not in tags and kind in _TYPES:
-            tags[tag] = tiff.value(kind, number, place)
-    return Directory(tags, tiff.pages())
-
-
-def orientation_in_exif(exif: bytes) -> int:
-    """The orientation flag in EXIF data (which is a TIFF without pixels); 0 if there is none."""
-    with contextlib.suppress(ValueError):
-        tiff = _Tiff(io.BytesIO(exif.removeprefix(b"Exif\0\0")))
-        for tag, kind, number, place in tiff.entries(tiff.first):
-            if tag == _ORIENTATION and kind in _TYPES and number:
-                return tiff.value(kind, number, place)[0]
-    return 0
+    tiff = TagFile(file)
+    return Directory(tiff.directory(tiff.first, _WANTED), tiff.pages())
 
 
 def _without_orientation(data: bytes) -> bytes:
     """The same TIFF with orientation 1, because OpenCV applies the flag of some TIFFs whatever it is asked to do."""
-    tiff = _Tiff(io.BytesIO(data))
+    tiff = TagFile(io.BytesIO(data))
     for tag, _, _, place in tiff.entries(tiff.first):
-        if tag == _ORIENTATION:
+        if tag == ORIENTATION:
             return data[:place] + struct.pack(tiff.order + "HH", 1, 0) + data[place + 4 :]
     return data
 
@@ -233,21 +156,23 @@ def _header(file: IO[bytes]) -> Header:
     try:
         found = read_directory(file)
     except struct.error as error:
-        raise ValueError(_DAMAGED) from error
+        raise ValueError(DAMAGED) from error
     width, height = found.first(_WIDTH, 0), found.first(_HEIGHT, 0)
     if not width or not height:
-        raise ValueError(_DAMAGED)
+        raise ValueError(DAMAGED)
     return Header(
         width, height, _mode_of(found), found.first(_BITS, 1),
-        orientation=found.first(_ORIENTATION, 0) or orientation_in_xmp(found.content(_XMP)),
-        profile=found.content(_ICC_PROFILE), pictures=found.pages, pixels=_tile_pixels(found), unusual=_unusual(found),
+        orientation=found.first(ORIENTATION, 0) or orientation_in_xmp(found.content(_XMP)),
+        profile=found.content(_ICC_PROFILE) or colours_in_exif(file), pictures=found.pages,
+        pixels=_tile_pixels(found), unusual=_unusual(found),
     )  # fmt: skip
 
 
 TIFF = Reader(
     name="TIFF",
     suffixes=(".tif", ".tiff"),
-    begins=lambda start: start.startswith(_SIGNATURES),
+    begins=lambda start: start.startswith(SIGNATURES),
     header=_header,
     decode=lambda data: opencv.decode(_without_orientation(data)),
+    exif=lambda file: file,
 )
