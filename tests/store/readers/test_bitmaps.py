@@ -13,7 +13,7 @@ import pytest
 from d2crealsr.errors import ImageError
 from d2crealsr.store.headers import read_header
 from d2crealsr.store.images import decode_image
-from tests.store.test_images import ADOBE_RGB, matrix_profile
+from tests.icc import ADOBE_RGB, matrix_profile
 
 RGB = cv2.GaussianBlur(np.random.default_rng(0).integers(0, 256, (64, 80, 3), dtype=np.uint8), (9, 9), 2)
 KINDS = ("BMP", "WEBP", "JPEG2000")

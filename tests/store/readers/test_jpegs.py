@@ -46,6 +46,13 @@ def test_a_progressive_picture_is_read_as_ever() -> None:
     assert not jpegs.too_elaborate(with_scans(40))
 
 
+def test_the_first_picture_of_an_mpo_is_read() -> None:
+    file = io.BytesIO()
+    pictures = [PIL.Image.fromarray(shown) for shown in (PIXELS, 255 - PIXELS)]
+    pictures[0].save(file, "MPO", quality=95, save_all=True, append_images=pictures[1:])
+    assert np.array_equal(decode_image(file.getvalue(), "a.mpo"), decode_image(jpeg(), "a.jpg"))
+
+
 def test_scans_are_bounded_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand scans of 200 million pixels took 94 seconds, in which no signal was heard."""
     monkeypatch.setattr("d2crealsr.opencv.decode", None)
