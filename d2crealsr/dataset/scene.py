@@ -16,6 +16,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from d2crealsr.align import Alignment
 from d2crealsr.dataset import lens_profiles
 from d2crealsr.dataset.freshness import (
@@ -38,7 +40,7 @@ from d2crealsr.dataset.rejudge import judge_row, published_from_row
 from d2crealsr.dataset.rows import Row, message_of, rows_of
 from d2crealsr.errors import ImageError, MachineError, is_out_of_memory
 from d2crealsr.store.files import cannot_write, sha256_of
-from d2crealsr.store.images import CaptureImage, read_capture, write_image
+from d2crealsr.store.images import CaptureImage, read_capture, read_image, write_image
 from d2crealsr.store.locks import check_lease
 from d2crealsr.store.pairs import published_paths
 from d2crealsr.types import AlignmentFailure, Image, Size
@@ -235,14 +237,30 @@ def _publish(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailur
 
 
 def _write(task: SceneTask, hr: Image, lr: Image) -> Row:
-    """Write both images of a pair; returns the cells that name them."""
+    """Write both images of a pair, unless its files have their pixels already; returns the cells that name them.
+
+    The bytes of a PNG may change between versions, and whoever goes by its hash would take the pair for another one.
+    """
     hr_path, lr_path = published_paths(task.capture.scene)
     hashes = {}
     for name, path, image in (("hr_sha256", hr_path, hr), ("lr_sha256", lr_path, lr)):
         _check_lease(task)
-        write_image(task.out / path, image, names_colours=True)
+        if task.options.force or not _is_published_already(task, name, path, image):
+            write_image(task.out / path, image, names_colours=True)
         hashes[name] = sha256_of(task.out / path)
     return {"hr_path": hr_path, "lr_path": lr_path, **hashes}
+
+
+def _is_published_already(task: SceneTask, name: str, path: str, image: Image) -> bool:
+    """Whether the file that an earlier run published, and that nobody changed since, has the same pixels."""
+    file = task.out / path
+    try:
+        if task.known is None or not file.is_file() or sha256_of(file) != task.known[name]:
+            return False
+        there = read_image(file)
+    except (ImageError, OSError):
+        return False
+    return there.dtype == image.dtype and np.array_equal(there, image)
 
 
 def _check_lease(task: SceneTask) -> None:
