@@ -50,13 +50,10 @@ install: $(BASE)
 
 install-train: $(TRAIN)
 
-# The photographs of one group, a cup of coffee first, are not trained on: pipelines/demo.csv gives no other group three
+# The photographs of one group, a cup of coffee first, are not trained on: d2crealsr/command/demo.csv gives no other group three
 # cards. One of the captures is cut short on purpose, to show what becomes of it. The model is trained anew each time.
 demo: $(TRAIN)
-	$(BIN)/d2crealsr simulate --manifest pipelines/demo.csv --out demo/raw --size mini --jobs 0
-	truncate --size=40000 demo/raw/hr/021.jpg
-	$(BIN)/python pipelines/rebuild_dataset.py --captures demo/raw --out demo --test 3 --jobs 0
-	$(BIN)/d2crealsr report demo/pairs --jobs 0
+	$(BIN)/d2crealsr demo --out demo
 	rm -rf demo/run
 	$(BIN)/python pipelines/train_d2c.py --data demo/pairs --out demo/run --preset tiny --images 1 \
 		--caption "Simulated capture of a printed photograph that was not trained on."
@@ -124,7 +121,7 @@ bench-cuda:
 TABLES := --train tables/pairs --size tiny --device cpu
 TABLES1 := $(TABLES) --out tables/table1 --seeds 3 --budget crops=400 --batch 4 --patch 16 --lr 1e-3
 tables: $(TRAIN)
-	[ -d tables/raw ] || $(BIN)/d2crealsr simulate --manifest pipelines/demo.csv --out tables/raw --size mini --jobs 0
+	[ -d tables/raw ] || $(BIN)/d2crealsr simulate --manifest d2crealsr/command/demo.csv --out tables/raw --size mini --jobs 0
 	$(BIN)/python pipelines/rebuild_dataset.py --captures tables/raw --out tables --test 3 --jobs 0
 	$(BIN)/python pipelines/table1.py $(TABLES1)
 	$(BIN)/python pipelines/figure8.py $(TABLES1)

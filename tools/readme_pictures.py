@@ -30,7 +30,7 @@ from d2crealsr.types import Size
 if TYPE_CHECKING:
     from d2crealsr.types import Image as Pixels
 
-RECIPE = Path(__file__).parents[1] / "pipelines" / "demo.csv"
+RECIPE = Path(__file__).parents[1] / "d2crealsr" / "command" / "demo.csv"
 SCENE, COVERED = "001", "006"
 """The scene of the demo that is shown, one that was not trained on, and the one that is covered in part."""
 

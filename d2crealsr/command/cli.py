@@ -11,6 +11,7 @@ import click
 from rich_click import option_panel
 
 from d2crealsr.command.camera import ingest
+from d2crealsr.command.demo import demo
 from d2crealsr.command.exchange import export, import_
 from d2crealsr.command.exports import ExportCommand
 from d2crealsr.command.options import JOBS, JSON, NOTHING_ACCEPTED, PAIRS, PATH
@@ -403,6 +404,7 @@ def verify(pairs: Path, captures: bool, accept_edits: bool, as_json: bool, jobs:
     return FINDINGS if result.findings else 0
 
 
+main.add_command(demo)
 main.add_command(export)
 main.add_command(ingest)
 main.add_command(import_)

@@ -18,6 +18,7 @@ from d2c.d2csr.presets import PRESETS
 from d2c.errors import ConfigError
 from d2c.inference.bicubic import bicubic
 from d2c.settings.presets import scaled_down
+from d2crealsr.command.demo import RECIPE
 from d2crealsr.store.images import read_image, write_image
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
@@ -64,7 +65,7 @@ def test_a_captioned_picture_ends_it(pairs, tmp_path):
 
 
 def test_the_demos_recipe_leaves_one_group_of_photographs_to_the_test():
-    cards = pd.read_csv(PIPELINES / "demo.csv", dtype=str)
+    cards = pd.read_csv(RECIPE, dtype=str)
     assert cards["scene"].tolist() == [f"{number:03d}" for number in range(1, 22)]
     groups = cards[cards["scene"] != "021"].groupby("group")["scene"].agg(list)  # 021 is cut short
     assert groups["table"] == ["001", "002", "003"]
