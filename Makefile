@@ -55,8 +55,8 @@ install-train: $(TRAIN)
 demo: $(TRAIN)
 	$(BIN)/d2crealsr demo --out demo
 	rm -rf demo/run
-	$(BIN)/python pipelines/train_d2c.py --data demo/pairs --out demo/run --preset tiny --images 1 \
-		--caption "Simulated capture of a printed photograph that was not trained on."
+	$(BIN)/d2c demo demo
+	@echo "The commands are in $(BIN)."
 
 test: $(TRAIN)
 	$(TESTS) $(SELECT) $(PYTEST)

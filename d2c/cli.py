@@ -13,6 +13,7 @@ import click
 import rich_click
 from rich_click import option_panel
 
+from d2c.command.demo import demo
 from d2c.errors import CheckpointError, ConfigError
 from d2c.export.command import export
 from d2c.networks import DEFAULT, NETWORKS, default_out, find, network_in, stored
@@ -488,3 +489,6 @@ def convert(source: Path, target: Path, network: str) -> None:
 
 
 cli.add_command(export)
+
+
+cli.add_command(demo)
