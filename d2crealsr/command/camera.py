@@ -59,8 +59,8 @@ def ingest(
 
     \b
     Examples:
-      d2crealsr ingest /media/card/DCIM --out raw/ --dry-run --contact-sheet sheet.png
-      d2crealsr ingest /media/card/DCIM --out raw/
+      d2crealsr ingest DCIM/ --out raw/ --dry-run --contact-sheet sheet.png
+      d2crealsr ingest DCIM/ --out raw/
       d2crealsr align raw/ --out pairs/
     """
     from d2crealsr.command import ingested

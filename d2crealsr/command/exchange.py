@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from d2crealsr.command.options import JOBS, NOTHING_ACCEPTED, PAIRS, PATH
 from d2crealsr.ui.options import Switch
@@ -31,11 +32,19 @@ class _PairExportName(click.ParamType):  # type: ignore[type-arg]  # generic in 
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> PairExport:
         """The export with this name."""
-        module, name = _PAIR_EXPORTS.split(":")
-        exports: dict[str, PairExport] = {each.name: each for each in getattr(importlib.import_module(module), name)}
+        exports = _pair_exports()
         if value not in exports:
             self.fail(f"got {value!r}, expected one of {', '.join(exports)}", param, ctx)
         return exports[value]
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+        """The names that begin so, for the completion of the shell."""
+        return [CompletionItem(name) for name in _pair_exports() if name.startswith(incomplete)]
+
+
+def _pair_exports() -> dict[str, PairExport]:
+    module, name = _PAIR_EXPORTS.split(":")
+    return {each.name: each for each in getattr(importlib.import_module(module), name)}
 
 
 @click.command(cls=Command, resumes=True, layouts=_PAIR_EXPORTS)
