@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
+    from d2c.networks import Network
     from d2c.settings.config import NetworkConfig
 
 __all__ = [
@@ -79,7 +80,9 @@ def checkpoint_path(path: str | PathLike[str]) -> Path:
     return found
 
 
-def load(path: str | PathLike[str], *, device: str | torch.device = "cpu", network: str | None = None) -> Any:
+def load(
+    path: str | PathLike[str], *, device: str | torch.device = "cpu", network: str | type[Network] | None = None
+) -> Any:
     """The model of a checkpoint, in evaluation mode and channels-last order. No code from the file is executed.
 
     Parameters
@@ -88,8 +91,9 @@ def load(path: str | PathLike[str], *, device: str | torch.device = "cpu", netwo
         A ``.safetensors`` file, or the folder of a run (its last checkpoint).
     device : str or torch.device
         Device of its weights.
-    network : str, optional
-        Name of the network. Needed for your own network, ``module:NAME``, because a name in a file is never imported.
+    network : str or type, optional
+        Name of the network, or its class. Needed for your own network, ``module:NAME``, because a name in a file is
+        never imported.
 
     Raises
     ------

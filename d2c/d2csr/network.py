@@ -16,7 +16,7 @@ Layer l has C^l branches. The parent of branch j is branch j // C of the previou
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import nn
@@ -26,12 +26,16 @@ from d2c.d2csr.config import D2CConfig
 from d2c.d2csr.convergence import ConvergenceNet
 from d2c.d2csr.entry import NETWORK
 from d2c.d2csr.grouped_tree import leaf_features_side_by_side
+from d2c.errors import CheckpointError
+from d2c.networks import network_of
 from d2c.tails.frame import predictions_side_by_side
 from d2c.tails.layers import RGB_MEAN, ColourLayer, conv3x3
 from d2c.tails.siblings import run_side_by_side
 from d2c.tails.tail import Tail, compose_tails
 
 if TYPE_CHECKING:
+    from os import PathLike
+
     from torch import Tensor
 
     from d2c.tails.compose import Kernels
@@ -118,6 +122,29 @@ class D2CSR(nn.Module):
     def forward(self, lr: Tensor) -> Tensor:
         """The super-resolved image ``(N, 3, s·h, s·w)`` for ``(N, 3, h, w)``, RGB in [0, 1]; it is not clipped."""
         return self.converge(self.diverge(lr))[0]
+
+    @classmethod
+    def from_pretrained(cls, where: str | PathLike[str], **options: Any) -> D2CSR:
+        """The model of a repository of the Hugging Face Hub, or of a folder; see :func:`d2c.hub.from_pretrained`."""
+        from d2c import hub
+
+        model = hub.from_pretrained(where, **options)
+        if not isinstance(model, cls):
+            name = network_of(model)[0].name
+            raise CheckpointError(f"{where}: is of the network {name}, not of d2csr; use d2c.hub.from_pretrained")
+        return model
+
+    def save_pretrained(self, folder: str | PathLike[str], **options: Any) -> None:
+        """Write weights, configuration and model card to a folder; see :func:`d2c.hub.save_pretrained`."""
+        from d2c import hub
+
+        hub.save_pretrained(self, folder, **options)
+
+    def push_to_hub(self, repo_id: str, **options: Any) -> str:
+        """Upload weights, configuration and model card to the Hub; see :func:`d2c.hub.push_to_hub`."""
+        from d2c import hub
+
+        return hub.push_to_hub(self, repo_id, **options)
 
     def divergence_parameters(self) -> list[nn.Parameter]:
         """All parameters except those of the convergence net. Stage 1 trains them; in stage 2 they are frozen."""

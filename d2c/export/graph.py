@@ -119,7 +119,10 @@ class _AnySize(nn.Module):
 
 
 def _mirrored(size: int, multiple: int) -> Tensor:
-    """The pixels of a side that is extended to a multiple, as :func:`d2c.networks.base.upscaler.mirrored` does it."""
+    """The pixels of a side that is extended to a multiple, as :func:`d2c.networks.base.upscaler.mirrored` does it.
+
+    A side has more pixels than are added (:func:`least_side`), so they are mirrored at its end only.
+    """
     order = torch.arange((size + multiple - 1) // multiple * multiple)
     last = size - 1
-    return last - (order % (2 * last) - last).abs()
+    return last - (order - last).abs()

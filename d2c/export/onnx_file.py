@@ -14,6 +14,7 @@ from d2c.errors import ConfigError
 from d2c.export.file_format import KEY, Format, Made
 from d2c.export.graph import graph_of, traced
 from d2c.networks import network_of
+from d2c.networks.base.plausible import one_line
 from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
@@ -48,11 +49,18 @@ def _make(model: nn.Module, wanted: Wanted) -> Made:
         raise ConfigError(
             f"format: weights of {size / 1e9:.1f} GB do not fit into one ONNX file; use --format torch-export"
         )
-    program = traced(graph, network_of(model)[0])
-    with _quiet():
-        exported = torch.onnx.export(
-            program, dynamo=True, opset_version=_OPSET, verbose=False, output_names=list(graph.outputs)
-        )
+    network = network_of(model)[0]
+    program = traced(graph, network)
+    try:
+        with _quiet():
+            exported = torch.onnx.export(
+                program, dynamo=True, opset_version=_OPSET, verbose=False, output_names=list(graph.outputs)
+            )
+    except torch.onnx.OnnxExporterError as error:
+        raise ConfigError(
+            f"network: {network.name} has operations that torch {torch.__version__} cannot write as ONNX "
+            f"({one_line(error.__cause__ or error)[:200]}); use --format torch-export"
+        ) from error
     assert exported is not None
     proto = exported.model_proto
     proto.metadata_props.append(onnx.StringStringEntryProto(key=KEY, value=wanted.description))

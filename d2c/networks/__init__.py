@@ -48,14 +48,17 @@ DEFAULT = "d2csr"
 """The default network. Files that were written before there were other networks name none."""
 
 
-def find(name: str) -> Network:
+def find(name: str | type[Network]) -> Network:
     """The network of that name in the table, or the class that ``module:NAME`` names. Its module is imported.
+
+    A class itself is found by its module and name, so that a run can record them.
 
     Raises
     ------
     ConfigError
         When there is no such network.
     """
+    name = _name_of(name)
     module, _, attribute = NETWORKS.get(name, name).partition(":")
     if not attribute or not module.replace(".", "_").isidentifier():
         raise ConfigError(
@@ -92,15 +95,23 @@ def find(name: str) -> Network:
     return found
 
 
-def stored(name: str, given: str | None, where: str) -> Network:
+def _name_of(network: str | type[Network]) -> str:
+    """The name in the table of a network or of its class, or ``module:NAME``."""
+    if isinstance(network, str):
+        return network
+    place = f"{network.__module__}:{network.__qualname__}"
+    return next((name for name, its in NETWORKS.items() if its == place), place)
+
+
+def stored(name: str, given: str | type[Network] | None, where: str) -> Network:
     """The network for which a file was written. If it is not in the table, it is imported only if ``given`` names it.
 
     Parameters
     ----------
     name : str
         The network named in the file.
-    given : str or None
-        The network named by the user with ``--network``, if any.
+    given : str, type or None
+        The network named by the user with ``--network``, if any, or its class.
     where : str
         The file, for messages.
 
@@ -110,6 +121,7 @@ def stored(name: str, given: str | None, where: str) -> Network:
         When the file is of another network, or of one that the user must name.
     """
     own = ":" in name
+    given = None if given is None else _name_of(given)
     if given is None and own:
         raise CheckpointError(
             f"{where}: is of the network {name[:80]}, whose code is imported only where it is named; "

@@ -109,6 +109,12 @@ def check_same(before: Settings, now: Settings, run: Path) -> None:
         raise ConfigError(
             f"{run}: its run started from {was}, now it would from {wanted}; give the same --weights, or another --out"
         )
+    stages, wanted = before.facts.get("stages"), now.facts.get("stages")
+    if stages != wanted:
+        raise ConfigError(
+            f"{run}: its run is trained by {stages or 'the stages of its network'}, now it would be by "
+            f"{wanted or 'these'}; give the same loss to go on, or another --out"
+        )
     if before.facts.get("data") != now.facts["data"]:
         raise ConfigError(
             f"{run}: its data changed since: {_data_changes(before, now)}; restore them to go on, or start a new run "

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 from d2c.errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from d2c.networks import Network
     from d2c.networks.base.stage import Stage
 
-__all__ = ["asked_stages", "check_patch", "label", "stage_steps"]
+__all__ = ["asked_stages", "check_patch", "label", "stage_steps", "stages_fact", "with_stages"]
 
 _ALL = ("both", "all")
 """Names that mean all stages; ``both`` is for networks with two."""
+
+
+def with_stages(network: Network, stages: Sequence[type[Stage]]) -> Network:
+    """The network with other stages in place of its own; the network itself where there are none."""
+    if not stages:
+        return network
+    changed = copy.copy(network)
+    vars(changed)["stages"] = lambda train: list(stages)
+    return changed
+
+
+def stages_fact(stages: Sequence[type[Stage]]) -> dict[str, str]:
+    """The names of other stages than the network's own, as a run records them."""
+    return {"stages": " ".join(f"{kind.__module__}:{kind.__qualname__}" for kind in stages)} if stages else {}
 
 
 def asked_stages(network: Network, train: Any, choice: str) -> dict[int, type[Stage]]:

@@ -33,7 +33,7 @@ from d2c.training.log import RunLog, columns
 from d2c.training.loop import StageRun
 from d2c.training.memory import check_step_fits
 from d2c.training.runfolder import RunFolder, claim
-from d2c.training.stages import asked_stages, check_patch, stage_steps
+from d2c.training.stages import asked_stages, check_patch, stage_steps, stages_fact, with_stages
 from d2c.training.start import initial_model
 from d2crealsr.ui.interrupts import Interrupts
 from d2crealsr.ui.progress import Reporter
@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from d2c.data.layouts import Pair
     from d2c.data.records import PairRecord
     from d2c.networks import Network, NetworkConfig, TrainSettings
+    from d2c.networks.base.stage import Stage
     from d2c.training.engine import World
     from d2c.training.resume import Settings
 
@@ -85,6 +86,8 @@ class Request:
     """Whether a step on CUDA runs as one graph, where that is possible."""
     threads: int | None = None
     """Threads of a CPU; by default those of the resumed run, or one for each physical core that may be used."""
+    stages: tuple[type[Stage], ...] = ()
+    """Stages in place of those of the network, which influence the weights too."""
     command: tuple[str, ...] = ()
     """The typed command, for the report of the run."""
 
@@ -109,7 +112,7 @@ def train(request: Request, reporter: Reporter | None = None, interrupts: Interr
     MemoryNeedError
         When a step would not fit into memory. Nothing has been started then.
     """
-    network = find(request.network)
+    network = with_stages(find(request.network), request.stages)
     check_patch(network, request.train)
     with world(request.device) as here, contextlib.ExitStack() as held:
         speaker = (reporter or Reporter()) if here.leads else Reporter()
@@ -172,8 +175,8 @@ class Training:
         self.saved = (self.state["stage"], self.state["step"]) if self.state else None
         chosen, held_out = resume.parts(before, pairs, cached.digests, lambda: self._parts(pairs), outside)
         records = pair_records(chosen, held_out, cached.digests)
-        facts = {"data": fingerprint(records), "weights": self._started_from(before)}
-        settings = resume.Settings(network, request.model, self.config, facts, records, self.datasets)
+        facts = {"data": fingerprint(records), "weights": self._started_from(before), **stages_fact(request.stages)}
+        settings = resume.Settings(find(request.network), request.model, self.config, facts, records, self.datasets)
         if before:
             resume.check_same(before, settings, folder.path)
         mixture = self.datasets.mixture(chosen)

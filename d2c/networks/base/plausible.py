@@ -62,5 +62,5 @@ def check_plausible(network: Network, config: NetworkConfig, sizes: Sequence[int
         ) from error
 
 
-def one_line(error: Exception) -> str:
+def one_line(error: BaseException) -> str:
     return " ".join(str(error).split())

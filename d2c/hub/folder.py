@@ -1,0 +1,84 @@
+"""A model as the mixin of huggingface_hub sees it. This module needs huggingface_hub."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from huggingface_hub import ModelCard, ModelHubMixin, hf_hub_download
+
+from d2c.checkpoints import native
+from d2c.errors import CheckpointError
+from d2c.hub.card import CardSources, card_of
+from d2c.networks import network_of
+from d2crealsr.store import outputs
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from torch import nn
+
+__all__ = ["CONFIG", "WEIGHTS", "HubFolder"]
+
+WEIGHTS, CONFIG = "model.safetensors", "config.json"
+
+
+class HubFolder(ModelHubMixin):  # type: ignore[misc]
+    """A model with what its card is made from. Weights are a checkpoint of d2c, so ``d2c.load`` reads them as well."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        *,
+        run: str | PathLike[str] | None = None,
+        metrics: str | PathLike[str] | None = None,
+        licence: str = "",
+    ) -> None:
+        self.model = model
+        paths = (None if path is None else Path(path) for path in (run, metrics))
+        self.sources = CardSources(*paths, licence)
+        network, config = network_of(model)
+        self._hub_mixin_config = {"library": "d2c", "network": network.name, **dataclasses.asdict(config)}
+
+    def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:
+        """Write the folder; the mixin calls this for an upload as well."""
+        folder = Path(save_directory)
+        outputs.check_output(folder / WEIGHTS, "weights of d2c", _is_checkpoint)
+        outputs.check_output(folder / CONFIG, "a configuration of d2c", _is_config)
+        card_of(self.model, self.sources)  # what is wrong with its sources is said before anything is written
+        said: str | None = super().save_pretrained(folder, **options)
+        return said
+
+    def _save_pretrained(self, save_directory: Path) -> None:
+        native.save(save_directory / WEIGHTS, self.model)
+
+    @classmethod
+    def _from_pretrained(cls, *, model_id: str, network: str | None = None, **options: Any) -> HubFolder:
+        """``options`` are those of a download, and the configuration, which the weights contain too."""
+        options.pop("config", None)
+        path = Path(model_id) / WEIGHTS
+        if not Path(model_id).is_dir():
+            path = Path(hf_hub_download(repo_id=model_id, filename=WEIGHTS, **options))
+        return cls(native.load(path, network=network))
+
+    def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
+        """The card in place of the mixin's template."""
+        return ModelCard(card_of(self.model, self.sources))
+
+
+def _is_checkpoint(path: Path) -> bool:
+    try:
+        native.network_name(path)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _is_config(path: Path) -> bool:
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(said, dict) and said.get("library") == "d2c"

@@ -1,0 +1,139 @@
+"""Train a network with one call, also one of your own, by a loss of your own."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from d2c.errors import ConfigError
+from d2c.networks import DEFAULT, default_out, find
+from d2c.networks.base.stage import Stage
+from d2c.training.resolve import resolve
+from d2c.training.train import Request
+from d2c.training.train import train as run_training
+from d2crealsr.store.ownership import is_run
+from d2crealsr.ui.interrupts import Interrupts
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor, nn
+
+    from d2c.networks import Network
+    from d2crealsr.ui.progress import Reporter
+
+    Loss = Callable[[Tensor, Tensor], Tensor]
+
+__all__ = ["train"]
+
+_RUN = ("stage", "device", "threads", "cache", "weights", "tensorboard", "trust_pairs", "convert_profile", "cuda_graph")
+"""Arguments that are fields of :class:`d2c.training.train.Request`. All others are settings."""
+
+
+def train(
+    data: str | PathLike[str] | Sequence[str | PathLike[str]],
+    out: str | PathLike[str] | None = None,
+    *,
+    network: str | type[Network] = DEFAULT,
+    preset: str | None = None,
+    loss: Loss | type[Stage] | Sequence[type[Stage]] | None = None,
+    reporter: Reporter | None = None,
+    **options: Any,
+) -> nn.Module:
+    """Train a network on pairs, as ``d2c train`` does; returns the model in evaluation mode.
+
+    A run that is in ``out`` already is resumed: its settings are kept, but for those that are given.
+
+    Parameters
+    ----------
+    data : path or sequence of paths
+        Folders or lists of pairs, of which the training split is used.
+    out : path, optional
+        Folder of the run; by default ``runs/NETWORK-PRESET``.
+    network : str or type
+        A name in the table of networks, ``module:NAME``, or a class that extends :class:`d2c.networks.Network`. It may
+        be defined in a notebook.
+    preset : str, optional
+        A size of the network with its schedule, such as ``tiny``; by default ``paper``.
+    loss : callable or type, optional
+        In place of the network's own stages: a function of two batches ``(sr, hr)``, ``(N, 3, H, W)``, RGB on [0, 1],
+        that returns a scalar; or a class that extends :class:`d2c.networks.base.stage.Stage`, or several in their
+        order. The run records its name, and is resumed only with a loss of the same name.
+    reporter : Reporter, optional
+        Where progress is reported; by default nowhere.
+    **options
+        Settings by their names in ``d2c train --help``, with ``_`` for ``-``, such as ``steps=200`` or
+        ``validate_on="other"``.
+
+    Raises
+    ------
+    ConfigError, DataError, TrainingError, MemoryNeedError
+        As ``d2c train`` says them.
+
+    Examples
+    --------
+    >>> import d2c
+    >>> d2c.train("pairs/", "runs/mine", preset="tiny", steps=200)  # doctest: +SKIP
+    """
+    chosen = find(network)
+    folder = Path(out) if out is not None else default_out(chosen, preset)
+    run_options = {name: options.pop(name) for name in _RUN if name in options}
+    run_options |= {name: Path(run_options[name]) for name in ("cache", "weights") if run_options.get(name) is not None}
+    places = {"data": _paths(data), **{n: options.pop(n) for n in ("data_weight", "validate_on") if n in options}}
+    if places.get("validate_on") is not None:
+        places["validate_on"] = Path(places["validate_on"])
+    _check_names(chosen, options)
+    file = folder / "config.toml" if preset is None and is_run(folder / "config.toml") else None
+    model, settings, datasets = resolve(chosen, preset, file, options | places, resumed=file is not None)
+    named = {field.name: getattr(datasets, field.name) for field in dataclasses.fields(datasets)}
+    request = Request(
+        **named,
+        out=folder,
+        model=model,
+        train=settings,
+        network=chosen.name,
+        stages=_stages(loss),
+        command=("d2c.train",),
+        **run_options,
+    )
+    with Interrupts() as interrupts:
+        return run_training(request, reporter, interrupts)
+
+
+def _paths(data: str | PathLike[str] | Sequence[str | PathLike[str]]) -> tuple[Path, ...]:
+    return (Path(data),) if isinstance(data, (str, PathLike)) else tuple(map(Path, data))
+
+
+def _check_names(network: Network, options: dict[str, Any]) -> None:
+    """Refuse names that are no settings, which would otherwise have no effect."""
+    known = {field.name for kind in (network.config, network.train) for field in dataclasses.fields(kind)}
+    if unknown := sorted(options.keys() - known):
+        raise ConfigError(
+            f"{unknown[0]}: is no setting of {network.name}; d2c train --network {network.name} --help lists them"
+        )
+
+
+def _stages(loss: Loss | type[Stage] | Sequence[type[Stage]] | None) -> tuple[type[Stage], ...]:
+    """The stages that a loss stands for; none without one."""
+    if loss is None:
+        return ()
+    if isinstance(loss, Sequence):
+        return tuple(loss)
+    if isinstance(loss, type) and issubclass(loss, Stage):
+        return (loss,)
+    if not callable(loss):
+        raise ConfigError(f"loss: got a {type(loss).__name__}, expected a function of (sr, hr), or a Stage")
+    return (_stage_of(loss),)
+
+
+def _stage_of(loss: Any) -> type[Stage]:
+    """A stage that minimises a function of the images."""
+
+    def forward(self: Stage, lr: Tensor, hr: Tensor, **weights: float) -> dict[str, Tensor]:
+        return {"total": loss(self.upscaled(lr), hr)}
+
+    name = getattr(loss, "__qualname__", type(loss).__qualname__)
+    return type(name, (Stage,), {"forward": forward, "__module__": getattr(loss, "__module__", "")})

@@ -1,0 +1,110 @@
+"""Upscale an image that is in memory."""
+
+from __future__ import annotations
+
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from torch import nn
+
+from d2c.checkpoints import native
+from d2c.device import pick_device
+from d2c.errors import DataError
+from d2c.inference.output import as_type, finisher
+from d2c.inference.plan import make_plan
+from d2c.inference.run import as_image, upscale_strips
+from d2c.networks import network_of
+from d2crealsr.store import ImageError, read_image
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from d2c.networks import Network
+
+__all__ = ["upscale"]
+
+
+def upscale(
+    image: NDArray[Any] | str | PathLike[str],
+    model: nn.Module | str | PathLike[str] = "runs/paper",
+    *,
+    device: str = "auto",
+    network: str | type[Network] | None = None,
+    grey: bool = True,
+    self_ensemble: bool = False,
+) -> NDArray[Any]:
+    """The upscaled image, as ``d2c upscale`` makes it.
+
+    Parameters
+    ----------
+    image : (h, w, 3) ndarray of uint8 or uint16, or path
+        RGB pixels, or an image file.
+    model : Module or path
+        A model, or a checkpoint or the folder of a run, which is read anew in each call. The default is where
+        ``d2c train`` writes its run.
+    device : str
+        Where a model that is read runs: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
+    network : str or type, optional
+        As for :func:`d2c.load`, where a model is read.
+    grey : bool
+        Whether an image with equal channels gives a result with equal channels.
+    self_ensemble : bool
+        Whether to take the mean over the eight flips and transposes of the image.
+
+    Returns
+    -------
+    (s·h, s·w, 3) ndarray
+        Of the type of the image.
+
+    Raises
+    ------
+    DataError
+        When the image cannot be read, or has another shape or type.
+    MemoryNeedError
+        When it would not fit into memory.
+
+    Examples
+    --------
+    >>> import d2c
+    >>> d2c.upscale(photo, "runs/paper")  # doctest: +SKIP
+    """
+    pixels = _pixels(image)
+    if not isinstance(model, nn.Module):
+        model = native.load(model, device=pick_device(device), network=network)
+    made_by, config = network_of(model)
+    height, width = pixels.shape[:2]
+    plan = make_plan(
+        made_by.upscaler(config),
+        (width, height),
+        next(model.parameters()).device,
+        sample_bytes=pixels.dtype.itemsize,
+        self_ensemble=self_ensemble,
+    )
+    finished = finisher(pixels, grey=grey)
+    result = np.empty((config.scale * height, config.scale * width, 3), pixels.dtype)
+    was_training = model.training
+    model.eval()
+    try:
+        for strip in upscale_strips(model, pixels, plan):
+            rows = as_type(finished(as_image(strip.sr)), pixels.dtype)
+            result[strip.first : strip.first + len(rows)] = rows
+    finally:
+        model.train(was_training)
+    return result
+
+
+def _pixels(image: NDArray[Any] | str | PathLike[str]) -> NDArray[Any]:
+    if isinstance(image, (str, PathLike)):
+        try:
+            return read_image(Path(image))
+        except ImageError as error:
+            raise DataError(f"{image}: {error}") from error
+    pixels = np.asarray(image)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape or pixels.dtype not in (np.uint8, np.uint16):
+        raise DataError(
+            f"image: got {pixels.dtype} of shape {pixels.shape}, expected uint8 or uint16 of shape (height, width, 3); "
+            "convert it to RGB"
+        )
+    return pixels

@@ -1,0 +1,134 @@
+"""Models in folders of the Hub's form, and uploads to it, of which a stand-in takes the files."""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+import json
+
+import pytest
+import torch
+
+import d2c
+from d2c.errors import CheckpointError, ConfigError, DataError
+from d2c.networks import find
+from d2c.training.runfolder import RunFolder
+from d2crealsr.store import UsageError
+
+pytest.importorskip("huggingface_hub")
+
+SMALL = d2c.D2CConfig(scale=2, depth=1, groups=1, blocks=1, features=8, convergence_features=8)
+
+
+@pytest.fixture
+def model():
+    torch.manual_seed(0)
+    return d2c.D2CSR(SMALL).eval()
+
+
+@pytest.fixture
+def run(tmp_path, pairs):
+    """The folder of a run as far as a card reads it."""
+    from d2c.data.datasets import Datasets
+    from d2c.data.records import PairRecord
+    from d2c.training.resume import Settings
+
+    folder = RunFolder(tmp_path / "run")
+    records = [PairRecord("train", "a", "0", "1"), PairRecord("validation", "b", "2", "3")]
+    settings = d2c.TrainConfig(batch=3, patch=8)
+    facts = {"data": "da7a", "weights": "random"}
+    folder.settle(Settings(find("d2csr"), SMALL, settings, facts, records, Datasets(data=(pairs,))))
+    names = "stage,step,val_psnr_db_bicubic,val_psnr_db_fused,val_ssim_bicubic,val_ssim_fused"
+    folder.log.write_text(f"{names}\n1,40,,,,\n2,10,20.5,21.25,.5,.75\n")
+    return folder.path
+
+
+def test_a_folder_gives_the_same_model(model, tmp_path):
+    model.save_pretrained(tmp_path / "hub")
+    read = d2c.D2CSR.from_pretrained(tmp_path / "hub")
+    lr = torch.rand(1, 3, 6, 5)
+    with torch.no_grad():
+        assert torch.allclose(read(lr), model(lr), atol=1e-6)
+        assert torch.equal(d2c.load(tmp_path / "hub" / "model.safetensors")(lr), read(lr))
+    assert sorted(path.name for path in (tmp_path / "hub").iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+    config = json.loads((tmp_path / "hub" / "config.json").read_text())
+    assert (config["library"], config["network"], config["features"]) == ("d2c", "d2csr", 8)
+    model.save_pretrained(tmp_path / "hub")
+
+
+def test_the_card_is_made_from_the_run(model, run, tmp_path):
+    table = tmp_path / "eval.csv"
+    table.write_text("image,method,protocol,psnr_db,ssim\nx,fused,d2c-released,1,1\nmean,fused,d2c-released,22.5,.8\n")
+    model.save_pretrained(tmp_path / "hub", run=run, metrics=table, licence="cc-by-4.0")
+    card = (tmp_path / "hub" / "README.md").read_text()
+    for words in (
+        "license: cc-by-4.0\nlibrary_name: d2c\n",
+        "# d2csr for super-resolution by 2",
+        "1 pairs to train on, 1 to validate on.",
+        "`da7a`",
+        "Steps: 40 in stage 1, 10 in stage 2. Settings: batch 3, patch 8,",
+        "| validation pairs of the run | bicubic | basicsr-y | 20.500 | 0.5000 |  |",
+        "| validation pairs of the run | fused | basicsr-y | 21.250 | 0.7500 |  |",
+        "| `eval.csv` | fused | d2c-released | 22.5 | .8 |  |",
+        'd2c.hub.from_pretrained("OWNER/NAME")',
+    ):
+        assert words in card
+    (tmp_path / "hub" / "README.md").write_text("my own words")
+    model.save_pretrained(tmp_path / "hub", run=run)
+    assert (tmp_path / "hub" / "README.md").read_text() == "my own words"
+
+
+def test_an_upload_has_the_files(model, run, monkeypatch):
+    sent = {}
+
+    class Api:
+        def __init__(self, token=None):
+            pass
+
+        def create_repo(self, repo_id, **options):
+            return type("Repository", (), {"repo_id": repo_id})
+
+        def upload_folder(self, *, repo_id, folder_path, **options):
+            sent.update({path.name: path.read_bytes() for path in folder_path.iterdir()})
+            return f"commit in {repo_id}"
+
+    monkeypatch.setattr("huggingface_hub.hub_mixin.HfApi", Api)
+    assert model.push_to_hub("me/small", run=run, licence="mit") == "commit in me/small"
+    assert sorted(sent) == ["README.md", "config.json", "model.safetensors"]
+    assert b"license: mit" in sent["README.md"]
+
+
+def test_what_is_wrong_is_named_before_anything_is_written(model, run, tmp_path, monkeypatch):
+    with pytest.raises(ConfigError, match="is not the folder of a run; give the folder that d2c train wrote"):
+        model.save_pretrained(tmp_path / "hub", run=tmp_path)
+    with pytest.raises(DataError, match=r"log\.csv: has no row of means; give a table that d2c eval --csv wrote"):
+        model.save_pretrained(tmp_path / "hub", metrics=run / "log.csv")
+    assert not (tmp_path / "hub").exists()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "config.json").write_text("{}")
+    with pytest.raises(UsageError, match="holds something else than a configuration of d2c"):
+        model.save_pretrained(tmp_path / "other")
+    with pytest.raises(CheckpointError, match="no such checkpoint"):
+        d2c.hub.from_pretrained(tmp_path)
+    network = find("edsr")
+    d2c.hub.save_pretrained(network.make(network.preset("tiny").model), tmp_path / "edsr")
+    with pytest.raises(CheckpointError, match="is of the network edsr, not of d2csr"):
+        d2c.D2CSR.from_pretrained(tmp_path / "edsr")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"huggingface_hub is not installed; run: pip install '.\[hub\]'"):
+        model.save_pretrained(tmp_path / "hub")
+
+
+def test_networks_are_used_without_the_package(model, monkeypatch):
+    imported = builtins.__import__
+    monkeypatch.setattr(builtins, "__import__", lambda name, *a, **k: _refused(name) or imported(name, *a, **k))
+    assert d2c.D2CSR(SMALL).state_dict().keys() == model.state_dict().keys()
+
+
+def _refused(name):
+    if name.startswith("huggingface_hub"):
+        raise ModuleNotFoundError(name)

@@ -1,0 +1,90 @@
+"""One call each: upscale an image in memory, and train by a loss and a network of one's own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+import d2c
+from d2c.errors import ConfigError, DataError
+from d2c.inference.files import upscale_files
+from d2c.networks import Network
+from d2c.networks.base.stage import Stage
+from d2crealsr.store.images import read_image, write_image
+
+SMALL = d2c.D2CConfig(scale=2, depth=1, groups=1, blocks=1, features=8, convergence_features=8)
+QUICK = {"preset": "tiny", "patch": 8, "batch": 2, "steps": 1, "ema": 0.0, "device": "cpu", "threads": 1}
+
+
+class Nearest(Network):
+    """A convolution before pixels are repeated."""
+
+    def build(self, config):
+        return torch.nn.Sequential(torch.nn.Conv2d(3, 3, 1), torch.nn.Upsample(scale_factor=config.scale))
+
+
+class Squares(Stage):
+    """The mean square."""
+
+    def forward(self, lr, hr, **weights):
+        return {"total": F.mse_loss(self.upscaled(lr), hr)}
+
+
+def offset(sr, hr):
+    """A loss with its minimum far from HR."""
+    return (sr - hr + 10).square().mean()
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+def test_an_image_in_memory_becomes_what_the_command_writes(dtype, tmp_path):
+    torch.manual_seed(0)
+    model = d2c.D2CSR(SMALL)
+    image = np.random.default_rng(0).integers(0, np.iinfo(dtype).max, (9, 7, 3), dtype=dtype)
+    write_image(tmp_path / "a.png", image)
+    (path,) = upscale_files(model.eval(), [tmp_path / "a.png"], tmp_path / "out")
+    model.train()
+    large = d2c.upscale(image, model)
+    assert large.dtype == dtype
+    assert (large == read_image(path)).all()
+    assert model.training
+    grey = np.repeat(image[..., :1], 3, axis=-1)
+    made = d2c.upscale(grey, model)
+    assert (made[..., 0] == made[..., 1]).all()
+    assert (d2c.upscale(tmp_path / "a.png", model) == large).all()
+
+
+def test_what_is_no_image_is_named():
+    model = d2c.D2CSR(SMALL)
+    with pytest.raises(DataError, match=r"got float64 of shape \(4, 4, 3\), expected uint8 or uint16"):
+        d2c.upscale(np.zeros((4, 4, 3)), model)
+    with pytest.raises(DataError, match=r"got uint8 of shape \(4, 4\)"):
+        d2c.upscale(np.zeros((4, 4), np.uint8), model)
+    with pytest.raises(DataError, match=r"none\.png"):
+        d2c.upscale("none.png", model)
+
+
+def test_a_network_and_a_loss_by_argument(pairs, tmp_path):
+    model = d2c.train(pairs, tmp_path / "run", network=Nearest, loss=offset, lr=0.1, **QUICK)
+    own = d2c.train(pairs, tmp_path / "own", network=Nearest, lr=0.1, **QUICK)
+    assert model[0].bias.mean() < own[0].bias.mean() - 0.1, "its loss was minimised"
+    read = d2c.load(tmp_path / "run", network=Nearest)
+    assert torch.equal(read[0].weight, model[0].weight)
+    with pytest.raises(ConfigError, match=r"is trained by .*:offset, now it would be by these"):
+        d2c.train(pairs, tmp_path / "run", network=Nearest, steps=2)
+    longer = d2c.train(pairs, tmp_path / "run", network=Nearest, loss=offset, steps=2, device="cpu")
+    assert longer[0].bias.mean() < model[0].bias.mean()
+
+
+def test_a_stage_of_ones_own(pairs, tmp_path):
+    d2c.train(pairs, tmp_path / "run", network="edsr", loss=Squares, features=8, blocks=1, **QUICK)
+    assert "Squares" in (tmp_path / "run" / "config.toml").read_text()
+
+
+def test_names_that_are_no_settings_are_refused(pairs, tmp_path):
+    with pytest.raises(ConfigError, match="stepps: is no setting of d2csr; d2c train --network d2csr --help lists"):
+        d2c.train(pairs, tmp_path / "run", stepps=3)
+    with pytest.raises(ConfigError, match=r"loss: got a int, expected a function of \(sr, hr\), or a Stage"):
+        d2c.train(pairs, tmp_path / "run", loss=3)
+    assert not (tmp_path / "run").exists()
