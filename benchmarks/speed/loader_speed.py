@@ -5,19 +5,23 @@
 Pairs are 432×288 LR and 3456×2304 HR (×8), patches 96² LR with 768² HR, as the paper preset draws them: random offset,
 flips and transposes, float32 in planes. The baseline reads and decodes both PNG files (OpenCV's fastest settings:
 level 1, run lengths only, one thread) and cuts, turns and converts the patch in the same way. The floor is the copy of
-a patch of float32 in memory. The three are run in turns and measured in CPU time of the thread; figures are medians.
+a patch of float32 in memory. They are run in turns and measured in CPU time of the thread; figures are medians.
 Waiting is the share of the loop in which a step waits for its batch: for real steps of preset ``tiny`` with patches of
-24², and for steps that take a given time on another processor while this one is free to cut the next batch.
+24², and for steps that take a given time on another processor while this one is free to cut the next batches. Patches
+are floats there, or the integers that travel to a GPU. These are cut into memory that is used again, as the pinned
+memory of PyTorch is on a machine with a GPU.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 import cv2
@@ -31,17 +35,23 @@ from d2c.d2csr.config import TrainConfig
 from d2c.d2csr.network import D2CSR
 from d2c.d2csr.presets import PRESETS
 from d2c.d2csr.stages import DivergenceStage
+from d2c.data import travel
 from d2c.data.cache import ImageCache
 from d2c.data.patches import Batch, CropSource, PixelPair, write_patch
 from d2c.training.engine import Engine
 from d2crealsr.store.images import read_image
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
 SCALE = 8
 _FASTEST = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
 _AWAY_SECONDS = (0.01, 0.05, 0.2)
+_PLACES = 16
+"""Places in memory for raw batches, more than are alive at once."""
+
+_RAW = ((4, 0.01), (16, 0.01), (16, 0.04))
+"""Patches and seconds of a step for which integers are cut. On an H200 a step of 4 took .019 s, one of 16 .038 s."""
 
 
 def make_files(folder: Path, count: int, lr_size: tuple[int, int]) -> list[tuple[Path, Path]]:
@@ -83,17 +93,18 @@ def seconds(work: Callable[[], object]) -> float:
 
 
 def measure(source: CropSource, files: Sequence[tuple[Path, Path]], rounds: int) -> Row:
-    """Milliseconds a patch of the three ways, taking turns."""
+    """Milliseconds a patch of each way, taking turns."""
     config = source.config
     rng = np.random.default_rng(1)
     from_memory = torch.rand(config.batch, 3, SCALE * config.patch, SCALE * config.patch)
     to_memory = torch.empty_like(from_memory)
-    times: dict[str, list[float]] = {"decode": [], "cache": [], "copy": []}
+    times: dict[str, list[float]] = {"decode": [], "cache": [], "integers": [], "copy": []}
     for step in range(rounds + 2):
         pair = files[step % len(files)]
         taken = {
             "decode": seconds(lambda pair=pair: decoded_patch(pair, config.patch, rng)),
             "cache": seconds(lambda step=step: source.batch(1, step)) / config.batch,
+            "integers": seconds(lambda step=step: source.raw_batch(1, step)) / config.batch,
             "copy": seconds(lambda: to_memory.copy_(from_memory)) / config.batch,
         }
         if step >= 2:  # the first ones allocate
@@ -105,9 +116,9 @@ def measure(source: CropSource, files: Sequence[tuple[Path, Path]], rounds: int)
     return row | {"times faster than decoding": statistics.median(ratios), "times a copy": statistics.median(above)}
 
 
-def waiting(source: CropSource, steps: int, step: Callable[[Batch], object]) -> tuple[float, float]:
+def waiting(source: CropSource, steps: int, step: Callable[[Any], object], *, raw: bool = False) -> tuple[float, float]:
     """Seconds of a loop over batches, and the share of it that the loop waits for them (the first one left out)."""
-    batches = source.batches(1, range(steps + 1))
+    batches = source.batches(1, range(steps + 1), raw=raw)
     step(next(batches))
     begun = time.perf_counter()
     waited = 0.0
@@ -140,7 +151,40 @@ def waiting_rows(pairs: Sequence[PixelPair], patch: int, steps: int) -> list[Row
     for name, source, step in kinds:
         loop, share = waiting(source, steps, step)
         rows.append({"step": name, "ms a step": 1e3 * loop, "of which waiting, %": 100 * share})
+    return [*rows, *raw_rows(pairs, patch, steps)]
+
+
+def raw_rows(pairs: Sequence[PixelPair], patch: int, steps: int) -> list[Row]:
+    """Waiting for patches that travel as integers."""
+    rows: list[Row] = []
+    for batch, away in _RAW:
+        many = [pairs[k % len(pairs)] for k in range(max(batch, len(pairs)))]
+        source = CropSource(pairs=many, scale=SCALE, config=TrainConfig(patch=patch, batch=batch))
+        with memory_used_again():
+            loop, share = waiting(source, steps, lambda _, away=away: time.sleep(away), raw=True)
+        name = f"{1e3 * away:.0f} ms away, {batch} {patch}² patches as integers"
+        rows.append({"step": name, "ms a step": 1e3 * loop, "of which waiting, %": 100 * share})
     return rows
+
+
+@contextlib.contextmanager
+def memory_used_again() -> Iterator[None]:
+    """A ``with`` block in which raw batches are cut into the same few places in turn, as in pinned memory."""
+    made: dict[Any, itertools.cycle[travel.RawBatch]] = {}
+    empty = travel.empty_batch
+
+    def place(samples: int, size: int, scale: int, *, wide: bool) -> travel.RawBatch:
+        key = samples, size, scale, wide
+        if key not in made:
+            places = [empty(samples, size, scale, wide=wide) for _ in range(_PLACES)]
+            made[key] = itertools.cycle([travel.RawBatch(*(part.zero_() for part in one)) for one in places])
+        return next(made[key])
+
+    travel.empty_batch = place
+    try:
+        yield
+    finally:
+        travel.empty_batch = empty
 
 
 @program(__doc__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
     from d2c.settings.config import TrainSettings
 
 __all__ = ["Batch", "CropSource", "PixelPair", "draw_patch", "order_of", "to_tensor", "write_patch"]
+
+
+_AHEAD, _AHEAD_RAW = 2, 6
+"""Number of batches that are cut before they are needed. Raw ones have a quarter of the bytes."""
+
+_THREADS = 3
+"""Threads that cut raw batches."""
 
 
 class Batch(NamedTuple):
@@ -127,14 +135,19 @@ class CropSource:
     def batches(
         self, stage: int, steps: range, rank: int = 0, world: int = 1, *, raw: bool = False
     ) -> Iterator[Batch | RawBatch]:
-        """The batches of several steps, or the ``raw`` ones. The next ones are cut while the current one is used."""
+        """The batches of several steps, or the ``raw`` ones. The next ones are cut while the current one is used.
+
+        Raw ones are cut by several threads, because they are for devices that need one every few milliseconds. A thread
+        then waits mostly for the disk.
+        """
         cut: Callable[..., Batch | RawBatch] = self.raw_batch if raw else self.batch
-        with ThreadPoolExecutor(max_workers=1, thread_name_prefix="crops") as pool:
-            ahead = [pool.submit(cut, stage, step, rank, world) for step in steps[:2]]
+        ahead = _AHEAD_RAW if raw else _AHEAD
+        with ThreadPoolExecutor(max_workers=_THREADS if raw else 1, thread_name_prefix="crops") as pool:
+            drawn = deque(pool.submit(cut, stage, step, rank, world) for step in steps[:ahead])
             for step in steps:
-                batch = ahead.pop(0).result()
-                if step + 2 in steps:
-                    ahead.append(pool.submit(cut, stage, step + 2, rank, world))
+                batch = drawn.popleft().result()
+                if step + ahead in steps:
+                    drawn.append(pool.submit(cut, stage, step + ahead, rank, world))
                 yield batch
 
     def draw(self, place: int, key: tuple[int, ...]) -> tuple[Mapped, Mapped, int]:

@@ -21,10 +21,11 @@ __all__ = ["RawBatch", "as_floats", "empty_batch", "put"]
 
 
 class RawBatch(NamedTuple):
-    """Patches of a step: ``lr`` (N, p, p, 3) and ``hr`` (N, s·p, s·p, 3), uint8, or int16 with the bits of uint16.
+    """Patches of a step: ``lr`` (N, 3, p, p) and ``hr`` (N, 3, s·p, s·p), uint8, or int16 with the bits of uint16.
 
-    ``turns`` (N,) has the number of the flip and transpose of each, uint8; ``peaks`` (2, N) the largest integers of the
-    LR and of the HR image, float32.
+    Colour planes lie one after the other, as in the cache, so that whole rows are copied. ``turns`` (N,) has the number
+    of the flip and transpose of each patch, uint8; ``peaks`` (2, N) the largest integers of the LR and of the HR image,
+    float32.
     """
 
     lr: Tensor
@@ -37,17 +38,17 @@ def empty_batch(samples: int, size: int, scale: int, *, wide: bool) -> RawBatch:
     """A batch to fill with patches of ``size``, of 16-bit integers if ``wide``; in pinned memory if there is a GPU."""
     kind = torch.int16 if wide else torch.uint8
     pin = torch.cuda.is_available()
-    lr, hr = (torch.empty(samples, side, side, 3, dtype=kind, pin_memory=pin) for side in (size, scale * size))
+    lr, hr = (torch.empty(samples, 3, side, side, dtype=kind, pin_memory=pin) for side in (size, scale * size))
     turns = torch.empty(samples, dtype=torch.uint8, pin_memory=pin)
     return RawBatch(lr, hr, turns, torch.empty(2, samples, pin_memory=pin))
 
 
 def put(batch: RawBatch, place: int, lr: NDArray[Any], hr: NDArray[Any], turn: int) -> None:
-    """Write the pixels of a patch to its place, as they are, and note the turn."""
+    """Write the pixels of a patch, each ``(·, ·, 3)``, to its place, as they are, and note the turn."""
     for row, (target, pixels) in enumerate(((batch.lr, lr), (batch.hr, hr))):
         memory = target[place].numpy()
         memory = memory.view(np.uint16) if memory.dtype == np.int16 else memory
-        np.copyto(memory, pixels)
+        np.copyto(memory, np.moveaxis(pixels, -1, 0))
         batch.peaks[row, place] = int(np.iinfo(pixels.dtype).max)
     batch.turns[place] = turn
 
@@ -59,8 +60,7 @@ def as_floats(batch: Batch | RawBatch) -> Batch:
     return Batch(*(_floats(part, batch.turns, peak) for part, peak in zip(batch[:2], batch.peaks, strict=True)))
 
 
-def _floats(pixels: Tensor, turns: Tensor, peaks: Tensor) -> Tensor:
-    planes = pixels.permute(0, 3, 1, 2).contiguous()
+def _floats(planes: Tensor, turns: Tensor, peaks: Tensor) -> Tensor:
     for bit in (1, 2, 4):
         turned = planes.transpose(2, 3) if bit == 4 else planes.flip(3 if bit == 1 else 2)
         planes = torch.where((turns & bit).bool()[:, None, None, None], turned, planes)

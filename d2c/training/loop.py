@@ -16,6 +16,7 @@ from d2c.training import resume
 from d2c.training.engine import Engine
 from d2c.training.finite import not_finite
 from d2c.training.pace import Pace
+from d2c.training.readings import Readings
 
 if TYPE_CHECKING:
     from typing import Any
@@ -46,6 +47,9 @@ class StageRun:
         self.engine = Engine(self.stage, self.config, self.here.size, graph=training.graph, note=note)
         self.first, self.best = 0, -math.inf
         self.unlogged: dict[str, Any] = {}
+        self.readings = Readings(self.here.device)
+        self.said = ""
+        """The loss of the last row, for the progress line of its step."""
         self.last_batch: tuple[Batch | RawBatch, dict[str, float]] | None = None
         if state is not None:
             with self.folder.taking_up():
@@ -68,27 +72,44 @@ class StageRun:
             if self.unlogged:
                 self._conclude(self.first, self.unlogged)
             for done, batch in enumerate(batches, start=self.first + 1):
-                values = self._step(done, batch)
+                self._step(done, batch)
+                together = self.here.size > 1  # a loss that is not finite must end all processes at the same step
+                values = self._read(done, wait=together or self._validates(done))
                 self._conclude(done, values)
-                reporter.step(done, f"loss {values['total']:.5f}" if values else "")
+                reporter.step(done, self.said)
                 if note := pace.note(done, self.total + training.steps_after(self.number)):
                     reporter.note(note)
         reporter.finish()
 
-    def _step(self, done: int, batch: Batch | RawBatch) -> dict[str, Any]:
-        """Do one step; returns its row of the log, which is empty if none is due."""
+    def _step(self, done: int, batch: Batch | RawBatch) -> None:
+        """Do one step, and begin to read its row of the log if one is due."""
         epoch = (done - 1) // self.training.source.steps_per_epoch
         lr, weights = self.stage.scheduled_rate(done, self.total, epoch), self.stage.term_weights(epoch)
         terms = self.engine.update(batch, lr, weights)
-        self.last_batch = batch, weights
+        self.readings.launched()
+        self.last_batch, self.said = (batch, weights), ""
         if done == self.total:
             self.engine.adopt_average()
-        if not (self._every(done, self.config.log_every) or self._validates(done)):
-            return {}
-        values = self._averaged(terms)
-        if not math.isfinite(values["total"]):
-            self._stop(done, f"the loss is {values['total']}")
-        return {"stage": self.number, "step": done, "epoch": epoch, "lr": lr, **weights, **values}
+        if self._every(done, self.config.log_every) or self._validates(done):
+            row = {"stage": self.number, "step": done, "epoch": epoch, "lr": lr, **weights}
+            self.readings.add(row, tuple(terms), self._averaged(terms))
+
+    def _read(self, done: int, *, wait: bool) -> dict[str, Any]:
+        """Write the rows of earlier steps that have arrived; returns that of this step, empty if there is none yet."""
+        found: dict[str, Any] = {}
+        for row in self.readings.arrived(wait=wait):
+            if not math.isfinite(row["total"]):
+                self._stop(row["step"], f"the loss is {row['total']}")
+            self.said = f"loss {row['total']:.5f}"
+            if row["step"] == done:
+                found = row
+            else:
+                self._write(row)
+        return found
+
+    def _write(self, row: dict[str, Any]) -> None:
+        if row and self.log is not None:
+            self.log.row(row)
 
     def _conclude(self, done: int, values: dict[str, Any]) -> None:
         """Do what follows a step: validation, the row of the log, and saving the state if due or interrupted."""
@@ -96,10 +117,10 @@ class StageRun:
             self._check_finite(done)
             if self.here.leads:
                 values = values | self._validate_or_save(done, values)
-        if values and self.log is not None:
-            self.log.row(values)
+        self._write(values)
         due, asked = self._due(done)
         if due or asked:
+            self._write(self._read(done, wait=True))
             self._check_finite(done)
             self._save(done)
         if asked:
@@ -133,13 +154,13 @@ class StageRun:
     def _every(self, done: int, every: int) -> bool:
         return done == self.total or bool(every and done % every == 0)
 
-    def _averaged(self, terms: dict[str, Tensor]) -> dict[str, float]:
-        """The terms as numbers, averaged over all processes."""
+    def _averaged(self, terms: dict[str, Tensor]) -> Tensor:
+        """The values of the terms (n,), averaged over all processes."""
         values = torch.stack([value.float() for value in terms.values()])
         if self.here.size > 1:
             dist.all_reduce(values)
             values /= self.here.size
-        return dict(zip(terms, values.tolist(), strict=True))
+        return values
 
     def _check_finite(self, done: int) -> None:
         """Stop before saving if a number of the state, or the loss of the last batch, is not finite."""

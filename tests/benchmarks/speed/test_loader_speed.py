@@ -23,4 +23,4 @@ def test_both_ways_give_patches_of_the_pair_and_the_table_has_every_figure(tmp_p
     row = loader_speed.measure(CropSource(pairs=pairs, scale=8, config=TrainConfig(patch=24)), files, 2)
     assert min(row.values()) > 0
     rows = loader_speed.waiting_rows(pairs, 24, 2)
-    assert [0 <= line["of which waiting, %"] <= 100 for line in rows] == [True] * 4
+    assert [0 <= line["of which waiting, %"] <= 100 for line in rows] == [True] * 7
