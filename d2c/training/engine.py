@@ -15,7 +15,7 @@ from torch.nn.parallel import DistributedDataParallel
 from d2c.data.travel import as_floats
 from d2c.device import pick_device
 from d2c.errors import ConfigError
-from d2c.precision import autocasting, set_tf32
+from d2c.precision import autocasting, permitting_tf32, set_tf32
 from d2c.training.graph import StepGraph
 
 if TYPE_CHECKING:
@@ -166,6 +166,16 @@ class Engine:
 
     def _step(self, batch: Batch | RawBatch, weights: Mapping[str, Any]) -> dict[str, Tensor]:
         """The step. Weights of terms are numbers, or tensors on the device."""
+        with self._rounding():
+            return self._whole_step(batch, weights)
+
+    def _rounding(self) -> contextlib.AbstractContextManager[None]:
+        """Permit TF32 in a step in bf16: what autocast leaves in fp32 there is rounded to bf16 afterwards (ADR 20)."""
+        if self.config.precision == "bf16":
+            return permitting_tf32(True, self.device)
+        return contextlib.nullcontext()
+
+    def _whole_step(self, batch: Batch | RawBatch, weights: Mapping[str, Any]) -> dict[str, Tensor]:
         self.optimiser.zero_grad(set_to_none=True)
         parts = self.config.accumulate
         sums: dict[str, Tensor] = {}

@@ -246,3 +246,16 @@ def test_figures_are_drawn_from_the_cells_of_table_1_and_say_how_places_were_cho
     for box in ("2,3,5", "0,0,25,4"):
         with pytest.raises(ConfigError, match="box: got"):
             run("figures", *where, "--box", box)
+
+
+@pytest.mark.slow
+def test_precisions_are_compared_over_paired_seeds(make_pairs, tmp_path):
+    pairs = make_pairs(tmp_path / "pairs", size=(28, 26))
+    arguments = ["--train", pairs, "--out", tmp_path, "--preset", "tiny", "--budget", "steps=2", "--device", "cpu"]
+    output = run("precision", *arguments, "--seeds", 2, "--only", "bf16")
+    rows = pd.read_csv(tmp_path / "precision.csv")
+    assert set(rows["method"]) == {"fp32", "bf16"}
+    assert set(rows["seed"]) == {0, 1}
+    assert re.search(r"\| fused \| bf16 \| \d+\.\d{3} \| .*2 seeds: undecided \|", output)
+    refused = CliRunner().invoke(recipe("precision").main, [*map(str, arguments), "--precision", "bf16"])
+    assert "leave --precision out" in str(refused.exception)

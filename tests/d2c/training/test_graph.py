@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 
@@ -138,3 +139,17 @@ def test_a_copy_between_host_and_device_is_refused():
     on_device = torch.ones(3, device="meta")
     with CaptureGuard(), pytest.raises(CaptureRefusedError, match="copy_ copies between the host and the device"):
         on_device.copy_(torch.ones(3))
+
+
+@pytest.mark.parametrize(("precision", "permitted"), [("bf16", [True, True]), ("fp16", []), ("fp32", [])])
+def test_a_step_in_bf16_permits_tf32_in_what_remains_in_fp32(precision, permitted, monkeypatch):
+    asked = []
+
+    def permitting(allowed, device):
+        asked.append(allowed)
+        return contextlib.nullcontext()
+
+    monkeypatch.setattr("d2c.training.engine.permitting_tf32", permitting)
+    made = engine(config=dataclasses.replace(TRAIN, precision=precision), graph=False)
+    trained(made, 2)
+    assert asked == permitted
