@@ -110,7 +110,7 @@ bench-peers: $(TRAIN)
 	PYTHON="$(PYTHON)" benchmarks/peers/make_peers.sh
 	$(BIN)/python -m benchmarks.accuracy.alignment --small --peers
 	$(BIN)/python -m benchmarks.accuracy.network_outputs --small
-	$(BIN)/python -m benchmarks.accuracy.spandrel_loads
+	$(BIN)/python -m benchmarks.accuracy.spandrel_loads --small
 
 # The environment that `make` makes has PyTorch for CPUs, so this takes an interpreter of your own. It needs nothing but
 # PyTorch and NumPy; the program's --help names what two of its cells need besides.

@@ -43,6 +43,9 @@ __all__ = ["Alignment", "align_pair"]
 _FIRST_TONE = "srgb"
 """Tone curve for finding features while that of the camera is unknown. Features hardly depend on it."""
 
+_SHOWN = ("n_inliers", "residual_p50_hr_px", "residual_p95_hr_px", "sigma_hr_px", "zncc", "sharpness_ratio")
+"""Statistics that a notebook shows."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Alignment:
@@ -115,6 +118,17 @@ class Alignment:
     def ca_k(self) -> tuple[float, float]:
         """Lateral chromatic aberration of red and blue that was corrected in the published HR."""
         return self.estimate.ca_k
+
+    def _repr_html_(self) -> str:
+        """How Jupyter shows it: HR and LR in turn, the residual field, and numbers."""
+        from d2crealsr.imaging.notebook_view import pair_html
+
+        verdict = "accepted" if self.accepted else f"rejected: {', '.join(self.reasons)}"
+        size = f"{self.crop.width}x{self.crop.height} LR px"
+        numbers = {"scale": f"x{self.scale}", "crop": size, "shape of the residuals": self.residual_shape or "none"}
+        numbers |= {name: f"{self.statistics[name]:.4g}" for name in _SHOWN if name in self.statistics}
+        title = f"Alignment, {verdict}"
+        return pair_html(self.hr, self.lr, self.residuals, title=title, numbers=numbers)
 
 
 def align_pair(

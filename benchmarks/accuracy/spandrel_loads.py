@@ -22,7 +22,7 @@ import torch
 
 import d2c
 from benchmarks.peers.tools import lacks_environment, python_of
-from benchmarks.program import print_and_store, program, with_out
+from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import text_table
 from d2c.checkpoints import native
 from d2crealsr.errors import MachineError
@@ -43,9 +43,9 @@ _ROOT = Path(__file__).resolve().parents[2]
 _TIMEOUT_S = 600
 
 
-def compared(folder: Path) -> list[Row]:
+def compared(folder: Path, width: int, height: int) -> list[Row]:
     """Both programs' images of one picture, for each structure."""
-    picture = np.random.default_rng(0).random((20, 24, 3), np.float32)
+    picture = np.random.default_rng(0).random((height, width, 3), np.float32)
     np.save(folder / "picture.npy", picture)
     for seed, (name, config) in enumerate(CONFIGS.items()):
         torch.manual_seed(seed)
@@ -69,14 +69,17 @@ def compared(folder: Path) -> list[Row]:
 
 
 @program(__doc__)
+@click.option("--width", type=click.IntRange(8), default=24, show_default=True, help="Of the picture, px.")
+@click.option("--height", type=click.IntRange(8), default=20, show_default=True, help="Of the picture, px.")
+@with_small("A picture of 9x8 pixels", width=9, height=8)
 @with_out
-def main(out: Path | None) -> None:
+def main(width: int, height: int, out: Path | None) -> None:
     torch.set_num_threads(1)
     if lacking := lacks_environment(ENVIRONMENT)():
         click.echo(f"spandrel: not installed: {lacking}")
         return
     with tempfile.TemporaryDirectory() as folder:
-        rows = compared(Path(folder))
+        rows = compared(Path(folder), width, height)
     print_and_store(f"Checkpoints of D2C-SR in spandrel and in d2c.\n\n{text_table(rows)}", out, {"": rows})
     if any(row["equal"] == "no" for row in rows):
         sys.exit(1)
