@@ -20,6 +20,7 @@ from d2crealsr.imaging.warp import warp_hr
 from d2crealsr.quality import evidence, verdict
 from d2crealsr.quality.shape import name_shape
 from d2crealsr.registration import tone as tones
+from d2crealsr.registration.demosaic import phase_of
 from d2crealsr.registration.locate import Located, locate, registration_statistics
 from d2crealsr.registration.points import start_from_points
 from d2crealsr.registration.sift import CONVERGED_HR_PX, NEAR_ENOUGH_LR_PX, register
@@ -145,7 +146,8 @@ def align_pair(
     ----------
     hr, lr : (H, W, 3) ndarray of uint8 or uint16, path, or CaptureImage
         The captures in RGB. Their sizes, aspect ratios and cameras may differ. Files are turned upright on reading. A
-        capture that tells its tone curve, as a file of linear light does, keeps it whatever the settings say.
+        capture that tells its tone curve, as camera RAW and files of linear light do, keeps it whatever the settings
+        say. If both are camera RAW, the white balance of HR is used for both.
     settings : AlignSettings, optional
         Settings of the alignment; the defaults if not given.
     points : sequence of (hr_x, hr_y, lr_x, lr_y) or (N, 4) ndarray, optional
@@ -178,7 +180,9 @@ def align_pair(
             "give k1 as undistort_hr and undistort_lr"
         )
     try:
-        hr_image, lr_image = _loaded(hr, convert=True), _loaded(lr, convert=settings.convert_lr_profile)
+        hr_image = _loaded(hr, convert=True)
+        balanced_as = Path(hr) if isinstance(hr, (str, Path)) else None
+        lr_image = _loaded(lr, convert=settings.convert_lr_profile, balanced_as=balanced_as)
     except ImageError as error:
         return AlignmentFailure(reason=error.reason, message=str(error))
     for side, image in (("HR", hr_image), ("LR", lr_image)):
@@ -190,9 +194,11 @@ def align_pair(
     return dataclasses.replace(found, started_from="points") if isinstance(found, Alignment) and len(points) else found
 
 
-def _loaded(image: Image | Path | str | CaptureImage, *, convert: bool) -> CaptureImage:
+def _loaded(
+    image: Image | Path | str | CaptureImage, *, convert: bool, balanced_as: Path | None = None
+) -> CaptureImage:
     if isinstance(image, (str, Path)):
-        return read_capture(Path(image), convert=convert)
+        return read_capture(Path(image), convert=convert, balanced_as=balanced_as)
     return image if isinstance(image, CaptureImage) else CaptureImage(opencv.as_image(image))
 
 
@@ -216,7 +222,8 @@ def _aligned(
         source = degrade.reduced(hr.pixels, settings.scale, hr.toned(tone).tone)
     hr, lr = hr.toned(tone), lr.toned(tone)
     as_shot = Photometry(tone=lr.tone, hr_tone="" if hr.tone == lr.tone else hr.tone)
-    located = locate(Located(source, start, registered.stages), lr.pixels, lr.tone, settings)
+    found = Located(source, start, registered.stages, lr_phase=phase_of(lr.phase))
+    located = locate(found, lr.pixels, lr.tone, settings)
     return _published(hr.pixels, lr.pixels, located, as_shot, settings)
 
 

@@ -38,6 +38,7 @@ from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.store.captures import Capture, captures_root, find_captures
 from d2crealsr.store.decisions import first_names, read_decisions
 from d2crealsr.store.description import DATASET_FILE, load_description
+from d2crealsr.store.developing import rendering_of
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
@@ -146,7 +147,7 @@ def build(
                 points=starts.now.get(capture.scene, ()),
                 decision=decisions.get(capture.scene),
                 force=run.force or not ledger.is_whole(capture.scene),
-                **_before(ledger, rerun, capture.scene, starts.now.get(capture.scene, ())),
+                **_before(ledger, rerun, capture, starts.now.get(capture.scene, ())),
             )
             for capture in captures
         ]
@@ -215,13 +216,15 @@ def _description(rerun: Rerun, raw_root: str, old: Mapping[str, Any], run: RunOp
 # --- the run -----------------------------------------------------------------------------------------------------
 
 
-def _before(ledger: Ledger, rerun: Rerun, scene: str, points: PointPairs) -> dict[str, Any]:
+def _before(ledger: Ledger, rerun: Rerun, capture: Capture, points: PointPairs) -> dict[str, Any]:
     """What a task is told of earlier runs: the scene's row, the result held back, and the recipes of then and now."""
+    scene = capture.scene
+    rendering = {rendering_of(path) for path in (capture.hr, capture.lr) if path is not None} - {""}
     return {
         "known": ledger.row(scene),
         "held": SceneResult(**ledger.held[scene], lost=True) if scene in ledger.held else None,
-        "recipe": recipe_of(rerun.settings, rerun.version, points),
-        "former": recipe_of(rerun.settings, rerun.former_version, points),
+        "recipe": recipe_of(rerun.settings, rerun.version, points, rendering),
+        "former": recipe_of(rerun.settings, rerun.former_version, points, rendering),
     }
 
 

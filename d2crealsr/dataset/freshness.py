@@ -142,16 +142,19 @@ class SceneResult:
     traceback: str = ""
 
 
-def recipe_of(settings: AlignSettings, tool_version: str, points: PointPairs = ()) -> str:
+def recipe_of(
+    settings: AlignSettings, tool_version: str, points: PointPairs = (), rendering: Iterable[str] = ()
+) -> str:
     """Two fingerprints of everything on which a result depends, except for the captures: ``ESTIMATE.VERDICT``.
 
-    The first includes the points that a person gave for the scene, if any. The second is that of the settings that only
-    QA uses, and of the rules with fixed thresholds.
+    The first includes the points that a person gave for the scene, if any, and how camera RAW is developed. The second
+    is that of the settings that only QA uses, and of the rules with fixed thresholds.
     """
     values = dataclasses.asdict(settings)
     qa = {name: values.pop(name) for name in QA_SETTINGS} | ({"rules": FIXED_RULES} if FIXED_RULES else {})
     estimate = {"format": _RECIPE_FORMAT, "tool": tool_version, "settings": values}
-    parts = (estimate | ({"points": points} if points else {}), qa)
+    own = {"points": points, "developed": sorted(rendering)}
+    parts = (estimate | {name: value for name, value in own.items() if value}, qa)
     return ".".join(hashlib.sha256(json.dumps(part, sort_keys=True).encode()).hexdigest()[:16] for part in parts)
 
 

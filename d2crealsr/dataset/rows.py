@@ -59,6 +59,7 @@ def rows_of(
     residuals: list[Row] = []
     if isinstance(outcome, Alignment):
         row |= _estimate_cells(outcome, accepted_by)
+        row |= {f"{side}_tone": "linear" for side in ("hr", "lr") if cells.get(f"{side}_developed")}
         explained = explain(outcome.statistics, settings)
         row["message"] = message_of(explained, row)
         residuals = _residual_rows(scene, outcome.residuals)

@@ -214,8 +214,12 @@ def _captures(task: SceneTask, row: Row) -> dict[str, CaptureImage]:
     images: dict[str, CaptureImage] = {}
     for side, path in (("hr", task.capture.hr), ("lr", task.capture.lr)):
         if path is not None:
-            read = read_capture(path, convert=converts[side], max_pixels=task.options.max_pixels)
+            balanced_as = task.capture.hr if side == "lr" else None
+            read = read_capture(
+                path, convert=converts[side], max_pixels=task.options.max_pixels, balanced_as=balanced_as
+            )
             images[side], row[f"{side}_profile"], row[f"{side}_source_sha256"] = read, read.converted_from, read.sha256
+            row[f"{side}_developed"] = read.developed
     return images
 
 

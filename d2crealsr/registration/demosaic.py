@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from d2crealsr import opencv
 from d2crealsr.imaging import degrade
 
-__all__ = ["PHASES", "Phase", "find_phase", "through_mosaic"]
+__all__ = ["PHASES", "Phase", "find_phase", "phase_of", "through_mosaic"]
 
 Float32 = NDArray[np.float32]
 Phase: TypeAlias = Literal["RGGB", "GRBG", "GBRG", "BGGR"]
@@ -26,6 +26,11 @@ PHASES: dict[Phase, tuple[int, int]] = {"RGGB": (0, 0), "GRBG": (1, 0), "GBRG": 
 _LEVELS = 60_000
 _EVIDENCE = 0.1
 """Correlation with the unexplained part above which a phase is accepted."""
+
+
+def phase_of(name: str) -> Phase | None:
+    """The phase of this name; None if there is none."""
+    return next((phase for phase in PHASES if phase == name), None)
 
 
 def through_mosaic(linear: Float32, phase: Phase, origin: tuple[int, int]) -> Float32:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.imaging.placement import Placement
+    from d2crealsr.registration.demosaic import Phase
     from d2crealsr.settings import AlignSettings
     from d2crealsr.types import Image, ResidualField
 
@@ -45,6 +46,8 @@ class Located(NamedTuple):
         Measured chromatic aberration of the HR lens; None if the crop is too small to measure it.
     ca_k : (float, float)
         Correction of red and blue.
+    lr_phase : Phase or None
+        Colour filter phase of the LR sensor if its file tells; otherwise it is looked for.
     """
 
     source: LinearReduced
@@ -53,6 +56,7 @@ class Located(NamedTuple):
     refinement: Refinement | None = None
     aberration: ChromaticAberration | None = None
     ca_k: tuple[float, float] = (0.0, 0.0)
+    lr_phase: Phase | None = None
 
 
 def locate(sift: Located, lr: Image, tone: str, settings: AlignSettings) -> Located:
@@ -88,7 +92,15 @@ def _refined(sift: Located, lr: Image, tone: str, settings: AlignSettings) -> Lo
     if settings.refine == "none":
         return sift
     source, last = sift.source, next(stage for stage in reversed(sift.stages) if stage.stopped != "failed")
-    found = refine(source, lr, sift.mapping, sigma_hr_px=last.sigma_blur_hr_px, model=settings.refine, tone=tone)
+    found = refine(
+        source,
+        lr,
+        sift.mapping,
+        sigma_hr_px=last.sigma_blur_hr_px,
+        model=settings.refine,
+        tone=tone,
+        phase=sift.lr_phase,
+    )
     stage = Stage(iteration=len(sift.stages) + 1, stage="direct", H_hr_to_lr=sift.mapping.H_hr_to_lr, stopped="failed")
     if found is None:
         return sift._replace(stages=(*sift.stages, stage))

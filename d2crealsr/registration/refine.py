@@ -21,6 +21,8 @@ from d2crealsr.registration.prediction import Parameters, Predictor
 from d2crealsr.types import Crop
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.types import Array, Image
@@ -97,7 +99,14 @@ class Refinement:
 
 
 def refine(
-    hr: LinearReduced, lr: Image, start: CaptureMapping, *, sigma_hr_px: float, model: LensModel, tone: str
+    hr: LinearReduced,
+    lr: Image,
+    start: CaptureMapping,
+    *,
+    sigma_hr_px: float,
+    model: LensModel,
+    tone: str,
+    phase: Phase | None = None,
 ) -> Refinement | None:
     """Refine a mapping with errors of a few LR px, using all of LR that HR covers.
 
@@ -115,6 +124,9 @@ def refine(
         Whether the radial distortion of the HR lens is fitted too.
     tone : str
         Tone curve of both captures.
+    phase : Phase, optional
+        Colour filter phase of the LR sensor, if it is known; otherwise all are tried. Either way the change by
+        demosaicing is subtracted only if it explains the residual of the prediction.
 
     Returns
     -------
@@ -135,12 +147,13 @@ def refine(
     if fit is None:
         return None
     whole = whole.compared_with(hr, fit.parameters.mapping, fit.parameters.sigma)
-    phase, undone = (None, whole) if softened_by else _without_demosaic(predictor, fit.parameters, whole)
+    phases = PHASES if phase is None else (phase,)
+    phase, undone = (None, whole) if softened_by else _without_demosaic(predictor, fit.parameters, whole, phases)
     if phase is not None:
         fit = gauss_newton(predictor, undone.thinned(_stride(whole.crop)), fit.parameters, begin, model, _ROUGHLY_HR_PX)
         if fit is None:
             return None
-        undone = _without_demosaic(predictor, fit.parameters, whole, phase)[1]
+        undone = _less_demosaic(predictor, predictor.linear(fit.parameters, whole), whole, phase)
     fit = gauss_newton(predictor, undone, fit.parameters, begin, model, _SETTLED_HR_PX)
     if fit is None:
         return None
@@ -197,21 +210,24 @@ def _with_brightness(parameters: Parameters, predictor: Predictor, observation: 
 
 
 def _without_demosaic(
-    predictor: Predictor, parameters: Parameters, observation: LrPart, phase: Phase | None = None
+    predictor: Predictor, parameters: Parameters, observation: LrPart, phases: Iterable[Phase]
 ) -> tuple[Phase | None, LrPart]:
     """The observation less the change that demosaicing causes in its prediction. It is unchanged if no colour filter
     phase explains the residual of the prediction."""
     linear = predictor.linear(parameters, observation)
-    luma = predictor.encoded_luma(linear)
-    if phase is None:
-        phase = _phase_of(predictor, linear, luma, observation)
-        if phase is None:
-            return None, observation
-    added = _mosaiced(predictor, linear, observation, phase) - luma
-    return phase, replace(observation, encoded=observation.encoded - added)
+    phase = _phase_of(predictor, linear, predictor.encoded_luma(linear), observation, phases)
+    return phase, observation if phase is None else _less_demosaic(predictor, linear, observation, phase)
 
 
-def _phase_of(predictor: Predictor, linear: Float32, luma: Float32, observation: LrPart) -> Phase | None:
+def _less_demosaic(predictor: Predictor, linear: Float32, observation: LrPart, phase: Phase) -> LrPart:
+    """The observation less the change that demosaicing of this phase causes in its prediction, linear RGB."""
+    added = _mosaiced(predictor, linear, observation, phase) - predictor.encoded_luma(linear)
+    return replace(observation, encoded=observation.encoded - added)
+
+
+def _phase_of(
+    predictor: Predictor, linear: Float32, luma: Float32, observation: LrPart, phases: Iterable[Phase]
+) -> Phase | None:
     """The phase whose demosaicing best explains the residual of the prediction in the middle part."""
     height, width = luma.shape
     top, left = max(0, height - _PHASE_SIDE) // 2, max(0, width - _PHASE_SIDE) // 2
@@ -220,7 +236,7 @@ def _phase_of(predictor: Predictor, linear: Float32, luma: Float32, observation:
     trusted, unexplained = observation.trusted[middle], (observation.encoded - luma)[middle]
     if not trusted.any():
         return None
-    added = {phase: _mosaiced(predictor, linear[middle], here, phase) - luma[middle] for phase in PHASES}
+    added = {phase: _mosaiced(predictor, linear[middle], here, phase) - luma[middle] for phase in phases}
     return find_phase({phase: change[trusted] for phase, change in added.items()}, unexplained[trusted])
 
 

@@ -88,7 +88,7 @@ class Sources:
         self.task, self.row, self.scale = task, task.row, int(task.row["scale"])
         self.notes: list[str] = _source_notes(task, states)
         self.hr = self._read(task.hr_source) if states["hr"] == "there" else None
-        self.lr = self._read(task.lr_source) if states["lr"] == "there" else None
+        self.lr = self._read(task.lr_source, balanced_as=task.hr_source) if states["lr"] == "there" else None
         sizes = {
             f"{side}_size": Size.of(image) for side, image in (("hr", self.hr), ("lr", self.lr)) if image is not None
         }
@@ -104,9 +104,9 @@ class Sources:
             return self.published[1]
         return None if self.lr is None or crop.side < 1 else cut(self.lr, crop)
 
-    def _read(self, path: Path | None) -> Image | None:
+    def _read(self, path: Path | None, balanced_as: Path | None = None) -> Image | None:
         try:
-            return None if path is None else read_image(path)
+            return None if path is None else read_image(path, balanced_as=balanced_as)
         except ImageError as error:
             self.notes.append(str(error))
             return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from d2crealsr.simulate.session import Shot
     from d2crealsr.types import Size
 
-__all__ = ["develop", "expose", "reference_tones"]
+__all__ = ["RAW_LEVELS", "develop", "expose", "reference_tones"]
 
 FULL_WELL = 20_000.0
 READ_NOISE = 6.0
@@ -23,6 +23,8 @@ BASE_EXPOSURE = 0.8
 """Share of the full well that perfect white fills at exposure 1."""
 _BLACK, _PER_ELECTRON = 2048.0, 3.0
 """Raw level without light (above 0, so that read noise is not clipped), and raw levels per electron."""
+RAW_LEVELS = int(_BLACK), int(_BLACK + _PER_ELECTRON * FULL_WELL)
+"""Raw levels without light and of a full well."""
 
 
 def expose(

@@ -29,6 +29,7 @@ __all__ = [
     "Scene",
     "card_size",
     "lay_card",
+    "mosaics",
     "printed",
     "render_reference",
     "session_for",
@@ -171,8 +172,29 @@ def _whole(size: Size) -> Grid:
     return Grid(left=-0.5, top=-0.5, pitch=1.0, width=size.width, height=size.height)
 
 
+def mosaics(
+    recipe: Recipe, settings: SimulateSettings, *, library: Library | None = None
+) -> tuple[NDArray[np.uint16], NDArray[np.uint16], Session]:
+    """The raw values of both sensors for the scene that :func:`shoot` makes, HR and LR, and its session."""
+    session, library = session_for(recipe, settings), library or wheel_library()
+    seeds = (recipe.capture_seed, settings.seed)
+    table = lay_card(printed(recipe, session, library), session, stream("desk", *seeds))
+    hr, lr = (stream(name, *seeds) for name in ("noise-hr", "noise-lr"))
+    return tele_mosaic(session, table, hr), wide_mosaic(session, table, lr), session
+
+
 def tele_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint8]:
     """What the tele camera of a session develops: (H, W, 3) sRGB of the session's size."""
+    return develop(tele_mosaic(session, table, rng), session.hr)
+
+
+def wide_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The same for the wide camera."""
+    return develop(wide_mosaic(session, table, rng), session.lr)
+
+
+def tele_mosaic(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint16]:
+    """Raw values of the tele camera's sensor, (H, W), RGGB."""
     camera, shot, size = session.cameras[0], session.hr, session.size
     sampling = _sampling(session, _card_px_per_hr_px(session, table))
     raw = np.empty((size.height, size.width), np.uint16)
@@ -180,11 +202,11 @@ def tele_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> ND
         count = min(_STRIP, size.height - first)
         light = light_on(_whole(size).strip(first, count), table, camera, shot.psf_sigma, shot.overlay, sampling)
         raw[first : first + count] = expose(light, first, size, shot, rng)
-    return develop(raw, shot)
+    return raw
 
 
-def wide_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The whole frame: one sample per pixel, which is enough for the desk, and fine sampling where the card is."""
+def wide_mosaic(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint16]:
+    """Raw values of the wide camera's sensor: one sample per pixel, which suffices for the desk, more on the card."""
     camera, shot, size = session.cameras[1], session.lr, session.size
     fine = _sampling(session, _card_px_per_hr_px(session, table) * session.zoom)
     coarse = Sampling(1, fine.card_reduction)
@@ -200,7 +222,7 @@ def wide_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> ND
                 part, table, camera, shot.psf_sigma, shot.overlay, fine
             )
         raw[first : first + count] = expose(light, first, size, shot, rng)
-    return develop(raw, shot)
+    return raw
 
 
 def _card_window(session: Session) -> tuple[int, int, int, int]:

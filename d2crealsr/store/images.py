@@ -15,17 +15,21 @@ import numpy as np
 from d2crealsr import opencv
 from d2crealsr.errors import ImageError
 from d2crealsr.store import files
+from d2crealsr.store.developing import balance_of, developed_in_words, turned, turned_phase
 from d2crealsr.store.headers import MAX_PIXELS, needed, one_line, read_header, size_in, unsupported
 from d2crealsr.store.notes import with_note
 from d2crealsr.store.profiles import foreign_profile, to_srgb
 from d2crealsr.store.readers import IMAGE_SUFFIXES, START, Header, reader_of
 from d2crealsr.store.readers.pngs import marked_as_srgb
+from d2crealsr.store.readers.reader import Developed
+from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from d2crealsr.store.readers.reader import Balance
     from d2crealsr.types import Image
 
 __all__ = [
@@ -61,20 +65,23 @@ class CaptureImage(NamedTuple):
     ``pixels`` have the primaries of sRGB; ``converted_from`` is the name of the colour profile from which they were
     converted, empty if they were not. ``sha256`` is that of the decoded bytes, taken here because the file may change
     later. ``tone`` is the capture's own tone curve, ``"linear"`` from a reader of linear light; empty where the file
-    does not tell, so that the settings decide.
+    does not tell, so that the settings decide. ``developed`` says how camera RAW was developed, and ``phase`` which
+    phase its colour filter has in the upright picture (``RGGB``, …); both are empty for other files.
     """
 
     pixels: Image
     converted_from: str = ""
     sha256: str = ""
     tone: str = ""
+    developed: str = ""
+    phase: str = ""
 
     def toned(self, tone: str) -> CaptureImage:
         """The capture with this tone curve, unless it has one of its own."""
         return self if self.tone else self._replace(tone=tone)
 
 
-def read_image(path: Path, *, convert: bool | None = None) -> Image:
+def read_image(path: Path, *, convert: bool | None = None, balanced_as: Path | None = None) -> Image:
     """Read an image as ``(H, W, 3)`` RGB, uint8 or uint16 as in the file, with the orientation flag applied.
 
     Parameters
@@ -82,6 +89,8 @@ def read_image(path: Path, *, convert: bool | None = None) -> Image:
     convert : bool or None
         Whether to convert colours that are not sRGB (True), to refuse them (False), or to leave them as they are in the
         file (None).
+    balanced_as : path, optional
+        The HR capture, if this is its LR, as for :func:`read_capture`.
 
     Raises
     ------
@@ -89,14 +98,17 @@ def read_image(path: Path, *, convert: bool | None = None) -> Image:
         When the file is missing, truncated, damaged, or is not a grey or RGB image of 8 or 16 bits. Also
         ``colour_profile`` as for :func:`read_capture`, unless colours are left as they are.
     """
-    return decode_image(bytes_of(path), path.name, convert=convert)
+    return decode_image(bytes_of(path), path.name, convert=convert, balance=balance_of(balanced_as))
 
 
-def decode_image(data: bytes, name: str, *, convert: bool | None = None) -> Image:
-    """As :func:`read_image`, from the content of a file, which error messages call ``name``."""
+def decode_image(data: bytes, name: str, *, convert: bool | None = None, balance: Balance = ()) -> Image:
+    """As :func:`read_image`, from the content of a file, which error messages call ``name``.
+
+    Camera RAW is developed by the white balance ``balance``, or by its own if that is empty.
+    """
     header = read_header(data, name)
     foreign = "" if convert is None else _foreign_colours(header, name, convert=convert, remedy=_CONVERT)
-    colours = _as_rgb(_decoded(data, header, name), name)
+    colours = _as_rgb(_decoded(data, header, name, balance), name)
     return _oriented(to_srgb(colours, header.profile, name) if foreign else colours, header.orientation)
 
 
@@ -121,7 +133,9 @@ def bytes_of(path: Path) -> bytes:
         ) from error
 
 
-def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> CaptureImage:
+def read_capture(
+    path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS, balanced_as: Path | None = None
+) -> CaptureImage:
     """As :func:`read_image`, in sRGB whatever colour profile the file has.
 
     Parameters
@@ -130,6 +144,8 @@ def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> 
         Whether to convert pixels whose profile is not sRGB, or to refuse them. A file without a profile is sRGB.
     max_pixels : int
         Largest image that is decoded.
+    balanced_as : path, optional
+        The HR capture, if this is LR: if both are camera RAW, its white balance is used for both.
 
     Raises
     ------
@@ -148,11 +164,21 @@ def read_capture(path: Path, *, convert: bool, max_pixels: int = MAX_PIXELS) -> 
     if header.mode in _FEW_COLOURS:
         raise unsupported(f"{name}: a palette or black and white is too coarse to measure in (mode {header.mode})")
     foreign = _foreign_colours(header, name, convert=convert, remedy=_CONVERT_LR)
-    pixels = _as_rgb(_decoded(data, header, name), name)
+    of_hr = balance_of(balanced_as)
+    shot = _developed(data, header, name, of_hr)
+    pixels = _as_rgb(shot.pixels, name)
     if foreign:
         pixels = to_srgb(pixels, header.profile, name)
-    tone = "linear" if reader_of(data[:START]).linear and not foreign else ""
-    return CaptureImage(_oriented(pixels, header.orientation), foreign, hashlib.sha256(data).hexdigest(), tone)
+    reader = reader_of(data[:START])
+    tone = "srgb" if reader.development else "linear" if reader.linear and not foreign else ""
+    return CaptureImage(
+        _oriented(pixels, header.orientation),
+        foreign,
+        hashlib.sha256(data).hexdigest(),
+        tone,
+        developed_in_words(reader, shot.balance, of_hr=bool(of_hr)),
+        turned_phase(shot.phase, Size.of(pixels), header.orientation),
+    )
 
 
 def read_image_and_alpha(path: Path, *, convert: bool = False) -> tuple[Image, NDArray[Any] | None]:
@@ -211,12 +237,21 @@ def read_size(path: Path) -> tuple[int, int]:
         raise ImageError(f"{path.name}: its header cannot be read ({one_line(error)}); check the file") from error
 
 
-def _decoded(data: bytes, header: Header, name: str) -> NDArray[Any]:
-    """The samples as they are stored in the file."""
+def _decoded(data: bytes, header: Header, name: str, balance: Balance = ()) -> NDArray[Any]:
+    """The samples as they are stored in the file, or as sensor data are developed by a white balance."""
+    return _developed(data, header, name, balance).pixels
+
+
+def _developed(data: bytes, header: Header, name: str, balance: Balance) -> Developed:
+    """As :func:`_decoded`, with what is known of sensor data."""
     reader = reader_of(data[:START])
     try:
         with needed(reader, name):
-            pixels = reader.decode(data)
+            if reader.development is None:
+                shot = Developed(reader.decode(data), "", ())
+            else:
+                shot = reader.development.develop(data, balance)
+            pixels = shot.pixels
     except ValueError as error:
         raise ImageError(f"{name}: {error}; copy it from the camera again") from error
     if pixels.dtype not in (np.uint8, np.uint16):
@@ -227,7 +262,7 @@ def _decoded(data: bytes, header: Header, name: str) -> NDArray[Any]:
     if pixels.shape[:2] != stored or 8 * pixels.itemsize < header.bits:
         size = f"{pixels.shape[1]}x{pixels.shape[0]} pixels of {8 * pixels.itemsize} bits"
         raise ImageError(f"{name}: decoded to {size}, its header says otherwise")
-    return pixels
+    return shot
 
 
 def write_image(
@@ -279,11 +314,4 @@ def _transparent(name: str) -> ImageError:
 
 
 def _oriented(image: Image, orientation: int) -> Image:
-    """Turn a picture according to the EXIF orientation 1–8 (CIPA DC-008, tag 0x0112)."""
-    if orientation >= 5:
-        image = image.transpose(1, 0, 2)
-    if orientation in (2, 3, 6, 7):
-        image = image[:, ::-1]
-    if orientation in (3, 4, 7, 8):
-        image = image[::-1]
-    return opencv.as_image(np.ascontiguousarray(image))
+    return opencv.as_image(np.ascontiguousarray(turned(image, orientation)))

@@ -23,11 +23,8 @@ PLACEHOLDER = "{scale}"
 """Placeholder for the scale in the documentation, and so perhaps in file names that were copied from it."""
 
 _UNREAD_SUFFIXES = re.compile(
-    r"\.(heic|heif|hif|avif|jxl|jfif|jfi|jpe|jif|"
-    r"gif|psd|psb|exr|hdr|ppm|pgm|pbm|pnm|tga|svg|ico|qoi|"
-    r"npy|pdf|eps|raw|arw|sr2|srf|nef|nrw|cr2|cr3|crw|dng|"
-    r"raf|rw2|rwl|orf|pef|ptx|srw|x3f|3fr|fff|iiq|erf|mef|"
-    r"mos|mrw|kdc|dcr|dcs|cap|gpr|bay)",
+    r"\.(avif|jxl|jfif|jfi|jpe|jif|gif|psd|psb|exr|hdr|ppm|pgm|pbm|pnm|tga|svg|ico|qoi|"
+    r"npy|pdf|eps|raw|ptx|kdc|dcr|dcs|cap|gpr|bay)",
     re.IGNORECASE,
 )
 _NAMED = 3

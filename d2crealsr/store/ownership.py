@@ -24,8 +24,7 @@ __all__ = ["Holding", "first_image", "holdings", "is_run", "refuse_foreign", "re
 Holding: TypeAlias = Literal["pairs", "captures", "a training run", "checkpoints", "a page"]
 
 _WEIGHTS = (".safetensors", ".pt", ".pth", ".ckpt", ".pkl", ".onnx")
-_RAW = (".arw", ".cr2", ".cr3", ".dng", ".heic", ".nef", ".orf", ".raf", ".rw2")
-_IMAGES = (*IMAGE_SUFFIXES, *_RAW)
+_IMAGES = IMAGE_SUFFIXES
 _CAPTURE = re.compile(r".+_(HR|LR\d+)|.*\d[HL]", re.IGNORECASE)
 
 

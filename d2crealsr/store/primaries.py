@@ -13,7 +13,18 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["ADOBE_RGB", "PRIMARIES", "SRGB_CURVE", "TRANSFERS", "Primaries", "UnknownColours", "power", "profile_of"]
+__all__ = [
+    "ADOBE_RGB",
+    "PRIMARIES",
+    "SRGB_CURVE",
+    "TRANSFERS",
+    "UNSPECIFIED",
+    "Primaries",
+    "UnknownColours",
+    "power",
+    "profile_of",
+    "profile_of_code",
+]
 
 Curve: TypeAlias = tuple[float, float, float, float, float]
 """``g, a, b, c, d``: linear light is ``(a·x + b)^g`` from x = d on and ``c·x`` below (ICC.1:2022, 10.18, type 3)."""
@@ -54,6 +65,9 @@ PRIMARIES = {
     22: Primaries("EBU 3213", 1, (0.63, 0.34, 0.295, 0.605, 0.155, 0.077, *_D65)),
 }
 """By their number in ITU-T H.273, Table 2."""
+
+UNSPECIFIED = 2
+"""The number of primaries or transfers that are not said."""
 
 ADOBE_RGB = (0.64, 0.33, 0.21, 0.71, 0.15, 0.06, *_D65)
 """Of Adobe RGB (1998), whose curve is a power of 563/256."""
@@ -111,6 +125,23 @@ def profile_of(name: str, places: Sequence[float], curve: Curve) -> bytes:
     head = struct.pack(">I4sI4s4s4s", start + len(body), bytes(4), 0x04200000, b"mntr", b"RGB ", b"XYZ ")
     head += bytes(12) + b"acsp" + bytes(28) + _fixed(_D50)
     return head.ljust(128, b"\0") + struct.pack(">I", len(names)) + table + body
+
+
+def profile_of_code(primaries: int, transfer: int) -> bytes:
+    """An ICC profile of colours by their numbers in ITU-T H.273; empty for sRGB, and where the numbers say nothing.
+
+    Raises
+    ------
+    UnknownColours
+        When these colours cannot be converted.
+    """
+    if UNSPECIFIED in (primaries, transfer) or (primaries, transfer) == (1, 13):
+        return b""
+    if primaries not in PRIMARIES or transfer not in TRANSFERS:
+        raise UnknownColours(f"{primaries}, {transfer} of ITU-T H.273")
+    name, curve = TRANSFERS[transfer]
+    colours = PRIMARIES[primaries]
+    return profile_of(colours.name if colours.transfer == transfer else f"{colours.name} {name}", colours.places, curve)
 
 
 def _fixed(numbers: Sequence[float]) -> bytes:

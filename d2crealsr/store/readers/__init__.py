@@ -7,7 +7,7 @@ messages and the documentation say about formats.
 
 from __future__ import annotations
 
-from d2crealsr.store.readers import bitmaps, jpegs, pngs, tiffs
+from d2crealsr.store.readers import bitmaps, heifs, jpegs, pngs, raws, tiffs
 from d2crealsr.store.readers.reader import Header, Reader
 
 __all__ = ["IMAGE_SUFFIXES", "READERS", "START", "UNKNOWN", "Header", "Reader", "reader_of"]
@@ -15,17 +15,19 @@ __all__ = ["IMAGE_SUFFIXES", "READERS", "START", "UNKNOWN", "Header", "Reader", 
 READERS: tuple[Reader, ...] = (
     pngs.PNG,
     jpegs.JPEG,
+    raws.RAW,
     tiffs.TIFF,
     bitmaps.BMP,
     bitmaps.WEBP,
     bitmaps.JPEG_2000,
+    heifs.HEIF,
 )
 """Every reader. A file is read by the first one that recognises its first bytes."""
 
 IMAGE_SUFFIXES = tuple(suffix for reader in READERS for suffix in reader.suffixes)
 """Endings (lower case) of the names of files that count as images."""
 
-START = 32
+START = 4096
 """Number of bytes at the beginning of a file from which its format is recognised."""
 
 UNKNOWN = f"of no image format that is read: {', '.join(reader.name for reader in READERS)}"

@@ -14,7 +14,16 @@ import zlib
 from typing import IO, TYPE_CHECKING
 
 from d2crealsr import opencv
-from d2crealsr.store.primaries import PRIMARIES, SRGB_CURVE, TRANSFERS, UnknownColours, power, profile_of
+from d2crealsr.store.primaries import (
+    PRIMARIES,
+    SRGB_CURVE,
+    TRANSFERS,
+    UNSPECIFIED,
+    UnknownColours,
+    power,
+    profile_of,
+    profile_of_code,
+)
 from d2crealsr.store.readers.reader import Header, Reader
 from d2crealsr.store.readers.tags import colours_in_exif, orientation_in_exif
 from d2crealsr.store.xmp import orientation_in_xmp
@@ -40,7 +49,6 @@ _XMP_TEXT = b"XML:com.adobe.xmp"
 _LARGEST_CONTENT = 16 << 20
 """Most bytes to which a profile or a text is unpacked. The largest profiles of printers have a few million."""
 _SRGB_GAMMA, _NEAR_GAMMA, _NEAR_PLACE = 45_455, 500, 0.005
-_UNSPECIFIED = 2
 
 
 def _header(file: IO[bytes]) -> Header:
@@ -80,7 +88,7 @@ def _profile(chunks: dict[bytes, bytes]) -> bytes:
     Empty if they are sRGB. Raises UnknownColours if they cannot be converted.
     """
     code = chunks.get(b"cICP", b"")
-    if len(code) == 4 and _UNSPECIFIED not in code[:2]:
+    if len(code) == 4 and UNSPECIFIED not in code[:2]:
         return _profile_of_code(*code)
     if b"iCCP" in chunks:
         content = chunks[b"iCCP"].partition(b"\0")[2]
@@ -206,11 +214,7 @@ def _profile_of_code(primaries: int, transfer: int, matrix: int, full_range: int
     said = f"the cICP chunk {primaries}, {transfer}, {matrix}, {full_range}"
     if primaries not in PRIMARIES or transfer not in TRANSFERS or matrix != 0 or full_range != 1:
         raise UnknownColours(said)
-    if (primaries, transfer) == (1, 13):
-        return b""
-    name, curve = TRANSFERS[transfer]
-    colours = PRIMARIES[primaries]
-    return profile_of(colours.name if colours.transfer == transfer else f"{colours.name} {name}", colours.places, curve)
+    return profile_of_code(primaries, transfer)
 
 
 PNG = Reader(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass
-from typing import IO, TYPE_CHECKING, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 from d2crealsr.store.readers.tags import EXIF_MARK
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Header", "Reader"]
+__all__ = ["Balance", "Developed", "Development", "Header", "Reader"]
+
+Balance: TypeAlias = tuple[float, ...]
+"""A white balance: multipliers of the colours of a sensor; empty if it is not known."""
 
 
 class Header(NamedTuple):
@@ -38,6 +41,36 @@ class Header(NamedTuple):
     pixels: int = 0
     unusual: str = ""
     exif: bytes = b""
+
+
+class Developed(NamedTuple):
+    """Sensor data after development: pixels as of ``Reader.decode``, in the curve of sRGB, which is therefore known.
+
+    ``phase`` are the first two rows of the colour filter as stored, such as ``RGGB``; empty if it is no Bayer filter.
+    ``balance`` is the white balance that was used.
+    """
+
+    pixels: NDArray[Any]
+    phase: str
+    balance: Balance
+
+
+class Development(NamedTuple):
+    """How a format of sensor data is developed.
+
+    Attributes
+    ----------
+    settings : callable
+        Describes the fixed rendering, with the version of the program; empty if that is not installed.
+    balance : callable
+        The white balance that the camera stored in a file with these bytes.
+    develop : callable
+        Develops a file with these bytes by a white balance, or by its own if that is empty.
+    """
+
+    settings: Callable[[], str]
+    balance: Callable[[bytes], Balance]
+    develop: Callable[[bytes, Balance], Developed]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -66,6 +99,8 @@ class Reader:
         Finds the EXIF data of an open file: something open that is read as a TIFF. By default those of the header.
     linear : bool
         Whether the values are linear light. Otherwise the camera has encoded them with a tone curve.
+    development : Development, optional
+        For formats of sensor data. ``decode`` then develops by the white balance of the file itself.
     extra, library : str
         The extra of this package that installs the library, and the library that reads the format. Both are empty if
         none is needed. ``header`` and ``decode`` import the library.
@@ -79,6 +114,7 @@ class Reader:
     refuses: Callable[[bytes], str] = lambda _data: ""
     exif: Callable[[IO[bytes]], IO[bytes]] | None = None
     linear: bool = False
+    development: Development | None = None
     extra: str = ""
     library: str = ""
 
