@@ -89,7 +89,7 @@ def readers() -> str:
     rows = [("format", "endings", "values", "needs")]
     for reader in READERS:
         needs = f"{reader.library}, by the extra `{reader.extra}`" if reader.extra else ""
-        values = "linear light" if reader.linear else "encoded"
+        values = "developed" if reader.development else "linear light" if reader.linear else "encoded"
         rows.append((reader.name, ", ".join(f"`{suffix}`" for suffix in reader.suffixes), values, needs))
     return table(*rows)
 

@@ -14,7 +14,7 @@ from d2crealsr.command.camera import ingest
 from d2crealsr.command.demo import demo
 from d2crealsr.command.exchange import export, import_
 from d2crealsr.command.exports import ExportCommand
-from d2crealsr.command.options import JOBS, JSON, NOTHING_ACCEPTED, PAIRS, PATH
+from d2crealsr.command.options import JOBS, JSON, NOTHING_ACCEPTED, PAIRS, PATH, PREFER
 from d2crealsr.ui.json_text import json_text
 from d2crealsr.ui.options import SettingsCommand, is_given
 from d2crealsr.ui.program import Program
@@ -53,6 +53,7 @@ def main() -> None:
 )
 @option_panel("Folders and records", options=["out", "licence", "citation"])
 @option_panel("What is done again, and what may be lost", options=["force", "prune", "allow_loss"])
+@option_panel("Captures", options=["prefer"])
 @option_panel("Decisions by hand", options=["accept", "points"])
 @option_panel("How the work is run", options=["jobs", "backend", "scheduler", "max_megapixels"])
 @click.argument("raw", type=PATH)
@@ -90,6 +91,7 @@ def main() -> None:
     help="CSV file with scene,hr_x,hr_y,lr_x,lr_y: four or more corresponding points of each scene that registration "
     "does not find by itself. The report helps to collect them.",
 )
+@PREFER
 @click.option(
     "--max-megapixels",
     type=click.IntRange(1, 1073),

@@ -105,7 +105,9 @@ def build(
     scale = Rerun.of(typed, out, settings, described, tool_version).settings.scale
     decisions = read_decisions(Path(run.accept)) if run.accept is not None else {}
     left_out: list[str] = []
-    captures = find_captures(raw, scale=scale, note=left_out.append)
+    prefer = run.prefer or ("raw" if described.get("prefer") == "raw" else "jpeg")
+    run = dataclasses.replace(run, prefer=prefer)
+    captures = find_captures(raw, scale=scale, note=left_out.append, prefer=prefer)
     given = read_points(Path(points), captures) if points is not None else {}
     root = captures_root(raw)
     _refuse_overlap(captures, root, out)
@@ -210,6 +212,7 @@ def _description(rerun: Rerun, raw_root: str, old: Mapping[str, Any], run: RunOp
         "licence": old.get("licence", "") if run.licence is None else run.licence,
         "citation": old.get("citation", "") if run.citation is None else run.citation,
         **{name: old[name] for name in ("imported_from",) if name in old},
+        **({"prefer": run.prefer} if run.prefer == "raw" else {}),
     }
 
 

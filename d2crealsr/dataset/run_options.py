@@ -10,6 +10,7 @@ from d2crealsr.store.images import MAX_PIXELS
 
 if TYPE_CHECKING:
     from d2crealsr.jobs.workers import Backend
+    from d2crealsr.store.captures import Preference
 
 __all__ = ["RunOptions"]
 
@@ -36,6 +37,8 @@ class RunOptions:
         published. They hold for these captures until another file says ``reject``.
     licence, citation : str, optional
         Entries of ``dataset.json``. By default the present ones are kept.
+    prefer : {"jpeg", "raw"}, optional
+        Which file is used of a shot that has camera RAW and JPEG; by default as in the last run, at first ``"jpeg"``.
     max_pixels : int
         Largest capture that is decoded. A scene with a larger one fails.
     """
@@ -49,4 +52,5 @@ class RunOptions:
     accept: str | os.PathLike[str] | None = None
     licence: str | None = None
     citation: str | None = None
+    prefer: Preference | None = None
     max_pixels: int = MAX_PIXELS

@@ -47,6 +47,7 @@ _ENTRIES: dict[str, tuple[type, str]] = {
     "citation": (str, "text"),
     "points": (dict, "an object"),
     "imported_from": (str, "a path"),
+    "prefer": (str, "text"),
     SHA256: (dict, "an object"),
 }
 """The entries of a description that are read: the type of each, and the type in words."""

@@ -96,5 +96,5 @@ def shoot(tmp_path_factory: pytest.TempPathFactory) -> MemoryCard:
     made.add("100/C1.JPG", "2 hr", two, 100.0, camera="ILCE-7")
     (made.path / "100/D1.JPG").write_bytes((made.path / "100/B3.JPG").read_bytes())
     (made.path / "100/E1.JPG").write_bytes((made.path / "100/B3.JPG").read_bytes()[:900])
-    (made.path / "100/E2.ARW").write_bytes(b"raw")
+    (made.path / "100/E2.PSD").write_bytes(b"raw")
     return made

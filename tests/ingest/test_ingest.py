@@ -38,7 +38,7 @@ def raw(shoot: MemoryCard, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = CliRunner().invoke(main, ["ingest", str(shoot.path), "--out", str(out)], catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "3 new scenes of 2 cards made from 9 files" in done.output
-    assert "E2.ARW" in done.output
+    assert "E2.PSD" in done.output
     assert hashes(shoot.path) == before
     return out
 

@@ -187,15 +187,15 @@ def notes_of(raw: Path) -> list[str]:
 
 
 def test_a_capture_of_a_kind_that_is_not_read_is_named(tmp_path: Path) -> None:
-    touch(tmp_path, "hr/a.HEIC", "lr/a.jpg", "hr/b.jpg", "lr/b.jpg", "hr2/b.jpg", "hr/in/c.jpg")
+    touch(tmp_path, "hr/a.PSD", "lr/a.jpg", "hr/b.jpg", "lr/b.jpg", "hr2/b.jpg", "hr/in/c.jpg")
     assert [capture.absent for capture in find_captures(tmp_path)] == [
-        "1 file (hr/a.HEIC) is there, of a kind that is not read; export it as TIFF or JPEG",
+        "1 file (hr/a.PSD) is there, of a kind that is not read; export it as TIFF or JPEG",
         "",
     ]
     assert notes_of(tmp_path) == [
         "1 folder (hr2) is left out: captures are taken from hr and lr alone",
         "1 image (hr/in/c.jpg) is in inner folders and left out",
-        "1 file (hr/a.HEIC) is left out, of a kind that is not read; export it as TIFF or JPEG",
+        "1 file (hr/a.PSD) is left out, of a kind that is not read; export it as TIFF or JPEG",
     ]
 
 

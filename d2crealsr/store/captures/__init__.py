@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from d2crealsr.errors import LayoutError, MachineError
 from d2crealsr.store.captures import by_manifest, by_name
 from d2crealsr.store.captures.capture import Capture, RawLayout
+from d2crealsr.store.captures.preference import PREFERENCES, Preference, preferred
 from d2crealsr.store.listing import any_of
 from d2crealsr.store.pairs import cell_problem, scene_problem
 
@@ -20,7 +21,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-__all__ = ["RAW_LAYOUTS", "Capture", "RawLayout", "captures_root", "find_captures"]
+__all__ = [
+    "PREFERENCES",
+    "RAW_LAYOUTS",
+    "Capture",
+    "Preference",
+    "RawLayout",
+    "captures_root",
+    "find_captures",
+    "preferred",
+]
 
 RAW_LAYOUTS: tuple[RawLayout, ...] = (
     by_manifest.MANIFEST,
@@ -35,7 +45,9 @@ def captures_root(raw: Path) -> Path:
     return raw.parent if raw.is_file() else raw
 
 
-def find_captures(raw: Path, *, scale: int = 8, note: Callable[[str], None] = lambda _text: None) -> list[Capture]:
+def find_captures(
+    raw: Path, *, scale: int = 8, note: Callable[[str], None] = lambda _text: None, prefer: Preference = "jpeg"
+) -> list[Capture]:
     """Find the scenes in a folder of raw captures or in a manifest CSV.
 
     Parameters
@@ -46,6 +58,8 @@ def find_captures(raw: Path, *, scale: int = 8, note: Callable[[str], None] = la
         Scale in the suffix ``_LR{scale}``.
     note : callable, optional
         Called with one sentence for each kind of file that is left out.
+    prefer : {"jpeg", "raw"}
+        Which file is used where a shot has camera RAW and JPEG. A manifest names the files itself.
 
     Returns
     -------
@@ -61,7 +75,7 @@ def find_captures(raw: Path, *, scale: int = 8, note: Callable[[str], None] = la
     try:
         if not (raw.is_dir() or raw.is_file()):
             raise LayoutError(f"{raw} is not there; give a folder of captures or a manifest CSV")
-        tried = (layout.find(raw, scale, said) for layout in RAW_LAYOUTS)
+        tried = (layout.find(raw, scale, said, prefer) for layout in RAW_LAYOUTS)
         captures = next((found for found in tried if found is not None), None)
     except PermissionError as error:
         raise MachineError(f"{raw}: cannot be read ({error.strerror}); check its permissions") from error

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError
 from d2crealsr.store.captures.capture import Capture, RawLayout
+from d2crealsr.store.captures.preference import preferred
 from d2crealsr.store.listing import UNREAD, few_of, list_images
 from d2crealsr.store.sides import side_of
 
@@ -15,10 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
 
+    from d2crealsr.store.captures.preference import Preference
+
 __all__ = ["FOLDERS", "SUFFIXES"]
 
 
-def _in_folders(raw: Path, _scale: int, said: list[str]) -> list[Capture] | None:
+def _in_folders(raw: Path, _scale: int, said: list[str], prefer: Preference) -> list[Capture] | None:
     sides = [path for path in sorted(raw.iterdir()) if path.is_dir() and side_of(path.name)]
     named = {name: [path for path in sides if path.name.lower() == name] for name in ("hr", "lr")}
     if not all(named.values()):
@@ -36,18 +39,23 @@ def _in_folders(raw: Path, _scale: int, said: list[str]) -> list[Capture] | None
             said.append(f"{few_of(inner, raw, 'image')} in inner folders and left out")
         said.extend(replace(listing, folder=raw).notes)
     direct = [[path for path in listing.images if path.parent == listing.folder] for listing in listings]
-    return _pair_up(_by_stem(direct[0]), _by_stem(direct[1]), [path for each in listings for path in each.unread], raw)
+    chosen = preferred([*direct[0], *direct[1]], prefer)
+    said.extend(filter(None, [chosen.note(raw, prefer)]))
+    hr, lr = (_by_stem(path for path in side if path in set(chosen.files)) for side in direct)
+    return _pair_up(hr, lr, [path for each in listings for path in each.unread], raw)
 
 
-def _by_suffixes(raw: Path, scale: int, said: list[str]) -> list[Capture] | None:
+def _by_suffixes(raw: Path, scale: int, said: list[str], prefer: Preference) -> list[Capture] | None:
     listing = list_images(raw, deep=False)
     said.extend(listing.notes)
+    chosen = preferred(listing.images, prefer)
+    said.extend(filter(None, [chosen.note(raw, prefer)]))
     patterns = ((r"(.+)_HR", rf"(.+)_LR{scale}"), (r"(.*\d)H", r"(.*\d)L"))
     for hr_pattern, lr_pattern in patterns:
-        hr, lr = _by_stem(listing.images, hr_pattern), _by_stem(listing.images, lr_pattern)
+        hr, lr = _by_stem(chosen.files, hr_pattern), _by_stem(chosen.files, lr_pattern)
         if hr and lr:
             used = {*hr.values(), *lr.values()}
-            if others := [p for p in listing.images if p not in used and not re.fullmatch(r".+_LR\d+", p.stem)]:
+            if others := [p for p in chosen.files if p not in used and not re.fullmatch(r".+_LR\d+", p.stem)]:
                 said.append(f"{few_of(others, raw, 'image')} not named as captures are and left out")
             return _pair_up(hr, lr, listing.unread, raw, ("_HR", f"_LR{scale}", "H", "L"))
     scales = sorted({match[1] for file in listing.images if (match := re.fullmatch(r".+_LR(\d+)", file.stem))})

@@ -43,7 +43,7 @@ def _opened(source: Any) -> Iterator[Any]:
     try:
         found = pillow_heif.open_heif(source, convert_hdr_to_8bit=False)
         yield found[found.primary_index]
-    except (OSError, RuntimeError, SyntaxError, EOFError, IndexError) as error:
+    except (OSError, RuntimeError, SyntaxError, EOFError, IndexError, ValueError) as error:
         raise ValueError(f"the data is truncated or damaged ({' '.join(str(error).split())})") from error
 
 
