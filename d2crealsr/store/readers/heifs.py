@@ -49,7 +49,7 @@ def _opened(source: Any) -> Iterator[Any]:
 
 def _header(file: IO[bytes]) -> Header:
     with _opened(file) as image:
-        size, mode, said = image.size, image.mode, image.info
+        (width, height), mode, said = image.size, image.mode, image.info
         bits = int(said.get("bit_depth", 8))
     exif = said.get("exif") or b""
     profile, strange = said.get("icc_profile") or b"", ""
@@ -60,7 +60,7 @@ def _header(file: IO[bytes]) -> Header:
         except UnknownColours as error:
             strange = f"the colours {error}"
     return Header(
-        *size, mode.partition(";")[0], 16 if bits > 8 else 8, profile=profile or colours_in_exif(exif),
+        width, height, mode.partition(";")[0], 16 if bits > 8 else 8, profile=profile or colours_in_exif(exif),
         strange_colours=strange, exif=exif,
     )  # fmt: skip
 

@@ -40,7 +40,7 @@ _SUFFIXES = (
 _STARTS = (b"FUJIFILMCCD-RAW", b"IIRO", b"IIRS", b"MMOR", b"IIU\0", b"\0MRM", b"FOVb", b"II\x1a\0\0\0HEAPCCDR")
 """How files begin that are no TIFF: Fujifilm, Olympus, Panasonic, Minolta, Sigma, and Canon before 2004."""
 _CR3 = b"ftypcrx "
-_SUBFILE, _PHOTOMETRIC, _INNER, _DNG_VERSION = 254, 262, 330, 50706
+_SUBFILE, _PHOTOMETRIC, _MAKE, _INNER, _DNG_VERSION = 254, 262, 271, 330, 50706
 _SENSOR = (32803, 34892)
 """Photometric interpretations of a colour filter array, and of sensor data with all colours at each pixel."""
 _EXIF_ORIENTATION = {0: 1, 3: 3, 5: 8, 6: 6}
@@ -62,11 +62,12 @@ def _begins(start: bytes) -> bool:
     except (ValueError, struct.error):
         return False
     preview = bool(values.get(_SUBFILE, 0) & 1) and _INNER in entries
-    return preview or _DNG_VERSION in entries or values.get(_PHOTOMETRIC) in _SENSOR
+    of_camera = values.get(_PHOTOMETRIC) in _SENSOR and _MAKE in entries
+    return preview or of_camera or _DNG_VERSION in entries
 
 
 @contextlib.contextmanager
-def _opened(file: IO[bytes]) -> Iterator[Any]:
+def _opened(file: Any) -> Iterator[Any]:
     """A file open in LibRaw, whose errors become ValueError."""
     import rawpy
 
@@ -170,7 +171,8 @@ def _srgb_of_linear() -> NDArray[np.uint16]:
     exponent, a, b, c, threshold = SRGB_CURVE
     linear = np.arange(65536) / 65535
     encoded = np.where(linear <= threshold * c, linear / c, (linear ** (1 / exponent) - b) / a)
-    return np.rint(encoded * 65535).astype(np.uint16)
+    stored: NDArray[np.uint16] = np.rint(encoded * 65535).astype(np.uint16)
+    return stored
 
 
 def _settings() -> str:
