@@ -133,9 +133,10 @@ def encode_png(image: Pixels) -> bytes:
     return _encode(".png", image, [])
 
 
-def encode_jpeg(image: Pixels, quality: int = 95) -> bytes:
-    """JPEG bytes of an 8-bit RGB or grey image, default chroma subsampling (4:2:0)."""
-    return _encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+def encode_jpeg(image: Pixels, quality: int = 95, *, full_colour: bool = False) -> bytes:
+    """JPEG bytes of an 8-bit RGB or grey image, with colours at full resolution (4:4:4) or at half of it (4:2:0)."""
+    sampling = [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444] if full_colour else []
+    return _encode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality, *sampling])
 
 
 def encode_tiff(image: Pixels) -> bytes:

@@ -10,10 +10,11 @@ import click
 from d2crealsr.command.options import JOBS, PATH
 from d2crealsr.errors import SettingsError
 from d2crealsr.ui.interrupts import Interrupts
+from d2crealsr.ui.options import SettingsCommand
 from d2crealsr.ui.program import Command
 from d2crealsr.ui.terminal import echo, note
 
-__all__ = ["ingest"]
+__all__ = ["cards", "ingest"]
 
 _NO_SCENE = 3
 
@@ -101,3 +102,31 @@ def _watch(card: Path, out: Path, **options: Any) -> int:
         for note in watch.placing.notes:
             echo(f"Note: {note}", err=True)
     return 0 if scenes else _NO_SCENE
+@click.command(cls=SettingsCommand, settings="d2crealsr.cards.settings:CardSettings")
+@click.argument("photos", type=PATH)
+@click.option("--out", type=PATH, required=True, metavar="PDF", help="File of the cards; cards.csv is written beside it.")
+def cards(photos: Path, out: Path, settings: dict[str, Any]) -> None:
+    """Make print-ready cards of photographs, with marks by which `ingest` knows them.
+
+    PHOTOS is a folder of photographs. Each fills one card, and four marks with the number of its scene lie where the HR
+    frame shows them, but outside of the default crop. What the print can carry is compared with what the camera
+    samples, and photographs with too few pixels, too little texture or clipped areas are named. A table of the same
+    name as the PDF says which card shows which photograph. A second run keeps the numbers of known photographs.
+
+    \b
+    d2crealsr cards photos/ --out cards.pdf
+    d2crealsr cards photos/ --out cards.pdf --sheet A4 --width-mm 130 --dpi 600
+    """
+    from d2crealsr.cards.make import make_cards
+    from d2crealsr.cards.settings import CardSettings
+    from d2crealsr.command import carded
+    from d2crealsr.ui.progress import ConsoleReporter
+
+    chosen = CardSettings(**settings)
+    with ConsoleReporter() as reporter:
+        result = make_cards(photos, out, settings=chosen, on_card=reporter.images("drawing"))
+    for note in result.problems:
+        echo(f"Note: {note}", err=True)
+    if warning := carded.warning(result, chosen):
+        echo(f"Warning: {warning}", err=True)
+    click.echo(carded.summary(result, str(out), chosen))

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich_click import option_panel
 
-from d2crealsr.command.camera import ingest
+from d2crealsr.command.camera import cards, ingest
 from d2crealsr.command.demo import demo
 from d2crealsr.command.exchange import export, import_
 from d2crealsr.command.exports import ExportCommand
@@ -406,6 +406,7 @@ def verify(pairs: Path, captures: bool, accept_edits: bool, as_json: bool, jobs:
     return FINDINGS if result.findings else 0
 
 
+main.add_command(cards)
 main.add_command(demo)
 main.add_command(export)
 main.add_command(ingest)

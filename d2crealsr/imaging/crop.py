@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from d2crealsr.settings import AlignSettings, CropRequest
     from d2crealsr.types import Array, Image
 
-__all__ = ["MIN_SIDE", "choose_crop", "cut", "default_size", "place", "requested_size"]
+__all__ = ["DEFAULT_SHARE", "MIN_SIDE", "choose_crop", "cut", "default_size", "place", "requested_size"]
 
 MIN_SIDE = 32
 """Smallest published LR side, in px; a smaller crop is rejected as ``crop_too_small``."""
@@ -26,6 +26,9 @@ MIN_SIDE = 32
 _PER_MILLE = 288
 """Half the published share of the HR frame's sides, in ‰: 3456×2304 of 6000×4000, as in the paper. It is a whole number
 because .288·6000/8 in floating point is slightly below 216."""
+
+DEFAULT_SHARE = 2 * _PER_MILLE / 1000
+"""Share of the HR frame's sides that the default crop covers."""
 
 _HR_MARGIN = 4.0
 """Distance in HR px of published pixels from the border of the capture, so that interpolation stays inside."""
