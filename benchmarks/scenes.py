@@ -25,8 +25,18 @@ from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.imaging.geometry import CaptureMapping
 from d2crealsr.imaging.placement import Placement
 from d2crealsr.jobs import threads
-from d2crealsr.simulate import Recipe, SimulateSettings, Truth, default_recipes, encode_capture, session_for, shoot
+from d2crealsr.simulate import (
+    NUISANCES,
+    Recipe,
+    SimulateSettings,
+    Truth,
+    default_recipes,
+    encode_capture,
+    session_for,
+    shoot,
+)
 from d2crealsr.simulate.camera import cast_rays, project, surface
+from d2crealsr.simulate.nuisances import MARKED_CARDS
 from d2crealsr.simulate.photographs import wheel_library
 from d2crealsr.simulate.recipe import KINDS
 from d2crealsr.simulate.truth import default_crop, truth_of
@@ -43,6 +53,7 @@ if TYPE_CHECKING:
     from d2crealsr.types import Image, Matrix
 
 __all__ = [
+    "CLASSES",
     "PLAIN",
     "BenchScene",
     "SceneFiles",
@@ -61,6 +72,9 @@ _DIFFERS = 0.15
 
 PLAIN = "plain"
 """Name of the class of scenes without a nuisance."""
+
+CLASSES = (PLAIN, *(name for name in NUISANCES if name != MARKED_CARDS))
+"""The classes of scenes that are made from seeds alone; cards with marks need pages."""
 
 
 @dataclass(frozen=True, kw_only=True)

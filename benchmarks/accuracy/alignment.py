@@ -24,11 +24,10 @@ from benchmarks.accuracy import cramer_rao
 from benchmarks.peers import opencv_recipes, tools
 from benchmarks.program import print_and_store, program, with_cache, with_jobs, with_out, with_size, with_small
 from benchmarks.result_tables import Row, text_table
-from benchmarks.scenes import PLAIN, BenchScene, captures_of, side_by_side
+from benchmarks.scenes import CLASSES, PLAIN, BenchScene, captures_of, side_by_side
 from benchmarks.seeds import parse_seeds, purpose_of
 from d2crealsr.align import align_pair
 from d2crealsr.jobs import threads
-from d2crealsr.simulate import NUISANCES
 from d2crealsr.types import AlignmentFailure
 
 if TYPE_CHECKING:
@@ -212,7 +211,7 @@ def _told(rows: Sequence[Row]) -> str:
 @click.option("--scenes", "count", type=click.IntRange(min=1), help="Number of scenes from --seed on, for --seeds.")
 @click.option("--seed", type=int, default=100, show_default=True, help="First seed of --scenes.")
 @with_size("half")
-@click.option("--nuisance", type=click.Choice([PLAIN, *NUISANCES]), default=PLAIN, show_default=True)
+@click.option("--nuisance", type=click.Choice(CLASSES), default=PLAIN, show_default=True)
 @click.option("--only", type=click.Choice(["all", "ours", "default", "opencv"]), default="all", show_default=True)
 @click.option("--peers", "with_peers", is_flag=True, help="Also other tools, each in its environment under .peers/.")
 @with_jobs

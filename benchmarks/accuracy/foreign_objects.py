@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.accuracy import qa
 from benchmarks.program import Run, over_scenes, program, with_cache, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, text_table
-from benchmarks.scenes import captures_of
+from benchmarks.scenes import CLASSES, captures_of
 from d2crealsr import opencv
 from d2crealsr.align import Alignment, align_pair
 from d2crealsr.imaging import degrade, photometry
@@ -214,7 +214,7 @@ def main(run: Run, honest: bool) -> None:
     limit = settings.max_differing_place
     about = f"{run.about}; rejected above {limit:g} HR px"
     if honest:
-        classes = [run.scenes(nuisance=name) for name in qa.CLASSES if name not in ALWAYS_BAD]
+        classes = [run.scenes(nuisance=name) for name in CLASSES if name not in ALWAYS_BAD]
         scenes = [scene for of_seed in zip(*classes, strict=True) for scene in of_seed]
         rows = run.each(functools.partial(qa.measure, cache=run.cache, settings=settings), scenes, told=qa.told)
         text = f"Honest captures rejected for a place: {about}\n\n{text_table(summarise_honest(rows, limit), digits=1)}"

@@ -25,13 +25,12 @@ import click
 
 from benchmarks.program import Run, over_scenes, program, with_cache, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, read_csv, text_table
-from benchmarks.scenes import PLAIN, captures_and_detail
+from benchmarks.scenes import CLASSES, PLAIN, captures_and_detail
 from benchmarks.smooth_cards import SMOOTH
 from d2crealsr.align import align_pair
 from d2crealsr.errors import SettingsError
 from d2crealsr.quality import verdict
 from d2crealsr.settings import AlignSettings
-from d2crealsr.simulate import NUISANCES
 from d2crealsr.types import AlignmentFailure
 
 if TYPE_CHECKING:
@@ -45,8 +44,6 @@ WORST_OF_BAD_HR_PX = 1.0
 DIFFERING_OF_BAD = 0.02
 PLACE_OF_BAD_HR_PX = 36.0
 MEAN_OF_GOOD_HR_PX = 0.3
-
-CLASSES = (PLAIN, *NUISANCES)
 
 _FACTS = (
     *("class", "seed", "kind", "judged", "status", "reasons"),

@@ -2,9 +2,9 @@
 
 Convention: x points right and y down. All cards lie on their longer side, with a side of ``width`` along x.
 
-The HR frame is to show the card's width divided by :data:`CARD_PER_FRAME`. The default crop is the middle of that frame.
-The marks lie left and right of it but inside the frame, with room for a frame that is 3 % off the centre and turned by
-1.5 degrees. They go by the longer side alone, so this holds for frames of 3:2, 4:3 and 16:9 alike.
+The HR frame is to show the card's width divided by :data:`CARD_PER_FRAME`. The default crop is the middle of it. The
+marks lie left and right of the crop but inside the frame, with room for a frame that is 3 % off the centre and turned
+by 1.5 degrees. They go by the longer side alone, so this holds for frames of 3:2, 4:3 and 16:9 alike.
 """
 
 from __future__ import annotations

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d2crealsr.cards.carried import Carried, carried
 from d2crealsr.cards.pdf import CREATOR, CardToDraw, Pages, printed_image
-from d2crealsr.cards.photograph import MAX_CLIPPED, MIN_TEXTURED, fitted, looks_of
+from d2crealsr.cards.photograph import MAX_CLIPPED, MIN_TEXTURED, Looks, fitted, looks_of
 from d2crealsr.cards.sheets import BLEED, Sheet, sheet_for
-from d2crealsr.errors import ImageError, LayoutError, UsageError
-from d2crealsr.imaging.marks import MOST_SCENES, scene_of
+from d2crealsr.errors import ImageError, LayoutError, TableError, UsageError
+from d2crealsr.imaging.marks import MOST_SCENES, modules_of, scene_of
 from d2crealsr.store.cards_table import CARD_COLUMNS, read_cards, write_cards
 from d2crealsr.store.files import sha256_of, write_bytes
 from d2crealsr.store.images import IMAGE_SUFFIXES, read_capture
@@ -37,6 +37,7 @@ class Cards(NamedTuple):
         Rows of ``cards.csv``, those of photographs that are no longer there included.
     carried : Carried
         What the print carries where photographs have pixels enough.
+    sheet : Sheet
     pages : int
     problems : list of str
         One line for each photograph that is left out or has something wrong.
@@ -54,13 +55,15 @@ def make_cards(
 ) -> Cards:
     """Write a PDF with a card for each photograph of a folder, and ``cards.csv`` beside it.
 
-    Photographs that an earlier ``cards.csv`` lists keep their numbers, and what a person wrote into its columns ``group``
-    and ``source_licence``. New ones get the next numbers, in the order of their names.
+    Photographs that an earlier ``cards.csv`` lists keep their numbers, and what a person wrote into its columns
+    ``group`` and ``source_licence``. New ones get the next numbers, in the order of their names.
 
     Raises
     ------
     LayoutError
         When there is no photograph that can be read, or there are more than there are marks.
+    TableError
+        When the earlier ``cards.csv`` has been damaged.
     UsageError
         When a file of another kind would be replaced.
     """
@@ -69,11 +72,8 @@ def make_cards(
     sheet = sheet_for(settings)
     pages = Pages(sheet)
     paths = _photographs(photos)
-    known = {row["source_sha256"]: row for row in read_cards(table)} if table.exists() else {}
-    waiting: list[CardToDraw] = []
-    rows: dict[str, dict[str, Any]] = {sha256: row | {"page": None} for sha256, row in known.items()}
+    rows = {row["source_sha256"]: row | {"page": None} for row in _known(table)}
     problems: list[str] = []
-    drawn = 0
     for number, path in enumerate(paths, start=1):
         if on_card:
             on_card(number, len(paths))
@@ -81,32 +81,31 @@ def make_cards(
         try:
             row, jpeg = _card(path, source, rows, sheet, settings)
         except ImageError as error:
-            problems.append(f"{source}: left out, because it cannot be read: {error}")
+            problems.append(f"left out: {error}")
             continue
         if row is None:
-            problems.append(f"{source}: left out, because another photograph has the same content")
+            problems.append(f"left out: {source} has the same content as another photograph")
             continue
-        row["page"] = drawn // len(sheet.places) + 1
+        row["page"] = pages.add(CardToDraw(row["scene"], jpeg, _line(row, settings)))
         rows[row["source_sha256"]] = row
         problems += [f"{source} (card {row['scene']}): {note}" for note in row["notes"].split("; ") if note]
-        waiting.append(CardToDraw(row["scene"], jpeg, _line(row, settings)))
-        drawn += 1
-        if len(waiting) == len(sheet.places):
-            pages.add(waiting)
-            waiting = []
-    if not drawn:
-        raise LayoutError(f"{photos}: none of its {len(paths)} images can be read, as {problems[0]}")
-    if waiting:
-        pages.add(waiting)
+    if not pages.count:
+        raise LayoutError(f"{photos}: none of its {len(paths)} images can be read; {problems[0]}")
     write_cards(table, rows.values())
     write_bytes(out, pages.finish())
-    return Cards(
-        sorted(rows.values(), key=lambda row: str(row["scene"])),
-        _carried(sheet, settings, settings.dpi),
-        sheet,
-        -(-drawn // len(sheet.places)),
-        problems,
-    )
+    every = sorted(rows.values(), key=lambda row: str(row["scene"]))
+    return Cards(every, _carried(sheet, settings, settings.dpi), sheet, pages.count, problems)
+
+
+def _known(table: Path) -> list[dict[str, Any]]:
+    """The rows of an earlier run."""
+    rows = read_cards(table) if table.exists() else []
+    for row in rows:
+        try:
+            modules_of(row["scene"])
+        except ValueError as error:
+            raise TableError(f"{table}: {error}; restore it") from error
+    return rows
 
 
 def _check(photos: Path, out: Path, table: Path) -> None:
@@ -158,16 +157,6 @@ def _card(
     own_ppi = photograph.shape[1] / ((sheet.card[0] + 2 * BLEED) / 25.4)
     found = _carried(sheet, settings, min(settings.dpi, own_ppi))
     looks = looks_of(photograph)
-    notes = []
-    if own_ppi < settings.dpi:
-        notes.append(
-            f"too few pixels: {own_ppi:.0f} on an inch of the card, the print has {settings.dpi}; "
-            f"pairs at x{settings.scale} have detail for x{found.whole_scale} only"
-        )
-    if looks.textured < MIN_TEXTURED:
-        notes.append(f"too little texture: {looks.textured:.0%} of what is published has any, {MIN_TEXTURED:.0%} needed")
-    if looks.clipped > MAX_CLIPPED:
-        notes.append(f"clipped: {looks.clipped:.0%} of what is published is blank white or black, most of it {looks.where}")
     row = {
         "scene": old.get("scene") or _next_scene(rows),
         "group": old.get("group") or picture_of(source.rpartition(".")[0] or source),
@@ -178,10 +167,25 @@ def _card(
         "detail_scale": found.scale,
         "textured_fraction": looks.textured,
         "clipped_fraction": looks.clipped,
-        "notes": "; ".join(note.replace("; ", ", ") for note in notes),
+        "notes": "; ".join(_notes(own_ppi, found, looks, settings)),
         "source_sha256": sha256,
     }
     return row, printed_image(photograph, sheet.card, settings.dpi)
+
+
+def _notes(own_ppi: float, found: Carried, looks: Looks, settings: CardSettings) -> list[str]:
+    """What is wrong with a photograph; none of the texts has a semicolon."""
+    notes = []
+    if own_ppi < settings.dpi:
+        notes.append(
+            f"too few pixels: {own_ppi:.0f} on an inch of the card, the print has {settings.dpi}, "
+            f"so pairs at x{settings.scale} have detail for x{found.whole_scale} only"
+        )
+    if looks.textured < MIN_TEXTURED:
+        notes.append(f"too little texture: {looks.textured:.0%} of the default crop has any, {MIN_TEXTURED:.0%} needed")
+    if looks.clipped > MAX_CLIPPED:
+        notes.append(f"clipped: {looks.clipped:.0%} of the default crop is blank white or black, mostly {looks.where}")
+    return notes
 
 
 def _carried(sheet: Sheet, settings: CardSettings, detail_ppi: float) -> Carried:

@@ -18,8 +18,6 @@ from d2crealsr.types import Size
 from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from numpy.typing import NDArray
 
     from d2crealsr.cards.card import Rectangle
@@ -79,19 +77,28 @@ class Pages:
         spec = importlib.util.find_spec("reportlab")
         fonts = Path(str(spec.origin)).parent / "fonts" if spec else Path()
         pdfmetrics.registerFont(TTFont(_FONT, str(fonts / "Vera.ttf")))
-        self._sheet, self._file = sheet, io.BytesIO()
+        self._sheet, self._file, self._drawn = sheet, io.BytesIO(), 0
         size = tuple(side * _MM for side in sheet.page)
         self._canvas: Any = Canvas(self._file, pagesize=size, invariant=True, pageCompression=1)
         self._canvas.setCreator(CREATOR)
         self._canvas.setTitle("Cards for d2crealsr")
 
-    def add(self, cards: Sequence[CardToDraw]) -> None:
-        """Add a page with at most as many cards as the sheet has places."""
-        if self._sheet.fills:
-            self._set_boxes()
-        for place, card in zip(self._sheet.places, cards, strict=False):
-            self._card(place, card)
-        self._canvas.showPage()
+    def add(self, card: CardToDraw) -> int:
+        """Draw a card in the next place, on a new page if the last one is full; gives the number of the page."""
+        place = self._drawn % len(self._sheet.places)
+        if place == 0:
+            if self._drawn:
+                self._canvas.showPage()
+            if self._sheet.fills:
+                self._set_boxes()
+        self._card(self._sheet.places[place], card)
+        self._drawn += 1
+        return self.count
+
+    @property
+    def count(self) -> int:
+        """Number of pages."""
+        return -(-self._drawn // len(self._sheet.places))
 
     def finish(self) -> bytes:
         """The bytes of the PDF."""

@@ -1,4 +1,4 @@
-"""Whether a photograph is worth a card: its pixels, its texture, and areas that are clipped, within the default crop."""
+"""Whether a photograph is worth a card: its texture and its clipped areas within the default crop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings of ``d2crealsr cards``. Every default is written here once; the options of the command line come from here."""
+"""Settings of ``d2crealsr cards``. Every default is written here once; the command line reads them from here."""
 
 from __future__ import annotations
 

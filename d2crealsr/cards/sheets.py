@@ -18,7 +18,7 @@ CUT_MARK = 5.0
 """Length of a cut mark, in mm. It begins where the bleed ends."""
 
 _MARGIN = 10.0
-"""Distance between the edge of a page and the card that fills its sheet: room for bleed, cut marks and a line of text."""
+"""Distance of a card that fills its sheet from the edge of its page: room for bleed, cut marks and a line of text."""
 
 SMALLEST_WIDTH = 60.0
 """Smallest width of a card, in mm: its marks have modules of half a millimetre."""
@@ -86,7 +86,7 @@ def sheet_for(settings: CardSettings) -> Sheet:
     lying, upright = (_on_page(page, card) for page in (sheet, sheet[::-1]))
     best = lying if len(lying.places) >= len(upright.places) else upright
     if not best.places:
-        most = max(width for page in (sheet, sheet[::-1]) for width in [_widest(page, own[1] / own[0])])
+        most = max(_widest(page, own[1] / own[0]) for page in (sheet, sheet[::-1]))
         raise SettingsError(
             f"width_mm: got {width:g}, expected at most {most:.0f} for a card with cut marks on {settings.sheet}; "
             "change --width-mm or --sheet"
@@ -104,9 +104,9 @@ def _on_page(page: tuple[float, float], card: tuple[float, float]) -> Sheet:
     columns, rows = int(page[0] // cell[0]), int(page[1] // cell[1])
     left, top = (page[0] - columns * cell[0]) / 2, (page[1] - rows * cell[1]) / 2
     inset = BLEED + CUT_MARK
-    places = tuple(
-        (left + column * cell[0] + inset, top + row * cell[1] + inset) for row in range(rows) for column in range(columns)
-    )
+    lefts = [left + column * cell[0] + inset for column in range(columns)]
+    tops = [top + row * cell[1] + inset for row in range(rows)]
+    places = tuple((x, y) for y in tops for x in lefts)
     return Sheet(page, card, places, False)
 
 

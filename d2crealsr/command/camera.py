@@ -104,7 +104,9 @@ def _watch(card: Path, out: Path, **options: Any) -> int:
     return 0 if scenes else _NO_SCENE
 @click.command(cls=SettingsCommand, settings="d2crealsr.cards.settings:CardSettings")
 @click.argument("photos", type=PATH)
-@click.option("--out", type=PATH, required=True, metavar="PDF", help="File of the cards; cards.csv is written beside it.")
+@click.option(
+    "--out", type=PATH, required=True, metavar="PDF", help="File of the cards; their table is written beside it."
+)
 def cards(photos: Path, out: Path, settings: dict[str, Any]) -> None:
     """Make print-ready cards of photographs, with marks by which `ingest` knows them.
 

@@ -18,9 +18,7 @@ def summary(result: Cards, shown_out: str, settings: CardSettings) -> str:
     cards = sum(row["page"] is not None for row in result.rows)
     width, height = result.sheet.card
     lines: list[str | Styled] = [
-        Styled(
-            f"{cards} cards of {width:g} x {height:g} mm", {"bold": True}, f" on {result.pages} pages ({settings.sheet})"
-        ),
+        Styled(f"{cards} cards of {width:g} x {height:.4g} mm", {"bold": True}, f" on {result.pages} pages"),
         f"  HR frames of {settings.hr_width_px} px sample a card at {result.carried.hr_ppi:,.0f} px an inch",
     ]
     left = len(result.rows) - cards

@@ -9,11 +9,12 @@ import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from d2crealsr.errors import MachineError
+from d2crealsr.errors import MachineError, SettingsError
 from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.simulate import records
+from d2crealsr.simulate.nuisances import MARKED_CARDS
 from d2crealsr.simulate.photographs import Library, folder_library, wheel_library
-from d2crealsr.simulate.recipe import Recipe, default_recipes
+from d2crealsr.simulate.recipe import Recipe, default_recipes, page_recipes
 from d2crealsr.simulate.recipe_table import read_recipes, recipe_row
 from d2crealsr.simulate.shoot import shoot
 from d2crealsr.simulate.storage import encode_capture
@@ -70,6 +71,8 @@ def simulate(
 
     Raises
     ------
+    SettingsError
+        When cards with marks are requested without their pages.
     TableError, LayoutError
         When the recipe is broken, photographs are missing, or the folder contains other files or captures that were
         made with another recipe or other settings.
@@ -77,7 +80,7 @@ def simulate(
         When another run uses the folder, or the disk cannot store the files.
     """
     library = folder_library(photos) if photos else wheel_library()
-    recipes = read_recipes(manifest, library) if manifest else default_recipes(settings.scenes, settings.seed, library)
+    recipes = _recipes(settings, manifest, library, own=photos is not None)
     told = on_scene or (lambda scene: None)
     try:
         with lock_folder(out):
@@ -93,6 +96,23 @@ def simulate(
             return _write_tables(out, recipes, settings, library)
     except OSError as error:
         raise MachineError(f"{out}: cannot be written ({error.strerror}); make room or check permissions") from error
+
+
+def _recipes(settings: SimulateSettings, manifest: Path | None, library: Library, *, own: bool) -> list[Recipe]:
+    """What the scenes are made from: the recipes of a table, a scene for each page of cards, or drawn ones."""
+    marked = MARKED_CARDS in settings.nuisances
+    if marked and not own:
+        raise SettingsError(
+            f"nuisances: {MARKED_CARDS} needs the rendered pages of `d2crealsr cards`, expected a folder of them in "
+            "--photos; add it"
+        )
+    if manifest is None:
+        return (page_recipes if marked else default_recipes)(settings.scenes, settings.seed, library)
+    recipes = read_recipes(manifest, library)
+    for recipe in recipes:
+        if marked and not recipe.source:
+            raise SettingsError(f"{manifest}: scene {recipe.scene} has no page of cards in `source`; add one")
+    return recipes
 
 
 def _make(out: Path, settings: SimulateSettings, library: Library, recipe: Recipe) -> str:

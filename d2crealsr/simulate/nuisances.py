@@ -17,7 +17,10 @@ from d2crealsr.types import Size
 if TYPE_CHECKING:
     from d2crealsr.simulate.session import Screen, Session
 
-__all__ = ["NUISANCES", "Nuisance"]
+__all__ = ["MARKED_CARDS", "NUISANCES", "Nuisance"]
+
+MARKED_CARDS = "marked-cards"
+"""Name of the nuisance whose cards are rendered pages, one for each scene."""
 
 Change: TypeAlias = "Callable[[Session, np.random.Generator], Session]"
 
@@ -125,7 +128,7 @@ def _printed(screen: Screen) -> Change:
     return lambda session, rng: replace(session, screen=screen)
 
 
-def _card(kind: Literal["plain", "repeated"]) -> Change:
+def _card(kind: Literal["plain", "repeated", "smooth"]) -> Change:
     return lambda session, rng: replace(session, card_kind=kind)
 
 
@@ -180,5 +183,6 @@ NUISANCES: dict[str, Nuisance] = {
     "orientation-flags": Nuisance("the files lie turned, with EXIF flags that differ between HR and LR", _flags),
     "turned-camera": Nuisance("the LR camera is turned by 90, 180 or 270 degrees and no flag says so", _turned),
     "rolled": Nuisance("the LR camera is turned by 30 to 90 degrees to either side", _rolled),
+    MARKED_CARDS: Nuisance("the card is a rendered page of marked cards, a file of --photos", _card("smooth")),
 }
 """Every nuisance by its name in ``--nuisance``."""

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.simulate.photographs import Library
 
-__all__ = ["GENERATORS", "KINDS", "Recipe", "default_recipes", "stream"]
+__all__ = ["GENERATORS", "KINDS", "Recipe", "default_recipes", "page_recipes", "stream"]
 
 KINDS = ("leaves", "photos", "mixed", "text", "smooth")
 """The five kinds of card, in equal shares: dead leaves, a collage of photographs, photographs with dead leaves and
@@ -59,6 +59,25 @@ def default_recipes(count: int, seed: int, library: Library) -> list[Recipe]:
     A recipe does not depend on ``count``. Photographs come from ``library``; a card uses photographs of one group only.
     """
     return [_recipe(index, seed, library) for index in range(count)]
+
+
+def page_recipes(count: int, seed: int, library: Library) -> list[Recipe]:
+    """Recipes of ``count`` scenes, each of another page of ``library``, in the order of their names.
+
+    A page fills its card. If there are fewer pages than scenes, there are as many scenes as pages.
+    """
+    return [
+        Recipe(
+            scene=f"{index + 1:03d}",
+            group=library.groups_of[page],
+            generator="smooth",
+            source=(page,),
+            source_licence=library.licences[page],
+            texture_seed=index + 1,
+            capture_seed=int(stream("page", seed, index).integers(1, 10**6)),
+        )
+        for index, page in enumerate(sorted(library.paths)[:count])
+    ]
 
 
 def _recipe(index: int, seed: int, library: Library) -> Recipe:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from click.testing import Result
 
 COMMANDS = [
-    *("align", "audit", "demo", "export", "import", "ingest", "report"),
+    *("align", "audit", "cards", "demo", "export", "import", "ingest", "report"),
     *("simulate", "split", "summary", "validate", "verify"),
 ]
 

@@ -49,6 +49,7 @@ CHANGES = {
     "orientation-flags": {"hr.orientation", "lr.orientation"},
     "turned-camera": {"lr.roll"},
     "rolled": {"lr.roll"},
+    "marked-cards": {"card_kind"},
 }
 
 

@@ -1,0 +1,151 @@
+"""Are the marks of cards found? By what goes wrong when they are photographed, on pages that `d2crealsr cards` made.
+
+    python -m benchmarks.accuracy.marked_cards --seeds 100..104 --out benchmarks/results/marked-cards
+
+Each seed is a card: the artwork of a simulated scene becomes a page of cards, is rendered, and is photographed at x4 by
+the simulator, which knows nothing of marks; the frames are JPEG files of quality 95. found: frames in which at least
+one mark of the right scene is read; marks: the mean number of the four. wrong: marks of other scenes, over all frames.
+Frames without marks are the same scenes with their bare artwork. The frames have 1200 px at x4, where a module of
+a mark has 3.1 LR px (--size half: 7.8, as in a frame of 6000 px at x8; a blur of 1.5 px here is one of 3.7 px there).
+seconds: CPU time of a frame, decoding not included.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Literal
+
+import click
+import numpy as np
+
+from benchmarks.card_pages import page_of
+from benchmarks.program import Run, over_scenes, program, with_jobs, with_seeds, with_size, with_small
+from benchmarks.result_tables import Row, text_table
+from benchmarks.scenes import PLAIN, BenchScene
+from d2crealsr import opencv
+from d2crealsr.imaging import marks
+from d2crealsr.simulate.card import draw_artwork
+from d2crealsr.simulate.photographs import wheel_library
+from d2crealsr.simulate.printing import print_card
+from d2crealsr.simulate.recipe import stream
+from d2crealsr.simulate.session import CARD_MM
+from d2crealsr.simulate.shoot import card_size, lay_card, session_for, tele_shot, wide_shot
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from d2crealsr.simulate import Session
+    from d2crealsr.simulate.settings import SizeName
+    from d2crealsr.types import Image
+
+SCALE = 4
+NO_MARKS = "no marks"
+_SCENE = "0001"
+_SIDES: tuple[Literal["hr", "lr"], ...] = ("hr", "lr")
+
+
+def _both(**changes: float) -> Callable[[Session], Session]:
+    return lambda session: replace(session, hr=replace(session.hr, **changes), lr=replace(session.lr, **changes))
+
+
+def _darker(session: Session) -> Session:
+    """Four stops less light in both shots."""
+    hr, lr = (replace(shot, exposure=shot.exposure / 16) for shot in (session.hr, session.lr))
+    return replace(session, hr=hr, lr=lr)
+
+
+CONDITIONS: dict[str, Callable[[Session], Session]] = {
+    "low light (4 stops)": _darker,
+    "blur of 1.5 px": _both(psf_sigma=1.5),
+    "blur of 2.5 px": _both(psf_sigma=2.5),
+}
+"""Conditions that are no nuisances of the simulator."""
+
+CLASSES = (
+    *(PLAIN, "tilt", "rolled", "glare", "occlusion", "lr-exposure-x4", *CONDITIONS),
+    *("bowed-card", "halftone-133", "off-centre", "desk-in-frame", NO_MARKS),
+)
+
+
+@lru_cache(maxsize=1)
+def artworks_of(seed: int, size: SizeName) -> tuple[Image, Image]:
+    """The artwork of a scene, and the rendered page of the card that is made of it."""
+    scene = BenchScene(seed=seed, size=size, scale=SCALE)
+    whole, library, recipe = card_size(session_for(scene.recipe, scene.settings)), wheel_library(), scene.recipe
+    photographs = [library.read(name) for name in recipe.source]
+    bare = draw_artwork(
+        recipe.generator, whole, whole.width / CARD_MM[0], photographs, stream("card", recipe.texture_seed)
+    )
+    return bare, page_of(bare, whole)
+
+
+def frame_of(seed: int, condition: str, size: SizeName, side: Literal["hr", "lr"]) -> Image:
+    """A frame of a card with marks under a condition, as decoded from its file."""
+    nuisance = condition if condition not in (*CONDITIONS, NO_MARKS) else PLAIN
+    scene = BenchScene(seed=seed, size=size, nuisance=nuisance, scale=SCALE)
+    session = CONDITIONS.get(condition, lambda same: same)(session_for(scene.recipe, scene.settings))
+    bare, page = artworks_of(seed, size)
+    card = print_card(
+        np.asarray(bare if condition == NO_MARKS else page, np.uint8),
+        session.card_mm,
+        screen=session.screen,
+        grain=True,
+        rng=stream("print", scene.recipe.texture_seed),
+    )
+    seeds = (scene.recipe.capture_seed, scene.settings.seed)
+    shoot = tele_shot if side == "hr" else wide_shot
+    shot = shoot(session, lay_card(card, session, stream("desk", *seeds)), stream(f"noise-{side}", *seeds))
+    return opencv.as_image(opencv.decode(opencv.encode_jpeg(shot)))
+
+
+def measure(task: tuple[int, str], size: SizeName) -> Row:
+    """What is found in both frames of a card."""
+    seed, condition = task
+    row: Row = {"class": condition, "seed": seed}
+    for side in _SIDES:
+        frame = frame_of(seed, condition, size, side)
+        begin = time.process_time()
+        found = marks.detect(frame)
+        seconds = time.process_time() - begin
+        right = 0 if condition == NO_MARKS else sum(mark.scene == _SCENE for mark in found)
+        row |= {f"{side}_right": right, f"{side}_wrong": len(found) - right, f"{side}_seconds": seconds}
+    return row
+
+
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """A row for each condition."""
+    table = []
+    for name in CLASSES:
+        of = [row for row in rows if row["class"] == name]
+        if not of:
+            continue
+        line: Row = {"class": name, "cards": len(of)}
+        for side in ("hr", "lr"):
+            right = [row[f"{side}_right"] for row in of]
+            line |= {f"{side}_found": sum(n > 0 for n in right), f"{side}_marks": float(np.mean(right))}
+        line["wrong"] = sum(row[f"{side}_wrong"] for row in of for side in ("hr", "lr"))
+        for side in ("hr", "lr"):
+            line[f"{side}_seconds"] = float(np.mean([row[f"{side}_seconds"] for row in of]))
+        table.append(line)
+    return table
+
+
+def _told(row: Row) -> str:
+    return f"{row['class']} {row['seed']}: {row['hr_right']} in HR, {row['lr_right']} in LR"
+
+
+@program(__doc__)
+@over_scenes(
+    with_seeds("100..104"), with_size("mini"), with_jobs, with_small("One scene, mini", seeds="0", size="mini")
+)
+@click.option("--class", "classes", multiple=True, type=click.Choice(CLASSES), help="Only this class; repeatable.")
+def main(run: Run, classes: tuple[str, ...]) -> None:
+    tasks = [(seed, name) for seed in run.wanted for name in classes or CLASSES]
+    rows = run.each(partial(measure, size=run.size), tasks, told=_told)
+    run.store(f"{run.about}, x{SCALE}\n\n{text_table(summarise(rows))}", rows)
+
+
+if __name__ == "__main__":
+    main()
