@@ -102,6 +102,8 @@ def _watch(card: Path, out: Path, **options: Any) -> int:
         for note in watch.placing.notes:
             echo(f"Note: {note}", err=True)
     return 0 if scenes else _NO_SCENE
+
+
 @click.command(cls=SettingsCommand, settings="d2crealsr.cards.settings:CardSettings")
 @click.argument("photos", type=PATH)
 @click.option(
@@ -116,8 +118,9 @@ def cards(photos: Path, out: Path, settings: dict[str, Any]) -> None:
     name as the PDF says which card shows which photograph. A second run keeps the numbers of known photographs.
 
     \b
-    d2crealsr cards photos/ --out cards.pdf
-    d2crealsr cards photos/ --out cards.pdf --sheet A4 --width-mm 130 --dpi 600
+    Examples:
+      d2crealsr cards photos/ --out cards.pdf
+      d2crealsr cards photos/ --out cards.pdf --sheet A4 --width-mm 130 --dpi 600
     """
     from d2crealsr.cards.make import make_cards
     from d2crealsr.cards.settings import CardSettings
@@ -127,8 +130,8 @@ def cards(photos: Path, out: Path, settings: dict[str, Any]) -> None:
     chosen = CardSettings(**settings)
     with ConsoleReporter() as reporter:
         result = make_cards(photos, out, settings=chosen, on_card=reporter.images("drawing"))
-    for note in result.problems:
-        echo(f"Note: {note}", err=True)
+    for problem in result.problems:
+        note(problem)
     if warning := carded.warning(result, chosen):
         echo(f"Warning: {warning}", err=True)
     click.echo(carded.summary(result, str(out), chosen))
