@@ -126,7 +126,7 @@ tables: $(TRAIN)
 	$(BIN)/python pipelines/rebuild_dataset.py --captures tables/raw --out tables --test 3 --jobs 0
 	$(BIN)/python pipelines/table1.py $(TABLES1)
 	$(BIN)/python pipelines/figure8.py $(TABLES1)
-	$(BIN)/python pipelines/ablations.py $(TABLES) --out tables/ablations --seeds 3 --budget steps=22
+	$(BIN)/python pipelines/ablations.py $(TABLES) --out tables/ablations --seeds 1 --budget steps=22
 	$(BIN)/python pipelines/figures.py $(TABLES1)
 
 architecture: $(BASE)
