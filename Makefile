@@ -32,7 +32,7 @@ help:
 	@echo "make format         let ruff rewrite what it can"
 	@echo "make bench          the benchmark programs, small; bench-peers: other tools on the same captures, networks in spandrel"
 	@echo "make bench-cuda     by hand: one table of what a CUDA GPU does, in eight minutes (CUDA_PYTHON: an interpreter with a CUDA PyTorch)"
-	@echo "make tables         by hand: the paper's tables and figures from nothing, small, to see that they work (an hour on two cores)"
+	@echo "make tables         by hand: the paper's tables and figures from nothing, small, to see that they work (25 minutes of one core)"
 	@echo "make architecture   docs/images/architecture-*.svg, drawn from the imports"
 	@echo "make pictures       the README's pictures, drawn from what make demo leaves"
 	@echo "make sbom           sbom.json: all packages of the environment with versions and licences (CycloneDX)"

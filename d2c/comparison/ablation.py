@@ -67,7 +67,7 @@ def _method(name: str, label: str, model: Any, train: Any, network: str = "d2csr
 
 def _tree(name: str, small: Any, depth: int, width: int, train: Any) -> Method:
     model = dataclasses.replace(small, depth=depth, width=width)
-    label = f"L = {depth}, C = {width}: {model.predictions} leaves"
+    label = f"L = {depth}, C = {width}: {model.predictions} {'leaf' if model.predictions == 1 else 'leaves'}"
     return dataclasses.replace(_method(name, label, model, train), stage="1" if width == 1 else "all")
 
 

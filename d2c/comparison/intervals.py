@@ -39,6 +39,8 @@ class Difference(NamedTuple):
         return self.kind == "interval" and (self.low > 0 or self.high < 0)
 
     def __str__(self) -> str:
+        if self.kind == "range" and self.low == self.high:
+            return f"{self.mean:+.3f} (one seed, no range)"
         return f"{self.mean:+.3f} ({self.kind} {self.low:+.3f} … {self.high:+.3f})"
 
 

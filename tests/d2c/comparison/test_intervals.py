@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from d2c.comparison.intervals import difference
+from d2c.comparison.intervals import Difference, difference
 
 
 def drawn(rng, seeds, images, mean=0.0, of_seeds=0.05):
@@ -45,3 +45,8 @@ def test_outputs_of_one_training_are_compared_within_each_seed():
     assert not difference(fused, mean).resolved
     two = difference(fused[:2], mean[:2], paired=True)
     assert two.high - two.low < 0.01
+
+
+def test_one_seed_is_not_called_a_range():
+    assert str(Difference(0.1, 0.1, 0.1, "range")) == "+0.100 (one seed, no range)"
+    assert str(Difference(0.1, 0.0, 0.2, "range")) == "+0.100 (range +0.000 … +0.200)"
