@@ -40,7 +40,7 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         if self.kind == "range" and self.low == self.high:
-            return f"{self.mean:+.3f} (one seed, no range)"
+            return f"{self.mean:+.3f} (one value, no range)"
         return f"{self.mean:+.3f} ({self.kind} {self.low:+.3f} … {self.high:+.3f})"
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from d2c.comparison.intervals import Difference
 from d2c.comparison.published import NOTES, published
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def _line(row: pd.Series[Any], line: Entry, differences: pd.DataFrame, used: lis
         spread = f" ({row['psnr_db_least']:.3f} … {row['psnr_db_most']:.3f})"
     against = "reference"
     if line.name in differences.index:
-        found = differences.loc[line.name]
-        against = f"{found['difference']:+.3f} ({found['bounds']} {found['low']:+.3f} … {found['high']:+.3f})"
+        found: Any = differences.loc[line.name]
+        against = str(Difference(found["difference"], found["low"], found["high"], found["bounds"]))
     paper = ""
     printed = published(line.published, row["paper_column"]) if row["paper_column"] else None
     if printed is not None:

@@ -112,15 +112,15 @@ def curves_figure(cells: Sequence[Cell], lines: Sequence[Entry], title: str) -> 
         style = _style(names.index(name))
         points: dict[int, list[tuple[float, float]]] = {}
         for cell in trained:
-            for crops, *values in cell.curve():
-                points.setdefault(crops, []).append((values[0], values[1]))
+            for crops, psnr, ssim in cell.curve():
+                points.setdefault(crops, []).append((psnr, ssim))
+        x = sorted(points)
         for column, axes in enumerate(grid):
-            values = [[value[column] for value in points[crops]] for crops in sorted(points)]
-            means = [sum(each) / len(each) for each in values]
-            axes.plot(sorted(points), means, **style, markersize=4, linewidth=1, label=trained[0].method.label)
-            axes.fill_between(
-                sorted(points), list(map(min, values)), list(map(max, values)), color=style["color"], alpha=0.1, lw=0
-            )
+            seeds = [[point[column] for point in points[crops]] for crops in x]
+            means = [sum(values) / len(values) for values in seeds]
+            least, most = [min(values) for values in seeds], [max(values) for values in seeds]
+            axes.plot(x, means, **style, markersize=4, linewidth=1, label=trained[0].method.label)
+            axes.fill_between(x, least, most, color=style["color"], alpha=0.1, lw=0)
     for axes, label in zip(grid, _MEASURES.values(), strict=True):
         axes.set_xlabel("crops seen")
         axes.set_ylabel(f"{label}, validation pairs, basicsr-y")

@@ -47,6 +47,6 @@ def test_outputs_of_one_training_are_compared_within_each_seed():
     assert two.high - two.low < 0.01
 
 
-def test_one_seed_is_not_called_a_range():
-    assert str(Difference(0.1, 0.1, 0.1, "range")) == "+0.100 (one seed, no range)"
+def test_one_value_is_not_called_a_range():
+    assert str(Difference(0.1, 0.1, 0.1, "range")) == "+0.100 (one value, no range)"
     assert str(Difference(0.1, 0.0, 0.2, "range")) == "+0.100 (range +0.000 … +0.200)"
