@@ -35,7 +35,8 @@ import torch
 from benchmarks.result_tables import Row, provenance, text_table, write_csv
 from benchmarks.speed.card.budgets import NOT_RUN, budget_rows, hour_rows, ratio
 from benchmarks.speed.card.cell import GRAPH, Cell, Machine
-from benchmarks.speed.card.checks import fitting_cell, launch_cell, rate_cells, suite_cell
+from benchmarks.speed.card.checks import fitting_cell, rate_cells, suite_cell
+from benchmarks.speed.card.launches import launch_cell
 from benchmarks.speed.card.schedule import schedule_cell
 from benchmarks.speed.card.steps import COMPILED, EAGER, TUNED, peer_cells, step_cell
 from benchmarks.speed.card.upscaling import upscaling_cells
@@ -90,8 +91,8 @@ def all_cells(*, counted: bool = True) -> list[Cell]:
     cells += [*steps("stage 1", 4, "bf16", "tf32", "fp32"), *steps("joint", 16, "bf16")]
     cells += [*steps("stage 2", 4, "bf16", "tf32", "fp32"), *steps("stage 1", 16, "bf16")]
     cells += [one(kind, "factored", 4, p, GRAPH) for kind in ("stage 1", "joint") for p in ("bf16", "tf32")]
-    cells += [launch_cell("stage 1", "bf16"), launch_cell("stage 1", "tf32")]
-    cells += [schedule_cell("tf32"), fitting_cell("stage 1"), fitting_cell("joint")]
+    cells += [launch_cell("bf16", counted=counted), schedule_cell("tf32")]
+    cells += [fitting_cell("stage 1"), fitting_cell("joint")]
     cells += [cell for precision in PRECISIONS for cell in upscaling_cells(precision)]
     cells += [*faster("stage 1", 4, "bf16", COMPILED), *faster("stage 1", 4, "tf32", COMPILED)]
     cells += [*steps("joint", 4, "bf16", "tf32"), *faster("stage 1", 4, "bf16", TUNED)]

@@ -1,4 +1,4 @@
-"""The card itself: its rate of products, launches of a step, steps in the memory of an older card, the CUDA tests."""
+"""The card itself: its rate of products, steps in the memory of an older card, and the tests that need CUDA."""
 
 from __future__ import annotations
 
@@ -6,21 +6,19 @@ import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
-from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.speed.card.cell import GRAPH, Cell, free_memory, milliseconds
-from benchmarks.speed.card.operations import writes
-from benchmarks.speed.card.steps import EAGER, made_step
+from benchmarks.speed.card.steps import made_step
 from d2c.precision import PRECISIONS, set_tf32
 
 if TYPE_CHECKING:
     from benchmarks.speed.card.cell import Found, Machine
     from d2c.settings.config import Precision
 
-__all__ = ["fitting_cell", "launch_cell", "rate_cells", "suite_cell"]
+__all__ = ["fitting_cell", "rate_cells", "suite_cell"]
 
 _ROOT = Path(__file__).parents[3]
 _SUITE = "tests/d2c/training/test_gpu.py"
@@ -56,46 +54,6 @@ def _rate(machine: Machine, precision: Precision) -> Found:
     ms = milliseconds(machine, lambda: a @ b)
     machine.rates[precision] = side**3 / 1e6 / ms
     return {"ms": ms, "gmacs": side**3 / 1e9, "remark": f"{2 * side**3 / 1e9 / ms:.0f} TFLOP/s"}
-
-
-def launch_cell(kind: str, precision: Precision) -> Cell:
-    """What is launched in a step."""
-    least, factored = (writes(kind, network) for network in ("d2c", "factored"))
-    return Cell(
-        what=f"launches, {kind}",
-        network="d2c",
-        patches=4,
-        precision=precision,
-        measure=lambda machine: _launches(machine, kind, precision),
-        seconds=8.0,
-        known={"remark": f"{least} operators in forward and backward pass write memory (factored: {factored})"},
-    )
-
-
-def _launches(machine: Machine, kind: str, precision: Precision) -> Found:
-    kernels = _recorded(machine, kind, precision, EAGER)[0]
-    of_graph, graphs, single = _recorded(machine, kind, precision, GRAPH)
-    said = f"{kernels} kernels one by one; as a graph {graphs} launch of {of_graph} kernels, {single} launched besides"
-    return {"kernels": kernels, "remark": said}
-
-
-def _recorded(machine: Machine, kind: str, precision: Precision, way: str) -> tuple[int, int, int]:
-    """Kernels that ran in a step, launches of graphs, and launches of single kernels."""
-    free_memory(machine)
-    step = made_step(machine, kind, "d2c", 4, precision, way, [])
-    for _ in range(2 if machine.small else 6):
-        step()
-    machine.wait()
-    cards = [ProfilerActivity.CUDA] if machine.is_card else []
-    with profile(activities=[ProfilerActivity.CPU, *cards]) as recorded:
-        step()
-        machine.wait()
-    events: Any = recorded.events()
-    on_card = [e for e in events if e.device_type == torch.autograd.DeviceType.CUDA]
-    kernels = [e for e in on_card if not e.name.startswith(("Memcpy", "Memset"))]
-    graphs = [e for e in events if e.name == "cudaGraphLaunch"]
-    single = [e for e in events if e.name.startswith(("cudaLaunchKernel", "cuLaunchKernel"))]
-    return len(kernels), len(graphs), len(single)
 
 
 def fitting_cell(kind: str) -> Cell:
