@@ -18,7 +18,7 @@ ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 SELECT ?= -m "not slow and not browser"
 TESTS = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help install install-train demo test test-base lint types contracts check search soak smoke format bench bench-peers bench-cuda tables architecture pictures sbom clean
+.PHONY: help install install-train demo test test-base lint types contracts check search soak smoke format bench bench-peers bench-cuda tables architecture pictures guide sbom clean
 
 help:
 	@echo "make demo           simulate raw captures, align, split, validate, make the report, train a tiny model, upscale (minutes; installs torch)"
@@ -35,6 +35,7 @@ help:
 	@echo "make tables         by hand: the paper's tables and figures from nothing, small, to see that they work (25 minutes of one core)"
 	@echo "make architecture   docs/images/architecture-*.svg, drawn from the imports"
 	@echo "make pictures       the README's pictures, drawn from what make demo leaves"
+	@echo "make guide          docs/shooting-guide.pdf and its drawings, from docs/shooting-guide.md"
 	@echo "make sbom           sbom.json: all packages of the environment with versions and licences (CycloneDX)"
 	@echo "make clean          remove the environment, caches and the demo's files"
 
@@ -136,6 +137,9 @@ pictures: $(BASE)
 	$(BIN)/python tools/readme_pictures.py demo docs/images
 
 # The generator has an environment of its own, so that it is no part of what it lists.
+guide: $(BASE)
+	$(BIN)/python tools/shooting_guide.py docs
+
 sbom: $(TRAIN)
 	[ -x .sbom/bin/cyclonedx-py ] || { $(PYTHON) -m venv .sbom && .sbom/bin/python -m pip install --quiet cyclonedx-bom==7.5.0; }
 	.sbom/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible --output-file sbom.json $(BIN)/python
