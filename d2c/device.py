@@ -5,15 +5,17 @@ from __future__ import annotations
 
 import contextlib
 import re
+import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from d2c.errors import ConfigError
+from d2c.errors import ConfigError, D2CError, MemoryRanOutError
+from d2crealsr.store import is_out_of_memory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from torch import Tensor
 
@@ -22,6 +24,7 @@ __all__ = [
     "autocast_type",
     "available_bytes",
     "default_threads",
+    "naming_lack_of_memory",
     "no_autocast",
     "pick_device",
     "threads",
@@ -100,6 +103,23 @@ def _control_group() -> int | None:
     except (OSError, ValueError):
         return None
     return None if limit == "max" else max(0, int(limit) - used + cached)
+
+
+@contextlib.contextmanager
+def naming_lack_of_memory(what: Callable[[], str]) -> Iterator[None]:
+    """A ``with`` block that turns every error about a lack of memory into MemoryRanOutError.
+
+    ``what`` is called for its text. The memory that the failed work held is free afterwards.
+    """
+    try:
+        yield
+    except Exception as error:
+        if isinstance(error, D2CError) or not is_out_of_memory(error):
+            raise
+        traceback.clear_frames(error.__traceback__)  # which hold the tensors
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        raise MemoryRanOutError(what()) from error
 
 
 def no_autocast(device: torch.device) -> contextlib.AbstractContextManager[Any]:

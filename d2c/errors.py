@@ -8,6 +8,7 @@
         ├── DataError         a folder or list of pairs that cannot be trained on or evaluated; exit code 2
         ├── CheckpointError   a file that holds no weights of ours (or none that can be imported); exit code 2
         ├── MemoryNeedError   work that would not fit into memory, refused before it starts; exit code 2
+        ├── MemoryRanOutError memory ran out during the work; what was finished before is kept
         ├── BatchError        some files of several that could not be worked on; the others are done
         └── TrainingError     training that cannot go on (loss not finite)
 """
@@ -16,7 +17,16 @@ from __future__ import annotations
 
 from d2crealsr.store import D2CRealSRError
 
-__all__ = ["BatchError", "CheckpointError", "ConfigError", "D2CError", "DataError", "MemoryNeedError", "TrainingError"]
+__all__ = [
+    "BatchError",
+    "CheckpointError",
+    "ConfigError",
+    "D2CError",
+    "DataError",
+    "MemoryNeedError",
+    "MemoryRanOutError",
+    "TrainingError",
+]
 
 
 class D2CError(D2CRealSRError):
@@ -45,6 +55,10 @@ class MemoryNeedError(D2CError):
     """The work would not fit into memory; nothing was started."""
 
     exit_code = 2
+
+
+class MemoryRanOutError(D2CError):
+    """Memory ran out during the work. What was finished before is kept."""
 
 
 class TrainingError(D2CError):

@@ -35,8 +35,14 @@ __all__ = [
     "is_out_of_memory",
 ]
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "std::bad_alloc", "Insufficient memory")
-"""What the errors of CUDA, of PyTorch on a CPU, of C++ and of OpenCV say when memory runs out."""
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "STATUS_ALLOC_FAILED",
+    "can't allocate memory",
+    "std::bad_alloc",
+    "Insufficient memory",
+)
+"""What the errors of CUDA and its libraries, of PyTorch on a CPU, of C++ and of OpenCV say when memory runs out."""
 
 
 class D2CRealSRError(Exception):

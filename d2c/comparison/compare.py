@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from d2c.comparison.cells import Cell, Trained
-from d2c.errors import MemoryNeedError, TrainingError
+from d2c.errors import MemoryNeedError, MemoryRanOutError, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -50,7 +50,7 @@ def compare(work: Work, methods: Sequence[Method], seeds: Sequence[int], tests: 
     for cell in cells_of(work, methods, seeds):
         try:
             finished.append((cell, cell.trained()))
-        except (TrainingError, MemoryNeedError) as error:
+        except (TrainingError, MemoryNeedError, MemoryRanOutError) as error:
             failures.append(f"{cell.folder.name}: {error}")
             work.reporter.note(failures[-1])
             continue

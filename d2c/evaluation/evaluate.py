@@ -19,6 +19,7 @@ from d2c.data.layouts import check_sizes, find_pairs, with_split
 from d2c.data.patches import PixelPair
 from d2c.data.records import read_records
 from d2c.data.reduction import as_pixels
+from d2c.device import naming_lack_of_memory
 from d2c.errors import DataError
 from d2c.evaluation.perceptual import DISTANCES, LEAST_SIDE, DistanceRow, check_distances, distance
 from d2c.inference.bicubic import bicubic
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
+    import torch
     from numpy.typing import NDArray
     from torch import nn
 
@@ -229,7 +231,7 @@ def evaluate_files(
     rows = []
     progress = reporter.images("evaluating")
     for done, pair in enumerate(chosen):
-        with met.of(pair.name):
+        with met.of(pair.name), naming_lack_of_memory(lambda name=pair.name: _lack(name, device, ensemble=ensemble)):
             rows += _measured(model, pixels[done], protocols, self_ensemble=ensemble, precision=precision)
         progress(done + 1, len(chosen))
     if rows and ensemble:
@@ -240,6 +242,13 @@ def evaluate_files(
     if failures is None:
         met.conclude()
     return rows
+
+
+def _lack(name: str, device: torch.device, *, ensemble: bool) -> str:
+    """What is said when memory ran out while a pair was measured."""
+    remedy = "leave --self-ensemble out, " if ensemble else ""
+    remedy += "close other programs on it, or use --device cpu" if device.type == "cuda" else "close other programs"
+    return f"{name}: memory ran out on {device}; {remedy}"
 
 
 def _chosen(pairs: list[Pair], split: str, data: Path, reporter: Reporter) -> list[Pair]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import TYPE_CHECKING
 
-from d2c.errors import BatchError, DataError, MemoryNeedError
+from d2c.errors import BatchError, DataError, MemoryNeedError, MemoryRanOutError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,14 +29,14 @@ class Failures:
     def __init__(self, reporter: Reporter) -> None:
         self.reporter = reporter
         self.total = 0
-        self.met: dict[str, DataError | MemoryNeedError] = {}
+        self.met: dict[str, DataError | MemoryNeedError | MemoryRanOutError] = {}
 
     @contextlib.contextmanager
     def of(self, name: str) -> Iterator[None]:
-        """A block of work on one file. If its data are unusable or too large, only this file fails."""
+        """A block of work on one file. If its data are unusable, or memory does not suffice, only this file fails."""
         try:
             yield
-        except (DataError, MemoryNeedError) as error:
+        except (DataError, MemoryNeedError, MemoryRanOutError) as error:
             self.met[name] = error
             if self.total > 1:
                 self.reporter.note(f"left out: {error}")

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from d2c.device import naming_lack_of_memory
 from d2c.errors import DataError
 from d2c.inference import figures, output, results
 from d2c.inference.bicubic import bicubic
 from d2c.inference.ensemble import MARK, TURNS
 from d2c.inference.failures import Failures
-from d2c.inference.plan import PNG_PIXELS, check_disk, make_plan
+from d2c.inference.plan import PNG_PIXELS, check_disk, make_plan, spelled
 from d2c.inference.run import as_image, parts, upscale, upscale_strips
 from d2c.networks import network_of
 from d2c.precision import available_precision
@@ -151,7 +152,7 @@ def upscale_files(
     done = 0
     for job, steps in zip(left, counts, strict=True):
         counter = _Counter(reporter, done, job.source.name)
-        with met.of(str(job.source)):
+        with met.of(str(job.source)), naming_lack_of_memory(functools.partial(_lack, job, device)):
             if wanted.any:
                 _upscale_and_draw(model, job, wanted, limits)
             else:
@@ -246,6 +247,15 @@ def seconds_of(model: nn.Module, plan: Plan, precision: Precision = "fp32") -> f
         seconds.append(time.perf_counter() - begun)
     times = 1 if plan.turned is None else TURNS
     return times * min(seconds) * plan.width * plan.height / (width * height)
+
+
+def _lack(job: Job, device: torch.device) -> str:
+    """What is said when memory ran out while a file was upscaled."""
+    less = spelled(job.plan.memory // 2).replace(" ", "")
+    return (
+        f"{job.source}: memory ran out on {device}, although {spelled(job.plan.memory)} were planned; "
+        f"give --max-memory {less}, or crop the image"
+    )
 
 
 class _Counter:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from d2c.networks.base.upscaler import Upscaler, Way
 
-__all__ = ["PNG_PIXELS", "check_disk", "make_plan", "parse_size"]
+__all__ = ["PNG_PIXELS", "check_disk", "make_plan", "parse_size", "spelled"]
 
 PNG_PIXELS = 2**30
 """Largest result in pixels for PNG, whose encoder needs the whole image. Larger results are BigTIFFs made in strips."""
@@ -99,7 +99,7 @@ def _fitting(
     remedy = "crop the image, " + ("leave --self-ensemble out, " if needs["means"] else "")
     raise MemoryNeedError(
         f"{what}: upscaling {size[0]}x{size[1]} pixels by {upscaler.config.scale} needs about "
-        f"{_spelled(plan.memory)}, {limit} {_spelled(budget or 0)}{why}; {remedy}or use a machine with more memory"
+        f"{spelled(plan.memory)}, {limit} {spelled(budget or 0)}{why}; {remedy}or use a machine with more memory"
     )
 
 
@@ -144,7 +144,7 @@ def check_disk(plan: Plan, target: Path, spill: Path) -> None:
             continue
         if size > free:
             raise MemoryNeedError(
-                f"{target}: needs up to {_spelled(size)} on the disk of {folder}, {_spelled(free)} are free; "
+                f"{target}: needs up to {spelled(size)} on the disk of {folder}, {spelled(free)} are free; "
                 "make room, or choose other folders with --out and --spill"
             )
 
@@ -169,7 +169,7 @@ def parse_size(text: str) -> int:
     return int(float(match[1]) * unit)
 
 
-def _spelled(size: int) -> str:
+def spelled(size: int) -> str:
     """A number of bytes in a suitable unit."""
     unit, name = (1e9, "GB") if size >= 1e9 else (1e6, "MB") if size >= 1e5 else (1e3, "kB")
     return f"{size / unit:.1f} {name}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import time
 from typing import TYPE_CHECKING, NoReturn
@@ -10,6 +11,7 @@ import torch
 import torch.distributed as dist
 
 from d2c.checkpoints import native
+from d2c.device import naming_lack_of_memory
 from d2c.errors import TrainingError
 from d2c.evaluation.evaluate import evaluate, is_one_of_many, means
 from d2c.training import resume
@@ -72,10 +74,11 @@ class StageRun:
             if self.unlogged:
                 self._conclude(self.first, self.unlogged)
             for done, batch in enumerate(batches, start=self.first + 1):
-                self._step(done, batch)
-                together = self.here.size > 1  # a loss that is not finite must end all processes at the same step
-                values = self._read(done, wait=together or self._validates(done))
-                self._conclude(done, values)
+                with naming_lack_of_memory(functools.partial(self._lack, done)):
+                    self._step(done, batch)
+                    together = self.here.size > 1  # a loss that is not finite must end all processes at the same step
+                    values = self._read(done, wait=together or self._validates(done))
+                    self._conclude(done, values)
                 reporter.step(done, self.said)
                 if note := pace.note(done, self.total + training.steps_after(self.number)):
                     reporter.note(note)
@@ -182,6 +185,19 @@ class StageRun:
         )
         options = resume.from_run(folder.path, weights=weights, stage=self.number)
         raise TrainingError(f"{said}. {kept}: resume from it with {options} --lr LOWER")
+
+    def _lack(self, done: int) -> str:
+        """What is said when memory ran out in a step: what remains, and what to change."""
+        folder, saved = self.folder, self.training.saved
+        said = f"stage {self.number}, step {done}: memory ran out on {self.here.device}"
+        change = "a lower --batch or --patch, or a higher --accumulate"
+        if not saved:
+            return f"{said}; nothing had been saved before: run it again with {change}"
+        return (
+            f"{said}; {folder.last} keeps stage {saved[0]}, step {saved[1]}: close other programs there and give the "
+            f"same command again, or start a new run from its weights, with {change}: "
+            f"{resume.from_run(folder.path, stage=self.number)}"
+        )
 
     def _validate(self, done: int) -> dict[str, float]:
         """Measure on the validation part, keep the best weights, and return the columns of the log."""

@@ -8,7 +8,16 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from d2crealsr.errors import D2CRealSRError, ImageError, LayoutError, MachineError, ScaleError, TableError, UsageError
+from d2crealsr.errors import (
+    D2CRealSRError,
+    ImageError,
+    LayoutError,
+    MachineError,
+    ScaleError,
+    TableError,
+    UsageError,
+    is_out_of_memory,
+)
 
 if TYPE_CHECKING:
     from d2crealsr.store.files import atomic_path, sha256_of
@@ -26,6 +35,7 @@ __all__ = [
     "TableError",
     "UsageError",
     "atomic_path",
+    "is_out_of_memory",
     "lock_folder",
     "read_dataset",
     "read_image",
