@@ -111,9 +111,9 @@ def _model(checkpoint: Path, device: str, network: str | None) -> nn.Module:
     """The model of a checkpoint on a device."""
     from d2c.checkpoints.native import load
     from d2c.device import pick_device
+    from d2c.inference.run import laid_out
 
-    model: nn.Module = load(checkpoint, device=pick_device(device), network=network)
-    return model
+    return laid_out(load(checkpoint, device=pick_device(device), network=network))
 
 
 def _precision(asked: Any, model: nn.Module, reporter: Reporter) -> Any:

@@ -75,10 +75,18 @@ def threads(count: int) -> Iterator[None]:
 def available_bytes(device: torch.device) -> int | None:
     """Memory that a process could still use, in bytes: that of the GPU, or that of the machine or its control group."""
     if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+        return _free_on_card(device)
     candidates = [_meminfo("MemAvailable"), _control_group()]
     known = [value for value in candidates if value is not None]
     return min(known) if known else None
+
+
+def _free_on_card(device: torch.device) -> int:
+    """Memory of a card that this process may still use. What PyTorch holds back without use is given back first."""
+    torch.cuda.empty_cache()
+    free, total = torch.cuda.mem_get_info(device)
+    fraction = getattr(torch.cuda, "get_per_process_memory_fraction", lambda device: 1.0)(device)  # PyTorch 2.7
+    return int(min(free, fraction * total - torch.cuda.memory_reserved(device)))
 
 
 def _meminfo(name: str) -> int | None:

@@ -23,7 +23,7 @@ from d2c.data.layouts import find_pairs, with_split
 from d2c.errors import ConfigError
 from d2c.evaluation.evaluate import FilePairs
 from d2c.inference.bicubic import bicubic
-from d2c.inference.run import upscale
+from d2c.inference.run import laid_out, upscale
 from d2c.networks import find, network_of
 from d2c.precision import available_precision
 from d2c.training.log import read_log_rows
@@ -165,7 +165,7 @@ class Cell:
 
         device = pick_device(self.work.device)
         precision = available_precision(self.work.precision or "fp32", device)
-        model = load(self.run, device=device, network=self.method.network)
+        model = laid_out(load(self.run, device=device, network=self.method.network))
         network, config = network_of(model)
         names = network.outputs(config)
 

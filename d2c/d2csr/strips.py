@@ -15,6 +15,7 @@ import torch
 from d2c.d2csr import convergence
 from d2c.networks.base.upscaler import Strip
 from d2c.tails import tail
+from d2c.tails.compose import Kernel
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from d2c.d2csr.network import D2CSR
     from d2c.inference.spill import FeatureMap
+    from d2c.tails.compose import Kernels
     from d2c.tails.tail import Tail
 
 __all__ = ["strips"]
@@ -32,8 +34,10 @@ def strips(model: D2CSR, features: Sequence[FeatureMap], height: int, rows: int)
     """The image from top to bottom, ``rows`` LR rows at a time, from the leaves' features for its whole ``height``."""
     scale, whole = model.config.scale, model.config.scale * height
     ahead = -(-convergence.HALO // scale)
-    net = copy.deepcopy(model.convergence)  # a copy, as training must keep its memory order
-    net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    net = model.convergence
+    if not net.conv2.weight.is_contiguous(memory_format=torch.channels_last):
+        net = copy.deepcopy(net)  # as training must keep its memory order
+        net.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     tails = _Tails(model, features, height)
     kept = tails.predictions(0, 0)
     first, made = 0, 0  # ``kept`` begins at HR row ``first``; LR rows before ``made`` are predicted
@@ -59,8 +63,9 @@ class _Tails:
     def __init__(self, model: D2CSR, features: Sequence[FeatureMap], height: int) -> None:
         self.features, self.height, self.colour = features, height, model.colour_out
         self.tails = [cast("Tail", module) for module in model.tails]
+        kind = features[0].read(0, 1).dtype
         with torch.inference_mode():
-            self.kernels = [tail.kernels(self.colour) if tail.scale > 1 else None for tail in self.tails]
+            self.kernels = [_as(kind, tail.kernels(self.colour)) if tail.scale > 1 else None for tail in self.tails]
 
     @torch.inference_mode()
     def predictions(self, first: int, last: int, kept: Tensor | None = None) -> Tensor:
@@ -82,3 +87,8 @@ class _Tails:
             )
             feature.release(above, below)
         return made
+
+
+def _as(kind: torch.dtype, kernels: Kernels) -> Kernels:
+    """Kernels in the number format of the features, converted once for all strips."""
+    return {place: Kernel(*(tensor.to(kind) for tensor in kernel)) for place, kernel in kernels.items()}

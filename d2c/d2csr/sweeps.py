@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     Progress: TypeAlias = Callable[[int], None]
 
-__all__ = ["leaf_feature_maps", "sweeps_in"]
+__all__ = ["leaf_feature_maps", "maps_alive", "sweeps_in"]
 
 
 class _Sum(NamedTuple):
@@ -77,6 +77,11 @@ def sweeps_in(config: D2CConfig) -> int:
     branches = sum(int(config.width**layer) for layer in range(1, config.depth + 1))
     residuals = config.predictions * config.depth if config.deep_residual else 0
     return 1 + branches * (config.groups * (config.blocks + 1) + 1) + residuals
+
+
+def maps_alive(config: D2CConfig) -> int:
+    """Number of feature maps at the body's peak, in the last leaf: other leaves, all ancestors, working maps."""
+    return config.predictions - 1 + config.depth + (3 if config.groups > 1 else 2)
 
 
 @torch.inference_mode()

@@ -10,9 +10,12 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from d2c.d2csr.grouped_tree import leaf_features_side_by_side
+from d2c.d2csr.on_card import ways_on_card
 from d2c.d2csr.strips import strips
-from d2c.d2csr.sweeps import leaf_feature_maps, sweeps_in
-from d2c.inference.spill import FeatureMaps
+from d2c.d2csr.sweeps import leaf_feature_maps, maps_alive, sweeps_in
+from d2c.device import autocast_type
+from d2c.inference.spill import FeatureMap, FeatureMaps
 from d2c.networks.base.upscaler import Upscaler, Way
 
 if TYPE_CHECKING:
@@ -29,9 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["BandUpscaler", "body_bytes", "maps_alive", "strip_bytes"]
 
 _FLOAT = 4
-_LAYER_BYTES = {"cpu": 24 << 20, "cuda": 1 << 29}
-"""Size of a hidden layer of the convergence net in a strip. It is small on a CPU because of the caches."""
-_BAND_BYTES = {"cpu": 8 << 20, "cuda": 1 << 29}
+_LAYER_BYTES = 24 << 20
+"""Size of a hidden layer of the convergence net in a strip on a CPU. It is small because of the caches."""
+_BAND_BYTES = 8 << 20
 
 
 class BandUpscaler(Upscaler):
@@ -47,11 +50,17 @@ class BandUpscaler(Upscaler):
         return ""
 
     def ways(self, size: tuple[int, int], device: torch.device) -> Iterator[Way]:
-        """Large strips and bands, then smaller ones; then the same with feature maps in files."""
+        """Large strips and bands, then smaller ones; then the same with feature maps in files.
+
+        On a card they begin with the whole image (:mod:`d2c.d2csr.on_card`).
+        """
+        if device.type == "cuda":
+            yield from ways_on_card(self.config, size, self.precision)
+            return
         (width, height), config = size, self.config
         layer = _FLOAT * config.convergence_features * width * config.scale**2
-        strip = min(height, max(1, _LAYER_BYTES.get(device.type, 1 << 29) // layer))
-        band = min(height, max(8, _BAND_BYTES.get(device.type, 1 << 29) // (_FLOAT * config.features * width)))
+        strip = min(height, max(1, _LAYER_BYTES // layer))
+        band = min(height, max(8, _BAND_BYTES // (_FLOAT * config.features * width)))
         for spill in (False, True):
             rows = (strip, band)
             while True:
@@ -68,11 +77,24 @@ class BandUpscaler(Upscaler):
         self, model: Any, lr: Tensor, plan: Plan, folder: Path | None, progress: Callable[[], None]
     ) -> Generator[Strip, None, None]:
         """The fused image, with ``predictions`` (P, 3, ·, W) and ``weights`` (P, 1, ·, W)."""
-        maps = FeatureMaps(plan.height, plan.width, self.config.features, lr, folder)
-        leaves = leaf_feature_maps(model, lr, maps, plan.band, progress)
+        if plan.band:
+            like = torch.empty((), dtype=autocast_type(lr.device) or lr.dtype, device=lr.device)
+            maps = FeatureMaps(plan.height, plan.width, self.config.features, like, folder)
+            leaves = leaf_feature_maps(model, lr, maps, plan.band, progress)
+        else:
+            leaves = _whole_tree(model, lr)
+            for _ in range(sweeps_in(self.config)):
+                progress()
         del lr
         with contextlib.closing(strips(model, leaves, plan.height, plan.strip)) as made:
             yield from made
+
+
+@torch.inference_mode()
+def _whole_tree(model: Any, lr: Tensor) -> list[FeatureMap]:
+    """The leaves' feature maps from the tree with its branches side by side, for a card."""
+    pixels = leaf_features_side_by_side(model, lr)[0].permute(1, 2, 0)  # (h, w, P·n)
+    return [FeatureMap(leaf.contiguous()) for leaf in pixels.chunk(model.config.predictions, dim=2)]
 
 
 def _way(config: D2CConfig, size: tuple[int, int], rows: tuple[int, int], spill: bool) -> Way:
@@ -83,11 +105,6 @@ def _way(config: D2CConfig, size: tuple[int, int], rows: tuple[int, int], spill:
     if spill:
         return Way(strip, strips, body, band, maps * one_map)
     return Way(strip, strips + config.predictions * one_map, body + maps * one_map, band)
-
-
-def maps_alive(config: D2CConfig) -> int:
-    """Number of feature maps at the body's peak, in the last leaf: other leaves, all ancestors, working maps."""
-    return config.predictions - 1 + config.depth + (3 if config.groups > 1 else 2)
 
 
 def body_bytes(config: D2CConfig, width: int, band: int) -> int:

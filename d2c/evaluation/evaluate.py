@@ -227,7 +227,8 @@ def evaluate_files(
     ensemble = options.self_ensemble
     for pair in chosen:
         size = pair.lr_size
-        make_plan(network.upscaler(config), size, device, str(pair.lr), keep_all=True, self_ensemble=ensemble)
+        upscaler, options_of = network.upscaler(config), {"self_ensemble": ensemble, "precision": precision}
+        make_plan(upscaler, size, device, str(pair.lr), keep_all=True, **options_of)
     rows = []
     progress = reporter.images("evaluating")
     for done, pair in enumerate(chosen):

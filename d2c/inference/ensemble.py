@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from numpy.typing import NDArray
+    from torch import Tensor
 
     from d2c.networks.base.upscaler import Plan
 
@@ -70,18 +71,30 @@ def averaged(
         Upscales an image by a plan.
     """
     assert plan.turned is not None
-    means: dict[str, NDArray[np.float32]] = {}
+    means: dict[str, Tensor] = {}  # on the device, so that nothing waits for it between strips
     for turn in range(TURNS):
         image = np.ascontiguousarray(turned(pixels, turn, (0, 1)))
         for strip in strips(image, plan.turned if turn & _TRANSPOSED else plan):
             outputs = {"sr": strip.sr, **(strip.more if plan.keep_all else {})}
             for name, planes in outputs.items():
-                made = planes.float().cpu().numpy()
                 if name not in means:
-                    means[name] = np.zeros((*made.shape[:-2], scale * plan.height, scale * plan.width), np.float32)
-                part = turned(means[name], turn)[..., strip.first : strip.first + made.shape[-2], :]
-                part += (made - part) / np.float32(turn + 1)
+                    size = (*planes.shape[:-2], scale * plan.height, scale * plan.width)
+                    means[name] = torch.zeros(size, device=planes.device)
+                part = _part(means[name], turn, strip.first, planes.shape[-2])
+                part += (_upright(planes.float(), turn) - part) / (turn + 1)
     rows = scale * plan.strip
     for first in range(0, scale * plan.height, rows):
-        more = {name: torch.from_numpy(mean[..., first : first + rows, :]) for name, mean in means.items()}
+        more = {name: mean[..., first : first + rows, :] for name, mean in means.items()}
         yield Strip(first, more.pop("sr"), more)
+
+
+def _part(image: Tensor, turn: int, first: int, rows: int) -> Tensor:
+    """The part of an image that becomes some rows of the turned one, as a view."""
+    axis = -1 if turn & _TRANSPOSED else -2
+    return image.narrow(axis, image.shape[axis] - first - rows if turn & 2 else first, rows)
+
+
+def _upright(rows: Tensor, turn: int) -> Tensor:
+    """Rows of a turned image, turned back."""
+    flipped = rows.flip([axis for bit, axis in ((1, -1), (2, -2)) if turn & bit])
+    return flipped.transpose(-2, -1) if turn & _TRANSPOSED else flipped

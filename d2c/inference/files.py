@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
+import itertools
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
-from d2c.device import naming_lack_of_memory
+from d2c.device import available_bytes, naming_lack_of_memory
 from d2c.errors import DataError
 from d2c.inference import figures, output, results
-from d2c.inference.bicubic import bicubic
+from d2c.inference.beside import computes_beside, work_through
+from d2c.inference.canvas import Canvas, rows_as_type
 from d2c.inference.ensemble import MARK, TURNS
 from d2c.inference.failures import Failures
+from d2c.inference.jobs import Figures, Job, Limits
 from d2c.inference.plan import PNG_PIXELS, check_disk, make_plan, spelled
-from d2c.inference.run import as_image, parts, upscale, upscale_strips
+from d2c.inference.run import parts, upscale, upscale_strips
 from d2c.networks import network_of
-from d2c.precision import available_precision
 from d2crealsr.store import ImageError, files, images
 from d2crealsr.store.outputs import check_folder, check_name
 from d2crealsr.ui.progress import Reporter
@@ -30,80 +31,12 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    import torch
     from torch import nn
 
     from d2c.networks.base.upscaler import Plan
     from d2c.settings.config import Precision
 
 __all__ = ["Figures", "Job", "Limits", "plan_files", "seconds_of", "upscale_files"]
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Figures:
-    """The figures to draw in addition to the upscaled images: those of the network, and a patch (with HR if given)."""
-
-    names: tuple[str, ...] = ()
-    box: figures.Box | None = None
-    hr: Path | None = None
-
-    @property
-    def any(self) -> bool:
-        """Whether any figure is requested."""
-        return bool(self.settings)
-
-    @property
-    def settings(self) -> dict[str, dict[str, Any]]:
-        """For each figure its name, and the settings on which it depends besides image and checkpoint."""
-        drawn: dict[str, dict[str, Any]] = {name: {"figure": name} for name in self.names}
-        if self.box is not None:
-            hr = "" if self.hr is None else files.sha256_of(self.hr)
-            drawn["patch"] = {"figure": "patch", "box": list(self.box), "hr": hr}
-        return drawn
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Limits:
-    """How much memory upscaling may use, what it does to colours, and which files it may replace."""
-
-    max_memory: int | None = None
-    """Bytes of memory in addition to those that the process uses already; by default nine tenths of the free memory."""
-    spill: Path | None = None
-    """Folder for temporary files; by default that of the results."""
-    convert_profile: bool = False
-    """Whether to convert images whose colour profile is not sRGB, or to refuse them."""
-    grey: bool = True
-    """Whether an image with equal channels gives a result with equal channels, or the colours made by the network."""
-    self_ensemble: bool = False
-    """Whether to take the mean over the eight flips and transposes of each image."""
-    precision: Precision = "fp32"
-    """Arithmetic of the network."""
-    overwrite: bool = False
-    """Whether to replace files in the place of results. Inputs are never replaced."""
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The settings that influence pixels."""
-        chosen = {"convert_profile": self.convert_profile, "self_ensemble": self.self_ensemble}
-        found: dict[str, Any] = {"grey": "auto" if self.grey else "off"}
-        found |= {name: True for name, value in chosen.items() if value}
-        return found if self.precision == "fp32" else found | {"precision": self.precision}
-
-    def on(self, device: torch.device, note: Callable[[str], None]) -> Limits:
-        """The same with a precision that the device has; see :func:`d2c.precision.available_precision`."""
-        return dataclasses.replace(self, precision=available_precision(self.precision, device, note))
-
-
-class Job(NamedTuple):
-    """A file to upscale: source, target and plan. ``wanted`` are its results, and the notes stored in them."""
-
-    source: Path
-    target: Path
-    plan: Plan
-    sha256: str
-    wanted: Mapping[Path, str]
-    missing: Sequence[Path] = ()
-    """The results that do not exist yet."""
 
 
 def upscale_files(
@@ -149,16 +82,26 @@ def upscale_files(
         reporter.note(f"{len(jobs) - len(left)} of {len(jobs)} results are there already")
     counts = [_parts(model, job) for job in left]
     reporter.start("upscaling", sum(counts))
-    done = 0
-    for job, steps in zip(left, counts, strict=True):
-        counter = _Counter(reporter, done, job.source.name)
+    done = dict(zip([job.source for job in left], itertools.accumulate(counts), strict=True))
+    counter = _Counter(reporter)
+
+    def compute(job: Job, decoded: Any) -> Callable[[], None]:
+        """Upscale a file; returns what writes its results."""
+        writes: list[Callable[[], None]] = []
+        if wanted.any:
+            _upscale_and_draw(model, job, decoded, wanted, limits, writes.append)
+        else:
+            counter.done, counter.name = done[job.source] - _parts(model, job), job.source.name
+            _upscale_file(model, job, decoded, limits, counter, writes.append)
+        return writes[0] if writes else lambda: None
+
+    def conclude(job: Job, wait: Callable[[], None]) -> None:
         with met.of(str(job.source)), naming_lack_of_memory(functools.partial(_lack, job, device)):
-            if wanted.any:
-                _upscale_and_draw(model, job, wanted, limits)
-            else:
-                _upscale_file(model, job, limits, counter)
-        done += steps
-        reporter.step(done, job.source.name)
+            wait()
+        counter.reach(done[job.source], job.source.name)
+
+    read = functools.partial(_pixels, limits=limits)
+    work_through(left, read, compute, conclude, threads=computes_beside(device), room=_room)
     reporter.finish()
     if failures is None:
         met.conclude()
@@ -222,6 +165,7 @@ def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limit
         keep_all=wanted.any,
         max_memory=limits.max_memory,
         self_ensemble=limits.self_ensemble,
+        precision=limits.precision,
     )
     if wanted.hr is not None:
         _check_hr(wanted.hr, path, (scale * size[0], scale * size[1]))
@@ -238,7 +182,7 @@ def seconds_of(model: nn.Module, plan: Plan, precision: Precision = "fp32") -> f
     width, height = min(plan.width, 64), min(plan.height, 48)
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3)).astype(np.uint8)
     network, config = network_of(model)
-    small = make_plan(network.upscaler(config), (width, height), next(model.parameters()).device)
+    small = make_plan(network.upscaler(config), (width, height), next(model.parameters()).device, precision=precision)
     seconds = []
     for _ in range(2):
         begun = time.perf_counter()
@@ -258,15 +202,25 @@ def _lack(job: Job, device: torch.device) -> str:
     )
 
 
-class _Counter:
-    """Counts the finished parts of a file, beginning with the count of the previous files."""
+def _room(written: Job, computed: Job) -> bool:
+    """Whether there is memory to write one result while another is computed: its rows, and its bytes three times."""
+    free = available_bytes(torch.device("cpu"))
+    return free is None or 4 * (written.plan.result + computed.plan.result) < free
 
-    def __init__(self, reporter: Reporter, done: int, name: str) -> None:
-        self.reporter, self.done, self.name = reporter, done, name
+
+class _Counter:
+    """Counts the finished parts of all files, and tells a reporter, with the name of the file that is worked on."""
+
+    def __init__(self, reporter: Reporter) -> None:
+        self.reporter, self.done, self.name = reporter, 0, ""
 
     def __call__(self) -> None:
-        self.done += 1
-        self.reporter.step(self.done, self.name)
+        self.reach(self.done + 1, self.name)
+
+    def reach(self, done: int, name: str) -> None:
+        """So many parts are done, or more already if the next file has begun."""
+        self.done = max(self.done, done)
+        self.reporter.step(self.done, name)
 
 
 def _parts(model: nn.Module, job: Job) -> int:
@@ -274,56 +228,76 @@ def _parts(model: nn.Module, job: Job) -> int:
     return parts(network.upscaler(config), job.plan)
 
 
-def _upscale_file(model: nn.Module, job: Job, limits: Limits, progress: _Counter) -> None:
-    """Make only the result, strip by strip."""
-    pixels, alpha = _pixels(job, limits)
-    scale = network_of(model)[1].scale
-    height, width = (scale * side for side in pixels.shape[:2])
+def _upscale_file(
+    model: nn.Module,
+    job: Job,
+    decoded: Any,
+    limits: Limits,
+    progress: _Counter,
+    hand_over: Callable[[Callable[[], None]], None],
+) -> None:
+    """Make only the result, strip by strip, and hand over what writes it. A very large one is written row by row."""
+    pixels, alpha = decoded
+    scale, like = network_of(model)[1].scale, next(model.parameters())
+    shape, note = (*(scale * side for side in pixels.shape[:2]), 3), (results.KEY, job.wanted[job.target])
+    grey = limits.grey and output.is_grey(pixels)
+    folder = limits.spill or job.target.parent
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    shape, note = (height, width, 3), (results.KEY, job.wanted[job.target])
-    finished = output.finisher(pixels, grey=limits.grey)
     with contextlib.ExitStack() as opened:
-        if height * width > PNG_PIXELS:
-            if alpha is not None:
-                raise DataError(f"{job.source}: has transparency, which so large results cannot keep; flatten it")
-            write = opened.enter_context(output.big_tiff(job.target, shape, pixels.dtype, note))
-        else:
-            wide = None if alpha is None else bicubic(alpha, width, height)
-            write = opened.enter_context(output.png(job.target, shape, pixels.dtype, wide, note))
-        folder = limits.spill or job.target.parent
         strips = upscale_strips(model, pixels, job.plan, folder, progress, precision=limits.precision)
         made = opened.enter_context(contextlib.closing(strips))
+        if shape[0] * shape[1] <= PNG_PIXELS:
+            canvas = Canvas(shape, pixels.dtype, like.device, grey=grey)
+            for strip in made:
+                canvas.put(strip.first, strip.sr)
+            hand_over(functools.partial(output.write_png, job.target, canvas.pixels(), alpha, note))
+            return
+        if alpha is not None:
+            raise DataError(f"{job.source}: has transparency, which so large results cannot keep; flatten it")
+        write = opened.enter_context(output.big_tiff(job.target, shape, pixels.dtype, note))
         for strip in made:
-            write(strip.first, output.as_type(finished(as_image(strip.sr)), pixels.dtype))
+            write(strip.first, rows_as_type(strip.sr, pixels.dtype, grey=grey))
 
 
-def _upscale_and_draw(model: nn.Module, job: Job, wanted: Figures, limits: Limits) -> None:
-    """Make the result and the figures. Figures show the result as it is written, and other outputs unchanged."""
-    path, target = job.source, job.target
-    pixels, alpha = _pixels(job, limits)
-    folder = limits.spill or target.parent
-    ensemble = limits.self_ensemble
+def _upscale_and_draw(
+    model: nn.Module,
+    job: Job,
+    decoded: Any,
+    wanted: Figures,
+    limits: Limits,
+    hand_over: Callable[[Callable[[], None]], None],
+) -> None:
+    """Make the result and the figures, and hand over what writes them.
+
+    Figures show the result as it is written, and other outputs unchanged.
+    """
+    pixels, alpha = decoded
     made = upscale(
         model,
         pixels,
-        name=str(path),
+        name=str(job.source),
         max_memory=limits.max_memory,
-        spill=folder,
-        self_ensemble=ensemble,
+        spill=limits.spill or job.target.parent,
+        self_ensemble=limits.self_ensemble,
         precision=limits.precision,
     )
-    made = made._replace(sr=output.finisher(pixels, grey=limits.grey)(made.sr))
-    height, width = made.sr.shape[:2]
+    if limits.grey and output.is_grey(pixels):
+        made = made._replace(sr=output.as_grey(made.sr))
     network, _ = network_of(model)
     drawn = {name: network.draw(name, made) for name in wanted.names}
     if wanted.box is not None:
         hr = None if wanted.hr is None else _read(images.read_image, wanted.hr)
-        named = {name + MARK * ensemble: image for name, image in network.images(made).items()}
+        named = {name + MARK * limits.self_ensemble: image for name, image in network.images(made).items()}
         drawn["patch"] = figures.patch_figure(pixels, named, wanted.box, hr)
+    result = output.as_type(made.sr, pixels.dtype)
+    hand_over(functools.partial(_write_all, job, result, alpha, drawn))
+
+
+def _write_all(job: Job, result: Any, alpha: Any, drawn: Mapping[str, Any]) -> None:
+    """Write what is missing of a result and its figures."""
+    target = job.target
     if target in job.missing:
-        wide = None if alpha is None else bicubic(alpha, width, height)
-        with output.png(target, made.sr.shape, pixels.dtype, wide, (results.KEY, job.wanted[target])) as write:
-            write(0, output.as_type(made.sr, pixels.dtype))
+        output.write_png(target, result, alpha, (results.KEY, job.wanted[target]))
     for name, picture in drawn.items():
         place = target.with_name(f"{target.stem}_{name}.png")
         if place in job.missing:

@@ -8,18 +8,19 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 
 from d2c.errors import D2CError
+from d2c.inference.bicubic import bicubic
 from d2crealsr.store import files, images
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
     from typing import Any
 
     from numpy.typing import NDArray
 
-__all__ = ["Rows", "as_type", "big_tiff", "finisher", "png"]
+__all__ = ["LUMA", "Rows", "as_grey", "as_type", "big_tiff", "is_grey", "write_png"]
 
-_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 """Weights of BT.601, as for the Y in which quality is measured. A grey result keeps the Y of the network's output."""
 
 
@@ -29,25 +30,14 @@ class Rows(Protocol):
     def __call__(self, first: int, rows: NDArray[Any]) -> None: ...
 
 
-@contextlib.contextmanager
-def png(
-    path: Path,
-    shape: tuple[int, int, int],
-    dtype: np.dtype[Any],
-    alpha: NDArray[Any] | None,
-    note: tuple[str, str] | None = None,
-) -> Iterator[Rows]:
-    """A PNG file, which is written completely or not at all when the block ends; ``alpha`` is ``(H, W)``.
+def write_png(path: Path, pixels: NDArray[Any], alpha: NDArray[Any] | None, note: tuple[str, str]) -> None:
+    """Write a result ``(H, W, 3)`` completely or not at all. ``alpha`` is that of the input, enlarged bicubically.
 
     ``note`` is a key and a text that are stored in the file.
     """
-    pixels = np.empty(shape, dtype)
-
-    def write(first: int, rows: NDArray[Any]) -> None:
-        pixels[first : first + len(rows)] = rows
-
-    yield write
-    images.write_image(path, pixels if alpha is None else np.dstack([pixels, alpha]), note=note)
+    if alpha is not None:
+        pixels = np.dstack([pixels, bicubic(alpha, pixels.shape[1], pixels.shape[0])])
+    images.write_image(path, pixels, note=note)
 
 
 @contextlib.contextmanager
@@ -93,12 +83,14 @@ def as_type(image: NDArray[np.float32], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.asarray(np.rint(np.clip(image, 0, 1) * np.float32(peak)).astype(dtype))
 
 
-def finisher(pixels: NDArray[Any], *, grey: bool) -> Callable[[NDArray[np.float32]], NDArray[np.float32]]:
-    """A function that is applied to the network's floats before they are written.
+def is_grey(pixels: NDArray[Any]) -> bool:
+    """Whether an image ``(h, w, 3)`` has equal channels."""
+    return not any((pixels[..., 0] != pixels[..., k]).any() for k in (1, 2))
 
-    A network adds a slight tint to grey. If the image ``(h, w, 3)`` has equal channels and ``grey`` is set, all
-    channels of the result are replaced by their luma, which does not change Y. Other pictures stay as they are.
+
+def as_grey(image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The floats of a network with equal channels: their luma, which does not change Y.
+
+    A network adds a slight tint to grey. This is applied where the image that was upscaled has equal channels.
     """
-    if not grey or any((pixels[..., 0] != pixels[..., k]).any() for k in (1, 2)):
-        return lambda image: image
-    return lambda image: np.repeat((image @ _LUMA)[..., None], 3, axis=-1)
+    return np.repeat((image @ LUMA)[..., None], 3, axis=-1)

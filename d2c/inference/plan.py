@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import torch
 
     from d2c.networks.base.upscaler import Upscaler, Way
+    from d2c.settings.config import Precision
 
 __all__ = ["PNG_PIXELS", "check_disk", "make_plan", "parse_size", "spelled"]
 
@@ -46,6 +47,7 @@ def make_plan(
     keep_all: bool = False,
     max_memory: int | None = None,
     self_ensemble: bool = False,
+    precision: Precision | None = None,
 ) -> Plan:
     """The fastest way that fits into memory to upscale an LR image of ``size`` (width, height).
 
@@ -61,12 +63,15 @@ def make_plan(
         Bytes that may be used in addition to those of the process; by default nine tenths of the free memory.
     self_ensemble : bool
         Whether the mean over the flips and transposes of the image is taken, for which its outputs are kept in memory.
+    precision : str, optional
+        Arithmetic of the network; by default fp32.
 
     Raises
     ------
     MemoryNeedError
         When even the way with the least memory would not fit.
     """
+    upscaler.precision = precision or "fp32"
     needs: dict[str, Any] = {"sample_bytes": sample_bytes, "keep_all": keep_all, "means": self_ensemble}
     plan = _fitting(upscaler, size, device, what, max_memory, needs)
     if not self_ensemble:
@@ -90,7 +95,7 @@ def _fitting(
     budget = min(allowed) if allowed else None
     plan = None
     for way in upscaler.ways(size, device):
-        plan = _plan(upscaler, size, way, **needs)
+        plan = _plan(upscaler, size, way, on_card=device.type == "cuda", **needs)
         if budget is None or plan.memory <= budget:
             return plan
     assert plan is not None
@@ -104,8 +109,16 @@ def _fitting(
 
 
 def _plan(
-    upscaler: Upscaler, size: tuple[int, int], way: Way, *, sample_bytes: int, keep_all: bool, means: bool
+    upscaler: Upscaler,
+    size: tuple[int, int],
+    way: Way,
+    *,
+    sample_bytes: int,
+    keep_all: bool,
+    means: bool,
+    on_card: bool,
 ) -> Plan:
+    """The plan for a way. On a card, the memory is that of the card, where files are not encoded."""
     width, height = size
     hr_pixels = width * height * upscaler.config.scale**2
     result = 3 * sample_bytes * hr_pixels
@@ -115,7 +128,7 @@ def _plan(
     if means:
         kept += _FLOAT * hr_pixels * (upscaler.channels if keep_all else 3)
     encoding = 0 if hr_pixels > PNG_PIXELS else 3 * result  # a copy in BGR, and the bytes of the file twice
-    peak = max(way.body, way.strips + kept, kept + encoding)
+    peak = max(way.body, way.strips + kept, kept + (0 if on_card else encoding))
     alive = (3 * _FLOAT + 3 * sample_bytes) * width * height + peak
     return Plan(
         width=width,

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 
 from d2c.data.patches import to_tensor
 from d2c.inference.ensemble import TURNS, averaged
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
     Float32 = NDArray[np.float32]
 
-__all__ = ["as_image", "parts", "upscale", "upscale_strips"]
+__all__ = ["as_image", "laid_out", "parts", "upscale", "upscale_strips"]
 
 
 def upscale(
@@ -70,17 +71,30 @@ def upscale(
         keep_all=True,
         max_memory=max_memory,
         self_ensemble=self_ensemble,
+        precision=precision,
     )
-    whole: dict[str, Float32] = {}
+    whole: dict[str, Tensor] = {}  # on the device, so that nothing waits for it between strips
     for strip in upscale_strips(model, pixels, plan, spill, precision=precision):
         rows = slice(strip.first, strip.first + strip.sr.shape[1])
         for kind, planes in {"sr": strip.sr, **strip.more}.items():
-            image = as_image(planes)
+            image = planes.movedim(-3, -1)  # (…, H, W, 3)
             if kind not in whole:
                 *before, _, across, channels = image.shape
-                whole[kind] = np.empty((*before, config.scale * height, across, channels), np.float32)
-            whole[kind][..., rows, :, :] = image
-    return Upscaled(whole.pop("sr"), whole)
+                size = (*before, config.scale * height, across, channels)
+                whole[kind] = torch.empty(size, dtype=torch.float32, device=image.device)
+            whole[kind][..., rows, :, :].copy_(image)
+    made = {kind: image.cpu().numpy() for kind, image in whole.items()}
+    return Upscaled(made.pop("sr"), made)
+
+
+def laid_out(model: nn.Module) -> nn.Module:
+    """The model with its weights in the order that is fastest for whole images on its device.
+
+    On CUDA that is channels last. A model that is being trained must keep its order.
+    """
+    if next(model.parameters()).device.type == "cuda":
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return model
 
 
 def upscale_strips(

@@ -27,15 +27,19 @@ __all__ = ["FeatureMap", "FeatureMaps"]
 
 
 class FeatureMap:
-    """One feature map ``(n, h, w)`` of an image. ``file`` is its mapped file, or None if it is in memory."""
+    """One feature map ``(n, h, w)`` of an image. ``file`` is its mapped file, or None if it is in memory.
 
-    def __init__(self, pixels: Tensor, file: mmap.mmap | None = None) -> None:
+    Rows are read to ``device``, which may be another one than that of the map if it is in a file.
+    """
+
+    def __init__(self, pixels: Tensor, file: mmap.mmap | None = None, device: torch.device | None = None) -> None:
         self._pixels, self._file = pixels, file  # (h, w, n)
+        self._device = device or pixels.device
 
     def read(self, first: int, last: int) -> Tensor:
         """Rows ``first`` to ``last`` (exclusive) as ``(1, n, rows, w)``. They may share memory with the map."""
         # PyTorch looks at all strides, including the batch's. If that were wrong, every convolution would convert.
-        return self._pixels[None, first:last].permute(0, 3, 1, 2)
+        return self._pixels[None, first:last].to(self._device).permute(0, 3, 1, 2)
 
     def write(self, first: int, rows: Tensor) -> None:
         """Write ``(1, n, rows, w)`` from row ``first`` on."""
@@ -90,8 +94,7 @@ class FeatureMaps:
         self._free.clear()
 
     def _mapped(self, folder: Path) -> FeatureMap:
-        dtype = torch.empty(0, dtype=self.like.dtype).numpy().dtype
-        size = int(np.prod(self.shape)) * dtype.itemsize
+        size = int(np.prod(self.shape)) * self.like.element_size()
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=folder) as file:
@@ -102,5 +105,6 @@ class FeatureMaps:
                 f"{folder}: a temporary file of {size / 1e9:.1f} GB cannot be made there ({error.strerror or error}); "
                 "make room, or choose a folder on another disk with --spill"
             ) from error
-        pixels: NDArray[Any] = np.frombuffer(mapped, dtype).reshape(self.shape)
-        return FeatureMap(torch.from_numpy(pixels), mapped)
+        bytes_: NDArray[Any] = np.frombuffer(mapped, np.uint8)  # NumPy has no bf16
+        pixels = torch.from_numpy(bytes_).view(self.like.dtype).view(self.shape)
+        return FeatureMap(pixels, mapped, self.like.device)

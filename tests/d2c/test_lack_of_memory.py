@@ -113,7 +113,7 @@ def test_other_errors_pass_and_what_failed_holds_no_memory():
         held.append(tensor.untyped_storage()._weak_ref())
         raise FULL
 
-    with pytest.raises(MemoryRanOutError, match="^what to do$") as found, naming_lack_of_memory(lambda: "what to do"):
+    with pytest.raises(MemoryRanOutError, match=r"^what to do$") as found, naming_lack_of_memory(lambda: "what to do"):
         work()
     assert found.value.__cause__ is FULL
     assert torch.UntypedStorage._expired(held[0])

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from d2c.networks.base.entry import Network
+    from d2c.settings.config import Precision
 
 __all__ = ["Plan", "Strip", "Upscaled", "Upscaler", "Way", "mirrored"]
 
@@ -58,7 +59,7 @@ class Way(NamedTuple):
     body: int = 0
     """Peak bytes before that."""
     band: int = 0
-    """Number of LR rows of a feature map that are processed at a time, if it differs from that of a strip."""
+    """Number of LR rows of a feature map that are processed at a time; 0 for those of a strip, or for all."""
     spilled: int = 0
     """Bytes of feature maps that are kept in files."""
 
@@ -73,7 +74,7 @@ class Plan:
     strip: int
     """Number of LR rows whose HR pixels are made at a time."""
     band: int
-    """Number of LR rows of a feature map that are processed at a time; 0 if it is that of a strip."""
+    """Number of LR rows of a feature map that are processed at a time; 0 for those of a strip, or for all."""
     spill: bool
     """Whether feature maps are kept in files."""
     keep_all: bool
@@ -93,6 +94,8 @@ class Upscaler:
 
     channels = 3
     """Number of values per HR pixel, over all outputs of the network."""
+    precision: Precision = "fp32"
+    """Arithmetic of the network, which decides on the memory that a card needs."""
 
     def __init__(self, network: Network, config: Any) -> None:
         self.network, self.config = network, config

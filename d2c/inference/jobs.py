@@ -1,0 +1,90 @@
+"""What is asked of upscaling files, and what there is to do for each of them."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from d2c.precision import available_precision
+from d2crealsr.store import files
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+    from typing import Any
+
+    import torch
+
+    from d2c.inference.figures import Box
+    from d2c.networks.base.upscaler import Plan
+    from d2c.settings.config import Precision
+
+__all__ = ["Figures", "Job", "Limits"]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Figures:
+    """The figures to draw in addition to the upscaled images: those of the network, and a patch (with HR if given)."""
+
+    names: tuple[str, ...] = ()
+    box: Box | None = None
+    hr: Path | None = None
+
+    @property
+    def any(self) -> bool:
+        """Whether any figure is requested."""
+        return bool(self.settings)
+
+    @property
+    def settings(self) -> dict[str, dict[str, Any]]:
+        """For each figure its name, and the settings on which it depends besides image and checkpoint."""
+        drawn: dict[str, dict[str, Any]] = {name: {"figure": name} for name in self.names}
+        if self.box is not None:
+            hr = "" if self.hr is None else files.sha256_of(self.hr)
+            drawn["patch"] = {"figure": "patch", "box": list(self.box), "hr": hr}
+        return drawn
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Limits:
+    """How much memory upscaling may use, what it does to colours, and which files it may replace."""
+
+    max_memory: int | None = None
+    """Bytes of memory in addition to those that the process uses already; by default nine tenths of the free memory."""
+    spill: Path | None = None
+    """Folder for temporary files; by default that of the results."""
+    convert_profile: bool = False
+    """Whether to convert images whose colour profile is not sRGB, or to refuse them."""
+    grey: bool = True
+    """Whether an image with equal channels gives a result with equal channels, or the colours made by the network."""
+    self_ensemble: bool = False
+    """Whether to take the mean over the eight flips and transposes of each image."""
+    precision: Precision = "fp32"
+    """Arithmetic of the network."""
+    overwrite: bool = False
+    """Whether to replace files in the place of results. Inputs are never replaced."""
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The settings that influence pixels."""
+        chosen = {"convert_profile": self.convert_profile, "self_ensemble": self.self_ensemble}
+        found: dict[str, Any] = {"grey": "auto" if self.grey else "off"}
+        found |= {name: True for name, value in chosen.items() if value}
+        return found if self.precision == "fp32" else found | {"precision": self.precision}
+
+    def on(self, device: torch.device, note: Callable[[str], None]) -> Limits:
+        """The same with a precision that the device has; see :func:`d2c.precision.available_precision`."""
+        return dataclasses.replace(self, precision=available_precision(self.precision, device, note))
+
+
+class Job(NamedTuple):
+    """A file to upscale: source, target and plan. ``wanted`` are its results, and the notes stored in them."""
+
+    source: Path
+    target: Path
+    plan: Plan
+    sha256: str
+    wanted: Mapping[Path, str]
+    missing: Sequence[Path] = ()
+    """The results that do not exist yet."""
