@@ -15,6 +15,7 @@ import torch
 
 from d2c.d2csr.convergence import HALO
 from d2c.device import at_least_fp32, no_autocast
+from d2c.tails.siblings import run_side_by_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -88,7 +89,8 @@ class _Banded(torch.autograd.Function):
 def _band(features: int, height: int, width: int, device: torch.device) -> tuple[int, int]:
     """Number of samples, and of their rows, that pass through the net at a time."""
     row = 4 * width * features
-    budget = _CACHE_BYTES if device.type == "cpu" else _DEVICE_BYTES
+    as_on_card = device.type != "cpu" or run_side_by_side(device)
+    budget = _DEVICE_BYTES if as_on_card else _CACHE_BYTES
     samples = max(1, budget // (row * height))
     rows = height if row * height <= budget else max(4 * HALO, budget // row)
     return samples, rows

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from d2c.d2csr.exported import ExportedD2CSR
-    from d2c.d2csr.memory import D2CStepMemory
     from d2c.d2csr.network import D2CSR
     from d2c.d2csr.stages import D2CStage
     from d2c.d2csr.upscaler import BandUpscaler
+    from d2c.networks.base.memory import StepMemory
     from d2c.networks.base.upscaler import Upscaled
 
     Image = NDArray[Any]
@@ -96,9 +96,9 @@ class D2CSRNetwork(Network):
 
         return figures.branches_figure(made) if figure == "branches" else figures.weights_figure(made)
 
-    def step_memory(
-        self, config: Any, train: Any, stage: Any, device: torch.device, processes: int = 1
-    ) -> D2CStepMemory:
+    def step_memory(self, config: Any, train: Any, stage: Any, device: torch.device, processes: int = 1) -> StepMemory:
+        if device.type == "cuda":
+            return super().step_memory(config, train, stage, device, processes)
         from d2c.d2csr.memory import step_memory
 
         return step_memory(config, train, stage.kind, device, processes)

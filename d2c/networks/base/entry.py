@@ -172,6 +172,10 @@ class Network(abc.ABC):
         self, config: Any, train: Any, stage: type[Stage], device: torch.device, processes: int = 1
     ) -> StepMemory:
         """Peak memory of a training step in bytes. By default it is counted from a step without data."""
+        if device.type == "cuda":
+            from d2c.networks.base.on_card import counted_on_card
+
+            return counted_on_card(self, config, train, stage, processes)
         from d2c.networks.base.memory import counted_step
 
         return counted_step(self, config, train, stage, processes)

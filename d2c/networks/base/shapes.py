@@ -14,7 +14,7 @@ from torch.utils._pytree import tree_leaves
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["AliveBytes", "MemoryWrites", "Multiplications", "shapes_only"]
+__all__ = ["AliveBytes", "MemoryWrites", "Multiplications", "shapes_only", "without_random_numbers"]
 
 _RANDOM = {"uniform_", "normal_", "trunc_normal_", "random_", "bernoulli_"}
 _ATEN = torch.ops.aten
@@ -31,10 +31,15 @@ class _NoRandomNumbers(TorchFunctionMode):
         return func(*args, **given)
 
 
+def without_random_numbers() -> contextlib.AbstractContextManager[Any]:
+    """A ``with`` block in which the initialisation of weights is skipped."""
+    return _NoRandomNumbers()
+
+
 @contextlib.contextmanager
 def shapes_only() -> Iterator[None]:
     """A ``with`` block in which modules are built with shapes only, without numbers and memory."""
-    with torch.device("meta"), _NoRandomNumbers():
+    with torch.device("meta"), without_random_numbers():
         yield
 
 
