@@ -15,6 +15,7 @@ from d2c.device import pick_device
 from d2c.evaluation.evaluate import EvalOptions, evaluate_files, means, write_csv
 from d2c.inference.figures import Box, comparison_figure
 from d2c.inference.files import Figures, Limits, upscale_files
+from d2c.inference.run import laid_out
 from d2c.metrics import PROTOCOLS
 from d2c.networks import network_of
 from d2c.precision import available_precision
@@ -71,7 +72,7 @@ def train_and_show(
     out, data = request.out, request.data
     place = pick_device(request.device)
     computed = available_precision(precision, place)
-    model = load(out, device=place, network=request.network)
+    model = laid_out(load(out, device=place, network=request.network))
     _measure(model, data, out, computed, reporter)
     chosen = with_split(find_pairs(data), "test", data)[:count]
     for pair in chosen:

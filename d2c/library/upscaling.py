@@ -12,9 +12,10 @@ from torch import nn
 from d2c.checkpoints import native
 from d2c.device import pick_device
 from d2c.errors import DataError
-from d2c.inference.output import as_type, finisher
+from d2c.inference.canvas import Canvas
+from d2c.inference.output import is_grey
 from d2c.inference.plan import make_plan
-from d2c.inference.run import as_image, upscale_strips
+from d2c.inference.run import upscale_strips
 from d2c.networks import network_of
 from d2crealsr.store import ImageError, read_image
 
@@ -82,17 +83,16 @@ def upscale(
         sample_bytes=pixels.dtype.itemsize,
         self_ensemble=self_ensemble,
     )
-    finished = finisher(pixels, grey=grey)
-    result = np.empty((config.scale * height, config.scale * width, 3), pixels.dtype)
+    shape = config.scale * height, config.scale * width, 3
+    canvas = Canvas(shape, pixels.dtype, next(model.parameters()).device, grey=grey and is_grey(pixels))
     was_training = model.training
     model.eval()
     try:
         for strip in upscale_strips(model, pixels, plan):
-            rows = as_type(finished(as_image(strip.sr)), pixels.dtype)
-            result[strip.first : strip.first + len(rows)] = rows
+            canvas.put(strip.first, strip.sr)
     finally:
         model.train(was_training)
-    return result
+    return canvas.pixels()
 
 
 def _pixels(image: NDArray[Any] | str | PathLike[str]) -> NDArray[Any]:
