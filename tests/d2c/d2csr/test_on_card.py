@@ -39,7 +39,7 @@ def test_a_strip_is_as_high_as_memory_allows():
     assert found[0].band == 0 < found[2].band, "the tree in bands where it does not fit whole"
     assert 200 > found[0].strip >= found[1].strip >= found[2].strip > 10
     assert all(plan.memory <= whole.memory // parts for parts, plan in zip((2, 3, 4), found, strict=True))
-    assert planned(int(7e6)).spill
+    assert planned(int(10.5e6)).spill
 
 
 def test_half_precision_takes_half_and_fp32_more():
