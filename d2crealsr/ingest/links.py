@@ -13,12 +13,13 @@ import numpy as np
 from d2crealsr import opencv
 from d2crealsr.imaging import geometry
 from d2crealsr.imaging.degrade import zncc
+from d2crealsr.ingest.marked import mapping_by_marks, of_other_cards
 from d2crealsr.registration import features
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     from d2crealsr.ingest.sketches import Reduced, Sketch
-    from d2crealsr.types import Matrix
+    from d2crealsr.types import Array, Matrix
 
 __all__ = ["Link", "link_between"]
 
@@ -46,6 +47,9 @@ _LEAST_LIKENESS, _LEAST_LIKENESS_OF_A_HINT = 0.5, 0.35
 _ALIKE_EVERYWHERE = 0.75
 """The same, if few matches agree, as on a smooth card. It must hold for the part in the middle as well."""
 
+_LEAST_LIKENESS_OF_MARKS = 0.2
+"""The same, if marks of one number say where the card is. Cards of two printings may have marks of one number."""
+
 _LEAST_MIDDLE = 0.3
 """Smallest zncc of the part in the middle. The card lies there, even if a desk fills the other parts."""
 
@@ -62,7 +66,7 @@ class Link(NamedTuple):
     scale : float
         Px of the inner frame on a px of the outer one.
     inliers : int
-        Matches that agree on the mapping.
+        Matches that agree on the mapping, or corners of marks.
     likeness : float
         Median over the parts of the inner frame of the zero-mean normalised cross-correlation with the outer one.
     sure : bool
@@ -80,6 +84,10 @@ class Link(NamedTuple):
 
 def link_between(inner: Sketch, outer: Sketch) -> Link | None:
     """The link from one frame to another, with numbers still to be given; None if it is not found there."""
+    if of_other_cards(inner.marks, outer.marks):
+        return None
+    if (marked := _link_by_marks(inner, outer)) is not None:
+        return marked
     sought, places = inner.sought, outer.searched
     votes = [_votes(sought, place) for place in places]
     best = int(np.argmax(votes))
@@ -96,6 +104,28 @@ def link_between(inner: Sketch, outer: Sketch) -> Link | None:
         return None
     sure = (inliers >= _FEWEST_INLIERS and likeness >= _LEAST_LIKENESS) or min(likeness, middle) >= _ALIKE_EVERYWHERE
     return Link(0, 0, H, scale, inliers, likeness, sure)
+
+
+def _link_by_marks(inner: Sketch, outer: Sketch) -> Link | None:
+    """The link that the marks of a card give, where the pictures do not contradict it."""
+    best: Link | None = None
+    for H, count in mapping_by_marks(inner.marks, outer.marks):
+        scale = geometry.scale_effective(H, geometry.frame_centre(inner.size))
+        place = _smallest_around(geometry.project(H, geometry.corners(inner.size)), outer)
+        H_between = geometry.compose(place.H_frame_to_reduced, H, geometry.inverse(inner.sought.H_frame_to_reduced))
+        likeness, _ = _likeness(inner.sought, place, H_between)
+        if _SCALES[0] < scale < _SCALES[1] and likeness > max(_LEAST_LIKENESS_OF_MARKS, best.likeness if best else 0):
+            best = Link(0, 0, H, scale, 4 * count, likeness, True)
+    return best
+
+
+def _smallest_around(outline: Array, outer: Sketch) -> Reduced:
+    """The smallest part of a frame with a whole outline in it; the whole frame if there is none."""
+    for place in outer.searched:
+        position = geometry.project(place.H_frame_to_reduced, outline)
+        if np.all((position >= 0) & (position <= np.array(Size.of(place.luma)) - 1)):
+            return place
+    return outer.searched[-1]
 
 
 def _votes(sought: Reduced, searched: Reduced) -> int:

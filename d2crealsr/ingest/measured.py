@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from d2crealsr.ingest.links import Link
+from d2crealsr.ingest.marked import Marks
 from d2crealsr.ingest.sketches import Reduced, Sketch
 from d2crealsr.store.files import read_bytes, read_json, write_bytes, write_text
 from d2crealsr.types import Size
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Measured", "Pair"]
 
 FOLDER, _RECORD = ".measured", "links.json"
-_VERSION = 1
+_VERSION = 2
 """Of the measurement. Raise it when sketches or links change their meaning."""
 
 Pair = tuple[str, str]
@@ -115,6 +116,8 @@ def _arrays(sketch: Sketch) -> dict[str, Any]:
         "detail": sketch.detail,
         "clipped": sketch.clipped,
         "fineness": sketch.fineness,
+        "mark": sketch.marks.number,
+        "mark_corners": sketch.marks.corners,
     }
     for number, part in enumerate((sketch.sought, *sketch.searched)):
         arrays |= {f"{name}{number}": value for name, value in part._asdict().items()}
@@ -131,6 +134,7 @@ def _sketch(arrays: Any) -> Sketch:
         detail=arrays["detail"],
         clipped=arrays["clipped"],
         fineness=float(arrays["fineness"]),
+        marks=Marks(int(arrays["mark"]), arrays["mark_corners"]),
     )
 
 

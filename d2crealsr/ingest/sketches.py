@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d2crealsr import opencv
-from d2crealsr.imaging import geometry, photometry
+from d2crealsr.imaging import geometry, marks, photometry
+from d2crealsr.ingest.marked import Marks
 from d2crealsr.opencv import Keypoints
 from d2crealsr.registration import features
 from d2crealsr.types import Crop, Size
@@ -99,6 +100,8 @@ class Sketch(NamedTuple):
     fineness : float
         Contrast between Gaussians of 1 and 2 px, divided by that between 2 and 4 px, in the blocks with most contrast.
         Unlike ``detail`` it hardly depends on what the picture shows, but mostly on blur.
+    marks : Marks
+        The printed marks of the card in the middle.
     """
 
     size: Size
@@ -107,6 +110,7 @@ class Sketch(NamedTuple):
     detail: Float32
     clipped: Float32
     fineness: float
+    marks: Marks
 
 
 def sketch_of(image: Image, tone: str = "srgb") -> Sketch:
@@ -117,7 +121,8 @@ def sketch_of(image: Image, tone: str = "srgb") -> Sketch:
         _reduced(shown, _middle(size, share), _SEARCHED_PIXELS, _SEARCHED_KEYPOINTS, _LARGEST_ZOOM)
         for share in _SEARCHED_SHARES
     )
-    return Sketch(size, sought, searched, *_maps(shown))
+    seen = [(int(mark.scene), mark.corners) for mark in marks.detect(image)]
+    return Sketch(size, sought, searched, *_maps(shown), Marks.nearest_to_centre(seen, size))
 
 
 def _middle(size: Size, share: float) -> Crop:

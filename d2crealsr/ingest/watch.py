@@ -44,6 +44,9 @@ _GLARE_SHARE = 0.5
 
 _ALIKE_FOCAL = 1.25
 
+_SPAN_OF_HR = 0.6
+"""Share of the frame over which the marks of a card extend in HR. In LR it is half of that at most."""
+
 
 class Seen(NamedTuple):
     """A new frame: what it is, how much of it is saturated, and the largest connected saturated place."""
@@ -208,7 +211,10 @@ class Watch:
                 yield Lonely(frame, self._likely(plan, frame))
 
     def _likely(self, plan: Plan, frame: Frame) -> str:
-        """``hr`` or ``lr`` if the frame's focal length is that of such frames of the same camera; else empty."""
+        """``hr`` or ``lr`` by the card's marks, or by the focal lengths of the same camera's frames; else empty."""
+        if frame.sketch is not None and len(frame.sketch.marks.corners) > 1:
+            span = np.ptp(frame.sketch.marks.corners.mean(axis=1), axis=0) / frame.sketch.size
+            return "hr" if span.max() > _SPAN_OF_HR else "lr"
         sides: dict[str, list[float]] = {"hr": [], "lr": []}
         for entry in plan.entries:
             other = self.session.frames[entry.frame].exif

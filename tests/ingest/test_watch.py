@@ -71,9 +71,11 @@ def test_every_frame_and_every_scene_is_named_and_a_shot_again_takes_the_place_o
     assert [type(event) for event in events] == [Begun, Seen, Seen, Judged, Seen, Judged, Seen, Lonely, Seen, Left]
     assert lines[1].startswith("a.jpg: HR or LR of a card that no other frame shows; waits for its other half")
     assert lines[2].startswith("b.jpg: card_001 HR; sharpness ")
-    assert lines[3].startswith("card_001_x2: SHOOT AGAIN (HR b.jpg, LR a.jpg); scale 2.00, overlap 100%")
+    assert lines[3].startswith("card_001_x2 (HR b.jpg, LR a.jpg): SHOOT AGAIN; scale 2.00, overlap 100%")
     assert lines[3].endswith("clipped: hr_clipped_fraction 0.2 above 0.07. Expose HR less.")
-    assert lines[5].startswith("card_001_x2: GOOD")  # though c.jpg is less sharp, a.jpg was rejected
+    assert lines[5].startswith(
+        "card_001_x2 (HR b.jpg, LR c.jpg): GOOD"
+    )  # though c.jpg is less sharp, a.jpg was rejected
     assert lines[6].startswith("d.jpg: HR of a card that no other frame shows; waits for its LR")  # by focal length
     assert lines[7].startswith("d.jpg: MISSING, its LR has not come")
     assert "1 scene in" in lines[9]

@@ -43,7 +43,7 @@ class _Entry(NamedTuple):
 
     tag: int
     kind: int
-    count: int
+    values: int
     at: int
     place: int
     size: int
@@ -86,7 +86,7 @@ class _Copy:
                 yield _Entry(tag, kind, count, start, place, size)
 
     def numbers(self, entry: _Entry) -> tuple[int, ...]:
-        code = f"{self.order}{entry.count}{_NUMBERS.get(entry.kind, '')}"
+        code = f"{self.order}{entry.values}{_NUMBERS.get(entry.kind, '')}"
         return struct.unpack_from(code, self.data, entry.place) if entry.kind in _NUMBERS else ()
 
     def write_directory(self, at: int, entries: list[_Entry], following: int) -> None:
