@@ -12,6 +12,7 @@ import numpy as np
 from d2crealsr import opencv
 from d2crealsr.errors import ImageError, SettingsError
 from d2crealsr.imaging import degrade, geometry
+from d2crealsr.imaging.card_frame import within_picture
 from d2crealsr.imaging.comparison import LrCrop
 from d2crealsr.imaging.crop import MIN_SIDE, cut, place
 from d2crealsr.imaging.estimate import Estimate
@@ -230,6 +231,8 @@ def _aligned(
 def _published(hr: Image, lr: Image, located: Located, as_shot: Photometry, settings: AlignSettings) -> Alignment:
     """The pair that a mapping publishes, what is measured on it, and QA's verdict."""
     placement = place(located.mapping, settings)
+    if settings.scale > 1:  # captures of one size need not show a card
+        placement = dataclasses.replace(placement, crop=within_picture(lr, placement.crop, located.mapping))
     if placement.crop.side < MIN_SIDE:
         return _unpublishable(hr, located, placement, as_shot, settings)
     # 3. Photometry: the blur under which HR looks most like LR, then lr = gain·field·hr + offset in linear light.

@@ -99,8 +99,8 @@ def _watch(card: Path, out: Path, **options: Any) -> int:
             for line in watched.lines(event, card, out):
                 echo(line)
             scenes = getattr(event, "scenes", scenes)
-        for note in watch.placing.notes:
-            echo(f"Note: {note}", err=True)
+        for text in watch.placing.notes:
+            note(text)
     return 0 if scenes else _NO_SCENE
 
 

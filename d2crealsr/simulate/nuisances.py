@@ -142,6 +142,11 @@ def _off_centre_lens(session: Session, rng: np.random.Generator) -> Session:
     return _lr(_off_centre(session, rng), k1=0.03 * _sign(rng))
 
 
+def _white_border(session: Session, rng: np.random.Generator) -> Session:
+    """A small card whose white border begins within the default crop, while its edge lies outside."""
+    return replace(session, card_fraction=0.66, border=0.08)
+
+
 def _portrait(session: Session, rng: np.random.Generator) -> Session:
     return replace(session, size=Size(session.size.height, session.size.width))
 
@@ -176,6 +181,8 @@ NUISANCES: dict[str, Nuisance] = {
     "off-centre": Nuisance("the card lies a fifth of the frame off the LR frame's centre", _off_centre),
     "off-centre-lens": Nuisance("the same, and the wide lens distorts by 3 % at the frame's corner", _off_centre_lens),
     "desk-in-frame": Nuisance("the card fills 80 % of the HR frame", lambda s, rng: replace(s, card_fraction=0.8)),
+    "white-border": Nuisance("a small card with a white border, which begins within the default crop", _white_border),
+    "desk-in-crop": Nuisance("the card fills half of the HR frame", lambda s, rng: replace(s, card_fraction=0.5)),
     "low-texture": Nuisance("the card is nearly blank", _card("plain")),
     "repetition": Nuisance("the card shows one pattern over and over", _card("repeated")),
     "wrong-scene": Nuisance("the LR shot is of another card", lambda s, rng: replace(s, same_scene=False)),

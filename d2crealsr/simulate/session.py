@@ -57,6 +57,8 @@ class Session:
         How the card is printed: in continuous tone, with an AM screen, or by ink jet.
     card_kind : str
         Kind of card that replaces the one of the recipe; empty to use the recipe's.
+    border : float
+        Width of the white border around the card's picture, divided by the card's long side.
     """
 
     size: Size
@@ -69,6 +71,7 @@ class Session:
     screen: Screen = ""
     card_kind: str = ""
     same_scene: bool = True
+    border: float = 0.0
 
     @property
     def card_mm(self) -> tuple[float, float]:

@@ -43,6 +43,10 @@ _SAME_SCALE_SAMPLING = Sampling(oversampling=3, card_reduction=1)
 """Sampling at scale 1. With the two sub-pixels of :func:`sampling_for`, which are half a pixel apart where card pixels
 are .67 px apart, fine print appears as coarse patterns that move with the camera: two shots of one text then differ by
 up to .02 px. Larger scales average HR over so many pixels that the patterns vanish."""
+
+_PAPER = 250
+"""Level of unprinted paper."""
+
 _STRIP = 128
 """Rows rendered at a time, which limits the memory. It must be even because of the colour filter."""
 
@@ -145,7 +149,10 @@ def printed(
     if artwork is None:
         photographs = [library.read(name) for name in recipe.source]
         px_per_mm = size.width / session.card_mm[0]
-        artwork = draw_artwork(kind, size, px_per_mm, photographs, stream("card", recipe.texture_seed))
+        border = round(session.border * max(size))
+        picture = Size(size.width - 2 * border, size.height - 2 * border)
+        artwork = draw_artwork(kind, picture, px_per_mm, photographs, stream("card", recipe.texture_seed))
+        artwork = np.pad(artwork, ((border, border), (border, border), (0, 0)), constant_values=_PAPER)
     return print_card(
         artwork,
         session.card_mm,

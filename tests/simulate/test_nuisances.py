@@ -42,6 +42,8 @@ CHANGES = {
     "off-centre": {"lr.shift_x", "lr.shift_y"},
     "off-centre-lens": {"lr.shift_x", "lr.shift_y", "lr.k1"},
     "desk-in-frame": {"card_fraction"},
+    "white-border": {"card_fraction", "border"},
+    "desk-in-crop": {"card_fraction"},
     "low-texture": {"card_kind"},
     "repetition": {"card_kind"},
     "wrong-scene": {"same_scene"},
