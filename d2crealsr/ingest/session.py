@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.ingest.choice import supported
@@ -10,7 +11,7 @@ from d2crealsr.ingest.frames import Frame, read_frame, read_frames
 from d2crealsr.ingest.grouping import cards_of
 from d2crealsr.ingest.links import Link, link_between
 from d2crealsr.ingest.measured import Measured, Pair
-from d2crealsr.ingest.plan import Entry, Plan, Scene, planned
+from d2crealsr.ingest.plan import Entry, Plan, Scene, Standing, planned
 from d2crealsr.ingest.raw_folder import RawFolder
 from d2crealsr.ingest.rows import frame_row, scene_row
 from d2crealsr.jobs.threads import threads_restored, use_one_thread
@@ -46,6 +47,7 @@ class Session:
         self.frames: list[Frame] = []
         self.copies: dict[str, list[Frame]] = {}
         self.links: dict[Pair, Link] = {}
+        self._names: dict[str, tuple[str, str]] = {}
 
     def read(self, paths: Sequence[Path], *, jobs: int, on_frame: Callable[[int, int], None]) -> list[Frame]:
         """Frames of the card, and those that only the raw folder has any more."""
@@ -121,10 +123,23 @@ class Session:
         sizes = [Size(0, 0) if frame.sketch is None else frame.sketch.size for frame in self.frames]
         cards = cards_of(supported(self.numbered_links(), self.frames), sizes)
         accepted, rejected = (self.measured.pairs(accepted=good) for good in (True, False))
-        plan = planned(self.frames, cards, standing=self.folder.standing(accepted, rejected))
+        plan = planned(self.frames, cards, standing=self._with_names(self.folder.standing(accepted, rejected)))
+        for scene in plan.scenes:
+            self._names |= dict.fromkeys(self.pair_of(scene), (scene.take, scene.group))
         stands = self.folder.scenes()
         plan.scenes[:] = [scene for scene in plan.scenes if stands.get(scene.scene) != self.pair_of(scene)]
         return plan
+
+    def _with_names(self, standing: Standing) -> Standing:
+        """What stands, with the names that earlier plans of this session gave, so that a card keeps its name."""
+        takes = {sha256: take for sha256, (take, _) in self._names.items()}
+        groups = dict(self._names.values())
+        return replace(
+            standing,
+            takes=takes | dict(standing.takes),
+            groups=groups | dict(standing.groups),
+            taken=standing.taken | frozenset(groups.values()),
+        )
 
     def pair_of(self, scene: Scene) -> Pair:
         """Hashes of a scene's HR and LR."""

@@ -11,8 +11,10 @@ from click.testing import CliRunner
 
 from d2crealsr.command.cli import main
 from d2crealsr.errors import LayoutError
+from d2crealsr.ingest.frames import read_frame
 from d2crealsr.ingest.placing import FILES, FilesAs, Placing
 from d2crealsr.ingest.run import ingest
+from d2crealsr.ingest.session import Session
 from d2crealsr.store.captures import find_captures
 from tests.ingest.conftest import HEIGHT, WIDTH, MemoryCard, texture, wide
 
@@ -206,3 +208,16 @@ def test_a_folder_of_something_else_is_refused(memory_card: MemoryCard, tmp_path
         ingest(tmp_path / "empty", tmp_path / "other")
     with pytest.raises(LayoutError, match="is no folder; give the folder with the frames"):
         ingest(tmp_path / "absent", tmp_path / "other")
+
+
+def test_a_card_keeps_its_name_when_an_earlier_one_comes_later(memory_card: MemoryCard, tmp_path: Path) -> None:
+    for number, side in enumerate(("lr", "hr", "lr", "hr")):
+        card = texture(5 + number // 2, WIDTH, HEIGHT)
+        memory_card.add(f"{number}.jpg", side, wide(card, 2) if side == "lr" else card)
+    session = Session(memory_card.path, tmp_path / "raw")
+    names = []
+    for numbers in ((2, 3), (0, 1)):
+        paths = [memory_card.path / f"{number}.jpg" for number in numbers]
+        session.add(read_frame(path, session.measured) for path in paths)
+        names.append({session.frames[scene.hr].path.name: scene.group for scene in session.plan().scenes})
+    assert names == [{"3.jpg": "card_001"}, {"3.jpg": "card_001", "1.jpg": "card_002"}]
