@@ -43,7 +43,7 @@ def setup() -> Drawing:
         add(drawing, Circle(x, 40, 9, fillColor=LAMP, strokeColor=None), text(x, 22, "lamp"))
         add(drawing, Line(x + 8 * lean, 48, x + 76 * lean, 120, strokeColor=LAMP, strokeWidth=1.2))
     add(drawing, text(64, 104, "45°"), text(186, 104, "45°"))
-    add(drawing, Line(125, 54, 125, 122, strokeColor=INK, strokeWidth=0.6), text(107, 84, "distance"))
+    add(drawing, Line(125, 54, 125, 122, strokeColor=INK, strokeWidth=0.6), text(166, 70, "distance"))
     for y, way in ((54, 1), (122, -1)):
         add(drawing, Polygon([125, y, 122.5, y + 5 * way, 127.5, y + 5 * way], fillColor=INK, strokeColor=None))
     return drawing

@@ -43,4 +43,4 @@ def test_a_coarse_print_loses_detail_and_darkens() -> None:
     assert coarse.std() < 0.4 * as_fine.std() < fine.std()
     flat = np.full((80, 120, 3), 188, np.uint8)  # half of the light
     assert np.abs(at_resolution(flat, 25.4, 60, dot_gain=0.0).astype(int) - 188).max() <= 1
-    assert at_resolution(flat, 25.4, 60, dot_gain=0.15).mean() < 160
+    assert abs(at_resolution(flat, 25.4, 60, dot_gain=0.15).mean() - 160) <= 1  # .35 of the light
