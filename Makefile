@@ -18,7 +18,7 @@ ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 SELECT ?= -m "not slow and not browser"
 TESTS = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help install install-train demo test test-base lint types contracts check search soak smoke format bench bench-peers bench-cuda tables architecture pictures guide sbom clean
+.PHONY: help install install-train demo test test-base lint types contracts check search soak smoke format bench bench-peers bench-cuda tables architecture pictures guide docs sbom clean
 
 help:
 	@echo "make demo           simulate raw captures, align, split, validate, make the report, train a tiny model, upscale (minutes; installs torch)"
@@ -36,6 +36,7 @@ help:
 	@echo "make architecture   docs/images/architecture-*.svg, drawn from the imports"
 	@echo "make pictures       the README's pictures, drawn from what make demo leaves"
 	@echo "make guide          docs/shooting-guide.pdf and its drawings, from docs/shooting-guide.md"
+	@echo "make docs           the documentation as a site, in build/site"
 	@echo "make sbom           sbom.json: all packages of the environment with versions and licences (CycloneDX)"
 	@echo "make clean          remove the environment, caches and the demo's files"
 
@@ -77,7 +78,12 @@ contracts: $(BASE)
 	$(BIN)/lint-imports
 
 # Coverage is asked for here and not in `test`, which stays what a newcomer runs.
-check: $(TRAIN) lint types contracts
+# The notice that is turned off is about the next version of MkDocs, which is not used.
+docs: $(TRAIN)
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "open: build/site/index.html"
+
+check: $(TRAIN) lint types contracts docs
 	$(MAKE) test SELECT= PYTEST="--cov --cov-report=term:skip-covered $(PYTEST)"
 
 search: $(TRAIN)

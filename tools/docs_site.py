@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from click.testing import CliRunner
+from mkdocs.exceptions import PluginError
 
 PROGRAMS = {"d2crealsr": "d2crealsr.command.cli:main", "d2c": "d2c.cli:cli"}
 SETTINGS = re.compile(r"<!-- settings of ([\w.]+):(\w+) -->")
@@ -38,7 +39,7 @@ def on_page_markdown(text: str, page: Any, **_: Any) -> str:
         if (DOCS.parent / path).suffix == ".md" and path.startswith("docs/"):
             return found[0]
         if not (DOCS.parent / path).exists():
-            raise FileNotFoundError(f"{page.file.src_uri}: links to {path}, which is not there; correct the link")
+            raise PluginError(f"{page.file.src_uri}: links to {path}, which is not there; correct the link")
         shown = found[1].strip("`")
         return f"`{path}`" if shown == posixpath.basename(path) else f"{found[1]} (`{path}`)"
 
