@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from d2crealsr.command.options import JOBS, PATH
+from d2crealsr.command.options import JOBS, PATH, PREFER
 from d2crealsr.errors import SettingsError
 from d2crealsr.ui.interrupts import Interrupts
 from d2crealsr.ui.options import SettingsCommand
@@ -45,9 +45,10 @@ _NO_SCENE = 3
     is_flag=True,
     help="Wait for frames, and say of each at once what it is and what to shoot again. Ctrl-C ends it.",
 )
+@PREFER
 @JOBS
 def ingest(
-    card: Path, out: Path, contact_sheet: Path | None, dry_run: bool, watch: bool, jobs: int, **options: Any
+    card: Path, out: Path, contact_sheet: Path | None, dry_run: bool, watch: bool, jobs: int, **given: Any
 ) -> int:
     """Sort the frames of a memory card into scenes for `align`.
 
@@ -68,6 +69,7 @@ def ingest(
     from d2crealsr.ingest.contact_sheet import check_sheet, draw_sheet
     from d2crealsr.ingest.run import ingest as run
 
+    options = {name: value for name, value in given.items() if value is not None}
     if watch and (dry_run or contact_sheet is not None):
         raise SettingsError("watch: it writes as frames come; leave out --dry-run and --contact-sheet")
     if watch:

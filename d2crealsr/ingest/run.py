@@ -12,6 +12,7 @@ from d2crealsr.errors import LayoutError
 from d2crealsr.ingest.placing import FilesAs, Placing
 from d2crealsr.ingest.session import Session
 from d2crealsr.ingest.watch import Watch
+from d2crealsr.store.captures import Preference, preferred
 from d2crealsr.store.listing import list_images
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.outputs import check_folder
@@ -60,6 +61,7 @@ def ingest(
     files: FilesAs = "copy",
     dry_run: bool = False,
     keep_private: bool = False,
+    prefer: Preference = "jpeg",
     jobs: int = 1,
     on_frame: Callable[[int, int], None] = lambda done, total: None,
     on_search: Callable[[int, int], None] = lambda done, total: None,
@@ -76,6 +78,8 @@ def ingest(
         Whether to find out everything and write nothing.
     keep_private : bool
         Whether the tables and the copies have serial numbers, names and places.
+    prefer : {"jpeg", "raw"}
+        Which file of a shot is taken that has both.
     jobs : int
         Frames at a time; 0 for one per core.
     on_frame, on_search : callable
@@ -88,7 +92,7 @@ def ingest(
     LockError, MachineError
         When another run uses ``out``, or the disk cannot store the files.
     """
-    paths, notes = card_files(card, out)
+    paths, notes = card_files(card, out, prefer)
     check_folder(out)
     with contextlib.nullcontext() if dry_run else lock_folder(out):
         session = Session(card, out, keep_private=keep_private, keeps=not dry_run)
@@ -112,12 +116,14 @@ def ingest(
 
 
 @contextlib.contextmanager
-def watching(card: Path, out: Path, *, files: FilesAs = "copy", keep_private: bool = False) -> Iterator[Watch]:
+def watching(
+    card: Path, out: Path, *, files: FilesAs = "copy", keep_private: bool = False, prefer: Preference = "jpeg"
+) -> Iterator[Watch]:
     """A watch over a folder of frames, with the raw folder locked; it is ended through its ``stopped``.
 
     Parameters
     ----------
-    card, out, files, keep_private
+    card, out, files, keep_private, prefer
         As for :func:`ingest`. ``card`` may be empty.
 
     Raises
@@ -131,10 +137,10 @@ def watching(card: Path, out: Path, *, files: FilesAs = "copy", keep_private: bo
     check_folder(out)
     with lock_folder(out):
         session = Session(card, out, keep_private=keep_private)
-        yield Watch(session, Placing(files, keep_private), lambda: False)
+        yield Watch(session, Placing(files, keep_private), lambda: False, prefer)
 
 
-def card_files(card: Path, out: Path) -> tuple[list[Path], list[str]]:
+def card_files(card: Path, out: Path, prefer: Preference = "jpeg") -> tuple[list[Path], list[str]]:
     """The frames of a memory card, and notes about other files.
 
     Raises
@@ -150,7 +156,8 @@ def card_files(card: Path, out: Path) -> tuple[list[Path], list[str]]:
         name = path.relative_to(card).as_posix()
         if not is_plain(name) or formula_problem(name):
             raise LayoutError(f"{card}: {name[:80]!r} cannot be written into a table; rename it")
-    return list(listing.images), list(listing.notes)
+    chosen = preferred(listing.images, prefer)
+    return chosen.files, [*listing.notes, *filter(None, [chosen.note(card, prefer)])]
 
 
 def _check_folders(card: Path, out: Path) -> None:

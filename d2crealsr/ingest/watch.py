@@ -16,6 +16,7 @@ from d2crealsr import opencv
 from d2crealsr.ingest.frames import Frame, read_frame
 from d2crealsr.ingest.verdicts import verdict_on
 from d2crealsr.jobs.threads import threads_restored, use_one_thread
+from d2crealsr.store.captures import Preference, preferred
 from d2crealsr.store.listing import list_images
 
 if TYPE_CHECKING:
@@ -108,6 +109,8 @@ class Watch:
     placing : Placing
     stopped : callable
         Whether to end; asked between any two steps.
+    prefer : {"jpeg", "raw"}
+        Which file of a shot is taken that has both.
     look_seconds : float
         Time between two looks at the folder.
     """
@@ -115,6 +118,7 @@ class Watch:
     session: Session
     placing: Placing
     stopped: Callable[[], bool]
+    prefer: Preference = "jpeg"
     look_seconds: float = LOOK_SECONDS
     _looks: dict[Path, tuple[int, int]] = field(default_factory=dict)
     _since: dict[Path, float] = field(default_factory=dict)
@@ -175,9 +179,9 @@ class Watch:
         self._looks = looks
         return sorted(settled, key=lambda path: (looks[path][1], path))
 
-    def _listed(self) -> tuple[Path, ...]:
+    def _listed(self) -> list[Path]:
         card = self.session.card
-        return list_images(card).images if card.is_dir() else ()
+        return preferred(list_images(card).images, self.prefer).files if card.is_dir() else []
 
     def _new(self, path: Path) -> Iterator[Event]:
         """Take in a file that has come, or that has changed since it was read."""

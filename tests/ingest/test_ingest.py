@@ -13,7 +13,7 @@ from d2crealsr.command.cli import main
 from d2crealsr.errors import LayoutError
 from d2crealsr.ingest.frames import read_frame
 from d2crealsr.ingest.placing import FILES, FilesAs, Placing
-from d2crealsr.ingest.run import ingest
+from d2crealsr.ingest.run import card_files, ingest
 from d2crealsr.ingest.session import Session
 from d2crealsr.store.captures import find_captures
 from tests.ingest.conftest import HEIGHT, WIDTH, MemoryCard, texture, wide
@@ -221,3 +221,13 @@ def test_a_card_keeps_its_name_when_an_earlier_one_comes_later(memory_card: Memo
         session.add(read_frame(path, session.measured) for path in paths)
         names.append({session.frames[scene.hr].path.name: scene.group for scene in session.plan().scenes})
     assert names == [{"3.jpg": "card_001"}, {"3.jpg": "card_001", "1.jpg": "card_002"}]
+
+
+def test_of_a_jpeg_beside_camera_raw_one_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "DCIM").mkdir()
+    for name in ("a.jpg", "a.arw", "b.arw"):
+        (tmp_path / "DCIM" / name).write_bytes(b"picture")
+    files, notes = card_files(tmp_path / "DCIM", tmp_path / "raw")
+    assert [path.name for path in files] == ["a.jpg", "b.arw"]
+    assert notes == ["1 file (a.arw) is left out beside a JPEG of the same name; --prefer raw takes it"]
+    assert [path.name for path in card_files(tmp_path / "DCIM", tmp_path / "raw", "raw")[0]] == ["a.arw", "b.arw"]
