@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -110,6 +110,7 @@ def audit(
     *,
     scale: int | None = None,
     settings: AuditSettings | None = None,
+    scenes: Container[str] | None = None,
     jobs: int = 1,
     on_pair: Listener | None = None,
 ) -> AuditResult:
@@ -126,6 +127,8 @@ def audit(
         Measure only pairs of this scale. If neither names nor tables state scales, image sizes must have this ratio.
     settings : AuditSettings, optional
         Limits of the verdict.
+    scenes : container of str, optional
+        Measure only pairs of these names.
     jobs : int
         Pairs at a time; 0 for one per core. A worker holds one pair in memory.
     on_pair : callable, optional
@@ -152,16 +155,17 @@ def audit(
     root, settings = Path(folder), settings or AuditSettings()
     found = find_pair_folder(root, scale=scale)
     measure = partial(_measure, settings)
-    tasks = [(pair, _allowed(pair, found, scale), scale or 1) for pair in found.pairs]
+    pairs = [pair for pair in found.pairs if scenes is None or pair.scene in scenes]
+    tasks = [(pair, _allowed(pair, found, scale), scale or 1) for pair in pairs]
     rows: list[dict[str, Any]] = []
     fields: list[pd.DataFrame] = []
     with contextlib.closing(run_in_order(measure, tasks, jobs=jobs)) as results:
-        for pair, (row, field) in zip(found.pairs, results, strict=True):
+        for pair, (row, field) in zip(pairs, results, strict=True):
             paths = {"hr_path": _inside(pair.hr, root), "lr_path": _inside(pair.lr, root)}
             rows.append({"scene": pair.scene, **row, **paths})
             fields.append(_frame(pair.scene, field))
             if on_pair is not None:
-                on_pair(PairDone(len(rows), len(found.pairs), pair.scene, row["verdict"], row["reason"]))
+                on_pair(PairDone(len(rows), len(pairs), pair.scene, row["verdict"], row["reason"]))
     return AuditResult(
         table=pd.DataFrame(rows),
         findings=_findings(rows, found, root),

@@ -128,7 +128,8 @@ def import_pairs(
         todo = [pair for pair in incoming.pairs if not _stands(ledger.row(pair.scene), pair, out, measure=measure)]
         measured: dict[str, _Measured] = {}
         if measure and todo:
-            measured = _by_scene(audit(folder, scale=scale, jobs=jobs, on_pair=on_pair))
+            new = {pair.found.scene for pair in todo}
+            measured = _by_scene(audit(folder, scale=scale, scenes=new, jobs=jobs, on_pair=on_pair))
         description = _description(old, incoming.scale, source)
         if not old:
             write_dataset(out, description)

@@ -209,6 +209,43 @@ print(d2crealsr("summary", "--help")[1])
     assert (tmp_path / "names.txt").read_text(encoding="utf-8").split()[:2] == ["astronaut", "chelsea"]
 
 
+def test_a_layout_to_export_pairs_in_is_a_module_and_a_line(house: House, tmp_path: Path) -> None:
+    house.module(
+        "d2crealsr/dataset/exports/flat.py",
+        """
+        from d2crealsr.dataset.exports.pair_export import Arrangement, PairExport
+
+
+        def _arrange(pairs, request):
+            made = Arrangement()
+            for pair in pairs:
+                made.pictures[f"{pair.scene}-hr.png"] = pair.hr
+                made.pictures[f"{pair.scene}-lr.png"] = pair.lr
+            return made
+
+
+        FLAT = PairExport(name="flat", files="NAME-hr.png and NAME-lr.png", arrange=_arrange)
+        """,
+    )
+    table = "d2crealsr/dataset/exports/__init__.py"
+    house.line(table, "from d2crealsr.dataset.exports.export", "from d2crealsr.dataset.exports import flat")
+    house.line(table, "    div2k.DIV2K,", "    flat.FLAT,")
+    told = house.runs(
+        COMMANDS
+        + """
+print(d2crealsr("export", sys.argv[1], "--layout", "flat", "--out", sys.argv[2])[0])
+print(d2crealsr("export", "--help")[1])
+""",
+        EARLIER / "pairs",
+        tmp_path / "out",
+    )
+    assert told.startswith("0\n")
+    assert "NAME-hr.png and NAME-lr.png" in " ".join(told.split())
+    exported = {path.name for path in (tmp_path / "out").glob("*.png")}
+    assert len(exported) % 2 == 0
+    assert "chelsea-hr.png" in exported
+
+
 def test_a_figure_of_the_report_is_a_function_and_a_line(house: House, tmp_path: Path) -> None:
     function = (
         """    crops: (into) => plots.points(into, { ...residual, pairs: drawn("lr_x", "lr_y"), says: "Crops." }),"""

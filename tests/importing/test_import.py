@@ -119,6 +119,16 @@ def test_audit_measures_what_is_imported(tmp_path: Path) -> None:
     assert import_pairs(tmp_path / "source", tmp_path / "pairs").unchanged == 2
 
 
+def test_only_new_pairs_are_measured(tmp_path: Path) -> None:
+    source = two_folders(tmp_path / "source", "a", "b")
+    measured: list[str] = []
+    import_pairs(source, tmp_path / "pairs", on_pair=lambda done: measured.append(done.scene))
+    assert measured == ["a", "b"]
+    two_folders(source, "c", seed=5)
+    assert import_pairs(source, tmp_path / "pairs", on_pair=lambda done: measured.append(done.scene)).imported == 1
+    assert measured == ["a", "b", "c"]
+
+
 def test_other_formats_and_reduced_pairs_become_png(tmp_path: Path) -> None:
     picture(tmp_path / "City100" / "001H.tif", 12, 8)
     picture(tmp_path / "City100" / "001L.bmp", 6, 4)

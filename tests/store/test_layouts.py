@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -332,3 +333,38 @@ def test_images_beside_those_of_a_manifest_are_said(tmp_path: Path) -> None:
     manifest(tmp_path, "a,accepted,,a,8,hr/a.png,lr/a.png\nb,rejected,,b,8,,\n")
     (note,) = find_pair_folder(tmp_path).notes
     assert note == "2 images (hr/b.png, lr/b.png) are in no accepted row of manifest.csv and left out"
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("lr/a.png\t../a.png", "train.txt, line 2: names '../a.png', expected an image in the list's folder"),
+        ("lr/a.png\t/a.png", "names '/a.png', expected an image in the list's folder; correct the list, or export"),
+        ("lr/a.png\thr/none.png", "line 2: 'hr/none.png' is not there; copy it, or correct the list"),
+    ],
+)
+def test_a_list_that_names_what_is_not_in_its_folder(line: str, message: str, tmp_path: Path) -> None:
+    touch(tmp_path, ("lr/a.png", "hr/a.png"))
+    (tmp_path / "train.txt").write_text(f"lr/a.png\thr/a.png\n{line}\n", encoding="utf-8")
+    with pytest.raises(LayoutError, match=re.escape(message)):
+        find_pair_folder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("row", "message"),
+    [
+        (
+            "../a.png,lr/a.png,2",
+            "metadata.csv, line 2: names '../a.png', expected a path inside the folder; correct it",
+        ),
+        (",lr/a.png,2", "line 2: names '', expected a path inside the folder; correct it"),
+        ("hr/a.png,lr/none.png,2", "line 2: 'lr/none.png' is not there; copy it, or correct the table"),
+        ("hr/a.png,lr/a.png,17", "line 2: got scale '17', expected a whole number from 1 to 16; correct it"),
+        ("hr/a.png,lr/a.png,two", "line 2: got scale 'two', expected a whole number from 1 to 16; correct it"),
+    ],
+)
+def test_an_image_folder_whose_table_is_wrong(row: str, message: str, tmp_path: Path) -> None:
+    touch(tmp_path, ("lr/a.png", "hr/a.png"))
+    (tmp_path / "metadata.csv").write_text(f"hr_file_name,lr_file_name,scale\n{row}\n", encoding="utf-8")
+    with pytest.raises(LayoutError, match=re.escape(message)):
+        find_pair_folder(tmp_path)
