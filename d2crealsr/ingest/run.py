@@ -12,7 +12,7 @@ from d2crealsr.errors import LayoutError
 from d2crealsr.ingest.placing import FilesAs, Placing
 from d2crealsr.ingest.session import Session
 from d2crealsr.ingest.watch import Watch
-from d2crealsr.store.captures import Preference, preferred
+from d2crealsr.store.captures.preference import Preference, preferred
 from d2crealsr.store.listing import list_images
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.outputs import check_folder

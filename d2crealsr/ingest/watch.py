@@ -16,7 +16,7 @@ from d2crealsr import opencv
 from d2crealsr.ingest.frames import Frame, read_frame
 from d2crealsr.ingest.verdicts import verdict_on
 from d2crealsr.jobs.threads import threads_restored, use_one_thread
-from d2crealsr.store.captures import Preference, preferred
+from d2crealsr.store.captures.preference import Preference, preferred
 from d2crealsr.store.listing import list_images
 
 if TYPE_CHECKING:
