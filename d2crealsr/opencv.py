@@ -275,7 +275,7 @@ def find_marks(image: NDArray[np.uint8], *, smallest: float) -> list[tuple[int, 
     for name, value in (_MARK_SEARCH | {"minMarkerPerimeterRate": smallest}).items():
         setattr(parameters, name, value)
     corners, numbers, _ = cv2.aruco.ArucoDetector(_MARKS, parameters).detectMarkers(image)
-    if numbers is None:
+    if not corners:  # `numbers` is None then
         return []
     found = (np.asarray(four, np.float64).reshape(4, 2) for four in corners)
     return list(zip((int(number) for number in numbers.ravel()), found, strict=True))

@@ -46,8 +46,11 @@ _SCENE = "0001"
 _SIDES: tuple[Literal["hr", "lr"], ...] = ("hr", "lr")
 
 
-def _both(**changes: float) -> Callable[[Session], Session]:
-    return lambda session: replace(session, hr=replace(session.hr, **changes), lr=replace(session.lr, **changes))
+def _blurred(sigma: float) -> Callable[[Session], Session]:
+    """Both shots with a blur of this standard deviation, in px of the sensor."""
+    return lambda session: replace(
+        session, hr=replace(session.hr, psf_sigma=sigma), lr=replace(session.lr, psf_sigma=sigma)
+    )
 
 
 def _darker(session: Session) -> Session:
@@ -58,8 +61,8 @@ def _darker(session: Session) -> Session:
 
 CONDITIONS: dict[str, Callable[[Session], Session]] = {
     "low light (4 stops)": _darker,
-    "blur of 1.5 px": _both(psf_sigma=1.5),
-    "blur of 2.5 px": _both(psf_sigma=2.5),
+    "blur of 1.5 px": _blurred(1.5),
+    "blur of 2.5 px": _blurred(2.5),
 }
 """Conditions that are no nuisances of the simulator."""
 

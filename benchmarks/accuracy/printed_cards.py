@@ -5,8 +5,9 @@
 Each seed is a card of 150 mm that is printed with a dot gain of 15 % at a resolution, or with all its detail, and
 photographed by the simulator. warned: the scale up to which `d2crealsr cards` says that the pairs have detail (it says
 the whole number below). detail_scale: the same as QA measures it on the published pair. sharpness: power of the
-published HR beyond LR's Nyquist frequency, divided by that of the pair whose card has all its detail. The camera has
-frames of 3000 px (--size half), so a print of 150 dpi stands for one of 300 dpi before a camera with 6000 px.
+published HR beyond LR's Nyquist frequency, divided by that of the pair whose card has all its detail. With --size mini
+the camera has frames of 1200 px, and a print of 60 dpi stands for one of 300 dpi before a camera with 6000 px; with
+--size half, one of 150 dpi.
 """
 
 from __future__ import annotations
