@@ -24,7 +24,7 @@ class ExportedD2CSR(nn.Module):
 
     def __init__(self, model: D2CSR, *, everything: bool) -> None:
         super().__init__()
-        self.model: Any = copy.deepcopy(model)
+        self.model = cast("Any", copy.deepcopy(model))
         self.model.tails = nn.ModuleList(fixed_tail(cast("Tail", tail), model.colour_out) for tail in model.tails)
         self.model.colour_out = nn.Identity()
         self.everything = everything

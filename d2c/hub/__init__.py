@@ -41,7 +41,7 @@ def from_pretrained(where: str | PathLike[str], *, network: str | None = None, *
     ConfigError
         When huggingface_hub is not installed.
     """
-    return _folder().from_pretrained(where, network=network, **options).model
+    return _folder().from_pretrained(str(where), network=network, **options).model
 
 
 def save_pretrained(

@@ -25,7 +25,7 @@ __all__ = ["CONFIG", "WEIGHTS", "HubFolder"]
 WEIGHTS, CONFIG = "model.safetensors", "config.json"
 
 
-class HubFolder(ModelHubMixin):  # type: ignore[misc]
+class HubFolder(ModelHubMixin):
     """A model with what its card is made from. Weights are a checkpoint of d2c, so ``d2c.load`` reads them as well."""
 
     def __init__(
@@ -37,8 +37,9 @@ class HubFolder(ModelHubMixin):  # type: ignore[misc]
         licence: str = "",
     ) -> None:
         self.model = model
-        paths = (None if path is None else Path(path) for path in (run, metrics))
-        self.sources = CardSources(*paths, licence)
+        self.sources = CardSources(
+            run=None if run is None else Path(run), metrics=None if metrics is None else Path(metrics), licence=licence
+        )
         network, config = network_of(model)
         self._hub_mixin_config = {"library": "d2c", "network": network.name, **dataclasses.asdict(config)}
 

@@ -82,7 +82,10 @@ def train(
     folder = Path(out) if out is not None else default_out(chosen, preset)
     run_options = {name: options.pop(name) for name in _RUN if name in options}
     run_options |= {name: Path(run_options[name]) for name in ("cache", "weights") if run_options.get(name) is not None}
-    places = {"data": _paths(data), **{n: options.pop(n) for n in ("data_weight", "validate_on") if n in options}}
+    places: dict[str, Any] = {
+        "data": _paths(data),
+        **{n: options.pop(n) for n in ("data_weight", "validate_on") if n in options},
+    }
     if places.get("validate_on") is not None:
         places["validate_on"] = Path(places["validate_on"])
     _check_names(chosen, options)

@@ -72,26 +72,27 @@ def upscale(
     >>> d2c.upscale(photo, "runs/paper")  # doctest: +SKIP
     """
     pixels = _pixels(image)
-    if not isinstance(model, nn.Module):
-        model = native.load(model, device=pick_device(device), network=network)
-    made_by, config = network_of(model)
+    used: nn.Module = (
+        model if isinstance(model, nn.Module) else native.load(model, device=pick_device(device), network=network)
+    )
+    made_by, config = network_of(used)
     height, width = pixels.shape[:2]
     plan = make_plan(
         made_by.upscaler(config),
         (width, height),
-        next(model.parameters()).device,
+        next(used.parameters()).device,
         sample_bytes=pixels.dtype.itemsize,
         self_ensemble=self_ensemble,
     )
     shape = config.scale * height, config.scale * width, 3
-    canvas = Canvas(shape, pixels.dtype, next(model.parameters()).device, grey=grey and is_grey(pixels))
-    was_training = model.training
-    model.eval()
+    canvas = Canvas(shape, pixels.dtype, next(used.parameters()).device, grey=grey and is_grey(pixels))
+    was_training = used.training
+    used.eval()
     try:
-        for strip in upscale_strips(model, pixels, plan):
+        for strip in upscale_strips(used, pixels, plan):
             canvas.put(strip.first, strip.sr)
     finally:
-        model.train(was_training)
+        used.train(was_training)
     return canvas.pixels()
 
 

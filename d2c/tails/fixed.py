@@ -65,7 +65,7 @@ class _Fixed(nn.Module):
         """
         first, inner, last = pieces
         size = inner.shape[dim]
-        position = torch.arange(size, device=inner.device).unflatten(0, (-1, *[1] * (3 - dim)))
+        position = torch.arange(size, device=inner.device).reshape(-1, *[1] * (3 - dim))
         return torch.where(position == 0, first, torch.where(position == size - 1, last, inner))
 
     def _at(self, padded: Tensor, y: int, x: int) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -110,7 +110,7 @@ class _Exported(nn.Module):
 
     def __init__(self, model: ResidualNet) -> None:
         super().__init__()
-        self.model: Any = copy.deepcopy(model)
+        self.model = cast("Any", copy.deepcopy(model))
         self.model.tail = fixed_tail(model.tail, model.colour_out)
 
     def forward(self, lr: Tensor) -> Tensor:
