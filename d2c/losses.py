@@ -163,7 +163,8 @@ def divergence_loss(
 @chain
 def _reconstruction(predictions: Tensor, hr: Tensor) -> Tensor:
     """Eq. 1 as mean squared errors, summed over the predictions."""
-    return (predictions - hr[:, None]).square().mean(dim=(0, 2, 3, 4)).sum()
+    summed: Tensor = (predictions - hr[:, None]).square().mean(dim=(0, 2, 3, 4)).sum()
+    return summed
 
 
 def convergence_loss(sr: Tensor, hr: Tensor) -> Tensor:
