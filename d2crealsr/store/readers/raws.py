@@ -1,8 +1,12 @@
 """Camera RAW, developed by LibRaw (rawpy) with one fixed rendering, so that both shots of a scene get the same.
 
-Demosaicing by AHD, a white balance that the caller gives for both shots, no automatic brightness, and no adjustment of
-the white level to the brightest pixel, which LibRaw makes by default. The result is linear light with the primaries of
-sRGB. It is stored in 16 bits with the curve of sRGB, as images in memory are, which loses nothing of 14-bit sensors.
+A white balance that the caller gives for both shots, no automatic brightness, and no adjustment of the white level to
+the brightest pixel, which LibRaw makes by default. Bayer filters are demosaiced by the edge-aware interpolation whose
+errors registration predicts (:mod:`d2crealsr.registration.demosaic`). Those of AHD in LibRaw are others, which made the
+true errors larger than from JPEG (ADR 18). Other sensors are left to LibRaw.
+
+The result is linear light with the primaries of sRGB. It is stored in 16 bits with the curve of sRGB, as images in
+memory are, which loses nothing of 14-bit sensors.
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import threadpoolctl
 
+from d2crealsr import opencv
 from d2crealsr.store.primaries import SRGB_CURVE
 from d2crealsr.store.readers import jpegs
 from d2crealsr.store.readers.reader import Developed, Development, Header, Reader
@@ -43,6 +48,7 @@ _CR3 = b"ftypcrx "
 _SUBFILE, _PHOTOMETRIC, _MAKE, _INNER, _DNG_VERSION = 254, 262, 271, 330, 50706
 _SENSOR = (32803, 34892)
 """Photometric interpretations of a colour filter array, and of sensor data with all colours at each pixel."""
+_STRIP = 256
 _EXIF_ORIENTATION = {0: 1, 3: 3, 5: 8, 6: 6}
 """By LibRaw's code of the turn that makes a picture upright."""
 
@@ -109,25 +115,64 @@ def _own_balance(raw: Any) -> Balance:
 
 
 def _develop(data: bytes, balance: Balance) -> Developed:
-    import rawpy
-
     with _opened(io.BytesIO(data)) as raw:
         _unpack(raw)
         balance = balance or _own_balance(raw)
-        pixels = raw.postprocess(
-            demosaic_algorithm=rawpy.DemosaicAlgorithm.AHD,
-            user_wb=list(balance or (1.0, 1.0, 1.0, 1.0)),
-            no_auto_bright=True,
-            adjust_maximum_thr=0.0,
-            highlight_mode=rawpy.HighlightMode.Clip,
-            output_color=rawpy.ColorSpace.sRGB,
-            gamma=(1, 1),
-            output_bps=16,
-            user_flip=0,
-        )
         phase = _phase(raw)
-    pixels = pixels[..., 0] if pixels.shape[2] == 1 else pixels
-    return Developed(np.take(_srgb_of_linear(), pixels, out=pixels), phase, balance)
+        if phase:
+            pixels = _mosaic(_rendered(raw, balance, "LINEAR", "raw"), phase)
+        else:
+            pixels = _rendered(raw, balance, "AHD", "sRGB")
+        matrix = raw.color_matrix[:, :3]
+    if phase:  # now that the memory of LibRaw is free
+        pixels = _in_srgb(_demosaiced(pixels, phase), matrix)
+    pixels = pixels[..., 0] if pixels.ndim == 3 and pixels.shape[2] == 1 else pixels
+    for first in range(0, len(pixels), _STRIP):
+        pixels[first : first + _STRIP] = _srgb_of_linear()[pixels[first : first + _STRIP]]
+    return Developed(pixels, phase, balance)
+
+
+def _rendered(raw: Any, balance: Balance, demosaicing: str, colours: str) -> NDArray[np.uint16]:
+    """What LibRaw makes of the sensor data: linear light of 16 bits, (H, W, 3)."""
+    import rawpy
+
+    pixels: NDArray[np.uint16] = raw.postprocess(
+        demosaic_algorithm=rawpy.DemosaicAlgorithm[demosaicing],
+        output_color=rawpy.ColorSpace[colours],
+        user_wb=list(balance or (1.0, 1.0, 1.0, 1.0)),
+        no_auto_bright=True,
+        adjust_maximum_thr=0.0,
+        highlight_mode=rawpy.HighlightMode.Clip,
+        gamma=(1, 1),
+        output_bps=16,
+        user_flip=0,
+    )
+    return pixels
+
+
+def _mosaic(sampled: NDArray[np.uint16], phase: str) -> NDArray[np.uint16]:
+    """What each pixel measured, (H, W): bilinear interpolation leaves that as it is."""
+    mosaic = sampled[..., 1].copy()
+    for number, letter in enumerate(phase):
+        part = np.s_[number // 2 :: 2, number % 2 :: 2]
+        mosaic[part] = sampled[part][..., "RGB".index(letter)]
+    return mosaic
+
+
+def _demosaiced(mosaic: NDArray[np.uint16], phase: str) -> NDArray[np.uint16]:
+    """Edge-aware demosaicing of a mosaic of any phase."""
+    top, left = divmod(phase.index("R"), 2)
+    if top or left:
+        mosaic = np.pad(mosaic, ((top, 0), (left, 0)), mode="reflect")  # so that red comes first
+    return opencv.demosaic_edge_aware(mosaic)[top:, left:]
+
+
+def _in_srgb(pixels: NDArray[np.uint16], matrix: NDArray[Any]) -> NDArray[np.uint16]:
+    """Linear light of the camera's colours in the primaries of sRGB, in the memory of the input."""
+    for first in range(0, len(pixels), _STRIP):
+        strip = pixels[first : first + _STRIP].astype(np.float32) @ matrix.T.astype(np.float32)
+        pixels[first : first + _STRIP] = np.rint(np.clip(strip, 0, 65535))
+    return pixels
 
 
 def _unpack(raw: Any) -> None:
@@ -182,7 +227,7 @@ def _settings() -> str:
     except ImportError:
         return ""
     version = ".".join(map(str, rawpy.libraw_version))
-    return f"LibRaw {version}, AHD, no automatic brightness, linear, stored as sRGB of 16 bits"
+    return f"LibRaw {version}, edge-aware demosaicing, no automatic brightness, linear, stored as sRGB of 16 bits"
 
 
 def _exif(file: IO[bytes]) -> IO[bytes]:
