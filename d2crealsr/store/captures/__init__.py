@@ -75,7 +75,7 @@ def find_captures(
     try:
         if not (raw.is_dir() or raw.is_file()):
             raise LayoutError(f"{raw} is not there; give a folder of captures or a manifest CSV")
-        tried = (layout.find(raw, scale, said, prefer) for layout in RAW_LAYOUTS)
+        tried = (layout.find(raw, scale, said, *[prefer] * layout.prefers) for layout in RAW_LAYOUTS)
         captures = next((found for found in tried if found is not None), None)
     except PermissionError as error:
         raise MachineError(f"{raw}: cannot be read ({error.strerror}); check its permissions") from error

@@ -10,7 +10,6 @@ import os
 import re
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError
 from d2crealsr.store.captures.capture import Capture, RawLayout
@@ -18,13 +17,10 @@ from d2crealsr.store.listing import PLACEHOLDER
 from d2crealsr.store.pairs import formula_problem, is_plain
 from d2crealsr.store.tables import read_rows
 
-if TYPE_CHECKING:
-    from d2crealsr.store.captures.preference import Preference
-
 __all__ = ["MANIFEST"]
 
 
-def _find(raw: Path, scale: int, said: list[str], _prefer: Preference) -> list[Capture] | None:
+def _find(raw: Path, scale: int, said: list[str]) -> list[Capture] | None:
     path = raw / "manifest.csv" if raw.is_dir() else raw
     if not path.is_file():
         return None

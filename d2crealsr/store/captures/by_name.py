@@ -92,5 +92,7 @@ def _pair_up(
     return captures
 
 
-FOLDERS = RawLayout(name="folders", files="folders hr/ and lr/ with equal file names", find=_in_folders)
-SUFFIXES = RawLayout(name="suffixes", files="NAME_HR.* and NAME_LR{scale}.*, or 001H.* and 001L.*", find=_by_suffixes)
+FOLDERS = RawLayout(name="folders", files="folders hr/ and lr/ with equal file names", find=_in_folders, prefers=True)
+SUFFIXES = RawLayout(
+    name="suffixes", files="NAME_HR.* and NAME_LR{scale}.*, or 001H.* and 001L.*", find=_by_suffixes, prefers=True
+)

@@ -9,8 +9,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from d2crealsr.store.captures.preference import Preference
-
 __all__ = ["Capture", "RawLayout"]
 
 
@@ -41,10 +39,12 @@ class RawLayout:
         Description of the files, for help, error messages and the documentation.
     find : callable
         Returns the captures of a folder or CSV file at a scale, or None if it has another layout. The third argument is
-        a list to which it appends one sentence for each kind of file that is left out. The fourth says which file is
-        used where a shot has camera RAW and JPEG.
+        a list to which it appends one sentence for each kind of file that is left out.
+    prefers : bool
+        Whether ``find`` takes a fourth argument, which says which file is used where a shot has camera RAW and JPEG.
     """
 
     name: str
     files: str
-    find: Callable[[Path, int, list[str], Preference], list[Capture] | None]
+    find: Callable[..., list[Capture] | None]
+    prefers: bool = False

@@ -15,11 +15,11 @@ __all__ = ["IMAGE_SUFFIXES", "READERS", "START", "UNKNOWN", "Header", "Reader", 
 READERS: tuple[Reader, ...] = (
     pngs.PNG,
     jpegs.JPEG,
-    raws.RAW,
     tiffs.TIFF,
     bitmaps.BMP,
     bitmaps.WEBP,
     bitmaps.JPEG_2000,
+    raws.RAW,
     heifs.HEIF,
 )
 """Every reader. A file is read by the first one that recognises its first bytes."""

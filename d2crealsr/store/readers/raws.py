@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.store.readers.reader import Balance
 
-__all__ = ["RAW"]
+__all__ = ["RAW", "begins_raw"]
 
 _SUFFIXES = (
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".fff", ".iiq", ".mef", ".mos", ".mrw", ".nef", ".nrw",
@@ -53,7 +53,7 @@ _EXIF_ORIENTATION = {0: 1, 3: 3, 5: 8, 6: 6}
 """By LibRaw's code of the turn that makes a picture upright."""
 
 
-def _begins(start: bytes) -> bool:
+def begins_raw(start: bytes) -> bool:
     """Whether a file is camera RAW. Most are TIFF files whose first directory is sensor data or a preview of others."""
     if start.startswith(_STARTS) or start[4:12] == _CR3:
         return True
@@ -253,7 +253,7 @@ def _exif(file: IO[bytes]) -> IO[bytes]:
 RAW = Reader(
     name="camera RAW",
     suffixes=_SUFFIXES,
-    begins=_begins,
+    begins=begins_raw,
     header=_header,
     decode=lambda data: _develop(data, ()).pixels,
     exif=_exif,

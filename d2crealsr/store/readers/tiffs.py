@@ -12,6 +12,7 @@ import struct
 from typing import IO, TYPE_CHECKING, NamedTuple
 
 from d2crealsr import opencv
+from d2crealsr.store.readers.raws import begins_raw
 from d2crealsr.store.readers.reader import Header, Reader
 from d2crealsr.store.readers.tags import (
     DAMAGED,
@@ -171,7 +172,7 @@ def _header(file: IO[bytes]) -> Header:
 TIFF = Reader(
     name="TIFF",
     suffixes=(".tif", ".tiff"),
-    begins=lambda start: start.startswith(SIGNATURES),
+    begins=lambda start: start.startswith(SIGNATURES) and not begins_raw(start),
     header=_header,
     decode=lambda data: opencv.decode(_without_orientation(data)),
     exif=lambda file: file,
