@@ -72,7 +72,7 @@ class Readings:
         if self.device.type != "cuda":
             return _AT_ONCE
         event = torch.cuda.Event()  # type: ignore[no-untyped-call]
-        event.record(torch.cuda.current_stream(self.device))  # type: ignore[no-untyped-call]
+        event.record(torch.cuda.current_stream(self.device))
         return event
 
 
