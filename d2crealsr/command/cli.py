@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-import dataclasses
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 from rich_click import option_panel
 
 from d2crealsr.command.camera import cards, ingest
+from d2crealsr.command.checks import audit, validate, verify
 from d2crealsr.command.demo import demo
 from d2crealsr.command.exchange import export, import_
 from d2crealsr.command.exports import ExportCommand
-from d2crealsr.command.options import JOBS, JSON, NOTHING_ACCEPTED, PAIRS, PATH, PREFER
-from d2crealsr.ui.json_text import json_text
+from d2crealsr.command.options import JOBS, NOTHING_ACCEPTED, PAIRS, PATH, PREFER
 from d2crealsr.ui.options import SettingsCommand, is_given
 from d2crealsr.ui.program import Program
 from d2crealsr.ui.terminal import echo, note
 from d2crealsr.ui.versions import version
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = ["main"]
-
-FINDINGS = 4
 
 
 @click.group(cls=Program, memory_advice="use fewer --jobs, or a machine with more")
@@ -288,126 +282,5 @@ def report(pairs: Path, out: Path | None, jobs: int) -> None:
     echo(f"open:   {result.page}")
 
 
-@main.command(epilog="Exit code: 0 clean, 3 nothing was measured, 4 findings.")
-@PAIRS
-@click.option("--truth", type=PATH, required=True, metavar="CSV", help="The truth.csv of the simulated captures.")
-@click.option("--csv", type=PATH, metavar="FILE", help="Write the table to this file as well.")
-@JSON
-@JOBS
-def validate(pairs: Path, truth: Path, csv: Path | None, as_json: bool, jobs: int) -> int:
-    """Measure the true error of pairs from simulated captures, in HR px.
-
-    PAIRS is pairs/ by default; it must have been made from simulated captures.
-
-    \b
-    Examples:
-      d2crealsr validate pairs/ --truth raw/truth.csv
-    """
-    from d2crealsr.command import console
-    from d2crealsr.store.files import write_text
-    from d2crealsr.store.outputs import check_tables
-    from d2crealsr.truth.validate import COLUMNS
-    from d2crealsr.truth.validate import validate as run
-
-    check_tables([(csv, "a table of validate", COLUMNS)], [pairs, truth])
-    with console.quiet_counter("comparing") as listener:
-        result = run(pairs, truth, jobs=jobs, on_scene=listener)
-    click.echo(json_text(result.as_dict()) if as_json else console.validation_summary(result))
-    if csv is not None:  # last: whatever becomes of the file, the table has been printed
-        write_text(csv, result.table.to_csv(index=False))
-    return FINDINGS if result.findings else 0 if result.measured else NOTHING_ACCEPTED
-
-
-@main.command(
-    cls=SettingsCommand,
-    settings="d2crealsr.audit.pair:AuditSettings",
-    layouts="d2crealsr.store.layouts:PAIR_LAYOUTS",
-    epilog="Exit code: 0 clean, 4 findings, 2 wrong use or no known layout.",
-)
-@click.argument("folder", type=PATH, metavar="DIR")
-@click.option("--scale", type=click.IntRange(1, 16), metavar="N", help="Measure only pairs of this scale.")
-@click.option("--out", type=PATH, metavar="CSV", help="Write the table to this file as well.")
-@click.option("--fields", type=PATH, metavar="CSV", help="Write the residual fields, block by block, to this file.")
-@JSON
-@JOBS
-def audit(
-    folder: Path,
-    scale: int | None,
-    out: Path | None,
-    fields: Path | None,
-    as_json: bool,
-    jobs: int,
-    settings: dict[str, Any],
-) -> int:
-    """Measure how well existing pairs are aligned.
-
-    DIR is a folder of pairs, laid out in one of the ways below. HR has the size of LR or is a whole number of times
-    larger. Nothing in DIR is modified.
-
-    \b
-    Examples:
-      d2crealsr audit RealSR/Canon/Test/4
-      d2crealsr audit pairs/ --out audit.csv --jobs 0
-    """
-    from d2crealsr.audit.folder import COLUMNS, FIELD_COLUMNS
-    from d2crealsr.audit.folder import audit as run
-    from d2crealsr.audit.pair import AuditSettings
-    from d2crealsr.command import console
-    from d2crealsr.store.files import write_text
-    from d2crealsr.store.outputs import check_tables
-
-    check_tables([(out, "a table of audit", COLUMNS), (fields, "residual fields of audit", FIELD_COLUMNS)], [folder])
-    with console.audit_progress() as listener:
-        result = run(folder, scale=scale, settings=AuditSettings(**settings), jobs=jobs, on_pair=listener)
-    for text in result.notes:
-        note(text)
-    click.echo(json_text(result.as_dict()) if as_json else console.audit_summary(result))
-    for path, table in ((out, result.table), (fields, result.fields)):
-        if path is not None:
-            write_text(path, table.to_csv(index=False, float_format="%.6g"))
-    return FINDINGS if result.findings else 0
-
-
-@main.command(epilog="Exit code: 0 clean, 4 findings, 2 no pairs folder.")
-@PAIRS
-@click.option("--captures", is_flag=True, help="Compare the captures with their recorded hashes as well.")
-@click.option(
-    "--accept-edits", is_flag=True, help="First accept edits of the tables: check them, and record their checksums."
-)
-@JSON
-@JOBS
-def verify(pairs: Path, captures: bool, accept_edits: bool, as_json: bool, jobs: int) -> int:
-    """Check a pairs folder against its tables.
-
-    PAIRS is pairs/ by default. The command checks checksums, hashes, sizes and schemas, and looks for rows without
-    files and files without rows. It prints one line for each finding. Without --accept-edits it changes nothing.
-
-    \b
-    Examples:
-      d2crealsr verify pairs/ --jobs 0
-      d2crealsr verify pairs/ --accept-edits
-    """
-    from d2crealsr.command import console
-    from d2crealsr.dataset import verify as verifying
-
-    if accept_edits:
-        accepted = verifying.accept_edits(pairs)
-        told = f"accepted: {', '.join(accepted)}" if accepted else "no table was changed since it was written"
-        echo(told, err=as_json)
-    with console.quiet_counter("checking") as listener:
-        result = verifying.verify(pairs, captures=captures, jobs=jobs, on_scene=listener)
-    if as_json:
-        click.echo(json_text(dataclasses.asdict(result)))
-        return FINDINGS if result.findings else 0
-    for finding in result.findings:
-        echo(str(finding))
-    found = f"{len(result.findings)} findings" if result.findings else "clean"
-    echo(f"{result.scenes} scenes, {result.accepted} accepted: {found}")
-    return FINDINGS if result.findings else 0
-
-
-main.add_command(cards)
-main.add_command(demo)
-main.add_command(export)
-main.add_command(ingest)
-main.add_command(import_)
+for command in (audit, cards, demo, export, import_, ingest, validate, verify):
+    main.add_command(command)

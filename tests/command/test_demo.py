@@ -22,7 +22,7 @@ def test_the_demo_does_the_main_job_and_again_changes_nothing(tmp_path: Path, mo
     lines = demo.RECIPE.read_text().splitlines()
     recipe.write_text("\n".join([*lines[:3], *lines[-4:]]) + "\n")  # two groups and the capture that is cut short
     monkeypatch.setattr(demo, "RECIPE", recipe)
-    monkeypatch.setattr(demo, "_TEST", 1)
+    monkeypatch.setattr(demo, "_TEST", 2)
     monkeypatch.setattr(importlib.util, "find_spec", without_matplotlib)
     out = tmp_path / "it is here"
     first = CliRunner().invoke(main, ["demo", "--out", str(out)])
