@@ -77,7 +77,7 @@ def _verdict(event: Judged) -> str:
     if verdict["scale"] is not None:
         error = "" if verdict["error_hr_px"] is None else f", predicted error {verdict['error_hr_px']:.2f} HR px"
         figures = f"; scale {verdict['scale']:.2f}, overlap {verdict['overlap']:.0%}{error}"
-    scene = f"{event.scene.scene} (HR {event.hr.path.name}, LR {event.lr.path.name})"
+    scene = f"{event.scene} (HR {event.hr.path.name}, LR {event.lr.path.name})"
     if not verdict["problems"]:
         return f"{scene}: GOOD{figures}"
     said = " ".join(f"{reason}: {text.rstrip('.')}. {helps}" for reason, text, helps in verdict["problems"])

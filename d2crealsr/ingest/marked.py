@@ -37,7 +37,8 @@ class Marks(NamedTuple):
     @property
     def sides(self) -> Array:
         """Mean side of each mark in px."""
-        return np.linalg.norm(self.corners - np.roll(self.corners, 1, axis=1), axis=2).mean(axis=1)
+        sides: Array = np.linalg.norm(self.corners - np.roll(self.corners, 1, axis=1), axis=2).mean(axis=1)
+        return sides
 
     @classmethod
     def nearest_to_centre(cls, found: list[tuple[int, Array]], size: Size) -> Marks:

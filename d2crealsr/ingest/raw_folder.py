@@ -102,13 +102,13 @@ class RawFolder:
 
     def write_tables(self, scenes: Iterable[Mapping[str, Any]], frames: Iterable[Mapping[str, Any]]) -> None:
         """Add new scenes to the manifest or replace them, and replace the rows of frames that were seen again."""
-        scenes, frames = list(map(_as_text, scenes)), list(frames)
-        new = {row["scene"] for row in scenes}
+        added, frames = list(map(_as_text, scenes)), list(frames)
+        new = {row["scene"] for row in added}
+        self._release({row[side] for row in self.manifest for side in ("hr", "lr")}, frames)
         seen = {row["sha256"] for row in frames}
         self.frames = [*(row for row in self.frames if row["sha256"] not in seen), *map(_as_text, frames)]
         stand = [row for row in self.manifest if row["scene"] not in new]
-        self._release({row[side] for row in self.manifest for side in ("hr", "lr")}, frames)
-        self.manifest = sorted([*stand, *scenes], key=lambda row: row["scene"])
+        self.manifest = sorted([*stand, *added], key=lambda row: row["scene"])
         for name, rows in ((FRAMES_FILE, self.frames), (MANIFEST_FILE, self.manifest)):
             header = list(dict.fromkeys(key for row in rows for key in row))
             write_text(self.path / name, csv_rows([header, *([row.get(key, "") for key in header] for row in rows)]))

@@ -144,7 +144,7 @@ def _reduced(
     H = np.array([[scale_x, 0, (scale_x - 1) / 2], [0, scale_y, (scale_y - 1) / 2], [0, 0, 1.0]])
     H = geometry.compose(H, geometry.inverse(geometry.scaling(factor)), geometry.translation(-part.x, -part.y))
     found = features.detect(luma, most_keypoints)
-    packed = np.uint8(np.minimum(found.descriptors * _STEPS + 0.5, 255))
+    packed = np.minimum(found.descriptors * _STEPS + 0.5, 255).astype(np.uint8)
     return Reduced(photometry.as_8bit(np.clip(luma, 0, 1)), found.points, found.sizes, packed, H)
 
 

@@ -53,12 +53,12 @@ def verdict_on(hr: Path, lr: Path, scale: int) -> dict[str, Any]:
         text = f"LR is blurred: standard deviation {blur:.1f} LR px, a sharp capture has about 1"
         problems.append(["lr_blurred", text, "Focus LR and shoot it again, without touching the camera."])
     mapping = found.estimate.placement.mapping
-    error = float(found.statistics.get("sigma_hr_px", float("nan")))
+    sigma = float(found.statistics.get("sigma_hr_px", float("nan")))
     return {
         "problems": problems,
         "scale": round(float(geometry.scale_effective(mapping.H_hr_to_lr, geometry.frame_centre(mapping.hr_size))), 3),
         "overlap": round(_overlap(mapping), 4),
-        "error_hr_px": round(error, 4) if np.isfinite(error) else None,
+        "error_hr_px": round(sigma, 4) if np.isfinite(sigma) else None,
     }
 
 
@@ -74,4 +74,5 @@ def _grid(size: Size) -> Array:
 
 
 def _within(points: Array, size: Size) -> Array:
-    return np.all((points >= -0.5) & (points <= np.array(size) - 0.5), axis=-1)
+    within: Array = np.all((points >= -0.5) & (points <= np.array(size) - 0.5), axis=-1)
+    return within

@@ -81,7 +81,7 @@ class Lonely(NamedTuple):
 class Judged(NamedTuple):
     """A complete scene and the verdict on it (:func:`d2crealsr.ingest.verdicts.verdict_on`)."""
 
-    scene: Scene
+    scene: str
     hr: Frame
     lr: Frame
     verdict: Mapping[str, Any]
@@ -249,7 +249,7 @@ class Watch:
         return self.session.frames[scene.hr].path, self.session.frames[scene.lr].path
 
     def _judged(self, scene: Scene, verdict: Mapping[str, Any]) -> Judged:
-        return Judged(scene, self.session.frames[scene.hr], self.session.frames[scene.lr], verdict)
+        return Judged(scene.scene, self.session.frames[scene.hr], self.session.frames[scene.lr], verdict)
 
     def _write(self, *, everything: bool = False) -> None:
         """Write the scenes that were accepted, or all."""
@@ -264,10 +264,11 @@ class Watch:
         self._write(everything=True)
         pairs = {pair: verdict for pair, verdict in verdicts.items() if verdict["problems"]}
         scenes = self.session.folder.scenes()
+        frame_of = {frame.sha256: frame for frame in self.session.frames}
         bad = [
-            self._judged(scene, pairs[self.session.pair_of(scene)])
-            for scene in plan.scenes
-            if self.session.pair_of(scene) in pairs
+            Judged(name, frame_of[pair[0]], frame_of[pair[1]], pairs[pair])
+            for name, pair in scenes.items()
+            if pair in pairs and frame_of.keys() >= set(pair)
         ]
         frames = [(entry, self.session.frames[entry.frame]) for entry in plan.entries]
         lonely = [Lonely(frame, self._likely(plan, frame)) for entry, frame in frames if entry.role == "nothing"]

@@ -41,10 +41,10 @@ def test_every_scene_of_a_shuffled_shoot_is_right(memory_card: MemoryCard, tmp_p
     for name, (what, shot) in zip(names, frames, strict=False):
         memory_card.add(name, what, shot, camera="ILCE-7" if what[0] in "13579" else "EOS R6")
     result = ingest(memory_card.path, tmp_path / "raw", dry_run=True)
-    what = [memory_card.truth[frame.path.relative_to(memory_card.path).as_posix()] for frame in result.frames]
-    found = sorted((what[scene.hr], what[scene.lr], scene.scale) for scene in result.plan.scenes)
+    shown = [memory_card.truth[frame.path.relative_to(memory_card.path).as_posix()] for frame in result.frames]
+    found = sorted((shown[scene.hr], shown[scene.lr], scene.scale) for scene in result.plan.scenes)
     assert found == sorted((f"{number} hr", f"{number} lr", 8) for number in range(12) if number != 7)
-    roles = {what[entry.frame]: entry.role for entry in result.plan.entries}
+    roles = {shown[entry.frame]: entry.role for entry in result.plan.entries}
     assert {roles[name] for name in ("7 lr", "stranger", "flat")} == {"nothing"}
-    spare = {roles[name] for name in what if name.endswith("blurred")}
+    spare = {roles[name] for name in shown if name.endswith("blurred")}
     assert {"spare_hr", "spare_lr"} <= spare <= {"spare_hr", "spare_lr", "nothing"}  # some are beyond recognition

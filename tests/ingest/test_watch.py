@@ -13,6 +13,7 @@ from d2crealsr.command import watched
 from d2crealsr.command.cli import main
 from d2crealsr.ingest import frames, watch
 from d2crealsr.ingest.run import ingest, watching
+from d2crealsr.ingest.verdicts import verdict_on
 from d2crealsr.ingest.watch import Begun, Event, Judged, Left, Lonely, Seen
 from tests.ingest.conftest import HEIGHT, WIDTH, MemoryCard, blurred, texture, wide
 
@@ -83,6 +84,26 @@ def test_every_frame_and_every_scene_is_named_and_a_shot_again_takes_the_place_o
     with (tmp_path / "raw" / "frames.csv").open(newline="") as file:
         used = {row["file"]: row["frame"] for row in csv.DictReader(file) if row["file"]}
     assert used == {"hr/card_001.jpg": "b.jpg", "lr/card_001_x2.jpg": "c.jpg"}
+
+
+def test_a_bad_scene_that_was_written_is_replaced_by_a_later_watch(
+    memory_card: MemoryCard, tmp_path: Path, verdicts: dict[str, dict[str, Any]]
+) -> None:
+    card = texture(5, WIDTH, HEIGHT)
+    verdicts["a.jpg"] = BAD
+    memory_card.add("a.jpg", "lr", wide(card, 2))
+    memory_card.add("b.jpg", "hr", card)
+    left = watched_while(memory_card.path, tmp_path / "raw")[-1]
+    assert isinstance(left, Left)
+    assert len(left.rejected) == 1
+    again = watched_while(memory_card.path, tmp_path / "raw")[-1]
+    assert isinstance(again, Left)
+    assert [judged.scene for judged in again.rejected] == ["card_001_x2"]
+    before = (tmp_path / "raw" / "lr" / "card_001_x2.jpg").read_bytes()
+    memory_card.add("c.jpg", "lr", blurred(wide(card, 2), 0.4))
+    left = watched_while(memory_card.path, tmp_path / "raw")[-1]
+    assert left == Left([], [], [], 1)
+    assert (tmp_path / "raw" / "lr" / "card_001_x2.jpg").read_bytes() != before
 
 
 def test_a_half_written_file_is_waited_for(memory_card: MemoryCard, tmp_path: Path) -> None:
@@ -156,7 +177,7 @@ def test_the_verdict_names_a_blurred_lr(memory_card: MemoryCard) -> None:
     for name, radius in (("sharp", 0.0), ("blurred", 4.0)):
         memory_card.add(f"{name}.jpg", name, blurred(shot, radius))
     hr, sharp, soft = (memory_card.path / f"{name}.jpg" for name in ("hr", "sharp", "blurred"))
-    assert "lr_blurred" not in {reason for reason, *_ in watch.verdict_on(hr, sharp, 2)["problems"]}
-    found = watch.verdict_on(hr, soft, 2)
+    assert "lr_blurred" not in {reason for reason, *_ in verdict_on(hr, sharp, 2)["problems"]}
+    found = verdict_on(hr, soft, 2)
     assert "lr_blurred" in {reason for reason, *_ in found["problems"]}
     assert found["overlap"] > 0.9
