@@ -127,4 +127,4 @@ def _strip_of(config: D2CConfig, width: int, strip: int, several: bool) -> int:
         for number, _ in enumerate(strips(_model(config), leaves, size[0], strip)):
             if number:  # the second strip keeps rows of the first one
                 break
-    return alive.peak
+    return int(alive.peak)

@@ -227,12 +227,19 @@ def evaluate_files(
     ensemble = options.self_ensemble
     for pair in chosen:
         size = pair.lr_size
-        upscaler, options_of = network.upscaler(config), {"self_ensemble": ensemble, "precision": precision}
-        make_plan(upscaler, size, device, str(pair.lr), keep_all=True, **options_of)
+        make_plan(
+            network.upscaler(config),
+            size,
+            device,
+            str(pair.lr),
+            keep_all=True,
+            self_ensemble=ensemble,
+            precision=precision,
+        )
     rows = []
     progress = reporter.images("evaluating")
     for done, pair in enumerate(chosen):
-        with met.of(pair.name), naming_lack_of_memory(lambda name=pair.name: _lack(name, device, ensemble=ensemble)):
+        with met.of(pair.name), naming_lack_of_memory(functools.partial(_lack, pair.name, device, ensemble=ensemble)):
             rows += _measured(model, pixels[done], protocols, self_ensemble=ensemble, precision=precision)
         progress(done + 1, len(chosen))
     if rows and ensemble:

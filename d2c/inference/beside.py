@@ -93,7 +93,7 @@ def _one_thread(wanted: bool) -> Iterator[ThreadPoolExecutor | None]:
     if not wanted:
         yield None
         return
-    pool = ThreadPoolExecutor(1)
+    pool = ThreadPoolExecutor(1, thread_name_prefix="beside")
     try:
         yield pool
     finally:

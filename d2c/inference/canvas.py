@@ -57,7 +57,7 @@ class Canvas:
     def _on_the_card(self, planes: Tensor) -> Tensor:
         if self.grey:
             luma = sum(weight * plane for weight, plane in zip(output.LUMA.tolist(), planes.float(), strict=True))
-            planes = luma.expand(3, -1, -1)  # type: ignore[union-attr]
+            planes = luma.expand(3, -1, -1)
         levels = (planes.float().clamp(0, 1) * float(np.iinfo(self.dtype).max)).round()
         return levels.to(torch.int32).to(self._pixels.dtype).movedim(0, -1)
 

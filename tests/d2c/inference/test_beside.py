@@ -113,7 +113,7 @@ def test_an_interruption_keeps_what_was_being_written(model, photos, tmp_path, m
     with pytest.raises(KeyboardInterrupt):
         upscale_files(model, [photos], tmp_path / "out")
     assert sorted(contents(tmp_path / "out")) == ["a_x2.png", "b_x2.png"]
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("ThreadPool")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("beside")]
     seen.clear()
     monkeypatch.setattr(files, "_upscale_file", upscaled)
     assert len(upscale_files(model, [photos], tmp_path / "out")) == 5
