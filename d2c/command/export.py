@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from d2c.command.options import FILE, NETWORK
 from d2c.export import FORMATS
+from d2crealsr.ui.program import Command
 from d2crealsr.ui.terminal import echo
 
 if TYPE_CHECKING:
@@ -15,14 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["export"]
 
-_FILE = click.Path(path_type=Path)
 
-
-@click.command()
-@click.argument("run", type=_FILE, metavar="RUN")
+@click.command(cls=Command)
+@click.argument("run", type=FILE, metavar="RUN")
 @click.option("--format", "format_name", type=click.Choice(list(FORMATS)), required=True, help="Format of the file.")
 @click.option(
-    "--out", type=_FILE, metavar="FILE", help="The file.  [default: in the folder export beside the checkpoint]"
+    "--out", type=FILE, metavar="FILE", help="The file.  [default: in the folder export beside the checkpoint]"
 )
 @click.option(
     "--outputs",
@@ -38,13 +38,18 @@ _FILE = click.Path(path_type=Path)
     show_default=True,
     help="Number format of the weights and of the arithmetic.",
 )
-@click.option("--network", help="The checkpoint's network. Give module:NAME if it is one of your own.")
+@NETWORK
 def export(run: Path, format_name: str, out: Path | None, outputs: str, precision: str, network: str | None) -> None:
     """Write a model to a file for other programs.
 
     RUN is the folder of a run, or a checkpoint. onnx is a graph for onnxruntime, torch-export one for
     torch.export.load, and safetensors are the weights alone. The file is tried at three sizes, and is written only if
     it gives what the network itself gives.
+
+    \b
+    Examples:
+      d2c export runs/tiny --format onnx
+      d2c export runs/tiny --format onnx --outputs all --out model.onnx
     """
     from d2c.export.write import export as run_export
 

@@ -1,0 +1,81 @@
+"""Options that several commands share, and what the commands make of them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from d2crealsr.ui.progress import Reporter
+
+__all__ = [
+    "CONVERT",
+    "DEVICE",
+    "ENSEMBLE",
+    "FILE",
+    "JSON",
+    "LAYOUTS",
+    "LIST",
+    "NETWORK",
+    "PRECISION",
+    "TRUST",
+    "model_of",
+    "new_reporter",
+    "precision_of",
+]
+
+FILE = click.Path(path_type=Path)
+
+LAYOUTS = "d2crealsr.store.layouts:PAIR_LAYOUTS"
+LIST = "--data may also name a text file with one pair per line: the LR path, a tab and the HR path."
+
+CONVERT = click.option(
+    "--convert-profile",
+    is_flag=True,
+    help="Convert images with another colour profile to sRGB instead of refusing them.",
+)
+DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+PRECISION = click.option(
+    "--precision",
+    type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
+    default="fp32",
+    show_default=True,
+    help="Arithmetic of the network. fp32 is exact also on CUDA; the others are faster there.",
+)
+ENSEMBLE = click.option(
+    "--self-ensemble",
+    is_flag=True,
+    help="Take the mean over eight flips and transposes of each image (marked +). It takes eight times as long.",
+)
+JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
+NETWORK = click.option("--network", help="The checkpoint's network. Give module:NAME if it is one of your own.")
+TRUST = click.option(
+    "--trust-pairs", is_flag=True, help="Do not check whether HR and LR of each pair show the same scene."
+)
+
+
+def new_reporter() -> Reporter:
+    """Progress on the terminal. It is closed when the command ends, also by an error."""
+    from d2crealsr.ui.progress import ConsoleReporter
+
+    return click.get_current_context().with_resource(ConsoleReporter())
+
+
+def model_of(checkpoint: Path, device: str, network: str | None) -> nn.Module:
+    """The model of a checkpoint on a device."""
+    from d2c.checkpoints.native import load
+    from d2c.device import pick_device
+    from d2c.inference.run import laid_out
+
+    return laid_out(load(checkpoint, device=pick_device(device), network=network))
+
+
+def precision_of(asked: Any, model: nn.Module, reporter: Reporter) -> Any:
+    """The precision in which the device of a model computes; says so if it is another than the one asked for."""
+    from d2c.precision import available_precision
+
+    return available_precision(asked, next(model.parameters()).device, reporter.note)

@@ -1,0 +1,138 @@
+"""The command ``upscale``."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+import rich_click
+from rich_click import option_panel
+
+from d2c.command.options import (
+    CONVERT,
+    DEVICE,
+    ENSEMBLE,
+    FILE,
+    NETWORK,
+    PRECISION,
+    model_of,
+    new_reporter,
+    precision_of,
+)
+from d2c.errors import CheckpointError, ConfigError
+from d2c.networks import DEFAULT, find, stored
+from d2c.networks.base.options import NetworkCommand
+from d2crealsr.ui.terminal import echo
+
+if TYPE_CHECKING:
+    from d2c.networks import Network
+
+__all__ = ["upscale"]
+
+
+def _checkpoint_network(given: dict[str, Any]) -> Network:
+    """The network of the checkpoint. If that cannot be read, the named one, or D2C-SR."""
+    from d2c.checkpoints.native import network_name
+
+    checkpoint, named = given["checkpoint"], given["network"]
+    name = None
+    with contextlib.suppress(CheckpointError):  # the command will report it
+        name = None if checkpoint is None else network_name(checkpoint)
+    return find(named or DEFAULT) if name is None else stored(name, named, str(checkpoint))
+
+
+def _figure_options(network: Network) -> list[click.Option]:
+    """An option for each figure that the network can draw."""
+    return [
+        rich_click.RichOption([f"--save-{name}"], is_flag=True, help=text, panel="Figures")
+        for name, text in network.figures.items()
+    ]
+
+
+@rich_click.command(cls=NetworkCommand, find=_checkpoint_network, added=_figure_options, resumes=True)
+@option_panel(
+    "Results", options=["checkpoint", "out", "overwrite", "plan_only", "self_ensemble", "grey", "convert_profile"]
+)
+@option_panel("Memory", options=["max_memory", "spill"])
+@option_panel("Figures", options=["box", "hr"])
+@click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILES|FOLDERS…")
+@click.option("--checkpoint", type=FILE, required=True, help="A checkpoint, or the folder of a run.")
+@click.option("--out", type=FILE, required=True, help="Folder of the results (NAME_xSCALE.png).")
+@DEVICE
+@PRECISION
+@NETWORK
+@click.option("--box", metavar="X,Y,W,H", help="Draw this patch (in LR px): LR, bicubic, all outputs and HR.")
+@click.option("--hr", type=FILE, help="HR image for the figure of the patch. Only with one file.")
+@click.option("--max-memory", metavar="SIZE", help="Memory limit, such as 2GB. The program needs 0.4 GB more.")
+@click.option("--spill", type=FILE, help="Folder of temporary files if memory is short.  [default: OUT]")
+@ENSEMBLE
+@CONVERT
+@click.option(
+    "--grey",
+    type=click.Choice(["auto", "off"]),
+    default="auto",
+    show_default=True,
+    help="auto: an image with three equal channels gives a result with equal channels. off: the network's own output.",
+)
+@click.option(
+    "--overwrite", is_flag=True, help="Replace other files that have the names of results, but never an input."
+)
+@click.option("--plan", "plan_only", is_flag=True, help="Print the memory, disk and time needed. Write nothing.")
+def upscale(
+    files: tuple[Path, ...],
+    checkpoint: Path,
+    out: Path,
+    box: str | None,
+    hr: Path | None,
+    plan_only: bool,
+    **options: Any,
+) -> None:
+    """Upscale image FILES, and the images directly in FOLDERS. Depth, transparency and orientation are kept.
+
+    Every result records its input and its checkpoint. After an interruption, give the same command again: finished
+    results are kept. An image that cannot be read is named and skipped, and the exit code is then 1.
+
+    An image that does not fit into memory is processed in strips, with feature maps in temporary files. The result is
+    the same. A result of more than 2^30 pixels becomes a BigTIFF, NAME_xSCALE.tif.
+
+    \b
+    Examples:
+      d2c upscale photo.jpg scans/ --checkpoint runs/tiny --out upscaled/
+      d2c upscale huge.tif --checkpoint runs/tiny --out upscaled/ --max-memory 4GB
+    """
+    from d2c.console import plan_table
+    from d2c.inference.failures import Failures
+    from d2c.inference.files import Figures, Limits, plan_files, seconds_of, upscale_files
+    from d2c.inference.plan import parse_size
+
+    if hr is not None and (len(files) != 1 or box is None):
+        raise ConfigError("hr: is drawn in the patch figure of one file; give one file and its --box")
+    figures = {name: options.pop(name) for name in list(options) if name.startswith("save_")}
+    names = tuple(name.removeprefix("save_") for name, asked in figures.items() if asked)
+    wanted = Figures(names=names, box=_box(box), hr=hr)
+    model = model_of(checkpoint, options.pop("device"), options.pop("network"))
+    reporter = new_reporter()
+    precision = options["precision"] = precision_of(options["precision"], model, reporter)
+    memory, grey = options.pop("max_memory"), options.pop("grey") == "auto"
+    limits = Limits(max_memory=None if memory is None else parse_size(memory), grey=grey, **options)
+    failures = Failures(reporter)
+    if plan_only:
+        jobs = [job for job in plan_files(model, files, out, wanted, limits, failures) if job.missing]
+        echo(plan_table([(job.source.name, job.plan, seconds_of(model, job.plan, precision)) for job in jobs]))
+    else:
+        for path in upscale_files(model, files, out, wanted, reporter, limits, failures):
+            echo(str(path))
+    failures.conclude()
+
+
+def _box(text: str | None) -> Any:
+    from d2c.inference.figures import Box
+
+    if text is None:
+        return None
+    try:
+        return Box(*(int(part) for part in text.split(",")))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"box: got {text!r}, expected four whole numbers x,y,width,height in LR px") from error
