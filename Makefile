@@ -18,7 +18,7 @@ ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 SELECT ?= -m "not slow and not browser"
 TESTS = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help install install-train demo test test-base lint types contracts check search soak smoke format bench bench-peers bench-cuda tables architecture notebooks pictures guide docs sbom clean
+.PHONY: help install install-train demo test test-base lint types contracts check search soak smoke format bench bench-peers bench-cuda tables architecture notebooks pictures guide docs release-check sbom clean
 
 help:
 	@echo "make demo           simulate raw captures, align, split, validate, make the report, train a tiny model, upscale (minutes; installs torch)"
@@ -38,6 +38,7 @@ help:
 	@echo "make pictures       the README's pictures, drawn from what make demo leaves"
 	@echo "make guide          docs/shooting-guide.pdf and its drawings, from docs/shooting-guide.md"
 	@echo "make docs           the documentation as a site, in build/site"
+	@echo "make release-check  by hand: the wheel and the source distribution install and run their demos without the checkout"
 	@echo "make sbom           sbom.json: all packages of the environment with versions and licences (CycloneDX)"
 	@echo "make clean          remove the environment, caches and the demo's files"
 
@@ -83,6 +84,9 @@ contracts: $(BASE)
 docs: $(TRAIN)
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
 	@echo "open: build/site/index.html"
+
+release-check: $(TRAIN)
+	PYTHON=$(BIN)/python tools/release_check.sh train
 
 check: $(TRAIN) lint types contracts docs
 	$(MAKE) test SELECT= PYTEST="--cov --cov-report=term:skip-covered $(PYTEST)"

@@ -179,9 +179,5 @@ def _opened(path: Path) -> Mapped:
 
 def _open_at_most() -> int:
     """How many images may stay open: at most a quarter of the files that this process may open."""
-    try:
-        import resource
-    except ImportError:  # Windows, which has no such limit
-        return _OPEN_AT_MOST
-    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    return _OPEN_AT_MOST if limit == resource.RLIM_INFINITY else max(2, min(_OPEN_AT_MOST, limit // 4))
+    limit = files.open_files_limit()
+    return _OPEN_AT_MOST if limit is None else max(2, min(_OPEN_AT_MOST, limit // 4))

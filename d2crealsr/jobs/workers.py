@@ -7,10 +7,8 @@ import concurrent.futures.process
 import contextlib
 import functools
 import logging
-import multiprocessing.resource_tracker
 import os
 import queue
-import signal
 import threading
 import time
 import warnings
@@ -20,6 +18,7 @@ import joblib
 
 from d2crealsr.errors import MachineError, SettingsError
 from d2crealsr.jobs.threads import threads_restored, use_one_thread
+from d2crealsr.ui.interrupts import interrupts_stay_here
 from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
@@ -128,7 +127,7 @@ def _on_loky(
 
     # "n_jobs": no task waits in a worker's queue, so only few tasks are affected when a worker dies
     parallel = joblib.Parallel(n_jobs=jobs, batch_size=1, pre_dispatch="n_jobs", return_as="generator_unordered")
-    with _interrupts_stay_here():
+    with interrupts_stay_here():
         results = parallel(calls())
     try:
         for number, result in results:
@@ -234,7 +233,7 @@ def _backend(jobs: int, backend: Backend, scheduler: str | None) -> Iterator[Any
 def _client(distributed: Any, jobs: int, scheduler: str | None) -> Any:
     try:
         if scheduler is None:
-            with _interrupts_stay_here():
+            with interrupts_stay_here():
                 return distributed.Client(
                     n_workers=jobs, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
                 )
@@ -262,21 +261,3 @@ def _within(seconds: float, connect: Callable[[], Any]) -> Any:
     if error is not None:
         raise error
     return made
-
-
-@contextlib.contextmanager
-def _interrupts_stay_here() -> Iterator[None]:
-    """Keep Ctrl-C from processes and threads that are started in this block.
-
-    A terminal sends SIGINT to all processes of a command, and a worker would answer with a traceback. Processes inherit
-    that the signal is blocked. This process receives it when the block ends, and it is this process that ends them.
-    """
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        yield
-        return
-    multiprocessing.resource_tracker.ensure_running()  # it would unblock the signal when it starts
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

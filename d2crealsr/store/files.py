@@ -30,6 +30,7 @@ __all__ = [
     "cannot_write",
     "flush_to_disk",
     "link_file",
+    "open_files_limit",
     "open_regular",
     "read_bytes",
     "read_json",
@@ -316,3 +317,13 @@ def sha256_of(path: Path) -> str:
     """Hexadecimal SHA-256 of a file's content. Raises OSError as :func:`open_regular`."""
     with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def open_files_limit() -> int | None:
+    """How many files this process may open; None where the system states no limit."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return None if limit == resource.RLIM_INFINITY else int(limit)

@@ -6,13 +6,14 @@ import contextlib
 import signal
 import threading
 import time
+from multiprocessing import resource_tracker
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import TracebackType
 
-__all__ = ["Interrupted", "Interrupts"]
+__all__ = ["Interrupted", "Interrupts", "interrupts_stay_here"]
 
 _ASKING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -93,3 +94,21 @@ class Interrupts:
                 self._asked, self._asked_at = number, now
             return
         raise Interrupted(number)
+
+
+@contextlib.contextmanager
+def interrupts_stay_here() -> Iterator[None]:
+    """Keep Ctrl-C from processes and threads that are started in this block.
+
+    A terminal sends SIGINT to all processes of a command, and a worker would answer with a traceback. Processes inherit
+    that the signal is blocked. This process receives it when the block ends, and it is this process that ends them.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # it would unblock the signal when it starts
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)

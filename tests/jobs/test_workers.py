@@ -11,7 +11,8 @@ import pytest
 from d2crealsr import opencv
 from d2crealsr.command.cli import main
 from d2crealsr.errors import MachineError
-from d2crealsr.jobs.workers import _interrupts_stay_here, run_in_order, run_tasks
+from d2crealsr.jobs.workers import run_in_order, run_tasks
+from d2crealsr.ui.interrupts import interrupts_stay_here
 
 
 def threads_of(task: int) -> tuple[int, int]:
@@ -56,7 +57,7 @@ def test_ctrl_c_while_workers_start_is_not_lost() -> None:
     started = []
 
     def start() -> None:
-        with _interrupts_stay_here():
+        with interrupts_stay_here():
             signal.pthread_kill(threading.get_ident(), signal.SIGINT)  # to this thread: another one does not block it
             started.append("all")
 
