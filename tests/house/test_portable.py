@@ -38,4 +38,4 @@ def test_only_the_file_layer_and_the_user_interface_call_what_only_posix_has(pac
 
 def test_such_a_call_would_be_seen() -> None:
     found = set().union(*(called(path) for part in WHERE for path in (ROOT / "d2crealsr" / part).rglob("*.py")))
-    assert {"fcntl", "resource", "signal.pthread_sigmask"} <= found
+    assert {"resource", "signal.pthread_sigmask"} <= found
