@@ -11,13 +11,15 @@ import rich_click
 from rich_click import option_panel
 
 from d2c.command.options import CONVERT, DEVICE, FILE, LAYOUTS, LIST, TRUST, new_reporter
+from d2c.errors import ConfigError
 from d2c.networks import DEFAULT, default_out, find, network_in, stored
 from d2c.networks.base.options import NetworkCommand, setting_options
 from d2c.settings import toml
 from d2crealsr.store.ownership import is_run
 from d2crealsr.ui.interrupts import Interrupts
+from d2crealsr.ui.json_text import json_text
 from d2crealsr.ui.options import Switch
-from d2crealsr.ui.terminal import echo
+from d2crealsr.ui.terminal import echo, plain
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -47,7 +49,8 @@ def _train_options(network: Network) -> list[click.Option]:
 )
 @option_panel("Pairs", options=["data", "data_weight", "validate_on", "trust_pairs", "convert_profile", "cache"])
 @option_panel(
-    "Run", options=["network", "preset_name", "config_file", "out", "stage", "weights", "plan_only", "tensorboard"]
+    "Run",
+    options=["network", "preset_name", "config_file", "out", "stage", "weights", "plan_only", "as_json", "tensorboard"],
 )
 @option_panel("Machine", options=["device", "threads", "cuda_graph"])
 @click.option(
@@ -94,6 +97,7 @@ def _train_options(network: Network) -> list[click.Option]:
 @TRUST
 @CONVERT
 @click.option("--plan", "plan_only", is_flag=True, help="Print the memory that a step needs. Train nothing.")
+@click.option("--json", "as_json", is_flag=True, help="With --plan: print JSON, for programs.")
 @click.pass_obj
 def train(
     chosen: Network,
@@ -103,6 +107,7 @@ def train(
     preset_name: str | None,
     config_file: Path | None,
     plan_only: bool,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Train a network on pairs, one stage after the other.
@@ -132,8 +137,10 @@ def train(
     file = _settings_file(out, preset_name, config_file)
     model, settings, datasets = resolve(chosen, preset_name, file, options, resumed=file not in (None, config_file))
     if plan_only:
-        echo(_step_plan(chosen, model, settings, run_options["stage"], run_options["device"]))
+        click.echo(_step_plan(chosen, model, settings, run_options, as_json=as_json))
         return
+    if as_json:
+        raise ConfigError("json: is the table of --plan for programs; give --plan, or leave out --json")
     places = {field.name: getattr(datasets, field.name) for field in dataclasses.fields(datasets)}
     request = Request(
         **places, out=out, model=model, train=settings, network=chosen.name, command=command, **run_options
@@ -143,15 +150,20 @@ def train(
     echo(f"{out / 'last.safetensors'}")
 
 
-def _step_plan(network: Network, model: NetworkConfig, settings: TrainSettings, stage: str, device: str) -> str:
-    """The memory that a step of each stage would need, and the free memory."""
+def _step_plan(
+    network: Network, model: NetworkConfig, settings: TrainSettings, run: dict[str, Any], *, as_json: bool
+) -> str:
+    """The memory that a step of each stage would need, and the free memory, as a table or as JSON in bytes."""
     from d2c.console import step_table
     from d2c.device import available_bytes, pick_device
     from d2c.training.memory import step_memories
 
-    chosen = pick_device(device)
-    steps = step_memories(network, model, settings, stage, chosen)
-    return step_table(steps, available_bytes(chosen), str(chosen))
+    device = pick_device(run["device"])
+    steps, free = step_memories(network, model, settings, run["stage"], device), available_bytes(device)
+    if not as_json:
+        return plain(step_table(steps, free, str(device)))
+    stages = {stage: memory._asdict() for stage, memory in steps.items()}
+    return json_text({"device": str(device), "free_bytes": free, "bytes_of_a_step": stages})
 
 
 def _settings_file(out: Path | None, preset_name: str | None, config_file: Path | None) -> Path | None:

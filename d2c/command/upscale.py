@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +16,7 @@ from d2c.command.options import (
     DEVICE,
     ENSEMBLE,
     FILE,
+    JSON,
     NETWORK,
     PRECISION,
     model_of,
@@ -24,6 +26,7 @@ from d2c.command.options import (
 from d2c.errors import CheckpointError, ConfigError
 from d2c.networks import DEFAULT, find, stored
 from d2c.networks.base.options import NetworkCommand
+from d2crealsr.ui.json_text import json_text
 from d2crealsr.ui.terminal import echo
 
 if TYPE_CHECKING:
@@ -53,7 +56,8 @@ def _figure_options(network: Network) -> list[click.Option]:
 
 @rich_click.command(cls=NetworkCommand, find=_checkpoint_network, added=_figure_options, resumes=True)
 @option_panel(
-    "Results", options=["checkpoint", "out", "overwrite", "plan_only", "self_ensemble", "grey", "convert_profile"]
+    "Results",
+    options=["checkpoint", "out", "overwrite", "plan_only", "as_json", "self_ensemble", "grey", "convert_profile"],
 )
 @option_panel("Memory", options=["max_memory", "spill"])
 @option_panel("Figures", options=["box", "hr"])
@@ -80,6 +84,7 @@ def _figure_options(network: Network) -> list[click.Option]:
     "--overwrite", is_flag=True, help="Replace other files that have the names of results, but never an input."
 )
 @click.option("--plan", "plan_only", is_flag=True, help="Print the memory, disk and time needed. Write nothing.")
+@JSON
 def upscale(
     files: tuple[Path, ...],
     checkpoint: Path,
@@ -87,6 +92,7 @@ def upscale(
     box: str | None,
     hr: Path | None,
     plan_only: bool,
+    as_json: bool,
     **options: Any,
 ) -> None:
     """Upscale image FILES, and the images directly in FOLDERS. Depth, transparency and orientation are kept.
@@ -120,10 +126,18 @@ def upscale(
     failures = Failures(reporter)
     if plan_only:
         jobs = [job for job in plan_files(model, files, out, wanted, limits, failures) if job.missing]
-        echo(plan_table([(job.source.name, job.plan, seconds_of(model, job.plan, precision)) for job in jobs]))
+        plans = [(job.source.name, job.plan, seconds_of(model, job.plan, precision)) for job in jobs]
+        if as_json:
+            click.echo(json_text([{"file": name, **dataclasses.asdict(plan), "seconds": s} for name, plan, s in plans]))
+        else:
+            echo(plan_table(plans))
     else:
-        for path in upscale_files(model, files, out, wanted, reporter, limits, failures):
-            echo(str(path))
+        made = upscale_files(model, files, out, wanted, reporter, limits, failures)
+        if as_json:
+            click.echo(json_text([str(path) for path in made]))
+        else:
+            for path in made:
+                echo(str(path))
     failures.conclude()
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import click
 
-from d2crealsr.command.options import JOBS, PATH, PREFER
+from d2crealsr.command.options import JOBS, JSON, PATH, PREFER
 from d2crealsr.errors import SettingsError
 from d2crealsr.ui.interrupts import Interrupts
+from d2crealsr.ui.json_text import json_text
 from d2crealsr.ui.options import SettingsCommand
 from d2crealsr.ui.program import Command
 from d2crealsr.ui.terminal import echo, note
@@ -46,9 +47,17 @@ _NO_SCENE = 3
     help="Wait for frames, and say of each at once what it is and what to shoot again. Ctrl-C ends it.",
 )
 @PREFER
+@JSON
 @JOBS
 def ingest(
-    card: Path, out: Path, contact_sheet: Path | None, dry_run: bool, watch: bool, jobs: int, **given: Any
+    card: Path,
+    out: Path,
+    contact_sheet: Path | None,
+    dry_run: bool,
+    watch: bool,
+    as_json: bool,
+    jobs: int,
+    **given: Any,
 ) -> int:
     """Sort the frames of a memory card into scenes for `align`.
 
@@ -70,8 +79,8 @@ def ingest(
     from d2crealsr.ingest.run import ingest as run
 
     options = {name: value for name, value in given.items() if value is not None}
-    if watch and (dry_run or contact_sheet is not None):
-        raise SettingsError("watch: it writes as frames come; leave out --dry-run and --contact-sheet")
+    if watch and (dry_run or as_json or contact_sheet is not None):
+        raise SettingsError("watch: it writes as frames come; leave out --dry-run, --json and --contact-sheet")
     if watch:
         return _watch(card, out, **options)
     if contact_sheet is not None:
@@ -80,12 +89,13 @@ def ingest(
         result = run(card, out, dry_run=dry_run, jobs=jobs, on_frame=on_frame, on_search=on_search, **options)
     for text in result.notes:
         note(text)
-    if dry_run:
+    if dry_run and not as_json:
         click.echo(ingested.table(result))
     if contact_sheet is not None:
         draw_sheet(contact_sheet, result)
         echo(f"written: {contact_sheet}", err=True)
-    click.echo(ingested.summary(result, str(out), dry_run=dry_run))
+    told = json_text(result.rows) if as_json else ingested.summary(result, str(out), dry_run=dry_run)
+    click.echo(told)
     return 0 if result.total else _NO_SCENE
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -105,6 +106,8 @@ def test_a_dry_run_prints_the_table_and_writes_nothing_but_the_sheet(memory_card
     assert done.exit_code == 0
     assert "a.jpg  hr    card_001" in done.output
     assert not out.exists()
+    rows = json.loads(CliRunner().invoke(main, [*command, "--json"]).stdout)
+    assert {row["frame"]: row["role"] for row in rows} == {"a.jpg": "hr", "b.jpg": "lr"}
     first = sheet.read_bytes()
     assert CliRunner().invoke(main, command).exit_code == 0  # its own sheet is replaced
     assert sheet.read_bytes() == first

@@ -166,7 +166,7 @@ def test_an_interrupt_ends_the_watch_and_a_wrong_use_is_refused(
     assert (done.exit_code, "0 scenes in" in done.output) == (3, True)
     refused = CliRunner().invoke(main, [*command, "--dry-run"])
     assert refused.exit_code == 2
-    assert "leave out --dry-run and --contact-sheet" in refused.output
+    assert "leave out --dry-run, --json and --contact-sheet" in refused.output
 
 
 @pytest.mark.slow

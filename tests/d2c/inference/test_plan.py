@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import signal
 import subprocess
 import sys
@@ -227,6 +228,8 @@ def test_the_command_plans_and_keeps_to_a_limit(model, tmp_path):
     header, line = planned.output.splitlines()
     assert header.split()[:3] == ["file", "LR", "memory"]
     assert line.startswith("a.png  21x30  0.00 GB")
+    (row,) = json.loads(CliRunner().invoke(cli, [*command, "--plan", "--json"]).stdout)
+    assert (row["file"], row["width"], row["height"], row["spill"]) == ("a.png", 21, 30, False)
     assert not (tmp_path / "out").exists()
     for limit, code, message in (("1GB", 0, ""), ("1kB", 2, "--max-memory gives 1.0 kB"), ("much", 2, "such as 2GB")):
         found = CliRunner().invoke(cli, [*command, "--max-memory", limit])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 
 import pytest
@@ -75,7 +76,12 @@ def test_plan_prints_and_trains_nothing(pairs, tmp_path):
     assert re.search(r"^stage 1 +\d+\.\d{3} ", said.output, re.MULTILINE)
     assert re.search(r"^stage 2 +\d+\.\d{3} ", said.output, re.MULTILINE)
     assert re.search(r"^free on cpu: .*fits?", said.output, re.MULTILINE)
+    planned = json.loads(CliRunner().invoke(cli, [*command, "--json"]).stdout)
+    assert planned["device"] == "cpu"
+    assert f"{planned['bytes_of_a_step']['stage 1']['total'] / 1e9:.3f}" in said.output
     assert not (tmp_path / "run").exists()
+    refused = CliRunner().invoke(cli, [*command[:-1], "--json"])
+    assert (refused.exit_code, "give --plan, or leave out --json" in refused.output) == (2, True)
 
 
 def test_a_step_on_a_card_is_counted_in_its_own_precision():
