@@ -12,9 +12,11 @@ from d2crealsr.errors import ImageError, LayoutError, TableError, UsageError
 from d2crealsr.imaging.marks import MOST_SCENES, modules_of, scene_of
 from d2crealsr.store.cards_table import CARD_COLUMNS, read_cards, write_cards
 from d2crealsr.store.files import sha256_of, write_bytes
-from d2crealsr.store.images import IMAGE_SUFFIXES, read_capture
+from d2crealsr.store.images import read_capture
+from d2crealsr.store.listing import list_images, shown
 from d2crealsr.store.naming import picture_of
 from d2crealsr.store.outputs import check_output, check_tables
+from d2crealsr.store.pairs import cell_problem
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -71,9 +73,8 @@ def make_cards(
     _check(photos, out, table)
     sheet = sheet_for(settings)
     pages = Pages(sheet)
-    paths = _photographs(photos)
+    paths, problems = _photographs(photos)
     rows = {row["source_sha256"]: row | {"page": None} for row in _known(table)}
-    problems: list[str] = []
     for number, path in enumerate(paths, start=1):
         if on_card:
             on_card(number, len(paths))
@@ -81,16 +82,18 @@ def make_cards(
         try:
             row, jpeg = _card(path, source, rows, sheet, settings)
         except ImageError as error:
-            problems.append(f"left out: {error}")
+            why = str(error).removeprefix(f"{path.name}: ")
+            problems.append(f"left out: {source}: {why}")
             continue
         if row is None:
-            problems.append(f"left out: {source} has the same content as another photograph")
+            same = rows[sha256_of(path)]["source"]
+            problems.append(f"left out: {source} has the same content as {same}")
             continue
         row["page"] = pages.add(CardToDraw(row["scene"], jpeg, _line(row, settings)))
         rows[row["source_sha256"]] = row
         problems += [f"{source} (card {row['scene']}): {note}" for note in row["notes"].split("; ") if note]
     if not pages.count:
-        raise LayoutError(f"{photos}: none of its {len(paths)} images can be read; {problems[0]}")
+        raise LayoutError(f"{photos}: none of its {len(paths)} photographs can be used; {problems[-1]}")
     write_cards(table, rows.values())
     write_bytes(out, pages.finish())
     every = sorted(rows.values(), key=lambda row: str(row["scene"]))
@@ -124,15 +127,16 @@ def _is_own(path: Path) -> bool:
         return start.startswith(b"%PDF-") and f"({CREATOR})".encode() in file.read()
 
 
-def _photographs(photos: Path) -> list[Path]:
-    found = sorted(
-        path
-        for path in photos.rglob("*")
-        if path.suffix.lower() in IMAGE_SUFFIXES and path.is_file() and not path.name.startswith(".")
-    )
+def _photographs(photos: Path) -> tuple[list[Path], list[str]]:
+    """The photographs of the folder, and a line for each kind of file that is left out."""
+    listing = list_images(photos)
+    names = {path: cell_problem(path.relative_to(photos).as_posix()) for path in listing.images}
+    left = [f"left out: {shown(path, photos)}: its name {why}; rename it" for path, why in names.items() if why]
+    found = [path for path, why in names.items() if not why]
+    said = [*listing.notes, *left]
     if not found:
-        raise LayoutError(f"{photos}: holds no image ({', '.join(IMAGE_SUFFIXES)}); name a folder of photographs")
-    return found
+        raise LayoutError("; ".join((f"{photos}: holds no photograph; name a folder of photographs", *said)))
+    return found, said
 
 
 def _next_scene(rows: dict[str, dict[str, Any]]) -> str:
@@ -149,7 +153,10 @@ def _card(
     path: Path, source: str, rows: dict[str, dict[str, Any]], sheet: Sheet, settings: CardSettings
 ) -> tuple[dict[str, Any] | None, bytes]:
     """The row of a photograph's card, and its JPEG; no row if this run has drawn the same content already."""
-    sha256 = sha256_of(path)
+    try:
+        sha256 = sha256_of(path)
+    except OSError as error:
+        raise ImageError(f"{path.name}: cannot be read ({error.strerror}); copy it again") from error
     old = rows.get(sha256, {})
     if old.get("page"):
         return None, b""

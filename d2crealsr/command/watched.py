@@ -94,7 +94,7 @@ def _left(event: Left, card: Path, out: Path) -> Iterator[str]:
         blurred = "it is blurred" if is_blurred(lonely.frame) else f"its {_OTHER[lonely.likely]} is missing"
         yield f"  {_name(lonely.frame.path, card)}: no other frame shows the same; {blurred}"
     for frame in event.unreadable:
-        yield f"  {frame.problem}"
+        yield f"  {_name(frame.path, card)}: {frame.problem}"
     if event.rejected or event.lonely:
         yield "next:   shoot again what is listed, with the same command; or align what is there:"
     if event.scenes:

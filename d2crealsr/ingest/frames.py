@@ -71,7 +71,7 @@ def read_frame(path: Path, measured: Measured, *, sha256: str = "") -> Frame:
             measured.keep_sketch(known_as, sketch)
         return Frame(path=path, sha256=known_as, exif=_exif(path), sketch=sketch)
     except ImageError as error:
-        return Frame(path=path, sha256=known_as, problem=str(error))
+        return Frame(path=path, sha256=known_as, problem=str(error).removeprefix(f"{path.name}: "))
 
 
 def _exif(path: Path) -> ExifData:

@@ -62,9 +62,11 @@ class RawFolder:
     def standing(self, accepted: Collection[Pair] = (), rejected: Collection[Pair] = ()) -> Standing:
         """What the scenes of the folder are, for the plan of the frames that are added.
 
-        A scene does not stand if one of its files was removed, or if it was ``rejected`` (hashes of HR and LR).
+        A scene does not stand if one of its files was removed, or if it was ``rejected`` (hashes of HR and LR). Its
+        frames keep its name also when both files were removed.
         """
         scenes = self.scenes()
+        recorded = {file: sha256 for sha256, file in self._recorded.items()}
         takes: dict[str, str] = {}
         groups: dict[str, str] = {}
         scales: dict[str, frozenset[int]] = {}
@@ -72,7 +74,7 @@ class RawFolder:
         for row in self.manifest:
             take, pair = Path(row["hr"]).stem, scenes[row["scene"]]
             groups[take] = row["group"]
-            takes |= {sha256: take for sha256 in pair if sha256}
+            takes |= {recorded[row[side]]: take for side in ("hr", "lr") if row[side] in recorded}
             if all(pair) and pair not in rejected:
                 good.update(pair)
                 if row["scale"].isdigit():
@@ -97,8 +99,12 @@ class RawFolder:
     @property
     def files(self) -> dict[str, str]:
         """Files of the folder that are there, by the hash of the frame that they were made from."""
-        named = {row["sha256"]: row["file"] for row in self.frames if row["file"]}
-        return {sha256: file for sha256, file in named.items() if os.path.lexists(self.path / file)}
+        return {sha256: file for sha256, file in self._recorded.items() if os.path.lexists(self.path / file)}
+
+    @property
+    def _recorded(self) -> dict[str, str]:
+        """Files that the record names, whether they are there or not, by the hash of the frame."""
+        return {row["sha256"]: row["file"] for row in self.frames if row["file"]}
 
     def write_tables(self, scenes: Iterable[Mapping[str, Any]], frames: Iterable[Mapping[str, Any]]) -> None:
         """Add new scenes to the manifest or replace them, and replace the rows of frames that were seen again."""

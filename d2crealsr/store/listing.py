@@ -15,7 +15,7 @@ from d2crealsr.store.readers import IMAGE_SUFFIXES
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["PLACEHOLDER", "UNREAD", "Listing", "any_of", "few_of", "folded", "is_unread", "list_images"]
+__all__ = ["PLACEHOLDER", "UNREAD", "Listing", "any_of", "few_of", "folded", "is_unread", "list_images", "shown"]
 
 UNREAD = "of a kind that is not read; export it as TIFF or JPEG"
 
@@ -96,7 +96,7 @@ def folded(name: str) -> str:
 def few_of(paths: Iterable[Path], folder: Path, what: str) -> str:
     """The number of paths and the first of them: ``4 files (a.png, b.png, c.png, …) are``."""
     listed = list(paths)
-    names = [_shown(path, folder) for path in listed[:_NAMED]] + (["…"] if len(listed) > _NAMED else [])
+    names = [shown(path, folder) for path in listed[:_NAMED]] + (["…"] if len(listed) > _NAMED else [])
     plural, verb = ("", "is") if len(listed) == 1 else ("s", "are")
     return f"{len(listed)} {what}{plural} ({', '.join(names)}) {verb}"
 
@@ -107,7 +107,7 @@ def any_of(texts: Iterable[str]) -> str:
     return "; ".join((*others, f"or {last}"))
 
 
-def _shown(path: Path, folder: Path) -> str:
+def shown(path: Path, folder: Path) -> str:
     """A path within the folder, in which characters that a terminal would not show are written as escapes."""
     name = path.relative_to(folder).as_posix() if path.is_relative_to(folder) else str(path)
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)

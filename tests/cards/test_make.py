@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import os
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,7 +109,7 @@ def test_a_second_run_keeps_numbers_and_what_a_person_wrote(photos: Path, tmp_pa
         ("0003", "holiday/cat.png", "holiday/cat", "", "2"),
         ("0004", "a new one.png", "a new one", "", "1"),
     ]
-    assert "left out: the same.png has the same content as another photograph" in result.problems
+    assert "left out: the same.png has the same content as a new one.png" in result.problems
 
 
 def test_photographs_that_are_no_good_are_named(photos: Path, tmp_path: Path) -> None:
@@ -127,12 +128,30 @@ def test_photographs_that_are_no_good_are_named(photos: Path, tmp_path: Path) ->
     assert any(text.startswith("left out:") and "broken.jpg" in text for text in problems)
 
 
+def test_photographs_that_no_table_can_name_and_files_of_other_kinds_are_left_out(photos: Path, tmp_path: Path) -> None:
+    (photos / "boat.png").rename(photos / "=boat.png")
+    os.rename(photos / "dog.png", os.fsencode(photos) + b"/dog\xff.png")  # noqa: PTH104 - not UTF-8
+    (photos / "gone.png").symlink_to("nowhere.png")
+    (photos / "moving.gif").write_bytes(b"GIF89a")
+    result = make_cards(photos, tmp_path / "cards.pdf", settings=COARSE)
+    assert [row["source"] for row in result.rows] == ["holiday/cat.png"]
+    assert [text[:34] for text in result.problems] == [
+        "1 file (moving.gif) is left out, o",
+        "left out: =boat.png: its name begi",
+        "left out: dog\\udcff.png: its name ",
+        "left out: gone.png: cannot be read",
+    ]
+    (photos / "holiday" / "cat.png").write_bytes(b"")
+    with pytest.raises(LayoutError, match=r"none of its 2 photographs can be used; left out: holiday/cat\.png: the"):
+        make_cards(photos, tmp_path / "cards.pdf", settings=COARSE)
+
+
 def test_wrong_use_is_refused_in_one_line(photos: Path, tmp_path: Path) -> None:
     out = tmp_path / "cards.pdf"
     with pytest.raises(LayoutError, match="no such folder of photographs"):
         make_cards(tmp_path / "nowhere", out, settings=COARSE)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(LayoutError, match=r"holds no image \(\.png"):
+    with pytest.raises(LayoutError, match=r"holds no photograph; name a folder"):
         make_cards(tmp_path / "empty", out, settings=COARSE)
     with pytest.raises(UsageError, match=r"expected a name that ends in \.pdf"):
         make_cards(photos, tmp_path / "cards.png", settings=COARSE)

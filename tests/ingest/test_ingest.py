@@ -192,6 +192,10 @@ def test_copies_keep_personal_data_only_on_request(memory_card: MemoryCard, tmp_
     assert (tmp_path / "with/hr/card_001.jpg").read_bytes() == (memory_card.path / "a.jpg").read_bytes()
     (note,) = ingest(memory_card.path, tmp_path / "with").notes
     assert "stay in 2 copies of an earlier run with --keep-private (as a.jpg); remove them" in note
+    for copy_with in (tmp_path / "with").glob("?r/*.jpg"):
+        copy_with.unlink()  # as the note says
+    assert not ingest(memory_card.path, tmp_path / "with").notes
+    assert hashes(tmp_path / "with") == hashes(tmp_path / "without")
     linked = ["ingest", str(memory_card.path), "--out", str(tmp_path / "linked"), "--files", "hardlink"]
     done = CliRunner().invoke(main, linked, catch_exceptions=False)
     assert done.exit_code == 0
