@@ -12,27 +12,50 @@ import pypdfium2
 from d2crealsr import opencv
 from d2crealsr.cards.make import make_cards
 from d2crealsr.cards.settings import CardSettings
+from d2crealsr.simulate.card import draw_artwork
+from d2crealsr.simulate.photographs import wheel_library
+from d2crealsr.simulate.recipe import stream
+from d2crealsr.simulate.session import CARD_MM
+from d2crealsr.simulate.shoot import card_size, session_for
 from d2crealsr.store.images import write_image
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from benchmarks.scenes import BenchScene
     from d2crealsr.types import Image
 
-__all__ = ["page_of", "rendered"]
+__all__ = ["artwork_of", "page_of", "pages_of", "rendered"]
 
 _DPI = 1200
 """Resolution at which cards are made where nothing is to be lost."""
 
 
-def page_of(artwork: Image, size: Size) -> Image:
-    """A card of 15x10 cm with this artwork and the marks of scene 0001, cut at its edges, at a size in px."""
+def artwork_of(scene: BenchScene) -> Image:
+    """What is on the card of a scene, as drawn before it is printed."""
+    recipe, size, library = scene.recipe, card_size(session_for(scene.recipe, scene.settings)), wheel_library()
+    photographs = [library.read(name) for name in recipe.source]
+    return draw_artwork(
+        recipe.generator, size, size.width / CARD_MM[0], photographs, stream("card", recipe.texture_seed)
+    )
+
+
+def page_of(artwork: Image) -> Image:
+    """A card of 15x10 cm with this artwork and the marks of scene 0001, cut at its edges, in the artwork's size."""
+    return pages_of([artwork])[0]
+
+
+def pages_of(artworks: Sequence[Image]) -> list[Image]:
+    """The same for several different artworks, with the marks of scenes 0001, 0002 and so on."""
     with tempfile.TemporaryDirectory() as folder:
-        photos = Path(folder) / "photos"
+        photos, out = Path(folder, "photos"), Path(folder, "cards.pdf")
         photos.mkdir()
-        write_image(photos / "artwork.png", artwork)
-        out = Path(folder) / "cards.pdf"
-        make_cards(photos, out, settings=CardSettings(dpi=_DPI))
-        return rendered(out, 0, size)
+        for number, artwork in enumerate(artworks):
+            write_image(photos / f"{number:04d}.png", artwork)
+        made = make_cards(photos, out, settings=CardSettings(dpi=_DPI))
+        assert made.pages == len(artworks), made.problems
+        return [rendered(out, page, Size.of(artwork)) for page, artwork in enumerate(artworks)]
 
 
 def rendered(pdf: Path, page: int, size: Size) -> Image:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.scenes import BenchScene
     from d2crealsr.types import Image
 
-__all__ = ["CAMERAS", "Shot", "as_jpeg", "blurred", "overexposed", "shots_of"]
+__all__ = ["CAMERAS", "Shot", "as_jpeg", "as_shots", "blurred", "overexposed", "shots_of"]
 
 CAMERAS = ("EOS R6", "ILCE-7M4")
 """The two cameras. Their clocks differ by an hour."""
@@ -46,9 +46,13 @@ class Shot(NamedTuple):
 
 def shots_of(scene: BenchScene, cache: Path | None, minute: int = 0) -> tuple[Shot, Shot]:
     """HR and LR of a scene, by the camera of its seed."""
-    hr, lr = captures_of(scene, cache)
-    camera = CAMERAS[scene.seed % 2]
-    return Shot(scene.seed, "hr", hr, camera, minute), Shot(scene.seed, "lr", lr, camera, minute + 1)
+    return as_shots(scene.seed, captures_of(scene, cache), minute)
+
+
+def as_shots(seed: int, pair: tuple[Image, Image], minute: int) -> tuple[Shot, Shot]:
+    """HR and LR of a card, by the camera of its seed."""
+    (hr, lr), camera = pair, CAMERAS[seed % 2]
+    return Shot(seed, "hr", hr, camera, minute), Shot(seed, "lr", lr, camera, minute + 1)
 
 
 def blurred(shot: Shot, sigma: float) -> Shot:

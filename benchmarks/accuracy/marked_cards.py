@@ -20,18 +20,15 @@ from typing import TYPE_CHECKING, Literal
 import click
 import numpy as np
 
-from benchmarks.card_pages import page_of
+from benchmarks.card_pages import artwork_of, page_of
 from benchmarks.program import Run, over_scenes, program, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.scenes import PLAIN, BenchScene
 from d2crealsr import opencv
 from d2crealsr.imaging import marks
-from d2crealsr.simulate.card import draw_artwork
-from d2crealsr.simulate.photographs import wheel_library
 from d2crealsr.simulate.printing import print_card
 from d2crealsr.simulate.recipe import stream
-from d2crealsr.simulate.session import CARD_MM
-from d2crealsr.simulate.shoot import card_size, lay_card, session_for, tele_shot, wide_shot
+from d2crealsr.simulate.shoot import lay_card, session_for, tele_shot, wide_shot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,13 +72,8 @@ CLASSES = (
 @lru_cache(maxsize=1)
 def artworks_of(seed: int, size: SizeName) -> tuple[Image, Image]:
     """The artwork of a scene, and the rendered page of the card that is made of it."""
-    scene = BenchScene(seed=seed, size=size, scale=SCALE)
-    whole, library, recipe = card_size(session_for(scene.recipe, scene.settings)), wheel_library(), scene.recipe
-    photographs = [library.read(name) for name in recipe.source]
-    bare = draw_artwork(
-        recipe.generator, whole, whole.width / CARD_MM[0], photographs, stream("card", recipe.texture_seed)
-    )
-    return bare, page_of(bare, whole)
+    bare = artwork_of(BenchScene(seed=seed, size=size, scale=SCALE))
+    return bare, page_of(bare)
 
 
 def frame_of(seed: int, condition: str, size: SizeName, side: Literal["hr", "lr"]) -> Image:
