@@ -1,7 +1,8 @@
 """From links between frames to cards: which frames are the HR of one card, and which are its LR at which scale.
 
 An HR frame lies in others, and no other lies in it. Two frames are HR of one card if they lie at the same place of a
-third, or in each other at about the same size.
+third, or in each other at about the same size. A frame also lies in the HR of another card that has the same photograph
+on it, only smaller; the LR frames of both then tell the two cards apart.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def nominal_scale(scale: float) -> int | None:
 
 def cards_of(links: Sequence[Link], sizes: Sequence[Size]) -> list[Card]:
     """The cards that links show, in the order of their first HR frame."""
-    apart = [link for link in links if link.scale >= _ALIKE]
+    apart = _of_one_card(links)
     outer = {link.outer for link in apart}
     places = [link for link in apart if link.inner not in outer]
     shots = {link.inner for link in places}
@@ -66,6 +67,27 @@ def cards_of(links: Sequence[Link], sizes: Sequence[Size]) -> list[Card]:
                 (misfits if scale is None else lr[scale]).append(link)
         cards.append(Card(tuple(sorted(hr)), {s: tuple(lr[s]) for s in sorted(lr)}, tuple(misfits)))
     return cards
+
+
+def _of_one_card(links: Sequence[Link]) -> list[Link]:
+    """The links to wider frames, without those to another card that has the same photograph on it.
+
+    Of one card, every frame that shows the outer frame shows the inner one too. A link is left out where both frames
+    contradict this: the outer one lies in a wider frame that does not show the inner one, and the inner one in a wider
+    frame that does not show the outer one, and does not lie in it.
+    """
+    apart = [link for link in links if link.scale >= _ALIKE]
+    shown, wider = defaultdict[int, set[int]](set), defaultdict[int, set[int]](set)
+    for link in links:
+        shown[link.inner].add(link.outer)
+    for link in apart:
+        wider[link.inner].add(link.outer)
+
+    def contradicted(inner: int, outer: int) -> bool:
+        others = wider[inner] - shown[outer] - {outer}
+        return bool(wider[outer] - shown[inner]) and any(outer not in shown[other] for other in others)
+
+    return [link for link in apart if not contradicted(link.inner, link.outer)]
 
 
 def _are_shots_of_one_kind(link: Link, shots: set[int], outer: set[int]) -> bool:
