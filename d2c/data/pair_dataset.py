@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -109,8 +110,8 @@ class PairDataset(Dataset[Batch]):
         numbers = {"seed": 0, "batch": 1, "stage": 1, **({} if self.patch is None else {"patch": 1})}
         for name, least in numbers.items():
             value = getattr(self, name)
-            if value < least:
-                raise ConfigError(f"{name}: got {value}, expected at least {least}")
+            if not isinstance(value, Integral) or value < least:
+                raise ConfigError(f"{name}: got {value!r:.40}, expected a whole number of at least {least}")
         if self.patch is None:
             if self.augment:
                 raise ConfigError("augment: whole images are not augmented; give patch as well")

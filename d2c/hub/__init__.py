@@ -9,7 +9,8 @@ import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from d2c.errors import ConfigError
+from d2c.errors import CheckpointError, ConfigError
+from d2c.networks.base.plausible import one_line
 from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
@@ -37,11 +38,24 @@ def from_pretrained(where: str | PathLike[str], *, network: str | None = None, *
     Raises
     ------
     CheckpointError
-        When the weights are none of d2c, or do not fit their configuration.
+        When neither the folder nor the repository can be read, the weights are none of d2c, or ``config.json``
+        contradicts them.
     ConfigError
         When huggingface_hub is not installed.
     """
-    return _folder().from_pretrained(str(where), network=network, **options).model
+    folder = _folder()
+    from huggingface_hub.errors import HFValidationError
+
+    if Path(where).is_dir():
+        folder.check_config(Path(where))
+        return folder.from_pretrained(str(where), network=network, **options).model
+    try:
+        return folder.from_pretrained(str(where), network=network, **options).model
+    except (OSError, HFValidationError) as error:
+        raise CheckpointError(
+            f"{where}: is no folder here, and cannot be read from the Hub ({one_line(error)[:300]}); name a folder "
+            "that save_pretrained wrote, or OWNER/NAME"
+        ) from error
 
 
 def save_pretrained(

@@ -56,13 +56,35 @@ class HubFolder(ModelHubMixin):
         native.save(save_directory / WEIGHTS, self.model)
 
     @classmethod
-    def _from_pretrained(cls, *, model_id: str, network: str | None = None, **options: Any) -> HubFolder:
-        """``options`` are those of a download, and the configuration, which the weights contain too."""
-        options.pop("config", None)
+    def _from_pretrained(
+        cls, *, model_id: str, network: str | None = None, config: Any = None, **options: Any
+    ) -> HubFolder:
+        """``options`` are those of a download. The weights contain the configuration too, and both have to agree."""
         path = Path(model_id) / WEIGHTS
         if not Path(model_id).is_dir():
             path = Path(hf_hub_download(repo_id=model_id, filename=WEIGHTS, **options))
-        return cls(native.load(path, network=network))
+        made = cls(native.load(path, network=network))
+        said = dict(config or {})
+        if network is not None:
+            said.pop("network", None)  # a class of one's own may stand elsewhere now
+        for name, value in made._hub_mixin_config.items():
+            if said.get(name, value) != value:
+                raise CheckpointError(
+                    f"{model_id}/{CONFIG}: says {name} = {said[name]!r:.40}, but {WEIGHTS} has {value!r:.40}; get "
+                    "both files from one place"
+                )
+        return made
+
+    @staticmethod
+    def check_config(folder: Path) -> None:
+        """Raise CheckpointError for a configuration that the mixin would fail to read. It may be absent."""
+        path = folder / CONFIG
+        try:
+            said = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        except (OSError, ValueError, RecursionError) as error:
+            raise CheckpointError(f"{path}: cannot be read ({error}); get the file anew, or remove it") from error
+        if not isinstance(said, dict):
+            raise CheckpointError(f"{path}: is no table of settings; get the file anew, or remove it")
 
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """The card in place of the mixin's template."""

@@ -63,6 +63,10 @@ def upscale(
     ------
     DataError
         When the image cannot be read, or has another shape or type.
+    CheckpointError
+        When the checkpoint cannot be read.
+    ConfigError
+        When the model is none of d2c.
     MemoryNeedError
         When it would not fit into memory.
 
@@ -72,9 +76,9 @@ def upscale(
     >>> d2c.upscale(photo, "runs/paper")  # doctest: +SKIP
     """
     pixels = _pixels(image)
-    used: nn.Module = (
-        model if isinstance(model, nn.Module) else native.load(model, device=pick_device(device), network=network)
-    )
+    if isinstance(model, (str, PathLike)):
+        model = native.load(model, device=pick_device(device), network=network)
+    used: nn.Module = model
     made_by, config = network_of(used)
     height, width = pixels.shape[:2]
     plan = make_plan(
@@ -101,8 +105,9 @@ def _pixels(image: NDArray[Any] | str | PathLike[str]) -> NDArray[Any]:
         try:
             return read_image(Path(image))
         except ImageError as error:
-            raise DataError(f"{image}: {error}") from error
+            raise DataError(f"image: {error}") from error
     pixels = np.asarray(image)
+    pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape or pixels.dtype not in (np.uint8, np.uint16):
         raise DataError(
             f"image: got {pixels.dtype} of shape {pixels.shape}, expected uint8 or uint16 of shape (height, width, 3); "

@@ -272,5 +272,17 @@ _NOTE = "d2c_network"
 
 
 def network_of(model: nn.Module) -> tuple[Network, Any]:
-    """The network and the configuration of a model."""
-    return cast("tuple[Network, Any]", vars(model)[_NOTE])
+    """The network and the configuration of a model.
+
+    Raises
+    ------
+    ConfigError
+        When the model is none that d2c built or read.
+    """
+    try:
+        return cast("tuple[Network, Any]", vars(model)[_NOTE])
+    except (KeyError, TypeError):
+        raise ConfigError(
+            f"model: got an object of type {type(model).__name__} that d2c did not build; take one from "
+            "d2c.load, d2c.train or the make of a network's entry"
+        ) from None

@@ -85,8 +85,10 @@ def test_what_is_wrong_is_named(folder: Path) -> None:
         d2c.PairDataset(folder, patch=11)
     with pytest.raises(ConfigError, match="whole images are not augmented; give patch as well"):
         d2c.PairDataset(folder, augment=True)
-    with pytest.raises(ConfigError, match="batch: got 0, expected at least 1"):
+    with pytest.raises(ConfigError, match="batch: got 0, expected a whole number of at least 1"):
         d2c.PairDataset(folder, patch=4, batch=0)
+    with pytest.raises(ConfigError, match=r"patch: got 4\.5, expected a whole number of at least 1"):
+        d2c.PairDataset(folder, patch=4.5)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="split: got 'val', expected train, test or all"):
         d2c.PairDataset(folder, split="val")  # type: ignore[arg-type]
     with pytest.raises(DataError, match="no such file or folder"):

@@ -123,6 +123,29 @@ def test_what_is_wrong_is_named_before_anything_is_written(model, run, tmp_path,
         model.save_pretrained(tmp_path / "hub")
 
 
+def test_a_configuration_that_is_damaged_or_contradicts_the_weights_is_named(model, tmp_path):
+    config = tmp_path / "config.json"
+    model.save_pretrained(tmp_path)
+    said = json.loads(config.read_text())
+    for text, problem in (
+        (json.dumps({**said, "scale": 4}), r"config\.json: says scale = 4, but model\.safetensors has 2"),
+        ("{", r"config\.json: cannot be read \(Expecting property name"),
+        ("[1]", r"config\.json: is no table of settings"),
+    ):
+        config.write_text(text)
+        with pytest.raises(CheckpointError, match=problem):
+            d2c.D2CSR.from_pretrained(tmp_path)
+    config.unlink()
+    d2c.D2CSR.from_pretrained(tmp_path)
+
+
+def test_a_folder_that_is_not_there_and_a_repository_without_a_connection_are_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    for where in (tmp_path / "none", "me/none"):
+        with pytest.raises(CheckpointError, match=r"none: is no folder here, and cannot be read from the Hub .*OWNER"):
+            d2c.hub.from_pretrained(where, cache_dir=tmp_path)
+
+
 def test_networks_are_used_without_the_package(model, monkeypatch):
     imported = builtins.__import__
     monkeypatch.setattr(builtins, "__import__", lambda name, *a, **k: _refused(name) or imported(name, *a, **k))

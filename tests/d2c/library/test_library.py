@@ -61,8 +61,20 @@ def test_what_is_no_image_is_named():
         d2c.upscale(np.zeros((4, 4, 3)), model)
     with pytest.raises(DataError, match=r"got uint8 of shape \(4, 4\)"):
         d2c.upscale(np.zeros((4, 4), np.uint8), model)
-    with pytest.raises(DataError, match=r"none\.png"):
+    with pytest.raises(DataError, match=r"^image: none\.png: cannot be read"):
         d2c.upscale("none.png", model)
+
+
+def test_what_is_no_model_of_d2c_is_named():
+    for model in (torch.nn.Conv2d(3, 3, 3), None):
+        with pytest.raises(ConfigError, match=r"^model: got an object of type (Conv2d|NoneType) that d2c"):
+            d2c.upscale(np.zeros((4, 4, 3), np.uint8), model)
+
+
+def test_the_order_of_bytes_does_not_matter():
+    model = d2c.D2CSR(SMALL)
+    pixels = np.arange(48, dtype=np.uint16).reshape(4, 4, 3) * 1000
+    assert np.array_equal(d2c.upscale(pixels.astype(">u2"), model), d2c.upscale(pixels, model))
 
 
 def test_a_network_and_a_loss_by_argument(pairs, tmp_path):
