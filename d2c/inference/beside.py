@@ -51,7 +51,8 @@ def work_through(
         Whether one job may be written while another one is computed.
     """
     with contextlib.ExitStack() as stack:
-        reader, writer = (stack.enter_context(_one_thread(threads)) for _ in range(2))
+        reader = stack.enter_context(_one_thread(threads, finishes=False))
+        writer = stack.enter_context(_one_thread(threads, finishes=True))
         ahead: deque[Future[R]] = deque()
         left, writing = deque(jobs), deque[tuple[J, Future[None]]]()
         for job in jobs:
@@ -88,8 +89,8 @@ def _conclude_all(writing: deque[tuple[J, Future[None]]], conclude: Callable[[J,
 
 
 @contextlib.contextmanager
-def _one_thread(wanted: bool) -> Iterator[ThreadPoolExecutor | None]:
-    """A thread; an interruption waits for what it does at the moment, and for nothing else."""
+def _one_thread(wanted: bool, *, finishes: bool) -> Iterator[ThreadPoolExecutor | None]:
+    """A thread. After an interruption it ends what it does at the moment; if it ``finishes``, all that it was given."""
     if not wanted:
         yield None
         return
@@ -97,7 +98,7 @@ def _one_thread(wanted: bool) -> Iterator[ThreadPoolExecutor | None]:
     try:
         yield pool
     finally:
-        pool.shutdown(cancel_futures=True)
+        pool.shutdown(cancel_futures=not finishes)
 
 
 def _started(pool: ThreadPoolExecutor | None, work: Callable[..., Any], *arguments: Any) -> Future[Any]:

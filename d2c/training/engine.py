@@ -256,6 +256,7 @@ class Engine:
     def restore(self, state: dict[str, Any]) -> None:
         """Restore a saved state."""
         self.optimiser.load_state_dict(state["optimiser"])
+        self._order_moments()
         self._place_rate()
         if self.graph is not None:
             self.graph.clear()
@@ -263,3 +264,22 @@ class Engine:
             self.scaler.load_state_dict(state["scaler"])
         for average, saved in zip(self.average, state["average"], strict=True):
             average.copy_(saved)
+
+    def _order_moments(self) -> None:
+        """Give Adam's moments the memory order of their weights.
+
+        A fused Adam demands it, and on a CPU takes it for granted. The order of the weights depends on the device, and
+        a state may come from another one.
+        """
+        for parameter, kept in self.optimiser.state.items():
+            for name, value in kept.items():
+                if value.shape == parameter.shape and value.stride() != parameter.stride():
+                    kept[name] = torch.empty_like(parameter).copy_(value)
+
+    def close(self) -> None:
+        """Free what steps have left on the device: gradients and graphs, which would keep the memory of a whole step.
+
+        A graph refers to its engine, so otherwise they would remain until Python looks for such cycles.
+        """
+        self.optimiser.zero_grad(set_to_none=True)
+        self.graph = None

@@ -78,6 +78,7 @@ class StepGraph:
     ) -> None:
         self.step, self.device, self.note = step, device, note
         self.refused = False
+        self.stream: torch.cuda.Stream | None = None
         self.clear()
 
     def clear(self) -> None:
@@ -105,12 +106,8 @@ class StepGraph:
             return self.step(self.batch, inputs)
         if runs <= _WARM_UP:
             return self._aside(lambda: self._own_step(inputs))
-        if key not in self.captured:
-            try:
-                self.captured[key] = self._capture(inputs)
-            except RuntimeError as error:  # nothing of a step runs while it is captured, so it is still to do
-                self._refuse(str(error).partition("\n")[0])
-                return self._own_step(weights)
+        if key not in self.captured and not self._captures(key, inputs):
+            return self._own_step(weights)  # nothing of a step runs while it is captured, so it is still to do
         graph, terms = self.captured[key]
         graph.replay()
         return terms
@@ -151,18 +148,40 @@ class StepGraph:
         )
 
     def _aside(self, step: Callable[[], Terms]) -> Terms:
-        """A step on another stream, as CUDA graphs need it before they are captured."""
-        stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        """A step on another stream, as CUDA graphs need it before they are captured.
+
+        It is the same for all of them, because the allocator keeps the memory of each stream for that stream.
+        """
+        if self.stream is None:
+            self.stream = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        stream = self.stream
         stream.wait_stream(torch.cuda.current_stream(self.device))
         with torch.cuda.stream(stream):
             terms = step()
         torch.cuda.current_stream(self.device).wait_stream(stream)
         return terms
 
+    def _captures(self, key: tuple[str, ...], inputs: Mapping[str, Any]) -> bool:
+        """Capture a step; returns whether it could be captured.
+
+        When this returns, the error is gone, and with it the tensors of the step that its traceback holds.
+        """
+        try:
+            self.captured[key] = self._capture(inputs)
+        except RuntimeError as error:
+            self._refuse(str(error).partition("\n")[0])
+        return not self.refused
+
     def _capture(self, inputs: Mapping[str, Any]) -> tuple[torch.cuda.CUDAGraph, Terms]:
+        """The graph of a step, and its terms.
+
+        Threads that cut the next patches allocate pinned memory at any time. Unless errors are local to a thread, that
+        would end the capture and the thread. A capture that fails leaves its own stream current, so ours is restored.
+        """
         graph = torch.cuda.CUDAGraph()
         pool = next((other.pool() for other, _ in self.captured.values()), None)
-        with torch.cuda.graph(graph, pool=pool):
+        ours = torch.cuda.stream(torch.cuda.current_stream(self.device))
+        with ours, torch.cuda.graph(graph, pool=pool, capture_error_mode="thread_local"):
             terms = self._own_step(inputs)
         return graph, terms
 

@@ -82,6 +82,7 @@ class StageRun:
                 reporter.step(done, self.said)
                 if note := pace.note(done, self.total + training.steps_after(self.number)):
                     reporter.note(note)
+        self.engine.close()  # the next stage needs the memory
         reporter.finish()
 
     def _step(self, done: int, batch: Batch | RawBatch) -> None:

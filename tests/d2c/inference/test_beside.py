@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -117,6 +118,22 @@ def test_an_interruption_keeps_what_was_being_written(model, photos, tmp_path, m
     seen.clear()
     monkeypatch.setattr(files, "_upscale_file", upscaled)
     assert len(upscale_files(model, [photos], tmp_path / "out")) == 5
+
+
+def test_an_interruption_writes_what_was_computed_and_reads_no_more():
+    read, written, begun = [], [], threading.Event()
+
+    def compute(job, _):
+        assert job == 0 or begun.wait(5)
+        return lambda: (begun.set(), time.sleep(0.05), written.append(job))
+
+    def conclude(job, wait):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        work_through(range(9), read.append, compute, conclude, threads=True)
+    assert written == [0, 1]
+    assert 8 not in read
 
 
 def test_reading_is_ahead_and_writing_behind_by_so_many_files():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import dataclasses
+import sys
+import weakref
 
 import pytest
 import torch
@@ -94,6 +96,7 @@ def test_a_step_whose_capture_fails_is_launched_one_by_one_and_says_so_once(monk
     said, seen = [], []
 
     def step(batch, weights):
+        assert sys.exc_info()[1] is None, "its traceback would keep the tensors of the failed capture"
         seen.append((batch.lr.clone(), dict(weights)))
         return {}
 
@@ -111,6 +114,60 @@ def test_a_step_whose_capture_fails_is_launched_one_by_one_and_says_so_once(monk
     assert seen[3][1] == seen[5][1] == {"l1": 0.5}
     assert len(said) == 1
     assert "stream is capturing)" in said[0]
+
+
+def test_a_capture_lets_other_threads_allocate_and_leaves_the_stream_as_it_was(monkeypatch):
+    streams = ["current"]
+
+    @contextlib.contextmanager
+    def on(stream):
+        before = streams[0]
+        streams[0] = stream
+        try:
+            yield
+        finally:
+            streams[0] = before
+
+    @contextlib.contextmanager
+    def captured(_graph, *, pool, capture_error_mode):
+        assert (pool, capture_error_mode) == (None, "thread_local")
+        streams[0] = "the capture's"  # where PyTorch remains if the capture cannot be ended
+        yield
+
+    fakes = {"CUDAGraph": object, "current_stream": lambda _: streams[0], "stream": on, "graph": captured}
+    for name, fake in fakes.items():
+        monkeypatch.setattr(torch.cuda, name, fake)
+    graph = StepGraph(lambda batch, weights: {"total": streams[0]}, torch.device("cpu"), [].append)
+    assert graph._capture({})[1] == {"total": "the capture's"}
+    assert streams == ["current"]
+
+
+def test_a_closed_engine_leaves_neither_a_graph_nor_gradients():
+    made = engine(graph=True)
+    trained(made, 1)
+    graph = weakref.ref(made.graph)
+    assert any(p.grad is not None for p in made.parameters)
+    made.close()
+    assert graph() is None
+    assert all(p.grad is None for p in made.parameters)
+
+
+def test_a_state_from_a_device_with_another_memory_order_goes_on_as_it_was():
+    kept, other = engine(graph=False), engine(graph=False)
+    trained(kept, 2), trained(other, 2)
+    state = copy.deepcopy(kept.state())
+    for moments in state["optimiser"]["state"].values():
+        for name, value in moments.items():
+            if value.ndim == 4:
+                order = torch.contiguous_format if _is_channels_last(value) else torch.channels_last
+                moments[name] = value.contiguous(memory_format=order)
+    other.restore(state)
+    trained(kept, 1, first=2), trained(other, 1, first=2)
+    assert torch.equal(weights(kept), weights(other))
+
+
+def _is_channels_last(value):
+    return value.is_contiguous(memory_format=torch.channels_last) and not value.is_contiguous()
 
 
 class _Card:

@@ -71,6 +71,7 @@ def test_a_run_leaves_what_is_documented(whole, pairs):
         "state",
     }
     assert same(d2c.load(out), model)
+    assert all(p.grad is None for p in model.parameters())  # the memory of a stage is free in the next one
     assert native.provenance(out) == {"stage": 2, "step": 5}
     tables = tomllib.loads((out / "config.toml").read_text())
     assert tables["train"]["steps"] == 6
