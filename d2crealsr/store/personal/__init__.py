@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from d2crealsr.errors import ImageError
 from d2crealsr.store.headers import read_header
+from d2crealsr.store.personal.boxes import cleaned_heif, cleaned_jpeg_2000
 from d2crealsr.store.personal.chunks import cleaned_png, cleaned_webp
 from d2crealsr.store.personal.directories import cleaned_tiff
 from d2crealsr.store.personal.segments import cleaned_jpeg
@@ -30,6 +31,8 @@ CLEANERS: dict[str, Callable[[bytes, int], bytes]] = {
     "PNG": cleaned_png,
     "TIFF": cleaned_tiff,
     "WebP": cleaned_webp,
+    "HEIC": cleaned_heif,
+    "JPEG 2000": cleaned_jpeg_2000,
     "BMP": lambda data, orientation: data,
 }
 """What makes a file of a format free of personal data, by the name of its reader. It is given the orientation of the
