@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from benchmarks.scenes import BenchScene
     from d2crealsr.types import Image
 
-__all__ = ["artwork_of", "page_of", "pages_of", "rendered"]
+__all__ = ["artwork_and_page", "artwork_of", "pages_of", "rendered"]
 
 _DPI = 1200
 """Resolution at which cards are made where nothing is to be lost."""
@@ -41,13 +42,18 @@ def artwork_of(scene: BenchScene) -> Image:
     )
 
 
-def page_of(artwork: Image) -> Image:
-    """A card of 15x10 cm with this artwork and the marks of scene 0001, cut at its edges, in the artwork's size."""
-    return pages_of([artwork])[0]
+@lru_cache(maxsize=1)
+def artwork_and_page(scene: BenchScene) -> tuple[Image, Image]:
+    """The artwork of a scene, and its card as :func:`pages_of` makes it, with the marks of scene 0001."""
+    artwork = artwork_of(scene)
+    return artwork, pages_of([artwork])[0]
 
 
 def pages_of(artworks: Sequence[Image]) -> list[Image]:
-    """The same for several different artworks, with the marks of scenes 0001, 0002 and so on."""
+    """Cards of 15x10 cm with artworks that differ, and marks of scenes 0001, 0002 and so on, cut at their edges.
+
+    Each has the size of its artwork in px.
+    """
     with tempfile.TemporaryDirectory() as folder:
         photos, out = Path(folder, "photos"), Path(folder, "cards.pdf")
         photos.mkdir()

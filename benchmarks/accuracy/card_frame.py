@@ -3,11 +3,12 @@
     python -m benchmarks.accuracy.card_frame --seeds 100..119 --out benchmarks/results/card-frame
 
 Each seed is a card at x8. white-border: a small card with a white border; desk-in-crop: the card fills half of the HR
-frame; plain: the card is larger than the HR frame. inside: cards whose published crop lies within the picture with all
-four corners, by the true camera; its share is given with the exact interval of Clopper and Pearson at 95 %. default:
-the same for the crop that would be published without the search for the frame. beyond: the largest distance of a corner
-from the picture, in LR px, over the cards that are not inside. area: the median area of the crop, divided by that of
-the default crop. Cards that are not registered, or whose crop is too small to be published, are not counted as inside.
+frame; plain: the card is larger than the HR frame. inside: cards whose whole published crop lies within the picture, by
+the true camera; its share is given with the exact interval of Clopper and Pearson at 95 %. default: the same for the
+crop that would be published without the search for the frame. beyond: the largest distance from the picture at which
+the crop ends, in LR px. default % and outside %: the mean share of the default crop and of the published crop that is
+border or desk. area: the median area of the crop, divided by that of the default crop. Cards that are not registered,
+or whose crop is too small to be published, are not counted as inside.
 """
 
 from __future__ import annotations
@@ -33,19 +34,16 @@ if TYPE_CHECKING:
 CLASSES = (PLAIN, "white-border", "desk-in-crop")
 
 
-def beyond_picture(scene: BenchScene, crop: Crop) -> float:
-    """How far the corners of a crop lie outside the picture on the card, in LR px; negative: all lie inside."""
+def against_picture(scene: BenchScene, crop: Crop) -> tuple[float, float]:
+    """How far a crop reaches beyond the picture on the card, in LR px (0 or less: not), and its share outside."""
     session = scene.truth.session
-    camera = session.cameras[1]
-    edges = [(crop.x - 0.5, crop.x + crop.width - 0.5), (crop.y - 0.5, crop.y + crop.height - 0.5)]
-    border = session.border * max(session.card_mm)
-    beyond = [
-        np.abs(np.array([float(axis.item()) for axis in cast_rays(camera, np.array([x]), np.array([y]))]))
-        - (np.array(session.card_mm) / 2 - border)
-        for x in edges[0]
-        for y in edges[1]
-    ]
-    return float(np.max(beyond)) / (session.hr_px_mm * session.zoom)
+    xs = np.linspace(crop.x - 0.5, crop.x + crop.width - 0.5, 2 * crop.width + 1)
+    ys = np.linspace(crop.y - 0.5, crop.y + crop.height - 0.5, 2 * crop.height + 1)
+    half = np.array(session.card_mm) / 2 - session.border * max(session.card_mm)
+    beyond = np.max(
+        [np.abs(at) - most for at, most in zip(cast_rays(session.cameras[1], xs, ys), half, strict=True)], 0
+    )
+    return float(beyond.max()) / (session.hr_px_mm * session.zoom), float((beyond > 0).mean())
 
 
 def measure(task: tuple[int, str], run: Run) -> Row:
@@ -53,7 +51,7 @@ def measure(task: tuple[int, str], run: Run) -> Row:
     seed, nuisance = task
     scene = BenchScene(seed=seed, size=run.size, nuisance=nuisance)
     row: Row = {"class": nuisance, "seed": seed, "kind": scene.kind}
-    row["default_beyond"] = beyond_picture(scene, scene.true_crop)
+    row["default_beyond"], row["default_outside"] = against_picture(scene, scene.true_crop)
     found = align_pair(*captures_of(scene, run.cache), scale=scene.scale)
     if not isinstance(found, Alignment):
         return row | {"status": found.reason}
@@ -64,8 +62,9 @@ def measure(task: tuple[int, str], run: Run) -> Row:
     }
     if crop.side < MIN_SIDE:
         return row
+    beyond, outside = against_picture(scene, crop)
     area = crop.width * crop.height / (whole.width * whole.height)
-    return row | {"beyond": beyond_picture(scene, crop), "area": area}
+    return row | {"beyond": beyond, "outside": outside, "area": area}
 
 
 def _of(crop: Crop) -> tuple[int, int, int, int]:
@@ -87,6 +86,9 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
         line: Row = {"class": name, "cards": len(of), "default": sum(row["default_beyond"] <= 0 for row in of)}
         line |= {"inside": inside, "share": inside / len(of), "from": low, "to": high}
         line["beyond"] = max((row["beyond"] for row in of if row.get("beyond", 0) > 0), default=float("nan"))
+        line["default %"], line["outside %"] = (
+            100 * float(np.mean([row[name] for row in of if name in row])) for name in ("default_outside", "outside")
+        )
         line["area"] = float(np.median([row["area"] for row in of if "area" in row] or [np.nan]))
         table.append(line | {"accepted": sum(row["status"] == "accepted" for row in of)})
     return table

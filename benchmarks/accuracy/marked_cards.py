@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Literal
 
 import click
 import numpy as np
 
 from benchmarks.accuracy.small_and_turned import interval
-from benchmarks.card_pages import artwork_of, page_of
+from benchmarks.card_pages import artwork_and_page
 from benchmarks.program import Run, over_scenes, program, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.scenes import PLAIN, BenchScene
@@ -71,19 +71,12 @@ CLASSES = (
 )
 
 
-@lru_cache(maxsize=1)
-def artworks_of(seed: int, size: SizeName) -> tuple[Image, Image]:
-    """The artwork of a scene, and the rendered page of the card that is made of it."""
-    bare = artwork_of(BenchScene(seed=seed, size=size, scale=SCALE))
-    return bare, page_of(bare)
-
-
 def frame_of(seed: int, condition: str, size: SizeName, side: Literal["hr", "lr"]) -> Image:
     """A frame of a card with marks under a condition, as decoded from its file."""
     nuisance = condition if condition not in (*CONDITIONS, NO_MARKS) else PLAIN
     scene = BenchScene(seed=seed, size=size, nuisance=nuisance, scale=SCALE)
     session = CONDITIONS.get(condition, lambda same: same)(session_for(scene.recipe, scene.settings))
-    bare, page = artworks_of(seed, size)
+    bare, page = artwork_and_page(BenchScene(seed=seed, size=size, scale=SCALE))
     card = print_card(
         np.asarray(bare if condition == NO_MARKS else page, np.uint8),
         session.card_mm,
