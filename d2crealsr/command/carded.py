@@ -38,10 +38,10 @@ def warning(result: Cards, settings: CardSettings) -> str:
     found, width = result.carried, result.sheet.card[0]
     if found.enough:
         return ""
-    shown = f"x{found.whole_scale}" if found.whole_scale > 1 else "no scale above x1"
+    shown = f"x{found.whole_scale} only" if found.whole_scale > 1 else "no scale above x1"
     return (
         f"HR's Nyquist frequency is not reached: HR samples {found.hr_ppi:,.0f} px an inch, a print of {settings.dpi} "
-        f"dpi has detail for {shown} only, and pairs at x{settings.scale} will be as soft as that; print at "
+        f"dpi has detail for {shown}, and pairs at x{settings.scale} will be as soft as that; print at "
         f"{found.hr_ppi:,.0f} dpi, or cards of {found.width_needed_mm(width):.0f} mm, or take HR frames of "
         f"{settings.hr_width_px * found.detail_ppi / found.hr_ppi:,.0f} px"
     )
