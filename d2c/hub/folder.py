@@ -40,8 +40,7 @@ class HubFolder(ModelHubMixin):
         self.sources = CardSources(
             run=None if run is None else Path(run), metrics=None if metrics is None else Path(metrics), licence=licence
         )
-        network, config = network_of(model)
-        self._hub_mixin_config = {"library": "d2c", "network": network.name, **dataclasses.asdict(config)}
+        self._hub_mixin_config = _configuration(model)
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:
         """Write the folder; the mixin calls this for an upload as well."""
@@ -67,7 +66,7 @@ class HubFolder(ModelHubMixin):
         said = dict(config or {})
         if network is not None:
             said.pop("network", None)  # a class of one's own may stand elsewhere now
-        for name, value in made._hub_mixin_config.items():
+        for name, value in _configuration(made.model).items():
             if said.get(name, value) != value:
                 raise CheckpointError(
                     f"{model_id}/{CONFIG}: says {name} = {said[name]!r:.40}, but {WEIGHTS} has {value!r:.40}; get "
@@ -89,6 +88,12 @@ class HubFolder(ModelHubMixin):
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """The card in place of the mixin's template."""
         return ModelCard(card_of(self.model, self.sources))
+
+
+def _configuration(model: nn.Module) -> dict[str, Any]:
+    """The content of ``config.json``."""
+    network, config = network_of(model)
+    return {"library": "d2c", "network": network.name, **dataclasses.asdict(config)}
 
 
 def _is_checkpoint(path: Path) -> bool:
