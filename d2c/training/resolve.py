@@ -80,6 +80,8 @@ def _one_precision(given: Mapping[str, Any], before: object) -> dict[str, Any]:
     precision, tf32 = given.get("precision"), given.get("tf32")
     if precision == "tf32" and tf32 is False:
         raise ConfigError("tf32: --precision tf32 and --no-tf32 contradict each other; leave one of them out")
+    if precision == "fp32" and tf32:
+        raise ConfigError("tf32: --precision fp32 and --tf32 contradict each other; leave one of them out")
     if precision == "fp32" and tf32 is None:
         return {"tf32": False}  # a settings file may say otherwise
     if precision is None and tf32 is False and before == "tf32":

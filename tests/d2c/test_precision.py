@@ -123,10 +123,11 @@ def test_options_overrule_a_settings_file(pairs, tmp_path):
     assert trained_settings(pairs, tmp_path / "a", *command_line, "--precision", "fp32") == ("fp32", False)
     file.write_text('[train]\nsteps = 1\nprecision = "tf32"\n[model]\nscale = 2\n')
     assert trained_settings(pairs, tmp_path / "b", *command_line, "--no-tf32") == ("fp32", False)
-    words = ["train", "--data", str(pairs), "--out", str(tmp_path / "c"), "--precision", "tf32", "--no-tf32"]
-    refused = CliRunner().invoke(cli, words)
-    assert (refused.exit_code, len(refused.stderr.splitlines())) == (2, 1)
-    assert "--precision tf32 and --no-tf32 contradict each other" in refused.stderr
+    for named, other in (("tf32", "--no-tf32"), ("fp32", "--tf32")):
+        words = ["train", "--data", str(pairs), "--out", str(tmp_path / "c"), "--precision", named, other]
+        refused = CliRunner().invoke(cli, words)
+        assert (refused.exit_code, len(refused.stderr.splitlines())) == (2, 1)
+        assert f"--precision {named} and {other} contradict each other" in refused.stderr
 
 
 def test_a_run_in_bf16_says_so(pairs, tmp_path):
