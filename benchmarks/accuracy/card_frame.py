@@ -1,6 +1,7 @@
 """Does the crop end inside the printed picture, where white borders and the desk begin within the default crop?
 
     python -m benchmarks.accuracy.card_frame --seeds 100..119 --out benchmarks/results/card-frame
+    python -m benchmarks.accuracy.card_frame --seeds 100..109 --size half --out benchmarks/results/card-frame-half
 
 Each seed is a card at x8. white-border: a small card with a white border; desk-in-crop: the card fills half of the HR
 frame; plain: the card is larger than the HR frame. inside: cards whose whole published crop lies within the picture, by

@@ -75,7 +75,8 @@ def frame_of(seed: int, condition: str, size: SizeName, side: Literal["hr", "lr"
     """A frame of a card with marks under a condition, as decoded from its file."""
     nuisance = condition if condition not in (*CONDITIONS, NO_MARKS) else PLAIN
     scene = BenchScene(seed=seed, size=size, nuisance=nuisance, scale=SCALE)
-    session = CONDITIONS.get(condition, lambda same: same)(session_for(scene.recipe, scene.settings))
+    session = session_for(scene.recipe, scene.settings)
+    session = CONDITIONS[condition](session) if condition in CONDITIONS else session
     bare, page = artwork_and_page(BenchScene(seed=seed, size=size, scale=SCALE))
     card = print_card(
         np.asarray(bare if condition == NO_MARKS else page, np.uint8),
