@@ -76,9 +76,9 @@ def upscale(
     >>> d2c.upscale(photo, "runs/paper")  # doctest: +SKIP
     """
     pixels = _pixels(image)
-    if isinstance(model, (str, PathLike)):
-        model = native.load(model, device=pick_device(device), network=network)
-    used: nn.Module = model
+    used: nn.Module = (
+        native.load(model, device=pick_device(device), network=network) if isinstance(model, (str, PathLike)) else model
+    )
     made_by, config = network_of(used)
     height, width = pixels.shape[:2]
     plan = make_plan(
