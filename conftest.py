@@ -21,6 +21,8 @@ _HAS_TORCH = importlib.util.find_spec("torch") is not None
 
 # The toolkit is tested without torch; the model's modules cannot even be imported then.
 collect_ignore_glob = [] if _HAS_TORCH else ["d2c/*"]
+if importlib.util.find_spec("spandrel") is None:
+    collect_ignore_glob.append("d2c/spandrel/architecture.py")
 
 settings.register_profile("repeatable", derandomize=True, database=None, deadline=None)
 settings.register_profile("search", max_examples=2000, deadline=None, print_blob=True)

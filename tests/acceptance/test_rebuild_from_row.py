@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -14,10 +13,6 @@ from d2crealsr.settings import AlignSettings
 from d2crealsr.simulate import SimulateSettings, simulate
 from d2crealsr.store.images import read_image, write_image
 from d2crealsr.store.pairs import read_manifest
-
-if TYPE_CHECKING:
-    pass
-
 
 _NUISANCES = ("distortion-0.5", "orientation-flags", "chromatic-aberration")
 
@@ -54,7 +49,7 @@ def test_published_files_are_rebuilt_bit_by_bit(raw: Path, pairs: Path, tmp_path
     for row in rows:
         hr, lr = (read_image(raw / row[f"{side}_source"]) for side in ("hr", "lr"))
         for side, image in zip(("hr", "lr"), published_from_row(row, hr, lr, AlignSettings()), strict=True):
-            write_image(tmp_path / f"{side}.png", np.ascontiguousarray(image))
+            write_image(tmp_path / f"{side}.png", np.ascontiguousarray(image), names_colours=True)
             assert (tmp_path / f"{side}.png").read_bytes() == (pairs / row[f"{side}_path"]).read_bytes()
 
 

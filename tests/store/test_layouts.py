@@ -284,13 +284,13 @@ def test_a_second_file_of_one_stem(second: str, tmp_path: Path) -> None:
 
 
 def test_what_is_left_out_is_said(tmp_path: Path) -> None:
-    touch(tmp_path, ["HR/a.png", "LR/a.png", "HR/b.heic", "LR/b.NEF", "LR/c.jfif", "HR/d.gif", "other/e.png", "f.png"])
+    touch(tmp_path, ["HR/a.png", "LR/a.png", "HR/b.psd", "LR/b.PSB", "LR/c.jfif", "HR/d.gif", "other/e.png", "f.png"])
     touch(tmp_path, ["LR/g_LR{scale}.png", "notes.txt"])
     (tmp_path / "HR/more").symlink_to(tmp_path / "other", target_is_directory=True)
     (tmp_path / "HR/loop").symlink_to(tmp_path, target_is_directory=True)
     said = "\n".join(find_pair_folder(tmp_path).notes)
     assert "2 images (f.png, other/e.png) are not named as the pairs are" in said
-    assert "4 files (HR/b.heic, HR/d.gif, LR/b.NEF, …) are left out, of a kind that is not read; export it as" in said
+    assert "4 files (HR/b.psd, HR/d.gif, LR/b.PSB, …) are left out, of a kind that is not read; export it as" in said
     assert "2 folder links (HR/loop, HR/more) are left out" in said
     assert "LR/g_LR{scale}.png" in said
     assert "as in g_LR8.png" in said
@@ -304,9 +304,9 @@ def test_a_linked_side_is_followed(tmp_path: Path) -> None:
 
 
 def test_only_kinds_that_are_not_read(tmp_path: Path) -> None:
-    touch(tmp_path, ["HR/a.CR3", "LR/a.arw"])
+    touch(tmp_path, ["HR/a.psd", "LR/a.PSB"])
     with pytest.raises(
-        LayoutError, match=r"no pairs found.*2 files \(HR/a\.CR3, LR/a\.arw\).*of a kind that is not read"
+        LayoutError, match=r"no pairs found.*2 files \(HR/a\.psd, LR/a\.PSB\).*of a kind that is not read"
     ):
         find_pair_folder(tmp_path)
 

@@ -263,12 +263,12 @@ def test_what_is_left_out_is_noted(tmp_path):
     image(tmp_path / "HR/a.png", scale=2)
     image(tmp_path / "LR/a.png")
     image(tmp_path / "LR/b.png")
-    (tmp_path / "HR/c.heic").touch()
+    (tmp_path / "HR/c.psd").touch()
     said = []
     find_pairs(tmp_path, note=said.append)
     assert said == [
         "1 image (LR/b.png) is without a partner and left out",
-        "1 file (HR/c.heic) is left out, of a kind that is not read; export it as TIFF or JPEG",
+        "1 file (HR/c.psd) is left out, of a kind that is not read; export it as TIFF or JPEG",
     ]
 
 

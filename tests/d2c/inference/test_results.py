@@ -149,11 +149,11 @@ def test_what_of_a_folder_cannot_be_read_is_named(photos):
     (photos / "d.png").symlink_to("nowhere")
     os.mkfifo(photos / "e.png")
     (photos / "f.png").symlink_to("e.png")
-    (photos / "g.heic").write_text("")
+    (photos / "g.psd").write_text("")
     found, said = results.images_of([photos])
     assert [path.name for path in found] == ["a.png", "b.png", "c.png", "d.png", "f.png"]
     assert said == [
-        f"{photos}: 2 files (e.png, g.heic) are left out, of a kind that is not read; export it as TIFF or JPEG"
+        f"{photos}: 2 files (e.png, g.psd) are left out, of a kind that is not read; export it as TIFF or JPEG"
     ]
 
 
