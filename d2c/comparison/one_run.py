@@ -58,7 +58,7 @@ def train_and_show(
     Parameters
     ----------
     request : Request
-        The training. Quality.csv and figures/ go into its folder.
+        The training; of several datasets, the first is measured. quality.csv and figures/ go into its folder.
     precision : str
         Of measuring and drawing. What the device lacks is replaced, which the log says.
     count : int
@@ -69,7 +69,7 @@ def train_and_show(
     begun = time.perf_counter()
     train(request, reporter, interrupts)
     minutes, seconds = divmod(round(time.perf_counter() - begun), 60)
-    out, data = request.out, request.data
+    out, (data, *_) = request.out, request.datasets.data
     place = pick_device(request.device)
     computed = available_precision(precision, place)
     model = laid_out(load(out, device=place, network=request.network))
@@ -108,5 +108,5 @@ def _draw(model: nn.Module, pair: Pair, out: Path, precision: Precision, reporte
 def _compare(pair: Pair, out: Path, caption: str) -> None:
     """Draw enlarged LR, the upscaled image and HR side by side in one image file."""
     made = out / "figures" / f"{pair.lr.stem}_x{pair.scale}.png"
-    pictures = [images.read_image(path) for path in (pair.lr, made, pair.hr)]
-    images.write_image(out / "comparison.png", comparison_figure(*pictures, caption))
+    lr, sr, hr = (images.read_image(path) for path in (pair.lr, made, pair.hr))
+    images.write_image(out / "comparison.png", comparison_figure(lr, sr, hr, caption))

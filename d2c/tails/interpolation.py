@@ -29,7 +29,8 @@ def bicubic_up(image: Tensor, scale: int) -> Tensor:
     taps = (kernel[:, None, :, None] * kernel[None, :, None, :]).flatten(0, 1)[:, None]  # (s², 1, 5, 5)
     planes = F.conv2d(image.reshape(n * channels, 1, h, w), taps, padding=2)
     present = F.conv2d(image.new_ones(1, 1, h, w), taps, padding=2)
-    return F.pixel_shuffle(planes / present, scale).squeeze(1).unflatten(0, (n, channels))
+    made: Tensor = F.pixel_shuffle(planes / present, scale).squeeze(1).unflatten(0, (n, channels))  # type: ignore[no-untyped-call]
+    return made
 
 
 def _phases(scale: int, like: Tensor) -> Tensor:

@@ -84,7 +84,8 @@ class Multiplications(TorchDispatchMode):  # type: ignore[no-untyped-call]
             source, weight, transposed = args[0], args[1], args[6]
             self.total += (source if transposed else made).numel() * weight[0].numel()
         elif kind is _ATEN.convolution_backward:  # as much for the gradient of the input as for that of the weight
-            gradient, source, weight, transposed, wanted = *args[:3], args[7], args[10]
+            gradient, source, weight = args[:3]
+            transposed, wanted = args[7], args[10]
             each = (source if transposed else gradient).numel() * weight[0].numel()
             self.total += each * sum(wanted[:2])
         elif kind in (_ATEN.mm, _ATEN.bmm, _ATEN.addmm, _ATEN.baddbmm):
