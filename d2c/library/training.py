@@ -8,21 +8,23 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from d2c.errors import ConfigError
-from d2c.networks import DEFAULT, default_out, find
+from torch import Tensor
+
+from d2c.errors import ConfigError, D2CError
+from d2c.networks import DEFAULT, Network, default_out, find
 from d2c.networks.base.stage import Stage
 from d2c.training.resolve import resolve
 from d2c.training.train import Request
 from d2c.training.train import train as run_training
+from d2crealsr.store import is_out_of_memory
 from d2crealsr.store.ownership import is_run
 from d2crealsr.ui.interrupts import Interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from torch import Tensor, nn
+    from torch import nn
 
-    from d2c.networks import Network
     from d2crealsr.ui.progress import Reporter
 
     Loss = Callable[[Tensor, Tensor], Tensor]
@@ -78,6 +80,7 @@ def train(
     >>> import d2c
     >>> d2c.train("pairs/", "runs/mine", preset="tiny", steps=200)  # doctest: +SKIP
     """
+    _check_network(network)
     chosen = find(network)
     folder = Path(out) if out is not None else default_out(chosen, preset)
     run_options = {name: options.pop(name) for name in _RUN if name in options}
@@ -106,8 +109,20 @@ def train(
         return run_training(request, reporter, interrupts)
 
 
-def _paths(data: str | PathLike[str] | Sequence[str | PathLike[str]]) -> tuple[Path, ...]:
-    return (Path(data),) if isinstance(data, (str, PathLike)) else tuple(map(Path, data))
+def _paths(data: Any) -> tuple[Path, ...]:
+    listed = (data,) if isinstance(data, (str, PathLike)) or not isinstance(data, Sequence) else tuple(data)
+    if not listed or not all(isinstance(path, (str, PathLike)) for path in listed):
+        raise ConfigError(f"data: got {data!r:.80}, expected the path of a folder or list of pairs, or several paths")
+    return tuple(map(Path, listed))
+
+
+def _check_network(network: Any) -> None:
+    if isinstance(network, str) or (isinstance(network, type) and issubclass(network, Network)):
+        return
+    raise ConfigError(
+        f"network: got {network!r:.80}, expected a name (d2c networks lists them), module:NAME, or a class that "
+        "extends d2c.networks.Network"
+    )
 
 
 def _check_names(network: Network, options: dict[str, Any]) -> None:
@@ -119,16 +134,18 @@ def _check_names(network: Network, options: dict[str, Any]) -> None:
         )
 
 
-def _stages(loss: Loss | type[Stage] | Sequence[type[Stage]] | None) -> tuple[type[Stage], ...]:
+def _stages(loss: Any) -> tuple[type[Stage], ...]:
     """The stages that a loss stands for; none without one."""
     if loss is None:
         return ()
-    if isinstance(loss, Sequence):
-        return tuple(loss)
-    if isinstance(loss, type) and issubclass(loss, Stage):
-        return (loss,)
-    if not callable(loss):
-        raise ConfigError(f"loss: got a {type(loss).__name__}, expected a function of (sr, hr), or a Stage")
+    listed = tuple(loss) if isinstance(loss, Sequence) and not isinstance(loss, str) else (loss,)
+    if listed and all(isinstance(each, type) and issubclass(each, Stage) for each in listed):
+        return listed
+    if isinstance(loss, type) or not callable(loss):
+        raise ConfigError(
+            f"loss: got {loss!r:.80}, expected a function of (sr, hr), an object that can be called so, or one or more "
+            "classes that extend d2c.networks.base.stage.Stage"
+        )
     return (_stage_of(loss),)
 
 
@@ -136,7 +153,17 @@ def _stage_of(loss: Any) -> type[Stage]:
     """A stage that minimises a function of the images."""
 
     def forward(self: Stage, lr: Tensor, hr: Tensor, **weights: float) -> dict[str, Tensor]:
-        return {"total": loss(self.upscaled(lr), hr)}
+        sr = self.upscaled(lr)
+        try:
+            total = loss(sr, hr)
+        except Exception as error:  # the user's own code may raise anything
+            if isinstance(error, D2CError) or is_out_of_memory(error):
+                raise
+            raise ConfigError(f"loss: {name} fails with (sr, hr): {type(error).__name__}: {error}") from error
+        if not isinstance(total, Tensor) or total.ndim:
+            shape = f"a tensor of shape {tuple(total.shape)}" if isinstance(total, Tensor) else type(total).__name__
+            raise ConfigError(f"loss: {name} returned {shape}, expected a tensor with one number; take its mean")
+        return {"total": total}
 
     name = getattr(loss, "__qualname__", type(loss).__qualname__)
     return type(name, (Stage,), {"forward": forward, "__module__": getattr(loss, "__module__", "")})

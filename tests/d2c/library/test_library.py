@@ -97,6 +97,26 @@ def test_a_stage_of_ones_own(pairs, tmp_path):
 def test_names_that_are_no_settings_are_refused(pairs, tmp_path):
     with pytest.raises(ConfigError, match="stepps: is no setting of d2csr; d2c train --network d2csr --help lists"):
         d2c.train(pairs, tmp_path / "run", stepps=3)
-    with pytest.raises(ConfigError, match=r"loss: got a int, expected a function of \(sr, hr\), or a Stage"):
-        d2c.train(pairs, tmp_path / "run", loss=3)
+    for loss in (3, "l1", [], torch.nn.L1Loss, [offset]):
+        with pytest.raises(ConfigError, match=r"loss: got .*, expected a function of \(sr, hr\)"):
+            d2c.train(pairs, tmp_path / "run", loss=loss)
+    for network in (3, None, torch.nn.Conv2d(3, 3, 3)):
+        with pytest.raises(ConfigError, match=r"network: got .*, expected a name \(d2c networks lists them\)"):
+            d2c.train(pairs, tmp_path / "run", network=network)
+    for data in (None, [], [None]):
+        with pytest.raises(ConfigError, match=r"data: got .*, expected the path of a folder or list of pairs"):
+            d2c.train(data, tmp_path / "run")
+
+
+def test_a_loss_that_cannot_be_used_is_named(pairs, tmp_path):
+    def one_argument(sr):
+        return sr.mean()
+
+    for loss, message in (
+        (lambda sr, hr: (sr - hr).abs(), r"loss: .*<lambda> returned a tensor of shape .*take its mean"),
+        (lambda sr, hr: 0.5, "returned float, expected a tensor with one number"),
+        (one_argument, "one_argument fails with .*TypeError"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            d2c.train(pairs, tmp_path / "run", network=Nearest, loss=loss, **QUICK)
     assert not (tmp_path / "run").exists()
