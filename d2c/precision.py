@@ -8,6 +8,7 @@ are PyTorch's autocast, in which sums over many numbers remain in fp32.
 from __future__ import annotations
 
 import contextlib
+import warnings
 from typing import TYPE_CHECKING, Any, get_args
 
 import torch
@@ -97,24 +98,20 @@ def permitting_tf32(allowed: bool, device: torch.device) -> Iterator[None]:
 
 def set_tf32(allowed: bool) -> None:
     """Allow or forbid TF32 in CUDA's fp32 convolutions and matrix products."""
-    backends: Any = torch.backends
-    if hasattr(backends.cudnn, "fp32_precision"):  # PyTorch 2.9 and later
-        _apply(("tf32" if allowed else "ieee",) * 2)
-    else:
-        _apply((allowed, allowed))
+    _apply((allowed, allowed))
 
 
-def _tf32_settings() -> tuple[Any, Any]:
+def _tf32_settings() -> tuple[bool, bool]:
     """PyTorch's present settings, for convolutions and for matrix products."""
-    backends: Any = torch.backends
-    if hasattr(backends.cudnn, "fp32_precision"):
-        return backends.cudnn.conv.fp32_precision, backends.cuda.matmul.fp32_precision
-    return backends.cudnn.allow_tf32, backends.cuda.matmul.allow_tf32
+    return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
 
 
-def _apply(settings: tuple[Any, Any]) -> None:
-    backends: Any = torch.backends
-    if hasattr(backends.cudnn, "fp32_precision"):
-        backends.cudnn.conv.fp32_precision, backends.cuda.matmul.fp32_precision = settings
-    else:
-        backends.cudnn.allow_tf32, backends.cuda.matmul.allow_tf32 = settings
+def _apply(settings: tuple[bool, bool]) -> None:
+    """Apply settings by the flags that every version has.
+
+    PyTorch 2.9 and later also have finer ones (``fp32_precision``), and some say that these are to be preferred. But
+    where only they are set, reading the flags fails, which torch.export and torch.compile do.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32 = settings

@@ -110,4 +110,5 @@ def differences(lines: Sequence[Entry], tests: Sequence[TestSet], protocols: Seq
             }
             row |= {"difference": found.mean, "low": found.low, "high": found.high, "bounds": found.kind}
             rows.append({**row, "resolved": found.resolved})
-    return pd.DataFrame(rows)
+    columns = ["test", "protocol", "measure", "method", "less", "difference", "low", "high", "bounds", "resolved"]
+    return pd.DataFrame(rows, columns=columns)

@@ -101,7 +101,7 @@ def find_pairs(data: Path, *, scale: int | None = None, sizes: bool = True, note
     elif data.is_dir():
         found = _from_folder(data, scale, note)
     else:
-        raise DataError(f"{data}: no such file or folder; check --data")
+        raise DataError(f"{data}: no such file or folder; check its name")
     if not found:
         raise DataError(f"{data}: names no pairs, expected a line each: LR path, a tab, HR path; correct the list")
     scales = sorted({pair.scale for pair in found})

@@ -82,14 +82,15 @@ def test_a_cpu_has_all_but_tf32():
 
 def test_tf32_is_permitted_within_a_block_alone():
     def permitted():
-        return torch.backends.cudnn.conv.fp32_precision, torch.backends.cuda.matmul.fp32_precision
+        return torch.backends.cudnn.allow_tf32, torch.backends.cuda.matmul.allow_tf32
 
     before = permitted()
     with permitting_tf32(True, CARD):
-        assert permitted() == ("tf32", "tf32")
+        assert permitted() == (True, True)
         with permitting_tf32(False, CARD):
-            assert permitted() == ("ieee", "ieee")
-        assert permitted() == ("tf32", "tf32")
+            assert permitted() == (False, False)
+            torch.export.export(torch.nn.Conv2d(3, 3, 3), (torch.zeros(1, 3, 8, 8),))  # it reads the flags
+        assert permitted() == (True, True)
     assert permitted() == before
 
 
