@@ -155,6 +155,20 @@ def test_table_1_is_made_cell_by_cell_and_says_that_minutes_rank_nothing(pairs, 
     table = pd.read_csv(tmp_path / "out/table1.csv")
     assert set(table["method"]) == {"bicubic", "filter", "path-depth"}
     assert table["test"].nunique() == 2
+    run(
+        "table1",
+        *where[:2],
+        "--out",
+        tmp_path / "one",
+        "--size",
+        "tiny",
+        "--device",
+        "cpu",
+        *how[:2],
+        "--only",
+        "bicubic",
+    )
+    assert "bicubic" in (tmp_path / "one/table1.md").read_text().lower()  # a method alone has no differences
     assert set(table["protocol"]) == {"basicsr-y", "d2c-released"}
     assert table.loc[
         table["method"] == "path-depth", ["seeds", "steps", "crops"]

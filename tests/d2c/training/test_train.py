@@ -39,7 +39,7 @@ TRAIN = TrainConfig(
 def run(pairs, out, reporter=None, **changes):
     request = {f.name: changes.pop(f.name) for f in dataclasses.fields(Request) if f.name in changes}
     model = {f.name: changes.pop(f.name) for f in dataclasses.fields(MODEL) if f.name in changes}
-    request = {"data": pairs, "out": out, "device": "cpu", "cache": out.parent / "cache"} | request
+    request = {"data": pairs, "out": out, "device": "cpu", "threads": 1, "cache": out.parent / "cache"} | request
     settings = {"model": dataclasses.replace(MODEL, **model), "train": dataclasses.replace(TRAIN, **changes)}
     return train(Request(**(settings | request)), reporter)
 
@@ -162,6 +162,7 @@ def start(pairs, out, **changes):
     tables = {"model": dataclasses.asdict(MODEL), "train": dataclasses.asdict(settings)}
     (out.parent / "settings.toml").write_text(toml.to_text(tables))
     command = [sys.executable, "-W", "error", "-m", "d2c", "train", "--data", pairs, "--out", out, "--device", "cpu"]
+    command += ["--threads", 1]
     return subprocess.Popen(
         [*map(str, command), "--config", str(out.parent / "settings.toml"), "--cache", str(out.parent / "cache")],
         env={**os.environ, "OMP_NUM_THREADS": "1"},
