@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
+
+from d2c.settings.config import Precision
 
 if TYPE_CHECKING:
     from torch import nn
@@ -41,7 +43,7 @@ CONVERT = click.option(
 DEVICE = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
 PRECISION = click.option(
     "--precision",
-    type=click.Choice(["fp32", "tf32", "bf16", "fp16"]),
+    type=click.Choice(get_args(Precision)),
     default="fp32",
     show_default=True,
     help="Arithmetic of the network. fp32 is exact also on CUDA; the others are faster there.",

@@ -11,7 +11,9 @@ from d2c.comparison.front import begin, conclude
 from d2c.comparison.methods import Rules
 from d2c.comparison.rates import with_best_rates
 from d2c.comparison.results import write_results
+from d2c.errors import ConfigError
 from d2crealsr.ui.interrupts import Interrupts
+from d2crealsr.ui.options import is_given
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["run_comparison", "with_rules"]
 
 _RULES = Rules()
+_OF_NATIVE = {"loss": "loss", "lr": "rates", "batch": "batch", "patch": "patch"}
+"""Options that ``--native`` decides for each network, with the names of their values."""
 
 
 def with_rules(function: Callable[..., Any]) -> Any:
@@ -41,6 +45,10 @@ def with_rules(function: Callable[..., Any]) -> Any:
     ]
 
     def called(**values: Any) -> Any:
+        if values["native"] and (beside := [option for option, name in _OF_NATIVE.items() if is_given(name)]):
+            raise ConfigError(
+                f"native: takes loss, rate, batch and patch of each publication; leave out --{beside[0]} or --native"
+            )
         given = {name: values.pop(name) for name in ("native", "loss", "batch", "patch")}
         return function(rules=Rules(lr=values["rates"][0], **given), **values)
 

@@ -273,3 +273,14 @@ def test_precisions_are_compared_over_paired_seeds(make_pairs, tmp_path):
     assert re.search(r"\| fused \| bf16 \| \d+\.\d{3} \| .*2 seeds: undecided \|", output)
     refused = CliRunner().invoke(recipe("precision").main, [*map(str, arguments), "--precision", "bf16"])
     assert "leave --precision out" in str(refused.exception)
+
+
+@pytest.mark.parametrize("option", [("--lr", 1e-3), ("--batch", 2), ("--patch", 16), ("--loss", "l1")])
+def test_what_the_publications_decide_cannot_be_given_beside_native(option, pairs, tmp_path):
+    where = ["--train", pairs, "--out", tmp_path / "out", "--size", "tiny", "--device", "cpu", "--budget", "steps=2"]
+    arguments = [str(each) for each in (*where, "--native", *option)]
+    result = CliRunner().invoke(recipe("table1").main, arguments)
+    said = str(result.exception or "") + result.output
+    assert result.exit_code != 0
+    assert f"leave out {option[0]} or --native" in said
+    assert not (tmp_path / "out").exists()

@@ -72,8 +72,9 @@ def read_state(source: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise CheckpointError(f"{source}: cannot be read ({error.strerror})") from error
     except Exception as error:  # a damaged pickle may raise anything
-        said = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-        raise CheckpointError(f"{source}: not a file of weights that PyTorch wrote ({said})") from error
+        raise CheckpointError(
+            f"{source}: not a file of weights that PyTorch wrote ({type(error).__name__}); no code in it was executed"
+        ) from error
     while isinstance(content, dict) and (key := next((name for name in _WRAPPERS if name in content), None)):
         content = content[key]
     if not isinstance(content, dict):
