@@ -12,18 +12,16 @@ structure, the tables of names, range and mean of the colours, and the composed 
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import numpy as np
 import torch
 
-from benchmarks.peers.tools import lacks_environment, python_of
-from benchmarks.program import print_and_store, program, with_out, with_small
-from benchmarks.result_tables import text_table
+from benchmarks.peers.beside_spandrel import ENVIRONMENT, ROUNDING, beside_spandrel
+from benchmarks.peers.tools import python_of
+from benchmarks.program import program
 from d2c.networks import find, network_of
 from d2c.networks.base.count import parameters
 from d2crealsr.errors import MachineError
@@ -33,9 +31,6 @@ if TYPE_CHECKING:
 
 CASES = [("RCAN", 2), ("RCAN", 3), ("RCAN", 4), ("RCAN", 8), ("RRDB", 2), ("RRDB", 4), ("RRDB", 8)]
 """Networks, and scales at which spandrel loads them."""
-ENVIRONMENT = "spandrel"
-ROUNDING = 1e-5
-"""Largest difference, as a share of the range of the image, that counts as equal."""
 _SCRIPT = Path(__file__).parents[1] / "peers" / "peer_spandrel.py"
 _TIMEOUT_S = 600
 
@@ -68,24 +63,13 @@ def compared(name: str, scale: int, picture: np.ndarray) -> Row:
 
 
 @program(__doc__)
-@click.option("--width", type=click.IntRange(8), default=24, show_default=True, help="Of the picture, px.")
-@click.option("--height", type=click.IntRange(8), default=20, show_default=True, help="Of the picture, px.")
-@with_small("A picture of 9x8 pixels", width=9, height=8)
-@with_out
-def main(width: int, height: int, out: Path | None) -> None:
-    torch.set_num_threads(1)
-    if lacking := lacks_environment(ENVIRONMENT)():
-        click.echo(f"spandrel: not installed: {lacking}")
-        return
+@beside_spandrel(
+    "The same random weights in spandrel and in d2c, which reads them as d2c convert does.\n"
+    f"equal: the images differ nowhere by more than {ROUNDING:g} of their range",
+)
+def main(width: int, height: int) -> list[Row]:
     picture = np.random.default_rng(0).random((height, width, 3), np.float32)
-    rows = [compared(name, scale, picture) for name, scale in CASES]
-    said = (
-        "The same random weights in spandrel and in d2c, which reads them as d2c convert does.\n"
-        f"equal: the images differ nowhere by more than {ROUNDING:g} of their range"
-    )
-    print_and_store(f"{said}\n\n{text_table(rows)}", out, {"": rows})
-    if any(row["equal"] == "no" for row in rows):
-        sys.exit(1)
+    return [compared(name, scale, picture) for name, scale in CASES]
 
 
 if __name__ == "__main__":

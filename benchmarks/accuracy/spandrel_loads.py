@@ -11,28 +11,23 @@ them, with the structure read from the file, and upscales a picture of noise; `d
 from __future__ import annotations
 
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import click
 import numpy as np
 import torch
 
 import d2c
-from benchmarks.peers.tools import lacks_environment, python_of
-from benchmarks.program import print_and_store, program, with_out, with_small
-from benchmarks.result_tables import text_table
+from benchmarks.peers.beside_spandrel import ENVIRONMENT, ROUNDING, beside_spandrel
+from benchmarks.peers.tools import python_of
+from benchmarks.program import program
 from d2c.checkpoints import native
 from d2crealsr.errors import MachineError
 
 if TYPE_CHECKING:
     from benchmarks.result_tables import Row
 
-ENVIRONMENT = "spandrel"
-ROUNDING = 1e-5
-"""Largest difference, where white is 1, that counts as equal."""
 CONFIGS = {
     "small": d2c.D2CConfig(scale=8, groups=1, blocks=1, features=16, convergence_features=16),
     "three": d2c.D2CConfig(scale=3, depth=1, width=3, groups=2, blocks=2, features=8, deep_residual=False),
@@ -69,20 +64,10 @@ def compared(folder: Path, width: int, height: int) -> list[Row]:
 
 
 @program(__doc__)
-@click.option("--width", type=click.IntRange(8), default=24, show_default=True, help="Of the picture, px.")
-@click.option("--height", type=click.IntRange(8), default=20, show_default=True, help="Of the picture, px.")
-@with_small("A picture of 9x8 pixels", width=9, height=8)
-@with_out
-def main(width: int, height: int, out: Path | None) -> None:
-    torch.set_num_threads(1)
-    if lacking := lacks_environment(ENVIRONMENT)():
-        click.echo(f"spandrel: not installed: {lacking}")
-        return
+@beside_spandrel("Checkpoints of D2C-SR in spandrel and in d2c.")
+def main(width: int, height: int) -> list[Row]:
     with tempfile.TemporaryDirectory() as folder:
-        rows = compared(Path(folder), width, height)
-    print_and_store(f"Checkpoints of D2C-SR in spandrel and in d2c.\n\n{text_table(rows)}", out, {"": rows})
-    if any(row["equal"] == "no" for row in rows):
-        sys.exit(1)
+        return compared(Path(folder), width, height)
 
 
 if __name__ == "__main__":
