@@ -111,7 +111,8 @@ def evaluate(
     "--scenes", type=click.IntRange(min=0), metavar="N", default=4, show_default=True, help="Validation scenes to show."
 )
 @DEVICE
-def report(run: Path, data: tuple[Path, ...], out: Path | None, network: str | None, scenes: int, device: str) -> None:
+@PRECISION
+def report(run: Path, data: tuple[Path, ...], out: Path | None, **options: Any) -> None:
     """Make a page about a run.
 
     It shows curves, example crops and settings. RUN is the folder of the run, which may still be training.
@@ -122,5 +123,4 @@ def report(run: Path, data: tuple[Path, ...], out: Path | None, network: str | N
     """
     from d2c.report import report as make
 
-    told = new_reporter()
-    echo(str(make(run, out=out, data=data, network=network, scenes=scenes, device=device, reporter=told)))
+    echo(str(make(run, out=out, data=data, reporter=new_reporter(), **options)))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from d2c.data.patches import PixelPair
+    from d2c.settings.config import Precision
 
 __all__ = ["Example", "Panel", "busiest", "make_example"]
 
@@ -52,7 +53,9 @@ class Example:
     high: float
 
 
-def make_example(model: nn.Module, pair: PixelPair, folder: Path, prefix: str) -> Example:
+def make_example(
+    model: nn.Module, pair: PixelPair, folder: Path, prefix: str, precision: Precision = "fp32"
+) -> Example:
     """Upscale the whole image of a scene, and write its crops as PNGs to ``folder`` under names with ``prefix``.
 
     PSNR-Y is that of the whole image by the protocol ``basicsr-y``.
@@ -64,7 +67,7 @@ def make_example(model: nn.Module, pair: PixelPair, folder: Path, prefix: str) -
     """
     network, config = network_of(model)
     lr, hr, scale = np.asarray(pair.lr), np.asarray(pair.hr), config.scale
-    made = upscale(model, lr, name=pair.name, precision="fp32")
+    made = upscale(model, lr, name=pair.name, precision=precision)
     box = busiest(lr)
     images = {"bicubic": bicubic(lr, hr.shape[1], hr.shape[0]), **network.images(made, hr)}
     maps = network.maps(made)

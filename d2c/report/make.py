@@ -16,6 +16,7 @@ from d2c.data.records import fingerprint, pair_records
 from d2c.device import pick_device
 from d2c.errors import CheckpointError, ConfigError
 from d2c.evaluation.evaluate import FilePairs, is_measurable
+from d2c.precision import available_precision
 from d2c.report.crops import make_example
 from d2c.report.curves import figures, read_log
 from d2c.settings import toml
@@ -29,10 +30,13 @@ from d2crealsr.ui.progress import Reporter
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import torch
+
     from d2c.data.datasets import Datasets
     from d2c.data.layouts import Pair
     from d2c.report.crops import Example
     from d2c.report.curves import Log
+    from d2c.settings.config import Precision
     from d2c.training.resume import Settings
 
 __all__ = ["report"]
@@ -64,6 +68,7 @@ def report(
     network: str | None = None,
     scenes: int = 4,
     device: str = "auto",
+    precision: Precision = "fp32",
     reporter: Reporter | None = None,
 ) -> Path:
     """Write the report of a run. If it is still training, the report shows its present state.
@@ -83,6 +88,8 @@ def report(
         Number of scenes of the validation part to show; 0 for none.
     device : str
         Device of the model.
+    precision : str
+        Arithmetic in which the crops are computed, as far as the device has it.
 
     Returns
     -------
@@ -94,7 +101,9 @@ def report(
     ConfigError
         When the folder is not a run, or the device does not exist.
     """
-    pick_device(device)
+    reporter = reporter or Reporter()
+    target = pick_device(device)
+    computed = available_precision(precision, target, reporter.note)
     folder, out = RunFolder(run), out or run / "report"
     if not is_run(folder.config):
         if folder.config.exists():
@@ -105,21 +114,24 @@ def report(
     settings = folder.settings(network)
     assert settings is not None
     where = _datasets(data, settings, started)
-    examples, notes = _examples(folder, settings, where, scenes, device, out, reporter or Reporter())
+    examples, notes = _examples(
+        folder, settings, where, out, count=scenes, device=target, precision=computed, reporter=reporter
+    )
     if not log.rows:
         notes.insert(0, "The log has no rows yet: training has just begun, or was stopped before its first row.")
+    options = [*_given("--network", network), *_given("--precision", _unusual(precision))]
     html = page.render(
         "d2c.report",
         "run.html.j2",
         name=run.resolve().name,
         figures=figures(log, settings.network, settings.train),
         stats=_stats(log, settings),
-        trained=_trained(folder),
+        trained=_trained(folder, computed),
         examples=examples,
         notes=notes,
         command=shlex.join(started.get("command", [])),
         facts=_facts(tables, started),
-        again=shlex.join(["d2c", "report", str(run), *_given_data(data), *_given("--network", network)]),
+        again=shlex.join(["d2c", "report", str(run), *_given_data(data), *options]),
     )
     shown = {panel.file for example in examples for panel in (*example.pictures, *example.maps)}
     page_folder.publish(out, html, shown, earlier=_PICTURE)
@@ -170,24 +182,32 @@ def _stats(log: Log, settings: Settings) -> dict[str, Any]:
     }
 
 
-def _trained(folder: RunFolder) -> str:
-    """The checkpoint of the crops in words; empty if there is none."""
+def _unusual(precision: Precision) -> str | None:
+    """A precision, if it is not the default."""
+    return None if precision == "fp32" else precision
+
+
+def _trained(folder: RunFolder, precision: Precision) -> str:
+    """The checkpoint of the crops and their precision in words; empty if there is no checkpoint."""
     if not folder.last.exists():
         return ""
     try:
         notes = native.provenance(folder.last)
     except CheckpointError:  # reported in the place of its crops
         return ""
-    return f"stage {notes['stage']}, step {notes.get('step', 'not noted')}" if "stage" in notes else "no stage noted"
+    stage = f"stage {notes['stage']}, step {notes.get('step', 'not noted')}" if "stage" in notes else "no stage noted"
+    return stage + (f", computed in {precision}" if _unusual(precision) else "")
 
 
 def _examples(
     folder: RunFolder,
     settings: Settings,
     data: Datasets | None,
-    count: int,
-    device: str,
     out: Path,
+    *,
+    count: int,
+    device: torch.device,
+    precision: Precision,
     reporter: Reporter,
 ) -> tuple[list[Example], list[str]]:
     """Example crops, and one line for every reason why some are missing."""
@@ -200,13 +220,13 @@ def _examples(
     examples: list[Example] = []
     notes: list[str] = []
     try:
-        model = native.load(folder.last, device=pick_device(device), network=settings.network.name)
+        model = native.load(folder.last, device=device, network=settings.network.name)
         pairs, note = _shown(data, settings)
         notes += [note] if note else []
         chosen = FilePairs([pair for pair in pairs if is_measurable(pair)][:count], convert_profile=True)
         reporter.start("example crops", len(chosen))
         for place, pair in enumerate(chosen, start=1):
-            examples.append(make_example(model, pair, out / page_folder.FILES, f"scene-{place}"))
+            examples.append(make_example(model, pair, out / page_folder.FILES, f"scene-{place}", precision))
             reporter.step(place)
         reporter.finish()
     except D2CRealSRError as error:

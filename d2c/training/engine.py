@@ -121,7 +121,8 @@ class Engine:
         self.parameters = stage.trained()
         self.device = self.parameters[0].device
         stage.lay_out(self.device)
-        self.graph = StepGraph(self._step, self.device, note) if graph and size == 1 else None
+        self.note = note
+        self.graph = StepGraph(self._step, self.device, self._refused) if graph and size == 1 else None
         self.rate: float = config.lr
         self._rate_on_device = torch.tensor(config.lr, device=self.device) if self.graph else None
         self.optimiser = torch.optim.Adam(
@@ -132,9 +133,20 @@ class Engine:
             fused=self.device.type in ("cpu", "cuda"),
         )
         self._place_rate()
-        self.scaler = torch.amp.GradScaler(self.device.type, enabled=config.precision == "fp16")
+        self.scaler = self._new_scaler()
         self.average = [p.detach().clone() for p in self.parameters] if config.ema else []
         self.module = self._distributed() if size > 1 else stage
+
+    def _new_scaler(self) -> torch.amp.GradScaler:
+        return torch.amp.GradScaler(self.device.type, enabled=self.config.precision == "fp16")
+
+    def _refused(self, reason: str) -> None:
+        """Let the step that was broken off be repeated: the scaler has noted that its gradients are divided already."""
+        scale = self.scaler.state_dict()
+        self.scaler = self._new_scaler()
+        if scale:
+            self.scaler.load_state_dict(scale)
+        self.note(reason)
 
     def _distributed(self) -> DistributedDataParallel:
         ids = [self.device.index] if self.device.type == "cuda" else None

@@ -94,6 +94,18 @@ def test_the_page_has_every_chart_and_the_crops_of_validation_scenes(run, pairs)
     assert sorted(path.name for path in (folder / "files").iterdir()) == sorted(name[6:] for name in shown)
 
 
+def test_crops_are_computed_in_the_precision_that_is_asked_for_and_the_page_says_it(run):
+    def crop():
+        return np.asarray(PIL.Image.open(run / "report" / "files" / "scene-1-fused.png")).astype(int)
+
+    assert not any("computed in" in words for words in made(run, "--scenes", "1").texts["p"])
+    exact = crop()
+    page = made(run, "--scenes", "1", "--precision", "bf16")
+    assert any(", computed in bf16)" in words for words in page.texts["p"])
+    assert 0 < np.abs(crop() - exact).max() <= 8
+    assert "--precision bf16" in (run / "report" / "index.html").read_text(encoding="utf-8")
+
+
 def test_what_the_run_was_started_with_is_noted(run, pairs):
     noted = json.loads((run / "state" / "started.json").read_text())
     assert noted["data"] == str(pairs)

@@ -92,6 +92,21 @@ def test_a_step_that_waits_for_the_device_is_launched_one_by_one_and_says_so_onc
     assert "as with --no-cuda-graph" in said[0]
 
 
+def test_a_step_in_fp16_is_repeated_whole_if_it_is_refused_after_its_gradients_were_divided(monkeypatch):
+    clip, said = torch.nn.utils.clip_grad_norm_, []
+
+    def reading(*arguments):
+        assert float(clip(*arguments)) >= 0
+
+    config = dataclasses.replace(TRAIN, precision="fp16")
+    refused, plain = engine(config=config, graph=True, said=said), engine(config=config, graph=False)
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", reading)
+    with run_siblings(side_by_side=True):
+        torch.testing.assert_close(trained(refused, 3), trained(plain, 3), rtol=1e-5, atol=1e-6)
+    assert refused.scaler.state_dict() == plain.scaler.state_dict()
+    assert len(said) == 1
+
+
 def test_a_step_whose_capture_fails_is_launched_one_by_one_and_says_so_once(monkeypatch):
     said, seen = [], []
 
