@@ -86,10 +86,10 @@ def reasons(codes: Iterable[str]) -> str:
 
 def readers() -> str:
     """The image formats."""
-    rows = [("format", "endings", "values", "needs")]
+    rows = [("format", "endings", "sample values", "needs")]
     for reader in READERS:
-        needs = f"{reader.library}, by the extra `{reader.extra}`" if reader.extra else ""
-        values = "developed" if reader.development else "linear light" if reader.linear else "encoded"
+        needs = f"the extra `{reader.extra}` ({reader.library})" if reader.extra else "nothing more"
+        values = "developed to linear light" if reader.development else "linear light" if reader.linear else "with a tone curve"
         rows.append((reader.name, ", ".join(f"`{suffix}`" for suffix in reader.suffixes), values, needs))
     return table(*rows)
 
