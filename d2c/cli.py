@@ -40,10 +40,11 @@ def main() -> None:
 def cli() -> None:
     """Train D2C-SR and other networks on pairs, measure them, and upscale images with them.
 
-    A run is a folder with its settings, checkpoints and log. It can be named wherever a checkpoint can.
+    A run is a folder with its settings, checkpoints and log. It can be given wherever a checkpoint is asked for.
 
     \b
     Examples:
+      d2c demo                                  all steps, after d2crealsr demo
       d2c train --data pairs/                   train D2C-SR
       d2c eval runs/paper --data pairs/         measure it on the test scenes
       d2c upscale photo.jpg --checkpoint runs/paper --out upscaled/

@@ -93,7 +93,7 @@ class AlignSettings:
     )
     undistort_hr: float = setting(
         0.0,
-        "Radial distortion k1 of the HR lens, where refinement starts.",
+        "Radial distortion k1 of the HR lens, from which refinement starts.",
         at_least=-0.3,
         at_most=0.3,
         group=_ALIGNMENT,
@@ -103,7 +103,7 @@ class AlignSettings:
     )
     lens_profile: LensProfileOf = setting(
         "none",
-        "Captures whose k1 comes from the lensfun database, by their EXIF data. Needs the extra lens.",
+        "Take k1 of these captures from the lensfun database, by their EXIF data. Needs the extra lens.",
         group=_ALIGNMENT,
     )
     correct_ca: bool = setting(
@@ -114,7 +114,7 @@ class AlignSettings:
     )
     crop: CropRequest = setting(
         "default",
-        "LR crop: WxH, max, or default for 57.6 % of the HR frame as it lies in LR.",
+        "Size of the crop in LR: WxH, max, or default, which is 57.6 % of the width and height of the HR frame there.",
         unit="LR px",
         group=_IMAGES,
     )
@@ -161,7 +161,7 @@ class AlignSettings:
     )
     max_off_centre: float = setting(
         0.25,
-        "Largest distortion by the LR lens that may remain in an accepted pair away from the middle of the frame.",
+        "Largest displacement by the LR lens in an accepted pair whose card is not in the middle of LR.",
         unit="HR px",
         at_least=0,
         group=_RULES,
@@ -178,7 +178,7 @@ class AlignSettings:
     )
     max_colour_ratio: float = setting(
         0.2,
-        "Largest difference of the colours of an accepted pair, as a share of their own spread.",
+        "Largest difference of the colours of an accepted pair, as a share of their standard deviation.",
         at_least=0,
         group=_RULES,
     )
@@ -195,10 +195,10 @@ class AlignSettings:
         1.05, "Largest ratio of the magnifications at two corners.", at_least=1, group=_RULES
     )
     min_scale_ratio: float = setting(
-        0.9, "Smallest ratio of the effective scale to the nominal one.", at_least=0, group=_RULES
+        0.9, "Smallest ratio of the measured scale to the requested one.", at_least=0, group=_RULES
     )
     max_scale_ratio: float = setting(
-        1.25, "Largest ratio of the effective scale to the nominal one.", at_least=0, group=_RULES
+        1.25, "Largest ratio of the measured scale to the requested one.", at_least=0, group=_RULES
     )
     min_sharpness: float = setting(
         1.0,
@@ -208,7 +208,7 @@ class AlignSettings:
     )
     min_detail: float = setting(
         0.135,
-        "Smallest share of the way from 1 to the scale up to which HR must hold detail of its own.",
+        "How far beyond LR the detail of HR must reach: 0 for no further than LR, 1 for the whole scale.",
         at_least=0,
         at_most=1,
         group=_RULES,

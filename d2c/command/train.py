@@ -112,9 +112,9 @@ def train(
 ) -> None:
     """Train a network on pairs, one stage after the other.
 
-    Settings come from the preset, then the TOML file, then the options. The options from Network on are
-    those of the network: d2c train --network NAME --help shows them. Several GPUs or nodes: torchrun
-    --nproc-per-node N -m d2c train …
+    Settings come from the preset, then from the TOML file, then from the options. The options under Network and below
+    it are those of D2C-SR; d2c train --network NAME --help shows those of another network. Several GPUs or nodes:
+    torchrun --nproc-per-node N -m d2c train …
 
     \b
     Examples:

@@ -27,7 +27,8 @@ class D2CConfig(NetworkConfig):
     )
     borders: Borders = setting(
         "exact",
-        "Outermost scale − 1 HR pixels: exact, as the layers of a tail in turn, or composed, as one convolution.",
+        "How the outermost scale − 1 HR pixels are computed: exact, as by the layers of a tail one after the other, or "
+        "composed, as by a single convolution.",
         choices=("exact", "composed"),
     )
     convergence_features: int = setting(64, "Channels of the convergence net.", at_least=1)
@@ -62,7 +63,7 @@ class TrainConfig(TrainSettings):
     )
     steps_convergence: int = setting(
         0,
-        "Steps of stage 2, in place of epochs; 0 for the number of epochs.",
+        "Steps of stage 2, in place of epochs; 0 to go by epochs.",
         at_least=0,
         length=True,
         shrinks="down",

@@ -154,7 +154,7 @@ class TrainSettings:
     )
     lr_halve_steps: int = setting(
         0,
-        "Number of steps after which the learning rate is halved, in place of epochs; 0 for the number of epochs.",
+        "Number of steps after which the learning rate is halved, in place of epochs; 0 to go by epochs.",
         at_least=0,
         shrinks="down",
         group=OPTIMISER,
@@ -200,7 +200,7 @@ class TrainSettings:
     )
     steps: int = setting(
         0,
-        "Steps of stage 1, in place of epochs; 0 for the number of epochs.",
+        "Steps of stage 1, in place of epochs; 0 to go by epochs.",
         at_least=0,
         length=True,
         shrinks="down",
@@ -215,7 +215,7 @@ class TrainSettings:
     )
     tf32: bool = setting(
         False,
-        "The same as --precision tf32. Beside bf16 and fp16, it permits TF32 in what remains in fp32.",
+        "The same as --precision tf32. Together with bf16 or fp16, it permits TF32 in what remains in fp32.",
         group=ARITHMETIC,
     )
 

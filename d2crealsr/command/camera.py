@@ -27,16 +27,16 @@ _NO_SCENE = 3
 )
 @click.argument("card", type=PATH, metavar="DCIM")
 @click.option(
-    "--out", type=PATH, required=True, metavar="RAW", help="Folder of the captures; it is created if necessary."
+    "--out", type=PATH, required=True, metavar="CAPTURES", help="Folder of the captures; it is created if necessary."
 )
 @click.option(
     "--files",
     type=click.Choice(["copy", "hardlink", "symlink"]),
     default="copy",
     show_default=True,
-    help="How frames get into RAW.",
+    help="How frames get into CAPTURES.",
 )
-@click.option("--dry-run", is_flag=True, help="Print the table of all frames, and write nothing into RAW.")
+@click.option("--dry-run", is_flag=True, help="Print the table of all frames, and write nothing into CAPTURES.")
 @click.option("--contact-sheet", type=PATH, metavar="PNG", help="Draw the frames of every scene into this file.")
 @click.option(
     "--keep-private", is_flag=True, help="Keep serial numbers, names and GPS positions in the tables and in copies."
@@ -44,7 +44,7 @@ _NO_SCENE = 3
 @click.option(
     "--watch",
     is_flag=True,
-    help="Wait for frames, and say of each at once what it is and what to shoot again. Ctrl-C ends it.",
+    help="Wait for frames, and say at once what each of them is and what to shoot again. Ctrl-C ends it.",
 )
 @PREFER
 @JSON
@@ -61,18 +61,18 @@ def ingest(
 ) -> int:
     """Sort the frames of a memory card into scenes for `align`.
 
-    DCIM is the folder of a camera's frames, in any order and under any names, and may come from several cameras. Which
-    frames show one card, and which is HR and which LR at x2, x3, x4 or x8, is found out from the pictures. Of several
-    shots the sharpest is taken. RAW gets the frames in hr/ and lr/, a manifest.csv with a row for each scene, and a
-    frames.csv that says what became of each frame. DCIM is never changed. A second run adds what is new.
+    DCIM is a folder of frames from one or several cameras, in any order and under any names. The command finds out from
+    the pictures which frames show the same card, and which of them is HR and which is LR at x2, x3, x4 or x8. Of
+    several shots it takes the sharpest. CAPTURES gets the frames in hr/ and lr/, a manifest.csv with a row for each
+    scene, and a frames.csv that says what became of each frame. DCIM is never changed. A second run adds what is new.
 
-    With --watch, DCIM is a folder into which frames come while you shoot: a tethered camera, or one that is synced.
+    With --watch, DCIM is a folder into which frames come while you shoot, by a cable or by a program that copies them.
 
     \b
     Examples:
-      d2crealsr ingest DCIM/ --out raw/ --dry-run --contact-sheet sheet.png
-      d2crealsr ingest DCIM/ --out raw/
-      d2crealsr align raw/ --out pairs/
+      d2crealsr ingest DCIM/ --out captures/ --dry-run --contact-sheet sheet.png
+      d2crealsr ingest DCIM/ --out captures/
+      d2crealsr align captures/ --out pairs/
     """
     from d2crealsr.command import ingested
     from d2crealsr.ingest.contact_sheet import check_sheet, draw_sheet
@@ -122,12 +122,12 @@ def _watch(card: Path, out: Path, **options: Any) -> int:
     "--out", type=PATH, required=True, metavar="PDF", help="File of the cards; their table is written beside it."
 )
 def cards(photos: Path, out: Path, settings: dict[str, Any]) -> None:
-    """Make print-ready cards of photographs, with marks by which `ingest` knows them.
+    """Make cards to print from photographs, with marks that `ingest` recognises.
 
-    PHOTOS is a folder of photographs. Each fills one card, and four marks with the number of its scene lie where the HR
-    frame shows them, but outside of the default crop. What the print can carry is compared with what the camera
-    samples, and photographs with too few pixels, too little texture or clipped areas are named. A table of the same
-    name as the PDF says which card shows which photograph. A second run keeps the numbers of known photographs.
+    PHOTOS is a folder of photographs. Each fills one card. Four marks with the number of its scene lie where the HR
+    frame shows them, but outside of the default crop. The command warns if the print will hold less detail than the
+    scale needs, and names photographs with too few pixels, too little texture or clipped areas. A table of the same name
+    as the PDF says which card shows which photograph. A second run keeps the numbers of known photographs.
 
     \b
     Examples:

@@ -103,15 +103,16 @@ def audit(
 @PAIRS
 @click.option("--captures", is_flag=True, help="Compare the captures with their recorded hashes as well.")
 @click.option(
-    "--accept-edits", is_flag=True, help="First accept edits of the tables: check them, and record their checksums."
+    "--accept-edits", is_flag=True, help="Before the check, accept edits of the tables: check their columns, and record their checksums."
 )
 @JSON
 @JOBS
 def verify(pairs: Path, captures: bool, accept_edits: bool, as_json: bool, jobs: int) -> int:
-    """Check a pairs folder against its tables.
+    """Check that the files of a pairs folder are those that its tables describe.
 
-    PAIRS is pairs/ by default. The command checks checksums, hashes, sizes and schemas, and looks for rows without
-    files and files without rows. It prints one line for each finding. Without --accept-edits it changes nothing.
+    PAIRS is pairs/ by default. The command compares checksums, hashes and sizes, checks the columns of the tables, and
+    looks for rows without files and files without rows. It prints one line for each finding. Without --accept-edits it
+    changes nothing.
 
     \b
     Examples:

@@ -26,13 +26,15 @@ __all__ = ["main"]
 @click.group(cls=Program, memory_advice="use fewer --jobs, or a machine with more")
 @click.version_option(version(), prog_name="d2crealsr")
 def main() -> None:
-    """Build a real-world super-resolution dataset from raw captures.
+    """Build a real-world super-resolution dataset from your own photographs.
 
-    A card is photographed twice, zoomed out (LR) and zoomed in (HR). Each command reads files and writes files.
+    Printed pictures (cards) are photographed twice: zoomed in (HR, high resolution) and zoomed out (LR, low
+    resolution). The commands find where HR lies in LR, and publish pairs of images that match pixel by pixel.
 
     \b
     Examples:
-      d2crealsr align captures/ --out pairs/     raw captures to aligned pairs
+      d2crealsr demo                             all steps, without a camera
+      d2crealsr align captures/ --out pairs/     captures to aligned pairs
       d2crealsr split pairs/                     training and test scenes
     """
 
@@ -50,7 +52,7 @@ def main() -> None:
 @option_panel("Captures", options=["prefer"])
 @option_panel("Decisions by hand", options=["accept", "points"])
 @option_panel("How the work is run", options=["jobs", "backend", "scheduler", "max_megapixels"])
-@click.argument("raw", type=PATH)
+@click.argument("raw", type=PATH, metavar="CAPTURES")
 @click.option(
     "--out", type=PATH, required=True, metavar="PAIRS", help="Folder of the pairs; it is created if necessary."
 )
@@ -68,7 +70,7 @@ def main() -> None:
     help="Address of a dask scheduler, tcp://host:8786, whose workers see the same folders.  [default: one is started]",
 )
 @click.option("--force", is_flag=True, help="Do every scene again.")
-@click.option("--prune", is_flag=True, help="Remove scenes from PAIRS that RAW no longer contains.")
+@click.option("--prune", is_flag=True, help="Remove scenes from PAIRS that CAPTURES no longer contains.")
 @click.option(
     "--allow-loss", is_flag=True, help="Remove pairs that changed settings no longer accept, however many they are."
 )
@@ -76,14 +78,15 @@ def main() -> None:
     "--accept",
     type=PATH,
     metavar="FILE",
-    help="CSV file with scene,decision,note: rejected scenes with the decision accept are published nevertheless.",
+    help="CSV file with the columns scene,decision,note. Rejected scenes whose decision is accept are published "
+    "nevertheless.",
 )
 @click.option(
     "--points",
     type=PATH,
     metavar="FILE",
-    help="CSV file with scene,hr_x,hr_y,lr_x,lr_y: four or more corresponding points of each scene that registration "
-    "does not find by itself. The report helps to collect them.",
+    help="CSV file with the columns scene,hr_x,hr_y,lr_x,lr_y: four or more corresponding points for each scene in which "
+    "registration finds nothing by itself. The report helps to collect them.",
 )
 @PREFER
 @click.option(
@@ -92,17 +95,17 @@ def main() -> None:
     metavar="N",
     default=200,
     show_default=True,
-    help="Largest capture that is decoded. A larger one is refused by its header.",
+    help="Largest capture that is read, in millions of pixels. A larger one is refused before it is decoded.",
 )
 @click.option("--licence", metavar="TEXT", help="Terms under which the pictures may be used, for dataset.json.")
 @click.option("--citation", metavar="TEXT", help="How the dataset should be cited, for dataset.json.")
 def align(raw: Path, out: Path, max_megapixels: int, settings: dict[str, Any], **options: Any) -> int:
-    """Align raw captures and publish the good pairs.
+    """Align captures and publish the good pairs.
 
-    RAW is a folder of captures, laid out in one of the ways below, or a manifest CSV. A second run works only on scenes
-    that are missing, or whose captures, settings or version changed. An option that is not given keeps the value that
-    PAIRS was made with, and the consequences of a changed value are printed first. Pairs that changed settings no
-    longer accept stay, unless they are few or --allow-loss is given.
+    CAPTURES is a folder of photographs, laid out in one of the ways below, or a CSV file that lists them. A second run
+    works only on scenes that are missing, or whose captures, settings or version changed. An option that is not given
+    keeps the value with which PAIRS was made; if a value changes, the run first prints what follows from it. Pairs that
+    the new settings no longer accept are kept, unless they are few or --allow-loss is given.
 
     \b
     Examples:
@@ -137,13 +140,14 @@ def align(raw: Path, out: Path, max_megapixels: int, settings: dict[str, Any], *
     "--decisions",
     type=PATH,
     metavar="FILE",
-    help="CSV file with scene,decision,note, as the report exports it: scenes with the decision reject are left out.",
+    help="CSV file with the columns scene,decision,note, as the report exports it. Scenes whose decision is reject are "
+    "left out.",
 )
 def split(pairs: Path, test: int | None, seed: int, resplit: bool, decisions: Path | None) -> None:
     """Assign accepted scenes to training and test.
 
     PAIRS is pairs/ by default. Scenes of one group are never separated, and earlier splits stay. A scene that a
-    reviewer rejected stays left out in later runs without --decisions, until a file has the decision accept for it.
+    reviewer rejected stays left out, also in later runs without --decisions, until a file says accept for it.
 
     \b
     Examples:
@@ -167,17 +171,17 @@ def split(pairs: Path, test: int | None, seed: int, resplit: bool, decisions: Pa
     names={"nuisances": "--nuisance", "image_format": "--format"},
 )
 @click.option(
-    "--out", type=PATH, required=True, metavar="RAW", help="Folder of the captures; it is created if necessary."
+    "--out", type=PATH, required=True, metavar="CAPTURES", help="Folder of the captures; it is created if necessary."
 )
 @click.option("--manifest", type=PATH, metavar="CSV", help="Recipe of the scenes, in the form of data_manifest.csv.")
 @click.option(
-    "--photos", type=PATH, metavar="DIR", help="Folder of your own photographs, which are printed on the cards."
+    "--photos", type=PATH, metavar="DIR", help="Folder of your own photographs, which the simulated cards show."
 )
 @JOBS
 def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, settings: dict[str, Any]) -> None:
     """Render simulated captures whose alignment is known.
 
-    RAW gets captures that `align` takes, and truth.csv, with which `validate` measures the true error of pairs.
+    CAPTURES gets captures for `align`, and truth.csv, with which `validate` measures the true error of the pairs.
 
     \b
     Examples:
@@ -196,7 +200,7 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, s
 
 
 @main.command(cls=ExportCommand)
-@option_panel("What is printed", options=["where", "sort", "columns", "kind"])
+@option_panel("What is printed", options=["where", "sort", "columns", "--format", "--json"])
 @PAIRS
 @click.option(
     "--where",
@@ -228,9 +232,9 @@ def summary(
     kind: str,
     **folders: Path | None,
 ) -> None:
-    """Print the figures of a pairs folder and its essential table.
+    """Print the main numbers of a pairs folder, and a table of its scenes.
 
-    PAIRS is pairs/ by default. The names of all columns are in docs/pairs-format.md.
+    PAIRS is pairs/ by default. With --columns all, the table has all columns of the manifest.
 
     \b
     Examples:

@@ -138,7 +138,7 @@ def build_summary(result: BuildResult, shown_out: str) -> str:
     if not math.isnan(result.residual_median_hr_px):
         lines.append(f"residual: median {result.residual_median_hr_px:.2f} HR px over the accepted scenes")
     if result.kept:
-        lines.append(f"kept: {len(result.kept)} scenes that RAW no longer has (--prune removes them)")
+        lines.append(f"kept: {len(result.kept)} scenes that CAPTURES no longer has (--prune removes them)")
     lines.append(f"tables: {shown_out}/manifest.csv, alignment.csv, residuals.csv")
     lines.append("next:   " + _next(result, shlex.quote(shown_out)))
     return styled(lines)

@@ -38,11 +38,12 @@ _CUT_SHORT, _BYTES = "hr/021.jpg", 40_000
     help="Folder of the demo; it is created if necessary.",
 )
 def demo(out: Path) -> int:
-    """Do the main job on simulated captures of photographs that are installed with the toolkit.
+    """Go through the main steps without a camera, on simulated captures.
 
-    DIR gets captures in raw/, one of which is cut short as by a full memory card; the aligned and split pairs in
-    pairs/; their true errors in errors.csv; and a report in pairs/report, where the extra for it is installed. It takes
-    about a minute, and every step prints the command that does it.
+    The captures show photographs that are installed with the toolkit. DIR gets captures in raw/, one of which is cut
+    short as by a full memory card; the aligned and split pairs in pairs/; their true errors in errors.csv; and a report
+    in pairs/report, if the extra for it is installed. It takes about a minute, and every step prints the command that
+    does it.
 
     \b
     Examples:

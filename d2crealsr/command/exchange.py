@@ -55,7 +55,7 @@ def _pair_exports() -> dict[str, PairExport]:
     type=PATH,
     required=True,
     metavar="DIR",
-    help="Folder of the export; it is new, empty, or of an earlier export of PAIRS in this layout.",
+    help="Folder of the export. It must be new, empty, or that of an earlier export of PAIRS in this layout.",
 )
 @click.option(
     "--files",
@@ -73,9 +73,9 @@ def _pair_exports() -> dict[str, PairExport]:
 def export(pairs: Path, layout: PairExport, out: Path, files: HowWritten, sub_images: int | None) -> None:
     """Write accepted pairs in a layout that other tools read.
 
-    PAIRS is pairs/ by default. Only accepted pairs go out, each in its split, and none that a reviewer left out. A
-    second run adds what is new, and removes what is no longer accepted, but no file that it did not write. The layouts
-    are those below, with train and 4 as examples of split and scale.
+    PAIRS is pairs/ by default. Accepted pairs are exported, each in its split, except for those that a reviewer left
+    out. A second run adds what is new and removes what is no longer accepted; files that no export wrote stay. The
+    layouts below have train and 4 as examples of a split and a scale.
 
     \b
     Examples:
@@ -116,7 +116,8 @@ def import_(folder: Path, out: Path, scale: int | None, audit: bool, jobs: int) 
     """Bring existing pairs into a pairs folder.
 
     DIR is a folder of pairs, laid out in one of the ways below; it may be an export. All its pairs are accepted, with
-    the split that DIR states. `audit` measures them, and the manifest has what it found. Nothing in DIR is modified.
+    the split that DIR states. They are measured as by `audit`, and the manifest has the results. Nothing in DIR is
+    modified.
 
     \b
     Examples:

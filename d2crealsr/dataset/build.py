@@ -196,7 +196,7 @@ def _foreign(ledger: Ledger, captures: Sequence[Capture], *, scale: int, moved: 
     if other := ledger.scales(foreign) - {scale}:
         got = ", ".join(map(str, sorted(other)))
         raise LayoutError(
-            f"the pairs folder has {len(foreign)} scenes of scale {got} that RAW does not have ({some}); {remedy}"
+            f"the pairs folder has {len(foreign)} scenes of scale {got} that CAPTURES does not have ({some}); {remedy}"
         )
     return tuple(foreign)
 

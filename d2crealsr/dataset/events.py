@@ -155,7 +155,7 @@ def decision_notes(
     ignored = sorted(scene for scene in rejected if scene not in withdrawn or status[scene].status == "accepted")
     notes = []
     if unknown:
-        notes.append(f"decisions for scenes that RAW does not have: {first_names(unknown)}; check the names")
+        notes.append(f"decisions for scenes that CAPTURES does not have: {first_names(unknown)}; check the names")
     if ignored:
         notes.append(
             f"decisions to reject, which align does not act on (split --decisions does): {first_names(ignored)}"

@@ -189,7 +189,7 @@ def load_table(pairs: str | os.PathLike[str], name: str, columns: Sequence[str] 
     path = Path(pairs) / name
     with open_journal(Path(pairs)) as journal:  # before the table, which may be merged in the meantime
         if not path.exists() and not journal.replaced:
-            remedy = "give a pairs folder, or make one: d2crealsr align RAW --out PAIRS"
+            remedy = "give a pairs folder, or make one: d2crealsr align CAPTURES --out PAIRS"
             raise LayoutError(f"{path} is not there; {remedy}")
         declared = [column.name for column in TABLES[name]]
         header, rows = read_rows(path) if path.exists() else (declared, [])

@@ -109,7 +109,7 @@ def test_align_tells_what_it_did_and_what_comes_next(raw: Path, tmp_path: Path) 
     assert again.stderr.splitlines()[0] == "[1/4] a accepted  residual 0.08 HR px  unchanged"
     (raw / "hr" / "a.png").unlink()
     (raw / "lr" / "a.png").unlink()
-    assert "kept: 1 scenes that RAW no longer has (--prune removes them)" in run("align", raw, "--out", out).stdout
+    assert "kept: 1 scenes that CAPTURES no longer has (--prune removes them)" in run("align", raw, "--out", out).stdout
     assert "kept" not in run("align", raw, "--out", out, "--prune").stdout
 
 
@@ -255,7 +255,7 @@ def test_a_reviewer_overrules_and_a_profile_is_chosen(tmp_path: Path) -> None:
     accepted = run(*severe, "--accept", decisions)
     assert accepted.exit_code == 0
     assert "[1/1] 001 accepted by reviewer despite residual_too_large  " in accepted.stderr
-    assert "Note: decisions for scenes that RAW does not have: 999; check the names\n" in accepted.stderr
+    assert "Note: decisions for scenes that CAPTURES does not have: 999; check the names\n" in accepted.stderr
     assert "  1 by reviewer, overruling the checks\n" in accepted.stdout
     row = read_manifest(out).iloc[0]
     assert (row["status"], row["accepted_by"], row["reasons"]) == ("accepted", "reviewer", "residual_too_large")

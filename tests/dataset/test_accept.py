@@ -107,7 +107,7 @@ def test_what_cannot_be_done_is_noted(
     out = tmp_path / "pairs"
     accept = decide(s03="accept", s04="accept", s07="accept", s01="reject", s05="reject", s99="accept", s98="reject")
     expected = (
-        "decisions for scenes that RAW does not have: 98, 99; check the names",
+        "decisions for scenes that CAPTURES does not have: 98, 99; check the names",
         "decisions to reject, which align does not act on (split --decisions does): 01, 05",
         "03 cannot be accepted: it has no estimate (missing_lr)",
         "04 cannot be accepted: it has no estimate (low_texture)",

@@ -208,7 +208,7 @@ def test_only_the_columns_that_are_wanted_need_be_there(tmp_path: Path) -> None:
 
 
 def test_missing_and_unwritable_tables(tmp_path: Path) -> None:
-    with pytest.raises(LayoutError, match="align RAW"):
+    with pytest.raises(LayoutError, match="align CAPTURES"):
         pairs.read_manifest(tmp_path)
     with pytest.raises(LayoutError, match="is not there"):
         pairs.read_residuals(tmp_path)

@@ -8,5 +8,5 @@ from d2crealsr.store.schema import write_parquet
 __all__ = ["PARQUET"]
 
 PARQUET = Export(
-    name="parquet", words="Write all tables whole to DIR as Parquet, with their units.", write=write_parquet
+    name="parquet", words="Write all tables to DIR as Parquet, with the units of their columns.", write=write_parquet
 )

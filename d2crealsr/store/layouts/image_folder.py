@@ -65,7 +65,7 @@ def _image(folder: Path, name: str, where: str) -> Path:
 IMAGE_FOLDER = PairLayout(
     name="hub",
     files="train/metadata.csv and test/metadata.csv with columns hr_file_name and lr_file_name",
-    details="of Hugging Face. The folder's name states the split; scene, group and scale are read where there are such "
-    "columns",
+    details="an image folder of Hugging Face. The folder's name states the split; scene, group and scale are read if "
+    "there are such columns",
     find=_find,
 )

@@ -63,7 +63,7 @@ def _inside(name: str, folder: Path, where: str) -> Path:
 LISTS = PairLayout(
     name="lists",
     files="train.txt and test.txt with LR path and HR path of a pair in each line",
-    details="as the released code of D2C-SR reads them, of images in the same folder. The name of a list states the "
-    "split of its pairs",
+    details="as the released code of D2C-SR reads them; the images lie in the same folder. The name of a list states "
+    "the split of its pairs",
     find=_find,
 )

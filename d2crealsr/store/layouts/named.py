@@ -132,20 +132,20 @@ def outside(others: list[Path], folder: Path) -> list[str]:
 REALSR = PairLayout(
     name="RealSR",
     files="NAME_HR.* and NAME_LR4.*",
-    details="at any depth. LR as it is published has the size of HR: such pairs are read at scale 1. With --scale 4, "
-    "LR is reduced to means of 4×4 pixels, and HR is cropped to a multiple of 4",
+    details="in any subfolder. LR as it is published has the size of HR: such pairs are read at scale 1. With --scale "
+    "4, LR is reduced to means of 4×4 pixels, and HR is cropped to a multiple of 4",
     find=lambda folder: _of_two_names(folder, "RealSR", r"(.+)_HR()", r"(.+)_LR(\d+)"),
 )
 DREALSR = PairLayout(
     name="DRealSR",
     files="NAME_x4.* and NAME_x1.*",
-    details="the larger image is HR, whichever of the two it is: its authors name files by the zoom, others by the "
-    "reduction. At any depth or in folders side by side. The names of patches may end with a number, as NAME_x4_12.*",
+    details="in any subfolder, or in one folder for each. The larger image is HR, since the authors of DRealSR name HR x4 "
+    "and others name LR so. The names of patches may end with a number, as NAME_x4_12.*",
     find=_drealsr,
 )
 CITY100 = PairLayout(
     name="City100",
     files="001H.* and 001L.*",
-    details="at any depth",
+    details="in any subfolder",
     find=lambda folder: _of_two_names(folder, "City100", r"(.*\d)H()", r"(.*\d)L()"),
 )

@@ -46,6 +46,6 @@ def _find(folder: Path) -> PairFolder | None:
 PAIRS = PairLayout(
     name="pairs",
     files="a pairs folder with manifest.csv",
-    details="`d2crealsr align` makes it; only accepted pairs count",
+    details="made by `d2crealsr align`; only accepted pairs are read",
     find=_find,
 )

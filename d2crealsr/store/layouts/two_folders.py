@@ -149,8 +149,8 @@ def _meta_info(*folders: Path) -> set[str]:
 FOLDERS = PairLayout(
     name="folders",
     files="folders HR and LR (or gt and lq) with equal names",
-    details="the names may be part of longer ones, and the folders may lie in folders train and test. File names are "
-    "equal (BasicSR), or those in LR are like `0001x4.png` (DIV2K). If there is a `meta_info*.txt`, only the pairs "
-    "that it names count",
+    details="their names may contain more, as DIV2K_train_HR does, and both may lie in folders train and test. File "
+    "names are equal (BasicSR), or those in LR are like `0001x4.png` (DIV2K). If there is a `meta_info*.txt`, only the "
+    "pairs that it names are read",
     find=_find,
 )
