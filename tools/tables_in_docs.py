@@ -89,7 +89,9 @@ def readers() -> str:
     rows = [("format", "endings", "sample values", "needs")]
     for reader in READERS:
         needs = f"the extra `{reader.extra}` ({reader.library})" if reader.extra else "nothing more"
-        values = "developed to linear light" if reader.development else "linear light" if reader.linear else "with a tone curve"
+        values = "linear light" if reader.linear else "with a tone curve"
+        if reader.development:
+            values = "developed to linear light"
         rows.append((reader.name, ", ".join(f"`{suffix}`" for suffix in reader.suffixes), values, needs))
     return table(*rows)
 

@@ -22,7 +22,9 @@ class CardSettings:
     scale: int = setting(8, "Scale of the pairs that are to be made from the cards.", at_least=1, at_most=16)
     dpi: int = setting(300, "Resolution that the printer really prints, in pixels per inch.", at_least=50)
     width_mm: float = setting(
-        0.0, "Longer side of the cards, in mm, if they shall be smaller than the sheet; 0 for the size of the sheet.", at_least=0
+        0.0,
+        "Longer side of the cards, in mm, if they shall be smaller than the sheet; 0 for the size of the sheet.",
+        at_least=0,
     )
     hr_width_px: int = setting(6000, "Longer side of the HR frames that the camera takes, in px.", at_least=100)
 

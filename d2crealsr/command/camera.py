@@ -126,8 +126,8 @@ def cards(photos: Path, out: Path, settings: dict[str, Any]) -> None:
 
     PHOTOS is a folder of photographs. Each fills one card. Four marks with the number of its scene lie where the HR
     frame shows them, but outside of the default crop. The command warns if the print will hold less detail than the
-    scale needs, and names photographs with too few pixels, too little texture or clipped areas. A table of the same name
-    as the PDF says which card shows which photograph. A second run keeps the numbers of known photographs.
+    scale needs, and names photographs with too few pixels, too little texture or clipped areas. A table of the same
+    name as the PDF says which card shows which photograph. A second run keeps the numbers of known photographs.
 
     \b
     Examples:

@@ -103,7 +103,9 @@ def audit(
 @PAIRS
 @click.option("--captures", is_flag=True, help="Compare the captures with their recorded hashes as well.")
 @click.option(
-    "--accept-edits", is_flag=True, help="Before the check, accept edits of the tables: check their columns, and record their checksums."
+    "--accept-edits",
+    is_flag=True,
+    help="Before the check, accept edits of the tables: check their columns, and record their checksums.",
 )
 @JSON
 @JOBS

@@ -85,8 +85,8 @@ def main() -> None:
     "--points",
     type=PATH,
     metavar="FILE",
-    help="CSV file with the columns scene,hr_x,hr_y,lr_x,lr_y: four or more corresponding points for each scene in which "
-    "registration finds nothing by itself. The report helps to collect them.",
+    help="CSV file with the columns scene,hr_x,hr_y,lr_x,lr_y: four or more corresponding points for each scene in "
+    "which registration finds nothing by itself. The report helps to collect them.",
 )
 @PREFER
 @click.option(

@@ -139,8 +139,8 @@ REALSR = PairLayout(
 DREALSR = PairLayout(
     name="DRealSR",
     files="NAME_x4.* and NAME_x1.*",
-    details="in any subfolder, or in one folder for each. The larger image is HR, since the authors of DRealSR name HR x4 "
-    "and others name LR so. The names of patches may end with a number, as NAME_x4_12.*",
+    details="in any subfolder, or in one folder for each. The larger image is HR, since the authors of DRealSR name HR "
+    "x4 and others name LR so. The names of patches may end with a number, as NAME_x4_12.*",
     find=_drealsr,
 )
 CITY100 = PairLayout(
