@@ -284,3 +284,12 @@ def test_what_the_publications_decide_cannot_be_given_beside_native(option, pair
     assert result.exit_code != 0
     assert f"leave out {option[0]} or --native" in said
     assert not (tmp_path / "out").exists()
+
+
+def test_the_commands_of_pipelines_that_the_documentation_shows_are_understood():
+    root = PIPELINES.parent
+    pages = "\n".join(page.read_text() for page in (root / "README.md", *sorted((root / "docs").glob("*.md"))))
+    shown = re.findall(r"^    python pipelines/(\w+)\.py (.*)$", pages, re.M)
+    assert len(shown) >= 4
+    for name, arguments in shown:
+        recipe(name).main.make_context(name, arguments.split()).close()

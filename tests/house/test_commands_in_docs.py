@@ -20,7 +20,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 ROOT = Path(__file__).parents[2]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
+    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs/reference").glob("*.md")),
+]
 PROGRAMS: dict[str, click.Group] = {"d2crealsr": d2crealsr, "d2c": d2c}
 SHOWN = re.compile(r"^\s*(?:\$ |torchrun .* -m )?((?:d2crealsr|d2c) [^|;&>…\n]*)", re.M)
 
@@ -80,6 +84,18 @@ def test_a_command_that_is_shown_is_understood(
 def test_the_pages_show_commands() -> None:
     assert len(FOUND) > 100
     assert {name for _, line, _ in FOUND for name in [line.split()[0]]} == {"d2crealsr", "d2c"}
+
+
+def test_targets_of_make_and_benchmarks_that_are_shown_exist() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = {name for line in re.findall(r"^([a-z -]+):(?!=)", makefile, re.M) for name in line.split()}
+    pages = [page.read_text(encoding="utf-8") for page in (*PAGES, ROOT / "benchmarks/README.md")]
+    shown = {name for page in pages for name in re.findall(r"(?:`|^    )make ([a-z-]+)", page, re.M)}
+    programs = {name for page in pages for name in re.findall(r"python -m (benchmarks[a-z0-9_.]+[a-z0-9])", page)}
+    assert len(shown) > 15
+    assert shown - targets == set()
+    assert len(programs) > 2
+    assert [name for name in programs if not (ROOT / f"{name.replace('.', '/')}.py").is_file()] == []
 
 
 SHELLS = {

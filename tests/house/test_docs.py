@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import runpy
 from pathlib import Path
@@ -66,3 +67,12 @@ def test_every_reason_code_is_documented_and_no_other() -> None:
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\((?!https?:)([^)#]+)[^)]*\)", page.read_text(encoding="utf-8"))
     assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+@pytest.mark.parametrize("package", ["d2crealsr", "d2c"])
+def test_the_reference_has_every_public_name(package: str) -> None:
+    public = set(importlib.import_module(package).__all__) - {"__version__"}
+    homes = re.findall(rf"^::: {package}\.([\w.]+)$", read(f"reference/{package}-python.md"), re.M)
+    settings = {name for name in public if f"`{package}.{name}`" in read("reference/settings.md")}
+    assert public - settings == {home.split(".")[-1] for home in homes} & public
+    assert len(settings) > 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import click
 import pytest
 from click.testing import CliRunner
@@ -82,6 +84,14 @@ def test_every_help_has_an_example_and_fits_80_columns(name: str, commands: clic
     assert "Examples:" in lines
     assert [line for line in lines if len(line) > 80 or line != line.rstrip()] == []
     assert "[ARGS]" not in result.stdout
+
+
+@pytest.mark.parametrize(("name", "commands", "command"), COMMANDS)
+def test_every_option_is_in_the_help(name: str, commands: click.Group, command: str) -> None:
+    shown = CliRunner(env={"COLUMNS": "80"}).invoke(commands, [command, "--help"], prog_name=name).stdout
+    words = re.findall(r"--[a-z0-9-]+", shown)
+    options = [each for each in commands.commands[command].params if isinstance(each, click.Option) and not each.hidden]
+    assert {name for each in options for name in each.opts if name.startswith("--")} - set(words) == set()
 
 
 @pytest.mark.parametrize(("program_", "command"), [(toolkit, "align"), (d2c_program, "train")])
