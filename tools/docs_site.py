@@ -20,6 +20,7 @@ from mkdocs.exceptions import PluginError
 PROGRAMS = {"d2crealsr": "d2crealsr.command.cli:main", "d2c": "d2c.cli:cli"}
 SETTINGS = re.compile(r"<!-- settings of ([\w.]+):(\w+) -->")
 HELP = re.compile(r"<!-- help of (\w+) -->")
+ROLE = re.compile(r":(?:func|class|meth|mod|data|attr|exc):<code>(~?)([\w.]+)</code>")
 DOCS = Path(__file__).parents[1] / "docs"
 LINK = re.compile(r"(?<!!)\[([^\]]+)\]\(((?:\.\./)[^)#\s]+|example-pairs[^)]*|tables\.json)(#[^)]*)?\)")
 
@@ -45,6 +46,11 @@ def on_page_markdown(text: str, page: Any, **_: Any) -> str:
 
     text = SETTINGS.sub(lambda found: settings_of(found[1], found[2]), LINK.sub(replaced, text))
     return HELP.sub(lambda found: help_of(found[1]), text)
+
+
+def on_page_content(html: str, **_: Any) -> str:
+    """Write roles of reStructuredText in docstrings, such as :func:`name`, as the name."""
+    return ROLE.sub(lambda found: f"<code>{found[2].split('.')[-1] if found[1] else found[2]}</code>", html)
 
 
 def settings_of(module: str, name: str) -> str:
