@@ -63,6 +63,8 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def command_line(arguments: Sequence[str]) -> str:
     """A program's command as anybody can repeat it: without the folders of this machine, which change no figure.
 
+    Of a folder of photographs its name is kept.
+
     Examples
     --------
     >>> command_line(["/here/benchmarks/accuracy/qa.py", "--seeds", "0..7", "--cache", "/there", "--jobs", "2"])
@@ -74,6 +76,8 @@ def command_line(arguments: Sequence[str]) -> str:
         argument = rest.pop(0)
         if argument in _LOCAL:
             rest = rest[1:]
+        elif argument == "--photos" and rest:
+            kept += [argument, Path(rest.pop(0)).name]
         elif not argument.startswith(tuple(f"{option}=" for option in _LOCAL)):
             kept.append(argument)
     return shlex.join(kept)

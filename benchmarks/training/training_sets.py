@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from d2c.data.layouts import Pair
+    from d2crealsr.simulate.folder import RecipeName
     from d2crealsr.simulate.settings import SizeName
 
 __all__ = ["TrainingSet", "city100_x4", "simulated_x8", "validation_pairs"]
@@ -74,11 +75,22 @@ def city100_x4(city100: Path, folder: Path, scenes: int | None = None) -> Traini
     return TrainingSet(name="city100-x4", folder=folder, doc=doc)
 
 
-def simulated_x8(folder: Path, *, size: SizeName, scenes: int, seed: int, test: int, jobs: int = 1) -> TrainingSet:
+def simulated_x8(
+    folder: Path,
+    *,
+    size: SizeName,
+    scenes: int,
+    seed: int,
+    test: int,
+    photos: Path | None = None,
+    recipe: RecipeName | None = None,
+    jobs: int = 1,
+) -> TrainingSet:
     """×8 pairs: simulated captures (defaults), aligned by `d2crealsr align` and split, all under ``folder``."""
     pairs = folder / "pairs"
     if not (folder / "done").is_file():
-        simulate(folder / "raw", settings=SimulateSettings(size=size, scenes=scenes, seed=seed), jobs=jobs)
+        settings = SimulateSettings(size=size, scenes=scenes, seed=seed)
+        simulate(folder / "raw", settings=settings, photos=photos, recipe=recipe, jobs=jobs)
         build(folder / "raw", pairs, settings=AlignSettings(scale=8), jobs=jobs)
         split(pairs, test=test, seed=seed)
         write_text(folder / "done", "simulated, aligned, split\n")

@@ -177,8 +177,14 @@ def split(pairs: Path, test: int | None, seed: int, resplit: bool, decisions: Pa
 @click.option(
     "--photos", type=PATH, metavar="DIR", help="Folder of your own photographs, which the simulated cards show."
 )
+@click.option(
+    "--recipe",
+    type=click.Choice(["postcards"]),
+    help="postcards: cards show photographs alone, and none is in two groups.  [default: five kinds of card alternate, "
+    "of which some show dead leaves or text]",
+)
 @JOBS
-def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, settings: dict[str, Any]) -> None:
+def simulate(out: Path, settings: dict[str, Any], **given: Any) -> None:
     """Render simulated captures whose alignment is known.
 
     CAPTURES gets captures for `align`, and truth.csv, with which `validate` measures the true error of the pairs.
@@ -187,14 +193,18 @@ def simulate(out: Path, manifest: Path | None, photos: Path | None, jobs: int, s
     Examples:
       d2crealsr simulate --out raw/ --size mini --scenes 8
       d2crealsr simulate --out raw/ --manifest data_manifest.csv
+      d2crealsr simulate --out raw/ --recipe postcards --photos photos/
     """
     from d2crealsr.command import console
     from d2crealsr.simulate import SimulateSettings
     from d2crealsr.simulate import simulate as run
 
     chosen = SimulateSettings(**settings)
-    with console.counter("simulating", None if manifest else chosen.scenes) as listener:
-        truth = run(out, settings=chosen, manifest=manifest, photos=photos, jobs=jobs, on_scene=listener)
+    notes: list[str] = []
+    with console.counter("simulating", None if given["manifest"] else chosen.scenes) as listener:
+        truth = run(out, settings=chosen, on_scene=listener, note=notes.append, **given)
+    for text in notes:
+        note(text)
     echo(f"{len(truth)} scenes in {out}, their truth in {out / 'truth.csv'}")
     echo(f"next:   d2crealsr align {out} --out pairs/ --scale {chosen.scale}")
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from d2crealsr import opencv
+from d2crealsr.simulate.recipe import OF_PHOTOGRAPHS
 from d2crealsr.simulate.textures import dead_leaves, smooth_noise, text_page
 from d2crealsr.types import Size
 
@@ -34,14 +35,14 @@ def draw_artwork(
     px_per_mm : float
         Card px per mm, which determines the size of letters.
     photographs : sequence of (H, W, 3) ndarray
-        8-bit RGB photographs of one group. The kinds photos, mixed and smooth need them.
+        8-bit RGB photographs of one group. All kinds need them but leaves, text, plain and repeated.
 
     Returns
     -------
     (H, W, 3) ndarray of uint8
         sRGB.
     """
-    if kind in ("photos", "mixed", "smooth") and not photographs:
+    if kind in OF_PHOTOGRAPHS and not photographs:
         raise ValueError(f"card of kind {kind}: got no photograph, expected at least one; name it in `source`")
     if kind == "leaves":
         return dead_leaves(size, rng)
@@ -53,6 +54,10 @@ def draw_artwork(
         return text_page(size, px_per_mm, rng)
     if kind == "smooth":
         return _filled(size, photographs[0])
+    if kind == "filled":
+        return _reduced(size, photographs[0])
+    if kind == "tiles":
+        return _tiles(size, photographs, rng)
     if kind == "plain":
         return _plain(size, rng)
     if kind == "repeated":
@@ -62,14 +67,35 @@ def draw_artwork(
 
 def _filled(size: Size, photograph: Pixels) -> Pixels:
     """One photograph that fills the card; the parts that stick out are cut off."""
+    return np.asarray(opencv.resize(_cut(size, photograph), size, "cubic"), np.uint8)
+
+
+def _reduced(size: Size, photograph: Pixels) -> Pixels:
+    """The same, in which the pixels of a photograph that is larger than the card are averaged."""
+    cut = _cut(size, photograph)
+    how = "area" if cut.shape[1] > size.width else "cubic"
+    return np.asarray(opencv.resize(cut, size, how), np.uint8)
+
+
+def _tiles(size: Size, photographs: Sequence[Pixels], rng: np.random.Generator) -> Pixels:
+    """Two rows of two photographs, in random order. Fewer than four are repeated."""
+    cell, card = Size(size.width // 2, size.height // 2), np.empty((size.height, size.width, 3), np.uint8)
+    for place, number in enumerate(rng.permutation(4)):
+        top, left = place // 2 * cell.height, place % 2 * cell.width
+        shown = _reduced(cell, photographs[int(number) % len(photographs)])
+        card[top : top + cell.height, left : left + cell.width] = shown
+    return card
+
+
+def _cut(size: Size, photograph: Pixels) -> Pixels:
+    """The largest part of a photograph, turned if necessary, with the shape of ``size``."""
     height, width = photograph.shape[:2]
     if (width > height) != (size.width > size.height) and abs(width - height) > 0.2 * width:
         photograph, width, height = np.ascontiguousarray(np.rot90(photograph)), height, width
     grow = max(size.width / width, size.height / height)
     keep_w, keep_h = min(width, round(size.width / grow)), min(height, round(size.height / grow))
     top, left = (height - keep_h) // 3, (width - keep_w) // 2  # heads are in the upper part, so cut less there
-    cut = np.ascontiguousarray(photograph[top : top + keep_h, left : left + keep_w])
-    return np.asarray(opencv.resize(cut, size, "cubic"), np.uint8)
+    return np.ascontiguousarray(photograph[top : top + keep_h, left : left + keep_w])
 
 
 def _collage(size: Size, photographs: Sequence[Pixels], rng: np.random.Generator) -> Pixels:

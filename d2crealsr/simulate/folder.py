@@ -7,16 +7,17 @@ import dataclasses
 import hashlib
 import json
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 from d2crealsr.errors import MachineError, SettingsError
 from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.simulate import records
 from d2crealsr.simulate.nuisances import MARKED_CARDS
 from d2crealsr.simulate.photographs import Library, folder_library, wheel_library
+from d2crealsr.simulate.postcards import postcard_recipes
 from d2crealsr.simulate.recipe import Recipe, default_recipes, page_recipes
 from d2crealsr.simulate.recipe_table import read_recipes, recipe_row
-from d2crealsr.simulate.shoot import shoot
+from d2crealsr.simulate.shoot import CARD_PX_PER_HR_PX, landscape_card, shoot
 from d2crealsr.simulate.storage import encode_capture
 from d2crealsr.store import files, images
 from d2crealsr.store.locks import lock_folder
@@ -29,7 +30,11 @@ if TYPE_CHECKING:
 
     from d2crealsr.simulate.settings import SimulateSettings
 
-__all__ = ["simulate"]
+__all__ = ["RECIPES", "RecipeName", "simulate"]
+
+RecipeName = Literal["postcards"]
+RECIPES: tuple[RecipeName, ...] = get_args(RecipeName)
+"""Recipes that can be named in place of a manifest."""
 
 _VERSION = 1
 """Increase this when the same recipe and settings give other pixels than before, so that old scenes are made again."""
@@ -41,8 +46,10 @@ def simulate(
     settings: SimulateSettings,
     manifest: Path | None = None,
     photos: Path | None = None,
+    recipe: RecipeName | None = None,
     jobs: int = 1,
     on_scene: Callable[[str], None] | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> pd.DataFrame:
     """Make a folder of captures: ``hr/``, ``lr/``, ``reference/``, ``manifest.csv`` and ``truth.csv``.
 
@@ -59,10 +66,15 @@ def simulate(
         A recipe such as the repository's ``data_manifest.csv``. Without one, ``settings.scenes`` scenes are drawn.
     photos : Path, optional
         Folder of the user's own photographs, which replace those in the scikit-image wheel.
+    recipe : str, optional
+        Which recipe the scenes are drawn from if there is no manifest: ``postcards`` for photographs alone. By default
+        the five kinds of card alternate.
     jobs : int
         Scenes at a time; 0 for one per core.
     on_scene : callable, optional
         Called with the name of each scene when it is finished, in any order.
+    note : callable
+        Is told how many distinct photographs the postcards show, and how much detail they have.
 
     Returns
     -------
@@ -80,7 +92,8 @@ def simulate(
         When another run uses the folder, or the disk cannot store the files.
     """
     library = folder_library(photos) if photos else wheel_library()
-    recipes = _recipes(settings, manifest, library, own=photos is not None)
+    _check_choices(settings, manifest, photos, recipe)
+    recipes = _postcards(settings, library, note) if recipe else _recipes(settings, manifest, library)
     told = on_scene or (lambda scene: None)
     try:
         with lock_folder(out):
@@ -98,14 +111,43 @@ def simulate(
         raise MachineError(f"{out}: cannot be written ({error.strerror}); make room or check permissions") from error
 
 
-def _recipes(settings: SimulateSettings, manifest: Path | None, library: Library, *, own: bool) -> list[Recipe]:
-    """What the scenes are made from: the recipes of a table, a scene for each page of cards, or drawn ones."""
+def _check_choices(
+    settings: SimulateSettings, manifest: Path | None, photos: Path | None, recipe: RecipeName | None
+) -> None:
+    """Refuse choices that exclude each other."""
     marked = MARKED_CARDS in settings.nuisances
-    if marked and not own:
+    if marked and photos is None:
         raise SettingsError(
             f"nuisances: {MARKED_CARDS} needs the rendered pages of `d2crealsr cards`, expected a folder of them in "
             "--photos; add it"
         )
+    if recipe not in (None, *RECIPES):
+        raise SettingsError(f"recipe: got {recipe!r}, expected one of {', '.join(RECIPES)}; change --recipe")
+    if recipe and (manifest or marked):
+        other = "--manifest names the scenes" if manifest else f"--nuisance {MARKED_CARDS} takes the pages as they are"
+        raise SettingsError(f"recipe: got {recipe!r}, but {other}; leave one of them out")
+
+
+def _postcards(settings: SimulateSettings, library: Library, note: Callable[[str], None]) -> list[Recipe]:
+    """The recipes of postcards, and words about the photographs that they show."""
+    made = postcard_recipes(settings.scenes, settings.seed, library, landscape_card(settings.sensor))
+    groups = "one group (split needs two)" if made.groups == 1 else f"{made.groups} groups"
+    note(f"cards: {len(made.recipes)}, distinct photographs on them: {made.photographs}, in {groups}")
+    px = made.enlarged / CARD_PX_PER_HR_PX
+    if px > 1:
+        note(
+            f"a px of the smallest photograph that fills a card covers {px:.1f} HR px, so that HR has detail for "
+            f"×{max(1.0, settings.scale / px):.1f} of ×{settings.scale} there; larger photographs or a smaller --size "
+            "carry more"
+        )
+    if not made.tiles:
+        note("no card shows four photographs, because no group has four that fill a quarter without enlargement")
+    return made.recipes
+
+
+def _recipes(settings: SimulateSettings, manifest: Path | None, library: Library) -> list[Recipe]:
+    """What the scenes are made from: the recipes of a table, a scene for each page of cards, or drawn ones."""
+    marked = MARKED_CARDS in settings.nuisances
     if manifest is None:
         return (page_recipes if marked else default_recipes)(settings.scenes, settings.seed, library)
     recipes = read_recipes(manifest, library)

@@ -71,6 +71,10 @@ class Library:
         image = images.read_image(self.paths[name])
         return (image // 257).astype("uint8") if image.dtype == "uint16" else image.astype("uint8")
 
+    def size_of(self, name: str) -> tuple[int, int]:
+        """Width and height of one photograph, from the header of its file."""
+        return images.read_size(self.paths[name])
+
     def others(self, group: str) -> tuple[str, ...]:
         """Photographs of the group that follows ``group``, or of the same group if there is no other."""
         groups = list(dict.fromkeys(self.groups_of.values()))

@@ -13,14 +13,29 @@ if TYPE_CHECKING:
 
     from d2crealsr.simulate.photographs import Library
 
-__all__ = ["GENERATORS", "KINDS", "Recipe", "default_recipes", "page_recipes", "stream"]
+__all__ = [
+    "GENERATORS",
+    "KINDS",
+    "OF_PHOTOGRAPHS",
+    "POSTCARDS",
+    "Recipe",
+    "default_recipes",
+    "page_recipes",
+    "stream",
+]
 
 KINDS = ("leaves", "photos", "mixed", "text", "smooth")
 """The five kinds of card, in equal shares: dead leaves, a collage of photographs, photographs with dead leaves and
 text, text, one single smooth photograph."""
 
-GENERATORS = (*KINDS, "plain", "repeated")
+POSTCARDS = ("filled", "photos", "tiles")
+"""The kinds of card of the recipe ``postcards``: one photograph that fills the card, a collage, four side by side."""
+
+GENERATORS = (*KINDS, "filled", "tiles", "plain", "repeated")
 """All kinds of card. The last two are nuisances: almost no texture, and one repeated pattern."""
+
+OF_PHOTOGRAPHS = ("photos", "mixed", "smooth", "filled", "tiles")
+"""The kinds of card that show photographs."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d2crealsr.errors import TableError
-from d2crealsr.simulate.recipe import GENERATORS, Recipe
+from d2crealsr.simulate.recipe import GENERATORS, OF_PHOTOGRAPHS, Recipe
 from d2crealsr.store.pairs import scene_problem
 from d2crealsr.store.tables import read_rows
 
@@ -80,7 +80,7 @@ def _recipe(cells: dict[str, str], library: Library, where: str) -> Recipe:
         raise TableError(
             f"{where}: no photograph {unknown[0]!r}, there are {known}; correct `source`, or give --photos"
         )
-    if generator in ("photos", "mixed", "smooth") and not source:
+    if generator in OF_PHOTOGRAPHS and not source:
         raise TableError(f"{where}: generator {generator!r} without a photograph, expected names in `source`; add one")
     return Recipe(
         scene=scene,

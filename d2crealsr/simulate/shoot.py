@@ -16,7 +16,7 @@ from d2crealsr.simulate.printing import PrintedCard, print_card
 from d2crealsr.simulate.recipe import Recipe, stream
 from d2crealsr.simulate.render import Grid, Sampling, Tabletop, light_on, sampling_for
 from d2crealsr.simulate.sensor import develop, expose, reference_tones
-from d2crealsr.simulate.session import Session, draw_session
+from d2crealsr.simulate.session import CARD_MM, Session, draw_session
 from d2crealsr.simulate.truth import Truth, default_crop, reference_grid, truth_of
 from d2crealsr.types import Size
 
@@ -26,8 +26,10 @@ if TYPE_CHECKING:
     from d2crealsr.simulate.settings import SimulateSettings
 
 __all__ = [
+    "CARD_PX_PER_HR_PX",
     "Scene",
     "card_size",
+    "landscape_card",
     "lay_card",
     "mosaics",
     "printed",
@@ -38,7 +40,9 @@ __all__ = [
     "wide_shot",
 ]
 
-_CARD_PX_PER_HR_PX = 1.5
+CARD_PX_PER_HR_PX = 1.5
+"""Card px per HR px of the default framing."""
+
 _SAME_SCALE_SAMPLING = Sampling(oversampling=3, card_reduction=1)
 """Sampling at scale 1. With the two sub-pixels of :func:`sampling_for`, which are half a pixel apart where card pixels
 are .67 px apart, fine print appears as coarse patterns that move with the camera: two shots of one text then differ by
@@ -80,9 +84,18 @@ def session_for(recipe: Recipe, settings: SimulateSettings) -> Session:
 
 
 def card_size(session: Session) -> Size:
-    """Size of the card in card px: 1.5 per HR px of the default framing along each side, in multiples of 24."""
-    long_side = _CARD_PX_PER_HR_PX * 1.1 * max(session.size)
-    width, height = (24 * round(long_side * mm / 150 / 24) for mm in session.card_mm)
+    """Size of the card in card px, in multiples of 24."""
+    return _card_px(session.size, session.card_mm)
+
+
+def landscape_card(sensor: Size) -> Size:
+    """Size of a card in card px in captures that are wider than high."""
+    return _card_px(sensor, CARD_MM)
+
+
+def _card_px(sensor: Size, card_mm: tuple[float, float]) -> Size:
+    long_side = CARD_PX_PER_HR_PX * 1.1 * max(sensor)
+    width, height = (24 * round(long_side * mm / 150 / 24) for mm in card_mm)
     return Size(width, height)
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from d2crealsr.simulate.card import draw_artwork
 from d2crealsr.simulate.printing import print_card, srgb_of_linear
-from d2crealsr.simulate.recipe import GENERATORS
+from d2crealsr.simulate.recipe import GENERATORS, OF_PHOTOGRAPHS
 from d2crealsr.simulate.shoot import card_size
 from d2crealsr.types import Size
 
@@ -30,11 +30,11 @@ def test_every_kind_fills_its_card_and_follows_its_seed(kind, size):
     assert card.shape == (size.height, size.width, 3)
     assert card.dtype == np.uint8
     np.testing.assert_array_equal(card, draw(kind, size=size))
-    if kind != "smooth":  # which is the photograph, whatever the seed
+    if kind not in ("smooth", "filled"):  # which are the photograph, whatever the seed
         assert (card != draw(kind, seed=2, size=size)).any()
 
 
-@pytest.mark.parametrize("kind", ["photos", "mixed", "smooth"])
+@pytest.mark.parametrize("kind", OF_PHOTOGRAPHS)
 def test_photographic_kinds_need_a_photograph(kind):
     with pytest.raises(ValueError, match="expected at least one"):
         draw_artwork(kind, SMALL, 3.2, [], np.random.default_rng(0))
