@@ -85,7 +85,7 @@ print([pair.lr.name for pair in find_pairs(raw, scale=1)])
     assert "a.toy: 40x32 pixels, at most 1,000 are read" in told
     assert "(32, 40, 3) linear\n" in told
     assert "a failed low_texture" in told, "the scene is tried again once the library is there"
-    assert "| Toy | `.toy` | linear light | toylib, by the extra `toy` |" in told
+    assert "| Toy | `.toy` | linear light | the extra `toy` (toylib) |" in told
     assert "['a.toy']" in told
 
 
