@@ -67,8 +67,8 @@ def overexposed(shot: Shot, gain: float) -> Shot:
     return shot._replace(what=f"{shot.what} clipped", image=photometry.quantised(light, "srgb", np.dtype(np.uint8)))
 
 
-def as_jpeg(shot: Shot) -> bytes:
-    """The file that the camera writes."""
+def as_jpeg(shot: Shot, *, bare: bool = False) -> bytes:
+    """The file that the camera writes, or a ``bare`` one without EXIF data."""
     exif = PIL.Image.Exif()
     exif[0x010F], exif[0x0110] = "Camera", shot.camera
     taken = datetime(2026, 5, 1, 10 + CAMERAS.index(shot.camera)) + timedelta(minutes=shot.minute)
@@ -83,5 +83,5 @@ def as_jpeg(shot: Shot) -> bytes:
         }
     )
     stored = io.BytesIO()
-    PIL.Image.fromarray(shot.image).save(stored, format="JPEG", quality=_QUALITY, exif=exif)
+    PIL.Image.fromarray(shot.image).save(stored, format="JPEG", quality=_QUALITY, exif=b"" if bare else exif)
     return stored.getvalue()

@@ -10,7 +10,8 @@ photographed at x4 in place of x8: in LR frames of 1200 px, a module of a mark h
 frames of 6000 px it has 7.8).
 
 right: HR and LR are the sharp shots of one card. wrong: they are shots of two cards. blurred: they are shots of one
-card, and one of them is a blurred one.
+card, and one of them is a blurred one. distractors left out: those in no scene. in doubt: frames that fit several
+others equally well, of which no scene is made. With --bare the frames have no EXIF data.
 """
 
 from __future__ import annotations
@@ -77,14 +78,14 @@ def frames_of(cards: Mapping[int, Pair], distractors: Mapping[int, Pair]) -> lis
     return shots + [shot._replace(what="lr alone") for shot in others]
 
 
-def shuffled(shots: Sequence[Shot], folder: Path, seed: int) -> dict[str, str]:
-    """Write the frames under names in no order; returns what each name is."""
+def shuffled(shots: Sequence[Shot], folder: Path, seed: int, *, bare: bool = False) -> dict[str, str]:
+    """Write the frames under names in no order, ``bare`` ones without EXIF data; returns what each name is."""
     names = [f"{101 + n // 40}MEDIA/DSC{n:05d}.JPG" for n in range(len(shots))]
     random.Random(seed).shuffle(names)
     for name, shot in zip(names, shots, strict=True):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(as_jpeg(shot))
+        path.write_bytes(as_jpeg(shot, bare=bare))
     return {name: shot.name for name, shot in zip(names, shots, strict=True)}
 
 
@@ -116,7 +117,8 @@ def summary(rows: Sequence[Row], result: Ingested, truth: dict[str, str], second
         "wrong": found.count("wrong"),
         "blurred": found.count("blurred"),
         "blurred shots set aside": f"{sum(role.startswith('spare') for role in spare)} of {len(spare)}",
-        "distractors left out": f"{alone.count('nothing')} of {len(alone)}",
+        "distractors left out": f"{sum(role not in ('hr', 'lr') for role in alone)} of {len(alone)}",
+        "in doubt": list(roles.values()).count("doubtful"),
         "seconds": round(seconds, 1),
     }
 
@@ -128,21 +130,23 @@ def summary(rows: Sequence[Row], result: Ingested, truth: dict[str, str], second
     with_cache,
     with_jobs,
     click.option("--marked", is_flag=True, help="Cards with printed marks."),
+    click.option("--bare", is_flag=True, help="Frames without EXIF data, so without times and focal lengths."),
     with_small("Three seeds", seeds="100..102"),
 )
-def main(run: Run, marked: bool) -> None:
+def main(run: Run, marked: bool, bare: bool) -> None:
     distractors = DISTRACTORS[: len(run.wanted)]
     pairs = captures(run, [*run.wanted, *distractors], marked)  # of one set, so that no two cards have one mark
     shots = frames_of({seed: pairs[seed] for seed in run.wanted}, {seed: pairs[seed] for seed in distractors})
     with tempfile.TemporaryDirectory() as folder:
         card = Path(folder, "DCIM")
-        truth = shuffled(shots, card, run.wanted.start)
+        truth = shuffled(shots, card, run.wanted.start, bare=bare)
         start, cpu = time.perf_counter(), time.process_time()
         result = ingest(card, Path(folder, "raw"), jobs=run.jobs)
         seconds = time.perf_counter() - start
     rows, scale = verdicts(result, truth, card), _MARKED_SCALE if marked else 8
     table = summary(rows, result, truth, seconds, marked) | {"CPU seconds": round(time.process_time() - cpu, 1)}
-    run.store(f"Scenes of a shuffled shoot, {run.about}, x{scale}.\n\n{text_table([table])}", rows)
+    exif = ", without EXIF data" * bare
+    run.store(f"Scenes of a shuffled shoot, {run.about}, x{scale}{exif}.\n\n{text_table([table])}", rows)
 
 
 if __name__ == "__main__":

@@ -10,8 +10,10 @@ light.
 With fewer scenes, the first ones have these faults in this order. Ctrl-C ends the watch after the last scene.
 
 frame s: from the end of a copy to the line about the frame. verdict s: from the end of the copy of a scene's second
-frame to the line with the verdict. named: faults that a line names before the next scene begins. alarms: scenes without
-a fault that are to be shot again, and frames without a fault that are called blurred or clipped.
+frame to the line with the verdict. named: faults that a line names before the next scene begins; by: the first such
+words in the lines. The line about a frame whose other half has not come says so at once, and MISSING follows when the
+next card begins. alarms: scenes without a fault that are to be shot again, and frames without a fault that are called
+blurred or clipped.
 """
 
 from __future__ import annotations
@@ -40,7 +42,7 @@ _FAULTS = {4: "LR blurred", 11: "HR blurred", 17: "no HR", 23: "HR clipped"}
 _WORDS = {
     "LR blurred": ("BLURRED", "lr_blurred"),
     "HR blurred": ("BLURRED", "hr_not_sharper"),
-    "no HR": ("waits for its HR", "MISSING"),
+    "no HR": ("its HR is missing so far", "MISSING"),
     "HR clipped": ("CLIPPED", "clipped:"),
 }
 """Words, one of which names the fault in a line about the frame or about its scene."""
@@ -135,6 +137,7 @@ def judged(copied: Sequence[Copied], lines: Sequence[tuple[float, str]]) -> list
         verdict = next((at for at, text in about if ": GOOD" in text or ": SHOOT AGAIN" in text), np.nan)
         words = _WORDS.get(frames[0].fault, ("SHOOT AGAIN", "BLURRED", "CLIPPED"))
         said = [at for at, text in about if any(word in text for word in words)]
+        by = [word for _, text in about for word in words if word in text]
         rows.append(
             {
                 "scene": number,
@@ -143,6 +146,7 @@ def judged(copied: Sequence[Copied], lines: Sequence[tuple[float, str]]) -> list
                 "verdict s": verdict - frames[-1].ended,
                 "in time": bool(said) and min(said) < end,
                 "said": bool(said),
+                "by": by[0] if by else "",
             }
         )
     return rows

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from d2crealsr.ui.terminal import Styled, styled
+from d2crealsr.ui.text import counted
 
 if TYPE_CHECKING:
     from d2crealsr.cards.make import Cards
@@ -18,12 +19,17 @@ def summary(result: Cards, shown_out: str, settings: CardSettings) -> str:
     cards = sum(row["page"] is not None for row in result.rows)
     width, height = result.sheet.card
     lines: list[str | Styled] = [
-        Styled(f"{cards} cards of {width:g} x {height:.4g} mm", {"bold": True}, f" on {result.pages} pages"),
+        Styled(
+            f"{counted(cards, 'card')} of {width:g} x {height:.4g} mm",
+            {"bold": True},
+            f" on {counted(result.pages, 'page')}",
+        ),
         f"  HR frames of {settings.hr_width_px} px sample a card at {result.carried.hr_ppi:,.0f} px an inch",
     ]
     left = len(result.rows) - cards
     if left:
-        lines.append(f"  {left} cards of earlier runs keep their numbers, their photographs are no longer there")
+        keep = "keeps its number, its photograph is" if left == 1 else "keep their numbers, their photographs are"
+        lines.append(f"  {counted(left, 'card')} of earlier runs {keep} no longer there")
     if result.carried.enough:
         lines.append(f"  at {settings.dpi} dpi the print has detail for pairs at x{settings.scale}")
     lines += [

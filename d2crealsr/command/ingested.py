@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from d2crealsr.ui.progress import ConsoleReporter
 from d2crealsr.ui.terminal import Styled, styled
+from d2crealsr.ui.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,12 +32,13 @@ _SHOWN = (
     "note",
 )
 _ROLES = {
-    "spare_hr": "less sharp HR shots",
-    "spare_lr": "less sharp LR shots",
-    "other_scale": "LR shots of another scale",
-    "copy": "copies of a frame",
-    "nothing": "frames that belong to no scene",
-    "unreadable": "files that cannot be read",
+    "doubtful": ("frame that fits several others", "frames that fit several others"),
+    "spare_hr": ("HR shot that is not used", "HR shots that are not used"),
+    "spare_lr": ("LR shot that is not used", "LR shots that are not used"),
+    "other_scale": ("LR shot of another scale", "LR shots of another scale"),
+    "copy": ("copy of a frame", "copies of a frame"),
+    "nothing": ("frame that belongs to no scene", "frames that belong to no scene"),
+    "unreadable": ("file that cannot be read", "files that cannot be read"),
 }
 
 
@@ -61,14 +63,19 @@ def summary(result: Ingested, shown_out: str, *, dry_run: bool) -> str:
     cards = len({scene.group for scene in result.plan.scenes})
     found = "would be made" if dry_run else "made"
     lines: list[str | Styled] = [
-        Styled(f"{new} new scenes of {cards} cards {found}", {"bold": True}, f" from {len(result.rows)} files")
+        Styled(
+            f"{counted(new, 'new scene')} of {counted(cards, 'card')} {found}",
+            {"bold": True},
+            f" from {counted(len(result.rows), 'file')}",
+        )
     ]
     if result.total > new:
-        lines.append(f"  {result.total - new} scenes were there already")
-    for role, what in _ROLES.items():
+        stood = result.total - new
+        lines.append(f"  {counted(stood, 'scene')} {'was' if stood == 1 else 'were'} there already")
+    for role, (one, several) in _ROLES.items():
         if roles[role]:
             first = next(row for row in result.rows if row["role"] == role)
-            lines.append(f"  {roles[role]} {what}, as {first['frame']}: {first['note']}")
+            lines.append(f"  {counted(roles[role], one, several)}, as {first['frame']}: {first['note']}")
     if not dry_run:
         lines.append(f"tables: {shown_out}/manifest.csv, frames.csv")
     scales = sorted({scene.scale for scene in result.plan.scenes}, reverse=True)

@@ -5,14 +5,25 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
-from d2crealsr.ingest.watch import Begun, Judged, Left, Lonely, Seen, is_blurred
+from d2crealsr.ingest.events import (
+    REMIND_SECONDS,
+    Begun,
+    Judged,
+    Left,
+    Lonely,
+    Noted,
+    Seen,
+    Waiting,
+    is_blurred,
+)
 from d2crealsr.settings import AlignSettings
+from d2crealsr.ui.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from d2crealsr.ingest.watch import Event
+    from d2crealsr.ingest.events import Event
 
 __all__ = ["lines"]
 
@@ -23,8 +34,13 @@ _SMALLEST_GLARE = 0.002
 def lines(event: Event, card: Path, out: Path) -> Iterator[str]:
     """What is printed about an event."""
     if isinstance(event, Begun):
-        known = f"; {event.frames} frames and {event.scenes} scenes are known" if event.frames or event.scenes else ""
+        known = f"{counted(event.frames, 'frame')} and {counted(event.scenes, 'scene')} are known"
+        known = f"; {known}" if event.frames or event.scenes else ""
         yield f"watching {card}{known}. Ctrl-C ends it."
+    elif isinstance(event, Noted):
+        yield event.text
+    elif isinstance(event, Waiting):
+        yield f"{_name(event.frame.path, card)}: WAITING for {REMIND_SECONDS:.0f} s, {_missing(event)}"
     elif isinstance(event, Seen):
         yield f"{_name(event.frame.path, card)}: {_what(event)}{_figures(event)}"
     elif isinstance(event, Lonely):
@@ -43,8 +59,8 @@ def _what(event: Seen) -> str:
     entry = event.entry
     if entry.role == "nothing":
         side = event.likely.upper() or "HR or LR"
-        return f"{side} of a card that no other frame shows; waits for its {_OTHER[event.likely]}"
-    if entry.role in ("copy", "unreadable", "other_scale"):
+        return f"{side} of a card that no other frame shows; its {_OTHER[event.likely]} is missing so far"
+    if entry.role in ("copy", "unreadable", "other_scale", "doubtful"):
         return f"{entry.role.replace('_', ' ')}: {entry.note}"
     side = "HR" if entry.role.endswith("hr") else f"LR x{entry.scale}"
     again = f", one more shot: {entry.note}" if entry.role.startswith("spare") else ""
@@ -65,7 +81,7 @@ def _figures(event: Seen) -> str:
     return "; " + "; ".join(said)
 
 
-def _missing(event: Lonely) -> str:
+def _missing(event: Lonely | Waiting) -> str:
     if is_blurred(event.frame):
         return "it is too blurred to be recognised in another frame; shoot it again"
     return f"its {_OTHER[event.likely]} has not come, or is too blurred; shoot it before the camera or the card moves"
@@ -85,14 +101,16 @@ def _verdict(event: Judged) -> str:
 
 
 def _left(event: Left, card: Path, out: Path) -> Iterator[str]:
-    yield f"{event.scenes} scene{'s' * (event.scenes != 1)} in {out}"
-    if not (event.rejected or event.lonely or event.unreadable):
+    yield f"{counted(event.scenes, 'scene')} in {out}"
+    if not (event.rejected or event.lonely or event.unreadable or event.doubtful):
         yield "nothing is missing"
     for judged in event.rejected:
         yield "  " + _verdict(judged)
     for lonely in event.lonely:
         blurred = "it is blurred" if is_blurred(lonely.frame) else f"its {_OTHER[lonely.likely]} is missing"
         yield f"  {_name(lonely.frame.path, card)}: no other frame shows the same; {blurred}"
+    for frame, note in event.doubtful:
+        yield f"  {_name(frame.path, card)}: {note}"
     for frame in event.unreadable:
         yield f"  {_name(frame.path, card)}: {frame.problem}"
     if event.rejected or event.lonely:

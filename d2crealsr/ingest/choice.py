@@ -69,20 +69,33 @@ def seconds_between(one: Frame, other: Frame) -> float | None:
     return abs((next(times) - next(times)).total_seconds())
 
 
-def ranked_hr(card: Card, frames: Sequence[Frame], rejected: Container[str] = ()) -> list[Shot]:
-    """The HR frames of a card, the sharpest first. Frames whose pairs were ``rejected``, by hash, come last."""
+def ranked_hr(
+    card: Card, frames: Sequence[Frame], rejected: Container[str] = (), joined: Container[int] = ()
+) -> list[Shot]:
+    """The HR frames of a card, the sharpest first.
+
+    Frames that ``joined`` from other shootings come after all others, and those whose pairs were ``rejected``, by hash,
+    come last.
+    """
     shots = []
     for frame in card.hr:
         sketch = _sketch(frames[frame])
         shots.append(Shot(frame, _mean_detail(sketch.detail), float(sketch.clipped.mean())))
 
     def rank(shot: Shot) -> tuple[object, ...]:
-        return frames[shot.frame].sha256 in rejected, -shot.sharpness, frames[shot.frame].order
+        frame = frames[shot.frame]
+        return frame.sha256 in rejected, shot.frame in joined, -shot.sharpness, frame.order
 
     return sorted(shots, key=rank)
 
 
-def ranked_lr(links: Sequence[Link], hr: int, frames: Sequence[Frame], rejected: Container[str] = ()) -> list[Shot]:
+def ranked_lr(
+    links: Sequence[Link],
+    hr: int,
+    frames: Sequence[Frame],
+    rejected: Container[str] = (),
+    joined: Container[int] = (),
+) -> list[Shot]:
     """The LR frames of a card at one scale, the best first, each with the link from the HR frame if there is one."""
     best: dict[int, Link] = {}
     for link in links:
@@ -90,13 +103,15 @@ def ranked_lr(links: Sequence[Link], hr: int, frames: Sequence[Frame], rejected:
         if known is None or (link.inner == hr, link.inliers) > (known.inner == hr, known.inliers):
             best[link.outer] = link
     shots = [_lr_shot(link, frames) for link in best.values()]
-    sharpest = max(shot.sharpness for shot in shots)
+    own = [shot for shot in shots if shot.frame not in joined] or shots
+    sharpest = max(shot.sharpness for shot in own)
 
     def rank(shot: Shot) -> tuple[object, ...]:
         equal = shot.sharpness >= _AS_SHARP * sharpest
         apart = seconds_between(frames[shot.frame], frames[hr])
         return (
             frames[shot.frame].sha256 in rejected,
+            shot.frame in joined,
             not equal,
             (np.inf if apart is None else apart) if equal else 0.0,
             -shot.sharpness,

@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from d2crealsr.imaging import geometry
+from d2crealsr.ingest.places import joined, overlap
 from d2crealsr.settings import AlignSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from d2crealsr.ingest.links import Link
-    from d2crealsr.types import Array, Size
+    from d2crealsr.types import Size
 
 __all__ = ["SCALES", "Card", "cards_of", "nominal_scale"]
 
@@ -41,6 +41,11 @@ class Card(NamedTuple):
     lr: Mapping[int, tuple[Link, ...]]
     misfits: tuple[Link, ...]
 
+    @property
+    def numbers(self) -> frozenset[int]:
+        """All frames but the misfits."""
+        return frozenset({*self.hr, *(link.outer for links in self.lr.values() for link in links)})
+
 
 def nominal_scale(scale: float) -> int | None:
     """The scale of a scene whose HR has ``scale`` px on an LR px, of those that QA accepts; None if it fits none."""
@@ -58,7 +63,7 @@ def cards_of(links: Sequence[Link], sizes: Sequence[Size]) -> list[Card]:
     together = _at_one_place(places, sizes)
     together += [(link.inner, link.outer) for link in links if _are_shots_of_one_kind(link, shots, outer)]
     cards = []
-    for hr in _joined(shots, together):
+    for hr in joined(shots, together):
         lr: dict[int, list[Link]] = defaultdict(list)
         misfits: list[Link] = []
         for link in places:
@@ -105,27 +110,5 @@ def _at_one_place(links: Iterable[Link], sizes: Sequence[Size]) -> list[tuple[in
         (one.inner, other.inner)
         for shown in by_outer.values()
         for one, other in itertools.combinations(shown, 2)
-        if _overlap(*(_box(link, sizes[link.inner]) for link in (one, other))) > _SAME_PLACE
+        if overlap(one, other, sizes) > _SAME_PLACE
     ]
-
-
-def _box(link: Link, size: Size) -> Array:
-    """The rectangle around the inner frame's place in the outer one: left, top, right, bottom."""
-    outline = geometry.project(link.H_inner_to_outer, geometry.corners(size))
-    return np.concatenate([outline.min(axis=0), outline.max(axis=0)])
-
-
-def _overlap(one: Array, other: Array) -> float:
-    """Area that two rectangles share, divided by the area that they cover together."""
-    common = np.prod(np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0))
-    areas = np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2])
-    return float(common / (areas - common))
-
-
-def _joined(shots: Iterable[int], together: Iterable[tuple[int, int]]) -> list[set[int]]:
-    """Frames joined into sets by pairs, in the order of their smallest numbers."""
-    sets = {shot: {shot} for shot in shots}
-    for one, other in together:
-        both = sets.get(one, {one}) | sets.get(other, {other})
-        sets.update(dict.fromkeys(both, both))
-    return sorted({id(each): each for each in sets.values()}.values(), key=min)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from d2crealsr.errors import ImageError, LayoutError, MachineError
 from d2crealsr.store.files import cannot_write, read_bytes, sha256_of, write_bytes
-from d2crealsr.store.personal import without_personal_data
+from d2crealsr.store.personal import has_notes, without_personal_data
+from d2crealsr.ui.text import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -40,6 +41,7 @@ class Placing:
     _linked: list[str] = field(default_factory=list)
     _earlier: list[str] = field(default_factory=list)
     _unknown: dict[str, str] = field(default_factory=dict)
+    _noted: list[str] = field(default_factory=list)
 
     def place(self, source: Path, target: Path, sha256: str) -> bool:
         """Bring a frame into the folder; False if it is there already. The source is never changed.
@@ -84,22 +86,32 @@ class Placing:
         kept = "serial numbers, names or GPS positions"
         if self._linked:
             said.append(
-                f"{kept} stay in {_number(self._linked, 'linked file')} (as {self._linked[0]}), since a link leads to "
-                "the file of the camera; --files copy leaves them out"
+                f"{kept} stay in {counted(len(self._linked), 'linked file')} (as {self._linked[0]}), since a link "
+                "leads to the file of the camera; --files copy leaves them out"
             )
         if self._earlier:
             said.append(
-                f"{kept} stay in {_number(self._earlier, 'copy', 'copies')} of an earlier run with --keep-private (as "
-                f"{self._earlier[0]}); remove them from the raw folder, and run the same command again"
+                f"{kept} stay in {counted(len(self._earlier), 'copy', 'copies')} of an earlier run, made with "
+                f"--keep-private or by an earlier version (as {self._earlier[0]}); remove them from the raw folder, "
+                "and run the same command again"
+            )
+        if self._noted:
+            said.append(
+                f"the notes of the maker, in which serial numbers and the owner's name can stand, stay in "
+                f"{counted(len(self._noted), 'copy', 'copies')} of camera RAW (as {self._noted[0]}), which cannot be "
+                "developed without them; the GPS position and what else EXIF says of persons was left out"
             )
         if self._unknown:
             name, why = next(iter(self._unknown.items()))
-            said.append(f"{kept} may stay in {_number(self._unknown, 'file')} (as {name}: {why})")
+            said.append(f"{kept} may stay in {counted(len(self._unknown), 'file')} (as {name}: {why})")
         return said
 
     def _cleaned(self, data: bytes, name: str) -> bytes:
         try:
-            return without_personal_data(data, name)
+            cleaned = without_personal_data(data, name)
+            if has_notes(data) and not self.keep_private and self.way == "copy":
+                self._noted.append(name)
+            return cleaned
         except ImageError as error:
             if not self.keep_private:
                 self._unknown[name] = str(error).removeprefix(f"{name}: ")
@@ -122,7 +134,3 @@ class Placing:
                     f"{target}: no hard link to {source} is possible ({error.strerror}); use --files copy"
                 ) from error
             raise cannot_write(target, error) from error
-
-
-def _number(names: list[str] | dict[str, str], one: str, several: str = "") -> str:
-    return f"1 {one}" if len(names) == 1 else f"{len(names)} {several or one + 's'}"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from d2crealsr.ingest.choice import Shot, ranked_hr, ranked_lr
-from d2crealsr.ingest.takes import takes_of
+from d2crealsr.ingest.takes import Take, takes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -20,11 +20,20 @@ if TYPE_CHECKING:
 
 __all__ = ["ROLES", "Entry", "Plan", "Scene", "Standing", "planned"]
 
-ROLES = ("hr", "lr", "spare_hr", "spare_lr", "other_scale", "copy", "nothing", "unreadable")
-"""What a frame can be: the HR or LR of scenes, a less sharp shot for either, an LR shot whose scale no scene has, the
-same file once more, a frame that shows nothing that another one shows, or a file that cannot be read."""
+ROLES = ("hr", "lr", "spare_hr", "spare_lr", "doubtful", "other_scale", "copy", "nothing", "unreadable")
+"""What a frame can be: the HR or LR of scenes, a shot for either that is not used, one of several that fit equally
+well, an LR shot whose scale no scene has, the same file once more, a frame that shows nothing that another one shows,
+or a file that cannot be read."""
 
-
+_APART = {
+    "spare_hr": "shot apart from the others: if it is another card with the same picture, shoot its LR",
+    "spare_lr": "shot apart from the others: if it is another card with the same picture, shoot its HR",
+}
+_DOUBT = (
+    "shows the same picture as {}, and neither places nor times tell which of them belong together; move away the "
+    "frames of the other card, or print marks on such cards"
+)
+_NAMED = 3
 _ALONE = "no other frame shows the same; if it is a card, shoot its HR or LR again"
 
 
@@ -106,13 +115,18 @@ def planned(
     """
     plan = Plan()
     names = _free_names(standing.taken)
-    for card in sorted(cards, key=lambda card: min(frames[shot].order for shot in card.hr)):
+    found = sorted(cards, key=lambda card: min(frames[shot].order for shot in card.hr))
+    of_cards = frozenset(number for card in found for number in card.numbers)
+    for card in found:
         if not card.lr and not any(frames[shot].sha256 in standing.takes for shot in card.hr):
             plan.entries.extend(_misfits(card, ranked_hr(card, frames)))
             continue
-        takes = takes_of(card, frames)
-        known = [_standing_take(take, frames, standing) for take in takes]
-        group = next((standing.groups[name] for name in known if name), None) or next(names)
+        settled = {number for number in card.numbers if frames[number].sha256 in standing.good | standing.rejected}
+        takes = takes_of(card, frames, of_cards - card.numbers, settled)
+        plan.entries.extend(entry for take in takes for entry in _doubts(take, frames))
+        takes = [take for take in map(Take.without_doubts, takes) if take is not None]
+        known = _standing_takes(takes, frames, standing)
+        group = next((standing.groups[name] for name in known if name), None) or next(names if takes else iter("-"))
         for take, name in zip(takes, _names_of_takes(known, group, standing), strict=True):
             _plan_take(plan, take, frames, standing, (name, group))
     entries = _one_for_each(plan.entries)
@@ -132,10 +146,14 @@ def _free_names(taken: frozenset[str]) -> Iterator[str]:
             yield name
 
 
-def _standing_take(card: Card, frames: Sequence[Frame], standing: Standing) -> str | None:
-    """The shooting that an earlier run made of these frames: that of its HR, else that of its LR."""
-    lr = [link.outer for links in card.lr.values() for link in links]
-    return next((name for shot in (*card.hr, *lr) if (name := standing.takes.get(frames[shot].sha256))), None)
+def _standing_takes(takes: Iterable[Take], frames: Sequence[Frame], standing: Standing) -> list[str | None]:
+    """The names that an earlier run gave to these shootings: by their HR, else by their LR, and each once."""
+    known: list[str | None] = []
+    for take in takes:
+        lr = [link.outer for links in take.card.lr.values() for link in links]
+        names = (standing.takes.get(frames[shot].sha256) for shot in (*take.card.hr, *lr))
+        known.append(next((name for name in names if name and name not in known), None))
+    return known
 
 
 def _names_of_takes(known: Sequence[str | None], group: str, standing: Standing) -> list[str]:
@@ -148,23 +166,24 @@ def _name(group: str, number: int) -> str:
     return group if number == 1 else f"{group}_s{number}"
 
 
-def _plan_take(plan: Plan, card: Card, frames: Sequence[Frame], standing: Standing, names: tuple[str, str]) -> None:
+def _plan_take(plan: Plan, shooting: Take, frames: Sequence[Frame], standing: Standing, names: tuple[str, str]) -> None:
     """Add the scenes and entries of one shooting of a card; ``names`` are its own and that of its group."""
     take, group = names
-    rejected = standing.rejected
-    best, *others = _used_first(ranked_hr(card, frames, rejected), frames, standing)
+    card, joined, rejected = shooting.card, shooting.joined, standing.rejected
+    best, *others = _used_first(ranked_hr(card, frames, rejected, joined), frames, standing)
     plan.entries.append(Entry(frame=best.frame, role="hr", group=group, shot=best))
     for shot in others:
-        plan.entries.append(_spare(Entry(frame=shot.frame, role="spare_hr", group=group, shot=shot), best))
+        entry = Entry(frame=shot.frame, role="spare_hr", group=group, shot=shot)
+        plan.entries.append(_spare(entry, best, apart=shot.frame in joined))
     for scale, links in card.lr.items():
-        first, *others = _used_first(ranked_lr(links, best.frame, frames, rejected), frames, standing)
+        first, *others = _used_first(ranked_lr(links, best.frame, frames, rejected, joined), frames, standing)
         if scale not in standing.scales.get(take, ()):
             names_of_scene = {"scene": f"{take}_x{scale}", "take": take, "group": group}
             plan.scenes.append(Scene(**names_of_scene, scale=scale, hr=best.frame, lr=first.frame))
         plan.entries.append(Entry(frame=first.frame, role="lr", group=group, scale=scale, shot=first))
         for shot in others:
             entry = Entry(frame=shot.frame, role="spare_lr", group=group, scale=scale, shot=shot)
-            plan.entries.append(_spare(entry, first))
+            plan.entries.append(_spare(entry, first, apart=shot.frame in joined))
     plan.entries.extend(replace(entry, group=group) for entry in _misfits(card, ()))
 
 
@@ -174,11 +193,18 @@ def _used_first(shots: list[Shot], frames: Sequence[Frame], standing: Standing) 
     return [*used[:1], *(shot for shot in shots if shot not in used[:1])]
 
 
-def _spare(entry: Entry, best: Shot) -> Entry:
-    """An entry that says how sharp its shot is in comparison."""
+def _spare(entry: Entry, best: Shot, *, apart: bool) -> Entry:
+    """An entry that says how sharp its shot is in comparison, and whether it was shot ``apart`` from the others."""
     assert entry.shot is not None
-    share = entry.shot.sharpness / max(best.sharpness, 1e-9)
-    return replace(entry, note=f"{100 * share:.0f} % of the sharpness of the shot that is used")
+    share = f"{100 * entry.shot.sharpness / max(best.sharpness, 1e-9):.0f} % of the sharpness of the shot that is used"
+    return replace(entry, note=f"{share}; {_APART[entry.role]}" if apart else share)
+
+
+def _doubts(take: Take, frames: Sequence[Frame]) -> Iterator[Entry]:
+    """Entries of frames that fit several others equally well; each names an example of them."""
+    for number in take.doubtful:
+        others = sorted(frames[other].path.name for other in take.doubtful - {number})
+        yield Entry(frame=number, role="doubtful", note=_DOUBT.format(", ".join(others[:_NAMED])))
 
 
 def _misfits(card: Card, shots: Iterable[Shot]) -> Iterator[Entry]:

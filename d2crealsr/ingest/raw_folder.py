@@ -25,7 +25,8 @@ __all__ = ["FRAMES_FILE", "RawFolder"]
 
 FRAMES_FILE, MANIFEST_FILE = "frames.csv", "manifest.csv"
 _RECORDED = ("frame", "sha256", "role", "group", "scale", "file")
-"""Columns of the record that a later run goes by."""
+_OF_SCENES = ("scene", "hr", "lr", "group", "scale")
+"""Columns of the record and of the manifest that a later run goes by."""
 
 
 @dataclass
@@ -56,7 +57,7 @@ class RawFolder:
                 )
             return cls(path)
         manifest = path / MANIFEST_FILE  # written after the record, so a killed run may lack it
-        scenes = _rows(manifest, ("scene", "hr", "lr", "group", "scale")) if manifest.is_file() else []
+        scenes = _rows(manifest, _OF_SCENES) if manifest.is_file() and manifest.read_bytes().strip() else []
         return cls(path, scenes, _rows(path / FRAMES_FILE, _RECORDED))
 
     def standing(self, accepted: Collection[Pair] = (), rejected: Collection[Pair] = ()) -> Standing:
@@ -115,8 +116,8 @@ class RawFolder:
         self.frames = [*(row for row in self.frames if row["sha256"] not in seen), *map(_as_text, frames)]
         stand = [row for row in self.manifest if row["scene"] not in new]
         self.manifest = sorted([*stand, *added], key=lambda row: row["scene"])
-        for name, rows in ((FRAMES_FILE, self.frames), (MANIFEST_FILE, self.manifest)):
-            header = list(dict.fromkeys(key for row in rows for key in row))
+        for name, rows, least in ((FRAMES_FILE, self.frames, _RECORDED), (MANIFEST_FILE, self.manifest, _OF_SCENES)):
+            header = list(dict.fromkeys(key for row in rows for key in row)) or least
             write_text(self.path / name, csv_rows([header, *([row.get(key, "") for key in header] for row in rows)]))
 
     def _release(self, files: Iterable[str], frames: Iterable[Mapping[str, Any]]) -> None:

@@ -9,14 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import LayoutError
+from d2crealsr.ingest.listed import frames_in, notes_on_names
 from d2crealsr.ingest.placing import FilesAs, Placing
 from d2crealsr.ingest.session import Session
 from d2crealsr.ingest.watch import Watch
-from d2crealsr.store.captures.preference import Preference, preferred
-from d2crealsr.store.listing import list_images
+from d2crealsr.store.captures.preference import Preference
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.outputs import check_folder
-from d2crealsr.store.pairs import formula_problem, is_plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -146,18 +145,14 @@ def card_files(card: Path, out: Path, prefer: Preference = "jpeg") -> tuple[list
     Raises
     ------
     LayoutError
-        When there are none, the folders overlap, or a name cannot be written into a table.
+        When there are none, or the folders overlap.
     """
     _check_folders(card, out)
-    listing = list_images(card)
-    if not listing.images:
-        raise LayoutError("; ".join((f"{card}: no frames found", *listing.notes)))
-    for path in listing.images:
-        name = path.relative_to(card).as_posix()
-        if not is_plain(name) or formula_problem(name):
-            raise LayoutError(f"{card}: {name[:80]!r} cannot be written into a table; rename it")
-    chosen = preferred(listing.images, prefer)
-    return chosen.files, [*listing.notes, *filter(None, [chosen.note(card, prefer)])]
+    listed = frames_in(card, prefer)
+    notes = [*notes_on_names(listed.unnamed, card), *listed.notes.values()]
+    if not listed.frames:
+        raise LayoutError("; ".join((f"{card}: no frames found", *notes)))
+    return listed.frames, notes
 
 
 def _check_folders(card: Path, out: Path) -> None:

@@ -8,16 +8,26 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from d2crealsr import opencv
+from d2crealsr.ingest.events import (
+    REMIND_SECONDS,
+    Begun,
+    Event,
+    Judged,
+    Left,
+    Lonely,
+    Noted,
+    Seen,
+    Waiting,
+)
 from d2crealsr.ingest.frames import Frame, read_frame
+from d2crealsr.ingest.likely import likely_side
+from d2crealsr.ingest.listed import Listed, frames_in, notes_on_names
 from d2crealsr.ingest.verdicts import verdict_on
 from d2crealsr.jobs.threads import threads_restored, use_one_thread
-from d2crealsr.store.captures.preference import Preference, preferred
-from d2crealsr.store.listing import list_images
+from d2crealsr.store.captures.preference import Preference
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -25,10 +35,10 @@ if TYPE_CHECKING:
 
     from d2crealsr.ingest.measured import Pair
     from d2crealsr.ingest.placing import Placing
-    from d2crealsr.ingest.plan import Entry, Plan, Scene
+    from d2crealsr.ingest.plan import Plan, Scene
     from d2crealsr.ingest.session import Session
 
-__all__ = ["BLURRED", "Begun", "Event", "Judged", "Left", "Lonely", "Seen", "Watch", "is_blurred"]
+__all__ = ["Watch"]
 
 LOOK_SECONDS = 1.0
 """Time between two looks at the folder."""
@@ -36,67 +46,8 @@ LOOK_SECONDS = 1.0
 _PATIENCE_SECONDS = 15.0
 """Time for which a file that cannot be decoded must stand still before it is reported."""
 
-BLURRED = 0.44
-"""Fineness below which a frame counts as blurred. Of ten simulated scenes (seed 5, for tuning), sharp frames have .48
-to 1.1, and frames blurred by 3.5 px .35 to .45."""
-
 _GLARE_SHARE = 0.5
 """Share of saturated pixels from which on a block belongs to a glare."""
-
-_ALIKE_FOCAL = 1.25
-
-_SPAN_OF_HR = 0.6
-"""Share of the frame over which the marks of a card extend in HR. In LR it is half of that at most."""
-
-
-class Seen(NamedTuple):
-    """A new frame: what it is, how much of it is saturated, and the largest connected saturated place."""
-
-    frame: Frame
-    entry: Entry
-    likely: str
-    clipped: float
-    glare: float
-
-
-class Begun(NamedTuple):
-    """What is known when the watch begins: frames that an earlier run measured, and scenes that stand."""
-
-    frames: int
-    scenes: int
-
-
-def is_blurred(frame: Frame) -> bool:
-    """Whether a frame looks blurred by itself."""
-    return frame.sketch is not None and frame.sketch.fineness < BLURRED
-
-
-class Lonely(NamedTuple):
-    """A frame whose HR or LR has not come although the next card is being shot."""
-
-    frame: Frame
-    likely: str
-
-
-class Judged(NamedTuple):
-    """A complete scene and the verdict on it (:func:`d2crealsr.ingest.verdicts.verdict_on`)."""
-
-    scene: str
-    hr: Frame
-    lr: Frame
-    verdict: Mapping[str, Any]
-
-
-class Left(NamedTuple):
-    """What is missing at the end: scenes that were rejected, frames without their other half, files not read."""
-
-    rejected: list[Judged]
-    lonely: list[Lonely]
-    unreadable: list[Frame]
-    scenes: int
-
-
-Event = Begun | Seen | Lonely | Judged | Left
 
 
 @dataclass
@@ -125,6 +76,9 @@ class Watch:
     _read: dict[Path, tuple[int, int]] = field(default_factory=dict)
     _named: set[str] = field(default_factory=set)
     _tried: set[Pair] = field(default_factory=set)
+    _list: Listed = field(default_factory=lambda: Listed([], {}, {}))
+    _said: set[Path | str] = field(default_factory=set)
+    _waiting: tuple[Waiting, float] | None = None
 
     def events(self) -> Iterator[Event]:
         """What happens, as it happens; the last event is :class:`Left`. All complete scenes are then written."""
@@ -133,7 +87,9 @@ class Watch:
             yield self._begin()
             while not self.stopped():
                 busy = False
-                for path in self._settled():
+                settled = self._settled()
+                yield from self._left_out()
+                for path in settled:
                     yield from self._new(path)
                     busy = busy or self._read.get(path) == self._looks[path]
                     if self.stopped():
@@ -142,6 +98,7 @@ class Watch:
                     busy = True
                     yield judged
                 if not busy:
+                    yield from self._reminder()
                     self._wait()
         yield self._finish()
 
@@ -181,7 +138,21 @@ class Watch:
 
     def _listed(self) -> list[Path]:
         card = self.session.card
-        return preferred(list_images(card).images, self.prefer).files if card.is_dir() else []
+        self._list = frames_in(card, self.prefer) if card.is_dir() else Listed([], {}, {})
+        return self._list.frames
+
+    def _left_out(self) -> Iterator[Noted]:
+        """Names that no table can hold, and once for each other kind of file that some are left out."""
+        new = {path: why for path, why in self._list.unnamed.items() if path not in self._said}
+        kinds = {kind: text for kind, text in self._list.notes.items() if kind not in self._said}
+        self._said.update(new, kinds)
+        yield from map(Noted, (*notes_on_names(new, self.session.card), *kinds.values()))
+
+    def _reminder(self) -> Iterator[Waiting]:
+        """The last frame once more, if it has been alone for a while."""
+        if self._waiting is not None and time.monotonic() - self._waiting[1] >= REMIND_SECONDS:
+            yield self._waiting[0]
+            self._waiting = None
 
     def _new(self, path: Path) -> Iterator[Event]:
         """Take in a file that has come, or that has changed since it was read."""
@@ -201,8 +172,10 @@ class Watch:
         entry = next(entry for entry in plan.entries if entry.frame == number)
         if is_copy:
             entry = replace(entry, role="copy", note=f"the same file as {self.session.frames[number].path.name}")
+        likely = self._likely(plan, frame)
+        self._waiting = (Waiting(frame, likely), time.monotonic()) if entry.role == "nothing" else None
         yield from self._left_behind(plan, number)
-        yield Seen(frame, entry, self._likely(plan, frame), *_light(frame))
+        yield Seen(frame, entry, likely, *_light(frame))
 
     def _left_behind(self, plan: Plan, number: int) -> Iterator[Lonely]:
         """Frames that still lack their other half when a frame of another card comes; each is named once."""
@@ -215,18 +188,7 @@ class Watch:
                 yield Lonely(frame, self._likely(plan, frame))
 
     def _likely(self, plan: Plan, frame: Frame) -> str:
-        """``hr`` or ``lr`` by the card's marks, or by the focal lengths of the same camera's frames; else empty."""
-        if frame.sketch is not None and len(frame.sketch.marks.corners) > 1:
-            span = np.ptp(frame.sketch.marks.corners.mean(axis=1), axis=0) / frame.sketch.size
-            return "hr" if span.max() > _SPAN_OF_HR else "lr"
-        sides: dict[str, list[float]] = {"hr": [], "lr": []}
-        for entry in plan.entries:
-            other = self.session.frames[entry.frame].exif
-            if entry.role in sides and other.focal_mm and other.camera == frame.exif.camera:
-                sides[entry.role].append(abs(float(np.log(other.focal_mm / (frame.exif.focal_mm or np.inf)))))
-        nearest = {side: min(apart, default=np.inf) for side, apart in sides.items()}
-        side = min(nearest, key=lambda side: nearest[side])
-        return side if nearest[side] < np.log(_ALIKE_FOCAL) else ""
+        return likely_side(frame, plan.entries, self.session.frames)
 
     def _judge_next(self) -> Judged | None:
         """The verdict on a scene that has none yet; a good scene is written at once."""
@@ -272,7 +234,9 @@ class Watch:
         ]
         frames = [(entry, self.session.frames[entry.frame]) for entry in plan.entries]
         lonely = [Lonely(frame, self._likely(plan, frame)) for entry, frame in frames if entry.role == "nothing"]
-        return Left(bad, lonely, [frame for entry, frame in frames if entry.role == "unreadable"], len(scenes))
+        unreadable = [frame for entry, frame in frames if entry.role == "unreadable"]
+        doubtful = tuple((frame, entry.note) for entry, frame in frames if entry.role == "doubtful")
+        return Left(bad, lonely, unreadable, len(scenes), doubtful)
 
 
 def _look(path: Path) -> tuple[int, int] | None:

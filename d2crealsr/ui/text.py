@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-__all__ = ["UNPRINTABLE", "plain", "spelled"]
+__all__ = ["UNPRINTABLE", "counted", "plain", "spelled"]
 
 _CONTROLS = "\x00-\x1f\x7f-\x9f"
 _LINE_ENDS = "\u2028\u2029"
@@ -24,6 +24,17 @@ def plain(text: str) -> str:
     'fine?[2J, ?reversed'
     """
     return UNPRINTABLE.sub(lambda match: match[0] if match[0] in "\n\t" else "?", text)
+
+
+def counted(count: int, one: str, several: str = "") -> str:
+    """A number with its noun; ``several`` is the plural if it is not made by adding an s.
+
+    Examples
+    --------
+    >>> counted(1, "card"), counted(2, "card"), counted(0, "copy", "copies")
+    ('1 card', '2 cards', '0 copies')
+    """
+    return f"{count} {one}" if count == 1 else f"{count} {several or one + 's'}"
 
 
 _SPELLED = {

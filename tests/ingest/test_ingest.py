@@ -5,16 +5,18 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 from click.testing import CliRunner
+from PIL import ImageChops
 
 from d2crealsr.command.cli import main
 from d2crealsr.errors import LayoutError
 from d2crealsr.ingest.frames import read_frame
 from d2crealsr.ingest.placing import FILES, FilesAs, Placing
-from d2crealsr.ingest.run import card_files, ingest
+from d2crealsr.ingest.run import card_files, ingest, watching
 from d2crealsr.ingest.session import Session
 from d2crealsr.store.captures import find_captures
 from tests.ingest.conftest import HEIGHT, WIDTH, MemoryCard, texture, wide
@@ -191,7 +193,7 @@ def test_copies_keep_personal_data_only_on_request(memory_card: MemoryCard, tmp_
     assert not ingest(memory_card.path, tmp_path / "with", keep_private=True).notes
     assert (tmp_path / "with/hr/card_001.jpg").read_bytes() == (memory_card.path / "a.jpg").read_bytes()
     (note,) = ingest(memory_card.path, tmp_path / "with").notes
-    assert "stay in 2 copies of an earlier run with --keep-private (as a.jpg); remove them" in note
+    assert "stay in 2 copies of an earlier run, made with --keep-private or by an earlier version (as a.jpg)" in note
     for copy_with in (tmp_path / "with").glob("?r/*.jpg"):
         copy_with.unlink()  # as the note says
     assert not ingest(memory_card.path, tmp_path / "with").notes
@@ -228,6 +230,53 @@ def test_a_card_keeps_its_name_when_an_earlier_one_comes_later(memory_card: Memo
         session.add(read_frame(path, session.measured) for path in paths)
         names.append({session.frames[scene.hr].path.name: scene.group for scene in session.plan().scenes})
     assert names == [{"3.jpg": "card_001"}, {"3.jpg": "card_001", "1.jpg": "card_002"}]
+
+
+def test_frames_that_no_table_can_name_are_left_out_and_the_rest_goes_on(
+    memory_card: MemoryCard, tmp_path: Path
+) -> None:
+    card = texture(5, WIDTH, HEIGHT)
+    memory_card.add("a.jpg", "hr", card)
+    memory_card.add("b.jpg", "lr", wide(card, 2))
+    for name in (b"c\xff.jpg", b"=d.jpg"):
+        (memory_card.path / os.fsdecode(name)).write_bytes((memory_card.path / "b.jpg").read_bytes())
+    done = CliRunner().invoke(main, ["ingest", str(memory_card.path), "--out", str(tmp_path / "raw")])
+    assert done.exit_code == 0
+    assert "1 new scene of 1 card made from 2 files" in done.output
+    said = " ".join(done.output.split())
+    assert "1 file (c\\udcff.jpg) is left out: its name contains control characters or is not UTF-8; rename it" in said
+    assert "1 file (=d.jpg) is left out: its name begins with '='" in said
+    with watching(memory_card.path, tmp_path / "raw") as watch:
+        watch.stopped = lambda: True
+        assert not list(watch._left_out())
+        assert len(watch._listed()) == 2
+        assert len(list(watch._left_out())) == 2
+        assert not list(watch._left_out())  # each is said once
+    for name in ("a.jpg", "b.jpg"):
+        (memory_card.path / name).unlink()
+    with pytest.raises(LayoutError, match=r"no frames found; 1 file .* left out: its name .*; 1 file .* left out"):
+        ingest(memory_card.path, tmp_path / "other")
+
+
+def test_an_lr_that_fits_as_well_as_another_is_named_and_not_guessed(memory_card: MemoryCard, tmp_path: Path) -> None:
+    card = texture(5, WIDTH, HEIGHT)
+    shots = {"hr.jpg": card, "one.jpg": wide(card, 2), "two.jpg": ImageChops.offset(wide(card, 2), 7, 4)}
+    for name, camera in zip(shots, "ABC", strict=True):
+        memory_card.add(name, name, shots[name], camera=camera)
+    result = ingest(memory_card.path, tmp_path / "raw")
+    assert not result.plan.scenes
+    assert {row["role"] for row in result.rows} == {"doubtful"}
+    assert "shows the same picture as one.jpg, two.jpg, and neither places nor times tell" in str(result.rows)
+    (memory_card.path / "two.jpg").unlink()
+    assert len(ingest(memory_card.path, tmp_path / "raw").plan.scenes) == 1
+    memory_card.add("two.jpg", "two", shots["two.jpg"], camera="C")
+    again = ingest(memory_card.path, tmp_path / "raw")  # what stands is not in doubt
+    assert (len(again.plan.scenes), again.total) == (0, 1)
+    assert {row["frame"]: row["role"] for row in again.rows} == {
+        "hr.jpg": "hr",
+        "one.jpg": "lr",
+        "two.jpg": "spare_lr",
+    }
 
 
 def test_of_a_jpeg_beside_camera_raw_one_is_taken(tmp_path: Path) -> None:

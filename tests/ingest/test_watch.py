@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from d2crealsr.command import watched
 from d2crealsr.command.cli import main
 from d2crealsr.ingest import frames, watch
+from d2crealsr.ingest.events import Begun, Event, Judged, Left, Lonely, Seen, Waiting
 from d2crealsr.ingest.run import ingest, watching
 from d2crealsr.ingest.verdicts import verdict_on
-from d2crealsr.ingest.watch import Begun, Event, Judged, Left, Lonely, Seen
 from tests.ingest.conftest import HEIGHT, WIDTH, MemoryCard, blurred, texture, wide
 
 if TYPE_CHECKING:
@@ -70,20 +70,45 @@ def test_every_frame_and_every_scene_is_named_and_a_shot_again_takes_the_place_o
     events = watched_while(memory_card.path, tmp_path / "raw", *steps)
     lines = said(events, memory_card)
     assert [type(event) for event in events] == [Begun, Seen, Seen, Judged, Seen, Judged, Seen, Lonely, Seen, Left]
-    assert lines[1].startswith("a.jpg: HR or LR of a card that no other frame shows; waits for its other half")
+    assert lines[1].startswith(
+        "a.jpg: HR or LR of a card that no other frame shows; its other half (LR or HR) is missing so far; sharpness"
+    )
     assert lines[2].startswith("b.jpg: card_001 HR; sharpness ")
     assert lines[3].startswith("card_001_x2 (HR b.jpg, LR a.jpg): SHOOT AGAIN; scale 2.00, overlap 100%")
     assert lines[3].endswith("clipped: hr_clipped_fraction 0.2 above 0.07. Expose HR less.")
     assert lines[5].startswith(
         "card_001_x2 (HR b.jpg, LR c.jpg): GOOD"
     )  # though c.jpg is less sharp, a.jpg was rejected
-    assert lines[6].startswith("d.jpg: HR of a card that no other frame shows; waits for its LR")  # by focal length
+    assert "d.jpg: HR of a card that no other frame shows; its LR is missing so far;" in lines[6]  # by focal length
     assert lines[7].startswith("d.jpg: MISSING, its LR has not come")
     assert "1 scene in" in lines[9]
     assert [line.split(":")[0].strip() for line in lines[10:12]] == ["d.jpg", "e.jpg"]
     with (tmp_path / "raw" / "frames.csv").open(newline="") as file:
         used = {row["file"]: row["frame"] for row in csv.DictReader(file) if row["file"]}
     assert used == {"hr/card_001.jpg": "b.jpg", "lr/card_001_x2.jpg": "c.jpg"}
+
+
+def test_a_frame_whose_other_half_does_not_come_is_named_again_after_a_while(
+    memory_card: MemoryCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "REMIND_SECONDS", 0.0)
+    steps = [lambda: memory_card.add("a.jpg", "lonely", texture(6, WIDTH, HEIGHT)), lambda: None, lambda: None]
+    events = watched_while(memory_card.path, tmp_path / "raw", *steps)
+    assert [type(event) for event in events] == [Begun, Seen, Waiting, Left]  # and this once
+    assert said(events, memory_card)[2].startswith("a.jpg: WAITING for 20 s, its other half (LR or HR) has not come")
+
+
+def test_hr_and_lr_are_told_apart_by_focal_lengths_before_any_pair_is_known(
+    memory_card: MemoryCard, tmp_path: Path
+) -> None:
+    steps = [
+        lambda: memory_card.add("a.jpg", "lr", texture(5, WIDTH, HEIGHT), 24.0),
+        lambda: memory_card.add("b.jpg", "hr", texture(6, WIDTH, HEIGHT), 200.0),
+        lambda: memory_card.add("c.jpg", "lr", texture(7, WIDTH, HEIGHT), 26.0),
+        lambda: memory_card.add("d.jpg", "lr", texture(8, WIDTH, HEIGHT), 26.0, camera="another"),
+    ]
+    seen = [event for event in watched_while(memory_card.path, tmp_path / "raw", *steps) if isinstance(event, Seen)]
+    assert [event.likely for event in seen] == ["", "hr", "lr", ""]
 
 
 def test_a_bad_scene_that_was_written_is_replaced_by_a_later_watch(
