@@ -20,7 +20,7 @@ __all__ = ["Row", "cell", "command_line", "provenance", "read_csv", "text_table"
 
 Row: TypeAlias = "dict[str, Any]"
 
-_LOCAL = ("--cache", "--out", "--work", "--city100")
+_LOCAL = ("--cache", "--out", "--scratch", "--work", "--city100")
 
 _PACKAGES = ("d2crealsr", "numpy", "scipy", "opencv-contrib-python", "scikit-image", "torch")
 

@@ -237,8 +237,7 @@ def _published(hr: Image, lr: Image, located: Located, as_shot: Photometry, sett
         return _unpublishable(hr, located, placement, as_shot, settings)
     # 3. Photometry: the blur under which HR looks most like LR, then lr = gain·field·hr + offset in linear light.
     lr_crop = LrCrop.of(lr, placement.crop, as_shot.tone, scale=placement.scale)
-    lr_crop = lr_crop.against(located.source, located.mapping)
-    look = lr_crop.look(located.source, located.mapping)
+    lr_crop, look = lr_crop.with_look(located.source, located.mapping)
     light = dataclasses.replace(look.light, hr_tone=as_shot.hr_tone) if settings.brightness else as_shot
     # 4. Warp: HR is resampled once, onto the published grid p_lr = crop + (u + ½)/scale − ½.
     estimate = Estimate(placement=placement, light=light, ca_k=located.ca_k)

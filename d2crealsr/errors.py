@@ -13,7 +13,8 @@
         └── LockError         another run holds the folder
 
 An expected failure of one pair is no exception but a value, :class:`d2crealsr.types.AlignmentFailure`. A command that
-only reads goes on with tables that somebody edited and issues one :class:`ChangedWarning`.
+only reads goes on with tables that somebody edited and issues one :class:`ChangedWarning`. A run goes on without a
+worker of a cluster that says nothing and issues a :class:`WorkerWarning`.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ __all__ = [
     "SettingsError",
     "TableError",
     "UsageError",
+    "WorkerWarning",
     "is_out_of_memory",
 ]
 
@@ -85,6 +87,10 @@ class TableError(UsageError):
 
 class ChangedWarning(UserWarning):
     """Files of a pairs folder were changed since they were written. Its text is one line that names them."""
+
+
+class WorkerWarning(UserWarning):
+    """A worker of a cluster was given up. Its text is one line that names it."""
 
 
 class ImageError(D2CRealSRError):

@@ -1,17 +1,23 @@
-"""What the tables cost as a pairs folder grows: seconds a scene, a rerun that does nothing, the parent's memory.
+"""What a pairs folder costs as it grows: seconds and memory of every command, and the exponent of their growth.
 
-    python -m benchmarks.speed.ledger_growth --out benchmarks/results/ledger_growth.txt
+    python -m benchmarks.speed.ledger_growth --scratch /dev/shm --out benchmarks/results/ledger_growth
     python -m benchmarks.speed.ledger_growth --small
 
-`build` runs over many scenes whose captures are one tiny image and whose aligner only returns a result of the usual
-size (four stages, 196 blocks). What grows from one number of scenes to the next is therefore the cost of the tables,
-beside reading and writing tiny images. Each number of scenes is a new process, and so is its rerun.
+Made scenes: tiny captures that all differ, and an aligner that only returns a result of the usual size (four stages,
+196 blocks). What grows from one number of scenes to the next is therefore the cost of the tables, beside reading and
+writing tiny images. Real scenes: simulated mini captures, aligned as usual. Every command is a new process and runs on
+one core. Its clock starts when its libraries are loaded.
+
+A cost that is proportional to the number of scenes has the exponent 1. It is computed from the CPU seconds of the two
+largest numbers of scenes, as wall time depends on what else the machine does, and on its disk.
 """
 
 from __future__ import annotations
 
 import functools
+import importlib
 import itertools
+import math
 import os
 import tempfile
 import time
@@ -19,113 +25,163 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
 
+from benchmarks.made_scenes import instant, many_captures
 from benchmarks.measuring import alone, peak_bytes
 from benchmarks.program import PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
-from d2crealsr.align import Alignment
+from benchmarks.seeds import TUNING
 from d2crealsr.dataset.build import SceneDone, build
-from d2crealsr.imaging.estimate import Estimate
-from d2crealsr.imaging.geometry import CaptureMapping
-from d2crealsr.imaging.photometry import Photometry
-from d2crealsr.imaging.placement import Placement
-from d2crealsr.store.images import write_image
-from d2crealsr.types import Crop, ResidualField, Size, Stage
+from d2crealsr.dataset.split import split
+from d2crealsr.dataset.summary import summarise
+from d2crealsr.dataset.verify import verify
+from d2crealsr.report.make import make_report
+from d2crealsr.simulate import SimulateSettings, simulate
+from d2crealsr.store.pairs import read_residuals
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence, Set
 
-BLOCKS = 14
+_LIBRARIES = ("joblib", "pandas", "pandera.pandas", "jinja2", "PIL.Image", "d2crealsr.command.console")
+_TRAINING = ("d2c.data.cache", "d2c.evaluation.evaluate")
 
 
 @program(__doc__)
-@click.option("--scenes", default="100,1000,4000,10000", show_default=True, help="Numbers of scenes.")
+@click.option("--scenes", default="100,1000,10000", show_default=True, help="Numbers of made scenes.")
+@click.option("--real", type=int, default=1000, show_default=True, help="Real scenes, after a tenth of them; 0: none.")
+@click.option("--leave-out", default="", help="Commands that are not measured, separated by commas.")
 @click.option("--scratch", type=PATH, help="Make the folders here.  [default: a temporary folder]")
 @with_out
-@with_small("Ten and twenty scenes", scenes="10,20")
-def main(scenes: str, scratch: Path | None, out: Path | None) -> None:
-    """Make and remake a folder of each size, then compare the growth."""
+@with_small("Ten and twenty scenes", scenes="10,20", real=0)
+def main(scenes: str, real: int, leave_out: str, scratch: Path | None, out: Path | None) -> None:
+    """Run every command on a folder of each size, then compare the growth."""
     found: list[Row] = []
-    for count in [int(word) for word in scenes.split(",")]:
-        with tempfile.TemporaryDirectory(dir=scratch) as folder:
-            many_captures(Path(folder) / "raw", count)
-            runs = ("first run", "rerun")
-            found += [{"scenes": count, "run": what, **alone(measured, Path(folder))} for what in runs]
-    print_and_store("\n\n".join([text_table(found, digits=4), text_table(growth(found), digits=4)]), out, {"": found})
+    without = set(leave_out.split(","))
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        for count in [int(word) for word in scenes.split(",")]:
+            place = Path(folder) / f"made{count}"
+            many_captures(place / "raw", count)
+            found += commands(place, "made", count, MADE.keys() - without)
+        if real:
+            every = Path(folder) / "real"
+            simulate(every / "raw", settings=SimulateSettings(size="mini", scenes=real, seed=TUNING[1].start))
+            few = Path(folder) / "few"
+            linked(every / "raw", few / "raw", max(real // 10, 1))
+            found += commands(few, "real", max(real // 10, 1), REAL.keys() - without)
+            found += commands(every, "real", real, REAL.keys() - without)
+    print_and_store("\n\n".join([text_table(found, digits=2), text_table(growth(found), digits=2)]), out, {"": found})
 
 
-def many_captures(raw: Path, count: int) -> None:
-    """One tiny capture under the names of many."""
-    image = np.random.default_rng(0).integers(0, 256, (48, 64, 3), dtype=np.uint8)
+def linked(raw: Path, few: Path, count: int) -> None:
+    """The first captures of a folder in another one."""
     for side in ("hr", "lr"):
-        write_image(raw / side / "0000000.png", image)
-        for number in range(1, count):
-            os.link(raw / side / "0000000.png", raw / side / f"{number:07d}.png")
+        (few / side).mkdir(parents=True)
+        for path in sorted((raw / side).iterdir())[:count]:
+            os.link(path, few / side / path.name)
 
 
-def measured(folder: Path) -> Row:
-    """One run in this process: seconds and peak memory; ``last tenth``: seconds a scene among the last scenes."""
-    times: list[float] = []
-    start = time.perf_counter()
-
-    def note(event: Any) -> None:
-        if isinstance(event, SceneDone):
-            times.append(time.perf_counter())
-
-    build(folder / "raw", folder / "pairs", align=instant, on_event=note)
-    end = time.perf_counter()
-    tenth = max(len(times) // 10, 1)
-    files = sum(path.stat().st_size for path in (folder / "pairs").glob("*.csv"))
-    return {
-        "seconds": end - start,
-        "before the first scene": times[0] - start,
-        "first tenth": (times[tenth] - times[0]) / tenth,
-        "last tenth": (times[-1] - times[-1 - tenth]) / tenth,
-        "after the last scene": end - times[-1],
-        "peak MB": peak_bytes() / 1e6,
-        "tables MB": files / 1e6,
-    }
-
-
-def growth(measurements: Sequence[Row]) -> list[Row]:
-    """Seconds a scene between one number of scenes and the next."""
+def commands(place: Path, kind: str, count: int, which: Set[str]) -> list[Row]:
+    """The figures of each command on one folder, which the first one fills."""
     found: list[Row] = []
-    for what in ("first run", "rerun"):
-        some = [row for row in measurements if row["run"] == what]
-        for less, more in itertools.pairwise(some):
-            added = float(more["scenes"]) - float(less["scenes"])
-            seconds = float(more["seconds"]) - float(less["seconds"])
-            steps = f"{less['scenes']} to {more['scenes']}"
-            found.append({"run": what, "scenes": steps, "ms a scene": 1000 * seconds / added})
+    for name in (name for name in MADE if name in which):
+        row = alone(measured, place, kind, name)
+        click.echo(f"{kind}, {count} scenes, {name}: {row['CPU s']:.1f} s", err=True)
+        found.append({"captures": kind, "scenes": count, "command": name, **row})
     return found
 
 
-def instant(hr: Any, lr: Any, *, settings: Any) -> Alignment:
-    """An aligner that does nothing and returns a result of the usual size."""
-    mapping, scale = _mapping(Size.of(hr), Size.of(lr)), settings.scale
-    steps = np.linspace(2.0, 40.0, BLOCKS)
-    points = np.stack(np.meshgrid(steps, steps), axis=-1).reshape(-1, 2)
-    return Alignment(
-        estimate=Estimate(placement=Placement(mapping, Crop(1, 2, 6, 4), scale), light=Photometry()),
-        hr=np.ascontiguousarray(np.resize(hr, (4 * scale, 6 * scale, 3))),
-        lr=np.ascontiguousarray(lr[2:6, 1:7]),
-        residuals=ResidualField(
-            points_lr=points,
-            shifts_hr_px=points / 97.0,
-            weights=np.full(len(points), 0.7),
-            zncc=np.ones(len(points)),
-        ),
-        stages=tuple(Stage(iteration=n, stage="sift", H_hr_to_lr=mapping.H_hr_to_lr) for n in range(4)),
-        statistics={"n_inliers": 1717, "residual_p50_hr_px": 0.21, "zncc": 0.987654},
-        reasons=(),
-    )
+def measured(place: Path, kind: str, name: str) -> Row:
+    """One command in this process: seconds, and peak memory."""
+    for library in (*_LIBRARIES, *(_TRAINING if name.startswith("train") else ())):
+        importlib.import_module(library)
+    before = peak_bytes()
+    wall, cpu = time.perf_counter(), time.process_time()
+    more = {"made": MADE, "real": REAL}[kind][name](place)
+    return {
+        "wall s": time.perf_counter() - wall,
+        "CPU s": time.process_time() - cpu,
+        "peak MB": peak_bytes() / 1e6,
+        "of which libraries": before / 1e6,
+        **(more or {}),
+    }
 
 
-@functools.cache
-def _mapping(hr: Size, lr: Size) -> CaptureMapping:
-    H = np.array([[1 / 3, 1e-17, 1.0], [0.1, 1 / 7, -1.0], [1e-9, -1e-9, 1]])
-    return CaptureMapping(H_hr_to_lr=H, hr_size=hr, lr_size=lr)
+def _align(place: Path, **options: Any) -> Row:
+    """`align`; CPU milliseconds a scene among the first and the last tenth of the scenes."""
+    times: list[float] = []
+
+    def note(event: Any) -> None:
+        if isinstance(event, SceneDone):
+            times.append(time.process_time())
+
+    build(place / "raw", place / "pairs", on_event=note, **options)
+    tenth = max(len(times) // 10, 1)
+    return {
+        "first tenth, ms": 1000 * (times[tenth] - times[0]) / tenth,
+        "last tenth, ms": 1000 * (times[-1] - times[-1 - tenth]) / tenth,
+    }
+
+
+def _summary(place: Path) -> None:
+    from d2crealsr.command.console import summary_table
+
+    summary_table(summarise(place / "pairs"), terminal=False)
+
+
+def _train_reads(place: Path) -> None:
+    """All that `d2c train` does with its pairs before the first step."""
+    from d2c.data.belonging import KEPT, check_belonging
+    from d2c.data.cache import CachedPairs, ImageCache
+    from d2c.data.datasets import Datasets
+    from d2c.data.hold_out import hold_out
+    from d2c.evaluation.evaluate import is_measurable
+
+    data = Datasets(data=(place / "pairs",))
+    pairs = data.pairs(data.scale(), lambda text: None)
+    hold_out(pairs, 0.1, is_measurable)
+    cache = ImageCache(place / "cache")
+    cached = cache.images(path for pair in pairs for path in (pair.lr, pair.hr))
+    check_belonging(pairs, CachedPairs(pairs, cached), cached.digests.__getitem__, cache.folder / KEPT)
+
+
+_AFTER_ALIGN: dict[str, Callable[[Path], Row | None]] = {
+    "split": lambda place: split(place / "pairs") and None,
+    "summary": _summary,
+    "verify": lambda place: verify(place / "pairs") and None,
+    "train reads": _train_reads,
+    "train reads again": _train_reads,
+}
+
+REAL = {"align": _align, "align again": _align, **_AFTER_ALIGN}
+_made = functools.partial(_align, align=instant)
+MADE: dict[str, Callable[[Path], Row | None]] = {
+    "align": _made,
+    "align again": _made,
+    **_AFTER_ALIGN,
+    "read_residuals": lambda place: None if len(read_residuals(place / "pairs")) else {},
+    "report": lambda place: make_report(place / "pairs") and None,
+    "report again": lambda place: make_report(place / "pairs") and None,
+}
+"""The commands by kind of captures. A report on real pairs is a quarter of a second of drawing each (`report_500`)."""
+
+
+def growth(measurements: Sequence[Row]) -> list[Row]:
+    """Of each command: CPU milliseconds a scene between one number of scenes and the next, and the exponent."""
+    found: list[Row] = []
+    for kind, name in dict.fromkeys((row["captures"], row["command"]) for row in measurements):
+        some = [row for row in measurements if (row["captures"], row["command"]) == (kind, name)]
+        row: Row = {"captures": kind, "command": name}
+        steps = []
+        for less, more in itertools.pairwise(some):
+            added = 1000 * (float(more["CPU s"]) - float(less["CPU s"])) / (more["scenes"] - less["scenes"])
+            steps.append(added)
+            row[f"ms a scene, {less['scenes']} to {more['scenes']}"] = added
+        if len(some) > 1:
+            row["last to first step"] = steps[-1] / steps[0] if len(steps) > 1 else math.nan
+            ratio = some[-1]["scenes"] / some[-2]["scenes"]
+            row["exponent"] = math.log(some[-1]["CPU s"] / some[-2]["CPU s"]) / math.log(ratio)
+        found.append(row)
+    return found
 
 
 if __name__ == "__main__":

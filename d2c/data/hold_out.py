@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import re
 import warnings
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from d2c.errors import ConfigError, DataError
@@ -80,10 +81,11 @@ def hold_out(
             "add larger scenes, or train without by --validation 0"
         )
     wanted, kept = max(1, round(share * len(pairs))), 0
+    sizes = Counter(pair.group for pair in pairs)
     held: set[str] = set()
     for group in able if unfit else able[:-1]:
         if kept >= wanted:
             break
         held.add(group)
-        kept += sum(pair.group == group for pair in pairs)
+        kept += sizes[group]
     return [p for p in pairs if p.group not in held], [p for p in pairs if p.group in held]

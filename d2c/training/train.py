@@ -201,7 +201,8 @@ class Training:
         trained, validated = (
             [record.hr_sha256 for record in records if record.part == part] for part in ("train", "validation")
         )
-        if both := sum(sha256 in set(trained) for sha256 in validated):
+        known = set(trained)
+        if both := sum(sha256 in known for sha256 in validated):
             note(f"{both} of the {len(validated)} pairs to validate on are trained on as well")
         where = f"{device}, {_threads_said(torch.get_num_threads())}" if device.type == "cpu" else str(device)
         where += "" if self.precision == "fp32" else f", {self.precision}"

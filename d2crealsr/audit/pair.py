@@ -151,15 +151,14 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
     """
     crop, mapping = Crop(0, 0, lr.shape[1], lr.shape[0]), _as_published(lr, scale)
     source = degrade.reduced(hr, scale, _TONE)
-    lr_crop = LrCrop.of(lr, crop, _TONE, scale=scale).against(source, mapping)
-    in_place, look = mapping, lr_crop.look(source, mapping)
+    in_place = mapping
+    lr_crop, look = LrCrop.of(lr, crop, _TONE, scale=scale).with_look(source, mapping)
     field = lr_crop.residuals(look, mapping)
     smooth = fit_smooth(field, crop)
     if field.weights.sum() >= _MIN_WEIGHT and smooth.hr_px > _HARMLESS_LR_PX * scale:
         # A displaced HR looks blurred. So estimate blur and brightness at its real position, then measure the shift.
         in_place = smooth.taken_out(mapping)
-        lr_crop = lr_crop.against(source, in_place)
-        look = lr_crop.look(source, in_place)
+        lr_crop, look = lr_crop.with_look(source, in_place)
         field = lr_crop.residuals(look, mapping)
         smooth = fit_smooth(field, crop)
     control = zero_shift_control(lr_crop, look, mapping, field).residuals(look, mapping)

@@ -26,6 +26,7 @@ from d2crealsr.dataset.events import (
     scale_note,
     scene_done,
 )
+from d2crealsr.dataset.far_workers import what_is_lacking
 from d2crealsr.dataset.freshness import Aligner, SceneResult, SceneTask, is_withdrawn, missing, recipe_of
 from d2crealsr.dataset.lens_profiles import check_lensfun
 from d2crealsr.dataset.pairs_folder import open_pairs, written_folders
@@ -154,8 +155,15 @@ def build(
             for capture in captures
         ]
         withdrawn = {task.capture.scene for task in tasks if is_withdrawn(task)}
+        some = next((path for capture in captures for path in (capture.hr, capture.lr) if path is not None), None)
         results = run_tasks(
-            run_scene, tasks, jobs=run.jobs, backend=run.backend, scheduler=run.scheduler, on_lost=lost_scene
+            run_scene,
+            tasks,
+            jobs=run.jobs,
+            backend=run.backend,
+            scheduler=run.scheduler,
+            on_lost=lost_scene,
+            lacking=functools.partial(what_is_lacking, out, lease, some, tool_version),
         )
         try:
             events, notes = _run(rerun, tasks, ledger, results, on_event)

@@ -140,7 +140,15 @@ class LrCrop(LrPart):
     def look(self, hr: LinearReduced, mapping: CaptureMapping) -> Look:
         """HR as this crop's camera would have developed it, if the mapping is right."""
         # 1. The blur for which HR is most similar to LR: the highest correlation in linear light.
+        return self._look_at(hr, mapping, self.blur(hr, mapping))
+
+    def with_look(self, hr: LinearReduced, mapping: CaptureMapping) -> tuple[Self, Look]:
+        """The crop :meth:`against` HR, and its :meth:`look` at it. The blur, which both need, is estimated once."""
         sigma = self.blur(hr, mapping)
+        crop = self.compared_with(hr, mapping, sigma)
+        return crop, crop._look_at(hr, mapping, sigma)
+
+    def _look_at(self, hr: LinearReduced, mapping: CaptureMapping, sigma: float) -> Look:
         # 2. The brightness of HR at this blur: lr ≈ gain·field·hr + offset, by robust least squares.
         light = self.brightness(self.seen(hr, mapping, sigma), mapping)
         # 3. The look: both are applied to all of HR, and the result is encoded.

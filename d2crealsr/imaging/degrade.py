@@ -6,6 +6,7 @@ Only estimation and QA use these copies. They are never published.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,9 +55,25 @@ class LinearReduced:
     kernel: Kernel = "linear"
 
     def blurred(self, channel: Float32, sigma_hr_px: float) -> Float32:
-        """A blurred channel. Together with the averaging, the blur is a Gaussian of ``sigma_hr_px``."""
+        """A blurred channel. Together with the averaging, the blur is a Gaussian of ``sigma_hr_px``.
+
+        Callers must not change it: the last blur of all colours is kept where HR is reduced, as several parts of an
+        alignment need the same one.
+        """
+        if channel is not self.rgb or self.factor == 1:
+            return self._blurred(channel, sigma_hr_px)
+        if sigma_hr_px not in self._last_blur:
+            self._last_blur.clear()
+            self._last_blur[sigma_hr_px] = self._blurred(channel, sigma_hr_px)
+        return self._last_blur[sigma_hr_px]
+
+    def _blurred(self, channel: Float32, sigma_hr_px: float) -> Float32:
         variance = sigma_hr_px**2 - (self.factor**2 - 1) / 12
         return opencv.blur(channel, float(np.sqrt(max(variance, 0))) / self.factor)
+
+    @cached_property
+    def _last_blur(self) -> dict[float, Float32]:
+        return {}
 
     def on_grid(self, blurred: Float32, H_hr_to_grid: Matrix, size: Size) -> Float32:
         """Sample a (blurred) channel on a grid, to which ``H_hr_to_grid`` maps full-resolution HR pixels."""

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import threadpoolctl
 
 from d2crealsr import opencv
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
-__all__ = ["threads_restored", "use_one_thread"]
+__all__ = ["on_one_thread", "threads_restored", "use_one_thread"]
+
+_Task = TypeVar("_Task")
+_Result = TypeVar("_Result")
 
 
 def use_one_thread() -> None:
@@ -22,6 +25,12 @@ def use_one_thread() -> None:
     """
     opencv.use_one_thread()
     _limit_blas(1)
+
+
+def on_one_thread(function: Callable[[_Task], _Result], task: _Task) -> _Result:
+    """The result of a task, done on one thread."""
+    use_one_thread()
+    return function(task)
 
 
 @contextlib.contextmanager

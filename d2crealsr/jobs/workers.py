@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures.process
 import contextlib
 import functools
-import logging
 import os
-import queue
 import threading
 import time
 import warnings
@@ -17,12 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
 import joblib
 
 from d2crealsr.errors import MachineError, SettingsError
-from d2crealsr.jobs.threads import threads_restored, use_one_thread
+from d2crealsr.jobs.cluster import Patience, open_cluster
+from d2crealsr.jobs.threads import on_one_thread, threads_restored
 from d2crealsr.ui.interrupts import interrupts_stay_here
-from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+
+    from d2crealsr.jobs.cluster import Lacking
 
 __all__ = ["Backend", "run_in_order", "run_tasks"]
 
@@ -32,6 +31,8 @@ _PATIENCE_SECONDS = 30.0
 """Longest time that a dask scheduler may take to answer."""
 _WORKERS_AWAITED_SECONDS = 60.0
 """Longest time that a dask cluster may have no worker while there are tasks."""
+_SILENCE_SECONDS = 60.0
+"""Longest time without a sign of life from a dask worker."""
 
 _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
@@ -45,6 +46,7 @@ def run_tasks(
     backend: Backend = "loky",
     scheduler: str | None = None,
     on_lost: Callable[[_Task], _Result] | None = None,
+    lacking: Lacking | None = None,
 ) -> Generator[_Result]:
     """Results of ``function`` for the tasks, in the order of finishing. Closing the generator ends the run.
 
@@ -62,19 +64,21 @@ def run_tasks(
         Address of a dask scheduler. Without it, backend dask starts ``jobs`` workers on this machine.
     on_lost : callable, optional
         Returns the result of a lost task; it is called in this process. Without it a lost task ends the run.
+    lacking : callable, optional
+        Called on each dask worker at the start and before every task: says what its machine lacks for the tasks.
 
     Raises
     ------
     SettingsError
         When the settings contradict each other or dask is not installed.
     MachineError
-        When the cluster or a task is lost.
+        When the cluster or a task is lost, or a worker lacks something.
     """
     if backend == "loky" and scheduler is not None:
         raise SettingsError(f"scheduler: got {scheduler!r} with backend loky; add --backend dask")
     jobs = min(jobs if jobs > 0 else joblib.cpu_count(), max(2, len(tasks)))
     left, suspects = dict(enumerate(tasks)), list[int]()
-    with threads_restored(), _backend(jobs, backend, scheduler) as do_once:
+    with threads_restored(), _backend(jobs, backend, scheduler, lacking) as do_once:
         while left:
             alone = suspects.pop(0) if suspects else None
             died: list[int] = []
@@ -108,12 +112,6 @@ def _with_number(function: Callable[[_Task], _Result], task: tuple[int, _Task]) 
     return task[0], function(task[1])
 
 
-def _on_one_thread(function: Callable[[_Task], _Result], task: _Task) -> _Result:
-    """The result of a task. Threads are limited for each task, because workers of a dask cluster are not ours."""
-    use_one_thread()
-    return function(task)
-
-
 def _on_loky(
     jobs: int, function: Callable[[_Task], _Result], tasks: Mapping[int, _Task], died: list[int]
 ) -> Generator[tuple[int, _Result]]:
@@ -139,61 +137,10 @@ def _on_loky(
         _close(results)
 
 
-def _on_dask(
-    client: Any, function: Callable[[_Task], _Result], tasks: Mapping[int, _Task], died: list[int]
-) -> Generator[tuple[int, _Result]]:
-    """As :func:`_on_loky`, but ``died`` gets only tasks that dask itself gave up, and all others are done.
-
-    It does not use joblib, whose dask backend waits forever when a worker dies.
-    """
-    import distributed.comm
-
-    library: Any = distributed  # only partly typed
-    gone = (asyncio.CancelledError, concurrent.futures.CancelledError, library.comm.CommClosedError)
-    numbers = {client.submit(_on_one_thread, function, task, pure=False): number for number, task in tasks.items()}
-    try:
-        for future in _completed(library, client, list(numbers)):
-            try:
-                result = future.result()
-            except library.KilledWorker:
-                died.append(numbers[future])
-                continue
-            except gone as error:
-                raise MachineError("the dask scheduler is gone; start it, and run the same command again") from error
-            yield numbers.pop(future), result
-            future.release()
-    finally:
-        with contextlib.suppress(OSError, TimeoutError):
-            client.cancel(list(numbers))
-
-
-def _completed(library: Any, client: Any, futures: list[Any]) -> Generator[Any]:
-    """Futures as they are done; raises MachineError if the cluster has no worker for too long.
-
-    The nanny of a worker that died starts it again, but on a machine with too little memory a nanny may give up.
-    """
-    completed = library.as_completed(futures)
-    seen = asked = time.monotonic()
-    while not completed.is_empty():
-        if completed.has_ready():
-            yield next(completed)
-            continue
-        time.sleep(0.02)
-        now = time.monotonic()
-        if now - asked < 1.0:
-            continue
-        asked = now
-        with contextlib.suppress(OSError):  # a lost scheduler cancels the futures
-            if client.nthreads():
-                seen = now
-            elif now - seen > _WORKERS_AWAITED_SECONDS:
-                raise MachineError("the dask cluster has no workers; start some, and run the same command again")
-
-
 def _numbered(function: Callable[[_Task], _Result], number: int, task: _Task, parent: int) -> tuple[int, _Result]:
     if parent != os.getpid():
         _end_with(parent)
-    return number, _on_one_thread(function, task)
+    return number, on_one_thread(function, task)
 
 
 @functools.cache
@@ -216,48 +163,12 @@ def _close(results: Any) -> None:
 
 
 @contextlib.contextmanager
-def _backend(jobs: int, backend: Backend, scheduler: str | None) -> Iterator[Any]:
-    """A function that does each task once: :func:`_on_loky` or :func:`_on_dask` with its workers."""
+def _backend(jobs: int, backend: Backend, scheduler: str | None, lacking: Lacking | None) -> Iterator[Any]:
+    """A function that does each task once, with its workers: :func:`_on_loky` or :meth:`Cluster.do_once`."""
     if backend == "loky":
         with joblib.parallel_config(backend="loky"):
             yield functools.partial(_on_loky, jobs)
         return
-    try:
-        import distributed
-    except ImportError as error:
-        raise SettingsError(f"backend: dask is not installed; {how_to_install('dask')}") from error
-    with _client(distributed, jobs, scheduler) as client:
-        yield functools.partial(_on_dask, client)
-
-
-def _client(distributed: Any, jobs: int, scheduler: str | None) -> Any:
-    try:
-        if scheduler is None:
-            with interrupts_stay_here():
-                return distributed.Client(
-                    n_workers=jobs, threads_per_worker=1, dashboard_address="127.0.0.1:0", silence_logs=logging.CRITICAL
-                )
-        return _within(_PATIENCE_SECONDS, lambda: distributed.Client(scheduler, timeout=_PATIENCE_SECONDS))
-    except Exception as error:  # the exceptions depend on the version of dask
-        where = "dask workers on this machine" if scheduler is None else f"scheduler {scheduler}"
-        raise MachineError(f"{where}: no answer ({error}); start it, or correct --scheduler") from error
-
-
-def _within(seconds: float, connect: Callable[[], Any]) -> Any:
-    """The result of a function; raises TimeoutError if it takes longer, as with a scheduler that never answers."""
-    answers: queue.SimpleQueue[tuple[Any, Exception | None]] = queue.SimpleQueue()
-
-    def ask() -> None:
-        try:
-            answers.put((connect(), None))
-        except Exception as error:
-            answers.put((None, error))
-
-    threading.Thread(target=ask, name="connect", daemon=True).start()
-    try:
-        made, error = answers.get(timeout=seconds)
-    except queue.Empty as empty:
-        raise TimeoutError(f"nothing said for {seconds:g} s") from empty
-    if error is not None:
-        raise error
-    return made
+    patience = Patience(_PATIENCE_SECONDS, _WORKERS_AWAITED_SECONDS, _SILENCE_SECONDS)
+    with open_cluster(jobs, scheduler, patience, lacking) as cluster:
+        yield cluster.do_once

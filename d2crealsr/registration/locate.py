@@ -133,8 +133,8 @@ def _with_lr_lens(sift: Located, refined: Located, lr: Image, tone: str, setting
         mapping, placement = refined.mapping, place(refined.mapping, settings)
         if placement.crop.side < MIN_SIDE or not can_show(placement):
             return refined
-        lr_crop = LrCrop.of(lr, placement.crop, tone, scale=placement.scale).against(refined.source, mapping)
-        field = lr_crop.residuals(lr_crop.look(refined.source, mapping), mapping)
+        lr_crop, look = LrCrop.of(lr, placement.crop, tone, scale=placement.scale).with_look(refined.source, mapping)
+        field = lr_crop.residuals(look, mapping)
         k1 = measure_lr_distortion(field, placement).k1
         if not k1:
             return refined

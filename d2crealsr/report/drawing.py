@@ -64,7 +64,7 @@ class Drawing:
             except (ValueError, ArithmeticError, opencv.Error) as error:  # one bad row must not stop the others
                 why = " ".join(str(error).split())[:200]
                 self.given.notes.append(f"the pair cannot be drawn as its rows are ({why}); align it again")
-        data["residuals"] = [[_rounded(v, 4) for v in block] for block in self.given.task.residuals]
+        data["residuals"] = [[_rounded(v, 4) for v in block] for block in self.given.task.residuals.tolist()]
         return {**data, "notes": self.given.notes, "sigma_blur_hr_px": _rounded(self.given.sigma, 4)}
 
     def _jpeg(self, name: str, picture: views.Picture, quality: int = _VIEW_QUALITY) -> str:

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.report.content import page_content
 from d2crealsr.report.pair import KEY_LENGTH, PairTask, draw_pair
@@ -24,11 +26,14 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from d2crealsr.types import Array
+
 __all__ = ["PairDrawn", "ReportResult", "make_report"]
 
 FOLDER = "report"
 _GENERATOR = "d2crealsr report"
 _KEY = re.compile(rf"[0-9a-f]{{{KEY_LENGTH}}}")
+_BLOCK = ["lr_x", "lr_y", "dx_hr_px", "dy_hr_px", "weight"]
 _SCRIPTS = ("plots.js", "marks.js", "points.js", "sheet.js", "viewer.js", "pair.js", "dataset.js", "app.js")
 
 
@@ -82,18 +87,17 @@ def make_report(
     out = pairs / FOLDER if out is None else Path(os.path.realpath(out))
     dataset = read_dataset(pairs, needed=("scale", "tool_version"))
     manifest = read_manifest(pairs)
-    alignment, residuals = read_alignment(pairs), read_residuals(pairs)
+    stages, blocks = _by_scene(read_alignment(pairs)), _blocks(read_residuals(pairs))
     page.environment(__package__)  # raises at once if jinja2 is missing
     page_folder.claim(out, _GENERATOR, _KEY)
     with lock_folder(out):
         remove_leftovers(out, *(out / page_folder.FILES).glob("*"))
         rows = records(manifest)
-        stages, blocks = _by_scene(alignment), _blocks(residuals)
         tasks = [
             PairTask(
                 row=row,
                 stages=stages.get(row["scene"], []),
-                residuals=blocks.get(row["scene"], []),
+                residuals=blocks.get(row["scene"], np.empty((0, len(_BLOCK)))),
                 hr_source=sources_of(pairs, row, dataset) / row["hr_source"] if row["hr_source"] else None,
                 lr_source=sources_of(pairs, row, dataset) / row["lr_source"] if row["lr_source"] else None,
                 pairs=pairs,
@@ -121,8 +125,8 @@ def _by_scene(frame: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _blocks(residuals: pd.DataFrame) -> dict[str, list[list[float]]]:
-    """Residual blocks as ``[lr_x, lr_y, dx, dy, weight]`` by scene, without blocks that have no shift."""
-    names = ["lr_x", "lr_y", "dx_hr_px", "dy_hr_px", "weight"]
-    known = residuals.dropna(subset=names)
-    return {str(scene): part[names].to_numpy().tolist() for scene, part in known.groupby("scene", sort=False)}
+def _blocks(residuals: pd.DataFrame) -> dict[str, Array]:
+    """Residual blocks as rows lr_x, lr_y, dx, dy, weight by scene, without blocks that have no shift."""
+    known = residuals.dropna(subset=_BLOCK)
+    values = known[_BLOCK].to_numpy()
+    return {str(scene): values[places] for scene, places in known.groupby("scene").indices.items()}

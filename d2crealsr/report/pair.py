@@ -83,5 +83,5 @@ def _is_whole(data: Any, scene: str) -> bool:
 
 def _fingerprint(task: PairTask, states: Mapping[str, SourceState]) -> str:
     drawn = {name: value for name, value in task.row.items() if name not in _NOT_DRAWN}
-    content = [DRAWING_VERSION, drawn, list(task.stages), list(task.residuals), states, task.published is not None]
+    content = [DRAWING_VERSION, drawn, list(task.stages), task.residuals.tolist(), states, task.published is not None]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:KEY_LENGTH]

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from d2crealsr.imaging.geometry import CaptureMapping
-    from d2crealsr.types import Crop, Image
+    from d2crealsr.types import Array, Crop, Image
 
 __all__ = ["PairTask", "SourceState", "Sources"]
 
@@ -32,8 +32,10 @@ class PairTask:
 
     Attributes
     ----------
-    row, stages, residuals
-        The rows of the scene in the three tables. Missing numbers are None.
+    row, stages
+        The rows of the scene in the manifest and in ``alignment.csv``. Missing numbers are None.
+    residuals : (N, 5) ndarray
+        Residual blocks: lr_x, lr_y, dx_hr_px, dy_hr_px, weight.
     hr_source, lr_source : Path or None
         Absolute paths of the captures; None if the table names none.
     pairs, files : Path
@@ -42,7 +44,7 @@ class PairTask:
 
     row: Row
     stages: Sequence[Row]
-    residuals: Sequence[Sequence[float]]
+    residuals: Array
     hr_source: Path | None
     lr_source: Path | None
     pairs: Path

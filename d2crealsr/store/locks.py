@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-__all__ = ["check_lease", "file_lock", "lock_folder"]
+__all__ = ["check_lease", "file_lock", "holds_lease", "lock_folder"]
 
 _LOCK = ".lock"
 _HOLDER = ".lock-holder"
@@ -118,8 +118,13 @@ def check_lease(folder: Path, lease: str) -> None:
     MachineError
         When the run is over.
     """
-    if _holder(folder).get("lease") != lease:
+    if not holds_lease(folder, lease):
         raise MachineError(f"{folder}: the run that this scene belongs to is over; nothing of it was written")
+
+
+def holds_lease(folder: Path, lease: str) -> bool:
+    """Whether the run with this lease holds the folder, as seen from this machine."""
+    return _holder(folder).get("lease") == lease
 
 
 def _holder(folder: Path) -> dict[str, Any]:

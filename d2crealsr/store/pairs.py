@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from d2crealsr.errors import LayoutError, TableError
 from d2crealsr.store.changes import warn_if_changed
 from d2crealsr.store.columns import TABLES
+from d2crealsr.store.csv_files import rows_in_parts
 from d2crealsr.store.description import (
     DATASET_FILE,
     FORMAT_NAME,
@@ -26,7 +27,7 @@ from d2crealsr.store.description import (
 )
 from d2crealsr.store.files import sha256_of
 from d2crealsr.store.journal import JOURNAL_FILE, open_journal
-from d2crealsr.store.tables import read_rows, typed_table, write_table
+from d2crealsr.store.tables import typed_table, write_table
 from d2crealsr.ui.text import UNPRINTABLE
 
 if TYPE_CHECKING:
@@ -192,10 +193,11 @@ def load_table(pairs: str | os.PathLike[str], name: str, columns: Sequence[str] 
             remedy = "give a pairs folder, or make one: d2crealsr align CAPTURES --out PAIRS"
             raise LayoutError(f"{path} is not there; {remedy}")
         declared = [column.name for column in TABLES[name]]
-        header, rows = read_rows(path) if path.exists() else (declared, [])
+        header, parts = rows_in_parts(path) if path.exists() else (declared, iter([[]]))
         if journal.changes_rows or (name == "manifest.csv" and journal.cells):
-            header, rows = _with_journal(header, rows, journal, name)
-    frame = typed_table(header, rows, path, TABLES[name], columns)
+            header, rows = _with_journal(header, [row for part in parts for row in part], journal, name)
+            parts = iter([rows])
+        frame = typed_table(header, parts, path, TABLES[name], columns)
     _check_names(frame, path)
     return frame
 

@@ -5,19 +5,19 @@ Row numbers in errors are those that a spreadsheet shows: the header is row 1.
 
 from __future__ import annotations
 
-import csv
+import contextlib
 import functools
-import io
 import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
-from d2crealsr.errors import LayoutError, MachineError, TableError
+from d2crealsr.errors import TableError
 from d2crealsr.store.columns import SLACK, Column
-from d2crealsr.store.files import UTF_16_MARKS, read_text, write_text
+from d2crealsr.store.csv_files import FIRST_ROW, csv_rows, read_rows, rows_in_parts
+from d2crealsr.store.files import write_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -105,13 +105,6 @@ def rows_text(rows: Sequence[Mapping[str, Any]], columns: Sequence[Column], wher
     return csv_rows([[column.name for column in every], *cells])
 
 
-def csv_rows(rows: Iterable[Sequence[str]]) -> str:
-    """Rows of cells as CSV, as all tables are written."""
-    buffer = io.StringIO(newline="")
-    csv.writer(buffer, lineterminator="\n").writerows(rows)
-    return buffer.getvalue()
-
-
 def cell_text(cell: Any, column: Column, where: Path) -> str:
     """The text of a cell; raises TableError if the value is not permitted in its column."""
     value = _value(cell, column, None, where)
@@ -132,17 +125,20 @@ def read_table(path: Path, columns: Sequence[Column], wanted: Sequence[str] | No
     TableError
         When it is not a CSV file, a column is missing, or a value is not permitted in its column.
     """
-    return typed_table(*read_rows(path), path, columns, wanted)
+    return typed_table(*rows_in_parts(path), path, columns, wanted)
 
 
 def typed_table(
     header: Sequence[str],
-    rows: Sequence[Sequence[str]],
+    parts: Iterable[Sequence[Sequence[str]]],
     path: Path,
     columns: Sequence[Column],
     wanted: Sequence[str] | None = None,
 ) -> pd.DataFrame:
-    """Check rows of text, of which ``path`` is the file, and give them their types; as :func:`read_table`."""
+    """Check rows of text, of which ``path`` is the file, and give them their types; as :func:`read_table`.
+
+    The rows come in parts, of which one at a time is in memory as text.
+    """
     needed = [c.name for c in columns if c.fixed] if wanted is None else list(wanted)
     missing = [name for name in needed if name not in header]
     if missing:
@@ -153,43 +149,34 @@ def typed_table(
     every = [by_name.get(name) or Column(name=name, kind="text", meaning="") for name in keep]
     every += [column for column in columns if not column.fixed and column.name not in header and wanted is None]
     places = {name: place for place, name in enumerate(header)}
-    values = {c.name: [row[places[c.name]] if c.name in places else "" for row in rows] for c in every}
-    frame = _typed(values, every, path)
-    check_table(frame, [column for column in columns if column.name in values], path)
+    frame = _joined(_typed_parts(parts, places, every, path))
+    names = {column.name for column in every}
+    check_table(frame, [column for column in columns if column.name in names], path)
     return frame
 
 
-def read_rows(path: Path) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a CSV file as text, every row as long as the header."""
-    try:
-        text = read_text(path, "utf-8-sig")
-        header, *rows = list(csv.reader(io.StringIO(text, newline=""), strict=True)) or [[]]
-    except FileNotFoundError as error:
-        raise LayoutError(f"{path} is not there; check the folder that was given") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        utf_16 = isinstance(error, UnicodeDecodeError) and error.object.startswith(UTF_16_MARKS)
-        why = "it is in UTF-16" if utf_16 else error
-        raise TableError(
-            f"{path}: not a CSV file in UTF-8 ({why}); restore it, or save it as CSV in UTF-8 with commas"
-        ) from error
-    except OSError as error:
-        raise MachineError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
-    if len(header) == 1 and (mark := next((m for m in (";", "\t") if m in header[0]), "")):
-        name = "semicolons" if mark == ";" else "tabs"
-        raise TableError(f"{path}: its columns are separated by {name}, expected commas; save it with commas")
-    while rows and not any(rows[-1]):  # spreadsheets leave empty rows at the end
-        rows.pop()
-    if len(set(header)) < len(header):
-        names = sorted({name for name in header if header.count(name) > 1})
-        twice = [name if name.isprintable() else repr(name) for name in names]
-        raise TableError(f"{path}: columns twice: {', '.join(twice)}; restore the file")
-    for number, row in enumerate(rows, start=2):
-        if len(row) != len(header):
-            raise TableError(f"{path}, row {number}: got {len(row)} cells, expected {len(header)}; restore the file")
-    return header, rows
+def _typed_parts(
+    parts: Iterable[Sequence[Sequence[str]]], places: Mapping[str, int], columns: Sequence[Column], path: Path
+) -> Iterator[pd.DataFrame]:
+    first = FIRST_ROW
+    for rows in parts:
+        values = {c.name: [row[places[c.name]] if c.name in places else "" for row in rows] for c in columns}
+        yield _typed(values, columns, path, first)
+        first += len(rows)
 
 
-def _typed(values: Mapping[str, list[Any]], columns: Sequence[Column], path: Path | None = None) -> pd.DataFrame:
+def _joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """The parts of a table, one below the other."""
+    import pandas as pd
+
+    every = list(frames)
+    return every[0] if len(every) == 1 else pd.concat(every, ignore_index=True)
+
+
+def _typed(
+    values: Mapping[str, list[Any]], columns: Sequence[Column], path: Path | None = None, first: int = FIRST_ROW
+) -> pd.DataFrame:
+    """A table from columns of cells, of which the first ones stand in row ``first`` of the file."""
     import pandas as pd
 
     data: dict[str, Any] = {}
@@ -198,12 +185,23 @@ def _typed(values: Mapping[str, list[Any]], columns: Sequence[Column], path: Pat
         if column.kind == "text":
             data[column.name] = pd.Series(["" if cell is None else str(cell) for cell in cells], dtype=str)
             continue
-        numbers = [_number(cell, column, row, path) for row, cell in enumerate(cells, start=2)]
+        numbers = _numbers(cells, column, first, path)
         if column.kind == "int":
             data[column.name] = pd.array([None if math.isnan(n) else int(n) for n in numbers], dtype="Int64")
         else:
             data[column.name] = pd.array(numbers, dtype="float64")
     return pd.DataFrame(data)
+
+
+def _numbers(cells: Sequence[Any], column: Column, first: int, path: Path | None) -> list[float]:
+    """The numbers of a column. Long columns of text, in which nothing is missing, are read at once."""
+    if column.kind == "float":
+        with contextlib.suppress(TypeError, ValueError):  # each cell is then looked at
+            numbers = list(map(float, cells))
+            return (
+                numbers if all(map(math.isfinite, numbers)) else [n if math.isfinite(n) else math.nan for n in numbers]
+            )
+    return [_number(cell, column, row, path) for row, cell in enumerate(cells, start=first)]
 
 
 def _value(cell: Any, column: Column, row: int | None, path: Path) -> str | float:

@@ -17,7 +17,7 @@ from d2crealsr.ui.interrupts import Interrupted, Interrupts
 from d2crealsr.ui.streams import tolerant_streams
 from d2crealsr.ui.terminal import echo
 from d2crealsr.ui.verbosity import common_options
-from d2crealsr.ui.warned import changes_in_one_line
+from d2crealsr.ui.warned import warnings_in_one_line
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -126,7 +126,7 @@ class Program(_TidyHelp, rich_click.RichGroup):  # type: ignore[misc]  # as its 
     def _run(self, args: Sequence[str] | None, kwargs: dict[str, Any]) -> int:
         """Run a command, and say what ended it; returns the exit code."""
         try:
-            with Interrupts(), changes_in_one_line():
+            with Interrupts(), warnings_in_one_line():
                 _check_working_folder()
                 code = click.Group.main(self, args, **kwargs)  # that of rich_click forgets which signal ended it
                 sys.stdout.flush()

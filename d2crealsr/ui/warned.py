@@ -1,4 +1,4 @@
-"""Print the warning about changed files as one line of a command."""
+"""Print the warnings that are meant for people as one line of a command each."""
 
 from __future__ import annotations
 
@@ -6,25 +6,28 @@ import contextlib
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from d2crealsr.errors import ChangedWarning
+from d2crealsr.errors import ChangedWarning, WorkerWarning
 from d2crealsr.ui.terminal import echo
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["changes_in_one_line"]
+__all__ = ["warnings_in_one_line"]
+
+_FOR_PEOPLE = (ChangedWarning, WorkerWarning)
 
 
 @contextlib.contextmanager
-def changes_in_one_line() -> Iterator[None]:
-    """A ``with`` block in which each :class:`~d2crealsr.errors.ChangedWarning` is printed once, on standard error."""
+def warnings_in_one_line() -> Iterator[None]:
+    """A ``with`` block in which each ``ChangedWarning`` and ``WorkerWarning`` is printed once, on standard error."""
     said: set[str] = set()
     with warnings.catch_warnings():
-        warnings.simplefilter("always", ChangedWarning)
+        for kind in _FOR_PEOPLE:
+            warnings.simplefilter("always", kind)
         usual = warnings.showwarning
 
         def show(message: Warning | str, category: type[Warning], *args: Any, **kwargs: Any) -> None:
-            if not issubclass(category, ChangedWarning):
+            if not issubclass(category, _FOR_PEOPLE):
                 usual(message, category, *args, **kwargs)
             elif str(message) not in said:
                 said.add(str(message))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -41,7 +42,8 @@ def _in_folders(raw: Path, _scale: int, said: list[str], prefer: Preference) -> 
     direct = [[path for path in listing.images if path.parent == listing.folder] for listing in listings]
     chosen = preferred([*direct[0], *direct[1]], prefer)
     said.extend(filter(None, [chosen.note(raw, prefer)]))
-    hr, lr = (_by_stem(path for path in side if path in set(chosen.files)) for side in direct)
+    kept = set(chosen.files)
+    hr, lr = (_by_stem(path for path in side if path in kept) for side in direct)
     return _pair_up(hr, lr, [path for each in listings for path in each.unread], raw)
 
 
@@ -84,8 +86,13 @@ def _pair_up(
 ) -> list[Capture]:
     """Scenes by name. If a capture is missing, the scene names a file of an unsupported format that may be it."""
     captures = []
+    named: defaultdict[str, list[Path]] = defaultdict(list)
+    for path in unread:
+        for ending in endings:
+            if path.stem.endswith(ending):
+                named[path.stem.removesuffix(ending)].append(path)
     for scene in sorted(hr.keys() | lr.keys()):
-        there = [path for path in unread if path.stem in {scene + ending for ending in endings}]
+        there = named.get(scene, [])
         lacks = scene not in hr or scene not in lr
         absent = f"{few_of(there, raw, 'file')} there, {UNREAD}" if there and lacks else ""
         captures.append(Capture(scene=scene, hr=hr.get(scene), lr=lr.get(scene), absent=absent))
