@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Chart", "Line", "Mark", "Series", "draw", "ticks"]
 
-WIDTH, HEIGHT = 640, 320
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 44
+WIDTH, HEIGHT = 480, 290
+LEFT, RIGHT, TOP, BOTTOM = 64, 14, 12, 44
 """Margins of the plotted area, in units of the drawing."""
 _LARGEST = 1e100
 """Largest value that is drawn. Larger ones are not measurements, and their differences may be infinite."""

@@ -15,6 +15,7 @@ from d2c.inference.run import upscale
 from d2c.metrics import quality, to_uint8, y_basicsr
 from d2c.networks import network_of
 from d2crealsr.store import files
+from d2crealsr.store.animation import write_animation
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 __all__ = ["Example", "Panel", "busiest", "make_example"]
 
 _SIDE_LR_PX = 32
+_BLINK_PX = 512
+"""Largest side of a blinking crop."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,7 +45,10 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Example:
-    """One scene: the position of its crop in LR px, its panels, and the range of values of the maps' colours."""
+    """One scene: the position of its crop in LR px, its panels, and the range of values of the maps' colours.
+
+    ``blink`` is the file of an animated WebP of bicubic, the network's main output and HR.
+    """
 
     name: str
     box: Box
@@ -51,6 +57,12 @@ class Example:
     title: str
     low: float
     high: float
+    blink: str
+
+    @property
+    def files(self) -> list[str]:
+        """The names under ``files/`` that the page shows."""
+        return [*(panel.file for panel in (*self.pictures, *self.maps)), self.blink]
 
 
 def make_example(
@@ -91,7 +103,18 @@ def make_example(
         panel(label, heat((cut(plane, box, scale) - low) / max(high - low, 1e-6), CIVIDIS), label.capitalize())
         for label, plane in maps.planes.items()
     ]
-    return Example(name=pair.name, box=box, pictures=pictures, maps=planes, title=maps.title, low=low, high=high)
+    turns = {**{name: images[name] for name in ("bicubic", network.main) if name in images}, "HR": hr}
+    frames = {name: _enlarged(to_uint8(cut(image, box, scale))) for name, image in turns.items()}
+    write_animation(folder / (blink := f"{prefix}-blink.webp"), frames)
+    return Example(
+        name=pair.name, box=box, pictures=pictures, maps=planes, title=maps.title, low=low, high=high, blink=blink
+    )
+
+
+def _enlarged(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A crop with each pixel repeated so that it is large enough to be looked at."""
+    times = max(1, _BLINK_PX // max(crop.shape[:2]))
+    return crop.repeat(times, axis=0).repeat(times, axis=1)
 
 
 def busiest(lr: NDArray[Any], side: int = _SIDE_LR_PX) -> Box:

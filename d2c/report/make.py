@@ -19,6 +19,7 @@ from d2c.evaluation.evaluate import FilePairs, is_measurable
 from d2c.precision import available_precision
 from d2c.report.crops import make_example
 from d2c.report.curves import figures, read_log
+from d2c.report.headline import judged, state_of, subject
 from d2c.settings import toml
 from d2c.training.resume import parts
 from d2c.training.runfolder import RunFolder
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 _GENERATOR = "d2c report"
-_PICTURE = re.compile(r"scene-\d+-[a-z0-9-]+\.png")
+_PICTURE = re.compile(r"scene-\d+-[a-z0-9-]+\.(?:png|webp)")
 
 
 def _is_path(value: Any) -> bool:
@@ -125,6 +126,8 @@ def report(
         "run.html.j2",
         name=run.resolve().name,
         figures=figures(log, settings.network, settings.train),
+        subject=subject(run.resolve(), folder.log, settings, state_of(log, settings), started),
+        judged=judged(log, settings),
         stats=_stats(log, settings),
         trained=_trained(folder, computed),
         examples=examples,
@@ -133,7 +136,7 @@ def report(
         facts=_facts(tables, started),
         again=shlex.join(["d2c", "report", str(run), *_given_data(data), *options]),
     )
-    shown = {panel.file for example in examples for panel in (*example.pictures, *example.maps)}
+    shown = {file for example in examples for file in example.files}
     page_folder.publish(out, html, shown, earlier=_PICTURE)
     return out / page_folder.PAGE
 
@@ -164,16 +167,14 @@ def _datasets(given: Path | Sequence[Path] | None, settings: Settings, started: 
 
 def _stats(log: Log, settings: Settings) -> dict[str, Any]:
     """The top line: the state of the run and its quality."""
-    network, train = settings.network, settings.train
-    newest = log.rows[-1] if log.rows else {}
+    network, state = settings.network, state_of(log, settings)
     values = {method: log.last(f"val_psnr_db_{method}") for method in log.methods}
-    value, stage = values.get(network.main, math.nan), int(newest.get("stage", 0))
-    kinds = network.stages(train)
+    value = values.get(network.main, math.nan)
     return {
-        "stage": stage,
-        "step": int(newest.get("step", 0)),
-        "steps": getattr(train, kinds[stage - 1].lengths[0]) if 1 <= stage <= len(kinds) else 0,
-        "loss": newest.get("total", math.nan),
+        "stage": state.stage,
+        "step": state.step,
+        "steps": state.steps,
+        "loss": log.rows[-1].get("total", math.nan) if log.rows else math.nan,
         "main": network.main.capitalize(),
         "value": value,
         "over_bicubic": value - values.get("bicubic", math.nan),

@@ -11,7 +11,7 @@ import statistics
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.quality.verdict import RULES, in_words
-from d2crealsr.report import measures, words
+from d2crealsr.report import headline, measures, words
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.columns import MANIFEST
 from d2crealsr.store.files import sha256_of
@@ -56,6 +56,8 @@ def page_content(
     bad = [row for row in rows if row["status"] != "accepted"]
     counted = collections.Counter(code for row in bad for code in row["reasons"].split(";") if code)
     return {
+        "subject": headline.subject(pairs, dataset, rows, drawn),
+        "judged": headline.judged(rows, drawn),
         "total": len(rows),
         "status": {status: sum(row["status"] == status for row in rows) for status in _STATUSES},
         "reviewed": sum(row["accepted_by"] == "reviewer" for row in accepted),

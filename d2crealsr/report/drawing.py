@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import base64
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from d2crealsr import opencv
 from d2crealsr.imaging import degrade, geometry, photometry
+from d2crealsr.imaging.crop import cut
 from d2crealsr.imaging.estimate import mapping_from_row
 from d2crealsr.imaging.photometry import Photometry
 from d2crealsr.report import measures, plausible, views
+from d2crealsr.report.blink import blink_place
 from d2crealsr.report.clicks import click_pictures, wants_points
+from d2crealsr.store.animation import write_animation
 from d2crealsr.store.files import write_bytes
-from d2crealsr.types import Size
+from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,7 +36,8 @@ Row: TypeAlias = "Mapping[str, Any]"
 Json: TypeAlias = dict[str, Any]
 
 _VIEW_QUALITY, _THUMB_QUALITY = 88, 82
-_THUMB, _SHARP, _OVERVIEW = 240, 1600, 420
+_THUMB, _SHARP, _OVERVIEW = 480, 1600, 640
+"""Longer sides of pictures in px: of a card and of a capture twice as many as a page gives them, for fine screens."""
 _FIELD_SHAPE = (8, 12)
 _CLIPPED_WORTH_SHOWING = 0.0005
 
@@ -54,7 +59,13 @@ class Drawing:
 
     def run(self) -> Json:
         """Draw everything that can be drawn."""
-        data: Json = {"views": [], "files": {}, "captures": self._captures(), **self._clicks()}
+        data: Json = {
+            "views": [],
+            "files": {},
+            "captures": self._captures(),
+            "taken": self.given.taken,
+            **self._clicks(),
+        }
         if (
             self.given.estimate is not None
             and (lr := self.given.lr_part(self.given.estimate.placement.crop)) is not None
@@ -87,10 +98,15 @@ class Drawing:
             found["outline"] = [[_rounded(float(v), 2) for v in point] for point in outline]
         if self.given.estimate is not None and self.given.estimate.placement.crop.side > 0:
             found["crop"] = list(self.given.estimate.placement.crop)
-        place = [self.given.row.get(f"differing_{side}") for side in ("x", "y", "width", "height")]
-        if None not in place and "content_mismatch" in self.given.row["reasons"].split(";"):
+        if (place := self._differing_place()) is not None:
             found["place"] = place
         return found
+
+    def _differing_place(self) -> list[Any] | None:
+        """What LR and HR show differently, in the LR capture, where this is why the pair was rejected."""
+        place = [self.given.row.get(f"differing_{side}") for side in ("x", "y", "width", "height")]
+        is_reason = "content_mismatch" in self.given.row["reasons"].split(";")
+        return place if is_reason and None not in place else None
 
     def _clicks(self) -> Json:
         """Larger pictures of both captures, in which a person clicks points, if that may help the scene."""
@@ -131,7 +147,9 @@ class Drawing:
         data: Json = {"views": shown, "width": size.width, "height": size.height, "zoom": zoom}
         if steps:
             files["sharp"] = self._jpeg("hr-sharp", views.bounded(self._sharp(steps[-1], fine), _SHARP))
-            files |= self._brightness(steps, coarse, lr)
+            files["blink"] = self._blink(steps[-1], lr, lr_luma, crop)
+            files |= self._clipped(lr)
+            data["histograms"] = self._histograms(steps, coarse, lr)
             if self.given.end is not None:
                 field = measures.field_over(estimate, _FIELD_SHAPE)
                 data["field"] = [[_rounded(float(v), 5) for v in line] for line in field]
@@ -167,22 +185,42 @@ class Drawing:
         published = self.given.published
         return views.as_bytes(published[0]) if published else final.look.picture(final.mapping, fine, sharp=True)
 
-    def _brightness(self, steps: Sequence[_Step], coarse: Array, lr: Image) -> Json:
-        """Files of the joint histograms of brightness after and before matching, and of the clipped pixels."""
+    def _blink(self, final: _Step, lr: Image, lr_luma: NDArray[np.float32], crop: Crop) -> str:
+        """LR enlarged and HR in turn at one place, at HR's own sharpness, as a file to send."""
+        scale, published = self.given.scale, self.given.published
+        place = blink_place(lr_luma, crop, scale, self._differing_place())
+        part = place._replace(x=place.x - crop.x, y=place.y - crop.y)
+        if published is None:
+            hr = final.look.picture(final.mapping, views.grid(place, scale), sharp=True)
+        else:
+            hr = views.as_bytes(cut(published[0], Crop(*(scale * side for side in part))))
+        frames = {f"LR, enlarged ×{scale}": views.upsampled(cut(lr, part), scale), f"HR, {final.name}": hr}
+        write_animation(self.folder / "blink.webp", frames)
+        return "blink.webp"
+
+    def _clipped(self, lr: Image) -> dict[str, str]:
+        """File of the pixels that are clipped in LR, if they are worth showing."""
         clipped = photometry.saturated(lr)
-        lr_known = np.where(clipped, np.float32(np.nan), photometry.encoded_luma(lr))
+        if clipped.mean() <= _CLIPPED_WORTH_SHOWING:
+            return {}
+        return {"clipped": self._png("clipped", measures.mask_picture(clipped))}
+
+    def _histograms(self, steps: Sequence[_Step], coarse: Array, lr: Image) -> dict[str, str]:
+        """Joint histograms of brightness before and after matching, as PNG in the page's data.
+
+        A page from disk may not read the files beside it, so that a figure to be saved must have its picture in itself.
+        """
+        lr_known = np.where(photometry.saturated(lr), np.float32(np.nan), photometry.encoded_luma(lr))
         lumas = {"after": steps[-1].look.luma(steps[-1].mapping, coarse)}
         if self.given.end is not None:
             lumas["before"] = steps[0].look.luma(self.given.end, coarse, matched=False)
-        files = {
-            f"histogram_{when}": self._png(
-                f"histogram-{when}", measures.histogram_picture(measures.tone_counts(luma, lr_known))
-            )
-            for when, luma in lumas.items()
+        pictures = {
+            when: measures.histogram_picture(measures.tone_counts(luma, lr_known)) for when, luma in lumas.items()
         }
-        if clipped.mean() > _CLIPPED_WORTH_SHOWING:
-            files["clipped"] = self._png("clipped", measures.mask_picture(clipped))
-        return files
+        return {
+            when: f"data:image/png;base64,{base64.b64encode(opencv.encode_png(picture)).decode()}"
+            for when, picture in pictures.items()
+        }
 
     def _spectrum(self, hr: Image, lr: Image, tone: str) -> list[float | None]:
         reduced = degrade.reduced(hr, self.given.scale, tone)

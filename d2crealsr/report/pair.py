@@ -27,7 +27,7 @@ __all__ = ["KEY_LENGTH", "PairTask", "draw_pair"]
 
 Json: TypeAlias = dict[str, Any]
 
-DRAWING_VERSION = 2
+DRAWING_VERSION = 3
 """Increase this when the pictures change, so that older ones are drawn again."""
 
 KEY_LENGTH = 20

@@ -9,6 +9,7 @@ from d2crealsr.errors import ImageError
 from d2crealsr.imaging.crop import cut
 from d2crealsr.imaging.estimate import Estimate
 from d2crealsr.report import plausible
+from d2crealsr.store.exif import read_exif
 from d2crealsr.store.files import sha256_of
 from d2crealsr.store.images import read_image
 from d2crealsr.types import Size
@@ -84,6 +85,8 @@ class Sources:
         The final mapping, if both captures exist.
     sigma : float
         Blur in HR px that brings HR to LR's resolution.
+    taken : dict of str to str
+        The day on which each capture was taken by its camera's clock, ``YYYY-MM-DD``; empty if it is not known.
     """
 
     def __init__(self, task: PairTask, states: Mapping[str, SourceState]) -> None:
@@ -91,6 +94,10 @@ class Sources:
         self.notes: list[str] = _source_notes(task, states)
         self.hr = self._read(task.hr_source) if states["hr"] == "there" else None
         self.lr = self._read(task.lr_source, balanced_as=task.hr_source) if states["lr"] == "there" else None
+        self.taken = {
+            "hr": _day_of(task.hr_source if states["hr"] == "there" else None),
+            "lr": _day_of(task.lr_source if states["lr"] == "there" else None),
+        }
         sizes = {
             f"{side}_size": Size.of(image) for side, image in (("hr", self.hr), ("lr", self.lr)) if image is not None
         }
@@ -138,6 +145,13 @@ class Sources:
             )
             return None
         return hr, lr
+
+
+def _day_of(path: Path | None) -> str:
+    try:
+        return "" if path is None else read_exif(path).time[:10]
+    except ImageError:  # what is wrong with the file is said where it is read
+        return ""
 
 
 def _source_notes(task: PairTask, sources: Mapping[str, SourceState]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+import re
 import shutil
 from html.parser import HTMLParser
 
@@ -20,6 +21,8 @@ from d2c.inference.figures import CIVIDIS, heat
 from d2c.report.charts import Series, draw, ticks
 from d2c.report.crops import busiest
 from d2c.report.curves import figures, read_log
+from d2c.report.headline import judged
+from d2c.training.runfolder import RunFolder
 
 jinja2 = pytest.importorskip("jinja2")
 
@@ -91,7 +94,43 @@ def test_the_page_has_every_chart_and_the_crops_of_validation_scenes(run, pairs)
     lr = np.asarray(PIL.Image.open(pairs / "lr" / f"{scene}.png"))
     np.testing.assert_array_equal(shown["files/scene-1-lr.png"], lr[:20, :20])  # all of its 24×20 px that is square
     assert {image.shape for name, image in shown.items() if not name.endswith("-lr.png")} == {(40, 40, 3)}
-    assert sorted(path.name for path in (folder / "files").iterdir()) == sorted(name[6:] for name in shown)
+    there = sorted(path.name for path in (folder / "files").iterdir())
+    assert there == sorted([*(name[6:] for name in shown), "scene-1-blink.webp"])
+    with PIL.Image.open(folder / "files" / "scene-1-blink.webp") as blink:
+        assert (blink.n_frames, blink.size) == (3, (480, 480))
+
+
+def test_the_top_says_what_the_page_is_of_and_a_verdict(run):
+    made(run, "--scenes", "0")
+    text = (run / "report" / "index.html").read_text()
+    assert f"<dd>{run.parent.name}/run &lt;i&gt;&amp;</dd>" in text
+    assert "<dd>step 2 of 2 of stage 2, finished</dd>" in text
+    assert re.search(r"bicubic(</strong>|.*):.*fused has \d+\.\d+ dB PSNR-Y on the validation scenes", text)
+
+
+@pytest.mark.parametrize(
+    ("rows", "kind", "words"),
+    [
+        ([], "warn", "the log has no rows"),
+        ([(1, 3, None, None)], "warn", "no validation up to step 3 of 4 of stage 1"),
+        (
+            [(1, 2, 21.0, 20.0), (1, 4, 20.5, 20.0)],
+            "good",
+            "0.500 dB above bicubic, at step 4 of 4 of stage 1; its best was 21.00 dB after 2 steps",
+        ),
+        ([(1, 2, 19.0, 20.0)], "warn", "1.00 dB below bicubic, at step 2 of 4 of stage 1; that is its best so far"),
+        ([(2, 2, 19.0, 20.0)], "bad", "below bicubic, at step 2 of 2 of stage 2"),
+    ],
+)
+def test_the_verdict_rests_on_what_is_gained_over_bicubic(run, rows, kind, words):
+    lines = [
+        f"{stage},{step},{'' if fused is None else fused},{'' if cubic is None else cubic}"
+        for stage, step, fused, cubic in rows
+    ]
+    (run / "log.csv").write_text("\n".join(["stage,step,val_psnr_db_fused,val_psnr_db_bicubic", *lines, ""]))
+    verdict = judged(read_log(run / "log.csv"), RunFolder(run).settings(None))
+    assert verdict.kind == kind
+    assert words in verdict.because
 
 
 def test_crops_are_computed_in_the_precision_that_is_asked_for_and_the_page_says_it(run):
@@ -250,6 +289,11 @@ def test_the_page_in_a_browser_without_a_network(run, browser, width, scheme):
     assert page.evaluate("document.documentElement.dataset.theme") == scheme
     drawn = "getComputedStyle(document.querySelector('.swatch .curve')).stroke"
     assert page.evaluate(drawn) not in ("none", "rgb(0, 0, 0)")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="Save as SVG: Quality on the validation scenes").click()
+    figure = download.value.path().read_text()
+    assert all(f">{name}  " in figure for name in ("bicubic", "branch 1", "mean", "fused", "oracle"))
+    assert "rgb(11, 111, 168)" in figure  # the first colour of the light page
     assert said == []
     page.close()
 

@@ -6,6 +6,7 @@ import csv
 import io
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.browser
 
 HOSTILE = "<img src=x onerror=alert(1)>&"
-PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True}
+PHONE = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
 
 
 def layer(page: Page, name: str) -> bool:
@@ -56,6 +57,10 @@ def test_top_line_and_reasons(visit: Callable[..., Any]) -> None:
     page = visit().page
     assert page.title() == "4 of 8 pairs kept"
     assert page.locator(".stat").first.inner_text().split() == ["Kept", "4", "of", "8"]
+    verdict = page.locator(".judged")
+    assert verdict.inner_text().startswith("Ready to train on: 4 of 8 scenes were accepted")
+    assert verdict.inner_text().endswith("and then 1 more.")
+    assert verdict.locator("a").first.inner_text() == "flat"
     reasons = page.locator(".reasons tbody tr")
     assert [row.split()[0] for row in reasons.all_inner_texts()][:2] == ["content_mismatch", "residual_too_large"]
     page.get_by_role("button", name="Show pairs with low_texture").click()
@@ -194,8 +199,54 @@ def test_pair_view(visit: Callable[..., Any]) -> None:
     assert field is not None
     assert "Shape: random. Median" in field
     assert page.locator("#field .arrow").count() == 20
-    assert page.locator(".histograms img").count() == 2
+    assert page.locator(".histograms image[href^='data:image/png']").count() == 2
     assert "1.100" in page.locator("#photometry table").inner_text()
+
+
+def test_a_finger_blinks_in_the_sheet_and_in_a_pair(visit: Callable[..., Any]) -> None:
+    page = visit(**PHONE).page
+    card = page.locator("#sheet li", has=page.get_by_text("001", exact=True))
+    for which in ("HR", "LR"):
+        card.get_by_role("button", name="Blink 001").tap()
+        assert card.locator(".which").inner_text() == which
+    assert page.locator("#pair").is_hidden()
+    card.locator("a").tap()
+    page.wait_for_selector("#captures *")
+    for shown in (True, False):
+        page.locator("#viewer").tap()
+        assert layer(page, "HR") == shown
+    small = "(e) => [...e].filter((b) => b.offsetParent && Math.min(b.offsetWidth, b.offsetHeight) < 44).length"
+    assert page.locator("button, select, input[type=text], a.save").evaluate_all(small) == 0
+
+
+def saved(page: Page, link: str, folder: Path) -> ElementTree.Element:
+    """The figure that a link saves."""
+    with page.expect_download() as download:
+        page.get_by_role("link", name=link).click()
+    download.value.save_as(folder / download.value.suggested_filename)
+    return ElementTree.parse(folder / download.value.suggested_filename).getroot()
+
+
+def test_every_figure_is_saved_as_svg_that_stands_alone(visit: Callable[..., Any], tmp_path: Path) -> None:
+    visited = visit(accept_downloads=True, color_scheme="dark")
+    page = visited.page
+    assert page.locator(".save").count() == 1 + 6  # the blink's, hidden, and a figure each
+    root = saved(page, "Save as SVG: Distribution of residuals", tmp_path)
+    parts = list(root.iter())
+    assert not any({"class", "style", "onclick"} & set(part.attrib) for part in parts)
+    assert {part.get("stroke") for part in parts} >= {"rgb(11, 111, 168)", "rgb(194, 87, 0)"}  # of the light page
+    texts = [part.text for part in parts if part.tag.endswith("text")]
+    assert any(text.startswith("p95: median") for text in texts if text)
+    assert page.evaluate("document.documentElement.dataset.theme") == "dark"
+    visited.open("001")
+    page.locator("summary", has_text="Illumination field").click()
+    for name in ("Residual field", "Brightness before matching", "Brightness after matching", "Illumination field"):
+        root = saved(page, f"Save as SVG: {name}", tmp_path)
+        assert root.find("{http://www.w3.org/2000/svg}title").text == name
+    assert (tmp_path / "residual-field-001.svg").is_file()
+    image = ElementTree.parse(tmp_path / "brightness-after-001.svg").find(".//{http://www.w3.org/2000/svg}image")
+    assert image.get("href").startswith("data:image/png")
+    assert page.locator("#blink-file").get_attribute("href").endswith("/blink.webp")
 
 
 def test_arrows_go_from_pair_to_pair_and_the_rejected_says_why(visit: Callable[..., Any]) -> None:

@@ -12,17 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import PIL.Image
+import PIL.ImageSequence
 import pytest
 
 from d2crealsr.dataset.split import split
-from d2crealsr.errors import UsageError
+from d2crealsr.errors import ChangedWarning, UsageError
 from d2crealsr.imaging import degrade, geometry, photometry
 from d2crealsr.imaging.photometry import Photometry
-from d2crealsr.report import make_report, measures, views, words
+from d2crealsr.report import headline, make_report, measures, views, words
 from d2crealsr.report import pair as drawing
-from d2crealsr.store.files import write_text
+from d2crealsr.report.blink import blink_place
+from d2crealsr.store.files import sha256_of, write_text
 from d2crealsr.store.images import read_image
-from d2crealsr.store.pairs import read_manifest
+from d2crealsr.store.pairs import read_dataset, read_manifest
+from d2crealsr.store.tables import records
 from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
@@ -251,4 +255,77 @@ def test_bounded_keeps_the_aspect(report: Path) -> None:
     assert views.bounded(np.zeros((600, 1200, 3), np.uint8), 240).shape == (120, 240, 3)
     data = pair_data(report, "001")
     thumb = read_image(report.parent / "files" / data["key"] / data["files"]["thumb_lr"])
-    assert max(thumb.shape) <= 240
+    assert max(thumb.shape) == 160  # the whole view, as it is no larger than twice a card
+
+
+def test_the_blink_is_lr_and_hr_of_one_place_in_turn(report: Path) -> None:
+    for scene in ("001", "dark 1"):
+        data = pair_data(report, scene)
+        with PIL.Image.open(report.parent / "files" / data["key"] / data["files"]["blink"]) as blink:
+            frames = [np.asarray(frame.convert("RGB")) for frame in PIL.ImageSequence.Iterator(blink)]
+        assert [frame.shape for frame in frames] == [(128, 160, 3)] * 2
+        assert np.abs(frames[0].astype(int) - frames[1]).mean() > 1
+
+
+def test_the_place_of_the_blink_is_where_the_pair_differs_and_inside_the_crop() -> None:
+    crop, luma = Crop(100, 50, 300, 200), np.zeros((200, 300), np.float32)
+    assert blink_place(luma, crop, 8, [250, 150, 4, 2]) == Crop(212, 121, 80, 60)
+    assert blink_place(luma, crop, 8, [390, 248, 9, 9]) == Crop(320, 190, 80, 60)
+    assert blink_place(luma, crop, 1) == crop
+
+
+@pytest.mark.parametrize(
+    ("changes", "kind", "words"),
+    [
+        (
+            {},
+            "good",
+            "4 of 8 scenes were accepted, with a predicted error of 0.050 HR px in the median and 0.050 at most",
+        ),
+        ({"accepted_by": "reviewer"}, "good", "accepted, 4 of them by a reviewer, with a predicted"),
+        ({"sigma_hr_px": None}, "good", "accepted, and no error is predicted for them"),
+        ({"status": "rejected"}, "bad", "none of 8 scenes was accepted"),
+    ],
+)
+def test_the_verdict_says_the_numbers_that_it_rests_on(
+    master: Path, changes: dict[str, Any], kind: str, words: str
+) -> None:
+    rows = [row | changes if row["status"] == "accepted" else row for row in records(read_manifest(master / "pairs"))]
+    verdict = headline.judged(rows, {row["scene"]: {"key": row["scene"]} for row in rows})
+    assert verdict.kind == kind
+    assert words in verdict.because
+    assert [scene["scene"] for scene in verdict.first][:2] == ["flat", "alone"]
+    assert verdict.more == sum(row["status"] != "accepted" for row in rows) - 3
+
+
+def test_the_verdict_on_few_accepted_scenes_is_a_warning(master: Path) -> None:
+    rows = [row for row in records(read_manifest(master / "pairs")) if row["scene"] not in ("001", "002", "003")]
+    assert headline.judged(rows, {row["scene"]: {"key": ""} for row in rows}).kind == "warn"
+    assert headline.judged([], {}).because == "the folder has no scenes"
+
+
+def test_the_top_says_what_the_page_is_of(master: Path) -> None:
+    pairs, rows = master / "pairs", records(read_manifest(master / "pairs"))
+    rows[0] |= {"hr_camera": "Canon EOS R5", "split": "test"}
+    drawn = {"a": {"taken": {"hr": "2026-10-02", "lr": ""}}, "b": {"taken": {"hr": "", "lr": "2026-09-30"}}, "c": {}}
+    found = dict(headline.subject(pairs, read_dataset(pairs), rows, drawn))
+    assert found["Folder"] == f"{master.name}/pairs, of the captures in ../raw"
+    assert found["Scale"] == "×4"
+    assert found["Scenes"] == "8, of which 4 accepted (1 test, 3 without a split)"
+    assert found["Taken"] == "2026-09-30 to 2026-10-02"
+    assert found["Cameras"] == "HR Canon EOS R5; LR unknown"
+    assert dict(headline.subject(pairs, read_dataset(pairs), rows[1:], {}))["Taken"].startswith("unknown")
+
+
+def test_the_day_of_a_capture_is_read_from_its_file(pairs: Path) -> None:
+    exif = PIL.Image.Exif()
+    exif.get_ifd(0x8769)[0x9003] = "2026:10:02 11:12:13"
+    with PIL.Image.open(pairs.parent / "raw/hr/001.png") as capture:
+        capture.save(pairs.parent / "raw/hr/001.png", exif=exif)
+    manifest = pairs / "manifest.csv"
+    old = next(row for row in records(read_manifest(pairs)) if row["scene"] == "001")["hr_source_sha256"]
+    manifest.write_text(manifest.read_text().replace(old, sha256_of(pairs.parent / "raw/hr/001.png")))
+    with pytest.warns(ChangedWarning):
+        page = make_report(pairs).page
+    assert pair_data(page, "001")["taken"] == {"hr": "2026-10-02", "lr": ""}
+    assert ">2026-10-02</dd>" in page.read_text()

@@ -19,7 +19,7 @@
     byId("overview").hidden = Boolean(pair);
     document.body.classList.toggle("in-pair", Boolean(pair));
     byId("pair").hidden = !pair;
-    document.querySelector(".top .stats").hidden = Boolean(pair);
+    byId("headline").hidden = Boolean(pair);
     document.title = pair ? `${pair.scene} – report` : byId("content").dataset.title;
     if (!pair) {
       pairView.close();
@@ -80,6 +80,10 @@
     return false;
   }
 
-  for (const [name, draw] of Object.entries(datasetFigures(data, go))) draw(byId(`plot-${name}`));
+  for (const [name, draw] of Object.entries(datasetFigures(data, go))) {
+    const into = byId(`plot-${name}`);
+    draw(into);
+    saving.offer(into, name);
+  }
   route();
 })();

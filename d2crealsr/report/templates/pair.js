@@ -40,6 +40,7 @@ const pairView = (() => {
     points.show(pair, data);
     stages(pair, data);
     viewer.show(data);
+    blinkFile(pair, data);
     field(pair, data);
     photometry(pair, data);
     captures(data);
@@ -84,6 +85,14 @@ const pairView = (() => {
       : element("p", { class: "soft" }, "It is not known where HR lies, so it cannot be shown."));
   }
 
+  function blinkFile(pair, data) {
+    const link = byId("blink-file");
+    link.hidden = !data.files.blink;
+    if (!data.files.blink) return;
+    link.href = `files/${data.key}/${data.files.blink}`;
+    link.download = `blink-${pair.scene}.webp`;
+  }
+
   function field(pair, data) {
     const into = byId("field"), blocks = data.residuals, crop = data.captures.crop;
     if (!blocks.length || !crop) { into.replaceChildren(element("p", { class: "soft" }, "No residuals were measured.")); return; }
@@ -105,8 +114,9 @@ const pairView = (() => {
     });
     const words = shape ? element("p", {}, "Shape: ", element("strong", {}, name), `. ${sentence(shape.looks)} ${sentence(shape.means)} `, element("em", {}, `What to do: ${shape.remedy}.`))
       : element("p", { class: "soft" }, name === undefined ? "These pairs were made before shapes were named; run align again to name them." : "The shape has no name: too few blocks have enough texture.");
-    into.replaceChildren(words, drawing, element("div", { class: "legend" }, element("span", {}, "0", element("span", { class: "ramp" }), `${number(top)} HR px`),
+    into.replaceChildren(words, drawing, element("div", { class: "legend" }, element("span", { "data-words": `full colour: ${number(top)} HR px` }, "0", element("span", { class: "ramp" }), `${number(top)} HR px`),
       element("span", {}, `arrows are drawn ${number(factor * sheet.value("scale", pair.i), 2)} times too long`)));
+    saving.offer(into, `residual-field-${pair.scene}`);
   }
   const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}.`;
   function where([x, y], crop) {
@@ -116,26 +126,32 @@ const pairView = (() => {
   }
 
   function photometry(pair, data) {
-    const into = byId("photometry"), files = data.files, folder = `files/${data.key}/`;
-    if (!files.histogram_after) { into.replaceChildren(element("p", { class: "soft" }, "Brightness was not compared.")); return; }
-    const shot = (file, text, says) => element("figure", {}, element("img", { src: folder + file, alt: says, loading: "lazy" }), element("figcaption", {}, text));
-    const pictures = element("div", { class: "histograms" },
-      files.histogram_before ? shot(files.histogram_before, "before matching", "Joint histogram of brightness before matching: HR to the right, LR upwards; on the line they are equal") : null,
-      shot(files.histogram_after, "after matching", "Joint histogram of brightness after matching: HR to the right, LR upwards; on the line they are equal"));
+    const into = byId("photometry"), found = data.histograms;
+    if (!found) { into.replaceChildren(element("p", { class: "soft" }, "Brightness was not compared.")); return; }
+    const shot = (when) => {
+      const figure = element("figure", {});
+      plots.joint(figure, { picture: found[when], xLabel: "brightness of HR", yLabel: "brightness of LR", says: `Joint histogram of brightness ${when} matching: HR to the right, LR upwards; on the line they are equal` });
+      saving.offer(figure, `brightness-${when}-${pair.scene}`, `Brightness ${when} matching`);
+      figure.prepend(element("figcaption", {}, `${when} matching`));
+      return figure;
+    };
+    const pictures = element("div", { class: "histograms" }, ...["before", "after"].filter((when) => found[when]).map(shot));
     const channel = (name) => ["r", "g", "b"].map((c) => number(cell(pair, `${name}_${c}`), 4));
     const rows = [["gain", ...channel("gain")], ["offset", ...channel("offset")]];
     const table = element("table", {}, element("thead", {}, element("tr", {}, ...["applied, linear light", "R", "G", "B"].map((text, i) => element("th", { scope: "col", class: i ? "number" : null }, text)))),
       element("tbody", {}, ...rows.map(([name, ...values]) => element("tr", {}, element("th", { scope: "row" }, name), ...values.map((v) => element("td", { class: "number" }, v))))));
     const facts = element("p", {}, `Brightness error ${number(cell(pair, "brightness_error_before"))} before, ${number(cell(pair, "brightness_error_after"))} after (share of full range). Clipped in LR: ${percent(cell(pair, "clipped_fraction"))}, in HR: ${percent(cell(pair, "hr_clipped_fraction"))}. Colours differ by ${number(cell(pair, "colour_difference"))} CIELAB units in a* and b*, ${percent(cell(pair, "colour_ratio"))} of their spread. Tone curve: ${cell(pair, "tone") || "–"}.`);
-    into.replaceChildren(element("p", { class: "soft small" }, "Across: HR, dark to bright. Upwards: LR. On the line they are equal."), pictures, table, facts, ...(data.field ? [illumination(data.field)] : []));
+    into.replaceChildren(pictures, table, facts, ...(data.field ? [illumination(pair, data.field)] : []));
   }
 
-  function illumination(values) {
+  function illumination(pair, values) {
     const every = values.flat(), low = Math.min(...every), high = Math.max(...every);
     const says = `Illumination field over the crop: HR is multiplied by ${number(low, 4)} to ${number(high, 4)}.`;
     const drawing = svg("svg", { viewBox: `0 0 ${values[0].length} ${values.length}`, role: "img", "aria-label": says });
     values.forEach((line, y) => line.forEach((v, x) => drawing.append(svg("rect", { class: "cell", x, y, width: 1, height: 1, "fill-opacity": (0.05 + 0.8 * (v - low) / (high - low || 1)).toFixed(3) }, svg("title", {}, number(v, 4))))));
-    return element("details", {}, element("summary", {}, `Illumination field: ${number(low, 4)} to ${number(high, 4)}`), drawing, element("p", { class: "soft small" }, says));
+    const into = element("details", {}, element("summary", {}, `Illumination field: ${number(low, 4)} to ${number(high, 4)}`), drawing, element("p", { class: "soft small" }, says));
+    saving.offer(into, `illumination-${pair.scene}`, "Illumination field");
+    return into;
   }
 
   function captures(data) {

@@ -1,7 +1,7 @@
 /* Small plots as SVG that follow the colours of the page. Every plot says in words what it shows. */
 const plots = (() => {
   const { svg, element, number } = shell;
-  const width = 440, height = 270, left = 52, right = 12, top = 10, bottom = 42;
+  const WIDTH = 440, HEIGHT = 270, left = 52, right = 12, top = 10, bottom = 42;
 
   function quantile(values, share) {
     const sorted = values.filter(Number.isFinite).sort((a, b) => a - b);
@@ -40,7 +40,7 @@ const plots = (() => {
   const label = (tick) => String(Number(tick.toPrecision(6))).replace("-", "−");
 
   /* A frame with axes; returns the drawing and functions from values to places. */
-  function frame(into, { x, y, xLabel, yLabel, xTicks, says }) {
+  function frame(into, { x, y, xLabel, yLabel, xTicks, says, width = WIDTH, height = HEIGHT }) {
     const drawing = svg("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": says });
     const px = (v) => left + x.at(v) * (width - left - right), py = (v) => height - bottom - y.at(v) * (height - top - bottom);
     for (const tick of y.ticks) {
@@ -120,7 +120,15 @@ const plots = (() => {
     drawing.append(svg("path", { class: "curve s1", d: path(x.map((v, i) => [px(v), py(middle[i])])) }));
   }
 
+  /* A joint histogram, given as a picture of the square from (0, 0) to (1, 1), and the line on which both are equal. */
+  function joint(into, { picture, xLabel, yLabel, says }) {
+    const whole = axis([0, 1], { from: 0, to: 1 }), side = 270;
+    const { drawing, px, py } = frame(into, { x: whole, y: whole, xLabel, yLabel, says, width: side + left + right, height: side + top + bottom });
+    drawing.append(svg("image", { class: "pixels", href: picture, x: px(0), y: py(1), width: px(1) - px(0), height: py(0) - py(1), preserveAspectRatio: "none" }));
+    drawing.append(svg("path", { class: "axis", d: path([[px(0), py(0)], [px(1), py(1)]]) }));
+  }
+
   const nothing = (into) => into.replaceChildren(element("p", { class: "soft" }, "No pair has these numbers."));
 
-  return { points, cumulative, ladder, band, quantile };
+  return { points, cumulative, ladder, band, joint, quantile };
 })();

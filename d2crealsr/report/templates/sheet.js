@@ -50,7 +50,9 @@ const sheet = (() => {
       pair.link.addEventListener("pointerenter", (event) => { if (event.pointerType === "mouse") blink(pair, true); });
       pair.link.addEventListener("pointerleave", () => blink(pair, false));
     }
-    return element("li", {}, pair.link);
+    /* For fingers; keys have Space and a mouse has hovering. */
+    const button = pictures.length > 1 ? element("button", { type: "button", class: "touch-blink", tabindex: "-1", "aria-label": `Blink ${pair.scene}`, onclick: () => blink(pair, !pair.link.classList.contains("blinking")) }, "Blink") : null;
+    return element("li", {}, pair.link, button);
   }
 
   function blink(pair, on) {

@@ -82,6 +82,7 @@ const viewer = (() => {
     sharp.hidden = mode !== "sharp";
     clipped.hidden = !(byId("clipped").checked && data.files.clipped);
     edge.hidden = mode !== "slider";
+    byId("viewer").classList.toggle("slides", mode === "slider");
     edge.style.left = `calc(${share}% - 1px)`;
     hr.style.clipPath = mode === "slider" ? `inset(0 0 0 ${share}%)` : "";
     const mask = mode === "checker" ? "repeating-conic-gradient(#000 0 25%, transparent 0 50%)" : "";

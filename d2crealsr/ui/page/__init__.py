@@ -26,7 +26,10 @@ if TYPE_CHECKING:
 
     import jinja2
 
-__all__ = ["environment", "render", "script_data"]
+__all__ = ["environment", "number", "render", "script_data"]
+
+
+_SCRIPTS = ("shell.js", "saving.js")
 
 
 def environment(package: str) -> jinja2.Environment:
@@ -66,12 +69,12 @@ def render(package: str, template: str, *, scripts: Sequence[str] = (), **contex
     template : str
         File name of the template, which extends ``shell/base.html.j2``.
     scripts : sequence of str
-        File names in the same folder. They are put into the page in this order, after the shell's own script.
+        File names in the same folder. They are put into the page in this order, after the shell's own scripts.
     **context
         The values that the template shows.
     """
     folder = resources.files(package) / "templates"
-    sources = [_shell("shell.js"), *((folder / name).read_text(encoding="utf-8") for name in scripts)]
+    sources = [*map(_shell, _SCRIPTS), *((folder / name).read_text(encoding="utf-8") for name in scripts)]
     page = environment(package).get_template(template)
     return page.render(
         **context,
