@@ -35,11 +35,12 @@ _BLINK_PX = 512
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Panel:
-    """One picture: its label, its file under ``files/``, a description, and its PSNR-Y (nan if there is none)."""
+    """One picture: its label, file under ``files/``, description, side in px, and PSNR-Y (nan if there is none)."""
 
     label: str
     file: str
     words: str
+    side: int
     psnr_db: float = float("nan")
 
 
@@ -91,7 +92,7 @@ def make_example(
         name = f"{prefix}-{label.replace(' ', '-').lower()}.png"
         with files.atomic_path(folder / name) as temporary:
             PIL.Image.fromarray(np.ascontiguousarray(picture)).save(temporary, format="png")
-        return Panel(label=label, file=name, words=f"{words} {where}", psnr_db=psnr)
+        return Panel(label=label, file=name, words=f"{words} {where}", side=max(picture.shape[:2]), psnr_db=psnr)
 
     truth = to_uint8(hr)
     pictures = [panel("LR", to_uint8(cut(lr, box, 1)), "LR")]

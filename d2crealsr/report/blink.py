@@ -41,12 +41,13 @@ def blink_place(lr_luma: Float32, crop: Crop, scale: int, differs: Sequence[floa
 
     Examples
     --------
-    The detail lies on the right:
+    The detail lies in columns 200 to 259 of the crop, 210 to 269 of the capture:
 
     >>> luma = np.zeros((60, 300), np.float32)
     >>> luma[:, 200:260:2] = 1
-    >>> blink_place(luma, Crop(10, 20, 300, 60), 8)
-    Crop(x=186, y=20, width=80, height=60)
+    >>> place = blink_place(luma, Crop(10, 20, 300, 60), 8)
+    >>> place.width, place.height, place.x <= 210 and place.x + place.width >= 270
+    (80, 60, True)
     """
     width, height = min(crop.width, max(1, _WIDEST // scale)), min(crop.height, max(1, _HIGHEST // scale))
     free_x, free_y = crop.width - width, crop.height - height

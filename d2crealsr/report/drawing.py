@@ -36,7 +36,7 @@ Row: TypeAlias = "Mapping[str, Any]"
 Json: TypeAlias = dict[str, Any]
 
 _VIEW_QUALITY, _THUMB_QUALITY = 88, 82
-_THUMB, _SHARP, _OVERVIEW = 480, 1600, 640
+_THUMB, _SHARP, _OVERVIEW = 480, 1600, 480
 """Longer sides of pictures in px: of a card and of a capture twice as many as a page gives them, for fine screens."""
 _FIELD_SHAPE = (8, 12)
 _CLIPPED_WORTH_SHOWING = 0.0005
@@ -194,7 +194,8 @@ class Drawing:
             hr = final.look.picture(final.mapping, views.grid(place, scale), sharp=True)
         else:
             hr = views.as_bytes(cut(published[0], Crop(*(scale * side for side in part))))
-        frames = {f"LR, enlarged ×{scale}": views.upsampled(cut(lr, part), scale), f"HR, {final.name}": hr}
+        name = f"HR, {final.name.removeprefix('final, ')}"
+        frames = {f"LR, enlarged x{scale}": views.upsampled(cut(lr, part), scale), name: hr}
         write_animation(self.folder / "blink.webp", frames)
         return "blink.webp"
 

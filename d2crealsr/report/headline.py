@@ -118,7 +118,7 @@ def _counts(rows: Sequence[Row]) -> str:
     """Number of scenes, and of accepted ones in each split."""
     accepted = [row for row in rows if row["status"] == "accepted"]
     splits = collections.Counter(row["split"] or ("left out" if row.get("left_out_of") else "") for row in accepted)
-    named = [f"{count} {name or 'without a split'}" for name, count in sorted(splits.items())]
+    named = [f"{count} {name or 'without a split'}" for name, count in splits.most_common()]
     return f"{len(rows)}, of which {len(accepted)} accepted" + (f" ({', '.join(named)})" if named else "")
 
 

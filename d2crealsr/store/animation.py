@@ -34,7 +34,7 @@ def write_animation(path: Path, frames: Mapping[str, NDArray[np.uint8]]) -> None
     path : Path
         The file, which is replaced in one step.
     frames : mapping of str to (h, w, 3) ndarray
-        Pictures of the same size by their names. Each name stands in the picture's lower left corner.
+        Pictures of the same size by their names. Each name, in ASCII, stands in the picture's lower left corner.
 
     Raises
     ------

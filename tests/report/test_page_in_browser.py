@@ -60,7 +60,7 @@ def test_top_line_and_reasons(visit: Callable[..., Any]) -> None:
     verdict = page.locator(".judged")
     assert verdict.inner_text().startswith("Ready to train on: 4 of 8 scenes were accepted")
     assert verdict.inner_text().endswith("and then 1 more.")
-    assert verdict.locator("a").first.inner_text() == "flat"
+    assert verdict.locator("a").first.inner_text() == "alone"
     reasons = page.locator(".reasons tbody tr")
     assert [row.split()[0] for row in reasons.all_inner_texts()][:2] == ["content_mismatch", "residual_too_large"]
     page.get_by_role("button", name="Show pairs with low_texture").click()

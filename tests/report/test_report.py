@@ -17,13 +17,14 @@ import PIL.ImageSequence
 import pytest
 
 from d2crealsr.dataset.split import split
-from d2crealsr.errors import ChangedWarning, UsageError
+from d2crealsr.errors import UsageError
 from d2crealsr.imaging import degrade, geometry, photometry
 from d2crealsr.imaging.photometry import Photometry
 from d2crealsr.report import headline, make_report, measures, views, words
 from d2crealsr.report import pair as drawing
 from d2crealsr.report.blink import blink_place
-from d2crealsr.store.files import sha256_of, write_text
+from d2crealsr.report.sources import PairTask, Sources
+from d2crealsr.store.files import write_text
 from d2crealsr.store.images import read_image
 from d2crealsr.store.pairs import read_dataset, read_manifest
 from d2crealsr.store.tables import records
@@ -48,6 +49,12 @@ def pair_data(page: Path, scene: str) -> dict[str, Any]:
     text = (page.parent / "files" / data["keys"][scenes.index(scene)] / "pair.js").read_text(encoding="utf-8")
     found: dict[str, Any] = json.loads(text.strip().removeprefix("reportPair(").removesuffix(");"))
     return found
+
+
+@pytest.fixture(scope="module")
+def master_rows(master: Path) -> list[dict[str, Any]]:
+    """The rows of the manifest, which no test changes."""
+    return records(read_manifest(master / "pairs"))
 
 
 def drawn(pairs: Path) -> set[str]:
@@ -288,44 +295,44 @@ def test_the_place_of_the_blink_is_where_the_pair_differs_and_inside_the_crop() 
     ],
 )
 def test_the_verdict_says_the_numbers_that_it_rests_on(
-    master: Path, changes: dict[str, Any], kind: str, words: str
+    master_rows: list[dict[str, Any]], changes: dict[str, Any], kind: str, words: str
 ) -> None:
-    rows = [row | changes if row["status"] == "accepted" else row for row in records(read_manifest(master / "pairs"))]
+    rows = [row | changes if row["status"] == "accepted" else row for row in master_rows]
     verdict = headline.judged(rows, {row["scene"]: {"key": row["scene"]} for row in rows})
     assert verdict.kind == kind
     assert words in verdict.because
-    assert [scene["scene"] for scene in verdict.first][:2] == ["flat", "alone"]
+    assert [scene["scene"] for scene in verdict.first][:2] == ["alone", "flat"]
     assert verdict.more == sum(row["status"] != "accepted" for row in rows) - 3
 
 
-def test_the_verdict_on_few_accepted_scenes_is_a_warning(master: Path) -> None:
-    rows = [row for row in records(read_manifest(master / "pairs")) if row["scene"] not in ("001", "002", "003")]
+def test_the_verdict_on_few_accepted_scenes_is_a_warning(master_rows: list[dict[str, Any]]) -> None:
+    rows = [row for row in master_rows if row["scene"] not in ("001", "002", "003")]
     assert headline.judged(rows, {row["scene"]: {"key": ""} for row in rows}).kind == "warn"
     assert headline.judged([], {}).because == "the folder has no scenes"
 
 
-def test_the_top_says_what_the_page_is_of(master: Path) -> None:
-    pairs, rows = master / "pairs", records(read_manifest(master / "pairs"))
-    rows[0] |= {"hr_camera": "Canon EOS R5", "split": "test"}
+def test_the_top_says_what_the_page_is_of(master: Path, master_rows: list[dict[str, Any]]) -> None:
+    pairs, (first, *others) = master / "pairs", master_rows
+    rows = [first | {"hr_camera": "Canon EOS R5", "split": "test"}, *others]
     drawn = {"a": {"taken": {"hr": "2026-10-02", "lr": ""}}, "b": {"taken": {"hr": "", "lr": "2026-09-30"}}, "c": {}}
     found = dict(headline.subject(pairs, read_dataset(pairs), rows, drawn))
     assert found["Folder"] == f"{master.name}/pairs, of the captures in ../raw"
     assert found["Scale"] == "×4"
-    assert found["Scenes"] == "8, of which 4 accepted (1 test, 3 without a split)"
+    assert found["Scenes"] == "8, of which 4 accepted (3 without a split, 1 test)"
     assert found["Taken"] == "2026-09-30 to 2026-10-02"
     assert found["Cameras"] == "HR Canon EOS R5; LR unknown"
-    assert dict(headline.subject(pairs, read_dataset(pairs), rows[1:], {}))["Taken"].startswith("unknown")
+    assert dict(headline.subject(pairs, read_dataset(pairs), others, {}))["Taken"].startswith("unknown")
 
 
-def test_the_day_of_a_capture_is_read_from_its_file(pairs: Path) -> None:
+def test_the_day_of_a_capture_is_read_from_its_file(
+    master: Path, master_rows: list[dict[str, Any]], tmp_path: Path
+) -> None:
     exif = PIL.Image.Exif()
-    exif.get_ifd(0x8769)[0x9003] = "2026:10:02 11:12:13"
-    with PIL.Image.open(pairs.parent / "raw/hr/001.png") as capture:
-        capture.save(pairs.parent / "raw/hr/001.png", exif=exif)
-    manifest = pairs / "manifest.csv"
-    old = next(row for row in records(read_manifest(pairs)) if row["scene"] == "001")["hr_source_sha256"]
-    manifest.write_text(manifest.read_text().replace(old, sha256_of(pairs.parent / "raw/hr/001.png")))
-    with pytest.warns(ChangedWarning):
-        page = make_report(pairs).page
-    assert pair_data(page, "001")["taken"] == {"hr": "2026-10-02", "lr": ""}
-    assert ">2026-10-02</dd>" in page.read_text()
+    exif[0x8769] = {0x9003: "2026:10:02 11:12:13"}
+    PIL.Image.new("RGB", (240, 160)).save(tmp_path / "hr.png", exif=exif.tobytes())
+    lr, row = master / "raw/lr/001.png", next(row for row in master_rows if row["scene"] == "001")
+    task = PairTask(
+        row=row, stages=[], residuals=[], hr_source=tmp_path / "hr.png", lr_source=lr, pairs=master, files=tmp_path
+    )
+    assert Sources(task, {"hr": "there", "lr": "there"}).taken == {"hr": "2026-10-02", "lr": ""}
+    assert Sources(task, {"hr": "changed", "lr": "gone"}).taken == {"hr": "", "lr": ""}

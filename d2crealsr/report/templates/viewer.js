@@ -2,7 +2,7 @@
 const viewer = (() => {
   const { element } = shell;
   const byId = (id) => document.getElementById(id);
-  const LOUPE = 8, CANVAS_WIDTH = 240, CANVAS_HEIGHT = 160;
+  const LOUPE = 8, CANVAS_WIDTH = 240, CANVAS_HEIGHT = 160, FINE = Math.min(3, Math.max(1, devicePixelRatio));
   let data = null, folder = "", stage = 0, mode = "blink", hrOnTop = false, timer = 0, at = [0.5, 0.5];
   let lr, hr, diff, sharp, clipped, edge, cross, canvases = [];
 
@@ -11,7 +11,7 @@ const viewer = (() => {
     [edge, cross] = [element("div", { class: "edge", hidden: true }), element("div", { class: "crosshair" })];
     byId("viewer").append(lr, hr, diff, sharp, clipped, edge, cross);
     canvases = ["LR", "HR at LR’s resolution", "HR, sharp"].map((name) => {
-      const canvas = element("canvas", { width: CANVAS_WIDTH, height: CANVAS_HEIGHT, role: "img", "aria-label": `Loupe: ${name}` });
+      const canvas = element("canvas", { width: CANVAS_WIDTH * FINE, height: CANVAS_HEIGHT * FINE, role: "img", "aria-label": `Loupe: ${name}` });
       byId("loupe").append(element("figure", {}, canvas, element("figcaption", {}, name)));
       return canvas;
     });
@@ -97,13 +97,14 @@ const viewer = (() => {
     loupe();
   }
 
-  /* Eight canvas pixels an LR pixel, around the point that is looked at. */
+  /* Eight CSS pixels of a canvas an LR pixel, around the point that is looked at. */
   function loupe() {
     if (!data) return;
     const wide = CANVAS_WIDTH / LOUPE / (data.width / data.zoom), high = CANVAS_HEIGHT / LOUPE / (data.height / data.zoom);
     const x = Math.min(Math.max(at[0] - wide / 2, 0), Math.max(1 - wide, 0)), y = Math.min(Math.max(at[1] - high / 2, 0), Math.max(1 - high, 0));
     [lr, hr, sharp].forEach((image, i) => {
       const context = canvases[i].getContext("2d");
+      context.setTransform(FINE, 0, 0, FINE, 0, 0);
       context.clearRect(0, 0, CANVAS_WIDTH, CANVAS_HEIGHT);
       if (!image.complete || !image.naturalWidth) return;
       context.imageSmoothingQuality = "high";
