@@ -41,12 +41,12 @@ def blink_place(lr_luma: Float32, crop: Crop, scale: int, differs: Sequence[floa
 
     Examples
     --------
-    The detail lies in columns 200 to 259 of the crop, 210 to 269 of the capture:
+    The detail lies in columns 200 to 258 of the crop, 210 to 268 of the capture:
 
     >>> luma = np.zeros((60, 300), np.float32)
     >>> luma[:, 200:260:2] = 1
     >>> place = blink_place(luma, Crop(10, 20, 300, 60), 8)
-    >>> place.width, place.height, place.x <= 210 and place.x + place.width >= 270
+    >>> place.width, place.height, place.x <= 210 and place.x + place.width > 268
     (80, 60, True)
     """
     width, height = min(crop.width, max(1, _WIDEST // scale)), min(crop.height, max(1, _HIGHEST // scale))
@@ -56,8 +56,8 @@ def blink_place(lr_luma: Float32, crop: Crop, scale: int, differs: Sequence[floa
         detail += np.abs(np.diff(lr_luma, axis=0, append=lr_luma[-1:]))
         busy = uniform_filter1d(uniform_filter1d(detail, width, axis=1), height, axis=0)
         inside = busy[height // 2 : height // 2 + free_y + 1, width // 2 : width // 2 + free_x + 1]
-        y, x = np.unravel_index(int(inside.argmax()), inside.shape)
+        y, x = (int(at) for at in np.unravel_index(int(inside.argmax()), inside.shape))
     else:
         x = round(differs[0] + differs[2] / 2 - width / 2) - crop.x
         y = round(differs[1] + differs[3] / 2 - height / 2) - crop.y
-    return Crop(crop.x + min(max(int(x), 0), free_x), crop.y + min(max(int(y), 0), free_y), width, height)
+    return Crop(crop.x + min(max(x, 0), free_x), crop.y + min(max(y, 0), free_y), width, height)
