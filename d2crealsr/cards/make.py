@@ -89,7 +89,7 @@ def make_cards(
             same = rows[sha256_of(path)]["source"]
             problems.append(f"left out: {source} has the same content as {same}")
             continue
-        row["page"] = pages.add(CardToDraw(row["scene"], jpeg, _line(row, settings)))
+        row["page"] = pages.add(CardToDraw(row["scene"], jpeg, _latin(row["source"]), _advice(settings)))
         rows[row["source_sha256"]] = row
         problems += [f"{source} (card {row['scene']}): {note}" for note in row["notes"].split("; ") if note]
     if not pages.count:
@@ -201,7 +201,15 @@ def _carried(sheet: Sheet, settings: CardSettings, detail_ppi: float) -> Carried
     )
 
 
-def _line(row: dict[str, Any], settings: CardSettings) -> str:
-    """The line of text beside a card, in characters that the font has."""
-    source = str(row["source"]).encode("latin-1", "replace").decode("latin-1")
-    return f"{row['scene']}   {source[:60]}   {settings.dpi} dpi   print at 100 %, do not fit to the page"
+def _latin(source: str) -> str:
+    """The name of a photograph in characters that the font has."""
+    return source.encode("latin-1", "replace").decode("latin-1")
+
+
+def _advice(settings: CardSettings) -> tuple[str, ...]:
+    """How to print, in as many words as there is room for."""
+    return (
+        f"{settings.dpi} dpi   print at 100 %, do not fit to the page",
+        f"{settings.dpi} dpi   print at 100 %",
+        f"{settings.dpi} dpi",
+    )

@@ -35,14 +35,23 @@ _MM = 72 / 25.4
 _JPEG_QUALITY = 95
 _FONT = "Vera"
 _HAIRLINE = 0.25
+_LINE, _INSET = 2, 2
+"""Height of the line of text, and its distance from the cut marks left and right, in mm."""
+_GAP, _CUT_OFF = "   ", "..."
+_LONGEST_SOURCE, _SHORTEST_SOURCE = 60, 8
+"""Characters of a photograph's name from which on it is cut off, and to which it may be cut off."""
 
 
 class CardToDraw(NamedTuple):
-    """A card: its scene, the JPEG of its picture with bleed, and the line of text outside of the card."""
+    """A card: its scene, the JPEG of its picture with bleed, the name of the photograph, and what to print it with.
+
+    Scene, name and advice stand in a line outside of the card: the first ``advice`` for which there is room.
+    """
 
     scene: str
     jpeg: bytes
-    text: str
+    source: str
+    advice: tuple[str, ...]
 
 
 def printed_image(photograph: Image, card: tuple[float, float], dpi: int) -> bytes:
@@ -126,8 +135,8 @@ class Pages:
             self._mark(mark, card.scene)
         self._cut_marks()
         canvas.setFillGray(0.25)
-        canvas.setFont(_FONT, 2)
-        canvas.drawString(-width / 2 + 2, -height / 2 - BLEED - 4, card.text)
+        canvas.setFont(_FONT, _LINE)
+        canvas.drawString(-width / 2 + _INSET, -height / 2 - BLEED - 4, _line(card, width - 2 * _INSET))
         canvas.restoreState()
 
     def _mark(self, mark: Rectangle, scene: str) -> None:
@@ -158,6 +167,22 @@ class Pages:
                 at_x, at_y = x * width / 2, y * height / 2
                 canvas.line(at_x + x * BLEED, at_y, at_x + x * (BLEED + CUT_MARK), at_y)
                 canvas.line(at_x, at_y + y * BLEED, at_x, at_y + y * (BLEED + CUT_MARK))
+
+
+def _line(card: CardToDraw, room: float) -> str:
+    """The line of text beside a card, no wider than ``room`` mm, so that it meets no cut mark and no other card."""
+    from reportlab.pdfbase.pdfmetrics import stringWidth
+
+    for advice in card.advice:
+        for length in range(_LONGEST_SOURCE, _SHORTEST_SOURCE - 1, -1):
+            text = _GAP.join((card.scene, _shortened(card.source, length), advice))
+            if stringWidth(text, _FONT, _LINE) <= room:
+                return text
+    return card.scene
+
+
+def _shortened(name: str, length: int) -> str:
+    return name if len(name) <= length else name[: length - len(_CUT_OFF)] + _CUT_OFF
 
 
 def _upwards(rectangle: Rectangle) -> tuple[float, float, float, float]:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["Measured", "Pair"]
 
 FOLDER, _RECORD = ".measured", "links.json"
-_VERSION = 2
+_VERSION = 3
 """Of the measurement. Raise it when sketches or links change their meaning."""
 
 Pair = tuple[str, str]

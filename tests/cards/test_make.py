@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pypdfium2
 import pytest
+from reportlab.pdfbase.pdfmetrics import stringWidth
 
+from d2crealsr.cards import make, pdf
 from d2crealsr.cards.make import make_cards
+from d2crealsr.cards.pdf import CardToDraw, Pages
 from d2crealsr.cards.settings import CardSettings
+from d2crealsr.cards.sheets import sheet_for
 from d2crealsr.errors import LayoutError, SettingsError, TableError, UsageError
 from d2crealsr.imaging import marks
 from d2crealsr.store.images import write_image
@@ -88,6 +92,23 @@ def test_several_cards_lie_on_a4(photos: Path, tmp_path: Path) -> None:
         assert make_cards(photos, tmp_path / "cards.pdf", settings=settings).pages == pages
     found = marks.detect(render(tmp_path / "cards.pdf", 0, 4))
     assert sorted({mark.scene for mark in found}) == ["0001", "0002", "0003"]
+
+
+@pytest.mark.parametrize(
+    ("width", "name", "advice"),
+    [
+        (60, "a long name a long n...", "300 dpi   print at 100 %"),
+        (100, "a long name a long name a long name...", "300 dpi   print at 100 %, do not fit to the page"),
+        (150, "a long name a long name a long name a long name a long na...", "300 dpi   print at 100 %, do not fit"),
+    ],
+)
+def test_the_line_beside_a_card_ends_before_the_cut_mark(width: int, name: str, advice: str) -> None:
+    sheet = sheet_for(CardSettings(sheet="A4", width_mm=width))
+    pages = Pages(sheet)  # which loads the font
+    line = pdf._line(CardToDraw("0001", b"", 6 * "a long name ", make._advice(CardSettings())), width - 4)
+    assert pages.count == 0
+    assert stringWidth(line, "Vera", 2) <= width - 4
+    assert line.startswith(f"0001   {name}   {advice}"), line
 
 
 def test_a_second_run_keeps_numbers_and_what_a_person_wrote(photos: Path, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from d2crealsr import opencv
-from d2crealsr.imaging import geometry, marks
+from d2crealsr.imaging import geometry, marks, photometry
 from d2crealsr.types import Size
 
 CORNERS = np.array([[-4.0, -4], [4, -4], [4, 4], [-4, 4]])  # of the black border, in modules from the centre
@@ -40,6 +40,14 @@ def test_sixteen_bits_and_low_light_make_no_difference() -> None:
     deep = image.astype(np.uint16) * 257
     dark = (image // 12).astype(np.uint8)
     assert [mark.scene for some in (image, deep, dark) for mark in marks.detect(some)] == ["0008"] * 3
+
+
+@pytest.mark.parametrize(("blur", "light"), [(1.5, 1.0), (0.8, 4.0)])
+def test_small_marks_are_read_though_blurred_or_overexposed(blur: float, light: float) -> None:
+    image, _ = photograph("0123", Size(600, 400), 8 * 3.1 / 600)
+    spread = opencv.blur(photometry.to_linear(image, "srgb"), blur)
+    shown = photometry.quantised(np.minimum(light * spread, 1).astype(np.float32), "srgb", np.dtype(np.uint8))
+    assert [mark.scene for mark in marks.detect(shown)] == ["0123"]
 
 
 def test_a_frame_without_marks_has_none() -> None:
