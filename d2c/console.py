@@ -44,8 +44,9 @@ def _table(title: str, cells: Sequence[tuple[str, str, str]]) -> str:
     for line, column, text in cells:
         lines.setdefault(line, {})[column] = text
     first = max(len(line) for line in lines)
-    rows = [" " * first + "".join(f"{column:>10}" for column in columns)]
-    rows += [f"{line:<{first}}" + "".join(f"{found[c]:>10}" for c in columns) for line, found in lines.items()]
+    wide = {column: max(10, len(column) + 2) for column in columns}
+    rows = [" " * first + "".join(f"{column:>{wide[column]}}" for column in columns)]
+    rows += [f"{line:<{first}}" + "".join(f"{found[c]:>{wide[c]}}" for c in columns) for line, found in lines.items()]
     return "\n".join([title, *rows])
 
 

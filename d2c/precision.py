@@ -19,7 +19,17 @@ from d2c.settings.config import Precision
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-__all__ = ["PRECISIONS", "autocasting", "available_precision", "computing", "permitting_tf32", "set_tf32"]
+    from d2c.networks.base.entry import Network
+
+__all__ = [
+    "PRECISIONS",
+    "autocasting",
+    "available_precision",
+    "check_permitted",
+    "computing",
+    "permitting_tf32",
+    "set_tf32",
+]
 
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
@@ -52,6 +62,15 @@ def available_precision(
             f"{'.'.join(map(str, _WITH_BOTH))} or later do); use --precision fp16 or fp32"
         )
     return precision
+
+
+def check_permitted(precision: Precision, network: Network) -> None:
+    """Raise :class:`ConfigError` if a network must not be computed in a precision."""
+    if precision not in network.precisions:
+        raise ConfigError(
+            f"precision: got {precision}, but {network.name} is computed in {' or '.join(network.precisions)} only; "
+            "leave out --precision"
+        )
 
 
 def _has_both(device: torch.device) -> bool:

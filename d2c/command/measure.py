@@ -19,7 +19,11 @@ from d2c.command.options import (
     LIST,
     NETWORK,
     PRECISION,
+    SAMPLES,
+    TEMPERATURE,
     TRUST,
+    check_draws,
+    given,
     model_of,
     new_reporter,
     precision_of,
@@ -33,7 +37,7 @@ __all__ = ["evaluate", "report"]
 
 @rich_click.command("eval", cls=Command, layouts=LAYOUTS, epilog=LIST)
 @option_panel("Pairs", options=["data", "split", "trust_pairs", "convert_profile"])
-@option_panel("Measurement", options=["protocols", "self_ensemble", "csv_file", "as_json"])
+@option_panel("Measurement", options=["protocols", "self_ensemble", "temperature", "samples", "csv_file", "as_json"])
 @click.argument("checkpoint", type=FILE)
 @click.option("--data", type=FILE, required=True, help="The pairs.")
 @click.option(
@@ -53,6 +57,8 @@ __all__ = ["evaluate", "report"]
     help="How quality is measured. May be repeated. lpips and dists need torchmetrics, torchvision and their weights.",
 )
 @ENSEMBLE
+@TEMPERATURE
+@SAMPLES
 @TRUST
 @CONVERT
 @click.option("--csv", "csv_file", type=FILE, help="Also write the table to this CSV file.")
@@ -67,12 +73,15 @@ def evaluate(
     protocols: tuple[Any, ...],
     csv_file: Path | None,
     as_json: bool,
+    temperature: float | None,
+    samples: int | None,
     **options: Any,
 ) -> None:
     """Measure a checkpoint on pairs.
 
     CHECKPOINT is a file, or the folder of a run. All outputs of the network are measured, and bicubic interpolation for
-    comparison.
+    comparison. Of a network that draws samples they are the result, which is not drawn, and samples (by default one, at
+    a temperature of 0.9).
 
     \b
     Examples:
@@ -82,9 +91,15 @@ def evaluate(
     from d2c.console import quality_tables
     from d2c.evaluation.evaluate import EvalOptions, check_csv, evaluate_files, means, write_csv
     from d2c.inference.failures import Failures
+    from d2c.networks.base.sampling import Sampling
     from d2c.training.runfolder import RunFolder
 
     model = model_of(checkpoint, options.pop("device"), options.pop("network"))
+    ensemble = options["self_ensemble"]
+    network, config = check_draws(model, self_ensemble=ensemble, temperature=temperature, samples=samples)
+    if network.sampling is not None:
+        wanted = Sampling(samples=0 if ensemble else samples or 1, **given(temperature=temperature))
+        network.sampled(wanted).note(model, config)
     if csv_file is not None:
         check_csv(csv_file, [checkpoint, data])
     reporter = new_reporter()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from d2c.errors import ConfigError
 from d2c.settings.config import Precision
 
 if TYPE_CHECKING:
@@ -24,7 +25,11 @@ __all__ = [
     "LIST",
     "NETWORK",
     "PRECISION",
+    "SAMPLES",
+    "TEMPERATURE",
     "TRUST",
+    "check_draws",
+    "given",
     "model_of",
     "new_reporter",
     "precision_of",
@@ -53,6 +58,15 @@ ENSEMBLE = click.option(
     is_flag=True,
     help="Take the mean over eight flips and transposes of each image (marked +). It takes eight times as long.",
 )
+TEMPERATURE = click.option(
+    "--temperature",
+    type=click.FloatRange(0, 2),
+    metavar="X",
+    help="Spread of what a network that draws samples (srflow) draws: 0 for the most probable image.",
+)
+SAMPLES = click.option(
+    "--samples", type=click.IntRange(1, 64), metavar="N", help="Number of samples that such a network draws."
+)
 JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, for programs.")
 NETWORK = click.option("--network", help="The checkpoint's network. Give module:NAME if it is one of your own.")
 TRUST = click.option(
@@ -76,8 +90,33 @@ def model_of(checkpoint: Path, device: str, network: str | None) -> nn.Module:
     return laid_out(load(checkpoint, device=pick_device(device), network=network))
 
 
+def given(**values: Any) -> dict[str, Any]:
+    """The values that are not None."""
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def check_draws(model: nn.Module, *, self_ensemble: bool, **asked: Any) -> Any:
+    """The network of a model and its configuration; raises :class:`ConfigError` if it cannot draw what is asked for.
+
+    ``asked`` are the values of options about samples by name, None where they were not given.
+    """
+    from d2c.networks import network_of
+
+    network, config = network_of(model)
+    if name := next(iter(given(**asked)), None):
+        if network.sampling is None:
+            raise ConfigError(f"{name}: {network.name} makes one image and draws no samples; leave out --{name}")
+        if self_ensemble:
+            raise ConfigError(
+                f"{name}: --self-ensemble takes the mean of eight images, but samples differ; leave one of them out"
+            )
+    return network, config
+
+
 def precision_of(asked: Any, model: nn.Module, reporter: Reporter) -> Any:
     """The precision in which the device of a model computes; says so if it is another than the one asked for."""
-    from d2c.precision import available_precision
+    from d2c.networks import network_of
+    from d2c.precision import available_precision, check_permitted
 
+    check_permitted(asked, network_of(model)[0])
     return available_precision(asked, next(model.parameters()).device, reporter.note)

@@ -19,6 +19,10 @@ from d2c.command.options import (
     JSON,
     NETWORK,
     PRECISION,
+    SAMPLES,
+    TEMPERATURE,
+    check_draws,
+    given,
     model_of,
     new_reporter,
     precision_of,
@@ -59,6 +63,7 @@ def _figure_options(network: Network) -> list[click.Option]:
     "Results",
     options=["checkpoint", "out", "overwrite", "plan_only", "as_json", "self_ensemble", "grey", "convert_profile"],
 )
+@option_panel("Samples", options=["temperature", "samples"])
 @option_panel("Memory", options=["max_memory", "spill"])
 @option_panel("Figures", options=["box", "hr"])
 @click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILES|FOLDERS…")
@@ -72,6 +77,8 @@ def _figure_options(network: Network) -> list[click.Option]:
 @click.option("--max-memory", metavar="SIZE", help="Memory limit, such as 2GB. The program needs 0.4 GB more.")
 @click.option("--spill", type=FILE, help="Folder of temporary files if memory is short.  [default: OUT]")
 @ENSEMBLE
+@TEMPERATURE
+@SAMPLES
 @CONVERT
 @click.option(
     "--grey",
@@ -93,6 +100,8 @@ def upscale(
     hr: Path | None,
     plan_only: bool,
     as_json: bool,
+    temperature: float | None,
+    samples: int | None,
     **options: Any,
 ) -> None:
     """Upscale image FILES, and the images directly in FOLDERS. Depth, transparency and orientation are kept.
@@ -102,6 +111,10 @@ def upscale(
 
     An image that does not fit into memory is processed in strips, with feature maps in temporary files. The result is
     the same. A result of more than 2^30 pixels becomes a BigTIFF, NAME_xSCALE.tif.
+
+    A network that draws samples makes its most probable image, or with --temperature X one that is drawn. With
+    --samples N, N of them (at 0.9, or at X) are written beside the most probable image, as NAME_xSCALE_sample_K.png,
+    and a figure of them with their spread. The same command draws the same samples.
 
     \b
     Examples:
@@ -117,8 +130,9 @@ def upscale(
         raise ConfigError("hr: is drawn in the patch figure of one file; give one file and its --box")
     figures = {name: options.pop(name) for name in list(options) if name.startswith("save_")}
     names = tuple(name.removeprefix("save_") for name, asked in figures.items() if asked)
-    wanted = Figures(names=names, box=_box(box), hr=hr)
     model = model_of(checkpoint, options.pop("device"), options.pop("network"))
+    sampling = _sampling(model, temperature, samples, self_ensemble=options["self_ensemble"])
+    wanted = Figures(names=names, box=_box(box), hr=hr, sampling=sampling)
     reporter = new_reporter()
     precision = options["precision"] = precision_of(options["precision"], model, reporter)
     memory, grey = options.pop("max_memory"), options.pop("grey") == "auto"
@@ -139,6 +153,21 @@ def upscale(
             for path in made:
                 echo(str(path))
     failures.conclude()
+
+
+def _sampling(model: Any, temperature: float | None, samples: int | None, *, self_ensemble: bool) -> Any:
+    """What a model draws: nothing, the result at a temperature, or samples beside the result."""
+    from d2c.networks.base.sampling import Sampling
+
+    network, config = check_draws(model, self_ensemble=self_ensemble, temperature=temperature, samples=samples)
+    if network.sampling is None:
+        return None
+    if samples is None:
+        sampling = Sampling(result=temperature or 0.0, samples=0)
+    else:
+        sampling = Sampling(samples=samples, **given(temperature=temperature))
+    network.sampled(sampling).note(model, config)
+    return sampling
 
 
 def _box(text: str | None) -> Any:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from d2c.errors import ConfigError
+from d2c.networks.base.stage import Stage
 from d2c.training.stages import asked_stages
 
 if TYPE_CHECKING:
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
 __all__ = ["Budget", "shares", "with_lengths"]
 
 Kind: TypeAlias = Literal["steps", "crops", "seconds"]
-
-_LATER_SHARE = 1 / 11
-"""Share of the steps for each stage after the first one: 2,000 of 22,000 epochs in the paper."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +57,7 @@ class Budget:
     def __str__(self) -> str:
         return f"{self.kind}={self.amount:g}" if self.amount < 1e6 else f"{self.kind}={self.amount:.0f}"
 
-    def steps(self, batch: int, seconds_a_step: Sequence[float]) -> int:
+    def steps(self, batch: int, seconds_a_step: Sequence[float], parts: Sequence[float] = ()) -> int:
         """Steps of all stages together.
 
         Parameters
@@ -68,31 +66,33 @@ class Budget:
             Crops in a step.
         seconds_a_step : sequence of float
             Seconds of a step of each stage; used if the budget is in seconds.
+        parts : sequence of float
+            The share of each stage in the steps; by default that of :class:`d2c.networks.base.stage.Stage`.
         """
         if self.kind == "steps":
             return max(1, int(self.amount))
         if self.kind == "crops":
             return max(1, round(self.amount / batch))
-        parts = shares(len(seconds_a_step))
+        parts = parts or shares([Stage] * len(seconds_a_step))
         mean = sum(part * seconds for part, seconds in zip(parts, seconds_a_step, strict=True))
         return max(len(parts), int(self.amount / max(mean, 1e-6)))
 
 
-def shares(stages: int) -> list[float]:
-    """The share of each stage in the steps.
+def shares(stages: Sequence[type[Stage]]) -> list[float]:
+    """The share of each stage in the steps: that of every later stage is its own, and the first one has the rest.
 
     Examples
     --------
-    >>> [round(share, 3) for share in shares(2)]
+    >>> [round(share, 3) for share in shares([Stage, Stage])]
     [0.909, 0.091]
     """
-    later = [_LATER_SHARE] * (stages - 1)
+    later = [kind.share for kind in stages[1:]]
     return [1 - sum(later), *later]
 
 
 def with_lengths(network: Network, train: Any, stage: str, total: int) -> Any:
     """The training settings with ``total`` steps, divided among the stages that are trained."""
     stages = list(asked_stages(network, train, stage).values())
-    later = [max(1, round(total * share)) for share in shares(len(stages))[1:]]
+    later = [max(1, round(total * share)) for share in shares(stages)[1:]]
     steps = [max(1, total - sum(later)), *later]
     return dataclasses.replace(train, **{kind.lengths[0]: n for kind, n in zip(stages, steps, strict=True)})

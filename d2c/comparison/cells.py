@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from d2c.comparison import least_squares
-from d2c.comparison.budget import Budget, with_lengths
+from d2c.comparison.budget import Budget, shares, with_lengths
 from d2c.comparison.clock import Clock
 from d2c.comparison.test_sets import measure, name_of, pairs_digest, read_measured, write_measured
 from d2c.data.layouts import find_pairs, with_split
@@ -96,7 +96,7 @@ class Cell:
     """A method with one seed (0 for those without) on one training set."""
 
     def __init__(self, work: Work, method: Method, seed: int = 0) -> None:
-        if work.precision and method.network:
+        if work.precision and method.network and work.precision in find(method.network).precisions:
             train = dataclasses.replace(method.train, precision=work.precision, tf32=False)
             method = dataclasses.replace(method, train=train)
         self.work, self.method, self.seed = work, method, seed
@@ -164,7 +164,7 @@ class Cell:
         from d2c.device import pick_device
 
         device = pick_device(self.work.device)
-        precision = available_precision(self.work.precision or "fp32", device)
+        precision = available_precision(self._precision(), device)
         model = laid_out(load(self.run, device=device, network=self.method.network))
         network, config = network_of(model)
         names = network.outputs(config)
@@ -174,6 +174,11 @@ class Cell:
             return {name: images[name] for name in names}
 
         return made
+
+    def _precision(self) -> Precision:
+        """Arithmetic of measuring: what is asked for, if the network may be computed in it."""
+        asked = self.work.precision or "fp32"
+        return asked if asked in find(self.method.network).precisions else "fp32"
 
     def _asked(self) -> dict[str, Any]:
         """What is asked for, as it is compared with the plan of an earlier run."""
@@ -265,7 +270,7 @@ class Cell:
         with clock:
             train(self._request(short, pilot), clock, self.work.interrupts)
         shutil.rmtree(pilot, ignore_errors=True)
-        return budget.steps(batch, clock.medians())
+        return budget.steps(batch, clock.medians(), shares(list(kinds)))
 
 
 _REMEDY = "give the same options, or another --out"

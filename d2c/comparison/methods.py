@@ -21,7 +21,7 @@ __all__ = ["BICUBIC", "FILTER", "METHODS", "Method", "Rules", "chosen", "path_of
 
 Loss: TypeAlias = Literal["l1", "l2", "charbonnier"]
 
-NETWORKS = ("srresnet", "edsr", "rcan", "rrdb", "cdc", "lpkpn")
+NETWORKS = ("srresnet", "edsr", "rcan", "rrdb", "srflow", "cdc", "lpkpn")
 PATHS = {
     "path-depth": "single path, equal depth",
     "path-body": "single path, equal body",
@@ -38,12 +38,13 @@ _LABELS = {
     "edsr": "EDSR",
     "rcan": "RCAN",
     "rrdb": "RRDB",
+    "srflow": "SRFlow",
     "cdc": "CDC",
     "lpkpn": "LP-KPN",
     "d2csr": "D2C-SR",
     **PATHS,
 }
-_PUBLISHED = {"rrdb": "ESRGAN", "d2csr": "Ours"}
+_PUBLISHED = {"rrdb": "ESRGAN", "srflow": "SR-Flow", "d2csr": "Ours"}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,18 +130,19 @@ FILTER = Method(name="filter", label=_LABELS["filter"])
 
 
 def chosen(names: Sequence[str], size: str, scale: int, rules: Rules) -> list[Method]:
-    """The methods of these names (all if there are none) in one size, at one scale.
+    """The methods of these names (all that have this scale if there are none) in one size, at one scale.
 
     Raises
     ------
     ConfigError
-        For a name or size that does not exist.
+        For a name or size that does not exist, or a scale that a named method lacks.
     """
     if unknown := [name for name in names if name not in METHODS]:
         raise ConfigError(f"method: got {unknown[0]!r}, expected some of {', '.join(METHODS)}; change --only")
     if size not in SIZES:
         raise ConfigError(f"size: got {size!r}, expected one of {', '.join(SIZES)}; change --size")
-    return [_method(name, size, scale, rules) for name in METHODS if not names or name in names]
+    wanted = names or [name for name in METHODS if name not in NETWORKS or scale in find(name).scales]
+    return [_method(name, size, scale, rules) for name in METHODS if name in wanted]
 
 
 def _method(name: str, size: str, scale: int, rules: Rules) -> Method:

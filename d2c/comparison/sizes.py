@@ -18,6 +18,7 @@ _ABOUT_1_5_M: dict[str, dict[str, Any]] = {
     "edsr": {"features": 64, "blocks": 14, "residual_scale": 1.0},
     "rcan": {"groups": 2, "blocks": 7},
     "rrdb": {"blocks": 2},
+    "srflow": {"features": 32, "growth": 16, "blocks": 2, "transitions": 1, "flow_steps": 3, "flow_features": 24},
     "cdc": {"features": 12},
     "lpkpn": {},
     "d2csr": {"features": 32, "blocks": 3},

@@ -24,8 +24,15 @@ MEASURES = {"psnr_db": 3, "ssim": 4}
 """What is compared, with the decimals to print."""
 
 
+_ALSO = {
+    ("d2csr", "fused"): ("mean", ", plain mean of the branches"),
+    ("srflow", "sr"): ("sample_0.9", ", drawn at temperature 0.9"),
+}
+"""For a method and its result: another output that has a line of its own, and what is added to the method's label."""
+
+
 class Entry:
-    """A line of the tables: a method, or the plain mean of D2C-SR's branches, which costs no training of its own.
+    """A line of the tables: a method, or another output of it, which costs no training of its own.
 
     ``values`` are the rows of its output.
     """
@@ -49,7 +56,7 @@ class Entry:
 
 
 def entries(found: Comparison) -> list[Entry]:
-    """The lines of the tables, in the order of the methods; that of D2C-SR is followed by its plain mean."""
+    """The lines of the tables, in the order of the methods; another output of a method may follow its result."""
     lines = []
     by_method: dict[str, list[tuple[Cell, Trained]]] = {}
     for cell, trained in found.cells:
@@ -57,8 +64,9 @@ def entries(found: Comparison) -> list[Entry]:
     for cells in by_method.values():
         main = cells[0][0].main
         lines.append(Entry(cells, main, found.rows))
-        if cells[0][0].method.name == "d2csr" and main == "fused":
-            lines.append(Entry(cells, "mean", found.rows, ", plain mean of the branches"))
+        also, suffix = _ALSO.get((cells[0][0].method.name, main), ("", ""))
+        if also:
+            lines.append(Entry(cells, also, found.rows, suffix))
     return lines
 
 

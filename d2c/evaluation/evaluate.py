@@ -244,6 +244,9 @@ def evaluate_files(
         progress(done + 1, len(chosen))
     if rows and ensemble:
         reporter.note(f"methods marked {MARK} are means over {TURNS} flips and transposes of each image")
+    if rows and network.sampling is not None and network.sampling.samples:
+        drawn = network.sampling
+        reporter.note(f"{drawn.samples} drawn at temperature {drawn.temperature:g} with fixed seeds; sr is not drawn")
     if rows:
         said = "" if precision == "fp32" else f"; computed in {precision}"
         reporter.note(f"measured at scale {config.scale}, that of the checkpoint{said}")

@@ -170,7 +170,9 @@ def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limit
     if wanted.hr is not None:
         _check_hr(wanted.hr, path, (scale * size[0], scale * size[1]))
     origin = results.Origin(files.sha256_of(path), checkpoint, limits.settings)
-    notes = {target: origin.note}
+    sampling = network.sampling
+    own = origin if sampling is None else origin._replace(settings={**limits.settings, **sampling.result_note})
+    notes = {target: own.note}
     for name, settings in wanted.settings.items():
         drawn = origin._replace(settings={**limits.settings, **settings})
         notes[target.with_name(f"{target.stem}_{name}.png")] = drawn.note
@@ -281,25 +283,32 @@ def _upscale_and_draw(
         self_ensemble=limits.self_ensemble,
         precision=limits.precision,
     )
-    if limits.grey and output.is_grey(pixels):
-        made = made._replace(sr=output.as_grey(made.sr))
+    own = output.as_grey if limits.grey and output.is_grey(pixels) else lambda image: image
+    made = made._replace(sr=own(made.sr))
     network, _ = network_of(model)
-    drawn = {name: network.draw(name, made) for name in wanted.names}
+    drawn = {name: network.draw(name, made) for name in wanted.by_network}
     if wanted.box is not None:
         hr = None if wanted.hr is None else _read(images.read_image, wanted.hr)
         named = {name + MARK * limits.self_ensemble: image for name, image in network.images(made).items()}
         drawn["patch"] = figures.patch_figure(pixels, named, wanted.box, hr)
-    result = output.as_type(made.sr, pixels.dtype)
-    hand_over(functools.partial(_write_all, job, result, alpha, drawn))
+    samples = zip(wanted.samples, made.more["samples"], strict=True) if wanted.samples else ()
+    photographs = {job.target: output.as_type(made.sr, pixels.dtype)}
+    photographs |= {_beside(job, name): output.as_type(own(sample), pixels.dtype) for name, sample in samples}
+    hand_over(functools.partial(_write_all, job, photographs, alpha, drawn))
 
 
-def _write_all(job: Job, result: Any, alpha: Any, drawn: Mapping[str, Any]) -> None:
-    """Write what is missing of a result and its figures."""
-    target = job.target
-    if target in job.missing:
-        output.write_png(target, result, alpha, (results.KEY, job.wanted[target]))
+def _beside(job: Job, name: str) -> Path:
+    """The file of a figure or of a sample."""
+    return job.target.with_name(f"{job.target.stem}_{name}.png")
+
+
+def _write_all(job: Job, photographs: Mapping[Path, Any], alpha: Any, drawn: Mapping[str, Any]) -> None:
+    """Write what is missing of a result, its samples and its figures."""
+    for place, pixels in photographs.items():
+        if place in job.missing:
+            output.write_png(place, pixels, alpha, (results.KEY, job.wanted[place]))
     for name, picture in drawn.items():
-        place = target.with_name(f"{target.stem}_{name}.png")
+        place = _beside(job, name)
         if place in job.missing:
             images.write_image(place, picture, note=(results.KEY, job.wanted[place]))
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
     from d2c.inference.figures import Box
+    from d2c.networks.base.sampling import Sampling
     from d2c.networks.base.upscaler import Plan
     from d2c.settings.config import Precision
 
@@ -25,25 +26,44 @@ __all__ = ["Figures", "Job", "Limits"]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Figures:
-    """The figures to draw in addition to the upscaled images: those of the network, and a patch (with HR if given)."""
+    """What is made in addition to the upscaled images.
+
+    That are figures of the network, samples with a figure of them, and a figure of a patch (with HR if given).
+    """
 
     names: tuple[str, ...] = ()
     box: Box | None = None
     hr: Path | None = None
+    sampling: Sampling | None = None
 
     @property
     def any(self) -> bool:
-        """Whether any figure is requested."""
+        """Whether anything of it is requested."""
         return bool(self.settings)
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
-        """For each figure its name, and the settings on which it depends besides image and checkpoint."""
-        drawn: dict[str, dict[str, Any]] = {name: {"figure": name} for name in self.names}
+        """For each of them its name, and the settings on which it depends besides image and checkpoint."""
+        drawn: dict[str, dict[str, Any]] = {name: {"figure": name, **self._drawn_with} for name in self.by_network}
         if self.box is not None:
             hr = "" if self.hr is None else files.sha256_of(self.hr)
-            drawn["patch"] = {"figure": "patch", "box": list(self.box), "hr": hr}
-        return drawn
+            drawn["patch"] = {"figure": "patch", "box": list(self.box), "hr": hr, **self._drawn_with}
+        return drawn | self.samples
+
+    @property
+    def by_network(self) -> list[str]:
+        """The figures that the network draws; several samples have one."""
+        several = self.sampling is not None and self.sampling.samples > 1
+        return [*self.names, *(["samples"] if several else [])]
+
+    @property
+    def samples(self) -> dict[str, dict[str, Any]]:
+        """The samples that become files of their own, with what they are drawn with, by the ends of their names."""
+        return {} if self.sampling is None else self.sampling.files
+
+    @property
+    def _drawn_with(self) -> dict[str, Any]:
+        return {} if self.sampling is None else self.sampling.note
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     from d2c.networks.base.released import Weights
 
-__all__ = ["RRDBConfig", "RRDBNetwork"]
+__all__ = ["NAMINGS", "RRDBConfig", "RRDBNet", "RRDBNetwork"]
 
 _SLOPE = 0.2
 """Slope of the leaky ReLU for negative values."""
@@ -84,7 +84,7 @@ class _Block(nn.Module):
         return x + _SHARE * residual
 
 
-class _RRDBNet(nn.Module):
+class RRDBNet(nn.Module):
     """``(N, 3, h, w)`` to ``(N, 3, s·h, s·w)``, RGB on [0, 1]."""
 
     def __init__(self, config: RRDBConfig) -> None:
@@ -99,11 +99,30 @@ class _RRDBNet(nn.Module):
         self.conv_last = conv3x3(n, 3)
         kaiming(self.body.modules(), 0.1)
 
-    def forward(self, lr: Tensor) -> Tensor:
+    def trunk(self, lr: Tensor, tapped: Sequence[int] = ()) -> tuple[Tensor, list[Tensor]]:
+        """The features ``(N, n, h, w)`` of an image, and what the blocks of these numbers, counted from 0, make."""
         shallow = self.conv_first(lr)
-        x = self.conv_body(self.body(shallow)) + shallow
-        for conv, factor in zip(self.upconvs, self.factors, strict=True):
-            x = F.leaky_relu(conv(F.interpolate(x, scale_factor=factor, mode="nearest")), _SLOPE)
+        x, found = shallow, []
+        for number, block in enumerate(self.body):
+            x = block(x)
+            if number in tapped:
+                found.append(x)
+        return self.conv_body(x) + shallow, found
+
+    def levels(self, trunk: Tensor) -> Iterator[Tensor]:
+        """The trunk's features, then those of each enlargement before their activation."""
+        x = trunk
+        yield x
+        for number, (conv, factor) in enumerate(zip(self.upconvs, self.factors, strict=True)):
+            x = F.leaky_relu(x, _SLOPE) if number else x
+            x = conv(F.interpolate(x, scale_factor=factor, mode="nearest"))
+            yield x
+
+    def forward(self, lr: Tensor) -> Tensor:
+        x, _ = self.trunk(lr)
+        for x in self.levels(x):  # noqa: B007, B020  (only the last one is kept)
+            pass
+        x = F.leaky_relu(x, _SLOPE)
         sr: Tensor = self.conv_last(F.leaky_relu(self.conv_hr(x), _SLOPE))
         return sr
 
@@ -132,7 +151,7 @@ def _oldest_ups(state: Weights) -> int:
     return (count(state, r"model\.(\d+)\.") - 5) // 3
 
 
-_NAMINGS = (
+NAMINGS = (
     Naming(
         "conv_body.weight",
         lambda state: _config(
@@ -204,10 +223,10 @@ class RRDBNetwork(Network):
     }
 
     def build(self, config: Any) -> nn.Module:
-        return _RRDBNet(config)
+        return RRDBNet(config)
 
     def released(self, source: Path) -> nn.Module:
-        return read_released(self, source, _NAMINGS)
+        return read_released(self, source, NAMINGS)
 
     def reach_of(self, config: Any) -> int:
         return int(1 + _DENSE * _CONVS * config.blocks + 1 + 3)  # each step of the tail is finer than the previous one

@@ -16,6 +16,8 @@ from d2c.data.records import fingerprint, pair_records
 from d2c.device import pick_device
 from d2c.errors import CheckpointError, ConfigError
 from d2c.evaluation.evaluate import FilePairs, is_measurable
+from d2c.networks import network_of
+from d2c.networks.base.sampling import Sampling
 from d2c.precision import available_precision
 from d2c.report.crops import make_example
 from d2c.report.curves import figures, read_log
@@ -43,7 +45,9 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 _GENERATOR = "d2c report"
-_PICTURE = re.compile(r"scene-\d+-[a-z0-9-]+\.(?:png|webp)")
+_SAMPLES = 3
+"""Samples to show of a network that draws any."""
+_PICTURE = re.compile(r"scene-\d+-[a-z0-9.-]+\.(?:png|webp)")
 
 
 def _is_path(value: Any) -> bool:
@@ -222,6 +226,9 @@ def _examples(
     notes: list[str] = []
     try:
         model = native.load(folder.last, device=device, network=settings.network.name)
+        drawing, config = network_of(model)
+        if drawing.sampling is not None:
+            drawing.sampled(Sampling(samples=_SAMPLES)).note(model, config)
         pairs, note = _shown(data, settings)
         notes += [note] if note else []
         chosen = FilePairs([pair for pair in pairs if is_measurable(pair)][:count], convert_profile=True)

@@ -134,8 +134,10 @@ class Engine:
         )
         self._place_rate()
         self.scaler = self._new_scaler()
-        self.average = [p.detach().clone() for p in self.parameters] if config.ema else []
-        self.module = self._distributed() if size > 1 else stage
+        self._start_average()
+        self.size = size
+        self.module: torch.nn.Module = stage
+        self.distribute()
 
     def _new_scaler(self) -> torch.amp.GradScaler:
         return torch.amp.GradScaler(self.device.type, enabled=self.config.precision == "fp16")
@@ -148,9 +150,15 @@ class Engine:
             self.scaler.load_state_dict(scale)
         self.note(reason)
 
-    def _distributed(self) -> DistributedDataParallel:
-        ids = [self.device.index] if self.device.type == "cuda" else None
-        return DistributedDataParallel(self.stage, device_ids=ids)
+    def distribute(self) -> None:
+        """Average the gradients of all processes, if there are several: of the parameters that receive any now."""
+        if self.size > 1:
+            ids = [self.device.index] if self.device.type == "cuda" else None
+            self.module = DistributedDataParallel(self.stage, device_ids=ids)
+
+    def _start_average(self) -> None:
+        """Begin the moving average with the present weights."""
+        self.average = [p.detach().clone() for p in self.parameters] if self.config.ema else []
 
     def _place_rate(self) -> None:
         """Make the optimiser read the rate on the device if a graph needs it there."""
@@ -192,6 +200,8 @@ class Engine:
         parts = self.config.accumulate
         sums: dict[str, Tensor] = {}
         batch = as_floats(batch)
+        if self.stage.begin(batch.lr, batch.hr):
+            self._start_average()
         pieces = zip(batch.lr.chunk(parts), batch.hr.chunk(parts), strict=True)
         for number, (lr_part, hr_part) in enumerate(pieces, start=1):
             autocast = autocasting(self.config.precision, self.device)
@@ -202,13 +212,20 @@ class Engine:
                 self.scaler.scale(loss).backward()
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0) + value.detach() / parts
-        if self.config.clip_norm:
-            self.scaler.unscale_(self.optimiser)
-            torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip_norm)
-        self.scaler.step(self.optimiser)
-        self.scaler.update()
-        self._move_average()
+        if self._clipped():
+            self.scaler.step(self.optimiser)
+            self.scaler.update()
+            self._move_average()
         return sums
+
+    def _clipped(self) -> bool:
+        """Clip the gradients, if there is a limit. Returns whether to make the step."""
+        limit, skips = self.stage.clip_norm(), self.stage.skips
+        if not limit:
+            return True
+        self.scaler.unscale_(self.optimiser)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit)
+        return skips is None or skips.takes(norm)
 
     @torch.no_grad()
     def loss(self, batch: Batch | RawBatch, weights: Mapping[str, float]) -> float:
@@ -259,10 +276,12 @@ class Engine:
         """Everything on which the next step depends, except the model's weights."""
         optimiser = self.optimiser.state_dict()
         plain = {"lr": self.rate, "capturable": False}  # the same file with a graph and without one
+        skips = {} if self.stage.skips is None else {"skips": self.stage.skips.state()}
         return {
             "optimiser": {**optimiser, "param_groups": [{**group, **plain} for group in optimiser["param_groups"]]},
             "scaler": self.scaler.state_dict(),
             "average": self.average,
+            **skips,
         }
 
     def restore(self, state: dict[str, Any]) -> None:
@@ -276,6 +295,8 @@ class Engine:
             self.scaler.load_state_dict(state["scaler"])
         for average, saved in zip(self.average, state["average"], strict=True):
             average.copy_(saved)
+        if self.stage.skips is not None:
+            self.stage.skips.restore(state["skips"])
 
     def _order_moments(self) -> None:
         """Give Adam's moments the memory order of their weights.

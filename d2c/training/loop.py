@@ -89,7 +89,11 @@ class StageRun:
         """Do one step, and begin to read its row of the log if one is due."""
         epoch = (done - 1) // self.training.source.steps_per_epoch
         lr, weights = self.stage.scheduled_rate(done, self.total, epoch), self.stage.term_weights(epoch)
+        if self.stage.before_step(done, self.total):
+            self.engine.distribute()
         terms = self.engine.update(batch, lr, weights)
+        if self.stage.skips is not None and (problem := self.stage.skips.problem(done)):
+            self._stop(done, problem)
         self.readings.launched()
         self.last_batch, self.said = (batch, weights), ""
         if done == self.total:
@@ -102,7 +106,7 @@ class StageRun:
         """Write the rows of earlier steps that have arrived; returns that of this step, empty if there is none yet."""
         found: dict[str, Any] = {}
         for row in self.readings.arrived(wait=wait):
-            if not math.isfinite(row["total"]):
+            if not math.isfinite(row["total"]) and self.stage.skips is None:
                 self._stop(row["step"], f"the loss is {row['total']}")
             self.said = f"loss {row['total']:.5f}"
             if row["step"] == done:
@@ -169,10 +173,16 @@ class StageRun:
     def _check_finite(self, done: int) -> None:
         """Stop before saving if a number of the state, or the loss of the last batch, is not finite."""
         found = not_finite({"weights": self.training.model.state_dict(), **self.engine.state()})
-        if not found and self.last_batch is not None and not math.isfinite(self.engine.loss(*self.last_batch)):
+        if not found and self._loss_is_lost():
             found = "the loss with the weights after it"
         if self.here.any(bool(found)):
             self._stop(done, f"{found or 'what another process has'} is not finite")
+
+    def _loss_is_lost(self) -> bool:
+        """Whether the loss of the last batch is not finite any more. A stage that leaves steps out bears that."""
+        if self.last_batch is None or self.stage.skips is not None:
+            return False
+        return not math.isfinite(self.engine.loss(*self.last_batch))
 
     def _stop(self, done: int, why: str) -> NoReturn:
         """End a run whose weights are lost, with an error that says what remains and how to resume from it."""

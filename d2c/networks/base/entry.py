@@ -10,10 +10,10 @@ import abc
 import dataclasses
 import math
 from types import NoneType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast, get_args
 
 from d2c.errors import CheckpointError, ConfigError
-from d2c.settings.config import NetworkConfig, TrainSettings
+from d2c.settings.config import NetworkConfig, Precision, TrainSettings
 from d2c.settings.presets import Preset
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from d2c.networks.base.memory import StepMemory
+    from d2c.networks.base.sampling import Sampling
     from d2c.networks.base.stage import Stage
     from d2c.networks.base.upscaler import Upscaled, Upscaler
 
@@ -79,6 +80,10 @@ class Network(abc.ABC):
     cuda_graph : bool
         Whether a training step may run as one CUDA graph. Set it to False if the code of the network or of its loss
         waits for numbers on the device, or changes from step to step.
+    precisions : tuple of str
+        Values of ``--precision`` in which it may be computed.
+    sampling : Sampling or None
+        What is drawn by a network that makes many different images of one. None if it makes one image.
     exports : bool
         Whether ``d2c export`` can write it as a graph. Set it to False if the code of the network depends on the values
         in an image, or chooses another way for other sizes.
@@ -108,6 +113,8 @@ class Network(abc.ABC):
     peak: ClassVar[float] = 1.0
     reach: ClassVar[int | None] = None
     cuda_graph: ClassVar[bool] = True
+    precisions: ClassVar[tuple[str, ...]] = get_args(Precision)
+    sampling: Sampling | None = None
     exports: ClassVar[bool] = True
     more_outputs: ClassVar[tuple[str, ...]] = ()
     main: ClassVar[str] = "sr"
@@ -151,6 +158,10 @@ class Network(abc.ABC):
         from d2c.networks.base.stage import PixelStage
 
         return [PixelStage]
+
+    def sampled(self, sampling: Sampling) -> Network:
+        """The network, drawing other samples. Networks that draw samples override this."""
+        raise ConfigError(f"{self.name}: draws no samples")
 
     def outputs(self, config: Any) -> list[str]:
         """Names of the images that it makes from one image, in the order of tables."""

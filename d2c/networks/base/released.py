@@ -47,12 +47,15 @@ class Naming(NamedTuple):
         Pairs of our name and theirs for a configuration: of a layer, whose weight and bias are taken, or of a tensor.
     fixed : mapping
         Tensors that a file may have, with the values that are part of our model in another form.
+    unused : tuple of str
+        First words of the names of tensors that a file may have and that nothing is made with.
     """
 
     mark: str
     config: Callable[[Weights], NetworkConfig]
     names: Callable[[Any], Iterable[tuple[str, str]]]
     fixed: Weights = MappingProxyType({})
+    unused: tuple[str, ...] = ()
 
 
 def read_state(source: Path) -> dict[str, Tensor]:
@@ -120,7 +123,8 @@ def read_released(network: Network, source: Path, namings: Sequence[Naming]) -> 
             got, expected = tuple(tensor.shape), tuple(own[name].shape)
             raise CheckpointError(f"{source}: {other} has shape {got}, expected {expected}")
         taken[name] = tensor
-    _check_left(network, source, state, naming.fixed)
+    left = {name: tensor for name, tensor in state.items() if not name.startswith(naming.unused)}
+    _check_left(network, source, left, naming.fixed)
     model.load_state_dict({**{name: own[name] for name in fixed}, **taken})
     return model
 

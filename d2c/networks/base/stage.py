@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from d2c.networks.base.skips import Skips
+
 __all__ = ["PixelStage", "Stage", "halvings", "pixel_loss"]
 
 _EPSILON = 1e-3
@@ -38,6 +40,12 @@ class Stage(nn.Module, abc.ABC):
         Settings of its length: in steps, and in epochs if the steps are 0.
     judged_by : str
         Output by which the best weights are chosen; empty for the main output of the network.
+    share : float
+        Share of a stage after the first one in the steps that a comparison gives to all stages together; by default
+        that of D2C-SR, 2,000 of 22,000 epochs.
+    skips : Skips or None
+        Counts steps whose gradient is not finite, which are then left out. None ends the run when the loss is not
+        finite.
     """
 
     label: ClassVar[str] = ""
@@ -45,6 +53,8 @@ class Stage(nn.Module, abc.ABC):
     weights: ClassVar[tuple[str, ...]] = ()
     lengths: ClassVar[tuple[str, str]] = ("steps", "epochs")
     judged_by: ClassVar[str] = ""
+    share: ClassVar[float] = 1 / 11
+    skips: Skips | None = None
 
     def __init__(self, model: Any, config: Any) -> None:
         super().__init__()
@@ -74,6 +84,24 @@ class Stage(nn.Module, abc.ABC):
         else:
             rate = self.learning_rate(epoch)
         return rate * min(1.0, step / self.config.warmup) if self.config.warmup else rate
+
+    def clip_norm(self) -> float:
+        """Largest norm of the gradient; 0 for no limit."""
+        return float(self.config.clip_norm)
+
+    def before_step(self, step: int, steps: int) -> bool:
+        """Called before each step, counted from 1, of a stage with this many steps.
+
+        Returns whether the parameters that receive gradients have changed since the last call.
+        """
+        return False
+
+    def begin(self, lr: Tensor, hr: Tensor) -> bool:
+        """Called with this process's patches before each step. Returns whether it has set weights from them.
+
+        The weights must then be equal in all processes. Their moving average begins anew.
+        """
+        return False
 
     def term_weights(self, epoch: int) -> dict[str, float]:
         """Further arguments of ``forward`` in an epoch, such as the weights of terms."""

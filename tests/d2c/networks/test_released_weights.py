@@ -199,6 +199,75 @@ def cdc(file, lr, scale, n=4, count=4):
     return (weights * torch.stack(images)).sum(0)
 
 
+def srflow(file, lr, scale, n=4, growth=3, hidden=5):
+    """The image of latents 0. Its flow has one step without conditions and two with them at each level."""
+
+    def small(name, *shape):
+        if name not in file:
+            file[name] = torch.randn(*shape, generator=file.random) / 10
+        return file[name]
+
+    def norm(at, x):
+        return (x + small(f"{at}.bias", 1, x.shape[1], 1, 1)) * small(f"{at}.logs", 1, x.shape[1], 1, 1).exp()
+
+    def zero_conv(at, x, outs):
+        made = file.conv(at, x, 2 * outs) * (3 * small(f"{at}.logs", 2 * outs, 1, 1)).exp()
+        return made[:, ::2], made[:, 1::2]
+
+    def affine(at, x, outs):
+        x = F.relu(norm(f"{at}.0.actnorm", file.conv(f"{at}.0", x, hidden, bias=False)))
+        x = F.relu(norm(f"{at}.2.actnorm", file.conv(f"{at}.2", x, hidden, side=1, bias=False)))
+        shift, factor = zero_conv(f"{at}.4", x, outs)
+        return shift, torch.sigmoid(factor + 2) + 1e-4
+
+    def undone(at, y, given):
+        channels = y.shape[1]
+        if given is not None:
+            first, second = y.chunk(2, 1)
+            shift, factor = affine(f"{at}.affine.fAffine", torch.cat([first, given], 1), channels // 2)
+            shifts, factors = affine(f"{at}.affine.fFeatures", given, channels)
+            y = torch.cat([first, second / factor - shift], 1) / factors - shifts
+        mixed = torch.eye(channels) + small(f"{at}.invconv.weight", channels, channels) / channels
+        file[f"{at}.invconv.weight"] = mixed
+        y = torch.einsum("ij,njhw->nihw", mixed.inverse(), y)
+        logs, bias = (small(f"{at}.actnorm.{name}", 1, channels, 1, 1) for name in ("logs", "bias"))
+        return y * (-logs).exp() - bias
+
+    shallow = file.conv("RRDB.conv_first", lr, n)
+    x = shallow
+    for i in range(2):
+        inner = x
+        for j in (1, 2, 3):
+            seen = [inner]
+            for k in (1, 2, 3, 4):
+                at = f"RRDB.RRDB_trunk.{i}.RDB{j}.conv{k}"
+                seen.append(F.leaky_relu(file.conv(at, torch.cat(seen, 1), growth), 0.2))
+            inner = inner + 0.2 * file.conv(f"RRDB.RRDB_trunk.{i}.RDB{j}.conv5", torch.cat(seen, 1), n)
+        x = x + 0.2 * inner
+    block, trunk = x, file.conv("RRDB.trunk_conv", x, n) + shallow
+    maps, x = [F.interpolate(trunk, scale_factor=0.5, mode="bilinear"), trunk], trunk
+    for i in range(len(factors(scale))):
+        x = file.conv(f"RRDB.upconv{i + 1}", F.interpolate(F.leaky_relu(x, 0.2) if i else x, scale_factor=2), n)
+        maps.append(x)
+    file.conv("RRDB.conv_last", file.conv("RRDB.HRconv", maps.pop(), n), 3)
+    given = [torch.cat([own, F.interpolate(block, own.shape[2:])], 1) for own in maps]  # the coarsest first
+    levels, layer = [], 0
+    for level in range(len(given)):
+        splits = level < len(given) - 2
+        levels.append((layer, splits))
+        layer += 4 + splits
+    y = torch.zeros(1, 24 * scale, lr.shape[2] // 2, lr.shape[3] // 2)
+    for (layer, splits), known in zip(reversed(levels), given, strict=True):
+        at = "flowUpsamplerNet.layers."
+        if splits:
+            y = torch.cat([y, zero_conv(f"{at}{layer + 4}.conv", y, y.shape[1])[0]], 1)
+        for number in (3, 2, 1):
+            y = undone(f"{at}{layer + number}", y, known if number > 1 else None)
+        y = F.pixel_shuffle(y, 2)
+    file.conv("flowUpsamplerNet.f.0", given[0], 7)  # in their files, and never run
+    return y
+
+
 CASES = [
     ("srresnet", srresnet, (2, 3, 4)),
     ("edsr", edsr_authors, (2, 3, 4)),
@@ -210,6 +279,7 @@ CASES = [
     ("rrdb", rrdb_authors, (2, 4)),
     ("rrdb", rrdb_basicsr, (2, 4)),
     ("cdc", cdc, (2, 3, 4)),
+    ("srflow", srflow, (4, 8)),
 ]
 
 

@@ -1,0 +1,123 @@
+"""SRFlow's model: the encoder, the conditions that it gives to the flow, images, samples and likelihoods."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from d2c.device import at_least_fp32, no_autocast
+from d2c.networks.base.upscaler import mirrored
+from d2c.networks.rrdb import RRDBConfig, RRDBNet
+from d2c.networks.srflow.flow import Flow, log_normal
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from torch import Tensor
+
+    from d2c.networks.srflow.config import SRFlowConfig
+
+    Latent = Callable[[int, Tensor], Tensor]
+
+__all__ = ["MULTIPLE", "SRFlow", "drawn", "zeros"]
+
+MULTIPLE = 2
+"""The last level of the flow works at half the size of LR."""
+_LEVELS_OF_GREY = 255
+_BITS_OF_GREY = math.log2(_LEVELS_OF_GREY)
+
+
+class SRFlow(nn.Module):
+    """``(N, 3, h, w)`` to ``(N, 3, s·h, s·w)``, RGB on [0, 1], computed in single precision or better.
+
+    Its image is the one of latents 0. Until the flow has been started, it is the encoder's own.
+    """
+
+    def __init__(self, config: SRFlowConfig) -> None:
+        super().__init__()
+        self.config = config
+        sizes = {"features": config.features, "growth": config.growth, "blocks": config.blocks}
+        self.encoder = RRDBNet(RRDBConfig(scale=config.scale, **sizes))
+        self.flow = Flow(config, (1 + len(config.taps)) * config.features)
+        self.register_buffer("started", torch.tensor(False))
+
+    @property
+    def has_started(self) -> bool:
+        """Whether the flow has been started from data or read from a file; a model of shapes only counts as started."""
+        started = cast("Tensor", self.started)
+        return started.is_meta or bool(started)
+
+    def conditions(self, lr: Tensor) -> list[Tensor]:
+        """For each level of the flow, the finest first, the encoder's features of that size and outputs of blocks.
+
+        The features are those of the enlargements before their activation, of the trunk, and the trunk's mean over 2×2
+        pixels. The outputs of blocks are resized by taking the nearest pixel.
+        """
+        trunk, blocks = self.encoder.trunk(lr, self.config.taps)
+        # the last enlargement, to the size of HR, is only for the encoder's own image
+        found = [F.avg_pool2d(trunk, 2), *itertools.islice(self.encoder.levels(trunk), self.config.levels - 1)]
+        stacked = torch.cat(blocks, dim=1)
+        return [torch.cat([own, _resized(stacked, own)], dim=1) for own in reversed(found)]
+
+    def forward(self, lr: Tensor) -> Tensor:
+        height, width = (self.config.scale * side for side in lr.shape[2:])
+        with no_autocast(lr.device):
+            lr = mirrored(at_least_fp32(lr), MULTIPLE)
+            made: Tensor = self.flow.inverse(self.conditions(lr), zeros) if self.has_started else self.encoder(lr)
+        return made[..., :height, :width]
+
+    def bits(self, hr: Tensor, conditions: list[Tensor]) -> Tensor:
+        """The negative logarithm of the likelihood of images, in bits for each HR pixel: the mean over the batch.
+
+        It is that of a density over colours in grey levels of 8 bit.
+        """
+        latents, log_det = self.flow(hr, conditions)
+        nats = -(log_normal(latents) + log_det) / (hr.shape[2] * hr.shape[3])
+        return nats.mean() / math.log(2) + 3 * _BITS_OF_GREY
+
+
+def _resized(blocks: Tensor, like: Tensor) -> Tensor:
+    """Features at LR size at the size of others, by nearest neighbours; at half size the first of two is taken."""
+    if like.shape[2:] == blocks.shape[2:]:
+        return blocks
+    if like.shape[2] < blocks.shape[2]:
+        return blocks[:, :, ::2, ::2]
+    return F.interpolate(blocks, scale_factor=like.shape[2] // blocks.shape[2], mode="nearest")
+
+
+def zeros(level: int, like: Tensor) -> Tensor:
+    """Latents 0."""
+    return torch.zeros_like(like, memory_format=torch.contiguous_format)
+
+
+def drawn(scale: int, temperature: float, sample: int, first_row: int = 0) -> Latent:
+    """Latents of one image, drawn row by row, so that a strip of the image gets the same numbers as the whole.
+
+    They depend on the number of the sample, the level, the row and the width alone, and not on the device.
+
+    Parameters
+    ----------
+    temperature : float
+        Standard deviation.
+    sample : int
+        Number of the sample, which is its seed.
+    first_row : int
+        First LR row of the strip, an even number.
+    """
+
+    def latent(level: int, like: Tensor) -> Tensor:
+        _, channels, rows, width = like.shape
+        first = first_row * scale // 2 ** (level + 1)
+        made = np.empty((channels, rows, width), np.float32)
+        for row in range(rows):
+            rng = np.random.default_rng((sample, level, first + row))
+            made[:, row] = rng.standard_normal((channels, width), dtype=np.float32)
+        return temperature * torch.from_numpy(made)[None].to(like.device, like.dtype)
+
+    return latent
