@@ -24,7 +24,7 @@ class _Inverted(nn.Module):
 
     def __init__(self, mix: InvertibleConv) -> None:
         super().__init__()
-        self.kernel = nn.Parameter(mix.inverted().detach()[:, :, None, None])
+        self.kernel = nn.Parameter(mix.inverted().detach()[:, :, None, None].contiguous())
 
     def inverse(self, y: Tensor) -> Tensor:
         return F.conv2d(y, self.kernel)

@@ -232,7 +232,8 @@ class Flow(nn.Module):
         last = len(self.levels) - 1
         coarsest = conditions[-1]
         channels = cast("Step", cast("Level", self.levels[last]).steps[0]).norm.bias.shape[1]
-        y = latent(last, coarsest.new_zeros(1, 1, 1, 1).expand(len(coarsest), channels, *coarsest.shape[2:]))
+        like = coarsest.new_zeros(1, 1, 1, 1).expand(coarsest.shape[0], channels, *coarsest.shape[2:])
+        y = latent(last, like)
         for number in reversed(range(last + 1)):
             level = cast("Level", self.levels[number])
             y = level.inverse(y, conditions[number], lambda like, of=number: latent(of, like))  # type: ignore[misc]

@@ -63,7 +63,8 @@ class SRFlow(nn.Module):
         # the last enlargement, to the size of HR, is only for the encoder's own image
         found = [F.avg_pool2d(trunk, 2), *itertools.islice(self.encoder.levels(trunk), self.config.levels - 1)]
         stacked = torch.cat(blocks, dim=1)
-        return [torch.cat([own, _resized(stacked, own)], dim=1) for own in reversed(found)]
+        both = [torch.cat([own, _resized(stacked, number)], dim=1) for number, own in enumerate(found)]
+        return both[::-1]
 
     def forward(self, lr: Tensor) -> Tensor:
         height, width = (self.config.scale * side for side in lr.shape[2:])
@@ -82,13 +83,11 @@ class SRFlow(nn.Module):
         return nats.mean() / math.log(2) + 3 * _BITS_OF_GREY
 
 
-def _resized(blocks: Tensor, like: Tensor) -> Tensor:
-    """Features at LR size at the size of others, by nearest neighbours; at half size the first of two is taken."""
-    if like.shape[2:] == blocks.shape[2:]:
-        return blocks
-    if like.shape[2] < blocks.shape[2]:
+def _resized(blocks: Tensor, number: int) -> Tensor:
+    """Features at LR size for a level, by nearest neighbours: 0 is half the size, 1 the same, 2 twice the size …"""
+    if number == 0:
         return blocks[:, :, ::2, ::2]
-    return F.interpolate(blocks, scale_factor=like.shape[2] // blocks.shape[2], mode="nearest")
+    return F.interpolate(blocks, scale_factor=2 ** (number - 1), mode="nearest") if number > 1 else blocks
 
 
 def zeros(level: int, like: Tensor) -> Tensor:
