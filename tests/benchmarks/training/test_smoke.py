@@ -21,6 +21,8 @@ RESULT = Path(smoke.__file__).parents[1] / "results" / "smoke.csv"
         ("edsr", 10.0, 19.5, True),
         ("edsr", 10.0, 19.4, False),
         ("edsr", 19.0, 19.9, False),
+        ("srflow", 10.0, 19.0, True),
+        ("srflow", 10.0, 18.9, False),
         ("srresnet", 20.0, 20.15, True),
         ("srresnet", 20.0, 20.05, False),
     ],

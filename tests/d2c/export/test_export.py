@@ -29,10 +29,11 @@ def checkpoint(tmp_path):
     return tmp_path / "run"
 
 
-def tiny(name, scale=2):
+def tiny(name):
+    """At the network's smallest scale."""
     torch.manual_seed(0)
     network = find(name)
-    return network, network.make(dataclasses.replace(network.preset("tiny").model, scale=scale)).eval()
+    return network, network.make(dataclasses.replace(network.preset("tiny").model, scale=network.scales[0])).eval()
 
 
 def command(*words):
@@ -50,6 +51,18 @@ def test_the_module_of_every_network_gives_its_image_at_any_size(name):
     half = graph_of(model, everything=False, precision="fp16").module
     assert {t.dtype for t in half.state_dict().values() if t.is_floating_point()} == {torch.float16}
     assert next(model.parameters()).dtype == torch.float32, "the model itself is left as it is"
+
+
+@torch.no_grad()
+def test_the_module_of_a_started_flow_gives_its_image_too():
+    _, model = tiny("srflow")
+    for name, parameter in model.named_parameters():
+        parameter += 0.05 * (len(parameter) ** -0.5 if "mix" in name else 1) * torch.randn_like(parameter)
+    model.started.fill_(True)
+    lr = torch.rand(2, 3, 5, 6)
+    module = graph_of(model, everything=False, precision="fp32").module
+    assert torch.allclose(module(lr), own_output(model, lr), atol=1e-5)
+    assert (own_output(model, lr) - model.encoder(lr)).abs().max() > 0.1
 
 
 @pytest.mark.parametrize("scale", [1, 2, 3, 4])
