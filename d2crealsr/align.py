@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from d2crealsr.registration.locate import Located, locate, registration_statisti
 from d2crealsr.registration.points import start_from_points
 from d2crealsr.registration.sift import CONVERGED_HR_PX, NEAR_ENOUGH_LR_PX, register
 from d2crealsr.registration.swapped import look_for_swap
-from d2crealsr.settings import AlignSettings
+from d2crealsr.settings import AlignSettings, tones_by_camera
 from d2crealsr.store.images import CaptureImage, read_capture
 from d2crealsr.types import AlignmentFailure, ResidualField, Size, Stage
 
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from d2crealsr.registration.sift import Registration
     from d2crealsr.types import Crop, Image, Matrix
 
-__all__ = ["Alignment", "align_pair"]
+__all__ = ["Alignment", "LocatedPair", "align_pair", "locate_pair"]
 
 _FIRST_TONE = "srgb"
 """Tone curve for finding features while that of the camera is unknown. Features hardly depend on it."""
@@ -180,6 +180,10 @@ def align_pair(
             f"lens_profile: got {settings.lens_profile!r}, which is looked up for files by build(); "
             "give k1 as undistort_hr and undistort_lr"
         )
+    if settings.tone.endswith(".json") or tones_by_camera(settings.tone):
+        raise SettingsError(
+            f"tone: got {settings.tone:.80}, whose curves build() looks up by camera; give a name, or HR/LR for two"
+        )
     try:
         hr_image = _loaded(hr, convert=True)
         balanced_as = Path(hr) if isinstance(hr, (str, Path)) else None
@@ -207,12 +211,32 @@ def _aligned(
     hr: CaptureImage, lr: CaptureImage, settings: AlignSettings, points: PointPairs
 ) -> Alignment | AlignmentFailure:
     """:func:`align_pair` for two images in memory."""
+    found = locate_pair(hr, lr, settings, points)
+    if isinstance(found, AlignmentFailure):
+        return found
+    as_shot = Photometry(tone=found.lr.tone, hr_tone="" if found.hr.tone == found.lr.tone else found.hr.tone)
+    return _published(found.hr.pixels, found.lr.pixels, found.located, as_shot, settings)
+
+
+class LocatedPair(NamedTuple):
+    """Where HR lies in LR, and the captures with the tone curves that were used."""
+
+    located: Located
+    hr: CaptureImage
+    lr: CaptureImage
+
+
+def locate_pair(
+    hr: CaptureImage, lr: CaptureImage, settings: AlignSettings, points: PointPairs = ()
+) -> LocatedPair | AlignmentFailure:
+    """The first half of :func:`align_pair`: find and refine the mapping, and publish and judge nothing."""
     # 1. Register: SIFT between LR and HR at LR's resolution gives the homography H_hr_to_lr.
     tone = _FIRST_TONE if settings.tone == "auto" else settings.tone
-    source = degrade.reduced(hr.pixels, settings.scale, hr.toned(tone).tone)
-    registered = _registered(source, lr.toned(tone), settings, points)
+    toned_hr, toned_lr = _toned(hr, lr, tone)
+    source = degrade.reduced(hr.pixels, settings.scale, toned_hr.tone)
+    registered = _registered(source, toned_lr, settings, points)
     if isinstance(registered, AlignmentFailure):
-        return look_for_swap(registered, hr.toned(tone), lr.toned(tone), scale=settings.scale)
+        return look_for_swap(registered, toned_hr, toned_lr, scale=settings.scale)
     start = geometry.CaptureMapping(
         H_hr_to_lr=registered.H_hr_to_lr, hr_size=Size.of(hr.pixels), lr_size=Size.of(lr.pixels)
     )
@@ -220,12 +244,16 @@ def _aligned(
         start = start.with_lenses(k1_hr=settings.undistort_hr, k1_lr=settings.undistort_lr)
     # 2. Refine: the mapping and the lenses under which HR predicts LR's pixels best, in the light they are stored in.
     if settings.tone == "auto" and (tone := _likeliest_tone(hr, lr, start, settings)) != _FIRST_TONE:
-        source = degrade.reduced(hr.pixels, settings.scale, hr.toned(tone).tone)
-    hr, lr = hr.toned(tone), lr.toned(tone)
-    as_shot = Photometry(tone=lr.tone, hr_tone="" if hr.tone == lr.tone else hr.tone)
+        toned_hr, toned_lr = _toned(hr, lr, tone)
+        source = degrade.reduced(hr.pixels, settings.scale, toned_hr.tone)
     found = Located(source, start, registered.stages, lr_phase=phase_of(lr.phase))
-    located = locate(found, lr.pixels, lr.tone, settings)
-    return _published(hr.pixels, lr.pixels, located, as_shot, settings)
+    return LocatedPair(locate(found, lr.pixels, toned_lr.tone, settings), toned_hr, toned_lr)
+
+
+def _toned(hr: CaptureImage, lr: CaptureImage, tone: str) -> tuple[CaptureImage, CaptureImage]:
+    """Captures with the curve that a setting names, or with HR's and LR's if it names two as ``HR/LR``."""
+    of_hr, _, of_lr = tone.partition("/")
+    return hr.toned(of_hr), lr.toned(of_lr or of_hr)
 
 
 def _published(hr: Image, lr: Image, located: Located, as_shot: Photometry, settings: AlignSettings) -> Alignment:

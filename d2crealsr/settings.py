@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from d2crealsr.errors import SettingsError
 from d2crealsr.types import Size
 
 __all__ = [
+    "CURVE",
     "MAX_DIFFERING_PLACE_HR_PX",
     "STRICT_SHARE",
     "AlignSettings",
@@ -21,9 +23,11 @@ __all__ = [
     "RefineModel",
     "check_ranges",
     "crop_request",
+    "is_tone",
     "scale_advice",
     "setting",
     "settings_from",
+    "tones_by_camera",
 ]
 
 CropRequest: TypeAlias = str
@@ -88,7 +92,8 @@ class AlignSettings:
     )
     tone: str = setting(
         "srgb",
-        "Tone curve of captures that are not linear: srgb, gamma=G with G from 1 to 3.5, or auto for the likeliest.",
+        "Tone curve of captures that are not linear: srgb, gamma=G with G from 1 to 3.5, auto for the likeliest of "
+        "these, or a file ending in .json that `tone` wrote for these cameras. HR/LR for two curves.",
         group=_ALIGNMENT,
     )
     undistort_hr: float = setting(
@@ -264,11 +269,46 @@ def scale_advice(effective: float) -> str:
     return f"the captures look x{effective:.1f}; use --scale {min(max(round(effective), 1), 16)}"
 
 
+_GAMMA = re.compile(r"gamma=(\d+(?:\.\d+)?)")
+_NUMBER = r"-?\d{1,2}(?:\.\d{1,6})?"
+CURVE = re.compile(rf"curve=({_NUMBER}(?::{_NUMBER}){{2,15}})")
+"""The name of a curve of :mod:`d2crealsr.imaging.tone_family`: its 3 to 16 numbers."""
+
+
+def is_tone(tone: str) -> bool:
+    """Whether a text names one tone curve: ``"srgb"``, ``"gamma=G"`` or ``"curve=A:B:C…"``."""
+    gamma = _GAMMA.fullmatch(tone)
+    return tone == "srgb" or bool(CURVE.fullmatch(tone)) or bool(gamma and 1 <= float(gamma[1]) <= 3.5)
+
+
+def tones_by_camera(tone: str) -> dict[str, str]:
+    """The tone curves of a setting that names one for each camera, as JSON text; empty for every other setting.
+
+    Examples
+    --------
+    >>> tones_by_camera('{"Canon EOS R6": "curve=0:0.25:0"}')
+    {'Canon EOS R6': 'curve=0:0.25:0'}
+    """
+    if not tone.startswith("{"):
+        return {}
+    try:
+        found = json.loads(tone)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or not found or not all(isinstance(t, str) and is_tone(t) for t in found.values()):
+        raise SettingsError(f"tone: got {tone:.80}, expected a curve for each camera in JSON; give the file by --tone")
+    return found
+
+
 def check_tone(tone: str) -> None:
-    """Raise :class:`SettingsError` unless ``tone`` is ``"auto"``, ``"srgb"`` or ``"gamma=G"`` with G from 1 to 3.5."""
-    match = re.fullmatch(r"gamma=(\d+(?:\.\d+)?)", tone)
-    if tone not in ("auto", "srgb") and not (match and 1 <= float(match[1]) <= 3.5):
-        raise SettingsError(f"tone: got {tone!r}, expected srgb, auto or gamma=G with G from 1 to 3.5; change --tone")
+    """Raise :class:`SettingsError` unless ``tone`` is one of what the setting of this name allows."""
+    if tone == "auto" or tone.endswith(".json") or tones_by_camera(tone):
+        return
+    if tone.count("/") > 1 or not all(is_tone(one) for one in tone.split("/")):
+        raise SettingsError(
+            f"tone: got {tone!r:.80}, expected srgb, auto, gamma=G with G from 1 to 3.5, or a file ending in .json "
+            "from d2crealsr tone; change --tone"
+        )
 
 
 def check_ranges(settings: Any) -> None:

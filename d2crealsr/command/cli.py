@@ -15,6 +15,7 @@ from d2crealsr.command.demo import demo
 from d2crealsr.command.exchange import export, import_
 from d2crealsr.command.exports import ExportCommand
 from d2crealsr.command.options import JOBS, NOTHING_ACCEPTED, PAIRS, PATH, PREFER
+from d2crealsr.command.toned import tone
 from d2crealsr.ui.options import SettingsCommand, is_given
 from d2crealsr.ui.program import Program
 from d2crealsr.ui.terminal import echo, note
@@ -296,5 +297,5 @@ def report(pairs: Path, out: Path | None, jobs: int) -> None:
     echo(f"open:   {result.page}")
 
 
-for command in (audit, cards, demo, export, import_, ingest, validate, verify):
+for command in (audit, cards, demo, export, import_, ingest, tone, validate, verify):
     main.add_command(command)

@@ -34,6 +34,7 @@ from d2crealsr.dataset.points import Starts, read_points
 from d2crealsr.dataset.reruns import Rerun
 from d2crealsr.dataset.run_options import RunOptions
 from d2crealsr.dataset.scene import lost_scene, remove_published, run_scene
+from d2crealsr.dataset.tone_curves import with_tones_of_file
 from d2crealsr.errors import LayoutError, MachineError
 from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.store.captures import Capture, captures_root, find_captures
@@ -109,6 +110,7 @@ def build(
     prefer = run.prefer or ("raw" if described.get("prefer") == "raw" else "jpeg")
     run = dataclasses.replace(run, prefer=prefer)
     captures = find_captures(raw, scale=scale, note=left_out.append, prefer=prefer)
+    settings = with_tones_of_file(settings, captures)
     given = read_points(Path(points), captures) if points is not None else {}
     root = captures_root(raw)
     _refuse_overlap(captures, root, out)

@@ -38,6 +38,7 @@ from d2crealsr.dataset.freshness import (
 )
 from d2crealsr.dataset.rejudge import judge_row, published_from_row
 from d2crealsr.dataset.rows import Row, message_of, rows_of
+from d2crealsr.dataset.tone_curves import with_tones_of_cameras
 from d2crealsr.errors import ImageError, MachineError, is_out_of_memory
 from d2crealsr.store.files import cannot_write, sha256_of
 from d2crealsr.store.images import CaptureImage, read_capture, read_image, write_image
@@ -201,6 +202,8 @@ def _align(task: SceneTask, clock: _Clock, row: Row) -> Alignment | AlignmentFai
         known = {side: path for side, path in captures.items() if path is not None}
         sizes = {side: Size.of(image.pixels) for side, image in images.items()}
         settings, row["lens_model"] = lens_profiles.with_lens_profiles(settings, known, sizes)
+    cameras = {side: row.get(f"{side}_camera") or "" for side in images}
+    settings = with_tones_of_cameras(settings, images, cameras)
     hr, lr = (images[side] if images[side].tone else images[side].pixels for side in ("hr", "lr"))
     points = {"points": task.points} if task.points else {}
     outcome = task.align(hr, lr, settings=settings, **points)

@@ -6,13 +6,14 @@ Convention: linear light and encoded values are on [0, 1]; a stored value v of b
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from d2crealsr import opencv
+from d2crealsr.imaging.tone_family import is_curve, named_curve
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
@@ -53,8 +54,11 @@ _STRIP_ROWS = 512
 def decode_tone(encoded: NDArray[Any], tone: str) -> NDArray[Any]:
     """Convert encoded values to linear light.
 
-    The curve is ``"srgb"`` (IEC 61966-2-1), ``"gamma=G"`` (power G), or ``"linear"``, which changes nothing.
+    The curve is ``"srgb"`` (IEC 61966-2-1), ``"gamma=G"`` (power G), ``"curve=A:B:C…"``
+    (:mod:`~d2crealsr.imaging.tone_family`), or ``"linear"``, which changes nothing.
     """
+    if is_curve(tone):
+        return named_curve(tone).decoded(encoded)
     if tone == "srgb":
         return np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
     return cast("NDArray[Any]", encoded ** _exponent(tone))
@@ -63,6 +67,8 @@ def decode_tone(encoded: NDArray[Any], tone: str) -> NDArray[Any]:
 def encode_tone(linear: NDArray[Any], tone: str) -> NDArray[Any]:
     """Convert linear light to encoded values: the inverse of :func:`decode_tone`. Input below 0 becomes 0."""
     linear = np.maximum(linear, 0)
+    if is_curve(tone):
+        return named_curve(tone).encoded(linear)
     if tone == "srgb":
         return np.where(linear <= 0.0031308, linear * 12.92, 1.055 * linear ** (1 / 2.4) - 0.055)
     return cast("NDArray[Any]", linear ** (1 / _exponent(tone)))
@@ -70,6 +76,10 @@ def encode_tone(linear: NDArray[Any], tone: str) -> NDArray[Any]:
 
 def encode_with_slope(linear: Float32, tone: str) -> tuple[Float32, Float32]:
     """:func:`encode_tone` and its derivative in float32. Values that are not positive have the slope at 10⁻⁶."""
+    if is_curve(tone):
+        index = _table_index(linear)
+        encoded, slopes = _encoded_values(tone)[index], _encoding_slopes(tone)[index]
+        return encoded + slopes * np.maximum(linear - np.float32(1), 0), slopes
     exponent = np.float32(2.4 if tone == "srgb" else _exponent(tone))
     positive: Float32 = np.maximum(linear, np.float32(1e-6))
     root: Float32 = np.exp(np.log(positive) / exponent)  # faster than a power
@@ -100,9 +110,11 @@ def to_linear(image: Image, tone: str) -> Float32:
 
 
 _ENCODER_BITS = 20
+_CURVES_KEPT = 8
+"""Number of curves whose tables, of 4 MB each, are kept: those of `--tone auto` and one more."""
 
 
-@cache
+@lru_cache(_CURVES_KEPT)
 def _encoded_values(tone: str) -> Float32:
     return encode_tone(np.arange((1 << _ENCODER_BITS) + 1) / (1 << _ENCODER_BITS), tone).astype(np.float32)
 
@@ -112,6 +124,14 @@ def encode_clipped(linear: Float32, tone: str) -> Float32:
     return np.take(_encoded_values(tone), _table_index(linear))
 
 
+@lru_cache(_CURVES_KEPT)
+def _encoding_slopes(tone: str) -> Float32:
+    """Derivative of the values of :func:`_encoded_values` by linear light."""
+    curve = named_curve(tone)
+    linear = np.arange((1 << _ENCODER_BITS) + 1) / (1 << _ENCODER_BITS)
+    return np.interp(linear, curve.table, curve.slope()).astype(np.float32)
+
+
 def _table_index(linear: Float32) -> NDArray[np.int32]:
     index = np.clip(linear, 0, 1)
     index *= np.float32(1 << _ENCODER_BITS)
@@ -119,7 +139,7 @@ def _table_index(linear: Float32) -> NDArray[np.int32]:
     return index.astype(np.int32)
 
 
-@cache
+@lru_cache(_CURVES_KEPT)
 def _encoding_table(tone: str) -> NDArray[np.uint8]:
     """Table from linear light in steps of 2^−20 to stored values. A step changes sRGB by at most .0032 of a level."""
     linear = np.arange((1 << _ENCODER_BITS) + 1) / (1 << _ENCODER_BITS)

@@ -112,11 +112,14 @@ class Predictor:
 
         def lit(positions: Array) -> Float32:
             p_hr = parameters.mapping.lr_to_hr(positions)
-            value = blurred.at(p_hr)
-            field = self._field(parameters, self._basis(p_hr))
-            return value * (field[..., None] * parameters.gain.astype(np.float32)) + np.float32(parameters.offset)
+            return blurred.at(p_hr) * self.light(parameters, p_hr) + np.float32(parameters.offset)
 
         return np.concatenate([lit(observation.positions[strip]) for strip in _strips(observation)])
+
+    def light(self, parameters: Parameters, p_hr: Array) -> Float32:
+        """Gain times illumination at positions in HR, (h, w, 3)."""
+        field = self._field(parameters, self._basis(p_hr))
+        return field[..., None] * parameters.gain.astype(np.float32)
 
     def luma(self, parameters: Parameters, observation: LrPart) -> Float32:
         """Predicted encoded luma of an observation's pixels, (N,)."""

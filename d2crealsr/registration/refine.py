@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.types import Array, Image
 
-__all__ = ["LensModel", "Refinement", "refine"]
+__all__ = ["LensModel", "Refinement", "covered", "less_demosaic", "refine", "with_brightness"]
 
 Float32 = NDArray[np.float32]
 
@@ -133,7 +133,7 @@ def refine(
     Refinement or None
         None if the fit diverges or there are too few pixels.
     """
-    whole, softened_by = _covered(hr, lr, start, _INSET * sigma_hr_px, tone), 0.0
+    whole, softened_by = covered(hr, lr, start, _INSET * sigma_hr_px, tone), 0.0
     if whole is None:
         return None
     if hr.kernel == "spline":
@@ -142,7 +142,7 @@ def refine(
     whole = whole.compared_with(hr, start, sigma)
     some = whole.thinned(_stride(whole.crop))
     predictor = Predictor(hr, tone)
-    begin = _with_brightness(Parameters(start, sigma, np.ones(3), np.zeros(5), 0.0), predictor, some)
+    begin = with_brightness(Parameters(start, sigma, np.ones(3), np.zeros(5), 0.0), predictor, some)
     fit = gauss_newton(predictor, some, begin, begin, model, _ROUGHLY_HR_PX)
     if fit is None:
         return None
@@ -153,7 +153,7 @@ def refine(
         fit = gauss_newton(predictor, undone.thinned(_stride(whole.crop)), fit.parameters, begin, model, _ROUGHLY_HR_PX)
         if fit is None:
             return None
-        undone = _less_demosaic(predictor, predictor.linear(fit.parameters, whole), whole, phase)
+        undone = less_demosaic(predictor, predictor.linear(fit.parameters, whole), whole, phase)
     fit = gauss_newton(predictor, undone, fit.parameters, begin, model, _SETTLED_HR_PX)
     if fit is None:
         return None
@@ -174,7 +174,7 @@ def _stride(region: Crop) -> int:
     return 1 + 2 * int(np.sqrt(region.width * region.height / _ENOUGH_PIXELS) // 2)
 
 
-def _covered(hr: LinearReduced, lr: Image, mapping: CaptureMapping, margin_hr_px: float, tone: str) -> LrPart | None:
+def covered(hr: LinearReduced, lr: Image, mapping: CaptureMapping, margin_hr_px: float, tone: str) -> LrPart | None:
     """The part of LR that HR covers, less a margin for the blur; None if it is too small.
 
     It is the upright rectangle inside the HR frame as LR sees it. In a turned frame that rectangle is small, and for a
@@ -203,7 +203,7 @@ def _area(outline: Array) -> float:
     return abs(float(first[0] * second[1] - first[1] * second[0])) / 2
 
 
-def _with_brightness(parameters: Parameters, predictor: Predictor, observation: LrPart) -> Parameters:
+def with_brightness(parameters: Parameters, predictor: Predictor, observation: LrPart) -> Parameters:
     """The parameters, with gains fitted to each channel."""
     light = photometry.fit_brightness(predictor.unlit(parameters, observation), observation.rgb, observation.trusted)
     return replace(parameters, gain=np.array(light.gain))
@@ -216,10 +216,10 @@ def _without_demosaic(
     phase explains the residual of the prediction."""
     linear = predictor.linear(parameters, observation)
     phase = _phase_of(predictor, linear, predictor.encoded_luma(linear), observation, phases)
-    return phase, observation if phase is None else _less_demosaic(predictor, linear, observation, phase)
+    return phase, observation if phase is None else less_demosaic(predictor, linear, observation, phase)
 
 
-def _less_demosaic(predictor: Predictor, linear: Float32, observation: LrPart, phase: Phase) -> LrPart:
+def less_demosaic(predictor: Predictor, linear: Float32, observation: LrPart, phase: Phase) -> LrPart:
     """The observation less the change that demosaicing of this phase causes in its prediction, linear RGB."""
     added = _mosaiced(predictor, linear, observation, phase) - predictor.encoded_luma(linear)
     return replace(observation, encoded=observation.encoded - added)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from d2crealsr.simulate.session import Shot
     from d2crealsr.types import Size
 
-__all__ = ["RAW_LEVELS", "develop", "expose", "reference_tones"]
+__all__ = ["RAW_LEVELS", "balanced_light", "develop", "expose", "reference_tones"]
 
 FULL_WELL = 20_000.0
 READ_NOISE = 6.0
@@ -69,6 +69,19 @@ def develop(raw: NDArray[np.uint16], shot: Shot) -> NDArray[np.uint8]:
         tones = srgb_of_linear(np.clip(linear * gain / min(shot.wb), 0, 1))
         out[..., channel] = np.round(255 * tones).astype(np.uint8)[rgb[..., channel]]
     return out
+
+
+def balanced_light(raw: NDArray[np.uint16], shot: Shot) -> NDArray[np.float32]:
+    """Linear light of a whole sensor's raw values before the tone curve, (H, W, 3) on [0, 1]; 1 is a full well.
+
+    The sRGB curve and one rounding make of it what :func:`develop` returns.
+    """
+    linear = (np.arange(65536) - _BLACK) / (_PER_ELECTRON * FULL_WELL)
+    rgb = opencv.demosaic_edge_aware(raw)
+    light = np.empty(rgb.shape, np.float32)
+    for channel, gain in enumerate(shot.wb):
+        light[..., channel] = np.clip(linear * gain / min(shot.wb), 0, 1).astype(np.float32)[rgb[..., channel]]
+    return light
 
 
 def reference_tones(light: NDArray[np.float32]) -> NDArray[np.uint8]:

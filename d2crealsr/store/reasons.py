@@ -149,6 +149,10 @@ REASONS = {
         "Keep the EXIF data and the whole frame; update the database, or give k1 with --undistort-hr and "
         "--undistort-lr.",
     ),
+    "tone_unknown": ReasonInWords(
+        "--tone names a file of tone curves, and the camera of a capture has none in it.",
+        "Run d2crealsr tone on captures of this camera, and give its file with --tone.",
+    ),
     "out_of_memory": ReasonInWords(
         "The scene needs more memory than there is. The next run tries it again.",
         "Use fewer --jobs, or a machine with more memory.",

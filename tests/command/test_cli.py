@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 COMMANDS = [
     *("align", "audit", "cards", "demo", "export", "import", "ingest", "report"),
-    *("simulate", "split", "summary", "validate", "verify"),
+    *("simulate", "split", "summary", "tone", "validate", "verify"),
 ]
 
 

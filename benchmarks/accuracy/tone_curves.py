@@ -1,0 +1,260 @@
+"""What do tone curves that are not sRGB cost, and how much of it does ``align --tone`` win back?
+
+    python -m benchmarks.accuracy.tone_curves --seeds 100..123 --work tone-work --out benchmarks/results/tone-curves
+
+Each scene is exposed once and developed under each curve, before rounding and JPEG of quality 95. None of the curves is
+of the family that `d2crealsr tone` fits: a sigmoid on encoded values (S-curve), the same on luma alone with the colours
+moved by as much (contrast), a film's toe and shoulder (filmic), a logarithm with raised black (flat), and HR and LR
+with different curves of these (mixed). The file of `tone` comes from other scenes (--tone-seeds), which are tuning
+seeds, and has one curve for HR and one for LR, as these files name no camera.
+
+mean: true error in HR px, as in accuracy.alignment, over the scenes that have an estimate under every curve and
+setting; loss: its mean increase against the same scenes under sRGB with --tone srgb, and the interval of 95 %.
+rejected: pairs that are rejected, or have no estimate, although the same scene is accepted under sRGB.
+
+Rows are kept in --work as they come, and a second run goes on where the first one ended.
+"""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+import numpy as np
+from scipy.stats import t as student
+
+from benchmarks.program import PATH, print_and_store, program, with_out, with_size, with_small
+from benchmarks.result_tables import Row, text_table
+from benchmarks.scenes import BenchScene
+from benchmarks.seeds import parse_seeds, purpose_of
+from d2crealsr import opencv
+from d2crealsr.align import Alignment, align_pair
+from d2crealsr.dataset.find_tone import find_tone
+from d2crealsr.jobs import threads
+from d2crealsr.simulate import encode_capture
+from d2crealsr.simulate.printing import srgb_of_linear
+from d2crealsr.simulate.sensor import balanced_light
+from d2crealsr.simulate.shoot import mosaics
+from d2crealsr.store.files import write_bytes
+from d2crealsr.store.tone_file import ToneFile, read_tone_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from d2crealsr.simulate.settings import SizeName
+
+Light = np.ndarray[Any, Any]
+
+_STEEPNESS = 6.0
+_JPEG_LUMA = np.array([0.299, 0.587, 0.114])
+
+
+def _sigmoid(value: Light) -> Light:
+    """A contrast curve of encoded values from (0, 0) to (1, 1), steepest in the middle."""
+    low, high = (1 / (1 + np.exp(-_STEEPNESS * (end - 0.5))) for end in (0, 1))
+    curved: Light = (1 / (1 + np.exp(-_STEEPNESS * (value - 0.5))) - low) / (high - low)
+    return curved
+
+
+def s_curve(linear: Light) -> Light:
+    """The sigmoid on encoded values of each channel."""
+    return _sigmoid(srgb_of_linear(linear))
+
+
+def contrast(linear: Light) -> Light:
+    """The sigmoid on luma; the colours move by as much."""
+    encoded = srgb_of_linear(linear)
+    luma = encoded @ _JPEG_LUMA
+    moved: Light = encoded + (_sigmoid(luma) - luma)[..., None]
+    return moved
+
+
+def filmic(linear: Light) -> Light:
+    """Toe and shoulder of a film: a rational curve (J. Hable, "Filmic tonemapping for real-time rendering", 2010)."""
+
+    def film(x: Light) -> Light:
+        return (x * (0.22 * x + 0.03) + 0.002) / (x * (0.22 * x + 0.3) + 0.06) - 0.01 / 0.3
+
+    encoded: Light = srgb_of_linear(np.clip(film(4 * linear) / film(np.float64(4)), 0, 1))  # type: ignore[arg-type]
+    return encoded
+
+
+def flat(linear: Light) -> Light:
+    """Logarithmic from a raised black to a lowered white, as the flat profiles of video."""
+    encoded: Light = 0.1 + 0.85 * np.log1p(60 * linear) / np.log(61)
+    return encoded
+
+
+CURVES: dict[str, tuple[Callable[[Light], Light], Callable[[Light], Light]]] = {
+    "srgb": (srgb_of_linear, srgb_of_linear),
+    "S-curve": (s_curve, s_curve),
+    "contrast": (contrast, contrast),
+    "filmic": (filmic, filmic),
+    "flat": (flat, flat),
+    "mixed": (filmic, s_curve),
+}
+"""The curves of HR and of LR."""
+
+SETTINGS = ("srgb", "auto", "file")
+
+
+class Work(NamedTuple):
+    """The folder of what is kept, and the size of the captures."""
+
+    folder: Path
+    size: SizeName
+
+    @property
+    def rows(self) -> Path:
+        """Table of what is measured so far."""
+        return self.folder / f"{self.size}-rows.csv"
+
+    def raw(self, curve: str) -> Path:
+        """Captures from which the file of tone curves is made."""
+        return self.folder / f"{self.size}-{curve}"
+
+    def tone_file(self, curve: str) -> Path:
+        """The file of tone curves."""
+        return self.folder / f"{self.size}-{curve}.json"
+
+
+_COLUMNS = ("seed", "kind", "curve", "tone", "status", "mean", "worst", "sigma_hr_px")
+
+
+def captures(scene: BenchScene) -> dict[str, tuple[bytes, bytes]]:
+    """Files of HR and LR under each curve."""
+    *raw, session = mosaics(scene.recipe, scene.settings)
+    light = [balanced_light(mosaic, shot) for mosaic, shot in zip(raw, (session.hr, session.lr), strict=True)]
+    files: dict[tuple[int, Any], bytes] = {}
+    for side in (0, 1):
+        for curve in {both[side] for both in CURVES.values()}:
+            stored = np.round(255 * np.clip(curve(light[side]), 0, 1)).astype(np.uint8)
+            files[side, curve] = encode_capture(stored, "jpg")
+    return {name: (files[0, both[0]], files[1, both[1]]) for name, both in CURVES.items()}
+
+
+def make_tone_files(work: Work, seeds: range) -> dict[str, ToneFile]:
+    """A file of tone curves for each curve, from scenes that are not scored."""
+    wanted = [name for name in CURVES if not work.tone_file(name).is_file()]
+    for seed in seeds if wanted else ():
+        last = work.raw(wanted[-1]) / "lr" / f"{seed}.jpg"
+        if not last.is_file():
+            made = captures(BenchScene(seed=seed, size=work.size))
+            for name in wanted:
+                for side, data in zip(("hr", "lr"), made[name], strict=True):
+                    write_bytes(work.raw(name) / side / f"{seed}.jpg", data)
+    for name in wanted:
+        found = find_tone(work.raw(name), work.tone_file(name))
+        click.echo(f"{name}: {', '.join(f'{camera} {curve.tone}' for camera, curve in found.curves.items())}", err=True)
+    return {name: read_tone_file(work.tone_file(name)) for name in CURVES}
+
+
+def measure(scene: BenchScene, tone_files: dict[str, ToneFile]) -> list[Row]:
+    """A row for each curve and setting of a scene."""
+    rows = []
+    for name, files in captures(scene).items():
+        hr, lr = (opencv.as_image(opencv.decode(data)) for data in files)
+        curves = tone_files[name].curves
+        for setting in SETTINGS:
+            tone = f"{curves['hr'].tone}/{curves['lr'].tone}" if setting == "file" else setting
+            facts = {"seed": scene.seed, "kind": scene.kind, "curve": name, "tone": setting}
+            rows.append(facts | _row(scene, hr, lr, tone))
+    return rows
+
+
+def _row(scene: BenchScene, hr: Any, lr: Any, tone: str) -> Row:
+    found = align_pair(hr, lr, scale=scene.scale, tone=tone)
+    if not isinstance(found, Alignment):
+        return {"status": found.reason}
+    error = scene.error_of(found.estimate.placement.mapping, scene.crop_of(found))
+    status = "accepted" if found.accepted else ";".join(found.reasons)
+    sigma = found.statistics.get("sigma_hr_px", float("nan"))
+    return {"status": status, "mean": error.mean, "worst": error.maximum, "sigma_hr_px": sigma}
+
+
+def _kept(path: Path) -> list[Row]:
+    """The rows of earlier runs."""
+    if not path.is_file():
+        return []
+    with path.open(encoding="utf-8", newline="") as file:
+        rows: list[Row] = list(csv.DictReader(file))
+    for row in rows:
+        row |= {"seed": int(row["seed"])}
+        row |= {name: float(row[name] or "nan") for name in ("mean", "worst", "sigma_hr_px")}
+    return rows
+
+
+def _append(path: Path, rows: Sequence[Row]) -> None:
+    is_new = not path.is_file()
+    with path.open("a", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, _COLUMNS, restval="")
+        if is_new:
+            writer.writeheader()
+        writer.writerows(rows)
+
+
+def summarise(rows: Sequence[Row]) -> list[Row]:
+    """A row for each curve and setting."""
+    cells = {(row["seed"], row["curve"], row["tone"]): row for row in rows}
+    seeds = sorted({row["seed"] for row in rows})
+    failed = {row["seed"] for row in rows if not np.isfinite(row["mean"])}
+    everywhere = [seed for seed in seeds if seed not in failed]
+    of_good = [seed for seed in seeds if cells[seed, "srgb", "srgb"]["status"] == "accepted"]
+    plain = np.array([cells[seed, "srgb", "srgb"]["mean"] for seed in everywhere])
+    table = []
+    for curve in CURVES:
+        for setting in SETTINGS:
+            means = np.array([cells[seed, curve, setting]["mean"] for seed in everywhere])
+            row: Row = {"curve": curve, "--tone": setting, "scenes": len(everywhere), "mean": float(means.mean())}
+            row |= {"p95": float(np.percentile(means, 95))} | _loss(means - plain)
+            rejected = sum(cells[seed, curve, setting]["status"] != "accepted" for seed in of_good)
+            table.append(row | {"rejected": rejected, "of": len(of_good)})
+    return table
+
+
+def _loss(differences: Light) -> Row:
+    """The mean of paired differences and its interval of 95 %."""
+    count = len(differences)
+    spread = float(differences.std(ddof=1)) if count > 1 else float("nan")
+    half = float(student.ppf(0.975, max(count - 1, 1))) * spread / float(np.sqrt(count))
+    middle = float(differences.mean())
+    return {"loss": middle, "low": middle - half, "high": middle + half}
+
+
+@program(__doc__)
+@click.option("--seeds", default="100..123", show_default=True, help="A..B, B included; a seed is a scored scene.")
+@click.option("--tone-seeds", default="7000..7011", show_default=True, help="Scenes of the file of tone curves.")
+@with_size("half")
+@click.option("--work", type=PATH, default=Path("tone-work"), show_default=True, help="Folder of what is kept.")
+@with_out
+@with_small("Two mini scenes", seeds="0..1", tone_seeds="7000..7003", size="mini")
+def main(seeds: str, tone_seeds: str, size: SizeName, work: Path, out: Path | None) -> None:
+    wanted, others = parse_seeds(seeds), parse_seeds(tone_seeds)
+    if set(wanted) & set(others):
+        raise click.UsageError("--seeds and --tone-seeds overlap; the file must come from other scenes")
+    threads.use_one_thread()
+    kept = Work(work, size)
+    tone_files = make_tone_files(kept, others)
+    done = {row["seed"] for row in _kept(kept.rows)}
+    for scene in (BenchScene(seed=seed, size=size) for seed in wanted if seed not in done):
+        rows = measure(scene, tone_files)
+        _append(kept.rows, rows)
+        click.echo(f"{scene.seed} {scene.kind}: " + _told(rows), err=True)
+    rows = [row for row in _kept(kept.rows) if row["seed"] in wanted]
+    title = f"Tone curves, {size} size, {purpose_of(wanted)} seeds {seeds}; curves found from {purpose_of(others)} "
+    title += f"seeds {tone_seeds}. Errors in HR px."
+    found = [
+        f"{name}: {camera} {curve.tone}" for name, file in tone_files.items() for camera, curve in file.curves.items()
+    ]
+    text = "\n\n".join([title, text_table(summarise(rows), digits=4), "Curves found", "\n".join(found)])
+    print_and_store(text, out, {"-scenes": rows})
+
+
+def _told(rows: Sequence[Row]) -> str:
+    return ", ".join(f"{row['curve']}/{row['tone']} {row.get('mean', float('nan')):.4f}" for row in rows)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The command ``tone``, and its output: the curve of each camera, what supports it, and what to do next."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from d2crealsr.command.options import PATH
+from d2crealsr.ui.program import Command
+from d2crealsr.ui.terminal import echo
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from d2crealsr.store.tone_file import ToneFile
+
+__all__ = ["tone"]
+
+
+@click.command(cls=Command)
+@click.argument("raw", type=PATH)
+@click.option(
+    "--out",
+    type=PATH,
+    required=True,
+    metavar="JSON",
+    help="File of the curves, whose name ends in .json. One that this command wrote is replaced.",
+)
+@click.option(
+    "--scale",
+    type=click.IntRange(2, 16),
+    metavar="N",
+    default=8,
+    show_default=True,
+    help="HR pixels per LR pixel of the captures.",
+)
+def tone(raw: Path, out: Path, **options: Any) -> None:
+    """Find the tone curves of the cameras, for `align --tone`.
+
+    A picture style, a film simulation or a flat profile bends the tone curve, and pairs are then aligned less
+    accurately. The curve belongs to the camera and its settings and not to the scene: a dozen scenes of RAW are aligned
+    once, and the curves under which HR predicts LR best are fitted to all of them. Each camera that the files name has
+    a curve of its own; without EXIF data HR and LR have one each. Where the scenes do not show a departure from sRGB,
+    the curve is sRGB. RAW is a folder of captures or a manifest CSV, as for `align`.
+
+    \b
+    Examples:
+      d2crealsr tone captures/ --out tone.json
+      d2crealsr align captures/ --out pairs/ --tone tone.json
+    """
+    from d2crealsr.command import console
+    from d2crealsr.dataset.find_tone import find_tone
+
+    with console.counter("finding the tone curves", None) as listener:
+        found = find_tone(raw, out, on_scene=listener, **options)
+    for line in _summary(found, str(raw), str(out)):
+        echo(line)
+
+
+def _summary(found: ToneFile, raw: str, out: str) -> list[str]:
+    """What was found, in lines."""
+    lines = [f"{len(found.scenes)} scenes"]
+    for camera, curve in found.curves.items():
+        departs = curve.tone != "srgb"
+        told = curve.tone if departs else "srgb: the scenes do not show a departure from it"
+        lines.append(f"  {camera}: {told} (better in {curve.improved} scenes that it was not fitted to)")
+    before, after = (f"{255 * misfit:.2f}" for misfit in (found.misfit_before, found.misfit_after))
+    if any(curve.tone != "srgb" for curve in found.curves.values()):
+        lines.append(f"  LR differs from its prediction by {after} of 255 levels, with sRGB by {before}")
+        scale = f" --scale {found.scale}" if found.scale != 8 else ""
+        lines += [f"written: {out}", f"next:   d2crealsr align {raw} --out pairs/{scale} --tone {out}"]
+    else:
+        lines.append(f"written: {out}; align needs no --tone")
+    return lines
