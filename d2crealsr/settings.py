@@ -306,8 +306,8 @@ def check_tone(tone: str) -> None:
         return
     if tone.count("/") > 1 or not all(is_tone(one) for one in tone.split("/")):
         raise SettingsError(
-            f"tone: got {tone!r:.80}, expected srgb, auto or gamma=G with G from 1 to 3.5, or a file of d2crealsr tone, "
-            "whose name ends in .json; change --tone"
+            f"tone: got {tone!r:.80}, expected srgb, auto or gamma=G with G from 1 to 3.5, or a file of d2crealsr "
+            "tone, whose name ends in .json; change --tone"
         )
 
 

@@ -1,6 +1,6 @@
 """What do tone curves that are not sRGB cost, and how much of it does ``align --tone`` win back?
 
-    python -m benchmarks.accuracy.tone_curves --seeds 100..123 --work tone-work --out benchmarks/results/tone-curves
+    python -m benchmarks.accuracy.tone_curves --seeds 100..123 --out benchmarks/results/tone-curves
 
 Each scene is exposed once and developed under each curve, before rounding and JPEG of quality 95. None of the curves is
 of the family that `d2crealsr tone` fits: a sigmoid on encoded values (S-curve), the same on luma alone with the colours
@@ -33,7 +33,7 @@ from d2crealsr import opencv
 from d2crealsr.align import Alignment, align_pair
 from d2crealsr.dataset.find_tone import find_tone
 from d2crealsr.jobs import threads
-from d2crealsr.simulate import encode_capture
+from d2crealsr.simulate import SIZES, encode_capture
 from d2crealsr.simulate.printing import srgb_of_linear
 from d2crealsr.simulate.sensor import balanced_light
 from d2crealsr.simulate.shoot import mosaics
@@ -48,7 +48,8 @@ if TYPE_CHECKING:
 Light = np.ndarray[Any, Any]
 
 _STEEPNESS = 6.0
-_JPEG_LUMA = np.array([0.299, 0.587, 0.114])
+_JPEG_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
+_LEVELS = 1 << 18
 
 
 def _sigmoid(value: Light) -> Light:
@@ -101,10 +102,11 @@ SETTINGS = ("srgb", "auto", "file")
 
 
 class Work(NamedTuple):
-    """The folder of what is kept, and the size of the captures."""
+    """The folder of what is kept, the size of the scored captures, and that of those for the file of tone curves."""
 
     folder: Path
     size: SizeName
+    tone_size: SizeName
 
     @property
     def rows(self) -> Path:
@@ -113,11 +115,11 @@ class Work(NamedTuple):
 
     def raw(self, curve: str) -> Path:
         """Captures from which the file of tone curves is made."""
-        return self.folder / f"{self.size}-{curve}"
+        return self.folder / f"{self.tone_size}-{curve}"
 
     def tone_file(self, curve: str) -> Path:
         """The file of tone curves."""
-        return self.folder / f"{self.size}-{curve}.json"
+        return self.folder / f"{self.tone_size}-{curve}.json"
 
 
 _COLUMNS = ("seed", "kind", "curve", "tone", "status", "mean", "worst", "sigma_hr_px")
@@ -130,9 +132,16 @@ def captures(scene: BenchScene) -> dict[str, tuple[bytes, bytes]]:
     files: dict[tuple[int, Any], bytes] = {}
     for side in (0, 1):
         for curve in {both[side] for both in CURVES.values()}:
-            stored = np.round(255 * np.clip(curve(light[side]), 0, 1)).astype(np.uint8)
-            files[side, curve] = encode_capture(stored, "jpg")
+            files[side, curve] = encode_capture(_developed(light[side], curve), "jpg")
     return {name: (files[0, both[0]], files[1, both[1]]) for name, both in CURVES.items()}
+
+
+def _developed(light: Light, curve: Callable[[Light], Light]) -> Light:
+    """Stored values of linear light, rounded once after the curve. Curves of single channels are tabulated."""
+    if curve is contrast:
+        return np.round(255 * np.clip(curve(light), 0, 1)).astype(np.uint8)
+    table = np.round(255 * np.clip(curve(np.linspace(0, 1, _LEVELS)), 0, 1)).astype(np.uint8)
+    return table[np.round(light * np.float32(_LEVELS - 1)).astype(np.int32)]
 
 
 def make_tone_files(work: Work, seeds: range) -> dict[str, ToneFile]:
@@ -141,7 +150,7 @@ def make_tone_files(work: Work, seeds: range) -> dict[str, ToneFile]:
     for seed in seeds if wanted else ():
         last = work.raw(wanted[-1]) / "lr" / f"{seed}.jpg"
         if not last.is_file():
-            made = captures(BenchScene(seed=seed, size=work.size))
+            made = captures(BenchScene(seed=seed, size=work.tone_size))
             for name in wanted:
                 for side, data in zip(("hr", "lr"), made[name], strict=True):
                     write_bytes(work.raw(name) / side / f"{seed}.jpg", data)
@@ -157,10 +166,11 @@ def measure(scene: BenchScene, tone_files: dict[str, ToneFile]) -> list[Row]:
     for name, files in captures(scene).items():
         hr, lr = (opencv.as_image(opencv.decode(data)) for data in files)
         curves = tone_files[name].curves
+        plain = _row(scene, hr, lr, "srgb")
         for setting in SETTINGS:
             tone = f"{curves['hr'].tone}/{curves['lr'].tone}" if setting == "file" else setting
             facts = {"seed": scene.seed, "kind": scene.kind, "curve": name, "tone": setting}
-            rows.append(facts | _row(scene, hr, lr, tone))
+            rows.append(facts | (plain if tone in ("srgb", "srgb/srgb") else _row(scene, hr, lr, tone)))
     return rows
 
 
@@ -227,15 +237,16 @@ def _loss(differences: Light) -> Row:
 @click.option("--seeds", default="100..123", show_default=True, help="A..B, B included; a seed is a scored scene.")
 @click.option("--tone-seeds", default="7000..7011", show_default=True, help="Scenes of the file of tone curves.")
 @with_size("half")
+@click.option("--tone-size", type=click.Choice(list(SIZES)), default="half", show_default=True, help="Their size.")
 @click.option("--work", type=PATH, default=Path("tone-work"), show_default=True, help="Folder of what is kept.")
 @with_out
-@with_small("Two mini scenes", seeds="0..1", tone_seeds="7000..7003", size="mini")
-def main(seeds: str, tone_seeds: str, size: SizeName, work: Path, out: Path | None) -> None:
+@with_small("Two mini scenes", seeds="0..1", tone_seeds="7000..7005", size="mini", tone_size="mini")
+def main(seeds: str, tone_seeds: str, size: SizeName, tone_size: SizeName, work: Path, out: Path | None) -> None:
     wanted, others = parse_seeds(seeds), parse_seeds(tone_seeds)
     if set(wanted) & set(others):
         raise click.UsageError("--seeds and --tone-seeds overlap; the file must come from other scenes")
     threads.use_one_thread()
-    kept = Work(work, size)
+    kept = Work(work, size, tone_size)
     tone_files = make_tone_files(kept, others)
     done = {row["seed"] for row in _kept(kept.rows)}
     for scene in (BenchScene(seed=seed, size=size) for seed in wanted if seed not in done):
@@ -244,7 +255,7 @@ def main(seeds: str, tone_seeds: str, size: SizeName, work: Path, out: Path | No
         click.echo(f"{scene.seed} {scene.kind}: " + _told(rows), err=True)
     rows = [row for row in _kept(kept.rows) if row["seed"] in wanted]
     title = f"Tone curves, {size} size, {purpose_of(wanted)} seeds {seeds}; curves found from {purpose_of(others)} "
-    title += f"seeds {tone_seeds}. Errors in HR px."
+    title += f"seeds {tone_seeds}, {tone_size} size. Errors in HR px."
     found = [
         f"{name}: {camera} {curve.tone}" for name, file in tone_files.items() for camera, curve in file.curves.items()
     ]

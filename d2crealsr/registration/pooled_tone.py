@@ -197,5 +197,6 @@ class _Fit:
     def _misfits(self, solutions: Array) -> Array:
         """Misfit of each scene at the numbers of its own row, (S, P) → (S,), up to a constant of the scene."""
         away = solutions - self._at
-        square: Array = np.einsum("si,sij,sj->s", away, self._matrices, away)
-        return square - 2 * np.sum(self._vectors * away, axis=1)
+        square = np.einsum("si,sij,sj->s", away, self._matrices, away)
+        misfits: Array = square - 2 * np.sum(self._vectors * away, axis=1)
+        return misfits

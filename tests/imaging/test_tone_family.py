@@ -52,7 +52,7 @@ def test_what_is_no_name_of_a_curve_is_refused(name: str) -> None:
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
 def test_every_stored_value_survives_linear_light(dtype: type) -> None:
-    values = np.arange(np.iinfo(dtype).max + 1, dtype=dtype).reshape(1, -1)[..., None].repeat(3, axis=2)
+    values: np.ndarray = np.arange(np.iinfo(dtype).max + 1, dtype=dtype).reshape(1, -1)[..., None].repeat(3, axis=2)
     back = photometry.quantised(photometry.to_linear(values, S_CURVE), S_CURVE, np.dtype(dtype))
     assert np.abs(back.astype(int) - values).max() <= (0 if dtype == np.uint8 else 1)
 
