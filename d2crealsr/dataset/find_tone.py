@@ -90,7 +90,7 @@ def _shots(captures: Sequence[Capture]) -> list[_Shot]:
     shots = []
     for capture in captures:
         if capture.hr is not None and capture.lr is not None:
-            cameras = tuple(_camera(path, side) for side, path in (("hr", capture.hr), ("lr", capture.lr)))
+            cameras = _camera(capture.hr, "hr"), _camera(capture.lr, "lr")
             shots.append(_Shot(capture, capture.hr, capture.lr, cameras))
     return shots
 
@@ -153,7 +153,7 @@ def _located(shot: _Shot, scale: int) -> ToneScene | str:
         mapping=refinement.mapping,
         sigma_hr_px=refinement.sigma_blur_hr_px,
         phase=refinement.phase,
-        cameras=tuple("" if image.tone else camera for image, camera in zip((hr, lr), shot.cameras, strict=True)),
+        cameras=("" if hr.tone else shot.cameras[0], "" if lr.tone else shot.cameras[1]),
         scale=scale,
     )
 

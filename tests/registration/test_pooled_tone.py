@@ -52,7 +52,7 @@ def scene(seed: int, of_hr: Curve, of_lr: Curve, cameras: tuple[str, str]) -> To
     )
     return ToneScene(
         name=str(seed),
-        captures=partial(tuple, (hr, lr)),
+        captures=lambda: (hr, lr),
         mapping=mapping,
         sigma_hr_px=BLUR,
         phase=None,
