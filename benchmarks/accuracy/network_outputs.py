@@ -1,4 +1,4 @@
-"""Whether RCAN and RRDB make the same images as in spandrel, a library of others that loads such networks.
+"""Whether RCAN, RRDB and SwinIR make the same images as in spandrel, a library of others that loads such networks.
 
     python -m benchmarks.accuracy.network_outputs
 
@@ -29,8 +29,14 @@ from d2crealsr.errors import MachineError
 if TYPE_CHECKING:
     from benchmarks.result_tables import Row
 
-CASES = [("RCAN", 2), ("RCAN", 3), ("RCAN", 4), ("RCAN", 8), ("RRDB", 2), ("RRDB", 4), ("RRDB", 8)]
+SCALES = {
+    "RCAN": (2, 3, 4, 8),
+    "RRDB": (2, 4, 8),
+    "SwinIR": (2, 3, 4, 8),
+    "SwinIR-light": (2, 3, 4),
+}
 """Networks, and scales at which spandrel loads them."""
+CASES = [(name, scale) for name, scales in SCALES.items() for scale in scales]
 _SCRIPT = Path(__file__).parents[1] / "peers" / "peer_spandrel.py"
 _TIMEOUT_S = 600
 
@@ -45,7 +51,7 @@ def compared(name: str, scale: int, picture: np.ndarray) -> Row:
         if done.returncode:
             raise MachineError(f"{ENVIRONMENT}: {name} x{scale}: {done.stderr.strip().splitlines()[-1][:200]}")
         theirs = np.load(files[2])
-        network = find(name.lower())
+        network = find(name.lower().partition("-")[0])
         model = network.released(files[1]).eval()
     with torch.no_grad():
         ours = model(torch.from_numpy(picture).permute(2, 0, 1)[None])[0].permute(1, 2, 0).numpy()

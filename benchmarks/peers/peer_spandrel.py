@@ -15,7 +15,7 @@ import torch
 
 
 def without_torchvision() -> None:
-    """Give spandrel the three names that it imports of torchvision; neither RCAN nor RRDB calls one of them.
+    """Give spandrel the three names that it imports of torchvision; none of these networks calls one of them.
 
     The torchvision of the package index is built for CUDA and cannot be imported beside a PyTorch for CPUs.
     """
@@ -34,14 +34,36 @@ except (ImportError, RuntimeError):
 import spandrel
 from spandrel.architectures.ESRGAN import ESRGAN
 from spandrel.architectures.RCAN import RCAN
+from spandrel.architectures.SwinIR import SwinIR
 
-NETWORKS = {"RCAN": RCAN, "RRDB": ESRGAN}
+
+def swinir(scale: int, groups: int, features: int, upsampler: str) -> SwinIR:
+    """A SwinIR in the authors' settings, with weights by which pixels attend to each other unequally.
+
+    Its own random weights are so small that every pixel of a window would count nearly the same.
+    """
+    sizes = {"img_size": 48, "window_size": 8, "embed_dim": features, "mlp_ratio": 2}
+    layers = {"depths": [6] * groups, "num_heads": [6] * groups}
+    model = SwinIR(upscale=scale, upsampler=upsampler, **sizes, **layers)
+    with torch.no_grad():
+        for name, weight in model.named_parameters():
+            if name.endswith(("qkv.weight", "relative_position_bias_table")):
+                weight.normal_(std=weight.shape[1] ** -0.5)
+    return model
+
+
+NETWORKS = {
+    "RCAN": lambda scale: RCAN(scale=scale),
+    "RRDB": lambda scale: ESRGAN(scale=scale),
+    "SwinIR": lambda scale: swinir(scale, 6, 180, "pixelshuffle"),
+    "SwinIR-light": lambda scale: swinir(scale, 4, 60, "pixelshuffledirect"),
+}
 
 
 def main(network: str, scale: str, picture: Path, weights: Path, outputs: Path) -> None:
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    torch.save(NETWORKS[network](scale=int(scale)).state_dict(), weights)
+    torch.save(NETWORKS[network](int(scale)).state_dict(), weights)
     loaded = spandrel.ModelLoader("cpu").load_from_file(weights)
     pixels = torch.from_numpy(np.load(picture)).permute(2, 0, 1)[None]
     with torch.no_grad():

@@ -21,7 +21,7 @@ __all__ = ["BICUBIC", "FILTER", "METHODS", "Method", "Rules", "chosen", "path_of
 
 Loss: TypeAlias = Literal["l1", "l2", "charbonnier"]
 
-NETWORKS = ("srresnet", "edsr", "rcan", "rrdb", "srflow", "cdc", "lpkpn")
+NETWORKS = ("srresnet", "edsr", "rcan", "rrdb", "srflow", "cdc", "lpkpn", "swinir")
 PATHS = {
     "path-depth": "single path, equal depth",
     "path-body": "single path, equal body",
@@ -41,10 +41,11 @@ _LABELS = {
     "srflow": "SRFlow",
     "cdc": "CDC",
     "lpkpn": "LP-KPN",
+    "swinir": "SwinIR",
     "d2csr": "D2C-SR",
     **PATHS,
 }
-_PUBLISHED = {"rrdb": "ESRGAN", "srflow": "SR-Flow", "d2csr": "Ours"}
+_PUBLISHED = {"rrdb": "ESRGAN", "srflow": "SR-Flow", "swinir": "", "d2csr": "Ours"}
 
 
 @dataclass(frozen=True, kw_only=True)

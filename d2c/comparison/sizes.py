@@ -21,6 +21,7 @@ _ABOUT_1_5_M: dict[str, dict[str, Any]] = {
     "srflow": {"features": 32, "growth": 16, "blocks": 2, "transitions": 1, "flow_steps": 3, "flow_features": 24},
     "cdc": {"features": 12},
     "lpkpn": {},
+    "swinir": {"features": 60, "groups": 4},
     "d2csr": {"features": 32, "blocks": 3},
 }
 """What differs from the publications' sizes; 1.33 to 1.63 M parameters at ×8."""

@@ -14,8 +14,8 @@ from torch import nn
 
 from d2c.errors import ConfigError
 from d2c.networks import network_of
+from d2c.networks.base.mirror import mirrored
 from d2c.networks.base.plausible import one_line
-from d2c.networks.base.upscaler import mirrored
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -101,9 +101,7 @@ class _AnySize(nn.Module):
     def forward(self, lr: Tensor) -> Tensor | tuple[Tensor, ...]:
         height, width = lr.shape[2:]
         x = lr if self.peak == 1 else lr * self.peak
-        for side in (2, 3) if self.multiple > 1 else ():
-            x = x.index_select(side, _mirrored(x.shape[side], self.multiple))
-        made = self.model(x.to(self.dtype))
+        made = self.model(mirrored(x, self.multiple).to(self.dtype))
         sr, *more = made if isinstance(made, tuple) else (made,)
         if self.peak != 1:
             sr = sr / self.peak
@@ -116,13 +114,3 @@ class _AnySize(nn.Module):
         """Remove what belongs to the mirrored pixels. A slice would make torch.export ask whether there are any."""
         rows, columns = (torch.arange(self.scale * side) for side in (height, width))
         return image.index_select(-2, rows).index_select(-1, columns)
-
-
-def _mirrored(size: int, multiple: int) -> Tensor:
-    """The pixels of a side that is extended to a multiple, as :func:`d2c.networks.base.upscaler.mirrored` does it.
-
-    A side has more pixels than are added (:func:`least_side`), so they are mirrored at its end only.
-    """
-    order = torch.arange((size + multiple - 1) // multiple * multiple)
-    last = size - 1
-    return last - (order - last).abs()

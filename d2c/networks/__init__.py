@@ -43,6 +43,7 @@ NETWORKS: dict[str, str] = {
     "cdc": "d2c.networks.cdc:CDCNetwork",
     "lpkpn": "d2c.networks.lpkpn:LPKPNNetwork",
     "srflow": "d2c.networks.srflow.entry:SRFlowNetwork",
+    "swinir": "d2c.networks.swinir:SwinIRNetwork",
 }
 
 DEFAULT = "d2csr"

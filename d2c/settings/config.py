@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 Precision: TypeAlias = Literal["fp32", "tf32", "bf16", "fp16"]
-Schedule: TypeAlias = Literal["step", "cosine"]
+Schedule: TypeAlias = Literal["step", "cosine", "milestones"]
 Loss: TypeAlias = Literal["l1", "l2", "charbonnier"]
 Shrinks: TypeAlias = Literal["", "down", "up"]
 
@@ -162,8 +162,9 @@ class TrainSettings:
     schedule: Schedule = setting(
         "step",
         "Course of the learning rate: step halves it every --lr-halve-epochs or --lr-halve-steps; cosine lowers it "
-        "along half a cosine, to zero at the end of a stage.",
-        choices=("step", "cosine"),
+        "along half a cosine, to zero at the end of a stage; milestones halves it after the shares of a stage that "
+        "the network names, or else after 50, 80, 90 and 95 %.",
+        choices=("step", "cosine", "milestones"),
         group=OPTIMISER,
     )
     warmup: int = setting(

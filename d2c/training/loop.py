@@ -15,6 +15,7 @@ from d2c.device import naming_lack_of_memory
 from d2c.errors import TrainingError
 from d2c.evaluation.evaluate import evaluate, is_one_of_many, means
 from d2c.training import resume
+from d2c.training.draws import own_draws, seed_draws
 from d2c.training.engine import Engine
 from d2c.training.finite import not_finite
 from d2c.training.pace import Pace
@@ -70,7 +71,8 @@ class StageRun:
             self.number, range(self.first, self.total), self.here.rank, self.here.size, raw=raw
         )
         pace = Pace(self.first, training.network, training.request.model)
-        with training.interrupts.held():  # a step is done with its row and state, or not at all
+        # a step is done with its row and state, or not at all
+        with own_draws(self.here.device), training.interrupts.held():
             if self.unlogged:
                 self._conclude(self.first, self.unlogged)
             for done, batch in enumerate(batches, start=self.first + 1):
@@ -89,6 +91,7 @@ class StageRun:
         """Do one step, and begin to read its row of the log if one is due."""
         epoch = (done - 1) // self.training.source.steps_per_epoch
         lr, weights = self.stage.scheduled_rate(done, self.total, epoch), self.stage.term_weights(epoch)
+        seed_draws(self.here.device, (self.config.seed, self.number, done, self.here.rank))
         if self.stage.before_step(done, self.total):
             self.engine.distribute()
         terms = self.engine.update(batch, lr, weights)

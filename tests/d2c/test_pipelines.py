@@ -193,11 +193,11 @@ def test_every_method_of_table_1_is_trained_and_each_tries_the_same_rates(pairs,
     how = ["--budget", "crops=4", "--batch", 2, "--patch", 16, "--lr", 1e-3, "--lr", 1e-4, "--loss", "l1"]
     run("table1", *where, *how)
     table = pd.read_csv(tmp_path / "table1.csv")
-    expected = ["bicubic", "filter", "srresnet", "edsr", "rcan", "rrdb", "cdc", "lpkpn", "d2csr", "d2csr:mean"]
+    networks = ["srresnet", "edsr", "rcan", "rrdb", "cdc", "lpkpn", "swinir"]
     assert list(table.loc[table["protocol"] == "basicsr-y", "method"]) == [
-        *expected, "path-depth", "path-body", "path-parameters",
+        "bicubic", "filter", *networks, "d2csr", "d2csr:mean", "path-depth", "path-body", "path-parameters",
     ]  # fmt: skip
-    assert len(list((tmp_path / "cells").iterdir())) == 2 + 2 * 10
+    assert len(list((tmp_path / "cells").iterdir())) == 2 + 2 * 11
     assert read_image(tmp_path / "plots/table1-crops.png").std() > 10
     assert (tmp_path / "plots/table1-crops.pdf").read_bytes().startswith(b"%PDF")
 

@@ -47,15 +47,16 @@ class Naming(NamedTuple):
         Pairs of our name and theirs for a configuration: of a layer, whose weight and bias are taken, or of a tensor.
     fixed : mapping
         Tensors that a file may have, with the values that are part of our model in another form.
-    unused : tuple of str
-        First words of the names of tensors that a file may have and that nothing is made with.
+    unused : str
+        Regular expression of the names of tensors that a file may have and that nothing is made with, or that follow
+        from the configuration.
     """
 
     mark: str
     config: Callable[[Weights], NetworkConfig]
     names: Callable[[Any], Iterable[tuple[str, str]]]
     fixed: Weights = MappingProxyType({})
-    unused: tuple[str, ...] = ()
+    unused: str = ""
 
 
 def read_state(source: Path) -> dict[str, Tensor]:
@@ -123,7 +124,7 @@ def read_released(network: Network, source: Path, namings: Sequence[Naming]) -> 
             got, expected = tuple(tensor.shape), tuple(own[name].shape)
             raise CheckpointError(f"{source}: {other} has shape {got}, expected {expected}")
         taken[name] = tensor
-    left = {name: tensor for name, tensor in state.items() if not name.startswith(naming.unused)}
+    left = {name: tensor for name, tensor in state.items() if not re.fullmatch(naming.unused, name)}
     _check_left(network, source, left, naming.fixed)
     model.load_state_dict({**{name: own[name] for name in fixed}, **taken})
     return model

@@ -14,6 +14,8 @@ from d2c.networks.base.entry import network_of
 from d2c.networks.base.trial import check_output
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import torch
     from torch import Tensor
 
@@ -46,6 +48,8 @@ class Stage(nn.Module, abc.ABC):
     skips : Skips or None
         Counts steps whose gradient is not finite, which are then left out. None ends the run when the loss is not
         finite.
+    milestones : sequence of float
+        Shares of its steps after which ``--schedule milestones`` halves the learning rate.
     """
 
     label: ClassVar[str] = ""
@@ -55,6 +59,7 @@ class Stage(nn.Module, abc.ABC):
     judged_by: ClassVar[str] = ""
     share: ClassVar[float] = 1 / 11
     skips: Skips | None = None
+    milestones: ClassVar[Sequence[float]] = (0.5, 0.8, 0.9, 0.95)
 
     def __init__(self, model: Any, config: Any) -> None:
         super().__init__()
@@ -75,10 +80,12 @@ class Stage(nn.Module, abc.ABC):
     def scheduled_rate(self, step: int, steps: int, epoch: int) -> float:
         """The learning rate of a step, counted from 1, of a stage with this many steps, with warm-up.
 
-        A stage that is made longer when it is resumed follows the longer cosine from there on.
+        A stage that is made longer when it is resumed follows the longer cosine, or later milestones, from there on.
         """
         if self.config.schedule == "cosine":
             rate = float(self.config.lr * (0.5 + 0.5 * math.cos(math.pi * (step - 1) / steps)))
+        elif self.config.schedule == "milestones":
+            rate = float(self.config.lr * 0.5 ** sum(step > share * steps for share in self.milestones))
         elif self.config.lr_halve_steps:
             rate = float(self.config.lr * halvings(step - 1, self.config.lr_halve_steps))
         else:

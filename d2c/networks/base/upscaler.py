@@ -15,6 +15,7 @@ import numpy as np
 import torch
 
 from d2c.networks.base.memory import ALLOCATOR
+from d2c.networks.base.mirror import mirrored
 from d2c.networks.base.shapes import AliveBytes, shapes_only
 from d2c.networks.base.trial import check_output, trial
 
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from d2c.networks.base.entry import Network
     from d2c.settings.config import Precision
 
-__all__ = ["Plan", "Strip", "Upscaled", "Upscaler", "Way", "mirrored"]
+__all__ = ["Plan", "Strip", "Upscaled", "Upscaler", "Way"]
 
 
 class Strip(NamedTuple):
@@ -155,22 +156,6 @@ class Upscaler:
         reach = self.network.reach_of(self.config)
         reach = whole if reach is None else reach
         return max(0, start - reach) // multiple * multiple, min(whole, _up(stop + reach, multiple))
-
-
-def mirrored(lr: Tensor, multiple: int) -> Tensor:
-    """Extend an image ``(N, 3, h, w)`` by mirroring its last rows and columns until both sides are multiples.
-
-    Examples
-    --------
-    >>> mirrored(torch.tensor([[[[1.0, 2.0, 3.0]]]]), 5)[0, 0, 0].tolist()
-    [1.0, 2.0, 3.0, 2.0, 1.0]
-    """
-    for side in (2, 3):
-        size = lr.shape[side]
-        if size % multiple:
-            order = np.pad(np.arange(size), (0, -size % multiple), mode="reflect")
-            lr = lr.index_select(side, torch.from_numpy(order).to(lr.device))
-    return lr
 
 
 def _up(rows: int, multiple: int) -> int:

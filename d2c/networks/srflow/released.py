@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["names", "read"]
 
 _ENCODER, _FLOW = "RRDB.", "flowUpsamplerNet.layers."
-_UNUSED = ("flowUpsamplerNet.f.",)
+_UNUSED = r"flowUpsamplerNet\.f\..*"
 """A layer in the files that the authors' program never runs."""
 _FINEST = 12
 """Channels of the first level: three colours of 2×2 pixels."""

@@ -1,4 +1,4 @@
-"""RCAN and RRDB beside spandrel: what is said without it, and what the stored result says."""
+"""RCAN, RRDB and SwinIR beside spandrel: what is said without it, and what the stored result says."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from d2c.networks.lpkpn import laplacian_pyramid, rebuilt
 from d2c.tails.interpolation import bicubic_up
 from d2c.training.start import initial_model
 
-BASELINES = ("srresnet", "edsr", "rcan", "rrdb", "cdc", "lpkpn")
+BASELINES = ("srresnet", "edsr", "rcan", "rrdb", "cdc", "lpkpn", "swinir")
 
 # Parameters, and multiply-adds an LR pixel in thousands, at ×2, ×3, ×4 and ×8, as counted on other implementations
 SIZES = {
@@ -35,6 +35,8 @@ SIZES = {
     ("rrdb", "paper"): ((16_661_059, 16_661_059, 16_697_987, 16_734_915), (16_874, 17_251, 17_927, 22_139)),
     ("cdc", "paper"): ((39_698_962, 39_703_570, 39_920_530, 40_142_098), (7_818, 10_101, 14_081, 39_130)),
     ("lpkpn", "paper"): ((1_430_539,) * 4, (603, 1_357, 2_413, 9_651)),
+    ("swinir", "paper"): ((11_752_487, 11_937_127, 11_900_199, 12_047_911), (12_465, 12_658, 13_075, 15_518)),
+    ("swinir", "light"): ((910_152, 918_267, 929_628, 1_007_532), (1_046, 1_054, 1_065, 1_143)),
 }  # fmt: skip
 
 # Names of the parameters at ×8, with every number replaced by #
@@ -60,6 +62,15 @@ KEYS = {
         "images.#.upconvs.# masks.#.conv_hr masks.#.first masks.#.last masks.#.upconvs.# stem"
     ),
     ("lpkpn", "paper"): "after_body body.#.conv1 body.#.conv2 first kernels.#.#",
+    ("swinir", "paper"): (
+        "after_body body.#.conv body.#.layers.#.attention body.#.layers.#.attention.proj body.#.layers.#.attention.qkv "
+        "body.#.layers.#.mlp.# body.#.layers.#.norm1 body.#.layers.#.norm2 head narrow norm1 norm2 tail.conv "
+        "tail.expand.#"
+    ),
+    ("swinir", "light"): (
+        "after_body body.#.conv body.#.layers.#.attention body.#.layers.#.attention.proj body.#.layers.#.attention.qkv "
+        "body.#.layers.#.mlp.# body.#.layers.#.norm1 body.#.layers.#.norm2 head norm1 norm2 tail.conv"
+    ),
 }
 
 

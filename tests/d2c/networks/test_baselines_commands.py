@@ -10,9 +10,8 @@ from click.testing import CliRunner
 from d2c.cli import cli
 from d2c.networks import find
 
-BASELINES = [
-    *(pytest.param(name, marks=pytest.mark.slow) for name in ("srresnet", "edsr", "rcan", "rrdb", "cdc", "lpkpn")),
-]
+NAMES = ("srresnet", "edsr", "rcan", "rrdb", "cdc", "lpkpn", "swinir")
+BASELINES = [pytest.param(name, marks=pytest.mark.slow) for name in NAMES]
 
 
 def good(*words):

@@ -12,7 +12,7 @@ from own_network import Own, OwnConfig, Whole
 from d2c.errors import MemoryNeedError
 from d2c.inference.plan import make_plan
 from d2c.inference.run import as_image, upscale, upscale_strips
-from d2c.networks.base.upscaler import mirrored
+from d2c.networks.base.mirror import mirrored
 
 CPU = torch.device("cpu")
 

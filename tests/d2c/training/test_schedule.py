@@ -70,6 +70,11 @@ def test_a_cosine_begins_at_the_rate_and_ends_near_zero():
     assert made == pytest.approx([0.5, 0.5 * (0.5 + math.sqrt(0.125)), 0.25, 0.5 * (0.5 - math.sqrt(0.125))])
 
 
+def test_milestones_are_shares_of_a_stage():
+    made = rates(20, schedule="milestones", lr_halve_epochs=1)
+    assert made == [0.5] * 10 + [0.25] * 6 + [0.125] * 2 + [0.0625, 0.03125]
+
+
 def test_warm_up_rises_linearly_to_the_schedule():
     assert rates(6, lr_halve_epochs=0, warmup=4) == [0.125, 0.25, 0.375, 0.5, 0.5, 0.5]
     whole, warmed = rates(8, schedule="cosine"), rates(8, schedule="cosine", warmup=3)
@@ -108,7 +113,7 @@ def test_losses_that_compare_pixels(kind, expected):
 
 
 def test_networks_that_are_trained_by_pixels_take_a_loss_and_others_do_not():
-    for name in ("srresnet", "edsr", "rcan", "rrdb"):
+    for name in ("srresnet", "edsr", "rcan", "rrdb", "swinir"):
         with pytest.raises(ConfigError, match="loss: got 'l3', expected one of l1, l2, charbonnier; change --loss"):
             find(name).train(loss="l3")
     for name in ("d2csr", "cdc", "lpkpn"):

@@ -1,0 +1,31 @@
+"""Extend the sides of images to multiples by reflection."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["mirrored"]
+
+
+def mirrored(x: Tensor, multiple: int) -> Tensor:
+    """Extend ``(N, n, h, w)`` by mirroring its last rows and columns until both sides are multiples.
+
+    A side that is shorter than what is added is mirrored again and again. Nothing is copied from the host, and the same
+    operations are done for all sizes.
+
+    Examples
+    --------
+    >>> mirrored(torch.tensor([[[[1.0, 2.0, 3.0]]]]), 5)[0, 0, 0].tolist()
+    [1.0, 2.0, 3.0, 2.0, 1.0]
+    """
+    for side in (2, 3) if multiple > 1 else ():
+        size = x.shape[side]
+        there_and_back = 2 * (size - 1)
+        place = torch.arange((size + multiple - 1) // multiple * multiple, device=x.device) % max(1, there_and_back)
+        x = x.index_select(side, torch.minimum(place, there_and_back - place))
+    return x
