@@ -14,7 +14,7 @@ from torch import nn
 
 from d2c.errors import ConfigError
 from d2c.networks import network_of
-from d2c.networks.base.mirror import mirrored
+from d2c.networks.base.mirror import mirrored, mirrored_once
 from d2c.networks.base.plausible import one_line
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from d2c.networks import Network
 
-__all__ = ["PRECISIONS", "Graph", "graph_of", "least_side", "own_output", "traced"]
+__all__ = ["PRECISIONS", "Graph", "graph_of", "own_output", "traced"]
 
 PRECISIONS: dict[str, torch.dtype] = {"fp32": torch.float32, "fp16": torch.float16}
 
@@ -55,20 +55,16 @@ def graph_of(model: nn.Module, *, everything: bool, precision: str) -> Graph:
     return Graph(module.eval().requires_grad_(False), ("sr", *(network.more_outputs if everything else ())))
 
 
-def least_side(network: Network) -> int:
-    """Smallest side in LR pixels that an exported graph takes: torch.export treats a side of one pixel as constant."""
-    return network.multiple + 1
-
-
-def traced(graph: Graph, network: Network) -> ExportedProgram:
-    """The graph as torch.export finds it, with dynamic sizes.
+def traced(graph: Graph, model: nn.Module) -> ExportedProgram:
+    """The graph of a model as torch.export finds it, with dynamic sizes.
 
     Raises
     ------
     ConfigError
         When the code of the network cannot be written as one graph for all sizes.
     """
-    dim, least = torch.export.Dim, least_side(network)
+    network, config = network_of(model)
+    dim, least = torch.export.Dim, network.exported_from(config)
     sizes = {0: dim("batch", min=1), 2: dim("height", min=least), 3: dim("width", min=least)}
     try:
         with torch.no_grad():
@@ -101,7 +97,7 @@ class _AnySize(nn.Module):
     def forward(self, lr: Tensor) -> Tensor | tuple[Tensor, ...]:
         height, width = lr.shape[2:]
         x = lr if self.peak == 1 else lr * self.peak
-        made = self.model(mirrored(x, self.multiple).to(self.dtype))
+        made = self.model(mirrored_once(x, self.multiple).to(self.dtype))
         sr, *more = made if isinstance(made, tuple) else (made,)
         if self.peak != 1:
             sr = sr / self.peak

@@ -50,7 +50,7 @@ def _make(model: nn.Module, wanted: Wanted) -> Made:
             f"format: weights of {size / 1e9:.1f} GB do not fit into one ONNX file; use --format torch-export"
         )
     network = network_of(model)[0]
-    program = traced(graph, network)
+    program = traced(graph, model)
     try:
         with _quiet():
             exported = torch.onnx.export(

@@ -10,7 +10,6 @@ import torch
 
 from d2c.export.file_format import KEY, Format, Made
 from d2c.export.graph import graph_of, traced
-from d2c.networks import network_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -29,7 +28,7 @@ _NAME = f"{KEY}.json"
 def _make(model: nn.Module, wanted: Wanted) -> Made:
     graph = graph_of(model, everything=wanted.everything, precision=wanted.precision)
     buffer = io.BytesIO()
-    torch.export.save(traced(graph, network_of(model)[0]), buffer, extra_files={_NAME: wanted.description})
+    torch.export.save(traced(graph, model), buffer, extra_files={_NAME: wanted.description})
     data = buffer.getvalue()
     read = torch.export.load(io.BytesIO(data)).module()
 

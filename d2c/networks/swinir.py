@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from d2c.networks.base.mirror import mirrored
+from d2c.networks.base.mirror import mirrored, mirrored_once
 from d2c.networks.base.released import Naming, count, read_released, scale_of
 from d2c.networks.base.residual import LinearTailNetwork
 from d2c.networks.base.upscaler import Upscaler
@@ -154,8 +154,9 @@ class _SwinIR(nn.Module):
                 nn.init.zeros_(module.bias)
 
     def features(self, lr: Tensor) -> Tensor:
-        """The features that the tail upscales, with sides that are multiples of the window."""
-        shallow = self.head(self.colour_in(mirrored(lr, self.window)))
+        """The features that the tail upscales, of an image whose sides are multiples of the window."""
+        shallow = self.head(self.colour_in(lr))
+        shallow = shallow.contiguous(memory_format=torch.channels_last)  # as all features after it
         mask = shift_mask(shallow, self.window)
         x = self.norm1(shallow.permute(0, 2, 3, 1))  # (N, n, h, w) -> (N, h, w, n)
         for group in self.body:
@@ -165,7 +166,7 @@ class _SwinIR(nn.Module):
 
     def forward(self, lr: Tensor) -> Tensor:
         height, width = (self.scale * side for side in lr.shape[2:])
-        sr: Tensor = self.tail(self.features(lr), self.colour_out)
+        sr: Tensor = self.tail(self.features(mirrored(lr, self.window)), self.colour_out)
         return sr[:, :, :height, :width]
 
 
@@ -175,12 +176,15 @@ class _Exported(nn.Module):
     def __init__(self, model: _SwinIR) -> None:
         super().__init__()
         self.model = copy.deepcopy(model)
+        for module in self.model.modules():
+            if isinstance(module, WindowAttention):
+                module.any_size = True
         self.tail = fixed_tail(model.tail, model.colour_out) if isinstance(model.tail, Tail) else None
         if self.tail is not None:
             del self.model.tail
 
     def forward(self, lr: Tensor) -> Tensor:
-        features = self.model.features(lr)
+        features = self.model.features(mirrored_once(lr, self.model.window)).contiguous()
         sr = self.model.tail(features, self.model.colour_out) if self.tail is None else self.tail(features)
         rows, columns = (torch.arange(self.model.scale * side, device=lr.device) for side in lr.shape[2:])
         return cast("Tensor", sr.index_select(2, rows).index_select(3, columns))  # a slice would depend on the sizes
@@ -279,8 +283,14 @@ class SwinIRNetwork(LinearTailNetwork):
     def exported(self, model: Any, *, everything: bool = False) -> nn.Module:
         return _Exported(model)
 
+    def exported_from(self, config: Any) -> int:
+        return int(config.window + 1)
+
     def upscaler(self, config: Any) -> Upscaler:
         return _AlignedStrips(self, config)
+
+    def layer_by_layer(self, model: Any, lr: Tensor) -> Any:
+        return super().layer_by_layer(model, mirrored(lr, model.window))
 
     def reach_of(self, config: Any) -> int:
         """The first layer of a group reaches to the ends of a window, and every further one half a window on."""

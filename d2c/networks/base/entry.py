@@ -209,6 +209,10 @@ class Network(abc.ABC):
         """
         return cast("nn.Module", model)
 
+    def exported_from(self, config: Any) -> int:
+        """Smallest side in LR pixels that an exported graph takes. torch.export treats a count of one as constant."""
+        return self.multiple + 1
+
     def layer_by_layer(self, model: Any, lr: Tensor) -> Any:
         """Run every layer as it is written down, for counting. Override it if the network has a faster form.
 

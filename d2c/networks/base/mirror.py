@@ -9,7 +9,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["mirrored"]
+__all__ = ["mirrored", "mirrored_once"]
 
 
 def mirrored(x: Tensor, multiple: int) -> Tensor:
@@ -25,7 +25,16 @@ def mirrored(x: Tensor, multiple: int) -> Tensor:
     """
     for side in (2, 3) if multiple > 1 else ():
         size = x.shape[side]
-        there_and_back = 2 * (size - 1)
-        place = torch.arange((size + multiple - 1) // multiple * multiple, device=x.device) % max(1, there_and_back)
+        there_and_back = 2 * (size - 1) or 1
+        place = torch.arange((size + multiple - 1) // multiple * multiple, device=x.device) % there_and_back
         x = x.index_select(side, torch.minimum(place, there_and_back - place))
+    return x
+
+
+def mirrored_once(x: Tensor, multiple: int) -> Tensor:
+    """The same, in operations that ONNX has for all sizes, for sides that have more pixels than are added."""
+    for side in (2, 3) if multiple > 1 else ():
+        last = x.shape[side] - 1
+        place = torch.arange((last + multiple) // multiple * multiple, device=x.device)
+        x = x.index_select(side, last - (place - last).abs())
     return x

@@ -34,6 +34,8 @@ class WindowAttention(nn.Module):
     def __init__(self, features: int, heads: int, window: int, shift: int) -> None:
         super().__init__()
         self.heads, self.window, self.shift = heads, window, shift
+        self.any_size = False
+        """Whether windows are joined in a form that can be exported for all sizes, at the cost of a copy."""
         self.table = nn.Parameter(torch.empty((2 * window - 1) ** 2, heads))
         self.qkv = nn.Linear(features, 3 * features)
         self.proj = nn.Linear(features, features)
@@ -52,9 +54,15 @@ class WindowAttention(nn.Module):
             parts = parts.flatten(1, 2)
         made = F.scaled_dot_product_attention(*parts.unbind(), attn_mask=bias[None].to(parts.dtype))
         made = made.reshape(*cells.shape[:3], self.heads, side**2, -1).transpose(3, 4).flatten(4)
-        made = self.proj(made).unflatten(3, (side, side)).transpose(2, 3)  # (N, h/a, a, w/a, a, n)
-        made = made.flatten(3, 4).flatten(1, 2)
+        made = self.joined(self.proj(made).unflatten(3, (side, side)))
         return made.roll((shift, shift), (1, 2)) if shift else made
+
+    def joined(self, cells: Tensor) -> Tensor:
+        """Windows ``(N, h/a, w/a, a, a, n)`` as an image ``(N, h, w, n)``."""
+        if self.any_size:
+            planes = cells.permute(0, 5, 3, 4, 1, 2).flatten(1, 3)  # (N, n·a², h/a, w/a)
+            return F.pixel_shuffle(planes, self.window).permute(0, 2, 3, 1).contiguous()
+        return cells.transpose(2, 3).flatten(3, 4).flatten(1, 2)
 
     def bias(self) -> Tensor:
         """``(heads, a², a²)``: the entries of the table for the distances between two pixels in rows and columns.
