@@ -64,7 +64,7 @@ def traced(graph: Graph, model: nn.Module) -> ExportedProgram:
         When the code of the network cannot be written as one graph for all sizes.
     """
     network, config = network_of(model)
-    dim, least = torch.export.Dim, network.exported_from(config)
+    dim, least = torch.export.Dim, network.least_exported_side(config)
     sizes = {0: dim("batch", min=1), 2: dim("height", min=least), 3: dim("width", min=least)}
     try:
         with torch.no_grad():

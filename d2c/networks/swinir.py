@@ -283,7 +283,7 @@ class SwinIRNetwork(LinearTailNetwork):
     def exported(self, model: Any, *, everything: bool = False) -> nn.Module:
         return _Exported(model)
 
-    def exported_from(self, config: Any) -> int:
+    def least_exported_side(self, config: Any) -> int:
         return int(config.window + 1)
 
     def upscaler(self, config: Any) -> Upscaler:

@@ -209,7 +209,7 @@ class Network(abc.ABC):
         """
         return cast("nn.Module", model)
 
-    def exported_from(self, config: Any) -> int:
+    def least_exported_side(self, config: Any) -> int:
         """Smallest side in LR pixels that an exported graph takes. torch.export treats a count of one as constant."""
         return self.multiple + 1
 
