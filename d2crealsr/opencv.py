@@ -38,6 +38,7 @@ __all__ = [
     "find_homography",
     "find_marks",
     "lab",
+    "labelled",
     "looked_up",
     "mark_count",
     "mark_modules",
@@ -321,6 +322,11 @@ def connected(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.in
     _, _, found, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8), connectivity=8)
     parts = cast("NDArray[np.int32]", found[1:])  # the first one is the background
     return parts[:, :4], parts[:, 4]
+
+
+def labelled(mask: NDArray[np.bool_]) -> NDArray[np.int32]:
+    """The connected parts of a mask, diagonals included, numbered from 1; 0 outside of it."""
+    return cast("NDArray[np.int32]", cv2.connectedComponents(mask.astype(np.uint8), connectivity=8)[1])
 
 
 def looked_up(image: Image, table: Float32) -> Float32:

@@ -1,8 +1,9 @@
-"""Where the printed picture ends: blank borders and the desk are cut off the sides of a crop.
+"""Where the printed picture ends: desk, sleeve, printed border and fingers are cut off a crop.
 
-A side is cut only if all of it looks like what surrounds the picture, up to an edge that runs straight along the
-side. What surrounds the picture is either blank, as paper, on two sides at least, or the desk around the card as LR
-shows it. Nothing else is cut: a crop that would have been published whole without borders is published whole.
+LR shows the card with what lies around it. Working inwards, three kinds of surroundings may end at a frame of four
+straight lines: the desk, the rim of a clear sleeve, and a blank printed border. The innermost frame that is found is that
+of the picture, and a crop is made smaller only where it reaches beyond it, or where something lies over the side of the
+card. A picture that fills the crop keeps it to the pixel, whatever lines and blank areas it shows.
 """
 
 from __future__ import annotations
@@ -10,64 +11,69 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from d2crealsr import opencv
-from d2crealsr.imaging import geometry
-from d2crealsr.types import Crop, Size
+from d2crealsr.imaging.card_view import CardView
+from d2crealsr.imaging.frames import Frame, likely_frames
+from d2crealsr.imaging.largest_rectangle import largest_rectangle
+from d2crealsr.imaging.reaching_in import reaching_in
+from d2crealsr.imaging.straight_lines import courses, ridges, straight_lines
+from d2crealsr.imaging.surroundings import UsualColours, off_plane
+from d2crealsr.types import Crop
 
 if TYPE_CHECKING:
+    from d2crealsr.imaging.card_view import Float32, Mask
     from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.imaging.straight_lines import Courses
     from d2crealsr.types import Array, Image
 
 __all__ = ["within_picture"]
 
-Float32 = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+_BLUR_PX = 0.8
+_EDGE = 0.008
+"""Smallest change of colour of an edge, of full scale, per px."""
+_UNLIKE_BLUR_PX, _UNLIKE_EDGE = 1.5, 0.025
+"""The same for where the share of pixels unlike the surroundings changes."""
+_EDGES, _UNLIKE_EDGES = 40, 12
+"""Lines that are tried of both."""
 
-_BLUR_PX = 0.7
-_STRIP_PX = 2
-_EVEN = 0.02
-"""Largest deviation of a blank strip from a linear course of its colours, of full scale, for 90 % of its pixels."""
+_REACH = 0.24
+"""Half the smallest side of a card, as a share of the HR frame's."""
 
-_DIFFERENT = 0.08
-"""Smallest difference, of full scale in a colour, at which a pixel is no longer blank."""
+_DESK = 0.625
+"""Distance from the middle at which the desk is learnt, in sides of the HR frame."""
+_FEWEST_DESK_PX, _FEWEST_PX = 400, 30
 
-_UNLIKE_DESK = 3.0
-"""Distance from the mean colour of the desk, in standard deviations of its colours, at which a pixel is none of it."""
+_RARE, _RARE_ON_ALL_SIDES = 0.02, 0.06
+"""Share of the desk's pixels whose colours are too rare to be those of the desk, and the same for colours that must be on
+two sides of the card."""
 
-_AROUND = (1.6, 4.0)
-"""Inner and outer size of the desk around HR's place in LR, as multiples of it."""
-_FEWEST_DESK_PX, _MOST_DESK_PX = 2_000, 200_000
+_GAP_PX = 2.0
+"""Distance from a frame that is left out where its two sides are compared."""
+_NEXT_TO = 0.1
+"""Width of the desk and of the card's rim next to a frame, as a share of the HR frame's height; half of it inside."""
 
-_LIKE_OUTSIDE = 0.97
-"""Smallest share of the outermost strip that must look like the surroundings."""
+_LIKE_OUTSIDE, _UNLIKE_INSIDE = 0.6, 0.15
+"""Smallest share of the pixels outside a frame that look like the surroundings, and how much smaller it is inside."""
 
-_MIDDLE = 0.7
-"""Share of a side, in its middle, that is looked at. At its ends the surroundings of the other sides begin."""
+_RIM_PX = 2.5
+"""Width of the strip within a frame from which the next surroundings are learnt."""
+_SAME, _DEVIATIONS = 0.02, 3.0
+"""Difference from a strip up to which a pixel looks like it: of full scale, or in median deviations of the strip."""
+_BLANK, _MOSTLY = 0.035, 0.8
+"""Largest deviation of a blank border from an even course of its colours, and the share for which it must hold."""
+_PLASTIC = ((1.0, 0.0), (0.9, 0.02), (0.85, 0.04), (0.8, 0.07), (0.75, 0.1), (0.7, 0.13))
+"""Shares of the light that plastic passes, and light that it adds."""
+_FEWEST_RIMS, _WIDEST_RIM = 2, 0.16
+"""Sides on which the rim of a sleeve must be seen, and its largest width as a share of the shorter side."""
 
-_STRAIGHT_PX, _ON_EDGE, _BEFORE_EDGE = 1.0, 0.6, 0.03
-"""Largest distance from a straight edge, the share of the side for which that must hold, and the largest share of it
-where the picture may begin before the edge, by more than twice that distance. Elsewhere the picture looks like the
-border for a while, as a pale sky."""
+_MARGIN_LR_PX, _MARGIN_PX = 1.5, 0.5
+"""Distance of the crop from the frame, in px of LR and of the view, against blur, interpolation and its own error."""
 
-_STEEPEST = 0.09
-"""Largest slope of an edge: 5 degrees."""
-
-_MOST = 0.45
-"""Largest share of the crop's height or width that is cut off one side."""
-
-_MARGIN_PX = 1.5
-"""Distance of the crop from the edge, so that neither blur nor interpolation brings the border back."""
-
-_FEWEST_BLANK_SIDES = 2
-"""Sides on which a blank border must be seen. A pale sky above a straight horizon is on one side only."""
-
+_CELLS = 220
+"""Cells of the grid, along the longer side of the crop, of which the remaining rectangle is made."""
 _SMALLEST_PX = 16
 """Smallest side of a crop that is looked at."""
-
-_ROUNDS = 3
-"""Surroundings that may follow one another, as the desk and the white border of the card."""
 
 
 def within_picture(lr: Image, crop: Crop, mapping: CaptureMapping) -> Crop:
@@ -82,116 +88,154 @@ def within_picture(lr: Image, crop: Crop, mapping: CaptureMapping) -> Crop:
     mapping : CaptureMapping
         Where HR lies in LR.
     """
-    desk = _Desk.around(lr, mapping)
-    cut, blank_sides = _cut(lr, crop, desk, blank=True)
-    return cut if len(blank_sides) >= _FEWEST_BLANK_SIDES else _cut(lr, crop, desk, blank=False)[0]
+    view = CardView.of(lr, mapping) if crop.side >= _SMALLEST_PX else None
+    if view is None or np.count_nonzero(_desk(view)) < _FEWEST_DESK_PX:
+        return crop
+    found = _Surroundings(view)
+    frames = found.frames()
+    if not frames:
+        return crop
+    covered = reaching_in(found.colours, frames[0].beyond(*view.from_middle), found.strange, frames[0].shorter_side)
+    return _largest(crop, view, frames[-1], covered)
 
 
-def _cut(lr: Image, crop: Crop, desk: _Desk | None, *, blank: bool) -> tuple[Crop, set[int]]:
-    """A crop without the desk and, with ``blank``, without blank borders, and the sides that had one."""
-    blank_sides: set[int] = set()
-    for _ in range(_ROUNDS):
-        if min(crop.width, crop.height) < _SMALLEST_PX:
-            break
-        depths = []
-        for number in range(4):  # top, right, bottom, left
-            side = np.rot90(_encoded(lr, crop), number)
-            paper = _straight_edge(_unlike_blank(side)) if blank else 0
-            bare = 0 if desk is None else _straight_edge(desk.unlike(side))
-            blank_sides |= {number} if paper > bare else set()
-            depths.append(max(paper, bare))
-        if not any(depths):
-            break
-        top, right, bottom, left = depths
-        width, height = crop.width - left - right, crop.height - top - bottom
-        crop = Crop(crop.x + left, crop.y + top, max(0, width), max(0, height))
-    return crop, blank_sides
+def _desk(view: CardView) -> Mask:
+    """Where the desk is learnt."""
+    x, y = view.from_middle
+    outer = np.maximum(np.abs(x) / view.frame[0], np.abs(y) / view.frame[1]) > _DESK
+    return np.asarray(outer & view.seen)
 
 
-class _Desk:
-    """Mean and inverse covariance of the colours of what lies around the card in LR."""
-
-    def __init__(self, colours: Float32) -> None:
-        self.mean = colours.mean(axis=0)
-        self.precision = np.linalg.inv(np.cov(colours, rowvar=False) + 1e-5 * np.eye(3))
-
-    @classmethod
-    def around(cls, lr: Image, mapping: CaptureMapping) -> _Desk | None:
-        """The desk around the place of HR; None if LR shows too little of it."""
-        outline = mapping.hr_to_lr(geometry.corners(mapping.hr_size))
-        size = np.ptp(outline, axis=0)
-        centre = (outline.min(axis=0) + outline.max(axis=0)) / 2
-        inner, outer = (_rectangle(centre, share * size, Size.of(lr)) for share in _AROUND)
-        step = max(1, int(np.sqrt(outer.width * outer.height / _MOST_DESK_PX)))
-        part = lr[outer.y : outer.y + outer.height : step, outer.x : outer.x + outer.width : step]
-        outside = part.astype(np.float32) / np.float32(np.iinfo(lr.dtype).max)
-        y, x = np.ogrid[outer.y : outer.y + outer.height : step, outer.x : outer.x + outer.width : step]
-        is_card = (x >= inner.x) & (x < inner.x + inner.width) & (y >= inner.y) & (y < inner.y + inner.height)
-        is_desk = ~is_card
-        colours = outside[is_desk]
-        return cls(colours) if len(colours) >= _FEWEST_DESK_PX else None
-
-    def unlike(self, colours: Float32) -> Mask:
-        """Which pixels of an image do not have the colours of the desk."""
-        apart = colours - self.mean
-        distance: Mask = np.einsum("...i,ij,...j->...", apart, self.precision, apart) > _UNLIKE_DESK**2
-        return distance
+def _through_plastic(colours: Float32) -> Float32:
+    """Colours as they are seen through clear plastic that passes some of the light and adds some."""
+    light = colours**2.2
+    return np.concatenate([(passes * light + haze) ** (1 / 2.2) for passes, haze in _PLASTIC]).astype(np.float32)
 
 
-def _rectangle(centre: Array, size: Array, within: Size) -> Crop:
-    """The part of an image around a point."""
-    low = np.clip(np.floor(centre - size / 2).astype(int), 0, np.array(within))
-    high = np.clip(np.ceil(centre + size / 2).astype(int), low, np.array(within))
-    return Crop(int(low[0]), int(low[1]), int(high[0] - low[0]), int(high[1] - low[1]))
+class _Surroundings:
+    """The search for what surrounds a picture, from the desk inwards.
+
+    Attributes
+    ----------
+    desk : (h, w) ndarray of bool
+        Where the colours are not those of the desk.
+    """
+
+    def __init__(self, view: CardView) -> None:
+        self.view = view
+        self.colours: Float32 = opencv.blur(view.pixels, _BLUR_PX)
+        far = _desk(view)
+        low, high = np.quantile(self.colours[view.seen], [0.005, 0.995], axis=0)
+        self.desk = UsualColours([self.colours[far]], low, high, _RARE).unlike(self.colours)
+        clear = _through_plastic(self.colours[far])
+        self._seen_through = UsualColours([clear], low, high, _RARE).unlike(self.colours)
+        x, y = view.from_middle
+        sides = [
+            far & side for side in np.broadcast_arrays(x < -np.abs(y), x > np.abs(y), y <= -np.abs(x), y >= np.abs(x))
+        ]
+        parts = [self.colours[side] for side in sides]
+        self.strange = UsualColours(parts, low, high, _RARE_ON_ALL_SIDES).unlike(self.colours)
+        self._reach = _REACH * view.frame
+        self._ridges = [ridges(part, _EDGE) & seen for part, seen in self._both(view.pixels, view.seen)]
+        self._lines = [
+            straight_lines(ridge, reach, _EDGES) for ridge, reach in zip(self._ridges, self._reach, strict=True)
+        ]
+
+    @staticmethod
+    def _both(image: Float32, mask: Mask) -> list[tuple[Float32, Mask]]:
+        """An image and a mask, upright and transposed."""
+        return [(image, mask), (np.ascontiguousarray(np.swapaxes(image, 0, 1)), mask.T)]
+
+    def frames(self) -> list[Frame]:
+        """The frames at which the surroundings end, the outermost first."""
+        outline = self._ending(self.desk, None)
+        if outline is None:
+            return []
+        found = [outline]
+        for is_next in (self._sleeve, self._border):
+            frame = is_next(found[-1])
+            found += [] if frame is None else [frame]
+        return found
+
+    def _ending(self, unlike: Mask, outer: Frame | None, *, within: Frame | None = None) -> Frame | None:
+        """The frame at which surroundings end that begin at an outer one, whose colours some pixels are unlike.
+
+        It lies ``within`` another one, or nearly so.
+        """
+        level, upright = self._courses(unlike)
+        limit, apart = (outer, _RIM_PX) if within is None else (within, -_RIM_PX / 2)
+        for frame in likely_frames(level, upright, limit, apart):
+            outside, inside = self._beside(frame, outer)
+            if np.count_nonzero(outside) < _FEWEST_PX:
+                continue
+            like = 1 - unlike[outside].mean()
+            if like > _LIKE_OUTSIDE and 1 - unlike[inside].mean() < like - _UNLIKE_INSIDE:
+                return frame
+        return None
+
+    def _courses(self, unlike: Mask) -> list[Courses]:
+        """What speaks for lines along the rows and along the columns."""
+        soft = opencv.blur(unlike.astype(np.float32), _UNLIKE_BLUR_PX)
+        found = []
+        for (part, mask), ridge, lines, reach in zip(
+            self._both(soft, unlike), self._ridges, self._lines, self._reach, strict=True
+        ):
+            more = straight_lines(ridges(part, _UNLIKE_EDGE), reach, _UNLIKE_EDGES)
+            found.append(courses(np.concatenate([lines, more], axis=1), ridge, mask, reach))
+        return found
+
+    def _beside(self, frame: Frame, outer: Frame | None) -> tuple[Mask, Mask]:
+        """The surroundings outside a frame, up to an outer one, and a rim inside of it."""
+        beyond, width = frame.beyond(*self.view.from_middle), _NEXT_TO * self.view.frame[1]
+        if outer is None:
+            outside = (beyond > _GAP_PX) & (beyond < width)
+        else:
+            outside = (beyond > _GAP_PX) & (outer.beyond(*self.view.from_middle) < -_GAP_PX)
+        inside = (beyond < -_GAP_PX) & (beyond > -_GAP_PX - width / 2)
+        return outside & self.view.seen, inside & self.view.seen
+
+    def _strip(self, frame: Frame) -> tuple[Mask, Float32, float]:
+        """A strip within a frame, how far all colours are from its course, and its own median deviation."""
+        beyond = frame.beyond(*self.view.from_middle)
+        strip = (beyond < -_GAP_PX) & (beyond > -_GAP_PX - _RIM_PX) & self.view.seen
+        off = off_plane(self.colours, strip)
+        return strip, off, float(np.median(off[strip]))
+
+    def _sleeve(self, outline: Frame) -> Frame | None:
+        """The frame within the rim of a clear sleeve, if the outline is that of a sleeve."""
+        found = self._ending(self._seen_through, None, within=outline)
+        if found is None:
+            return None
+        rims = outline.inset(found)
+        is_rim = (rims >= _RIM_PX).sum() >= _FEWEST_RIMS and rims.max() <= _WIDEST_RIM * outline.shorter_side
+        return found if is_rim else None
+
+    def _border(self, outline: Frame) -> Frame | None:
+        """The frame within a blank border."""
+        _, off, deviation = self._strip(outline)
+        found = self._ending(off > max(_SAME, _DEVIATIONS * deviation), outline)
+        if found is None:
+            return None
+        border, _ = self._beside(found, outline)
+        is_blank = (off_plane(self.colours, border)[border] < _BLANK).mean() > _MOSTLY
+        return found if is_blank else None
 
 
-def _encoded(lr: Image, crop: Crop) -> Float32:
-    """A part of LR as stored, on [0, 1], a little blurred against noise."""
-    part = lr[crop.y : crop.y + crop.height, crop.x : crop.x + crop.width]
-    return opencv.blur(part.astype(np.float32) / np.float32(np.iinfo(part.dtype).max), _BLUR_PX)
+def _largest(crop: Crop, view: CardView, frame: Frame, covered: Mask) -> Crop:
+    """The largest part of a crop within a frame and off what is covered."""
+    x, y = _cell_sides(crop.x, crop.width), _cell_sides(crop.y, crop.height)
+    at = view.of_lr(np.stack(np.meshgrid(x - 0.5, y - 0.5), axis=-1))
+    within = frame.beyond(at[..., 0], at[..., 1]) <= -_MARGIN_LR_PX / view.lr_px - _MARGIN_PX
+    bare = ~opencv.dilate(covered, int(np.ceil(_MARGIN_LR_PX / view.lr_px + _MARGIN_PX)))
+    column, row = (
+        np.clip(np.rint(at[..., axis] + (side - 1) / 2).astype(int), 0, side - 1) for axis, side in enumerate(view.size)
+    )
+    fits = within & bare[row, column]
+    cells = fits[1:, 1:] & fits[1:, :-1] & fits[:-1, 1:] & fits[:-1, :-1]
+    left, top, width, height = largest_rectangle(cells)
+    return Crop(int(x[left]), int(y[top]), int(x[left + width] - x[left]), int(y[top + height] - y[top]))
 
 
-def _unlike_blank(shown: Float32) -> Mask:
-    """Which pixels differ from the blank strip along the top; all if there is none."""
-    strip = shown[:_STRIP_PX].mean(axis=0)
-    along = np.linspace(-1, 1, len(strip))
-    terms = np.stack([np.ones_like(along), along], axis=1)
-    course = terms @ np.linalg.lstsq(terms, strip, rcond=None)[0]
-    if np.quantile(np.abs(strip - course).max(axis=1), 0.9) > _EVEN:
-        return np.ones(shown.shape[:2], dtype=bool)
-    unlike: Mask = np.abs(shown - course).max(axis=2) > _DIFFERENT
-    return unlike
-
-
-def _straight_edge(unlike: Mask) -> int:
-    """Rows above a straight edge that runs along the whole top, with its margin; 0 if there is no such edge."""
-    height, width = unlike.shape
-    ends = round(width * (1 - _MIDDLE) / 2)
-    middle = unlike[:, ends : width - ends]
-    if middle[:_STRIP_PX].mean() > 1 - _LIKE_OUTSIDE:
-        return 0
-    lasting = middle & np.roll(middle, -1, axis=0)
-    lasting[-1] = False
-    found = lasting.any(axis=0)
-    if found.mean() < _ON_EDGE:
-        return 0
-    x, y = np.flatnonzero(found) - (middle.shape[1] - 1) / 2, lasting.argmax(axis=0)[found]
-    slope, offset = _edge_through(x, y)
-    beyond = y - slope * x - offset
-    on_edge, before = np.count_nonzero(np.abs(beyond) <= _STRAIGHT_PX), np.count_nonzero(beyond < -2 * _STRAIGHT_PX)
-    deepest = offset + abs(slope) * width / 2 + _MARGIN_PX
-    is_edge = on_edge >= _ON_EDGE * middle.shape[1] and before <= _BEFORE_EDGE * middle.shape[1]
-    return int(np.ceil(deepest)) if is_edge and abs(slope) <= _STEEPEST and deepest <= _MOST * height else 0
-
-
-def _edge_through(x: Array, y: Array) -> tuple[float, float]:
-    """Slope and offset of the line along which most of the picture begins."""
-    third = np.quantile(x, [1 / 3, 2 / 3])
-    left, right = (np.quantile(y[part], 0.25) for part in (x < third[0], x > third[1]))
-    slope = 1.5 * (right - left) / max(float(np.ptp(x)), 1.0)
-    offset = float(np.quantile(y - slope * x, 0.25))
-    for _ in range(2):
-        near = np.abs(y - slope * x - offset) <= 2 * _STRAIGHT_PX
-        if near.sum() > 2:
-            slope, offset = np.polyfit(x[near], y[near], 1)
-    return float(slope), float(offset)
+def _cell_sides(first: int, length: int) -> Array:
+    """Borders of the cells along a side of a crop, in whole px."""
+    return np.append(np.arange(first, first + length, -(-length // _CELLS)), first + length)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 import numpy as np
 
 from d2crealsr.simulate.overlay import Overlay
+from d2crealsr.simulate.sleeve import Sleeve
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
@@ -147,6 +148,46 @@ def _white_border(session: Session, rng: np.random.Generator) -> Session:
     return replace(session, card_fraction=0.66, border=0.08)
 
 
+def _sleeve(session: Session, rng: np.random.Generator) -> Session:
+    """A small card in a clear sleeve, whose rim begins within the default crop."""
+    sleeve = Sleeve(
+        rim_mm=float(rng.uniform(6, 12)),
+        shine=float(rng.uniform(0.2, 0.8)),
+        period_mm=float(rng.uniform(15, 60)),
+        phase=float(rng.uniform(0, 2 * np.pi)),
+    )
+    return replace(session, card_fraction=0.5, sleeve=sleeve)
+
+
+_SKIN = ((0.16, 0.08, 0.05), (0.6, 0.38, 0.28))
+"""Light that dark and pale skin reflects."""
+
+
+def _hand(session: Session, rng: np.random.Generator) -> Session:
+    """A finger that reaches from beside the card 5 to 12 mm into the default crop. It is in both shots."""
+    half = np.array(session.card_mm) / 2
+    crop = 0.576 * np.array(session.size) * session.hr_px_mm / 2
+    axis, side = int(rng.integers(2)), _sign(rng)
+    tip, towards = np.empty(2), np.empty(2)
+    tip[axis], tip[1 - axis] = side * (crop[axis] - rng.uniform(5, 12)), rng.uniform(-0.8, 0.8) * crop[1 - axis]
+    towards[axis], towards[1 - axis] = side, rng.uniform(-0.3, 0.3)
+    towards /= np.hypot(*towards)
+    half_length = float(half[axis])  # so long that the hand is not seen
+    x, y = (float(at) for at in tip + half_length * towards)
+    dark, pale = np.array(_SKIN)
+    red, green, blue = (float(c) for c in dark + rng.random() * (pale - dark))
+    finger = Overlay(
+        kind="finger",
+        x=x,
+        y=y,
+        angle=float(np.arctan2(towards[1], towards[0])),
+        half_length=half_length,
+        half_width=float(rng.uniform(6, 10)),
+        colour=(red, green, blue),
+    )
+    return _lr(_hr(session, overlay=finger), overlay=finger)
+
+
 def _portrait(session: Session, rng: np.random.Generator) -> Session:
     return replace(session, size=Size(session.size.height, session.size.width))
 
@@ -183,6 +224,8 @@ NUISANCES: dict[str, Nuisance] = {
     "desk-in-frame": Nuisance("the card fills 80 % of the HR frame", lambda s, rng: replace(s, card_fraction=0.8)),
     "white-border": Nuisance("a small card with a white border, which begins within the default crop", _white_border),
     "desk-in-crop": Nuisance("the card fills half of the HR frame", lambda s, rng: replace(s, card_fraction=0.5)),
+    "sleeve": Nuisance("a small card in a clear sleeve, whose rim begins within the default crop", _sleeve),
+    "hand": Nuisance("a finger reaches from beside the card into the default crop, in both shots", _hand),
     "low-texture": Nuisance("the card is nearly blank", _card("plain")),
     "repetition": Nuisance("the card shows one pattern over and over", _card("repeated")),
     "wrong-scene": Nuisance("the LR shot is of another card", lambda s, rng: replace(s, same_scene=False)),

@@ -1,4 +1,4 @@
-"""Things that are in only one of the two shots: a sheet of paper over part of the card, or a glare."""
+"""Things that are over the card in one of the two shots or in both: a sheet of paper, a glare, or a finger."""
 
 from __future__ import annotations
 
@@ -20,17 +20,18 @@ _GLARE_DIFFERS = 0.3
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Overlay:
-    """A sheet of paper or a glare in the plane of the card.
+    """A sheet of paper, a glare or a finger in the plane of the card.
 
     Attributes
     ----------
     x, y, angle : float
         Centre in mm and direction in radians.
     half_length, half_width : float
-        In mm: half the sides of the sheet, or the semi-axes of the ellipse in which the glare counts as differing.
+        In mm: half the sides of the sheet, half the length and width of the finger with its round ends, or the
+        semi-axes of the ellipse in which the glare counts as differing.
     """
 
-    kind: Literal["sheet", "glare"]
+    kind: Literal["sheet", "glare", "finger"]
     x: float
     y: float
     angle: float
@@ -48,8 +49,16 @@ def _local(overlay: Overlay, x_mm: Positions, y_mm: Positions) -> tuple[Position
 def covers(overlay: Overlay, x_mm: Positions, y_mm: Positions) -> NDArray[np.bool_]:
     """Where the overlay hides the content of the card. The result has the shape of the positions."""
     u, v = _local(overlay, x_mm, y_mm)
-    inside = u**2 + v**2 <= 1 if overlay.kind == "glare" else (np.abs(u) <= 1) & (np.abs(v) <= 1)
-    return np.asarray(inside)
+    if overlay.kind == "sheet":
+        return np.asarray((np.abs(u) <= 1) & (np.abs(v) <= 1))
+    return np.asarray((u**2 + v**2 if overlay.kind == "glare" else _from_axis(overlay, u, v)) <= 1)
+
+
+def _from_axis(overlay: Overlay, u: Positions, v: Positions) -> Positions:
+    """Squared distance from the axis of a finger, in halves of its width."""
+    longer = overlay.half_length / overlay.half_width
+    beyond = np.maximum(np.abs(u) * longer - (longer - 1), 0)
+    return np.asarray(beyond**2 + v**2)
 
 
 def apply_overlay(
@@ -62,6 +71,11 @@ def apply_overlay(
         fall = np.log(_GLARE_PEAK / _GLARE_DIFFERS)
         lobe = _GLARE_PEAK * np.exp(-fall * (u**2 + v**2) ** 2)
         return np.asarray(light + lobe[..., None].astype(np.float32), np.float32)
+    if overlay.kind == "finger":
+        off = _from_axis(overlay, u, v)
+        round_ = 0.5 + 0.5 * np.sqrt(np.maximum(1 - off, 0))  # the light falls from above, so its sides are darker
+        skin = np.asarray(overlay.colour, np.float32) * round_[..., None].astype(np.float32)
+        return np.where((off <= 1)[..., None], skin, light)
     sheet = np.asarray(overlay.colour, np.float32) * (1 + 0.04 * np.sin(40 * u)[..., None].astype(np.float32))
     inside = (np.abs(u) <= 1) & (np.abs(v) <= 1)
     return np.where(inside[..., None], sheet, light)

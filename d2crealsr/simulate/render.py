@@ -14,6 +14,7 @@ import numpy as np
 from d2crealsr import opencv
 from d2crealsr.simulate.camera import Camera, cast_rays
 from d2crealsr.simulate.overlay import Overlay, apply_overlay
+from d2crealsr.simulate.sleeve import through_sleeve
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.simulate.desk import Desk
     from d2crealsr.simulate.printing import PrintedCard
+    from d2crealsr.simulate.sleeve import Sleeve
 
 __all__ = ["Grid", "Sampling", "Tabletop", "light_on", "sampling_for"]
 
@@ -30,10 +32,11 @@ Positions: TypeAlias = "NDArray[np.float64]"
 
 @dataclass(frozen=True, slots=True)
 class Tabletop:
-    """The card and the desk in front of the cameras."""
+    """The card and the desk in front of the cameras, and the sleeve in which the card may lie."""
 
     card: PrintedCard
     desk: Desk
+    sleeve: Sleeve | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -117,6 +120,12 @@ def _seen(table: Tabletop, overlay: Overlay | None, x_mm: Positions, y_mm: Posit
         outside = (np.abs(x_mm) > half_w) | (np.abs(y_mm) > half_h)
         light[outside] = _desk_at(table.desk, x_mm[outside], y_mm[outside])
     light *= np.float32(1 / 65535)
+    if table.sleeve is not None:
+        beyond_x, beyond_y = np.abs(x_mm) - half_w, np.abs(y_mm) - half_h
+        rim = np.maximum(beyond_x, beyond_y)
+        beside = rim > 0
+        along = np.where(beyond_x > beyond_y, y_mm, x_mm)
+        light[beside] = through_sleeve(light[beside], table.sleeve, rim[beside], along[beside])
     return light if overlay is None else apply_overlay(light, overlay, x_mm, y_mm)
 
 

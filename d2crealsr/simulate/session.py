@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from d2crealsr.simulate.overlay import Overlay
+    from d2crealsr.simulate.sleeve import Sleeve
     from d2crealsr.types import Array, Size
 
 __all__ = ["CARD_MM", "Screen", "Session", "Shot", "draw_session"]
@@ -59,6 +60,8 @@ class Session:
         Kind of card that replaces the one of the recipe; empty to use the recipe's.
     border : float
         Width of the white border around the card's picture, divided by the card's long side.
+    sleeve : Sleeve, optional
+        The clear sleeve in which the card lies.
     """
 
     size: Size
@@ -72,6 +75,7 @@ class Session:
     card_kind: str = ""
     same_scene: bool = True
     border: float = 0.0
+    sleeve: Sleeve | None = None
 
     @property
     def card_mm(self) -> tuple[float, float]:

@@ -138,7 +138,7 @@ def shoot(
 
 def lay_card(card: PrintedCard, session: Session, rng: np.random.Generator) -> Tabletop:
     """A card on the desk that the wide shot of a session shows around it."""
-    return Tabletop(card, lay_desk(_wide_frame_mm(session), session.size, rng))
+    return Tabletop(card, lay_desk(_wide_frame_mm(session), session.size, rng), session.sleeve)
 
 
 def _another(recipe: Recipe, library: Library) -> Recipe:

@@ -129,8 +129,9 @@ def _differing(session: Session, crop: Crop) -> float:
     lr = session.cameras[1]
     x_mm, y_mm = cast_rays(lr, crop.x + np.arange(float(crop.width)), crop.y + np.arange(float(crop.height)))
     hidden = np.zeros(x_mm.shape, dtype=bool)
+    in_both = session.hr.overlay == session.lr.overlay
     for shot in (session.hr, session.lr):
-        if shot.overlay is not None:
+        if shot.overlay is not None and not in_both:
             hidden |= covers(shot.overlay, x_mm, y_mm)
     return float(hidden.mean())
 

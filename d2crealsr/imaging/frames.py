@@ -1,0 +1,133 @@
+"""Four straight lines that close to the frame of a card or of the picture on it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from d2crealsr.imaging.straight_lines import Courses
+    from d2crealsr.types import Array
+
+__all__ = ["Frame", "likely_frames"]
+
+_SKEW = 0.04
+"""Largest difference between the slopes of opposite sides, and between those of neighbours after a quarter turn: 2.3
+degrees. Perspective makes such differences."""
+
+_BEYOND = 0.25
+"""Length beyond the corners, as a share of the side, in which a line should not go on."""
+_BEYOND_COUNTS = 0.5
+"""Weight of a line's edge beyond the corners, against that between them."""
+
+_CORNER_PX, _CORNER_GAP_PX = 1.0, 4.0
+"""Distance from the corners, between them and beyond them, that is left out."""
+
+_ENDS, _ENDS_COUNT = 0.2, 2.0
+"""Share of a side at each of its ends, where nothing that speaks for the line counts as more against it."""
+
+_FEWEST_STEPS = (0.05, 0.1)
+"""Smallest mean step of the weakest side and of the second weakest."""
+
+_TRIED = 3
+"""Frames that are returned at most."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Four lines: offsets and slopes of top, right, bottom and left, from the middle of a view."""
+
+    top: tuple[float, float]
+    right: tuple[float, float]
+    bottom: tuple[float, float]
+    left: tuple[float, float]
+
+    def beyond(self, x: Array, y: Array) -> Array:
+        """How far positions lie outside of the frame, in px; less than 0 inside."""
+        across = np.maximum(self.left[0] + self.left[1] * y - x, x - self.right[0] - self.right[1] * y)
+        down = np.maximum(self.top[0] + self.top[1] * x - y, y - self.bottom[0] - self.bottom[1] * x)
+        return np.asarray(np.maximum(across, down))
+
+    def inset(self, inner: Frame) -> Array:
+        """How far the sides of an inner frame lie within its own, at the middle, in px: top, right, bottom, left."""
+        outer, other = ((f.top[0], -f.right[0], -f.bottom[0], f.left[0]) for f in (self, inner))
+        return np.subtract(other, outer)
+
+    @property
+    def shorter_side(self) -> float:
+        """Distance of the nearer pair of opposite sides, at the middle."""
+        return min(self.right[0] - self.left[0], self.bottom[0] - self.top[0])
+
+
+def likely_frames(level: Courses, upright: Courses, outer: Frame | None, apart: float) -> list[Frame]:
+    """The most likely frames, the likeliest first.
+
+    Parameters
+    ----------
+    level, upright : Courses
+        Lines along the rows and along the columns.
+    outer : Frame, optional
+        A frame in which the corners must lie.
+    apart : float
+        Smallest distance of the corners from its sides.
+    """
+    sides = _combined(level, upright)
+    corners = [_crossing(level, upright, h, v) for h in (sides[0], sides[2]) for v in (sides[3], sides[1])]
+    fits = np.ones(len(sides[0]), dtype=bool)
+    if outer is not None:
+        fits = np.all([outer.beyond(*corner) <= -apart for corner in corners], axis=0)
+    sides = [side[fits] for side in sides]
+    if not len(sides[0]):
+        return []
+    (left_top, right_top, left_bottom, right_bottom) = ((x[fits], y[fits]) for x, y in corners)
+    spans = [
+        (level, sides[0], left_top[0], right_top[0]),
+        (upright, sides[1], right_top[1], right_bottom[1]),
+        (level, sides[2], left_bottom[0], right_bottom[0]),
+        (upright, sides[3], left_top[1], left_bottom[1]),
+    ]
+    judged = [_judged(*span) for span in spans]
+    evidence, mean, step = (np.array([side[i] for side in judged]) for i in range(3))
+    total = evidence.sum(axis=0)
+    good = (total > 0) & (np.sort(mean, axis=0)[1] > 0)
+    good &= (np.sort(step, axis=0)[:2] > np.array(_FEWEST_STEPS)[:, None]).all(axis=0)
+    order = np.flatnonzero(good)[np.argsort(-total[good], kind="stable")][:_TRIED]
+    chosen = [(level, sides[0]), (upright, sides[1]), (level, sides[2]), (upright, sides[3])]
+    return [Frame(*((float(of.offset[at[k]]), float(of.slope[at[k]])) for of, at in chosen)) for k in order]
+
+
+def _combined(level: Courses, upright: Courses) -> list[Array]:
+    """Indices of all lines that could be top, right, bottom and left of one frame, each (N,)."""
+    above, left = level.offset < 0, upright.offset < 0
+    halves = (np.flatnonzero(each) for each in (above, ~left, ~above, left))
+    top, right, bottom, left = (each.ravel() for each in np.meshgrid(*halves, indexing="ij"))
+    turn, other = level.slope, upright.slope
+    fits = np.abs(turn[top] - turn[bottom]) < _SKEW
+    fits &= np.abs(other[left] - other[right]) < _SKEW
+    fits &= np.abs(turn[top] + turn[bottom] + other[left] + other[right]) < 2 * _SKEW
+    return [each[fits] for each in (top, right, bottom, left)]
+
+
+def _crossing(level: Courses, upright: Courses, h: Array, v: Array) -> tuple[Array, Array]:
+    """Where lines along the rows cross lines along the columns."""
+    x = (upright.offset[v] + upright.slope[v] * level.offset[h]) / (1 - level.slope[h] * upright.slope[v])
+    return x, level.offset[h] + level.slope[h] * x
+
+
+def _judged(of: Courses, line: Array, first: Array, last: Array) -> tuple[Array, Array, Array]:
+    """For a side from one corner to the other: its evidence, that between the corners per px, and the mean step."""
+    long = np.maximum(last - first, 1)
+    low, high = first + _CORNER_PX, last - _CORNER_PX
+
+    def both(start: Array, end: Array) -> Array:
+        return of.between(of.edge, line, start, end) + of.between(of.region, line, start, end)
+
+    between = both(low, high)
+    before, after = first - _CORNER_GAP_PX, last + _CORNER_GAP_PX
+    going_on = of.between(of.edge, line, before - _BEYOND * long, before)
+    going_on = going_on + of.between(of.edge, line, after, after + _BEYOND * long)
+    ends = np.minimum(both(low, low + _ENDS * long), 0) + np.minimum(both(high - _ENDS * long, high), 0)
+    evidence = between - _BEYOND_COUNTS * np.maximum(going_on, 0) + _ENDS_COUNT * ends
+    return evidence, between / long, of.between(of.step, line, low, high) / long
