@@ -1,9 +1,9 @@
 """Where the printed picture ends: desk, sleeve, printed border and fingers are cut off a crop.
 
 LR shows the card with what lies around it. Working inwards, three kinds of surroundings may end at a frame of four
-straight lines: the desk, the rim of a clear sleeve, and a blank printed border. The innermost frame that is found is that
-of the picture, and a crop is made smaller only where it reaches beyond it, or where something lies over the side of the
-card. A picture that fills the crop keeps it to the pixel, whatever lines and blank areas it shows.
+straight lines: the desk, the rim of a clear sleeve, and a blank printed border. The innermost frame that is found is
+that of the picture. A crop is made smaller only where it reaches beyond it, or where something lies over the side of
+the card. A picture that fills the crop keeps it to the pixel, whatever lines and blank areas it shows.
 """
 
 from __future__ import annotations
@@ -43,10 +43,12 @@ _REACH = 0.24
 _DESK = 0.625
 """Distance from the middle at which the desk is learnt, in sides of the HR frame."""
 _FEWEST_DESK_PX, _FEWEST_PX = 400, 30
+_LEARNT = 5_000
+"""Pixels from which the colours of the desk on one side are learnt, or a few more."""
 
 _RARE, _RARE_ON_ALL_SIDES = 0.02, 0.06
-"""Share of the desk's pixels whose colours are too rare to be those of the desk, and the same for colours that must be on
-two sides of the card."""
+"""Share of the desk's pixels whose colours are too rare to be those of the desk, and the same for colours that must be
+on two sides of the card."""
 
 _GAP_PX = 2.0
 """Distance from a frame that is left out where its two sides are compared."""
@@ -64,8 +66,8 @@ _BLANK, _MOSTLY = 0.035, 0.8
 """Largest deviation of a blank border from an even course of its colours, and the share for which it must hold."""
 _PLASTIC = ((1.0, 0.0), (0.9, 0.02), (0.85, 0.04), (0.8, 0.07), (0.75, 0.1), (0.7, 0.13))
 """Shares of the light that plastic passes, and light that it adds."""
-_FEWEST_RIMS, _WIDEST_RIM = 2, 0.16
-"""Sides on which the rim of a sleeve must be seen, and its largest width as a share of the shorter side."""
+_NARROWEST_RIM_PX, _WIDEST_RIM = 1.5, 0.16
+"""Smallest width of the rim of a sleeve on its widest side, and the largest as a share of the shorter side."""
 
 _MARGIN_LR_PX, _MARGIN_PX = 1.5, 0.5
 """Distance of the crop from the frame, in px of LR and of the view, against blur, interpolation and its own error."""
@@ -119,27 +121,31 @@ class _Surroundings:
     ----------
     desk : (h, w) ndarray of bool
         Where the colours are not those of the desk.
+    strange : (h, w) ndarray of bool
+        Where they are not those of the desk on two sides of the card or more.
     """
 
     def __init__(self, view: CardView) -> None:
         self.view = view
         self.colours: Float32 = opencv.blur(view.pixels, _BLUR_PX)
-        far = _desk(view)
-        low, high = np.quantile(self.colours[view.seen], [0.005, 0.995], axis=0)
-        self.desk = UsualColours([self.colours[far]], low, high, _RARE).unlike(self.colours)
-        clear = _through_plastic(self.colours[far])
-        self._seen_through = UsualColours([clear], low, high, _RARE).unlike(self.colours)
-        x, y = view.from_middle
-        sides = [
-            far & side for side in np.broadcast_arrays(x < -np.abs(y), x > np.abs(y), y <= -np.abs(x), y >= np.abs(x))
-        ]
-        parts = [self.colours[side] for side in sides]
-        self.strange = UsualColours(parts, low, high, _RARE_ON_ALL_SIDES).unlike(self.colours)
+        sides = self._desk_on_all_sides()
+        around = np.concatenate(sides)
+        span = np.quantile(self.colours[view.seen], [0.005, 0.995], axis=0)
+        self.desk = UsualColours([around], span, _RARE).unlike(self.colours)
+        self.strange = UsualColours(sides, span, _RARE_ON_ALL_SIDES).unlike(self.colours)
+        self._seen_through = UsualColours([_through_plastic(around)], span, _RARE).unlike(self.colours)
         self._reach = _REACH * view.frame
         self._ridges = [ridges(part, _EDGE) & seen for part, seen in self._both(view.pixels, view.seen)]
         self._lines = [
             straight_lines(ridge, reach, _EDGES) for ridge, reach in zip(self._ridges, self._reach, strict=True)
         ]
+
+    def _desk_on_all_sides(self) -> list[Float32]:
+        """Some colours, (N, 3), of the desk left, right, above and below the card."""
+        far, (x, y) = _desk(self.view), self.view.from_middle
+        sides = np.broadcast_arrays(x < -np.abs(y), x > np.abs(y), y <= -np.abs(x), y >= np.abs(x))
+        parts = [self.colours[far & side] for side in sides]
+        return [part[:: max(1, len(part) // _LEARNT)] for part in parts]
 
     @staticmethod
     def _both(image: Float32, mask: Mask) -> list[tuple[Float32, Mask]]:
@@ -166,7 +172,7 @@ class _Surroundings:
         limit, apart = (outer, _RIM_PX) if within is None else (within, -_RIM_PX / 2)
         for frame in likely_frames(level, upright, limit, apart):
             outside, inside = self._beside(frame, outer)
-            if np.count_nonzero(outside) < _FEWEST_PX:
+            if min(np.count_nonzero(outside), np.count_nonzero(inside)) < _FEWEST_PX:
                 continue
             like = 1 - unlike[outside].mean()
             if like > _LIKE_OUTSIDE and 1 - unlike[inside].mean() < like - _UNLIKE_INSIDE:
@@ -194,26 +200,23 @@ class _Surroundings:
         inside = (beyond < -_GAP_PX) & (beyond > -_GAP_PX - width / 2)
         return outside & self.view.seen, inside & self.view.seen
 
-    def _strip(self, frame: Frame) -> tuple[Mask, Float32, float]:
-        """A strip within a frame, how far all colours are from its course, and its own median deviation."""
-        beyond = frame.beyond(*self.view.from_middle)
-        strip = (beyond < -_GAP_PX) & (beyond > -_GAP_PX - _RIM_PX) & self.view.seen
-        off = off_plane(self.colours, strip)
-        return strip, off, float(np.median(off[strip]))
-
     def _sleeve(self, outline: Frame) -> Frame | None:
         """The frame within the rim of a clear sleeve, if the outline is that of a sleeve."""
         found = self._ending(self._seen_through, None, within=outline)
         if found is None:
             return None
         rims = outline.inset(found)
-        is_rim = (rims >= _RIM_PX).sum() >= _FEWEST_RIMS and rims.max() <= _WIDEST_RIM * outline.shorter_side
+        is_rim = _NARROWEST_RIM_PX <= rims.max() <= _WIDEST_RIM * outline.shorter_side
         return found if is_rim else None
 
     def _border(self, outline: Frame) -> Frame | None:
         """The frame within a blank border."""
-        _, off, deviation = self._strip(outline)
-        found = self._ending(off > max(_SAME, _DEVIATIONS * deviation), outline)
+        beyond = outline.beyond(*self.view.from_middle)
+        strip = (beyond < -_GAP_PX) & (beyond > -_GAP_PX - _RIM_PX) & self.view.seen
+        if np.count_nonzero(strip) < _FEWEST_PX:
+            return None
+        off = off_plane(self.colours, strip)
+        found = self._ending(off > max(_SAME, _DEVIATIONS * float(np.median(off[strip]))), outline)
         if found is None:
             return None
         border, _ = self._beside(found, outline)
@@ -232,6 +235,8 @@ def _largest(crop: Crop, view: CardView, frame: Frame, covered: Mask) -> Crop:
     )
     fits = within & bare[row, column]
     cells = fits[1:, 1:] & fits[1:, :-1] & fits[:-1, 1:] & fits[:-1, :-1]
+    if cells.all():
+        return crop
     left, top, width, height = largest_rectangle(cells)
     return Crop(int(x[left]), int(y[top]), int(x[left + width] - x[left]), int(y[top + height] - y[top]))
 

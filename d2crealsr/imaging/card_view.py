@@ -24,7 +24,7 @@ Mask = NDArray[np.bool_]
 _EXTENT = 2.0
 """Sides of the view divided by those of the HR frame."""
 
-_MOST_PX = 256
+_MOST_PX = 240
 """Largest long side of the HR frame in the view. Where LR has more pixels, it is reduced."""
 
 _KNOTS = 33

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from d2crealsr.imaging.card_view import Float32, Mask
+    from d2crealsr.types import Array
 
 __all__ = ["UsualColours", "off_plane"]
 
@@ -29,16 +30,15 @@ class UsualColours:
     parts : sequence of (N, 3) ndarray
         Colours to learn from. If there are several parts, colours that only one of them has do not count, as those of a
         hand that lies on one side of a card.
+    span : (2, 3) ndarray
+        Range of each channel that is divided into bins.
     rare : float
         Share of the pixels whose colours are taken as too rare to belong to the others.
-    low, high : (3,) ndarray
-        Range of each channel that is divided into bins.
     """
 
-    def __init__(
-        self, parts: Sequence[Float32], low: NDArray[np.floating], high: NDArray[np.floating], rare: float
-    ) -> None:
-        self._low, self._per_unit = low, _BINS / np.maximum(high - low, 1e-3)
+    def __init__(self, parts: Sequence[Float32], span: Array, rare: float) -> None:
+        low, high = span.astype(np.float32)
+        self._low, self._per_unit = low, _BINS / np.maximum(high - low, np.float32(1e-3))
         each = np.stack([self._counted(part) for part in parts])
         self._counts = each.sum(axis=0) - (each.max(axis=0) if len(parts) > 1 else 0)
         self._least = np.quantile(self._counts[self._bins(np.concatenate(parts))], rare)

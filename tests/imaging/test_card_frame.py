@@ -77,3 +77,52 @@ def test_an_irregular_edge_is_not_taken_for_a_border() -> None:
 
 def test_an_empty_crop_stays_empty() -> None:
     assert within_picture(shot(Crop(262, 179, 74, 44), 8), Crop(300, 200, 0, 0), mapping()) == Crop(300, 200, 0, 0)
+
+
+def painted(lr: np.ndarray, where: np.ndarray, colour: tuple[int, int, int]) -> np.ndarray:
+    """A thing of one colour in LR, as soft as the rest."""
+    image = lr.astype(np.float32)
+    image[where] = colour
+    return np.clip(opencv.blur(image, 0.8), 0, 255).round().astype(np.uint8)
+
+
+def test_a_card_that_is_turned_by_seven_degrees_is_cut_within() -> None:
+    picture, turn = Crop(262, 179, 74, 44), 0.12
+    found = within_picture(shot(picture, 20, turn), CROP, mapping())
+    x, y = np.meshgrid(np.arange(found.x, found.x + found.width), np.arange(found.y, found.y + found.height))
+    dx, dy = x - 298.5, y - 200.5
+    assert np.abs(np.cos(turn) * dx + np.sin(turn) * dy).max() <= 37
+    assert np.abs(np.cos(turn) * dy - np.sin(turn) * dx).max() <= 22
+    assert found.width * found.height > 0.5 * picture.width * picture.height
+
+
+def test_the_whole_frame_is_cut_too() -> None:
+    picture = Crop(262, 179, 74, 44)
+    assert inside(within_picture(shot(picture, 0), Crop(226, 151, 148, 98), mapping()), picture)
+
+
+def test_a_finger_over_the_side_of_the_card_is_left_out() -> None:
+    whole = shot(Crop(236, 160, 128, 80), 0)
+    y, x = np.mgrid[: LR.height, : LR.width]
+    finger = ((np.abs(x - 305) < 7) & (y < 180) & (y > 110)) | (np.hypot(x - 305, y - 180) < 7)
+    found = within_picture(painted(whole, finger, (205, 150, 120)), CROP, mapping())
+    assert not finger[found.y : found.y + found.height, found.x : found.x + found.width].any()
+    assert found.width * found.height > 0.65 * CROP.width * CROP.height
+    beside = finger & (y < 158)  # something that ends at the card
+    assert within_picture(painted(whole, beside, (205, 150, 120)), CROP, mapping()) == CROP
+
+
+def test_a_frame_that_the_picture_shows_is_no_border() -> None:
+    whole = shot(Crop(236, 160, 128, 80), 0)
+    y, x = np.mgrid[: LR.height, : LR.width]
+    out = np.maximum(np.abs(x - 299.5) - 36, np.abs(y - 199.5) - 20)
+    for colour in ((240, 240, 240), (10, 10, 10)):
+        assert within_picture(painted(whole, (out > 0) & (out < 4), colour), CROP, mapping()) == CROP
+
+
+def test_nothing_is_cut_where_lr_does_not_show_the_desk() -> None:
+    lr = shot(Crop(236, 160, 128, 80), 8)[150:250, 225:375]
+    H = geometry.inverse(geometry.scaling(8))
+    close = CaptureMapping(H_hr_to_lr=H, hr_size=Size(1200, 800), lr_size=Size(150, 100))
+    crop = Crop(CROP.x - 225, CROP.y - 150, CROP.width, CROP.height)
+    assert within_picture(lr, crop, close) == crop

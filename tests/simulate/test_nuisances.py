@@ -9,6 +9,7 @@ import pytest
 
 from d2crealsr.simulate import NUISANCES, Recipe, SimulateSettings, encode_capture, session_for, shoot
 from d2crealsr.simulate.overlay import covers
+from d2crealsr.simulate.sleeve import through_sleeve
 from d2crealsr.simulate.truth import truth_of
 from d2crealsr.store.images import read_header, read_image
 
@@ -44,6 +45,8 @@ CHANGES = {
     "desk-in-frame": {"card_fraction"},
     "white-border": {"card_fraction", "border"},
     "desk-in-crop": {"card_fraction"},
+    "sleeve": {"card_fraction", "sleeve"},
+    "hand": {"hr.overlay", "lr.overlay"},
     "low-texture": {"card_kind"},
     "repetition": {"card_kind"},
     "wrong-scene": {"same_scene"},
@@ -140,6 +143,28 @@ def test_desk_is_seen_around_the_card_only_then():
     x, y, w = desk.truth.H_hr_to_lr @ np.array([599.5, 399.5, 1])
     assert abs(x / w - 599.5) < 40
     assert abs(y / w - 399.5) < 40
+
+
+def test_a_finger_reaches_into_the_crop_of_both_shots_and_differs_in_none():
+    for seed in SEEDS:
+        shot = session("hand", seed=seed)
+        finger = shot.hr.overlay
+        assert shot.lr.overlay == finger
+        crop = 0.576 * np.array(shot.size) * shot.hr_px_mm / 2
+        x, y = np.meshgrid(np.linspace(-crop[0], crop[0], 200), np.linspace(-crop[1], crop[1], 200))
+        assert 0.005 < covers(finger, x, y).mean() < 0.15
+        assert truth_of(shot).content_differs_fraction == 0
+
+
+def test_a_sleeve_lies_beside_the_card_as_far_as_its_rim():
+    sleeve = session("sleeve").sleeve
+    out, along = np.array([0.1, 0.8 * sleeve.rim_mm, sleeve.rim_mm + 0.1]), np.zeros(3)
+    desk = np.full((3, 3), 0.2, np.float32)
+    bright = dataclasses.replace(sleeve, phase=0.0)
+    near, seam, beyond = through_sleeve(desk, bright, out, along)
+    assert near == pytest.approx([0.24] * 3, abs=0.02)
+    assert seam == pytest.approx(near + sleeve.shine, abs=0.02)
+    np.testing.assert_array_equal(beyond, desk[2])
 
 
 def test_wrong_scene_shows_another_card():
