@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.simulate.overlay import Overlay
     from d2crealsr.simulate.session import Session
     from d2crealsr.simulate.settings import SizeName
     from d2crealsr.types import Array, Crop, Image
@@ -106,7 +107,7 @@ class FramedCard:
     @cached_property
     def _table(self) -> Tabletop:
         session, rng = self.session, self._random(1)
-        page = pages_of([artwork_of(self.scene)])[0] if self.kind == "marked" else None
+        page = pages_of([artwork_of(self.scene)])[0].astype(np.uint8) if self.kind == "marked" else None
         card = printed(self.scene.recipe, session, wheel_library(), page)
         card = _painted(self.kind, card, session, rng)
         table = lay_card(card, session, stream("desk", *self._seeds))
@@ -123,8 +124,8 @@ class FramedCard:
 
     def beyond_picture(self, crop: Crop) -> tuple[float, float]:
         """How far a crop reaches beyond the picture or under a finger (LR px; 0 or less: not), and its share there."""
-        x = np.linspace(crop.x - 0.5, crop.x + crop.width - 0.5, 2 * crop.width + 1)
-        y = np.linspace(crop.y - 0.5, crop.y + crop.height - 0.5, 2 * crop.height + 1)
+        x = np.linspace(crop.x - 0.5, crop.x + crop.width - 0.5, 2 * crop.width + 1, dtype=np.float64)
+        y = np.linspace(crop.y - 0.5, crop.y + crop.height - 0.5, 2 * crop.height + 1, dtype=np.float64)
         beyond = self._foreign(x, y)
         return float(beyond.max()), float((beyond > 0).mean())
 
@@ -142,16 +143,19 @@ class FramedCard:
         x, y = cast_rays(session.cameras[1], xs, ys)
         half = np.array(session.card_mm) / 2 - session.border * max(session.card_mm)
         beyond = np.maximum(np.abs(x) - half[0], np.abs(y) - half[1]) / px_mm
-        for depth in () if finger is None else np.arange(0, finger.half_width / px_mm, 0.25):
-            less = depth * px_mm
-            smaller = replace(
-                finger, half_length=finger.half_length - less, half_width=max(finger.half_width - less, 1e-3)
-            )
-            beyond = np.maximum(beyond, np.where(covers(smaller, x, y), max(depth, 0.01), -np.inf))
-        return np.asarray(beyond)
+        return np.asarray(beyond) if finger is None else np.maximum(beyond, _under(finger, x, y, px_mm))
 
     def _random(self, number: int) -> Random:
         return np.random.default_rng([self.seed, list(KINDS).index(self.kind), number])
+
+
+def _under(finger: Overlay, x: Array, y: Array, px_mm: float) -> Array:
+    """How far places on a card lie within the outline of a finger, in px to a quarter; less than 0 outside."""
+    depth = np.full(x.shape, -np.inf)
+    for less in np.arange(0, finger.half_width, 0.25 * px_mm):
+        smaller = replace(finger, half_length=finger.half_length - less, half_width=finger.half_width - less)
+        depth[covers(smaller, x, y)] = max(less / px_mm, 0.01)
+    return depth
 
 
 def _painted(kind: str, card: PrintedCard, session: Session, rng: Random) -> PrintedCard:

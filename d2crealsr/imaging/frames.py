@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.straight_lines import Courses
@@ -98,25 +99,24 @@ def likely_frames(level: Courses, upright: Courses, outer: Frame | None, apart: 
     return [Frame(*((float(of.offset[at[k]]), float(of.slope[at[k]])) for of, at in chosen)) for k in order]
 
 
-def _combined(level: Courses, upright: Courses) -> list[Array]:
+def _combined(level: Courses, upright: Courses) -> list[NDArray[np.intp]]:
     """Indices of all lines that could be top, right, bottom and left of one frame, each (N,)."""
     above, left = level.offset < 0, upright.offset < 0
     halves = (np.flatnonzero(each) for each in (above, ~left, ~above, left))
-    top, right, bottom, left = (each.ravel() for each in np.meshgrid(*halves, indexing="ij"))
-    turn, other = level.slope, upright.slope
-    fits = np.abs(turn[top] - turn[bottom]) < _SKEW
-    fits &= np.abs(other[left] - other[right]) < _SKEW
-    fits &= np.abs(turn[top] + turn[bottom] + other[left] + other[right]) < 2 * _SKEW
-    return [each[fits] for each in (top, right, bottom, left)]
+    sides = [each.ravel() for each in np.meshgrid(*halves, indexing="ij")]
+    turns = [of.slope[side] for of, side in zip((level, upright, level, upright), sides, strict=True)]
+    fits = (np.abs(turns[0] - turns[2]) < _SKEW) & (np.abs(turns[1] - turns[3]) < _SKEW)
+    fits &= np.abs(np.sum(turns, axis=0)) < 2 * _SKEW
+    return [side[fits] for side in sides]
 
 
-def _crossing(level: Courses, upright: Courses, h: Array, v: Array) -> tuple[Array, Array]:
+def _crossing(level: Courses, upright: Courses, h: NDArray[np.intp], v: NDArray[np.intp]) -> tuple[Array, Array]:
     """Where lines along the rows cross lines along the columns."""
     x = (upright.offset[v] + upright.slope[v] * level.offset[h]) / (1 - level.slope[h] * upright.slope[v])
     return x, level.offset[h] + level.slope[h] * x
 
 
-def _judged(of: Courses, line: Array, first: Array, last: Array) -> tuple[Array, Array, Array]:
+def _judged(of: Courses, line: NDArray[np.intp], first: Array, last: Array) -> tuple[Array, Array, Array]:
     """For a side from one corner to the other: its evidence, that between the corners per px, and the mean step."""
     long = np.maximum(last - first, 1)
     low, high = first + _CORNER_PX, last - _CORNER_PX

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from d2crealsr import opencv
 
@@ -72,7 +73,7 @@ def straight_lines(ridge: Mask, reach: float, most: int) -> Array:
     votes = np.stack([np.bincount(row, minlength=height) for row in rows])
     votes[:, 1:-1] = votes[:, 1:-1] + votes[:, 2:] + votes[:, :-2]
     votes[:, np.abs(np.arange(height) - height // 2) < _MIDDLE * height] = 0
-    found = []
+    found: list[tuple[float, float]] = []
     while len(found) < most:
         slope, row = np.unravel_index(votes.argmax(), votes.shape)
         if votes[slope, row] <= _FEWEST * 2 * reach:
@@ -111,7 +112,7 @@ class Courses:
     region: Array
     step: Array
 
-    def between(self, sums: Array, line: Array, first: Array, last: Array) -> Array:
+    def between(self, sums: Array, line: NDArray[np.intp], first: Array, last: Array) -> Array:
         """Sums over a part of some lines, from one column to another, counted from the middle."""
         middle = (sums.shape[1] - 2) / 2
         low, high = (np.clip(np.rint(at + middle + 0.5).astype(int), 0, sums.shape[1] - 1) for at in (first, last))

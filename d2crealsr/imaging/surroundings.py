@@ -49,7 +49,7 @@ class UsualColours:
         for axis in range(3):
             padded = np.pad(counts, [(1, 1) if each == axis else (0, 0) for each in range(3)])
             parts = [np.take(padded, range(start, start + _BINS), axis) for start in range(3)]
-            counts = sum(np.float32(weight) * part for weight, part in zip(_KERNEL, parts, strict=True))
+            counts = np.tensordot(np.float32(_KERNEL), np.stack(parts), axes=1)
         return np.asarray(counts, np.float32)
 
     def _bins(self, pixels: Float32) -> tuple[NDArray[np.intp], ...]:
