@@ -63,6 +63,14 @@ class ShiftField:
         """Shift at (..., 2) points of the published image, in px."""
         return _quadratic((points - self.centre) / self.unit) @ self.coefficients
 
+    def over(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """Shift along x and along y at all positions of a grid; ``x`` is (W,), ``y`` is (H, 1), the results (H, W)."""
+        u, v = (x - self.centre[0]) / self.unit, (y - self.centre[1]) / self.unit
+        along_x, along_y = (
+            (a + b * u + d * u * u) + (c + e * u + f * v) * v for a, b, c, d, e, f in self.coefficients.T
+        )
+        return along_x, along_y
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PixelShift:
@@ -179,11 +187,10 @@ def _first(length: int) -> int:
 
 def _sample(spline: NDArray[Any], field: ShiftField, offset: tuple[float, float], shape: tuple[int, int]) -> Plane:
     """The true picture, displaced by the shift found so far and sampled on the published image's pixels."""
-    y, x = np.indices(shape, dtype=np.float64)
-    points = np.stack([x, y], axis=-1)
-    at = points + np.asarray(offset) - field.at(points)
-    sampled = ndimage.map_coordinates(spline, [at[..., 1], at[..., 0]], order=3, mode="reflect", prefilter=False)
-    return cast("Plane", sampled.astype(np.float32))
+    x, y = np.arange(shape[1], dtype=np.float64), np.arange(shape[0], dtype=np.float64)[:, None]
+    shift_x, shift_y = field.over(x, y)
+    at = [y + offset[1] - shift_y, x + offset[0] - shift_x]
+    return cast("Plane", ndimage.map_coordinates(spline, at, np.float32, order=3, mode="reflect", prefilter=False))
 
 
 def _blocks(plane: NDArray[np.floating[Any]]) -> Array:
@@ -209,16 +216,17 @@ def _regress(target: Array, value: Array, dx: Array, dy: Array, curvature: Array
     """Weighted regression of each block's target on the picture and its derivatives; planes are (N, _BLOCK²)."""
     ramp = (np.arange(_BLOCK) - (_BLOCK - 1) / 2) / _BLOCK
     x, y, one = np.tile(ramp, _BLOCK), np.repeat(ramp, _BLOCK), np.ones_like(value)
-    design = np.stack([value, dx, dy, curvature, one, one * x, one * y, value * x, value * y], axis=-1)
-    # Scale the columns to equal length, because the slopes of a smooth block are a thousandth of its values.
-    length = np.sqrt(np.einsum("npk,np->nk", design**2, weight)) + 1e-12
-    design /= length[:, None]
-    weighted = design * weight[..., None]
-    normal = weighted.transpose(0, 2, 1) @ design + 1e-9 * np.eye(design.shape[-1])
+    design = np.stack([value, dx, dy, curvature, one, one * x, one * y, value * x, value * y], axis=1)
+    weighted = design * weight[:, None]
+    # Regressors are scaled to equal length, because the slopes of a smooth block are a thousandth of its values.
+    products = weighted @ design.transpose(0, 2, 1)
+    length = np.sqrt(np.einsum("nkk->nk", products)) + 1e-12
+    normal = products / (length[:, :, None] * length[:, None]) + 1e-9 * np.eye(design.shape[1])
     inverse = np.linalg.inv(normal)
-    solution = (inverse @ (weighted.transpose(0, 2, 1) @ target[..., None]))[..., 0]
-    unexplained = np.einsum("np,np->n", weight, (target - (design @ solution[..., None])[..., 0]) ** 2)
-    freedom = np.maximum(weight.sum(axis=1) - design.shape[-1], 1)
+    solution = (inverse @ ((weighted @ target[..., None])[..., 0] / length)[..., None])[..., 0]
+    explained = ((solution / length)[:, None] @ design)[:, 0]
+    unexplained = np.einsum("np,np->n", weight, (target - explained) ** 2)
+    freedom = np.maximum(weight.sum(axis=1) - design.shape[1], 1)
     gain, per_px = solution[:, 0] / length[:, 0], solution[:, 1:3] / length[:, 1:3]
     slopes = length[:, 1:3].min(axis=1) / np.sqrt(np.maximum(weight.sum(axis=1), 1))
     known = (weight.mean(axis=1) > 0.5) & (gain > 0) & (slopes > _LEAST_SLOPE)
