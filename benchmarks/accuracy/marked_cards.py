@@ -1,6 +1,6 @@
 """Are the marks of cards found? By what goes wrong when they are photographed, on pages that `d2crealsr cards` made.
 
-    python -m benchmarks.accuracy.marked_cards --seeds 100..105 --out benchmarks/results/marked-cards
+    python -m benchmarks.accuracy.marked_cards --seeds 100..119 --side lr --out benchmarks/results/marked-cards-lr
 
 Each seed is a card: the artwork of a simulated scene becomes a page of cards, is rendered, and is photographed at x4 by
 the simulator, which knows nothing of marks; the frames are JPEG files of quality 95. found: frames in which at least
@@ -16,7 +16,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import click
 import numpy as np
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 SCALE = 4
 NO_MARKS = "no marks"
 _SCENE = "0001"
-_SIDES: tuple[Literal["hr", "lr"], ...] = ("hr", "lr")
+Side: TypeAlias = Literal["hr", "lr"]
+_SIDES: tuple[Side, ...] = ("hr", "lr")
 
 
 def _blurred(sigma: float) -> Callable[[Session], Session]:
@@ -71,7 +72,7 @@ CLASSES = (
 )
 
 
-def frame_of(seed: int, condition: str, size: SizeName, side: Literal["hr", "lr"]) -> Image:
+def frame_of(seed: int, condition: str, size: SizeName, side: Side) -> Image:
     """A frame of a card with marks under a condition, as decoded from its file."""
     nuisance = condition if condition not in (*CONDITIONS, NO_MARKS) else PLAIN
     scene = BenchScene(seed=seed, size=size, nuisance=nuisance, scale=SCALE)
@@ -91,11 +92,11 @@ def frame_of(seed: int, condition: str, size: SizeName, side: Literal["hr", "lr"
     return opencv.as_image(opencv.decode(opencv.encode_jpeg(shot)))
 
 
-def measure(task: tuple[int, str], size: SizeName) -> Row:
-    """What is found in both frames of a card."""
+def measure(task: tuple[int, str], size: SizeName, sides: Sequence[Side]) -> Row:
+    """What is found in the frames of a card."""
     seed, condition = task
     row: Row = {"class": condition, "seed": seed}
-    for side in _SIDES:
+    for side in sides:
         frame = frame_of(seed, condition, size, side)
         begin = time.process_time()
         found = marks.detect(frame)
@@ -105,7 +106,7 @@ def measure(task: tuple[int, str], size: SizeName) -> Row:
     return row
 
 
-def summarise(rows: Sequence[Row]) -> list[Row]:
+def summarise(rows: Sequence[Row], sides: Sequence[Side]) -> list[Row]:
     """A row for each condition."""
     table = []
     for name in CLASSES:
@@ -113,21 +114,22 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
         if not of:
             continue
         line: Row = {"class": name, "cards": len(of)}
-        for side in ("hr", "lr"):
+        for side in sides:
             right = [row[f"{side}_right"] for row in of]
             count = sum(n > 0 for n in right)
             low, high = interval(count, len(of))
             line |= {f"{side}_found": count, f"{side}_from": low, f"{side}_to": high}
             line[f"{side}_marks"] = float(np.mean(right))
-        line["wrong"] = sum(row[f"{side}_wrong"] for row in of for side in ("hr", "lr"))
-        for side in ("hr", "lr"):
+        line["wrong"] = sum(row[f"{side}_wrong"] for row in of for side in sides)
+        for side in sides:
             line[f"{side}_seconds"] = float(np.mean([row[f"{side}_seconds"] for row in of]))
         table.append(line)
     return table
 
 
 def _told(row: Row) -> str:
-    return f"{row['class']} {row['seed']}: {row['hr_right']} in HR, {row['lr_right']} in LR"
+    found = ", ".join(f"{row[f'{side}_right']} in {side.upper()}" for side in _SIDES if f"{side}_right" in row)
+    return f"{row['class']} {row['seed']}: {found}"
 
 
 @program(__doc__)
@@ -135,10 +137,12 @@ def _told(row: Row) -> str:
     with_seeds("100..105"), with_size("mini"), with_jobs, with_small("One scene, mini", seeds="0", size="mini")
 )
 @click.option("--class", "classes", multiple=True, type=click.Choice(CLASSES), help="Only this class; repeatable.")
-def main(run: Run, classes: tuple[str, ...]) -> None:
+@click.option("--side", type=click.Choice(_SIDES), help="Only these frames.")
+def main(run: Run, classes: tuple[str, ...], side: Side | None) -> None:
+    sides = (side,) if side else _SIDES
     tasks = [(seed, name) for seed in run.wanted for name in classes or CLASSES]
-    rows = run.each(partial(measure, size=run.size), tasks, told=_told)
-    run.store(f"{run.about}, x{SCALE}\n\n{text_table(summarise(rows))}", rows)
+    rows = run.each(partial(measure, size=run.size, sides=sides), tasks, told=_told)
+    run.store(f"{run.about}, x{SCALE}\n\n{text_table(summarise(rows, sides))}", rows)
 
 
 if __name__ == "__main__":
