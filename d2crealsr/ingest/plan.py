@@ -124,10 +124,12 @@ def planned(
         settled = {number for number in card.numbers if frames[number].sha256 in standing.good | standing.rejected}
         takes = takes_of(card, frames, of_cards - card.numbers, settled)
         plan.entries.extend(entry for take in takes for entry in _doubts(take, frames))
-        takes = [take for take in map(Take.without_doubts, takes) if take is not None]
-        known = _standing_takes(takes, frames, standing)
-        group = next((standing.groups[name] for name in known if name), None) or next(names if takes else iter("-"))
-        for take, name in zip(takes, _names_of_takes(known, group, standing), strict=True):
+        sure = [take for take in map(Take.without_doubts, takes) if take is not None]
+        if not sure:
+            continue
+        known = _standing_takes(sure, frames, standing)
+        group = next((standing.groups[name] for name in known if name), None) or next(names)
+        for take, name in zip(sure, _names_of_takes(known, group, standing), strict=True):
             _plan_take(plan, take, frames, standing, (name, group))
     entries = _one_for_each(plan.entries)
     for number, frame in enumerate(frames):
