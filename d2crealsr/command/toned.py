@@ -19,7 +19,7 @@ __all__ = ["tone"]
 
 
 @click.command(cls=Command)
-@click.argument("raw", type=PATH)
+@click.argument("raw", type=PATH, metavar="CAPTURES")
 @click.option(
     "--out",
     type=PATH,
@@ -38,11 +38,11 @@ __all__ = ["tone"]
 def tone(raw: Path, out: Path, **options: Any) -> None:
     """Find the tone curves of the cameras, for `align --tone`.
 
-    A picture style, a film simulation or a flat profile bends the tone curve, and pairs are then aligned less
-    accurately. The curve belongs to the camera and its settings and not to the scene: a dozen scenes of RAW are aligned
-    once, and the curves under which HR predicts LR best are fitted to all of them. Each camera that the files name has
-    a curve of its own; without EXIF data HR and LR have one each. Where the scenes do not show a departure from sRGB,
-    the curve is sRGB. RAW is a folder of captures or a manifest CSV, as for `align`.
+    A picture style, a film simulation or a flat profile changes the tone curve, and pairs are then aligned less
+    accurately. CAPTURES is a folder of captures or a CSV file that lists them, as for `align`. A dozen of its scenes
+    are aligned once, and those curves are fitted to all of them with which HR predicts LR best. Each camera that the
+    files name gets a curve of its own; if they name none, HR and LR get one each. If the scenes show no departure from
+    sRGB, the curve is sRGB.
 
     \b
     Examples:
