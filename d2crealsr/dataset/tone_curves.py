@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import ImageError, UsageError
-from d2crealsr.settings import AlignSettings, tones_by_camera
+from d2crealsr.settings import AlignSettings, is_tone, tones_by_camera
 from d2crealsr.store.exif import read_exif
 from d2crealsr.store.tone_file import read_tone_file
 
@@ -49,6 +49,8 @@ def with_tones_of_file(
     if settings is None or not (isinstance(tone, str) and tone.endswith(".json")):
         return settings
     curves = {name: curve.tone for name, curve in read_tone_file(Path(tone)).curves.items()}
+    if unknown := next((curve for curve in curves.values() if not is_tone(curve)), ""):
+        raise UsageError(f"{tone}: has the curve {unknown!r:.60}, which is none; run d2crealsr tone again")
     _check_cameras(tone, curves, captures)
     text = json.dumps(curves, sort_keys=True, ensure_ascii=False)
     if isinstance(settings, AlignSettings):

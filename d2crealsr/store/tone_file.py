@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import UsageError
-from d2crealsr.settings import is_tone
 from d2crealsr.store.files import read_json, write_text
 from d2crealsr.store.outputs import check_output
 
@@ -134,7 +133,7 @@ def _name(name: str) -> str:
 
 
 def _curve(*, tone: Any, interval: Any, improved: Any, chance: Any) -> CameraCurve:
-    if not isinstance(tone, str) or not is_tone(tone):
+    if not isinstance(tone, str):
         raise ValueError(f"curve {tone!r:.40}")
     pairs = tuple((_number(low), _number(high)) for low, high in interval)
     return CameraCurve(tone=tone, interval=pairs, improved=_whole(improved), chance=_number(chance))

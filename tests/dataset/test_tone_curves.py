@@ -90,6 +90,12 @@ def test_a_file_of_another_camera_is_refused_before_anything_is_done(shoot: Path
     assert not (tmp_path / "pairs").exists()
 
 
+def test_a_file_with_a_curve_that_is_none_is_refused(shoot: Path, tmp_path: Path) -> None:
+    file = tone_file(tmp_path / "tone.json", Acme_One="curve=1:2")
+    with pytest.raises(UsageError, match=r"tone\.json: has the curve 'curve=1:2', which is none; run d2crealsr tone"):
+        build(shoot, tmp_path / "pairs", settings={"tone": str(file)}, align=told_tone)
+
+
 def test_a_scene_by_a_camera_without_a_curve_fails_alone(shoot: Path, tmp_path: Path) -> None:
     file = tone_file(tmp_path / "tone.json", Acme_One=HR_CURVE)
     build(shoot, tmp_path / "pairs", settings={"tone": str(file)}, align=told_tone)

@@ -65,6 +65,14 @@ def _decisions(text: str) -> Callable[[Path], list[str]]:
     return make
 
 
+def _tone_file(text: str) -> Callable[[Path], list[str]]:
+    def make(raw: Path) -> list[str]:
+        (raw / "tone.json").write_text(text, encoding="utf-8")
+        return ["--tone", str(raw / "tone.json")]
+
+    return make
+
+
 def _pairs(name: str, content: str) -> Callable[[Path], None]:
     """A pairs folder that is damaged before the run begins."""
 
@@ -145,6 +153,9 @@ _run("threshold without end", 2, "expected a finite number", lambda raw: ["--max
 _run("scale out of range", 2, "scale: got 17", lambda raw: ["--scale", "17"])
 _run("crop that is none", 2, "expected WxH", lambda raw: ["--crop", "big"])
 _run("tone that is none", 2, "tone: got", lambda raw: ["--tone", "gamma=nan"])
+_run("tone file that is not there", 2, "is not there; make it again", lambda raw: ["--tone", str(raw / "no.json")])
+_run("tone file of something else", 2, "is not a file of d2crealsr tone", _tone_file('{"a": 1}'))
+_run("tone file of another version", 2, "version 9", _tone_file('{"format": "d2crealsr tone curves", "version": 9}'))
 _run("captures as out", 2, "holds the captures themselves", lambda raw: ["--out", str(raw)])
 _run(
     "out that is a file", 2, "is no folder, so nothing can be written", lambda raw: ["--out", str(raw / "hr" / "a.jpg")]
