@@ -55,7 +55,7 @@ class FittedCurve(NamedTuple):
         Their intervals of 95 % by leaving out one scene at a time (jackknife). If sRGB stands they are those of the
         curve that was tried.
     improved : int
-        Number of scenes whose misfit is smaller by the curves of the other scenes than with sRGB.
+        Number of scenes by this camera whose misfit is smaller by the curves of the other scenes than with sRGB.
     chance : float
         Probability of such an improvement if the curve is sRGB.
     """
@@ -172,7 +172,9 @@ class _Fit:
     def judged(self, camera: str, kept: Sequence[str]) -> FittedCurve:
         """The curve of one camera after convergence, and what scenes say that it was not fitted to."""
         left_out = self._left_out(kept)
-        gain = self._misfits(self._left_out([other for other in kept if other != camera])) - self._misfits(left_out)
+        without = self._left_out([other for other in kept if other != camera])
+        shown = np.array([camera in scene.cameras for scene in self._scenes])
+        gain = (self._misfits(without) - self._misfits(left_out))[shown]
         scenes, own = len(left_out), self._of_camera == camera
         error = np.sqrt((scenes - 1) / scenes * np.sum((left_out - left_out.mean(axis=0)) ** 2, axis=0))[own]
         half = student.ppf(0.975, scenes - 1) * error

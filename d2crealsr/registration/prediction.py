@@ -96,7 +96,7 @@ class Predictor:
     """Predicts an observation from HR in strips that fit the processor's cache. Keeps the last blurred HR."""
 
     def __init__(self, hr: LinearReduced, tone: str) -> None:
-        self._hr, self._tone = hr, tone
+        self.hr, self._tone = hr, tone
         self.unit = geometry.UnitFrame.of(hr.full_size)
         self.smallest_blur = float(np.sqrt((hr.factor**2 - 1) / 12 + 0.1))
         self._sigma = -1.0
@@ -179,7 +179,7 @@ class Predictor:
     def _blurred(self, sigma: float) -> Sampled:
         """HR blurred by σ."""
         if abs(self._sigma - sigma) > _SAME_BLUR_HR_PX:
-            self._value, self._sigma = self._hr.sampled(self._hr.blurred(self._hr.rgb, sigma)), sigma
+            self._value, self._sigma = self.hr.sampled(self.hr.blurred(self.hr.rgb, sigma)), sigma
         return self._value
 
 

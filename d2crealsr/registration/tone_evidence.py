@@ -35,7 +35,6 @@ from d2crealsr.types import Size
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.imaging.lr_part import LrPart
     from d2crealsr.registration.demosaic import Phase
@@ -120,39 +119,34 @@ def evidence_of(scene: ToneScene, curves: Mapping[str, Array]) -> SceneEvidence 
         fit = gauss_newton(predictor, part, fit.parameters, begin, "radial", _SETTLED_HR_PX)
     if fit is None:
         return None
-    slopes = {camera: ToneCurve.of(curves[camera]).by_number() for camera in set(scene.cameras) - {""}}
-    by_curves = _by_curves(scene, predictor, fit, part, hr.pixels, source, slopes, list(curves))
-    return _reduced(fit, by_curves)
+    by_curves = np.zeros((len(curves), KNOTS, part.encoded.size), np.float32)
+    of_hr, of_lr = ([*curves].index(camera) if camera else None for camera in scene.cameras)
+    if of_hr is not None:
+        by_curves[of_hr] += _by_hr_curve(predictor, fit, part, hr.pixels, curves[scene.cameras[0]])
+    if of_lr is not None:
+        by_curves[of_lr] += _by_lr_curve(predictor, fit, part, curves[scene.cameras[1]])
+    return _reduced(fit, by_curves.reshape(-1, part.encoded.size))
 
 
-def _by_curves(
-    scene: ToneScene,
-    predictor: Predictor,
-    fit: Fit,
-    part: LrPart,
-    hr: Image,
-    source: LinearReduced,
-    slopes: Mapping[str, Array],
-    names: list[str],
-) -> Float32:
-    """Derivatives of the predicted encoded luma by the numbers of all curves, (P, N)."""
-    of_hr, of_lr = scene.cameras
-    columns = np.zeros((len(names) * KNOTS, part.encoded.size), np.float32)
-    linear = predictor.linear(fit.parameters, part)
-    encoded, slope = photometry.encode_with_slope(linear, part.tone)
-    slope = slope * JPEG_LUMA
-    if of_lr:
-        grid = np.linspace(0, 1, slopes[of_lr].shape[1])
-        for number, change in enumerate(slopes[of_lr]):
-            moved = np.interp(encoded, grid, change).astype(np.float32)
-            columns[KNOTS * names.index(of_lr) + number] -= (slope * moved).sum(axis=-1).ravel()
-    if of_hr:
-        p_hr = fit.parameters.mapping.lr_to_hr(part.positions)
-        per_light = slope * predictor.light(fit.parameters, p_hr)
-        for number, change in enumerate(slopes[of_hr]):
-            seen = source.at(source.blurred(_averaged(hr, change, source.factor), fit.parameters.sigma), p_hr)
-            columns[KNOTS * names.index(of_hr) + number] += (per_light * seen).sum(axis=-1).ravel()
-    return columns
+def _by_hr_curve(predictor: Predictor, fit: Fit, part: LrPart, hr: Image, numbers: Array) -> Float32:
+    """Derivatives of the predicted encoded luma by the numbers of HR's curve, (KNOTS, N): other light is averaged."""
+    source, p_hr = predictor.hr, fit.parameters.mapping.lr_to_hr(part.positions)
+    _, slope = photometry.encode_with_slope(predictor.linear(fit.parameters, part), part.tone)
+    per_light = slope * JPEG_LUMA * predictor.light(fit.parameters, p_hr)
+    rows = []
+    for change in ToneCurve.of(numbers).by_number():
+        seen = source.at(source.blurred(_averaged(hr, change, source.factor), fit.parameters.sigma), p_hr)
+        rows.append((per_light * seen).sum(axis=-1).ravel())
+    return np.stack(rows)
+
+
+def _by_lr_curve(predictor: Predictor, fit: Fit, part: LrPart, numbers: Array) -> Float32:
+    """Derivatives of the predicted encoded luma by the numbers of LR's curve: the same light has another value."""
+    encoded, slope = photometry.encode_with_slope(predictor.linear(fit.parameters, part), part.tone)
+    changes = ToneCurve.of(numbers).by_number()
+    values = np.linspace(0, 1, changes.shape[1])
+    moved = (np.interp(encoded, values, change).astype(np.float32) for change in changes)
+    return np.stack([-(slope * JPEG_LUMA * change).sum(axis=-1).ravel() for change in moved])
 
 
 def _averaged(hr: Image, table: Array, factor: int) -> Float32:

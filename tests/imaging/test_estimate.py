@@ -29,7 +29,7 @@ coefficients = st.floats(-0.2, 0.2)
 three = st.tuples(numbers, numbers, numbers)
 lights = st.builds(
     Photometry,
-    tone=st.sampled_from(["srgb", "gamma=1", "gamma=2.2"]),
+    tone=st.sampled_from(["srgb", "gamma=1", "gamma=2.2", "curve=-0.5:0:0.25"]),
     hr_tone=st.sampled_from(["", "linear"]),
     gain=three,
     offset=three,
