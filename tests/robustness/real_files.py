@@ -17,8 +17,10 @@ from pathlib import Path
 
 import click
 import numpy as np
+import PIL.ExifTags
+import PIL.Image
 
-from benchmarks.program import print_and_store, program
+from benchmarks.program import print_and_store, program, with_small
 from benchmarks.result_tables import Row, text_table
 from d2crealsr.store.exif import ExifData, read_exif
 from d2crealsr.store.images import decode_image, read_capture
@@ -46,6 +48,14 @@ def tried(path: Path) -> Row:
     }
 
 
+def _written(path: Path) -> Path:
+    """A picture with a position."""
+    exif = PIL.Image.Exif()
+    exif.get_ifd(PIL.ExifTags.IFD.GPSInfo).update({1: "N", 2: (52.0, 30.0, 0.0), 3: "E", 4: (13.0, 24.0, 0.0)})
+    PIL.Image.new("RGB", (32, 24), (90, 120, 60)).save(path, exif=exif)
+    return path
+
+
 def _changes(before: ExifData, after: ExifData, name: str) -> str:
     there, kept = (bool(getattr(exif, name)) for exif in (before, after))
     return "kept" if kept else "removed" if there else "none"
@@ -54,8 +64,12 @@ def _changes(before: ExifData, after: ExifData, name: str) -> str:
 @program(__doc__)
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path, exists=True, dir_okay=False))
 @click.option("--out", type=click.Path(path_type=Path), help="Store the table here.")
-def main(files: tuple[Path, ...], out: Path | None) -> None:
-    rows = [tried(path) for path in files]
+@with_small("A JPEG with a position that the program writes itself", exposed=True)
+def main(files: tuple[Path, ...], out: Path | None, small: bool) -> None:
+    if not files and not small:
+        raise click.UsageError("no files: name some")
+    with tempfile.TemporaryDirectory() as folder:
+        rows = [tried(path) for path in ([_written(Path(folder, "small.jpg"))] if small else files)]
     print_and_store(text_table(rows), out)
     bad = [row["file"] for row in rows if "kept" in (row["GPS"], row["serial"]) or not row["same"]]
     if bad:
