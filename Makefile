@@ -35,7 +35,7 @@ help:
 	@echo "make tables         by hand: the paper's tables and figures from nothing, small, to see that they work (25 minutes of one core)"
 	@echo "make architecture   docs/images/architecture-*.svg, drawn from the imports"
 	@echo "make notebooks      by hand: run notebooks/ and store their output (minutes)"
-	@echo "make pictures       the README's pictures, drawn from what make demo leaves"
+	@echo "make pictures       the pictures of README.md and docs/report.md, from what make demo leaves"
 	@echo "make guide          docs/shooting-guide.pdf and its drawings, from docs/shooting-guide.md"
 	@echo "make docs           the documentation as a site, in build/site"
 	@echo "make release-check  by hand: the wheel and the source distribution install and run their demos without the checkout"
@@ -151,6 +151,7 @@ notebooks: $(TRAIN)
 
 pictures: $(BASE)
 	$(BIN)/python tools/readme_pictures.py demo docs/images
+	$(BIN)/python tools/report_pictures.py docs/images
 
 # The generator has an environment of its own, so that it is no part of what it lists.
 guide: $(BASE)

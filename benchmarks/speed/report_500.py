@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import unquote, urlsplit
 
 import click
 import numpy as np
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from d2crealsr.simulate.settings import SizeName
 
 BASE = 5
+DESK = {"width": 1280, "height": 900}
 _SET = (
     "((id, event, value) => { const e = document.getElementById(id); "
     "e.value = value; e.dispatchEvent(new Event(event)); })"
@@ -80,7 +82,7 @@ def main(count: int, size: SizeName, jobs: int, out: Path | None, keep: Path | N
             f"index.html {page.stat().st_size / 1e6:.2f} MB",
         ]
         visited = visit(page)
-    print_and_store("\n".join([*facts, "", text_table(rows, digits=1), "", text_table(visited, digits=0)]), out)
+    print_and_store("\n".join([*facts, "", text_table(rows, digits=1), "", text_table(visited, digits=1)]), out)
 
 
 def many_pairs(folder: Path, count: int, size: SizeName) -> Path:
@@ -141,7 +143,7 @@ def made(pairs: Path, jobs: int, what: str) -> Row:
 
 
 def visit(path: Path) -> list[Row]:
-    """Milliseconds until the page answers, and that its parts take."""
+    """Milliseconds until the page answers, and that its parts take; and how much it loads."""
     program = shutil.which("chromium") or shutil.which("google-chrome")
     if program is None:
         return [{"page": "no Chromium on this machine"}]
@@ -149,13 +151,18 @@ def visit(path: Path) -> list[Row]:
 
     with sync_playwright() as running:
         browser = running.chromium.launch(executable_path=program, args=["--no-sandbox", "--disable-dev-shm-usage"])
-        page = browser.new_context(offline=True).new_page()
+        page = browser.new_context(offline=True, viewport=DESK).new_page()
+        loaded: list[Path] = []
+        page.on("requestfinished", lambda request: loaded.append(_file_of(request.url)))
         start = time.perf_counter()
         page.goto(path.as_uri(), wait_until="domcontentloaded")
         page.locator(".pair-card").first.focus()
         page.keyboard.press("ArrowRight")
         rows = [{"page": "opened until a key press has moved the focus", "ms": 1000 * (time.perf_counter() - start)}]
         rows.append({"page": "its scripts and first layout", "ms": _loading(page)})
+        page.wait_for_timeout(2000)
+        megabytes = sum(file.stat().st_size for file in loaded if file.is_file()) / 1e6
+        opened = {"page": f"MB loaded by then, in {len(loaded)} files (a number)", "ms": megabytes}
         rows += [{"page": what, "ms": _timed(page, action)} for what, action in _ACTIONS.items()]
         start = time.perf_counter()
         page.locator(".pair-card").first.press("Enter")
@@ -164,9 +171,14 @@ def visit(path: Path) -> list[Row]:
         picture.evaluate("(image) => image.decode()")
         rows.append({"page": "a pair opened until its picture is there", "ms": 1000 * (time.perf_counter() - start)})
         elements = float(page.evaluate("document.querySelectorAll('*').length"))
-        rows.append({"page": "elements in the page (a number)", "ms": elements})
+        rows += [opened, {"page": "elements in the page (a number)", "ms": elements}]
         browser.close()
     return rows
+
+
+def _file_of(url: str) -> Path:
+    """The file of an address; nothing where the address is the data itself."""
+    return Path(unquote(urlsplit(url).path)) if url.startswith("file:") else Path()
 
 
 def _loading(page: Page) -> float:

@@ -22,6 +22,8 @@ __all__ = ["write_animation"]
 
 _FRAME_MS = 800
 _QUALITY = 85
+_EFFORT = 2
+"""Of the encoder, from 0 to 6. The usual 4 takes twice as long, and its files are 2 % smaller."""
 _LABEL_PX, _MARGIN_PX = 18, 6
 _LABEL_PAPER, _LABEL_INK = (0, 0, 0, 184), "white"
 
@@ -43,7 +45,14 @@ def write_animation(path: Path, frames: Mapping[str, NDArray[np.uint8]]) -> None
     """
     shown = np.stack([_labelled(picture, name) for name, picture in frames.items()])
     made: bytes = imageio.v3.imwrite(
-        "<bytes>", shown, extension=".webp", plugin="pillow", duration=_FRAME_MS, loop=0, quality=_QUALITY
+        "<bytes>",
+        shown,
+        extension=".webp",
+        plugin="pillow",
+        duration=_FRAME_MS,
+        loop=0,
+        quality=_QUALITY,
+        method=_EFFORT,
     )
     write_bytes(path, made)
 
