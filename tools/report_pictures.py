@@ -4,8 +4,8 @@
     python tools/report_pictures.py docs/images     # the same, without the pictures of the demo
 
 Scenes of the demo are simulated again, one of them with a sheet of paper on the card, and one LR shot is left empty.
-`report.jpg` is the page of the covered pair, `report-top.webp` the top of the report, and `report-phone.webp` both on a
-phone.
+`report.jpg` is LR against HR of the covered pair, `report-top.webp` the top of the report, and `report-phone.webp` both on
+a phone.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ RECIPE = Path(__file__).parents[1] / "d2crealsr" / "command" / "demo.csv"
 SCENES, COVERED, EMPTY = 13, "006", "013"
 """Number of scenes, the one that is covered in part, and the one without a usable LR shot."""
 
-DESK: dict[str, Any] = {"viewport": {"width": 1240, "height": 1190}}
+DESK: dict[str, Any] = {"viewport": {"width": 1240, "height": 1460}}
 PHONE: dict[str, Any] = {
     "viewport": {"width": 390, "height": 844},
     "is_mobile": True,
@@ -58,7 +58,7 @@ def captures(folder: Path) -> Path:
 
 
 def photograph(browser: Browser, page: Path, options: dict[str, Any], mode: str = "") -> Image.Image:
-    """The top of the page; or the page of the covered pair, compared in that way."""
+    """The top of the page; or LR and HR of the covered pair, compared in that way."""
     context = browser.new_context(color_scheme="light", offline=True, **options)
     visit = context.new_page()
     visit.goto(page.as_uri())
@@ -66,16 +66,15 @@ def photograph(browser: Browser, page: Path, options: dict[str, Any], mode: str 
         visit.locator(".pair-card", has=visit.get_by_text(COVERED, exact=True)).click()
         visit.wait_for_selector("#captures *")
         visit.get_by_role("button", name=mode, exact=True).click()
-    if mode and options is PHONE:
-        visit.evaluate("document.getElementById('compare').scrollIntoView()")
+        visit.set_viewport_size({"width": options["viewport"]["width"], "height": 3000})  # nothing lies over the card
     visit.wait_for_timeout(500)
-    seen = Image.open(io.BytesIO(visit.screenshot())).convert("RGB")
+    seen = Image.open(io.BytesIO(visit.locator("#compare").screenshot() if mode else visit.screenshot())).convert("RGB")
     context.close()
     return seen
 
 
 def beside(left: Image.Image, right: Image.Image) -> Image.Image:
-    """Two pictures of the same size side by side."""
+    """Two pictures side by side, the second one cut to the height of the first."""
     both = Image.new("RGB", (left.width + GAP + right.width, left.height), "white")
     both.paste(left, (0, 0))
     both.paste(right, (left.width + GAP, 0))
