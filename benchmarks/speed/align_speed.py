@@ -6,7 +6,8 @@
 Whole pairs: both JPEG captures are read, hashed and aligned, and two PNG files and the tables are published, as
 `d2crealsr align --jobs 1` does, for all pairs of one folder. Floor: the steps that no program can avoid (two decodes,
 one cubic warp, one PNG), measured on the same captures right afterwards. If the machine is also used for other work,
-look at the CPU seconds. Peak memory is that of a process that does nothing else. The profile is of one more pair.
+look at the CPU seconds. Peak memory is that of a process that does nothing else. The profile is of one more pair. Last,
+all pairs are aligned again with several at a time, beside one at a time.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from d2crealsr import opencv
 from d2crealsr.dataset.build import build
 from d2crealsr.imaging.crop import default_size
 from d2crealsr.jobs import threads
+from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.settings import AlignSettings
 from d2crealsr.types import Size
 
@@ -94,9 +96,24 @@ def floor(hr: Path, lr: Path, scale: int) -> Row:
     return seconds | {"floor": sum(seconds.values())}
 
 
-class Profile(NamedTuple):
-    """Functions with their CPU seconds: the project's with all they call, and any by what they do themselves."""
+_MEASURES = ("likeness", "brightness_and_sharpness", "foreign_object", "own_detail", "colours", "with_evidence")
+_PARTS = {
+    "read, decode": ("dataset/scene:_captures",),
+    "reduce HR and the published HR": ("imaging/degrade:reduced",),
+    "SIFT": ("registration/sift:register",),
+    "refine": ("registration/locate:locate",),
+    "crop, blur, brightness": ("imaging/card_frame:within_picture", "imaging/comparison:with_look"),
+    "warp": ("imaging/warp:warp_hr",),
+    "measure": tuple(f"quality/evidence:{name}" for name in _MEASURES),
+    "encode, write, hash PNG": ("dataset/scene:_write",),
+}
+"""The parts of the work on a pair by the functions that do them. What a part calls of another counts for both."""
 
+
+class Profile(NamedTuple):
+    """CPU seconds of the parts of the work; of the project's functions with all they call; of any by themselves."""
+
+    parts: list[Row]
     with_callees: list[Row]
     own: list[Row]
 
@@ -114,7 +131,27 @@ def profile(raw: Path) -> Profile:
         if package:
             ours.append({"function": name, "calls": calls, "CPU s with callees": cumulative})
         own.append({"function": name, "calls": calls, "CPU s of its own": itself})
-    return Profile(_largest(ours, "CPU s with callees"), _largest(own, "CPU s of its own"))
+    return Profile(_parts(ours), _largest(ours, "CPU s with callees"), _largest(own, "CPU s of its own"))
+
+
+def _parts(ours: list[Row]) -> list[Row]:
+    """The parts with their share of the whole run."""
+    seconds = {str(row["function"]): float(row["CPU s with callees"]) for row in ours}
+    whole = seconds["dataset/build:build"]
+    rows = [{"part": part, "CPU s": sum(seconds.get(name, 0.0) for name in names)} for part, names in _PARTS.items()]
+    rows.append({"part": "whole run", "CPU s": whole})
+    return [row | {"share": float(row["CPU s"]) / whole} for row in rows]
+
+
+def side_by_side(raw: Path, jobs: int) -> Row:
+    """Wall seconds of all pairs of a folder with some of them at a time; workers are started before."""
+    with tempfile.TemporaryDirectory() as out:
+        list(run_tasks(abs, range(jobs), jobs=jobs))
+        start = time.perf_counter()
+        result = build(raw, out, jobs=jobs)
+        wall = time.perf_counter() - start
+    pairs = sum(result.status.values())
+    return {"pairs at a time": jobs, "pairs": pairs, "wall s": wall, "wall s a pair": wall / pairs}
 
 
 def _largest(rows: list[Row], column: str) -> list[Row]:
@@ -132,8 +169,8 @@ def _folder_of(scenes: Sequence[BenchScene], cache: Path, folder: Path) -> Path:
     return folder
 
 
-def measure(scenes: Sequence[BenchScene], cache: Path) -> tuple[Row, Profile]:
-    """The figures of a run, one row, and the profile."""
+def measure(scenes: Sequence[BenchScene], cache: Path, at_a_time: Sequence[int] = ()) -> tuple[Row, Profile, list[Row]]:
+    """The figures of a run, one row; the profile; and the run with several pairs at a time."""
     with tempfile.TemporaryDirectory() as temporary:
         raw = _folder_of(scenes, cache, Path(temporary) / "raw")
         first = _folder_of(scenes[:1], cache, Path(temporary) / "first")
@@ -141,6 +178,7 @@ def measure(scenes: Sequence[BenchScene], cache: Path) -> tuple[Row, Profile]:
         files = make_files(scenes[0], cache)
         base = alone(floor, files.hr, files.lr, AlignSettings().scale)
         where = alone(profile, first)
+        several = [side_by_side(raw, jobs) for jobs in at_a_time]
     per_pair, cpu = pairs["total"] / pairs["pairs"], pairs["cpu"] / pairs["pairs"]
     row: Row = {
         "pairs": pairs["pairs"],
@@ -155,26 +193,34 @@ def measure(scenes: Sequence[BenchScene], cache: Path) -> tuple[Row, Profile]:
         "peak RSS MB": pairs["rss_mb"],
         "of which imports": pairs["rss_before_mb"],
     }
-    return row, where
+    for part in where.parts:
+        part["times the floor"] = float(part["CPU s"]) / base["floor"]
+    for line in several:
+        line["times as fast"] = several[0]["wall s"] / line["wall s"]
+    return row, where, several
 
 
 @program(__doc__)
 @with_seeds("100..107")
 @with_size("full")
 @with_cache
+@click.option("--at-a-time", default="1,2", show_default=True, help="Numbers of pairs at a time that are compared.")
 @with_out
 @with_small("Two mini pairs", seeds="0..1", size="mini")
-def main(seeds: str, size: SizeName, cache: Path | None, out: Path | None) -> None:
+def main(seeds: str, size: SizeName, cache: Path | None, at_a_time: str, out: Path | None) -> None:
     os.environ |= dict.fromkeys(_THREADS, "1")
     wanted = parse_seeds(seeds)
     title = f"Cost of a pair, {size} size, {purpose_of(wanted)} seeds {seeds}, one thread"
     scenes = [BenchScene(seed=seed, size=size) for seed in wanted]
     with tempfile.TemporaryDirectory() as temporary:
-        row, where = measure(scenes, cache or Path(temporary))
+        jobs = [int(word) for word in at_a_time.split(",") if word]
+        row, where, several = measure(scenes, cache or Path(temporary), jobs)
     lines = text_table([{"what": name, "value": value} for name, value in row.items()])
-    tables = text_table(where.with_callees), text_table(where.own)
-    text = "\n\n".join([title, lines, "Where the CPU time of one pair goes (the profiler adds its own)", *tables])
-    print_and_store(text, out, {"": [row]})
+    tables = (text_table(rows) for rows in where)
+    load = f"Several pairs at a time (load of the machine: {os.getloadavg()[0]:.1f})"
+    head = "Where the CPU time of one pair goes (the profiler adds its own)"
+    text = "\n\n".join([title, lines, head, *tables, load, text_table(several)])
+    print_and_store(text, out, {"": [row], "-profile": where.parts})
 
 
 if __name__ == "__main__":

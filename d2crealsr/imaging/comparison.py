@@ -156,22 +156,22 @@ class LrCrop(LrPart):
 
     def blur(self, hr: LinearReduced, mapping: CaptureMapping) -> float:
         """σ of the blur, in HR px, for which HR is most similar to this crop."""
-        return degrade.estimate_blur(hr, self.luma, mapping.lr_to_hr(self.positions), self.scale)
+        return degrade.estimate_blur(hr, self.luma, self.in_hr(mapping), self.scale)
 
     def seen(self, hr: LinearReduced, mapping: CaptureMapping, sigma_hr_px: float) -> Float32:
         """HR at a given blur, sampled at the crop's pixels, in linear RGB."""
-        return hr.at(hr.blurred(hr.rgb, sigma_hr_px), mapping.lr_to_hr(self.positions))
+        return hr.at(hr.blurred(hr.rgb, sigma_hr_px), self.in_hr(mapping))
 
     def lit(self, seen: Float32, light: Photometry, mapping: CaptureMapping) -> Float32:
         """HR as :meth:`seen`, at the crop's brightness: gain·field·hr + offset."""
-        frame = geometry.UnitFrame.of(mapping.hr_size).of_points(mapping.lr_to_hr(self.positions)).astype(np.float32)
+        frame = geometry.UnitFrame.of(mapping.hr_size).of_points(self.in_hr(mapping)).astype(np.float32)
         field = light.field(frame[..., 0], frame[..., 1])[..., None]
         lit: Float32 = seen * (field * np.array(light.gain, np.float32)) + np.array(light.offset, np.float32)
         return lit
 
     def brightness(self, seen: Float32, mapping: CaptureMapping) -> Photometry:
         """Gain, offset and illumination field that match HR to this crop's brightness."""
-        frame = geometry.UnitFrame.of(mapping.hr_size).of_points(mapping.lr_to_hr(self.positions))
+        frame = geometry.UnitFrame.of(mapping.hr_size).of_points(self.in_hr(mapping))
         return replace(photometry.fit_brightness(seen, self.rgb, self.trusted, frame), tone=self.tone)
 
     def brightness_error(self, seen: Float32) -> float:
@@ -188,12 +188,12 @@ class LrCrop(LrPart):
 
     def zncc(self, look: Look, mapping: CaptureMapping) -> float:
         """Correlation with a look over the crop's unclipped pixels, −1 … 1; 0 without any."""
-        predicted = look.through(mapping, self.positions)
+        predicted = look.at(self.in_hr(mapping))
         return degrade.zncc(predicted[self.trusted], self.encoded[self.trusted]) if self.trusted.any() else 0.0
 
     def differing(self, look: Look, mapping: CaptureMapping) -> float:
         """Share of the crop, 0 … 1, where LR shows something other than HR. Clipped pixels count as equal."""
-        predicted = look.through(mapping, self.positions)
+        predicted = look.at(self.in_hr(mapping))
         apart = np.where(self.trusted, predicted - self.encoded, 0).astype(np.float32)
         contrast = np.sqrt(np.maximum(_around(predicted**2) - _around(predicted) ** 2, 0))
         return float(np.mean(np.abs(_around(apart)) > _DIFFERENCE + _DIFFERENCE_PER_CONTRAST * contrast))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["LrPart"]
 
 Float32 = NDArray[np.float32]
+
+_KEPT_PIXELS = 1_000_000
+"""Pixels of a part up to which their positions in HR are kept, which takes 16 bytes each."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +69,19 @@ class LrPart:
         """The part with the pixels at which HR, under a mapping and seen at a blur of LR, is not clipped."""
         if hr.clipped is None:
             return self
-        return replace(self, hr_shows=hr.shows(mapping.lr_to_hr(self.positions), sigma_hr_px))
+        return replace(self, hr_shows=hr.shows(self.in_hr(mapping), sigma_hr_px))
+
+    def in_hr(self, mapping: CaptureMapping) -> Array:
+        """Positions of the pixels in the HR capture, (h, w, 2). Those of the last mapping are kept for a small part."""
+        if self._last_in_hr and self._last_in_hr[0][0] is mapping:
+            return self._last_in_hr[0][1]
+        positions = mapping.lr_to_hr(self.positions)
+        self._last_in_hr[:] = [(mapping, positions)] if self.valid.size <= _KEPT_PIXELS else []
+        return positions
+
+    @cached_property
+    def _last_in_hr(self) -> list[tuple[CaptureMapping, Array]]:
+        return []
 
     @classmethod
     def of(cls, lr: Image, crop: Crop, tone: str, **more: Any) -> Self:

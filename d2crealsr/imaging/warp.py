@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 import numpy as np
 
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.imaging.estimate import Estimate
     from d2crealsr.imaging.geometry import CaptureMapping
+    from d2crealsr.imaging.photometry import Photometry
     from d2crealsr.imaging.placement import Placement
     from d2crealsr.settings import Interpolation
     from d2crealsr.types import Array, Image
@@ -31,6 +32,9 @@ _NODE_SPACING = 8
 
 _STRIP_ROWS = 128
 """Number of published rows that are warped at a time."""
+
+_LIT_ROWS = 16
+"""Number of them whose brightness is matched at a time."""
 
 _KERNEL_MARGIN = 4
 """HR px around the warped part that the interpolation kernel needs."""
@@ -121,12 +125,27 @@ def _warped_strip(hr: Image, estimate: Estimate, kernel: _Kernel, shrink: float)
         p = _between_nodes(nodes - origin, size)
         bright = _resampled(linear, p, kernel)
     # 4. LR's brightness: gain·field·linear + offset, then the tone curve and one rounding.
-    bright *= np.array(light.gain, np.float32)
+    field = None
     if light.field_x or light.field_y or light.field_r2:
         frame = geometry.UnitFrame.of(mapping.hr_size).of_points(nodes)
-        bright *= _between_nodes(light.field(*np.moveaxis(frame, -1, 0)), size)[..., None]
-    bright += np.array(light.offset, np.float32)
-    return photometry.quantised(bright, light.tone, hr.dtype)
+        field = _between_nodes(light.field(*np.moveaxis(frame, -1, 0)), size)[..., None]
+    return _as_stored(bright, field, light, hr.dtype)
+
+
+def _as_stored(
+    bright: NDArray[np.float32], field: NDArray[np.float32] | None, light: Photometry, dtype: np.dtype[Any]
+) -> Image:
+    """Linear light at LR's brightness as stored values. It works on a few rows, which stay in the processor's cache."""
+    stored = np.empty(bright.shape, dtype)
+    for top in range(0, len(bright), _LIT_ROWS):
+        rows = slice(top, top + _LIT_ROWS)
+        part = bright[rows]
+        part *= np.array(light.gain, np.float32)
+        if field is not None:
+            part *= field[rows]
+        part += np.array(light.offset, np.float32)
+        stored[rows] = photometry.quantised(part, light.tone, dtype)
+    return opencv.as_image(stored)
 
 
 def _resampled(image: NDArray[np.float32], p: NDArray[np.float32], kernel: _Kernel) -> NDArray[np.float32]:

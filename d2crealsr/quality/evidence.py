@@ -124,7 +124,7 @@ def brightness_and_sharpness(pair: PublishedPair) -> dict[str, float]:
         "brightness_error_after": lr_crop.brightness_error(after),
         "sharpness_ratio": sharpness.ratio(as_published, lr_crop.luma),
         "clipped_fraction": 1 - float(lr_crop.valid.mean()),
-        "hr_clipped_fraction": pair.look.source.clipped_fraction(placement.mapping.lr_to_hr(lr_crop.positions)),
+        "hr_clipped_fraction": pair.look.source.clipped_fraction(lr_crop.in_hr(placement.mapping)),
     }
 
 

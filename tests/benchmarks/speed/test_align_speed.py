@@ -16,9 +16,12 @@ if TYPE_CHECKING:
 
 @pytest.mark.slow
 def test_one_mini_pair(mini: BenchScene, cache: Path) -> None:
-    row, where = align_speed.measure([mini], cache)
+    row, where, several = align_speed.measure([mini], cache, [1])
     assert row["pairs"] == 1
     assert row["CPU, times the floor"] > 1
     assert row["peak RSS MB"] > row["of which imports"] > 10
+    assert [line["pairs"] for line in several] == [1]
+    assert all(part["CPU s"] > 0 for part in where.parts)
+    assert sum(part["share"] for part in where.parts[:-1]) < 1.2
     assert any(line["function"] == "align:align_pair" for line in where.with_callees)
     assert where.own[0]["CPU s of its own"] >= where.own[-1]["CPU s of its own"] > 0
