@@ -146,13 +146,14 @@ def build(
             options=run,
             lease=lease,
         )
+        usual: dict[Any, str] = {}
         tasks = [
             task_of(
                 capture=capture,
                 points=starts.now.get(capture.scene, ()),
                 decision=decisions.get(capture.scene),
                 force=run.force or not ledger.is_whole(capture.scene),
-                **_before(ledger, rerun, capture, starts.now.get(capture.scene, ())),
+                **_before(ledger, rerun, capture, starts.now.get(capture.scene, ()), usual),
             )
             for capture in captures
         ]
@@ -229,15 +230,27 @@ def _description(rerun: Rerun, raw_root: str, old: Mapping[str, Any], run: RunOp
 # --- the run -----------------------------------------------------------------------------------------------------
 
 
-def _before(ledger: Ledger, rerun: Rerun, capture: Capture, points: PointPairs) -> dict[str, Any]:
-    """What a task is told of earlier runs: the scene's row, the result held back, and the recipes of then and now."""
+def _before(
+    ledger: Ledger, rerun: Rerun, capture: Capture, points: PointPairs, usual: dict[Any, str]
+) -> dict[str, Any]:
+    """What a task is told of earlier runs: the scene's row, the result held back, and the recipes of then and now.
+
+    ``usual`` keeps the recipes of scenes without points, which most scenes share.
+    """
     scene = capture.scene
-    rendering = {rendering_of(path) for path in (capture.hr, capture.lr) if path is not None} - {""}
+    rendering = frozenset(rendering_of(path) for path in (capture.hr, capture.lr) if path is not None) - {""}
+
+    def recipe(version: str) -> str:
+        if points or (version, rendering) not in usual:
+            made = recipe_of(rerun.settings, version, points, rendering)
+            return made if points else usual.setdefault((version, rendering), made)
+        return usual[version, rendering]
+
     return {
         "known": ledger.row(scene),
         "held": SceneResult(**ledger.held[scene], lost=True) if scene in ledger.held else None,
-        "recipe": recipe_of(rerun.settings, rerun.version, points, rendering),
-        "former": recipe_of(rerun.settings, rerun.former_version, points, rendering),
+        "recipe": recipe(rerun.version),
+        "former": recipe(rerun.former_version),
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import functools
+import sys
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import threadpoolctl
@@ -47,4 +49,10 @@ def threads_restored() -> Iterator[None]:
 
 def _limit_blas(count: int | None) -> Any:
     """Set the threads of every loaded BLAS and OpenMP library. The returned object stores the former limits."""
-    return threadpoolctl.threadpool_limits(limits=count)
+    return _libraries(len(sys.modules)).limit(limits=count)
+
+
+@functools.lru_cache(maxsize=1)
+def _libraries(_modules: int) -> Any:
+    """The loaded libraries, which are looked for again when more modules were imported: that takes milliseconds."""
+    return threadpoolctl.ThreadpoolController()

@@ -77,7 +77,8 @@ class Ledger:
         texts = {
             name: (cell_text(old.get(name), column, self._pairs), cell_text(row[name], column, self._pairs))
             for name, column in _OWN.items()
-            if name in row  # the split may be newer than a held row
+            # The split may be newer than a held row. Equal values have equal texts.
+            if name in row and row[name] != old.get(name)
         }
         if changed := {name: new for name, (before, new) in texts.items() if new != before}:
             self._manifest[scene] = {**old, **{name: row[name] for name in changed}}
