@@ -102,7 +102,7 @@ def measured(place: Path, kind: str, name: str) -> Row:
         "CPU s": time.process_time() - cpu,
         "peak MB": peak_bytes() / 1e6,
         "of which libraries": before / 1e6,
-        **(more or {}),
+        **(more if isinstance(more, dict) else {}),
     }
 
 
@@ -144,23 +144,23 @@ def _train_reads(place: Path) -> None:
     check_belonging(pairs, CachedPairs(pairs, cached), cached.digests.__getitem__, cache.folder / KEPT)
 
 
-_AFTER_ALIGN: dict[str, Callable[[Path], Row | None]] = {
-    "split": lambda place: split(place / "pairs") and None,
+_AFTER_ALIGN: dict[str, Callable[[Path], Any]] = {
+    "split": lambda place: split(place / "pairs"),
     "summary": _summary,
-    "verify": lambda place: verify(place / "pairs") and None,
+    "verify": lambda place: verify(place / "pairs"),
     "train reads": _train_reads,
     "train reads again": _train_reads,
 }
 
 REAL = {"align": _align, "align again": _align, **_AFTER_ALIGN}
 _made = functools.partial(_align, align=instant)
-MADE: dict[str, Callable[[Path], Row | None]] = {
+MADE: dict[str, Callable[[Path], Any]] = {
     "align": _made,
     "align again": _made,
     **_AFTER_ALIGN,
-    "read_residuals": lambda place: None if len(read_residuals(place / "pairs")) else {},
-    "report": lambda place: make_report(place / "pairs") and None,
-    "report again": lambda place: make_report(place / "pairs") and None,
+    "read_residuals": lambda place: read_residuals(place / "pairs"),
+    "report": lambda place: make_report(place / "pairs"),
+    "report again": lambda place: make_report(place / "pairs"),
 }
 """The commands by kind of captures. A report on real pairs is a quarter of a second of drawing each (`report_500`)."""
 
