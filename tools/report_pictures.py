@@ -4,8 +4,8 @@
     python tools/report_pictures.py docs/images     # the same, without the pictures of the demo
 
 Scenes of the demo are simulated again, one of them with a sheet of paper on the card, and one LR shot is left empty.
-`report.jpg` is LR against HR of the covered pair, `report-top.webp` the top of the report, and `report-phone.webp` both,
-on a phone.
+`report.jpg` is LR against HR of the covered pair, `report-top.webp` the top of the report, and `report-phone.webp` is
+both on a phone.
 """
 
 from __future__ import annotations
