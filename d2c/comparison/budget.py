@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
 from d2c.errors import ConfigError
-from d2c.networks.base.stage import Stage
+from d2c.networks.base.stage import PixelStage
 from d2c.training.stages import asked_stages
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from d2c.networks import Network
+    from d2c.networks.base.stage import Stage
 
 __all__ = ["Budget", "shares", "with_lengths"]
 
@@ -73,7 +74,7 @@ class Budget:
             return max(1, int(self.amount))
         if self.kind == "crops":
             return max(1, round(self.amount / batch))
-        parts = parts or shares([Stage] * len(seconds_a_step))
+        parts = parts or shares([PixelStage] * len(seconds_a_step))
         mean = sum(part * seconds for part, seconds in zip(parts, seconds_a_step, strict=True))
         return max(len(parts), int(self.amount / max(mean, 1e-6)))
 
@@ -83,7 +84,7 @@ def shares(stages: Sequence[type[Stage]]) -> list[float]:
 
     Examples
     --------
-    >>> [round(share, 3) for share in shares([Stage, Stage])]
+    >>> [round(share, 3) for share in shares([PixelStage, PixelStage])]
     [0.909, 0.091]
     """
     later = [kind.share for kind in stages[1:]]

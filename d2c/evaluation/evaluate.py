@@ -246,7 +246,9 @@ def evaluate_files(
         reporter.note(f"methods marked {MARK} are means over {TURNS} flips and transposes of each image")
     if rows and network.sampling is not None and network.sampling.samples:
         drawn = network.sampling
-        reporter.note(f"{drawn.samples} drawn at temperature {drawn.temperature:g} with fixed seeds; sr is not drawn")
+        reporter.note(
+            f"samples are drawn at temperature {drawn.temperature:g} with fixed seeds; {network.main} is at 0"
+        )
     if rows:
         said = "" if precision == "fp32" else f"; computed in {precision}"
         reporter.note(f"measured at scale {config.scale}, that of the checkpoint{said}")

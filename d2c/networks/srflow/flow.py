@@ -84,7 +84,8 @@ class InvertibleConv(nn.Module):
 
     def inverted(self) -> Tensor:
         """The inverse of the matrix, computed in double precision."""
-        return torch.linalg.inv(self.weight.double()).to(self.weight.dtype)
+        found: Tensor = torch.linalg.inv(self.weight.double()).to(self.weight.dtype)
+        return found
 
     def log_det(self) -> Tensor:
         """Of one pixel, in double precision."""

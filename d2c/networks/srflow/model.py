@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -39,6 +39,8 @@ class SRFlow(nn.Module):
     Its image is the one of latents 0. Until the flow has been started, it is the encoder's own.
     """
 
+    started: Tensor
+
     def __init__(self, config: SRFlowConfig) -> None:
         super().__init__()
         self.config = config
@@ -50,8 +52,7 @@ class SRFlow(nn.Module):
     @property
     def has_started(self) -> bool:
         """Whether the flow has been started from data or read from a file; a model of shapes only counts as started."""
-        started = cast("Tensor", self.started)
-        return started.is_meta or bool(started)
+        return self.started.is_meta or bool(self.started)
 
     def conditions(self, lr: Tensor) -> list[Tensor]:
         """For each level of the flow, the finest first, the encoder's features of that size and outputs of blocks.
@@ -79,7 +80,7 @@ class SRFlow(nn.Module):
         It is that of a density over colours in grey levels of 8 bit.
         """
         latents, log_det = self.flow(hr, conditions)
-        nats = -(log_normal(latents) + log_det) / (hr.shape[2] * hr.shape[3])
+        nats: Tensor = -(log_normal(latents) + log_det) / (hr.shape[2] * hr.shape[3])
         return nats.mean() / math.log(2) + 3 * _BITS_OF_GREY
 
 

@@ -54,6 +54,8 @@ class FlowStage(Stage):
     lengths = ("steps_flow", "epochs_flow")
     share = 0.5
 
+    skips: Skips
+
     def __init__(self, model: Any, config: Any) -> None:
         super().__init__(model, config)
         self.skips = Skips()

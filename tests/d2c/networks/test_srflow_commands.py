@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import socket
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -123,6 +127,39 @@ def test_a_run_ends_with_one_line_when_too_many_steps_are_left_out(pairs_x4, tmp
         run(pairs_x4, tmp_path / "run", steps_flow=30)
 
 
+CHILD = """
+import sys
+from pathlib import Path
+import torch
+torch.set_num_threads(1)
+sys.path.insert(0, str(Path(sys.argv[1]).parent))
+from test_srflow_commands import run
+model = run(Path(sys.argv[2]), Path(sys.argv[3]), batch=2)
+torch.save(model.state_dict(), f"{sys.argv[3]}-{sys.argv[4]}")
+"""
+
+
+@pytest.mark.slow
+def test_two_processes_start_the_flow_alike_and_freeze_the_encoder_at_once(pairs_x4, tmp_path):
+    run(pairs_x4, tmp_path / "one", batch=2)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    where = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
+    words = [sys.executable, "-c", CHILD, __file__, str(pairs_x4), str(tmp_path / "two")]
+    children = [
+        subprocess.Popen([*words, str(rank)], env=os.environ | where | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+        for rank in range(2)
+    ]
+    assert [child.wait(timeout=300) for child in children] == [0, 0]
+    both = [torch.load(tmp_path / f"two-{rank}") for rank in range(2)]
+    assert all(torch.equal(value, both[1][name]) for name, value in both[0].items())
+    one = native.load(tmp_path / "one").state_dict()
+    assert both[0]["started"]
+    for name, value in both[0].items():
+        torch.testing.assert_close(value, one[name], atol=2e-4, rtol=1e-3, msg=name)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -176,7 +213,7 @@ def test_measuring_has_the_image_that_is_not_drawn_and_samples(checkpoint, pairs
     where = ["eval", checkpoint, "--data", pairs_x4, "--device", "cpu"]
     text = good(*where)
     assert "      sr  sample_0.9" in text
-    assert "drawn at temperature 0.9 with fixed seeds" in text
+    assert "samples are drawn at temperature 0.9 with fixed seeds; sr is at 0" in text
 
     def rows(*words):
         table = json.loads(CliRunner().invoke(cli, [*map(str, where), "--json", *map(str, words)]).stdout)
