@@ -100,7 +100,7 @@ PRESETS = {
     "tiny": Preset(
         SRFlowConfig(features=16, growth=8, blocks=1, transitions=0, flow_steps=1, flow_features=8),
         SRFlowSettings(
-            patch=16, lr=3e-3, lr_flow=3e-3, ema=0.99, steps=300, steps_flow=300, log_every=25, save_every=100
+            patch=16, lr=3e-3, lr_flow=3e-3, ema=0.9, steps=300, steps_flow=300, log_every=25, save_every=100
         ),
         "to see it work; a few minutes on a CPU",
     ),

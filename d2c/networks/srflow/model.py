@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from d2c.device import at_least_fp32, no_autocast
-from d2c.networks.base.upscaler import mirrored
+from d2c.networks.base.mirror import mirrored
 from d2c.networks.rrdb import RRDBConfig, RRDBNet
 from d2c.networks.srflow.flow import Flow, log_normal
 

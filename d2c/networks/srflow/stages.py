@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import bisect
 import math
 from typing import TYPE_CHECKING
 
@@ -26,8 +25,6 @@ __all__ = ["NOISE", "EncoderStage", "FlowStage"]
 
 NOISE = 4 / math.sqrt(3) / 255
 """Standard deviation of the normal noise that is added to HR, where white is 1: 4/√3 grey levels of 8 bit."""
-_HALVED_AT = (0.5, 0.75, 0.9, 0.95)
-"""Shares of the steps of the flow's stage after which its rate is halved."""
 
 
 class EncoderStage(PixelStage):
@@ -53,7 +50,7 @@ class FlowStage(Stage):
     terms = ("total", "per_dimension", "skipped")
     lengths = ("steps_flow", "epochs_flow")
     share = 0.5
-
+    milestones = (0.5, 0.75, 0.9, 0.95)
     skips: Skips
 
     def __init__(self, model: Any, config: Any) -> None:
@@ -74,7 +71,7 @@ class FlowStage(Stage):
         return [*self._encoder(), *self.model.flow.parameters()]
 
     def scheduled_rate(self, step: int, steps: int, epoch: int) -> float:
-        rate = self.config.lr_flow * 0.5 ** bisect.bisect_right(_HALVED_AT, (step - 1) / steps)
+        rate = float(self.config.lr_flow * 0.5 ** sum(step > share * steps for share in self.milestones))
         return rate * min(1.0, step / self.config.warmup) if self.config.warmup else rate
 
     def clip_norm(self) -> float:

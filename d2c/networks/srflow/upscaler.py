@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from d2c.networks.base.upscaler import Strip, Upscaler, mirrored
+from d2c.networks.base.mirror import mirrored
+from d2c.networks.base.upscaler import Strip, Upscaler
 from d2c.networks.srflow.model import MULTIPLE, drawn, zeros
 
 if TYPE_CHECKING:
