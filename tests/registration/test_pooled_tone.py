@@ -89,6 +89,7 @@ def test_each_camera_has_its_own() -> None:
     assert bend(found.curves["lr"].numbers, srgb) < 0.2 * bend(np.zeros(5), s_curve)
 
 
+@pytest.mark.slow
 def test_srgb_stays_srgb() -> None:
     found = fitted(srgb, srgb, ("hr", "lr"))
     assert not any(curve.supported for curve in found.curves.values())
