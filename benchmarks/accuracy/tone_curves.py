@@ -1,6 +1,6 @@
 """What do tone curves that are not sRGB cost, and how much of it does ``align --tone`` win back?
 
-    python -m benchmarks.accuracy.tone_curves --seeds 100..123 --out benchmarks/results/tone-curves
+    python -m benchmarks.accuracy.tone_curves --seeds 100..123 --work DIR --out benchmarks/results/tone-curves
 
 Each scene is exposed once and developed under each curve, before rounding and JPEG of quality 95. None of the curves is
 of the family that `d2crealsr tone` fits: a sigmoid on encoded values (S-curve), the same on luma alone with the colours
@@ -12,12 +12,14 @@ mean: true error in HR px, as in accuracy.alignment, over the scenes that have a
 setting; loss: its mean increase against the same scenes under sRGB with --tone srgb, and the interval of 95 %.
 rejected: pairs that are rejected, or have no estimate, although the same scene is accepted under sRGB.
 
-Rows are kept in --work as they come, and a second run goes on where the first one ended.
+With --work, rows are kept as they come, and a second run goes on where the first one ended.
 """
 
 from __future__ import annotations
 
+import contextlib
 import csv
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -238,29 +240,36 @@ def _loss(differences: Light) -> Row:
 @click.option("--tone-seeds", default="7000..7011", show_default=True, help="Scenes of the file of tone curves.")
 @with_size("half")
 @click.option("--tone-size", type=click.Choice(list(SIZES)), default="half", show_default=True, help="Their size.")
-@click.option("--work", type=PATH, default=Path("tone-work"), show_default=True, help="Folder of what is kept.")
+@click.option("--work", type=PATH, help="Folder of captures, files of tone curves and rows, which are kept.")
 @with_out
 @with_small("Two mini scenes", seeds="0..1", tone_seeds="7000..7005", size="mini", tone_size="mini")
-def main(seeds: str, tone_seeds: str, size: SizeName, tone_size: SizeName, work: Path, out: Path | None) -> None:
+def main(seeds: str, tone_seeds: str, size: SizeName, tone_size: SizeName, work: Path | None, out: Path | None) -> None:
     wanted, others = parse_seeds(seeds), parse_seeds(tone_seeds)
     if set(wanted) & set(others):
         raise click.UsageError("--seeds and --tone-seeds overlap; the file must come from other scenes")
     threads.use_one_thread()
-    kept = Work(work, size, tone_size)
+    with contextlib.ExitStack() as stack:
+        folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        text, rows = _scored(Work(folder, size, tone_size), wanted, others)
+    print_and_store(text, out, {"-scenes": rows})
+
+
+def _scored(kept: Work, wanted: range, others: range) -> tuple[str, list[Row]]:
+    """The text of the result and its rows."""
     tone_files = make_tone_files(kept, others)
     done = {row["seed"] for row in _kept(kept.rows)}
-    for scene in (BenchScene(seed=seed, size=size) for seed in wanted if seed not in done):
+    for scene in (BenchScene(seed=seed, size=kept.size) for seed in wanted if seed not in done):
         rows = measure(scene, tone_files)
         _append(kept.rows, rows)
         click.echo(f"{scene.seed} {scene.kind}: " + _told(rows), err=True)
     rows = [row for row in _kept(kept.rows) if row["seed"] in wanted]
-    title = f"Tone curves, {size} size, {purpose_of(wanted)} seeds {seeds}; curves found from {purpose_of(others)} "
-    title += f"seeds {tone_seeds}, {tone_size} size. Errors in HR px."
+    about = f"{kept.size} size, {purpose_of(wanted)} seeds {wanted[0]}..{wanted[-1]}; curves found from "
+    about += f"{purpose_of(others)} seeds {others[0]}..{others[-1]}, {kept.tone_size} size"
     found = [
         f"{name}: {camera} {curve.tone}" for name, file in tone_files.items() for camera, curve in file.curves.items()
     ]
-    text = "\n\n".join([title, text_table(summarise(rows), digits=4), "Curves found", "\n".join(found)])
-    print_and_store(text, out, {"-scenes": rows})
+    table = text_table(summarise(rows), digits=4)
+    return "\n\n".join([f"Tone curves, {about}. Errors in HR px.", table, "Curves found", "\n".join(found)]), rows
 
 
 def _told(rows: Sequence[Row]) -> str:
