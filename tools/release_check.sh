@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # What a release must pass: a wheel and a source distribution that install and run without the checkout.
 #   tools/release_check.sh            the toolkit alone: the wheel, its demo, the source distribution
-#   tools/release_check.sh train      also with the extras report and train, and the demo of d2c
+#   tools/release_check.sh train      also with the extras report and train: the demo of d2c, and docs/tutorial.md
 # PYTHON is the interpreter with the package `build`; the environments it makes are temporary.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -47,6 +47,12 @@ if [ "$kind" = train ]; then
     [ -f d2crealsr-demo/pairs/report/index.html ]
     "$work/train/bin/d2c" demo --quiet
     [ -f d2crealsr-demo/run/comparison.png ]
+    said "the other commands of docs/tutorial.md"
+    "$work/train/bin/d2crealsr" summary d2crealsr-demo/pairs --sort -residual_p95_hr_px
+    "$work/train/bin/d2c" eval d2crealsr-demo/run --data d2crealsr-demo/pairs
+    "$work/train/bin/d2c" upscale d2crealsr-demo/pairs/lr/001.png --checkpoint d2crealsr-demo/run --out upscaled
+    [ -f upscaled/001_x8.png ]
+    "$work/train/bin/d2c" report d2crealsr-demo/run
     cd "$root"
 fi
 said "passed"
