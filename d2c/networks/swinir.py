@@ -162,7 +162,10 @@ class _SwinIR(nn.Module):
         for group in self.body:
             x = group(x, mask)
         deep: Tensor = self.after_body(self.norm2(x).permute(0, 3, 1, 2)) + shallow
-        return deep if self.narrow is None else F.leaky_relu(self.narrow(deep), _SLOPE)
+        if self.narrow is None:
+            return deep
+        narrow = self.narrow(deep).permute(0, 2, 3, 1)  # in the order in which they are in memory
+        return F.leaky_relu(narrow, _SLOPE).permute(0, 3, 1, 2)
 
     def forward(self, lr: Tensor) -> Tensor:
         height, width = (self.scale * side for side in lr.shape[2:])

@@ -105,6 +105,13 @@ class Least(Network):
         return nn.Sequential(nn.Conv2d(3, 3 * config.scale**2, 1), nn.PixelShuffle(config.scale))
 
 
+class Dropping(Least):
+    """Leaves out pixels by chance in training."""
+
+    def build(self, config):
+        return nn.Sequential(nn.Dropout(0.5), *super().build(config))
+
+
 class Normed(Network):
     """Keeps statistics of what it sees in training."""
 

@@ -217,6 +217,17 @@ def test_counters_layers_of_two_names_and_settings_without_a_value_are_kept(pair
     assert (model[0].weight == model[1].again.weight).all()
 
 
+def test_a_run_that_is_resumed_draws_the_random_numbers_of_one_that_was_not(pairs, tmp_path):
+    options = ["--preset", "tiny", "--patch", "8", "--batch", "2", "--ema", "0", "--device", "cpu"]
+    state = torch.random.get_rng_state()
+    for folder, steps in (("whole", 4), ("resumed", 2), ("resumed", 4)):
+        train = ["train", "--data", pairs, "--out", tmp_path / folder, "--steps", steps]
+        good(*train, *options, network="own_network:Dropping")
+    weights = [(tmp_path / folder / "last.safetensors").read_bytes() for folder in ("whole", "resumed")]
+    assert weights[0] == weights[1]
+    assert torch.equal(torch.random.get_rng_state(), state), "the caller's generator is left as it was"
+
+
 def test_images_that_are_not_its_outputs_are_named(run, pairs, monkeypatch):
     import own_network
 
