@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import nn, unflatten
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,16 +45,17 @@ class WindowAttention(nn.Module):
         shift, side, bias = self.shift, self.window, self.bias()
         if shift:
             x = x.roll((-shift, -shift), (1, 2))
-        cells = x.unflatten(2, (-1, side)).unflatten(1, (-1, side)).transpose(2, 3)  # (N, h/a, w/a, a, a, n)
+        cells = unflatten(unflatten(x, 2, (-1, side)), 1, (-1, side)).transpose(2, 3)  # (N, h/a, w/a, a, a, n)
         qkv = self.qkv(cells.flatten(3, 4).flatten(1, 2))  # (N, windows, a², 3n)
-        parts = qkv.unflatten(-1, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)  # (3, N, windows, heads, a², n/heads)
+        parts = unflatten(qkv, -1, (3, self.heads, -1)).permute(3, 0, 1, 4, 2, 5)  # (3, N, windows, heads, a², n/heads)
         if shift:  # each window has its own mask, so all windows of an image are treated like heads
             parts, bias = parts.flatten(2, 3), (bias + mask[:, None]).flatten(0, 1)
         else:
             parts = parts.flatten(1, 2)
-        made = F.scaled_dot_product_attention(*parts.unbind(), attn_mask=bias[None].to(parts.dtype))
+        q, k, v = parts.unbind()
+        made = F.scaled_dot_product_attention(q, k, v, attn_mask=bias[None].to(q.dtype))
         made = made.reshape(*cells.shape[:3], self.heads, side**2, -1).transpose(3, 4).flatten(4)
-        made = self.joined(self.proj(made).unflatten(3, (side, side)))
+        made = self.joined(unflatten(self.proj(made), 3, (side, side)))
         return made.roll((shift, shift), (1, 2)) if shift else made
 
     def joined(self, cells: Tensor) -> Tensor:
@@ -70,7 +71,7 @@ class WindowAttention(nn.Module):
         Along each axis, pixel i attends to pixel j with entry i − j + a − 1.
         """
         side = self.window
-        table = self.table.unflatten(0, (2 * side - 1, -1))
+        table = unflatten(self.table, 0, (2 * side - 1, -1))
         entries = table.unfold(0, side, 1).unfold(1, side, 1).flip(3, 4)  # (a, a, heads, a, a): i, i, ·, j, j
         return entries.permute(2, 0, 1, 3, 4).reshape(self.heads, side**2, side**2)
 
@@ -93,4 +94,4 @@ def _parts(side: int, window: int, device: torch.device) -> Tensor:
     """``(side/a, a)``: in the last window of a rolled side 2 for what came from its other end, else 1; elsewhere 0."""
     position = torch.arange(side, device=device)
     last, rolled = position >= side - window, position >= side - window // 2
-    return (last.int() + rolled.int()).unflatten(0, (-1, window))
+    return unflatten(last.int() + rolled.int(), 0, (-1, window))
