@@ -39,12 +39,12 @@ from d2crealsr.store.pairs import (
 
 if TYPE_CHECKING:
     import pandas as pd
-    from playwright.sync_api import Page
+    from playwright.sync_api import Page, ViewportSize
 
     from d2crealsr.simulate.settings import SizeName
 
 BASE = 5
-DESK = {"width": 1280, "height": 900}
+DESK: ViewportSize = {"width": 1280, "height": 900}
 _SET = (
     "((id, event, value) => { const e = document.getElementById(id); "
     "e.value = value; e.dispatchEvent(new Event(event)); })"

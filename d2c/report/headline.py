@@ -20,7 +20,10 @@ __all__ = ["Judged", "State", "judged", "state_of", "subject"]
 
 
 class State(NamedTuple):
-    """How far a run has come: the stage and step of the newest row (0 if there is none), and the steps of the stage."""
+    """How far a run has come: stage and step of the newest row (0 if there is none), and the lengths.
+
+    ``steps`` is the length of the stage, 0 if the run counts epochs, and ``stages`` the number of stages.
+    """
 
     stage: int
     step: int
@@ -29,8 +32,8 @@ class State(NamedTuple):
 
     @property
     def is_finished(self) -> bool:
-        """Whether the last step of the last stage was made."""
-        return self.stage == self.stages and self.step >= self.steps
+        """Whether the last step of the last stage was made, as far as its number is known."""
+        return self.stage == self.stages and 0 < self.steps <= self.step
 
     @property
     def words(self) -> str:

@@ -37,7 +37,7 @@ Json: TypeAlias = dict[str, Any]
 
 _VIEW_QUALITY, _THUMB_QUALITY = 88, 82
 _THUMB, _SHARP, _OVERVIEW = 480, 1600, 480
-"""Longer sides of pictures in px: of a card and of a capture twice as many as a page gives them, for fine screens."""
+"""Longer sides of pictures in px. The page shows cards and captures at half of it, so that fine screens show all px."""
 _FIELD_SHAPE = (8, 12)
 _CLIPPED_WORTH_SHOWING = 0.0005
 

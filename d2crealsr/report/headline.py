@@ -52,9 +52,9 @@ class Judged:
 def judged(rows: Sequence[Row], drawn: Mapping[str, Row]) -> Judged:
     """Judge a dataset by the share of its scenes that were accepted.
 
-    At least half: it can be trained on. Fewer: something is wrong with the captures in common, to be found first. The
-    scenes to shoot again come in the order of the contact sheet: failed ones, then rejected ones with the largest
-    residual.
+    At least half: it can be trained on. Fewer: the captures probably have a fault in common, which should be found
+    first. The scenes to shoot again come in the order of the contact sheet: failed ones, then rejected ones with the
+    largest residual.
     """
     accepted = [row for row in rows if row["status"] == "accepted"]
     bad = sorted((row for row in rows if row["status"] != "accepted"), key=_worst_first)

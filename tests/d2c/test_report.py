@@ -21,7 +21,7 @@ from d2c.inference.figures import CIVIDIS, heat
 from d2c.report.charts import Series, draw, ticks
 from d2c.report.crops import busiest
 from d2c.report.curves import figures, read_log
-from d2c.report.headline import judged
+from d2c.report.headline import State, judged
 from d2c.training.runfolder import RunFolder
 
 jinja2 = pytest.importorskip("jinja2")
@@ -247,6 +247,12 @@ def test_a_chart_puts_points_where_their_values_are():
     level = draw([Series(name="a", points=[(1, 5.0), (2, 5.0)], colour=1)], x_label="", y_label="")
     assert level is not None
     assert level.y_ticks
+
+
+def test_a_stage_whose_steps_are_not_known_is_not_finished():
+    assert State(stage=2, step=7, steps=7, stages=2).is_finished
+    assert not State(stage=2, step=7, steps=0, stages=2).is_finished
+    assert State(stage=1, step=7, steps=0, stages=1).words == "step 7"
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 650), (-0.1, 0.2), (25.93, 25.94), (1e-7, 9e-7)])
