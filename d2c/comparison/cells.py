@@ -118,6 +118,8 @@ class Cell:
             raise ConfigError(f"{self.folder}: was begun with {_differing(planned['asked'], wanted)}; {_REMEDY}")
         if not self.is_trained:
             self.work.reporter.note(f"{self.folder}:")
+            if self.method.network and (asked := self.work.precision) not in (None, self._precision()):
+                self.work.reporter.note(f"{self.method.label} is computed in {self._precision()} only, not in {asked}")
             cost = self._train(wanted) if self.method.network else self._fit(wanted)
             files.write_text(self._trained, json.dumps(dataclasses.asdict(cost), indent=2) + "\n")
         return Trained(**_read(self._trained))

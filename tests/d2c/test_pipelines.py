@@ -204,6 +204,22 @@ def test_every_method_of_table_1_is_trained_and_each_tries_the_same_rates(pairs,
     assert (tmp_path / "plots/table1-crops.pdf").read_bytes().startswith(b"%PDF")
 
 
+@pytest.mark.slow
+def test_a_flow_has_both_stages_in_one_budget_and_a_line_for_its_samples(make_pairs, tmp_path):
+    pairs = make_pairs(tmp_path / "pairs", scale=4, count=4)
+    where = ["--train", pairs, "--out", tmp_path, "--size", "tiny", "--device", "cpu", "--seeds", 1]
+    run("table1", *where, "--budget", "crops=8", "--batch", 2, "--patch", 8, "--only", "srflow", "--precision", "bf16")
+    table = pd.read_csv(tmp_path / "table1.csv")
+    lines = table[table["protocol"] == "basicsr-y"]
+    assert list(lines["method"]) == ["srflow", "srflow:sample_0.9"]
+    assert lines["label"].iloc[1] == "SRFlow, drawn at temperature 0.9"
+    assert set(lines["crops"]) == {8}
+    rows = pd.read_csv(next((tmp_path / "cells").iterdir()) / "run/log.csv")
+    assert list(rows.groupby("stage")["step"].max()) == [2, 2]
+    settings = (next((tmp_path / "cells").iterdir()) / "run/config.toml").read_text()
+    assert 'precision = "fp32"' in settings
+
+
 @pytest.mark.usefixtures("without_plots")
 @pytest.mark.parametrize("layout", ["RealSR", "DRealSR", "list"])
 def test_data_sets_of_the_paper_are_read_as_their_authors_lay_them_out(layout, make_pairs, tmp_path):
