@@ -32,4 +32,4 @@ def samples_figure(made: Upscaled) -> Picture:
         (f"sample {number}", reduced(to_uint8(sample))) for number, sample in enumerate(made.more["samples"], start=1)
     ]
     panels.append((f"spread: 0 blue to {255 * high:.1f} of 255 yellow", reduced(heat(apart / high, CIVIDIS))))
-    return side_by_side(panels, in_a_row=min(4, len(panels)))
+    return side_by_side(panels, in_a_row=len(panels) if len(panels) <= 6 else 4)
