@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -33,17 +34,18 @@ class FlowUpscaler(Upscaler):
 
     @torch.inference_mode()
     def _made(self, model: Any, lr: Tensor, first_row: int, *, samples: bool) -> list[Tensor]:
-        """The result of a strip, then its samples."""
+        """The result of a strip, then its samples. Where the inverse of the flow has no value, they are black."""
         sampling, scale = self.sampling, self.config.scale
         draws = [sampling.result] + [sampling.temperature] * (sampling.samples if samples else 0)
         if not model.has_started:
             return [model(lr)] * len(draws)
         conditions = model.conditions(lr)
         numbers = (1, *range(1, len(draws)))
-        return [
+        made = [
             model.flow.inverse(conditions, drawn(scale, draw, number, first_row) if draw else zeros)
             for draw, number in zip(draws, numbers, strict=True)
         ]
+        return [image.nan_to_num(nan=0.0, posinf=math.inf, neginf=-math.inf) for image in made]
 
     def strips(
         self, model: nn.Module, lr: Tensor, plan: Plan, folder: Path | None, progress: Callable[[], None]

@@ -373,6 +373,17 @@ def test_strips_equal_the_whole_also_of_samples(scale):
         assert (model(lr)[0] - made[0][0]).abs().max() < 1e-12
 
 
+def test_pixels_for_which_the_inverse_has_no_value_are_black():
+    model, lr = small(), images(side=2, count=1)[0]
+    model.flow.levels[0].steps[0].norm.logs.data[0, 0] = -1e6  # the inverse is infinite times what comes
+    model.flow.levels[0].steps[0].norm.bias.data[0, 0] = torch.inf
+    upscaler = NETWORK.upscaler(network_of(model)[1])
+    (strip,) = upscaler.strips(model, lr, plan_of(lr, 2, keep_all=False), None, lambda: None)
+    assert model(lr).isnan().any()
+    assert not strip.sr.isnan().any()
+    assert (strip.sr == 0).any()
+
+
 def test_latents_are_standard_normal_times_the_temperature_and_repeat():
     like = torch.zeros(1, 6, 40, 50)
     made = [drawn(4, temperature, 1)(0, like) for temperature in (1.0, 1.0, 0.5)]
