@@ -197,10 +197,10 @@ class Cluster:
             WorkerWarning,
             stacklevel=2,
         )
-        known = {"workers": [address], "stimulus_id": f"silent-{time.time()}"}
         self._client.sync(
             self._client.scheduler.restart_workers,
-            **known,
+            workers=[address],
+            stimulus_id=f"silent-{time.time()}",
             timeout=_SECONDS_TO_RESTART,
             wait_for_workers=False,
             on_error="return",
