@@ -29,6 +29,7 @@ __all__ = ["Cluster", "Lacking", "Patience", "open_cluster"]
 _SECONDS_TO_RESTART = 10.0
 """Longest time that the nanny of a silent worker may take to end it."""
 _AGAIN = "and run the same command again"
+_GONE = f"the dask scheduler is gone; start it, {_AGAIN}"
 
 Lacking: TypeAlias = "Callable[[], str]"
 """Says what the machine on which it is called lacks for the tasks, as in ``does not see /data``; empty for nothing."""
@@ -111,7 +112,7 @@ class Cluster:
                     died.append(numbers[future])
                     continue
                 except gone as error:
-                    raise MachineError(f"the dask scheduler is gone; start it, {_AGAIN}") from error
+                    raise MachineError(_GONE) from error
                 yield numbers.pop(future), result
                 future.release()
         finally:
@@ -125,7 +126,10 @@ class Cluster:
         A worker that does not answer is left to the watch for silent ones. Those that come later are asked with each
         task.
         """
-        workers = self._workers()
+        try:
+            workers = self._workers()
+        except OSError as error:
+            raise MachineError(_GONE) from error
         if self._lacking is None or not workers:
             return
 
