@@ -35,11 +35,15 @@ _SAME_PLACE = 0.5
 
 
 class Card(NamedTuple):
-    """The frames of one card: those that can be HR, and by scale the links to those that can be LR."""
+    """The frames of one card: those that can be HR, and by scale the links to those that can be LR.
+
+    ``alike`` are the links between HR and HR or between LR and LR of about the same size.
+    """
 
     hr: tuple[int, ...]
     lr: Mapping[int, tuple[Link, ...]]
     misfits: tuple[Link, ...]
+    alike: tuple[Link, ...] = ()
 
     @property
     def numbers(self) -> frozenset[int]:
@@ -70,7 +74,9 @@ def cards_of(links: Sequence[Link], sizes: Sequence[Size]) -> list[Card]:
             if link.inner in hr:
                 scale = nominal_scale(link.scale)
                 (misfits if scale is None else lr[scale]).append(link)
-        cards.append(Card(tuple(sorted(hr)), {s: tuple(lr[s]) for s in sorted(lr)}, tuple(misfits)))
+        card = Card(tuple(sorted(hr)), {s: tuple(lr[s]) for s in sorted(lr)}, tuple(misfits))
+        alike = (link for link in links if 1 / _ALIKE < link.scale < _ALIKE)
+        cards.append(card._replace(alike=tuple(link for link in alike if card.numbers >= {link.inner, link.outer})))
     return cards
 
 

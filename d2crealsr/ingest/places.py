@@ -31,17 +31,27 @@ def overlap(one: Link, other: Link, sizes: Sequence[Size]) -> float:
     return float(common / (areas - common))
 
 
-def side_by_side(links: Iterable[Link], sizes: Sequence[Size]) -> list[tuple[int, int]]:
-    """Pairs of frames of one kind that were taken from one place: two inner ones in an outer one, or the reverse."""
+def side_by_side(links: Iterable[Link], alike: Iterable[Link], sizes: Sequence[Size]) -> list[tuple[int, int]]:
+    """Pairs of frames of one kind that were taken from one place.
+
+    Two inner ones lie at one place of an outer one, or an inner one at one place of two outer ones, or, by the links
+    between ``alike`` ones, all corners of a frame lie at those of the other.
+    """
     by_end: dict[tuple[str, int], list[tuple[int, Link]]] = defaultdict(list)
     for link in links:
         by_end["inner", link.inner].append((link.outer, link))
         by_end["outer", link.outer].append((link.inner, link))
-    return [
+    found = [
         (one, other)
         for shown in by_end.values()
         for (one, first), (other, second) in itertools.combinations(shown, 2)
-        if sizes[one] == sizes[other] and _apart(first, second, sizes) <= _SAME_PLACE
+        if sizes[one] == sizes[other] and _apart(_outline(first, sizes), _outline(second, sizes)) <= _SAME_PLACE
+    ]
+    return found + [
+        (link.inner, link.outer)
+        for link in alike
+        if sizes[link.inner] == sizes[link.outer]
+        and _apart(_outline(link, sizes), geometry.corners(sizes[link.outer])) <= _SAME_PLACE
     ]
 
 
@@ -65,8 +75,7 @@ def _box(link: Link, sizes: Sequence[Size]) -> Array:
     return np.concatenate([outline.min(axis=0), outline.max(axis=0)])
 
 
-def _apart(one: Link, other: Link, sizes: Sequence[Size]) -> float:
+def _apart(one: Array, other: Array) -> float:
     """Largest distance between corresponding corners of two outlines, as a share of the diagonal."""
-    a, b = (_outline(link, sizes) for link in (one, other))
-    diagonal = np.linalg.norm(np.ptp(np.concatenate([a, b]), axis=0))
-    return float(np.linalg.norm(a - b, axis=1).max() / max(diagonal, 1e-9))
+    diagonal = np.linalg.norm(np.ptp(np.concatenate([one, other]), axis=0))
+    return float(np.linalg.norm(one - other, axis=1).max() / max(diagonal, 1e-9))

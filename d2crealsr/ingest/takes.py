@@ -54,7 +54,7 @@ class Take(NamedTuple):
         }
         lr = {scale: links for scale, links in kept.items() if links}
         hr = tuple(number for number in self.card.hr if number not in self.doubtful)
-        return self._replace(card=Card(hr, lr, self.card.misfits)) if hr and (lr or not self.doubtful) else None
+        return self._replace(card=self.card._replace(hr=hr, lr=lr)) if hr and (lr or not self.doubtful) else None
 
 
 def takes_of(
@@ -74,7 +74,8 @@ def takes_of(
     links = [link for of_scale in card.lr.values() for link in of_scale]
     units = _units(card.numbers, set(strangers), frames)
     complete = [unit for unit in units if any({link.inner, link.outer} <= unit for link in links)]
-    together = side_by_side(links, [Size(0, 0) if frame.sketch is None else frame.sketch.size for frame in frames])
+    sizes = [Size(0, 0) if frame.sketch is None else frame.sketch.size for frame in frames]
+    together = side_by_side(links, card.alike, sizes)
     if not complete:
         return [Take(card, doubtful=_doubtful(card, [*together, *_pairs(units)], settled))]
     own = [frozenset(unit) for unit in complete]

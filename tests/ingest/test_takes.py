@@ -85,3 +85,12 @@ def test_an_lr_that_may_be_of_another_card_with_the_same_picture_is_never_taken_
     take = two_lr(minutes, cameras, places)
     assert (take.joined, take.doubtful) == (joined, doubtful)
     assert (take.without_doubts() is None) == bool(doubtful)
+
+
+@pytest.mark.parametrize(("shift", "doubtful"), [(3.0, set()), (30.0, {0, 1, 2})])
+def test_two_shots_whose_whole_frames_agree_were_taken_from_one_place(shift: float, doubtful: set[int]) -> None:
+    frames = [replace(frame(str(n), None), sketch=SimpleNamespace(size=Size(600, 400))) for n in range(3)]
+    links = tuple(Link(0, outer, at(place), 8.0, 99, 0.9, True) for outer, place in ((1, 0), (2, 9)))
+    alike = Link(1, 2, np.array([[1, 0, shift], [0, 1, 0], [0, 0, 1.0]]), 1.0, 99, 0.9, True)
+    (take,) = takes_of(Card((0,), {8: links}, (), (alike,)), frames)
+    assert take.doubtful == doubtful
