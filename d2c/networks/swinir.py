@@ -150,7 +150,7 @@ class _SwinIR(nn.Module):
         self.colour_out = ColourLayer(RGB_MEAN)
         for module in self.modules():
             if isinstance(module, nn.Linear):
-                nn.init.trunc_normal_(module.weight, std=0.02)
+                nn.init.normal_(module.weight, std=0.02)
                 nn.init.zeros_(module.bias)
 
     def features(self, lr: Tensor) -> Tensor:

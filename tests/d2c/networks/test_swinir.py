@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from d2c.data.patches import Batch
 from d2c.errors import CheckpointError, ConfigError
 from d2c.networks import find, network_of
+from d2c.networks.base.on_card import counted_on_card
 from d2c.networks.base.released import _tensors
 from d2c.networks.base.shapes import shapes_only
 from d2c.networks.base.upscaler import Plan
@@ -235,6 +236,15 @@ def test_a_step_has_nothing_that_a_cuda_graph_cannot_hold():
         engine.update(Batch(torch.rand(2, 3, 6, 6), torch.rand(2, 3, 12, 12)), 1e-3, {})
     assert said == []
     assert all(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
+
+
+def test_the_memory_of_a_step_on_a_card_is_counted_in_every_precision():
+    network, config, _ = small()
+    trains = [network.train(batch=2, patch=8, precision=precision) for precision in ("fp32", "bf16")]
+    kind = network.stages(trains[0])[0]
+    full, half = (counted_on_card(network, config, train, kind, 1) for train in trains)
+    assert half.weights == full.weights
+    assert 0 < half.tensors < full.tensors
 
 
 def test_its_schedule_is_that_of_the_authors_options():
