@@ -238,6 +238,7 @@ def test_a_step_has_nothing_that_a_cuda_graph_cannot_hold():
     assert all(not torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
 
 
+@pytest.mark.slow  # the first tensors without numbers
 def test_the_memory_of_a_step_on_a_card_is_counted_in_every_precision():
     network, config, _ = small()
     trains = [network.train(batch=2, patch=8, precision=precision) for precision in ("fp32", "bf16")]
