@@ -97,7 +97,7 @@ def within_picture(lr: Image, crop: Crop, mapping: CaptureMapping) -> Crop:
     frames = found.frames()
     if not frames:
         return crop
-    covered = reaching_in(found.colours, frames[0].beyond(*view.from_middle), found.strange, frames[0].shorter_side)
+    covered = reaching_in(found.colours, frames[0], found.strange)
     return _largest(crop, view, frames[-1], covered)
 
 
