@@ -17,6 +17,7 @@ from d2crealsr.imaging.card_view import CardView
 from d2crealsr.imaging.frames import Frame, likely_frames
 from d2crealsr.imaging.largest_rectangle import largest_rectangle
 from d2crealsr.imaging.reaching_in import reaching_in
+from d2crealsr.imaging.sleeve import within_sleeve
 from d2crealsr.imaging.straight_lines import courses, ridges, straight_lines
 from d2crealsr.imaging.surroundings import UsualColours, off_plane
 from d2crealsr.types import Crop
@@ -64,11 +65,6 @@ _SAME, _DEVIATIONS = 0.02, 3.0
 """Difference from a strip up to which a pixel looks like it: of full scale, or in median deviations of the strip."""
 _BLANK, _MOSTLY = 0.035, 0.8
 """Largest deviation of a blank border from an even course of its colours, and the share for which it must hold."""
-_PLASTIC = ((1.0, 0.0), (0.9, 0.02), (0.85, 0.04), (0.8, 0.07), (0.75, 0.1), (0.7, 0.13))
-"""Shares of the light that plastic passes, and light that it adds."""
-_NARROWEST_RIM_PX, _WIDEST_RIM = 1.5, 0.16
-"""Smallest width of the rim of a sleeve on its widest side, and the largest as a share of the shorter side."""
-
 _MARGIN_LR_PX, _MARGIN_PX = 1.5, 0.5
 """Distance of the crop from the frame, in px of LR and of the view, against blur, interpolation and its own error."""
 
@@ -108,12 +104,6 @@ def _desk(view: CardView) -> Mask:
     return np.asarray(outer & view.seen)
 
 
-def _through_plastic(colours: Float32) -> Float32:
-    """Colours as they are seen through clear plastic that passes some of the light and adds some."""
-    light = colours**2.2
-    return np.concatenate([(passes * light + haze) ** (1 / 2.2) for passes, haze in _PLASTIC]).astype(np.float32)
-
-
 class _Surroundings:
     """The search for what surrounds a picture, from the desk inwards.
 
@@ -133,7 +123,7 @@ class _Surroundings:
         span = np.quantile(self.colours[view.seen], [0.005, 0.995], axis=0)
         self.desk = UsualColours([around], span, _RARE).unlike(self.colours)
         self.strange = UsualColours(sides, span, _RARE_ON_ALL_SIDES).unlike(self.colours)
-        self._seen_through = UsualColours([_through_plastic(around)], span, _RARE).unlike(self.colours)
+        self._desk_colour = np.median(around, axis=0)
         self._reach = _REACH * view.frame
         self._ridges = [ridges(part, _EDGE) & seen for part, seen in self._both(view.pixels, view.seen)]
         self._lines = [
@@ -163,14 +153,10 @@ class _Surroundings:
             found += [] if frame is None else [frame]
         return found
 
-    def _ending(self, unlike: Mask, outer: Frame | None, *, within: Frame | None = None) -> Frame | None:
-        """The frame at which surroundings end that begin at an outer one, whose colours some pixels are unlike.
-
-        It lies ``within`` another one, or nearly so.
-        """
+    def _ending(self, unlike: Mask, outer: Frame | None) -> Frame | None:
+        """The frame at which surroundings end that begin at an outer one, whose colours some pixels are unlike."""
         level, upright = self._courses(unlike)
-        limit, apart = (outer, _RIM_PX) if within is None else (within, -_RIM_PX / 2)
-        for frame in likely_frames(level, upright, limit, apart):
+        for frame in likely_frames(level, upright, outer, _RIM_PX):
             outside, inside = self._beside(frame, outer)
             if min(np.count_nonzero(outside), np.count_nonzero(inside)) < _FEWEST_PX:
                 continue
@@ -202,12 +188,7 @@ class _Surroundings:
 
     def _sleeve(self, outline: Frame) -> Frame | None:
         """The frame within the rim of a clear sleeve, if the outline is that of a sleeve."""
-        found = self._ending(self._seen_through, None, within=outline)
-        if found is None:
-            return None
-        rims = outline.inset(found)
-        is_rim = _NARROWEST_RIM_PX <= rims.max() <= _WIDEST_RIM * outline.shorter_side
-        return found if is_rim else None
+        return within_sleeve(outline, self._ridges, self.colours, self._desk_colour)
 
     def _border(self, outline: Frame) -> Frame | None:
         """The frame within a blank border."""

@@ -51,11 +51,6 @@ class Frame:
         down = np.maximum(self.top[0] + self.top[1] * x - y, y - self.bottom[0] - self.bottom[1] * x)
         return np.asarray(np.maximum(across, down))
 
-    def inset(self, inner: Frame) -> Array:
-        """How far the sides of an inner frame lie within its own, at the middle, in px: top, right, bottom, left."""
-        outer, other = ((f.top[0], -f.right[0], -f.bottom[0], f.left[0]) for f in (self, inner))
-        return np.subtract(other, outer)
-
     @property
     def shorter_side(self) -> float:
         """Distance of the nearer pair of opposite sides, at the middle."""

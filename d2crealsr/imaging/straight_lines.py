@@ -42,8 +42,8 @@ _RATES = (0.05, 0.6)
 _BESIDE_PX = 3
 """Distance from a line at which inside and outside are compared."""
 
-_OUTSIDE_COUNTS = 2.0
-"""Weight of pixels unlike the surroundings outside of a line, against those inside."""
+_STEP_COUNTS = 3.0
+"""Weight of a column in which all is like the surroundings outside of a line and nothing inside, as a logarithm."""
 
 _KEPT = 16
 """Lines that are kept on each side of the middle."""
@@ -137,9 +137,9 @@ def courses(lines: Array, ridge: Mask, unlike: Mask, reach: float) -> Courses:
     share = (np.roll(share, 1, axis=0) + share + np.roll(share, -1, axis=0)) / np.float32(3)
     inward = np.where(offset < 0, _BESIDE_PX, -_BESIDE_PX)[:, None]
     inside, outside = (share[np.clip(rows + way, 0, height - 1), np.arange(width)] for way in (inward, -inward))
-    region, step = inside - _OUTSIDE_COUNTS * outside, inside - outside
-    likely = (edge + region)[:, np.abs(x) <= reach].sum(axis=1)
+    step = inside - outside
+    likely = (edge + _STEP_COUNTS * step)[:, np.abs(x) <= reach].sum(axis=1)
     halves = [np.flatnonzero(half) for half in (offset < 0, offset >= 0)]
     kept = np.concatenate([half[np.argsort(-likely[half], kind="stable")][:_KEPT] for half in halves])
-    sums = (np.pad(np.cumsum(each[kept], axis=1), ((0, 0), (1, 0))) for each in (edge, region, step))
+    sums = (np.pad(np.cumsum(each[kept], axis=1), ((0, 0), (1, 0))) for each in (edge, _STEP_COUNTS * step, step))
     return Courses(offset[kept], slope[kept], *sums)
