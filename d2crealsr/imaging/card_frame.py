@@ -93,7 +93,7 @@ def within_picture(lr: Image, crop: Crop, mapping: CaptureMapping) -> Crop:
     frames = found.frames()
     if not frames:
         return crop
-    covered = reaching_in(found.colours, frames[0], found.strange)
+    covered = np.zeros_like(view.seen) if found.in_sleeve else reaching_in(found.colours, frames[0], found.strange)
     return _largest(crop, view, frames[-1], covered)
 
 
@@ -113,6 +113,8 @@ class _Surroundings:
         Where the colours are not those of the desk.
     strange : (h, w) ndarray of bool
         Where they are not those of the desk on two sides of the card or more.
+    in_sleeve : bool
+        Whether :meth:`frames` found a sleeve. Its highlights reach over the card's sides like a finger.
     """
 
     def __init__(self, view: CardView) -> None:
@@ -124,6 +126,7 @@ class _Surroundings:
         self.desk = UsualColours([around], span, _RARE).unlike(self.colours)
         self.strange = UsualColours(sides, span, _RARE_ON_ALL_SIDES).unlike(self.colours)
         self._desk_colour = np.median(around, axis=0)
+        self.in_sleeve = False
         self._reach = _REACH * view.frame
         self._ridges = [ridges(part, _EDGE) & seen for part, seen in self._both(view.pixels, view.seen)]
         self._lines = [
@@ -147,11 +150,10 @@ class _Surroundings:
         outline = self._ending(self.desk, None)
         if outline is None:
             return []
-        found = [outline]
-        for is_next in (self._sleeve, self._border):
-            frame = is_next(found[-1])
-            found += [] if frame is None else [frame]
-        return found
+        card = within_sleeve(outline, self._ridges, self.colours, self._desk_colour)
+        self.in_sleeve = card is not None
+        picture = self._border(card or outline)
+        return [frame for frame in (outline, card, picture) if frame is not None]
 
     def _ending(self, unlike: Mask, outer: Frame | None) -> Frame | None:
         """The frame at which surroundings end that begin at an outer one, whose colours some pixels are unlike."""
@@ -185,10 +187,6 @@ class _Surroundings:
             outside = (beyond > _GAP_PX) & (outer.beyond(*self.view.from_middle) < -_GAP_PX)
         inside = (beyond < -_GAP_PX) & (beyond > -_GAP_PX - width / 2)
         return outside & self.view.seen, inside & self.view.seen
-
-    def _sleeve(self, outline: Frame) -> Frame | None:
-        """The frame within the rim of a clear sleeve, if the outline is that of a sleeve."""
-        return within_sleeve(outline, self._ridges, self.colours, self._desk_colour)
 
     def _border(self, outline: Frame) -> Frame | None:
         """The frame within a blank border."""

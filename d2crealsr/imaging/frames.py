@@ -116,13 +116,11 @@ def _judged(of: Courses, line: NDArray[np.intp], first: Array, last: Array) -> t
     long = np.maximum(last - first, 1)
     low, high = first + _CORNER_PX, last - _CORNER_PX
 
-    def both(start: Array, end: Array) -> Array:
-        return of.between(of.edge, line, start, end) + of.between(of.region, line, start, end)
-
-    between = both(low, high)
+    between = of.between(of.evidence, line, low, high)
     before, after = first - _CORNER_GAP_PX, last + _CORNER_GAP_PX
     going_on = of.between(of.edge, line, before - _BEYOND * long, before)
     going_on = going_on + of.between(of.edge, line, after, after + _BEYOND * long)
-    ends = np.minimum(both(low, low + _ENDS * long), 0) + np.minimum(both(high - _ENDS * long, high), 0)
+    ends = np.minimum(of.between(of.evidence, line, low, low + _ENDS * long), 0)
+    ends = ends + np.minimum(of.between(of.evidence, line, high - _ENDS * long, high), 0)
     evidence = between - _BEYOND_COUNTS * np.maximum(going_on, 0) + _ENDS_COUNT * ends
     return evidence, between / long, of.between(of.step, line, low, high) / long

@@ -19,10 +19,13 @@ __all__ = ["within_sleeve"]
 _NARROWEST_PX, _WIDEST = 3, 0.16
 """Width of a rim: the smallest in px, and the largest as a share of the card's shorter side."""
 
-_EDGES, _EDGE = 0.4, 0.15
-"""Smallest share of the sides on which the other edge of the rim is seen, beyond chance: in the mean, and on each."""
+_EDGES, _EDGE = 0.4, 0.2
+"""Smallest share of the sides on which the rim's other edge is seen, beyond chance: in the mean, and on all but one."""
 
-_HAZE, _EVEN = 0.2, 0.08
+_SEEN = 0.3
+"""Share of a side at which its inner edge is believed, even if the outer one is seen better."""
+
+_HAZE, _EVEN = 0.25, 0.08
 """Largest difference of the rim's median colour from that of the desk, and its largest median deviation from it."""
 
 _CORNER_PX = 2
@@ -55,25 +58,26 @@ def within_sleeve(outline: Frame, ridges: Sequence[Mask], colours: Float32, desk
     across, down = (outline.left[0], outline.right[0]), (outline.top[0], outline.bottom[0])
     sides = [_Side(outline.top, 1, *across), _Side(outline.right, -1, *down)]
     sides += [_Side(outline.bottom, -1, *across), _Side(outline.left, 1, *down)]
-    widths = np.arange(_NARROWEST_PX, int(_WIDEST * outline.shorter_side) + 1)
-    if not len(widths):
+    widths = np.arange(_NARROWEST_PX - 1, int(_WIDEST * outline.shorter_side) + 2)
+    if len(widths) < 3:
         return None
     seen = [(colours, ridges[0]), (np.swapaxes(colours, 0, 1), ridges[1])] * 2
     further_in, further_out = (
         np.array([_seen_at(side, way * widths, ridge) for side, (_, ridge) in zip(sides, seen, strict=True)])
         for way in (1, -1)
     )
-    shares = np.maximum(further_in, further_out)
+    shares = np.maximum(further_in, further_out)[:, 1:-1]
     best = int(shares.mean(axis=0).argmax())
-    if shares[:, best].mean() < _EDGES or shares[:, best].min() < _EDGE:
+    if shares[:, best].mean() < _EDGES or np.sort(shares[:, best])[1] < _EDGE:
         return None
-    is_outer = further_in[:, best] >= further_out[:, best]
-    lines = []
-    for side, outer, (image, _) in zip(sides, is_outer, seen, strict=True):
-        if outer and not _is_rim(side, widths[best], image, desk):
-            return None
-        lines.append((side.line[0] + outer * side.inward * float(widths[best]), side.line[1]))
-    return Frame(*lines) if is_outer.any() else None
+    near_best = slice(best, best + 3)  # of `widths`: the best of the inner ones, and those next to it
+    inner, outer = (each[:, near_best] for each in (further_in, further_out))
+    is_outer = inner.max(axis=1) >= np.minimum(outer.max(axis=1), _SEEN)
+    moves = np.where(is_outer, widths[near_best][inner.argmax(axis=1)], 0)
+    rims = [_is_rim(side, move, image, desk) for side, move, (image, _) in zip(sides, moves, seen, strict=True)]
+    moves = np.where(rims, moves, 0)
+    lines = ((side.line[0] + float(side.inward * move), side.line[1]) for side, move in zip(sides, moves, strict=True))
+    return Frame(*lines) if moves.any() else None
 
 
 def _columns_and_rows(side: _Side, inward: float, shape: tuple[int, ...]) -> tuple[Array, Array]:
@@ -96,7 +100,7 @@ def _seen_at(side: _Side, inward: Array, ridge: Mask) -> list[float]:
 
 
 def _is_rim(side: _Side, width: float, image: Float32, desk: Array) -> bool:
-    """Whether the desk shines through what lies within a side."""
+    """Whether the desk shines through what lies within a side, if that is the outer edge of a rim."""
     column, row = _columns_and_rows(side, width / 2, image.shape)
     seen = image[row, column]
     usual = np.median(seen, axis=0)

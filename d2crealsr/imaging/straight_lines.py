@@ -98,18 +98,18 @@ class Courses:
 
     Attributes
     ----------
+    evidence : ndarray
+        That it is the side of a card: ``edge``, and the surroundings outside of it, with something else inside.
     edge : ndarray
         Logarithm of how much likelier the ridges on the line are if it is an edge than by chance.
-    region : ndarray
-        That the surroundings lie outside of it and something else inside.
     step : ndarray
         Share of pixels unlike the surroundings inside of it, less that outside.
     """
 
     offset: Array
     slope: Array
+    evidence: Array
     edge: Array
-    region: Array
     step: Array
 
     def between(self, sums: Array, line: NDArray[np.intp], first: Array, last: Array) -> Array:
@@ -141,5 +141,7 @@ def courses(lines: Array, ridge: Mask, unlike: Mask, reach: float) -> Courses:
     likely = (edge + _STEP_COUNTS * step)[:, np.abs(x) <= reach].sum(axis=1)
     halves = [np.flatnonzero(half) for half in (offset < 0, offset >= 0)]
     kept = np.concatenate([half[np.argsort(-likely[half], kind="stable")][:_KEPT] for half in halves])
-    sums = (np.pad(np.cumsum(each[kept], axis=1), ((0, 0), (1, 0))) for each in (edge, _STEP_COUNTS * step, step))
+    sums = (
+        np.pad(np.cumsum(each[kept], axis=1), ((0, 0), (1, 0))) for each in (edge + _STEP_COUNTS * step, edge, step)
+    )
     return Courses(offset[kept], slope[kept], *sums)
