@@ -6,7 +6,7 @@ What the simulator has a nuisance for is taken from there. The other kinds paint
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -107,8 +107,7 @@ class FramedCard:
     @cached_property
     def _table(self) -> Tabletop:
         session, rng = self.session, self._random(1)
-        page = pages_of([artwork_of(self.scene)])[0].astype(np.uint8) if self.kind == "marked" else None
-        card = printed(self.scene.recipe, session, wheel_library(), page)
+        card = _printed(self.seed, self.size, session.border, self.kind == "marked")
         card = _painted(self.kind, card, session, rng)
         table = lay_card(card, session, stream("desk", *self._seeds))
         return Tabletop(card, _desk(self.kind, table.desk, rng), session.sleeve)
@@ -147,6 +146,15 @@ class FramedCard:
 
     def _random(self, number: int) -> Random:
         return np.random.default_rng([self.seed, list(KINDS).index(self.kind), number])
+
+
+@lru_cache(maxsize=3)
+def _printed(seed: int, size: SizeName, border: float, is_page: bool) -> PrintedCard:
+    """The card of a seed, with a white border or as ``d2crealsr cards`` makes it. Most kinds have the same one."""
+    scene = BenchScene(seed=seed, size=size)
+    session = replace(session_for(scene.recipe, scene.settings), border=border)
+    page = pages_of([artwork_of(scene)])[0].astype(np.uint8) if is_page else None
+    return printed(scene.recipe, session, wheel_library(), page)
 
 
 def _under(finger: Overlay, x: Array, y: Array, px_mm: float) -> Array:

@@ -51,13 +51,15 @@ _LARGE = 6000
 _TIMED = 2
 
 
-def measure(task: tuple[int, str], run: Run) -> list[Row]:
-    """The crops of one card."""
-    seed, kind = task
-    card = FramedCard(kind=kind, seed=seed, size=run.size)
-    lr = card.lr
-    requests = ("default", "max") if kind in _WHOLE_FRAME else ("default",)
-    return [_cropped(card, lr, request) for request in requests]
+def measure(seed: int, run: Run) -> list[Row]:
+    """The crops of the cards of one seed."""
+    rows = []
+    for kind in KINDS:
+        card = FramedCard(kind=kind, seed=seed, size=run.size)
+        lr = card.lr
+        rows += [_cropped(card, lr, "default")]
+        rows += [_cropped(card, lr, "max")] if kind in _WHOLE_FRAME else []
+    return rows
 
 
 def _cropped(card: FramedCard, lr: Image, request: CropRequest) -> Row:
@@ -131,14 +133,14 @@ def _enlarged(lr: Image, mapping: CaptureMapping) -> tuple[Image, CaptureMapping
 
 
 def _told(rows: list[Row]) -> str:
-    return "; ".join("{class} {seed} {kind}: beyond {beyond:.2f} px, kept {kept:.2f}".format(**row) for row in rows)
+    return f"seed {rows[0]['seed']}, {rows[0]['kind']}: {sum(map(is_free, rows))} of {len(rows)} free"
 
 
 @program(__doc__)
 @over_scenes(with_seeds("100..119"), with_size("mini"), with_jobs, with_small("Two seeds", seeds="100..101"))
 def main(run: Run) -> None:
-    tasks = [(seed, kind) for kind in KINDS for seed in run.wanted]
-    rows = [row for each in run.each(partial(measure, run=run), tasks, told=_told) for row in each]
+    cards = run.each(partial(measure, run=run), run.wanted, told=_told)
+    rows = [row for of_kind in zip(*cards, strict=True) for row in of_kind]
     failing = [row for row in rows if not is_free(row) or is_needless(row)]
     columns = ("class", "seed", "kind", "crop", "beyond", "kept")
     timed = f"24 megapixels: {seconds_at_24_mp(run.wanted):.3f} s of one thread for each scene"

@@ -32,8 +32,9 @@ REASONS = {
         "Choose another --scale or another zoom.",
     ),
     "crop_too_small": ReasonInWords(
-        "The part that both captures show is too small: its shorter side has fewer LR pixels than the threshold.",
-        "Centre the card in LR, or ask for a smaller --crop.",
+        "The part of the printed picture that both captures show is too small: its shorter side has fewer LR pixels "
+        "than the threshold. Printed borders, the desk, a sleeve and fingers are not part of the picture.",
+        "Centre the card in LR, let the picture fill the HR frame, clear it, or ask for a smaller --crop.",
     ),
     "clipped": ReasonInWords(
         "A capture is saturated: almost all of LR (clipped_fraction, LR's share of the crop), or too much of HR "
