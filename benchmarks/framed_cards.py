@@ -123,8 +123,8 @@ class FramedCard:
 
     def beyond_picture(self, crop: Crop) -> tuple[float, float]:
         """How far a crop reaches beyond the picture or under a finger (LR px; 0 or less: not), and its share there."""
-        x = np.linspace(crop.x - 0.5, crop.x + crop.width - 0.5, 2 * crop.width + 1, dtype=np.float64)
-        y = np.linspace(crop.y - 0.5, crop.y + crop.height - 0.5, 2 * crop.height + 1, dtype=np.float64)
+        x = np.linspace(crop.x - 0.5, crop.x + crop.width - 0.5, 2 * crop.width + 1)
+        y = np.linspace(crop.y - 0.5, crop.y + crop.height - 0.5, 2 * crop.height + 1)
         beyond = self._foreign(x, y)
         return float(beyond.max()), float((beyond > 0).mean())
 
@@ -135,11 +135,11 @@ class FramedCard:
         cells = free[1:, 1:] & free[1:, :-1] & free[:-1, 1:] & free[:-1, :-1]
         return int(np.prod(largest_rectangle(cells)[2:]))
 
-    def _foreign(self, xs: Array, ys: Array) -> Array:
+    def _foreign(self, xs: NDArray[np.floating], ys: NDArray[np.floating]) -> Array:
         """How far places of LR lie beyond the picture or under a finger, in LR px: columns ``xs``, rows ``ys``."""
         session, finger = self.session, self.session.lr.overlay
         px_mm = session.hr_px_mm * session.zoom
-        x, y = cast_rays(session.cameras[1], xs, ys)
+        x, y = cast_rays(session.cameras[1], xs.astype(np.float64), ys.astype(np.float64))
         half = np.array(session.card_mm) / 2 - session.border * max(session.card_mm)
         beyond = np.maximum(np.abs(x) - half[0], np.abs(y) - half[1]) / px_mm
         return np.asarray(beyond) if finger is None else np.maximum(beyond, _under(finger, x, y, px_mm))

@@ -1,7 +1,6 @@
 """Does the crop end inside the printed picture, and does a picture that fills the crop keep it whole?
 
     python -m benchmarks.accuracy.card_frame --seeds 100..119 --jobs 2 --out benchmarks/results/card-frame
-    python -m benchmarks.accuracy.card_frame --seeds 100..104 --size half --out benchmarks/results/card-frame-half
 
 Each seed is a card of each kind at x8 (benchmarks.framed_cards.KINDS says what the kinds are). free: cards whose
 published crop has no place more than .5 LR px beyond the picture or under a finger, by the true camera; its share is

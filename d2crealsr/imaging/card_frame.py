@@ -122,10 +122,10 @@ class _Surroundings:
         self.colours: Float32 = opencv.blur(view.pixels, _BLUR_PX)
         sides = self._desk_on_all_sides()
         around = np.concatenate(sides)
-        span = np.quantile(self.colours[view.seen], [0.005, 0.995], axis=0)
+        span = np.quantile(self.colours[view.seen], [0.005, 0.995], axis=0).astype(np.float32)
         self.desk = UsualColours([around], span, _RARE).unlike(self.colours)
         self.strange = UsualColours(sides, span, _RARE_ON_ALL_SIDES).unlike(self.colours)
-        self._desk_colour = np.median(around, axis=0)
+        self._desk_colour: Float32 = np.median(around, axis=0)
         self.in_sleeve = False
         self._reach = _REACH * view.frame
         self._ridges = [ridges(part, _EDGE) & seen for part, seen in self._both(view.pixels, view.seen)]

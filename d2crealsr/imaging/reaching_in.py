@@ -23,6 +23,9 @@ _BESIDE = 0.3
 _SMALLEST = 0.07
 """Smallest side of such a thing, as a share of the frame's shorter side."""
 
+_FEWEST_PX = 12
+"""Smallest number of pixels whose colours are learnt."""
+
 _AT_SIDE_PX = (1.5, 4.5)
 """Distances from the side of the card at which its width is compared outside and inside."""
 
@@ -64,6 +67,8 @@ def reaching_in(colours: Float32, frame: Frame, unlike_desk: Mask) -> Mask:
     beyond = frame.beyond(x, y)
     covered = np.zeros(unlike_desk.shape, dtype=bool)
     for part in (*_lying_beside(unlike_desk, beyond, frame.shorter_side), *_crossing(colours, frame, beyond)):
+        if np.count_nonzero(part) < _FEWEST_PX:
+            continue
         reached = _going_on(part, colours, beyond)
         covered |= reached if reached.sum() <= _MOST * np.count_nonzero(beyond < 0) else False
     return covered

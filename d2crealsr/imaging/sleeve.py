@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from d2crealsr.imaging.frames import Frame
 
@@ -12,7 +13,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from d2crealsr.imaging.card_view import Float32, Mask
-    from d2crealsr.types import Array
+
+    Index = NDArray[np.intp]
 
 __all__ = ["within_sleeve"]
 
@@ -40,7 +42,7 @@ class _Side(NamedTuple):
     last: float
 
 
-def within_sleeve(outline: Frame, ridges: Sequence[Mask], colours: Float32, desk: Array) -> Frame | None:
+def within_sleeve(outline: Frame, ridges: Sequence[Mask], colours: Float32, desk: Float32) -> Frame | None:
     """The frame of the card if its outline is, on some sides at least, that of a sleeve; else None.
 
     On each side the outline may be the outer edge of the rim or its inner one, which is that of the card. The other one
@@ -80,7 +82,7 @@ def within_sleeve(outline: Frame, ridges: Sequence[Mask], colours: Float32, desk
     return Frame(*lines) if moves.any() else None
 
 
-def _columns_and_rows(side: _Side, inward: float, shape: tuple[int, ...]) -> tuple[Array, Array]:
+def _columns_and_rows(side: _Side, inward: float, shape: tuple[int, ...]) -> tuple[Index, Index]:
     """The pixels along a side, moved inward."""
     height, width = shape[:2]
     first, last = (int(at + (width - 1) / 2) for at in (side.first, side.last))
@@ -89,7 +91,7 @@ def _columns_and_rows(side: _Side, inward: float, shape: tuple[int, ...]) -> tup
     return column, np.clip(np.rint(row).astype(int), 0, height - 1)
 
 
-def _seen_at(side: _Side, inward: Array, ridge: Mask) -> list[float]:
+def _seen_at(side: _Side, inward: Index, ridge: Mask) -> list[float]:
     """Share of a side that shows an edge at some distances from its line, less what chance would show."""
     near = ridge | np.roll(ridge, 1, axis=0) | np.roll(ridge, -1, axis=0)
     shares = []
@@ -99,7 +101,7 @@ def _seen_at(side: _Side, inward: Array, ridge: Mask) -> list[float]:
     return shares
 
 
-def _is_rim(side: _Side, width: float, image: Float32, desk: Array) -> bool:
+def _is_rim(side: _Side, width: float, image: Float32, desk: Float32) -> bool:
     """Whether the desk shines through what lies within a side, if that is the outer edge of a rim."""
     column, row = _columns_and_rows(side, width / 2, image.shape)
     seen = image[row, column]

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from d2crealsr.imaging.card_view import Float32, Mask
-    from d2crealsr.types import Array
 
 __all__ = ["UsualColours", "off_plane"]
 
@@ -36,8 +35,8 @@ class UsualColours:
         Share of the pixels whose colours are taken as too rare to belong to the others.
     """
 
-    def __init__(self, parts: Sequence[Float32], span: Array, rare: float) -> None:
-        low, high = span.astype(np.float32)
+    def __init__(self, parts: Sequence[Float32], span: Float32, rare: float) -> None:
+        low, high = span
         self._low, self._per_unit = low, _BINS / np.maximum(high - low, np.float32(1e-3))
         each = np.stack([self._counted(part) for part in parts])
         self._counts = each.sum(axis=0) - (each.max(axis=0) if len(parts) > 1 else 0)
@@ -49,7 +48,7 @@ class UsualColours:
         for axis in range(3):
             padded = np.pad(counts, [(1, 1) if each == axis else (0, 0) for each in range(3)])
             parts = [np.take(padded, range(start, start + _BINS), axis) for start in range(3)]
-            counts = np.tensordot(np.float32(_KERNEL), np.stack(parts), axes=1)
+            counts = np.tensordot(np.array(_KERNEL, np.float32), np.stack(parts), axes=1)
         return np.asarray(counts, np.float32)
 
     def _bins(self, pixels: Float32) -> tuple[NDArray[np.intp], ...]:
