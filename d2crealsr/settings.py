@@ -212,8 +212,8 @@ class AlignSettings:
         group=_RULES,
     )
     min_detail: float = setting(
-        0.135,
-        "How far beyond LR the detail of HR must reach: 0 for no further than LR, 1 for the whole scale.",
+        0.243,
+        "How far the detail of HR must reach, as a share of the scale: its detail_scale divided by the scale.",
         at_least=0,
         at_most=1,
         group=_RULES,

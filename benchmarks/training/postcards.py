@@ -23,7 +23,7 @@ import numpy as np
 from benchmarks.program import PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.training.least_squares import filtered, fitted
-from benchmarks.training.training_sets import city100_x4, simulated_x8
+from benchmarks.training.training_sets import city100_x4, simulated
 from d2c.data.layouts import find_pairs, with_split
 from d2c.inference.bicubic import bicubic
 from d2c.metrics import quality, to_uint8, y_basicsr
@@ -166,8 +166,15 @@ def main(work: Path, photos: Path | None, city100: Path | None, scenes: int, out
     rows: list[Row] = []
     for recipe, name in (("postcards", "postcards"), (None, "five kinds of card")):
         where = work / f"{recipe or 'kinds'}-{scenes}"
-        made = simulated_x8(
-            where, size="mini", scenes=scenes, seed=SEED, test=max(1, scenes // _TEST), photos=photos, recipe=recipe
+        made = simulated(
+            where,
+            scale=8,
+            size="mini",
+            scenes=scenes,
+            seed=SEED,
+            test=max(1, scenes // _TEST),
+            photos=photos,
+            recipe=recipe,
         )
         rows += rows_of(made.folder, 8, _kinds(where / "raw"), name)
     if city100 is not None:

@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.program import PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, read_csv, text_table, write_csv
-from benchmarks.training.training_sets import simulated_x8
+from benchmarks.training.training_sets import simulated
 from d2c.evaluation.evaluate import evaluate_files, means
 from d2c.networks import NETWORKS, find
 from d2c.networks.base.count import parameters
@@ -123,7 +123,9 @@ def stored(name: str, data: Path, runs: Path, steps: int) -> Row:
 @with_out
 def main(work: Path, steps: int, scenes: int, only: tuple[str, ...], out: Path | None) -> None:
     torch.set_num_threads(1)
-    data = simulated_x8(work / f"data-{scenes}", size="mini", scenes=scenes, seed=SEED, test=scenes // TEST).folder
+    data = simulated(
+        work / f"data-{scenes}", scale=8, size="mini", scenes=scenes, seed=SEED, test=scenes // TEST
+    ).folder
     rows = []
     for name in only or NETWORKS:
         rows.append(stored(name, data, work / f"runs-{scenes}-{steps}", steps))

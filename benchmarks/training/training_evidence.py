@@ -26,7 +26,7 @@ import torch
 from benchmarks.program import PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, read_csv, text_table, write_csv
 from benchmarks.seeds import parse_seeds, purpose_of
-from benchmarks.training.training_sets import TrainingSet, city100_x4, simulated_x8, validation_pairs
+from benchmarks.training.training_sets import TrainingSet, city100_x4, simulated, validation_pairs
 from d2c.checkpoints.native import load
 from d2c.d2csr.presets import PRESETS
 from d2c.d2csr.stages import spread
@@ -233,7 +233,7 @@ def training_sets(work: Path, city100: Path | None, only: str | None, small: boo
         click.echo("City100 is not there (--city100): its rows are left out", err=True)
     if only in (None, "simulated-x8"):
         size, scenes, test = ("mini", 6, 1) if small else ("half", 30, 5)
-        found.append(simulated_x8(work / "simulated-x8", size=size, scenes=scenes, seed=5, test=test, jobs=jobs))
+        found.append(simulated(work / "simulated-x8", scale=8, size=size, scenes=scenes, seed=5, test=test, jobs=jobs))
     return found
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from d2crealsr.simulate.folder import RecipeName
     from d2crealsr.simulate.settings import SizeName
 
-__all__ = ["TrainingSet", "city100_x4", "simulated_x8", "validation_pairs"]
+__all__ = ["TrainingSet", "city100_x4", "simulated", "validation_pairs"]
 
 _CITY_SCALE = 4
 
@@ -75,9 +75,10 @@ def city100_x4(city100: Path, folder: Path, scenes: int | None = None) -> Traini
     return TrainingSet(name="city100-x4", folder=folder, doc=doc)
 
 
-def simulated_x8(
+def simulated(
     folder: Path,
     *,
+    scale: int,
     size: SizeName,
     scenes: int,
     seed: int,
@@ -86,16 +87,16 @@ def simulated_x8(
     recipe: RecipeName | None = None,
     jobs: int = 1,
 ) -> TrainingSet:
-    """×8 pairs: simulated captures (defaults), aligned by `d2crealsr align` and split, all under ``folder``."""
+    """Pairs of simulated captures (defaults), aligned by `d2crealsr align` and split, all under ``folder``."""
     pairs = folder / "pairs"
     if not (folder / "done").is_file():
-        settings = SimulateSettings(size=size, scenes=scenes, seed=seed)
+        settings = SimulateSettings(size=size, scenes=scenes, seed=seed, scale=scale)
         simulate(folder / "raw", settings=settings, photos=photos, recipe=recipe, jobs=jobs)
-        build(folder / "raw", pairs, settings=AlignSettings(scale=8), jobs=jobs)
+        build(folder / "raw", pairs, settings=AlignSettings(scale=scale), jobs=jobs)
         split(pairs, test=test, seed=seed)
         write_text(folder / "done", "simulated, aligned, split\n")
     doc = f"{scenes} simulated captures of {size} size (seed {seed}), aligned by d2crealsr"
-    return TrainingSet(name="simulated-x8", folder=pairs, doc=doc)
+    return TrainingSet(name=f"simulated-x{scale}", folder=pairs, doc=doc)
 
 
 def validation_pairs(data: Path, share: float) -> list[Pair]:

@@ -50,7 +50,10 @@ class _Rings(NamedTuple):
 
 
 def detail_scale(published: Image, scale: int) -> float:
-    """The scale up to which HR holds detail beyond its noise, in HR px per LR px: from 1 (nothing) to ``scale``.
+    """The scale up to which HR holds detail beyond its noise, in HR px per LR px: at most ``scale``.
+
+    It is 1 if the detail ends where LR's own must end, at LR's Nyquist frequency, and 0 for a picture without detail.
+    An ordinary lens records up to about half of the scale, so at ×2 it ends near 1.
 
     Parameters
     ----------
@@ -80,13 +83,13 @@ def detail_scale(published: Image, scale: int) -> float:
     seen = np.flatnonzero(rings.frequencies < _NYQUIST)
     highest = int(seen[level[seen].argmax()])
     if level[highest] <= 0:
-        return 1.0
+        return 0.0
     left = level[highest:] / level[highest]
     ended = np.flatnonzero(left < _LEFT)
     if not len(ended):
         return float(scale)
     end = _crossing(rings.frequencies[highest:], left, int(ended[0]))
-    return float(np.clip(2 * end, 1, scale))
+    return float(min(2 * end, scale))
 
 
 def _crossing(frequencies: Array, left: Array, below: int) -> float:

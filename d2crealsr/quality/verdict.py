@@ -23,8 +23,8 @@ class Rule(NamedTuple):
 
     ``threshold`` is a number, or the name of the setting that holds it. ``perfect`` is the statistic's best value,
     which the profile ``strict`` moves the threshold towards. Where nothing can be published beyond the threshold
-    (``publishable`` false), the rule holds in every profile, and nobody can overrule it. With ``of_the_way``, threshold
-    and perfect value are shares of the way from 1 to the scale.
+    (``publishable`` false), the rule holds in every profile, and nobody can overrule it. With ``of_scale``, threshold
+    and perfect value are shares of the scale.
     """
 
     reason: str
@@ -33,7 +33,7 @@ class Rule(NamedTuple):
     threshold: float | str
     perfect: float = 0.0
     publishable: bool = True
-    of_the_way: bool = False
+    of_scale: bool = False
 
     def limit(self, settings: AlignSettings) -> float:
         """The threshold's value under the given settings: what is set, tightened in the profile ``strict``."""
@@ -49,7 +49,7 @@ class Rule(NamedTuple):
         return self._at_scale(self.perfect, settings.scale)
 
     def _at_scale(self, value: float, scale: int) -> float:
-        return 1 + value * (scale - 1) if self.of_the_way else value
+        return value * scale if self.of_scale else value
 
     def rejects(self, value: float, settings: AlignSettings) -> bool:
         """Whether a value breaks the rule. nan, a statistic that could not be measured, breaks it."""
@@ -88,7 +88,7 @@ RULES = (
     Rule("residual_too_large", "residual_side_hr_px", "above", "max_residual_side"),
     Rule("residual_too_large", "residual_worst_hr_px", "above", "max_residual_worst"),
     Rule("hr_not_sharper", "sharpness_ratio", "below", "min_sharpness", 2.0),
-    Rule("hr_not_sharper", "detail_scale", "below", "min_detail", 0.3, of_the_way=True),
+    Rule("hr_not_sharper", "detail_scale", "below", "min_detail", 0.39, of_scale=True),
 )
 """Every rule QA applies, in the order in which reasons are listed."""
 

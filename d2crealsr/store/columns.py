@@ -208,7 +208,7 @@ MANIFEST: tuple[Column, ...] = (
     ),
     _added(
         "detail_scale",
-        "scale up to which HR holds detail of its own; 1: nothing beyond LR; empty: not measured, as at scale 1",
+        "scale up to which HR holds detail; to 1: none beyond LR's Nyquist frequency; empty: not measured, or scale 1",
         "HR px / LR px",
     ),
     _added(

@@ -11,6 +11,7 @@ from d2crealsr import opencv
 from d2crealsr.align import Alignment, align_pair
 from d2crealsr.quality.verdict import explain
 from d2crealsr.settings import AlignSettings
+from d2crealsr.simulate import SimulateSettings, default_recipes, shoot, wheel_library
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
@@ -42,3 +43,14 @@ def test_what_failed_in_the_field(name: str, reasons: tuple[str, ...]) -> None:
     pair = align_pair(FIELD / name / "hr" / "a.jpg", FIELD / name / "lr" / "a.jpg")
     assert isinstance(pair, Alignment)
     assert pair.reasons == reasons
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("scale", [2, 3])
+def test_a_collage_of_photographs_is_accepted_at_small_scales(scale: int) -> None:
+    """An ordinary lens, whose detail ends near LR's own limit at these scales."""
+    scene = shoot(default_recipes(2, 0, wheel_library())[1], SimulateSettings(size="mini", scale=scale, seed=1))
+    pair = align_pair(scene.hr, scene.lr, scale=scale)
+    assert isinstance(pair, Alignment)
+    assert pair.reasons == ()
+    assert pair.statistics["detail_scale"] < 1.2

@@ -46,17 +46,17 @@ def test_every_threshold_is_a_setting_that_moves_it() -> None:
     for rule in verdict.RULES:
         if isinstance(rule.threshold, str):
             moved = dataclasses.replace(AlignSettings(), **{rule.threshold: 1.0})
-            assert rule.limit(moved) == (8.0 if rule.of_the_way else 1.0)
+            assert rule.limit(moved) == (8.0 if rule.of_scale else 1.0)
 
 
 def test_how_much_detail_is_asked_for_depends_on_the_scale() -> None:
-    """It is a share of the way from 1, where HR has nothing of its own, to the scale."""
+    """It is a share of the scale."""
     (rule,) = (rule for rule in verdict.RULES if rule.statistic == "detail_scale")
     for scale in (2, 3, 4, 8):
         settings = AlignSettings(scale=scale, min_detail=0.5)
-        assert rule.limit(settings) == (1 + scale) / 2
-        assert verdict.judge(GOOD | {"detail_scale": 1.0}, AlignSettings(scale=scale)) == ("hr_not_sharper",)
-        assert verdict.judge(GOOD | {"detail_scale": 1 + 0.3 * (scale - 1)}, AlignSettings(scale=scale)) == ()
+        assert rule.limit(settings) == scale / 2
+        assert verdict.judge(GOOD | {"detail_scale": 0.24 * scale}, AlignSettings(scale=scale)) == ("hr_not_sharper",)
+        assert verdict.judge(GOOD | {"detail_scale": 0.25 * scale}, AlignSettings(scale=scale)) == ()
 
 
 def test_every_rule_names_a_column_and_a_side() -> None:
