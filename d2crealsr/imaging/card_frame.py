@@ -56,7 +56,7 @@ _GAP_PX = 2.0
 _NEXT_TO = 0.1
 """Width of the desk and of the card's rim next to a frame, as a share of the HR frame's height; half of it inside."""
 
-_LIKE_OUTSIDE, _UNLIKE_INSIDE = 0.6, 0.15
+_LIKE_OUTSIDE, _UNLIKE_INSIDE = 0.7, 0.4
 """Smallest share of the pixels outside a frame that look like the surroundings, and how much smaller it is inside."""
 
 _RIM_PX = 2.5
