@@ -17,9 +17,8 @@ from d2c.errors import ConfigError
 from d2c.settings.config import Precision
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from d2c.networks.base.entry import Network
 
 __all__ = [
     "PRECISIONS",
@@ -64,11 +63,11 @@ def available_precision(
     return precision
 
 
-def check_permitted(precision: Precision, network: Network) -> None:
-    """Raise :class:`ConfigError` if a network must not be computed in a precision."""
-    if precision not in network.precisions:
+def check_permitted(precision: Precision, permitted: Sequence[str], network: str) -> None:
+    """Raise :class:`ConfigError` if a precision is none of those in which a network, here its name, is computed."""
+    if precision not in permitted:
         raise ConfigError(
-            f"precision: got {precision}, but {network.name} is computed in {' or '.join(network.precisions)} only; "
+            f"precision: got {precision}, but {network} is computed in {' or '.join(permitted)} only; "
             "leave out --precision"
         )
 

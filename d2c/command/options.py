@@ -118,5 +118,6 @@ def precision_of(asked: Any, model: nn.Module, reporter: Reporter) -> Any:
     from d2c.networks import network_of
     from d2c.precision import available_precision, check_permitted
 
-    check_permitted(asked, network_of(model)[0])
+    network = network_of(model)[0]
+    check_permitted(asked, network.precisions, network.name)
     return available_precision(asked, next(model.parameters()).device, reporter.note)

@@ -73,8 +73,8 @@ def _filled(size: Size, photograph: Pixels) -> Pixels:
 def _reduced(size: Size, photograph: Pixels) -> Pixels:
     """The same, in which the pixels of a photograph that is larger than the card are averaged."""
     cut = _cut(size, photograph)
-    how = "area" if cut.shape[1] > size.width else "cubic"
-    return np.asarray(opencv.resize(cut, size, how), np.uint8)
+    shown = opencv.resize(cut, size, "area" if cut.shape[1] > size.width else "cubic")
+    return np.asarray(shown, np.uint8)
 
 
 def _tiles(size: Size, photographs: Sequence[Pixels], rng: np.random.Generator) -> Pixels:

@@ -99,10 +99,10 @@ def simulate(
         with lock_folder(out):
             records.check_folder(out, settings, recipes, lambda recipe: _fingerprint(recipe, settings, library))
             _remove_leftovers(out)
-            todo = [recipe for recipe in recipes if _finished(out, recipe, settings, library) is None]
-            for recipe in recipes:
-                if recipe not in todo:
-                    told(recipe.scene)
+            todo = [each for each in recipes if _finished(out, each, settings, library) is None]
+            for each in recipes:
+                if each not in todo:
+                    told(each.scene)
             with contextlib.closing(run_tasks(partial(_make, out, settings, library), todo, jobs=jobs)) as scenes:
                 for scene in scenes:
                     told(scene)
