@@ -197,7 +197,8 @@ def _reference(out: Path, recipe: Recipe) -> Path:
 
 def _fingerprint(recipe: Recipe, settings: SimulateSettings, library: Library) -> str:
     """Hash of everything that the pixels of a scene depend on."""
-    photographs = (*recipe.source, *(library.others(recipe.group) if "wrong-scene" in settings.nuisances else ()))
+    wrong = library.others(recipe.group, recipe.source) if "wrong-scene" in settings.nuisances else ()
+    photographs = (*recipe.source, *wrong)
     decides = {
         "version": _VERSION,
         "recipe": dataclasses.asdict(recipe) | {"source_licence": ""},

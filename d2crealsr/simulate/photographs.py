@@ -6,15 +6,18 @@ because it would download missing files.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from d2crealsr.errors import LayoutError, MachineError
+from d2crealsr.errors import ImageError, LayoutError, MachineError
 from d2crealsr.store import images
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     import numpy as np
     from numpy.typing import NDArray
 
@@ -68,18 +71,36 @@ class Library:
 
     def read(self, name: str) -> NDArray[np.uint8]:
         """One photograph as ``(H, W, 3)`` uint8 RGB."""
-        image = images.read_image(self.paths[name])
+        with _named(self.paths[name]):
+            image = images.read_image(self.paths[name])
         return (image // 257).astype("uint8") if image.dtype == "uint16" else image.astype("uint8")
 
     def size_of(self, name: str) -> tuple[int, int]:
         """Width and height of one photograph, from the header of its file."""
-        return images.read_size(self.paths[name])
+        with _named(self.paths[name]):
+            return images.read_size(self.paths[name])
 
-    def others(self, group: str) -> tuple[str, ...]:
-        """Photographs of the group that follows ``group``, or of the same group if there is no other."""
+    def others(self, group: str, shown: Sequence[str] = ()) -> tuple[str, ...]:
+        """Photographs of the group that follows ``group``, or of the same group if there is no other.
+
+        A card whose group is not one of a photograph gets the first group of which it shows nothing.
+        """
         groups = list(dict.fromkeys(self.groups_of.values()))
-        after = groups[(groups.index(group) + 1) % len(groups)] if group in groups else groups[0]
+        if group in groups:
+            after = groups[(groups.index(group) + 1) % len(groups)]
+        else:
+            on_card = {self.groups_of[name] for name in shown}
+            after = next((name for name in groups if name not in on_card), groups[0])
         return tuple(name for name, of in self.groups_of.items() if of == after)
+
+
+@contextlib.contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Say in which folder a photograph lies that cannot be read."""
+    try:
+        yield
+    except ImageError as error:
+        raise ImageError(f"{path.parent / str(error)}", reason=error.reason) from error
 
 
 def wheel_library() -> Library:

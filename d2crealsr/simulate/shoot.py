@@ -147,7 +147,7 @@ def _another(recipe: Recipe, library: Library) -> Recipe:
         scene=recipe.scene,
         group=recipe.group,
         generator=recipe.generator,
-        source=library.others(recipe.group) if recipe.source else (),
+        source=library.others(recipe.group, recipe.source) if recipe.source else (),
         texture_seed=recipe.texture_seed + 1_000_003,
     )
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from d2crealsr.errors import SettingsError
+from d2crealsr.errors import ImageError, SettingsError
 from d2crealsr.simulate import SIZES, SimulateSettings, folder_library, simulate, wheel_library
 from d2crealsr.simulate.card import draw_artwork
 from d2crealsr.simulate.postcards import postcard_recipes
@@ -106,3 +106,18 @@ def test_choices_that_exclude_each_other_are_refused(tmp_path, given, message):
     with pytest.raises(SettingsError, match=message):
         simulate(tmp_path / "raw", settings=settings, photos=tmp_path / "photographs", **given)
     assert not (tmp_path / "raw").exists()
+
+
+def test_a_wrong_scene_shows_no_photograph_of_its_card(tmp_path):
+    photographs = library(tmp_path, 8)
+    for recipe in postcard_recipes(12, 0, photographs, CARD).recipes:
+        assert not set(photographs.others(recipe.group, recipe.source)) & set(recipe.source)
+
+
+def test_a_damaged_photograph_is_named_with_its_folder(tmp_path):
+    path = tmp_path / "cut.png"
+    path.write_bytes(b"no image")
+    photographs = folder_library(tmp_path)
+    for use in (photographs.size_of, photographs.read):
+        with pytest.raises(ImageError, match=f"^{path}: "):
+            use("cut")
