@@ -52,7 +52,8 @@ class Judged:
 def judged(rows: Sequence[Row], drawn: Mapping[str, Row]) -> Judged:
     """Judge a dataset by the share of its scenes that were accepted.
 
-    At least half: it can be trained on. Fewer: the captures probably have a fault in common, which should be found
+    At least half: it can be trained on, if they show more than one printed picture, because `split` keeps the scenes of
+    one picture together. Fewer than half: the captures probably have a fault in common, which should be found
     first. The scenes to shoot again come in the order of the contact sheet: failed ones, then rejected ones with the
     largest residual.
     """
@@ -60,6 +61,8 @@ def judged(rows: Sequence[Row], drawn: Mapping[str, Row]) -> Judged:
     bad = sorted((row for row in rows if row["status"] != "accepted"), key=_worst_first)
     if not accepted:
         kind, verdict = "bad", "Nothing to train on"
+    elif _one_picture(accepted):
+        kind, verdict = "warn", "Add captures of other pictures before you train"
     elif 2 * len(accepted) >= len(rows):
         kind, verdict = "good", "Ready to train on"
     else:
@@ -76,6 +79,11 @@ def judged(rows: Sequence[Row], drawn: Mapping[str, Row]) -> Judged:
     )
 
 
+def _one_picture(accepted: Sequence[Row]) -> bool:
+    """Whether accepted scenes show one printed picture only, so that `split` cannot divide them."""
+    return len({row["group"] for row in accepted}) == 1 and not any(row["split"] for row in accepted)
+
+
 def _worst_first(row: Row) -> tuple[int, float]:
     residual = row["residual_p95_hr_px"]
     return _BADNESS[row["status"]], -float("inf") if residual is None else -residual
@@ -85,13 +93,15 @@ def _because(rows: Sequence[Row], accepted: Sequence[Row]) -> str:
     """How many scenes were accepted, and by how much they are off."""
     total = f"{len(rows)} {_plural('scene', len(rows))}"
     if not accepted:
-        return f"none of {total} was accepted" if rows else "the folder has no scenes"
+        none = "its only scene was not accepted" if len(rows) == 1 else f"none of {total} was accepted"
+        return none if rows else "the folder has no scenes"
     parts = [f"{len(accepted)} of {total} {'was' if len(accepted) == 1 else 'were'} accepted"]
     if reviewed := sum(row["accepted_by"] == "reviewer" for row in accepted):
         parts.append(f"{reviewed} of them by a reviewer")
     if errors := [row["sigma_hr_px"] for row in accepted if row["sigma_hr_px"] is not None]:
         middle, most = number(statistics.median(errors), 2), number(max(errors), 2)
-        parts.append(f"with a predicted error of {middle} HR px in the median and {most} at most")
+        spread = f" in the median and {most} at most" if len(errors) > 1 else ""
+        parts.append(f"with a predicted error of {middle} HR px{spread}")
     else:
         parts.append("and no error is predicted for them")
     return ", ".join(parts)

@@ -311,6 +311,18 @@ def test_the_verdict_on_few_accepted_scenes_is_a_warning(master_rows: list[dict[
     assert headline.judged([], {}).because == "the folder has no scenes"
 
 
+def test_the_verdict_on_one_printed_picture_asks_for_others(master_rows: list[dict[str, Any]]) -> None:
+    row = next(row for row in master_rows if row["status"] == "accepted") | {"split": ""}
+    alone = headline.judged([row], {row["scene"]: {"key": ""}})
+    assert (alone.kind, alone.verdict) == ("warn", "Add captures of other pictures before you train")
+    assert alone.because == "1 of 1 scene was accepted, with a predicted error of 0.050 HR px"
+    twice = headline.judged([row, row | {"scene": "2"}], {})
+    assert twice.kind == "warn"
+    assert headline.judged([row, row | {"scene": "2", "split": "train"}], {}).kind == "good"
+    failed = row | {"status": "failed"}
+    assert headline.judged([failed], {row["scene"]: {"key": ""}}).because == "its only scene was not accepted"
+
+
 def test_the_top_says_what_the_page_is_of(master: Path, master_rows: list[dict[str, Any]]) -> None:
     pairs, (first, *others) = master / "pairs", master_rows
     rows = [first | {"hr_camera": "Canon EOS R5", "split": "test"}, *others]
