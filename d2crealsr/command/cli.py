@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from d2crealsr.command.toned import tone
 from d2crealsr.ui.options import SettingsCommand, is_given
 from d2crealsr.ui.program import Program
 from d2crealsr.ui.terminal import echo, note
+from d2crealsr.ui.text import counted
 from d2crealsr.ui.versions import version
 
 __all__ = ["main"]
@@ -206,8 +208,8 @@ def simulate(out: Path, settings: dict[str, Any], **given: Any) -> None:
         truth = run(out, settings=chosen, on_scene=listener, note=notes.append, **given)
     for text in notes:
         note(text)
-    echo(f"{len(truth)} scenes in {out}, their truth in {out / 'truth.csv'}")
-    echo(f"next:   d2crealsr align {out} --out pairs/ --scale {chosen.scale}")
+    echo(f"{counted(len(truth), 'scene')} in {out}, with the truth in {out / 'truth.csv'}")
+    echo(f"next:   d2crealsr align {shlex.quote(str(out))} --out pairs/ --scale {chosen.scale}")
 
 
 @main.command(cls=ExportCommand)
@@ -293,7 +295,7 @@ def report(pairs: Path, out: Path | None, jobs: int) -> None:
 
     with console.report_progress() as listener:
         result = make_report(pairs, out, jobs=jobs, on_pair=listener)
-    echo(f"{result.drawn} pairs drawn, {result.unchanged} unchanged")
+    echo(f"{counted(result.drawn, 'pair')} drawn, {result.unchanged} unchanged")
     echo(f"open:   {result.page}")
 
 

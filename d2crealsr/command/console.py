@@ -15,6 +15,7 @@ from d2crealsr.store.decisions import first_names
 from d2crealsr.store.tables import records
 from d2crealsr.ui.progress import ConsoleReporter
 from d2crealsr.ui.terminal import Styled, plain, styled
+from d2crealsr.ui.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -129,7 +130,8 @@ def build_summary(result: BuildResult, shown_out: str) -> str:
     total = sum(result.status.values())
     judged = f"{result.judged} judged again, " if result.judged else ""
     work = f"{result.done} done now, {judged}{result.unchanged} unchanged"
-    lines: list[str | Styled] = [Styled(f"{result.accepted} of {total} scenes accepted", {"bold": True}, f" ({work})")]
+    kept = f"{result.accepted} of {counted(total, 'scene')} accepted"
+    lines: list[str | Styled] = [Styled(kept, {"bold": True}, f" ({work})")]
     if result.reviewed:
         lines.append(f"  {result.reviewed} by reviewer, overruling the checks")
     others = [(status, result.status[status]) for status in _COLOURS if status in result.status]
@@ -189,7 +191,7 @@ def _overview(found: Overview) -> list[str | Styled]:
     asides = [f"{found.reviewed} by reviewer"] if found.reviewed else []
     asides += [f"{found.left_out} left out by reviewer"] if found.left_out else []
     asides += [f"{count} {name}" for name, count in found.split.items() if count]
-    kept = f"{accepted} of {found.total} scenes accepted"
+    kept = f"{accepted} of {counted(found.total, 'scene')} accepted"
     lines: list[str | Styled] = [Styled(kept, {"bold": True}, f" ({', '.join(asides)})" if asides else "")]
     if accepted:
         lines.append(

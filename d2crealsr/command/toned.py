@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,6 +10,7 @@ import click
 from d2crealsr.command.options import PATH
 from d2crealsr.ui.program import Command
 from d2crealsr.ui.terminal import echo
+from d2crealsr.ui.text import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -60,7 +62,7 @@ def tone(raw: Path, out: Path, **options: Any) -> None:
 
 def _summary(found: ToneFile, raw: str, out: str) -> list[str]:
     """What was found, in lines."""
-    lines = [f"{len(found.scenes)} scenes"]
+    lines = [counted(len(found.scenes), "scene")]
     for camera, curve in found.curves.items():
         departs = curve.tone != "srgb"
         told = curve.tone if departs else "srgb: the scenes do not show a departure from it"
@@ -69,7 +71,8 @@ def _summary(found: ToneFile, raw: str, out: str) -> list[str]:
     if any(curve.tone != "srgb" for curve in found.curves.values()):
         lines.append(f"  LR differs from its prediction by {after} of 255 levels, with sRGB by {before}")
         scale = f" --scale {found.scale}" if found.scale != 8 else ""
-        lines += [f"written: {out}", f"next:   d2crealsr align {raw} --out pairs/{scale} --tone {out}"]
+        captures, file = shlex.quote(raw), shlex.quote(out)
+        lines += [f"written: {out}", f"next:   d2crealsr align {captures} --out pairs/{scale} --tone {file}"]
     else:
         lines.append(f"written: {out}; align needs no --tone")
     return lines

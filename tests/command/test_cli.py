@@ -285,11 +285,12 @@ def test_help_and_version() -> None:
 
 
 def test_simulate_align_validate(tmp_path: Path) -> None:
-    raw, out = tmp_path / "raw", tmp_path / "pairs"
+    raw, out = tmp_path / "my captures", tmp_path / "pairs"
     result = run("simulate", "--out", raw, "--size", "mini", "--scenes", "1", "--format", "png")
     assert result.exit_code == 0
     assert result.stderr == "[1/1] 001\n"
-    assert f"next:   d2crealsr align {raw}" in result.stdout
+    assert result.stdout.startswith(f"1 scene in {raw}, ")
+    assert f"next:   d2crealsr align '{raw}'" in result.stdout
     assert run("align", raw, "--out", out).exit_code == 0
     clean = run("validate", out, "--truth", raw / "truth.csv", "--csv", tmp_path / "errors.csv")
     assert clean.exit_code == 0
