@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -35,6 +36,17 @@ __all__ = [
     "precision_of",
 ]
 
+
+class _Number(click.FloatRange):
+    """A number in a range. Click's own type lets nan through, which is below no limit and above none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if math.isnan(number):
+            self.fail(f"{value} is not in the range {self._describe_range()}.", param, ctx)
+        return number
+
+
 FILE = click.Path(path_type=Path)
 
 LAYOUTS = "d2crealsr.store.layouts:PAIR_LAYOUTS"
@@ -60,7 +72,7 @@ ENSEMBLE = click.option(
 )
 TEMPERATURE = click.option(
     "--temperature",
-    type=click.FloatRange(0, 2),
+    type=_Number(0, 2),
     metavar="X",
     help="Spread of what a network that draws samples (srflow) draws: 0 for the most probable image.",
 )

@@ -190,6 +190,15 @@ def test_other_options_that_do_not_go_together_are_refused(checkpoint, pairs_x4,
     )
 
 
+@pytest.mark.parametrize("value", ["nan", "-0.1", "inf", "2.1"])
+def test_a_temperature_that_is_out_of_range_or_no_number_is_refused(value, checkpoint, pairs_x4, tmp_path):
+    words = [checkpoint, "--data", pairs_x4, "--temperature", value]
+    assert f"{value} is not in the range 0<=x<=2" in refused("eval", *words)
+    words = [pairs_x4 / "lr/000.png", "--checkpoint", checkpoint, "--out", tmp_path / "o", "--temperature", value]
+    assert f"{value} is not in the range 0<=x<=2" in refused("upscale", *words)
+    assert not (tmp_path / "o").exists()
+
+
 def test_upscaling_draws_what_is_asked_for(checkpoint, pairs_x4, tmp_path):
     where = ["upscale", pairs_x4 / "lr/000.png", "--checkpoint", checkpoint, "--device", "cpu", "--out"]
 
