@@ -17,6 +17,7 @@ SCALES = (4, 8)
 class SRFlowConfig(NetworkConfig):
     """Structure of SRFlow: an encoder, which is RRDB, and a flow."""
 
+    scale: int = setting(8, "HR pixels per LR pixel: 4 or 8.", at_least=1, at_most=64)
     features: int = setting(64, "Feature channels of the encoder.", at_least=1, at_most=1024)
     growth: int = setting(
         32, "Channels that each convolution of a dense block of the encoder adds.", at_least=1, at_most=1024
@@ -31,12 +32,12 @@ class SRFlowConfig(NetworkConfig):
     )
 
     def __post_init__(self) -> None:
-        NetworkConfig.__post_init__(self)
         if self.scale not in SCALES:
             raise SettingError(
                 f"scale: got {self.scale}, expected 4 or 8: srflow has no published form at other scales",
                 "change --scale, or --network",
             )
+        NetworkConfig.__post_init__(self)
 
     @property
     def levels(self) -> int:

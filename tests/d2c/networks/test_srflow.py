@@ -147,7 +147,7 @@ def test_the_tiny_size_is_tiny(scale):
     assert parameters(NETWORK, dataclasses.replace(NETWORK.preset("tiny").model, scale=scale)) <= 200_000
 
 
-@pytest.mark.parametrize("scale", [2, 3, 16])
+@pytest.mark.parametrize("scale", [2, 3, 16, 5, 65])
 def test_scales_without_a_published_form_are_refused_by_name(scale):
     with pytest.raises(SettingError, match=f"scale: got {scale}, expected 4 or 8: srflow has no published form"):
         SRFlowConfig(scale=scale)

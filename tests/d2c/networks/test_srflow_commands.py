@@ -250,6 +250,10 @@ def test_a_report_shows_samples_side_by_side_and_their_spread(pairs_x4, tmp_path
     good("report", tmp_path / "run", "--out", page, "--scenes", 1, "--device", "cpu")  # again, over the first
 
 
+def test_the_help_names_the_scales_that_exist():
+    assert "HR pixels per LR pixel: 4 or 8." in good("train", "--network", "srflow", "--help")
+
+
 def test_pairs_of_another_scale_are_refused_by_name(pairs, tmp_path):
     said = refused("train", "--data", pairs, "--network", "srflow", "--out", tmp_path / "r")
     assert "scale: got 2, expected 4 or 8: srflow has no published form at other scales" in said
