@@ -42,7 +42,8 @@ class Rule(NamedTuple):
         if not (self.publishable and settings.qa_profile == "strict"):
             return limit
         best = self.best(settings)
-        return best + STRICT_SHARE * (limit - best)
+        tightened = best + STRICT_SHARE * (limit - best)
+        return min(limit, tightened) if self.bad_when == "above" else max(limit, tightened)
 
     def best(self, settings: AlignSettings) -> float:
         """The perfect value of the statistic under the given settings."""

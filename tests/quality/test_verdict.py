@@ -78,6 +78,13 @@ def test_strict_halves_what_a_threshold_allows(rule: verdict.Rule) -> None:
     assert not rule.rejects(rule.best(strict), strict)
 
 
+@pytest.mark.parametrize("given", [{"min_detail": 0.9}, {"min_sharpness": 3.0}, {"max_colour_ratio": 0.05}])
+def test_strict_never_loosens_a_threshold_that_was_given(given: dict[str, float]) -> None:
+    (name,) = given
+    rule = next(rule for rule in verdict.RULES if rule.threshold == name)
+    assert rule.limit(AlignSettings(qa_profile="strict", **given)) == rule.limit(AlignSettings(**given))
+
+
 def test_strict_tightens_a_threshold_that_was_given_too() -> None:
     given = AlignSettings(qa_profile="strict", max_sigma=0.2)
     assert verdict.judge(GOOD | {"sigma_hr_px": 0.11}, given) == ("position_uncertain",)
