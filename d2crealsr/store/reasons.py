@@ -42,8 +42,9 @@ REASONS = {
         "Expose LR less if the message names clipped_fraction, and HR less if it names hr_clipped_fraction.",
     ),
     "low_texture": ReasonInWords(
-        "Too few blocks of the crop have enough detail to measure their position. The mapping may be right, but "
-        "nothing confirms it. textured_fraction is the share of blocks with enough detail.",
+        "A failed scene: HR or LR has too little detail to find one in the other. A rejected pair: too few blocks of "
+        "the crop have enough detail to measure their position. The mapping may be right, but nothing confirms it. "
+        "textured_fraction is the share of blocks with enough detail.",
         "Print pictures with detail all over.",
     ),
     "not_same_scene": ReasonInWords(
