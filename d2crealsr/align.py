@@ -260,7 +260,9 @@ def _published(hr: Image, lr: Image, located: Located, as_shot: Photometry, sett
     """The pair that a mapping publishes, what is measured on it, and QA's verdict."""
     placement = place(located.mapping, settings)
     if settings.scale > 1:  # captures of one size need not show a card
-        placement = dataclasses.replace(placement, crop=within_picture(lr, placement.crop, located.mapping))
+        placement = dataclasses.replace(
+            placement, crop=within_picture(lr, placement.crop, located.mapping, located.source)
+        )
     if placement.crop.side < MIN_SIDE:
         return _unpublishable(hr, located, placement, as_shot, settings)
     # 3. Photometry: the blur under which HR looks most like LR, then lr = gain·field·hr + offset in linear light.

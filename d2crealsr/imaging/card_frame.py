@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from d2crealsr import opencv
+from d2crealsr.imaging import geometry
 from d2crealsr.imaging.card_view import CardView
+from d2crealsr.imaging.degrade import zncc
 from d2crealsr.imaging.frames import Frame, likely_frames
 from d2crealsr.imaging.largest_rectangle import largest_rectangle
 from d2crealsr.imaging.reaching_in import reaching_in
@@ -24,6 +26,7 @@ from d2crealsr.types import Crop
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.card_view import Float32, Mask
+    from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.imaging.straight_lines import Courses
     from d2crealsr.types import Array, Image
@@ -68,13 +71,17 @@ _BLANK, _MOSTLY = 0.035, 0.8
 _MARGIN_LR_PX, _MARGIN_PX = 1.5, 0.5
 """Distance of the crop from the frame, in px of LR and of the view, against blur, interpolation and its own error."""
 
+_AROUND_PX = 8
+_ALIKE = 0.85
+"""Width of what is compared around what is cut off, and the smallest correlation of two alike views."""
+
 _CELLS = 220
 """Cells of the grid, along the longer side of the crop, of which the remaining rectangle is made."""
 _SMALLEST_PX = 16
 """Smallest side of a crop that is looked at."""
 
 
-def within_picture(lr: Image, crop: Crop, mapping: CaptureMapping) -> Crop:
+def within_picture(lr: Image, crop: Crop, mapping: CaptureMapping, hr: LinearReduced | None = None) -> Crop:
     """The part of a crop that lies within the printed picture; the crop itself if nothing shows where that ends.
 
     Parameters
@@ -85,6 +92,9 @@ def within_picture(lr: Image, crop: Crop, mapping: CaptureMapping) -> Crop:
         Rectangle of LR that would be published.
     mapping : CaptureMapping
         Where HR lies in LR.
+    hr : LinearReduced, optional
+        The HR capture. A crop is made smaller only if HR shows what is cut off as LR does. What is in one shot alone,
+        such as a sheet of paper, makes the shots differ, which is for QA to judge.
     """
     view = CardView.of(lr, mapping) if crop.side >= _SMALLEST_PX else None
     if view is None or np.count_nonzero(_desk(view)) < _FEWEST_DESK_PX:
@@ -94,7 +104,8 @@ def within_picture(lr: Image, crop: Crop, mapping: CaptureMapping) -> Crop:
     if not frames:
         return crop
     covered = np.zeros_like(view.seen) if found.in_sleeve else reaching_in(found.colours, frames[0], found.strange)
-    return _largest(crop, view, frames[-1], covered)
+    within = _largest(crop, view, frames[-1], covered)
+    return crop if hr is not None and within != crop and not _in_both(view, crop, within, hr) else within
 
 
 def _desk(view: CardView) -> Mask:
@@ -201,6 +212,27 @@ class _Surroundings:
         border, _ = self._beside(found, outline)
         is_blank = (off_plane(self.colours, border)[border] < _BLANK).mean() > _MOSTLY
         return found if is_blank else None
+
+
+def _in_both(view: CardView, crop: Crop, within: Crop, hr: LinearReduced) -> bool:
+    """Whether HR looks like LR where a crop is made smaller, and around it."""
+    at = np.stack(np.broadcast_arrays(*view.from_middle), axis=-1) * view.pitch
+    at += geometry.frame_centre(view.mapping.hr_size)
+    lr = view.mapping.hr_to_lr(at.reshape(-1, 2)).reshape(at.shape)
+    there = opencv.dilate(_holds(crop, lr) & ~_holds(within, lr), _AROUND_PX)
+    there &= view.seen & hr.holds(at, margin_hr_px=view.pitch)
+    if np.count_nonzero(there) < _FEWEST_PX:
+        return True
+    light = hr.at(hr.blurred(hr.luma, view.pitch), at)
+    return zncc(np.sqrt(np.maximum(light[there], 0)), view.pixels.mean(axis=-1)[there]) > _ALIKE
+
+
+def _holds(crop: Crop, points: Array) -> Mask:
+    """Which positions (..., 2) lie in a crop."""
+    inside: Mask = np.all(
+        (points >= (crop.x, crop.y)) & (points < (crop.x + crop.width, crop.y + crop.height)), axis=-1
+    )
+    return inside
 
 
 def _largest(crop: Crop, view: CardView, frame: Frame, covered: Mask) -> Crop:

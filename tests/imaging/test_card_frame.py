@@ -8,6 +8,7 @@ import pytest
 from d2crealsr import opencv
 from d2crealsr.imaging import geometry
 from d2crealsr.imaging.card_frame import within_picture
+from d2crealsr.imaging.degrade import LinearReduced, reduced
 from d2crealsr.imaging.geometry import CaptureMapping
 from d2crealsr.types import Crop, Size
 
@@ -110,6 +111,20 @@ def test_a_finger_over_the_side_of_the_card_is_left_out() -> None:
     assert found.width * found.height > 0.65 * CROP.width * CROP.height
     beside = finger & (y < 158)  # something that ends at the card
     assert within_picture(painted(whole, beside, (205, 150, 120)), CROP, mapping()) == CROP
+
+
+def test_what_is_in_one_shot_alone_is_left_to_qa() -> None:
+    """A sheet whose edge is the straightest line in LR, and which HR shows as well or not."""
+    whole = shot(Crop(236, 160, 128, 80), 0)
+    under_sheet = painted(whole, np.mgrid[: LR.height, : LR.width][1] < 275, (150, 160, 170))
+    found = [within_picture(under_sheet, CROP, mapping(), hr_of(lr)) for lr in (under_sheet, whole)]
+    assert found[0].x >= 275
+    assert found[1] == CROP
+
+
+def hr_of(lr: np.ndarray) -> LinearReduced:
+    """HR of the mapping, as far as LR shows it."""
+    return reduced(opencv.as_image(opencv.resize(lr[150:250, 225:375], Size(1200, 800), "cubic")), 8, "srgb")
 
 
 def test_a_frame_that_the_picture_shows_is_no_border() -> None:
