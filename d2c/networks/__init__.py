@@ -42,7 +42,7 @@ NETWORKS: dict[str, str] = {
     "rrdb": "d2c.networks.rrdb:RRDBNetwork",
     "cdc": "d2c.networks.cdc:CDCNetwork",
     "lpkpn": "d2c.networks.lpkpn:LPKPNNetwork",
-    "srflow": "d2c.networks.srflow.entry:SRFlowNetwork",
+    "srflow": "d2c.srflow.entry:SRFlowNetwork",
     "swinir": "d2c.networks.swinir:SwinIRNetwork",
 }
 

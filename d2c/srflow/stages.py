@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 
     from torch import Tensor, nn
 
-    from d2c.networks.srflow.config import SRFlowSettings
-    from d2c.networks.srflow.model import SRFlow
+    from d2c.srflow.config import SRFlowSettings
+    from d2c.srflow.model import SRFlow
 
 __all__ = ["NOISE", "EncoderStage", "FlowStage"]
 

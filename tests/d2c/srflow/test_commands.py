@@ -18,7 +18,7 @@ from d2c.checkpoints import native
 from d2c.cli import cli
 from d2c.errors import ConfigError, TrainingError
 from d2c.networks import find
-from d2c.networks.srflow.config import SRFlowConfig
+from d2c.srflow.config import SRFlowConfig
 from d2c.training.engine import Engine
 from d2c.training.train import Request, train
 from d2crealsr.store import read_image
@@ -136,7 +136,7 @@ from pathlib import Path
 import torch
 torch.set_num_threads(1)
 sys.path.insert(0, str(Path(sys.argv[1]).parent))
-from test_srflow_commands import run
+from test_commands import run
 model = run(Path(sys.argv[2]), Path(sys.argv[3]), batch=2)
 torch.save(model.state_dict(), f"{sys.argv[3]}-{sys.argv[4]}")
 """

@@ -23,12 +23,12 @@ from d2c.networks.base.shapes import Multiplications, shapes_only
 from d2c.networks.base.skips import Skips
 from d2c.networks.base.upscaler import Plan
 from d2c.networks.rrdb import NAMINGS
-from d2c.networks.srflow.config import SRFlowConfig
-from d2c.networks.srflow.flow import log_normal
-from d2c.networks.srflow.model import drawn, zeros
-from d2c.networks.srflow.released import names
-from d2c.networks.srflow.stages import NOISE
 from d2c.settings.config import SettingError
+from d2c.srflow.config import SRFlowConfig
+from d2c.srflow.flow import log_normal
+from d2c.srflow.model import drawn, zeros
+from d2c.srflow.released import names
+from d2c.srflow.stages import NOISE
 from d2c.training.engine import Engine
 
 NETWORK = find("srflow")

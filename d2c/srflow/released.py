@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from d2c.networks.base.released import Naming, read_released
 from d2c.networks.rrdb import NAMINGS, RRDBConfig
-from d2c.networks.srflow.config import SCALES, SRFlowConfig
+from d2c.srflow.config import SCALES, SRFlowConfig
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from d2c.networks.base.entry import Network
     from d2c.networks.base.released import Weights
-    from d2c.networks.srflow.model import SRFlow
+    from d2c.srflow.model import SRFlow
 
 __all__ = ["names", "read"]
 

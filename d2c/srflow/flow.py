@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-    from d2c.networks.srflow.config import SRFlowConfig
+    from d2c.srflow.config import SRFlowConfig
 
     Latent = Callable[[int, Tensor], Tensor]
 

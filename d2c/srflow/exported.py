@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Any, cast
 import torch.nn.functional as F
 from torch import nn
 
-from d2c.networks.srflow.flow import InvertibleConv, Step
-from d2c.networks.srflow.model import zeros
+from d2c.srflow.flow import InvertibleConv, Step
+from d2c.srflow.model import zeros
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from d2c.networks.srflow.model import SRFlow
+    from d2c.srflow.model import SRFlow
 
 __all__ = ["ExportedSRFlow"]
 

@@ -14,14 +14,14 @@ from torch import nn
 from d2c.device import at_least_fp32, no_autocast
 from d2c.networks.base.mirror import mirrored
 from d2c.networks.rrdb import RRDBConfig, RRDBNet
-from d2c.networks.srflow.flow import Flow, log_normal
+from d2c.srflow.flow import Flow, log_normal
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from torch import Tensor
 
-    from d2c.networks.srflow.config import SRFlowConfig
+    from d2c.srflow.config import SRFlowConfig
 
     Latent = Callable[[int, Tensor], Tensor]
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from d2c.networks.base.entry import Maps, Network
 from d2c.networks.base.sampling import Sampling
-from d2c.networks.srflow.config import PRESETS, SCALES, SRFlowConfig, SRFlowSettings
+from d2c.srflow.config import PRESETS, SCALES, SRFlowConfig, SRFlowSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,12 +51,12 @@ class SRFlowNetwork(Network):
     }
 
     def build(self, config: Any) -> nn.Module:
-        from d2c.networks.srflow.model import SRFlow
+        from d2c.srflow.model import SRFlow
 
         return SRFlow(config)
 
     def stages(self, train: Any) -> Sequence[type[Stage]]:
-        from d2c.networks.srflow.stages import EncoderStage, FlowStage
+        from d2c.srflow.stages import EncoderStage, FlowStage
 
         return [EncoderStage, FlowStage]
 
@@ -67,19 +67,19 @@ class SRFlowNetwork(Network):
         return {self.main: made.sr, **dict(zip(self.sampling.names, made.more.get("samples", ()), strict=True))}
 
     def maps(self, made: Upscaled) -> Maps:
-        from d2c.networks.srflow.figures import spread
+        from d2c.srflow.figures import spread
 
         if self.sampling.samples < 2:
             return Maps("", {})
         return Maps("Spread of the samples", {"spread": spread(made)})
 
     def draw(self, figure: str, made: Upscaled) -> Image:
-        from d2c.networks.srflow.figures import samples_figure
+        from d2c.srflow.figures import samples_figure
 
         return samples_figure(made)
 
     def upscaler(self, config: Any) -> Upscaler:
-        from d2c.networks.srflow.upscaler import FlowUpscaler
+        from d2c.srflow.upscaler import FlowUpscaler
 
         return FlowUpscaler(self, config)
 
@@ -89,12 +89,12 @@ class SRFlowNetwork(Network):
         return int(encoder + 1 + sum(level * 2 ** (1 - number) for number in range(config.levels))) + 1
 
     def exported(self, model: Any, *, everything: bool = False) -> nn.Module:
-        from d2c.networks.srflow.exported import ExportedSRFlow
+        from d2c.srflow.exported import ExportedSRFlow
 
         return ExportedSRFlow(model)
 
     def released(self, source: Path) -> nn.Module:
-        from d2c.networks.srflow.released import read
+        from d2c.srflow.released import read
 
         return read(self, source)
 
