@@ -219,6 +219,7 @@ def test_a_folder_of_something_else_is_refused(memory_card: MemoryCard, tmp_path
         ingest(tmp_path / "absent", tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_a_card_keeps_its_name_when_an_earlier_one_comes_later(memory_card: MemoryCard, tmp_path: Path) -> None:
     for number, side in enumerate(("lr", "hr", "lr", "hr")):
         card = texture(5 + number // 2, WIDTH, HEIGHT)
@@ -258,6 +259,7 @@ def test_frames_that_no_table_can_name_are_left_out_and_the_rest_goes_on(
         ingest(memory_card.path, tmp_path / "other")
 
 
+@pytest.mark.slow
 def test_an_lr_that_fits_as_well_as_another_is_named_and_not_guessed(memory_card: MemoryCard, tmp_path: Path) -> None:
     card = texture(5, WIDTH, HEIGHT)
     shots = {"hr.jpg": card, "one.jpg": wide(card, 2), "two.jpg": ImageChops.offset(wide(card, 2), 7, 4)}

@@ -109,6 +109,7 @@ def test_a_small_object_lies_within_the_crop_and_is_tens_of_hr_pixels_across():
         assert 0 < truth_of(shot).content_differs_fraction < 0.03
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["occlusion", "glare"])
 def test_overlays_are_in_one_shot_where_the_truth_says(name):
     for seed in SEEDS:
@@ -167,6 +168,7 @@ def test_a_sleeve_lies_beside_the_card_as_far_as_its_rim():
     np.testing.assert_array_equal(beyond, desk[2])
 
 
+@pytest.mark.slow
 def test_wrong_scene_shows_another_card():
     wrong, right = scene("wrong-scene"), scene()
     np.testing.assert_array_equal(wrong.hr, right.hr)
@@ -207,6 +209,7 @@ def test_flags_differ_and_truth_is_of_the_upright_pictures():
         np.testing.assert_array_equal(truth_of(flagged).H_hr_to_lr, truth_of(session(seed=seed)).H_hr_to_lr)
 
 
+@pytest.mark.slow
 def test_chromatic_aberration_parts_red_and_blue(dots):
     session_ = dots.session(5, "chromatic-aberration", quiet=True)
     card = dots.draw(session_)

@@ -89,7 +89,7 @@ def test_pandas_alone_reads_it_as_the_readme_says(tmp_path: Path) -> None:
     assert frame.loc[0, "n_inliers"] == 3
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=10, deadline=None)
 @given(numbers=st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=9, max_size=9))
 def test_homographies_come_back_bit_by_bit(tmp_path_factory: pytest.TempPathFactory, numbers: list[float]) -> None:
     folder = tmp_path_factory.mktemp("pairs")
