@@ -73,6 +73,7 @@ def test_the_demos_recipe_leaves_one_group_of_photographs_to_the_test():
     assert all(not sources["table"] & names for group, names in sources.items() if group != "table")
 
 
+@pytest.mark.slow
 def test_ablations_make_one_table(pairs, tmp_path):
     where = ["--data", pairs, "--out", tmp_path, "--preset", "tiny", "--scale-down", 100, "--device", "cpu"]
     output = run("ablations", *where, "--only", "no-triplet", "--only", "width-1", "--seeds", 2)

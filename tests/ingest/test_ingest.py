@@ -98,6 +98,7 @@ def test_the_scale_of_a_row_is_a_whole_number_or_none(cell: str, good: bool, tmp
             find_captures(tmp_path, scale=2)
 
 
+@pytest.mark.slow
 def test_a_dry_run_prints_the_table_and_writes_nothing_but_the_sheet(memory_card: MemoryCard, tmp_path: Path) -> None:
     card = texture(5, WIDTH, HEIGHT)
     memory_card.add("a.jpg", "hr", card)
@@ -182,6 +183,7 @@ def test_frames_are_copied_or_linked_on_request(way: FilesAs, memory_card: Memor
         placing.place(source, target, digest)
 
 
+@pytest.mark.slow
 def test_copies_keep_personal_data_only_on_request(memory_card: MemoryCard, tmp_path: Path) -> None:
     card = texture(5, WIDTH, HEIGHT)
     memory_card.add("a.jpg", "hr", card)

@@ -98,6 +98,7 @@ def test_a_frame_whose_other_half_does_not_come_is_named_again_after_a_while(
     assert said(events, memory_card)[2].startswith("a.jpg: WAITING for 20 s, its other half (LR or HR) has not come")
 
 
+@pytest.mark.slow
 def test_hr_and_lr_are_told_apart_by_focal_lengths_before_any_pair_is_known(
     memory_card: MemoryCard, tmp_path: Path
 ) -> None:
@@ -111,6 +112,7 @@ def test_hr_and_lr_are_told_apart_by_focal_lengths_before_any_pair_is_known(
     assert [event.likely for event in seen] == ["", "hr", "lr", ""]
 
 
+@pytest.mark.slow
 def test_a_bad_scene_that_was_written_is_replaced_by_a_later_watch(
     memory_card: MemoryCard, tmp_path: Path, verdicts: dict[str, dict[str, Any]]
 ) -> None:

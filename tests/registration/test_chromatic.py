@@ -64,6 +64,7 @@ def test_red_and_blue_are_found_where_the_lens_has_put_them(k: tuple[float, floa
     np.testing.assert_allclose(found.believed(), k, atol=6e-5, rtol=0.05)
 
 
+@pytest.mark.slow
 def test_a_perfect_lens_is_left_alone_and_the_error_is_what_noise_does() -> None:
     found = [measure_chromatic_aberration(seen_through(0, 0, seed=seed, noise=0.03), PLACEMENT) for seed in range(6)]
     assert {one.believed() for one in found} == {(0.0, 0.0)}

@@ -34,6 +34,7 @@ def test_captures_of_a_few_pixels_are_no_captures(
     assert align_pair(few, lr).reason == align_pair(hr, few).reason == "too_small"
 
 
+@pytest.mark.slow
 def test_other_failures_keep_their_reason(captures: tuple[np.ndarray, np.ndarray]) -> None:
     hr, lr = captures
     noise = np.random.default_rng(0).integers(0, 256, hr.shape, dtype=np.uint8)

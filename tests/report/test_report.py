@@ -167,6 +167,7 @@ def test_a_folder_of_another_origin_is_left_alone(pairs: Path) -> None:
     assert (pairs / "other/files/precious.txt").exists()
 
 
+@pytest.mark.slow
 def test_command_line(pairs: Path) -> None:
     command = [sys.executable, "-m", "d2crealsr", "report", str(pairs)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)

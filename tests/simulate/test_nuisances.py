@@ -136,6 +136,7 @@ def test_off_centre_card_lies_a_fifth_of_the_frame_off():
     assert abs(abs(y / w - 399.5) - 0.2 * 800) < 30
 
 
+@pytest.mark.slow
 def test_desk_is_seen_around_the_card_only_then():
     plain, desk = scene(kind="text"), scene("desk-in-frame", kind="text")
     rim = np.ones((800, 1200), dtype=bool)
