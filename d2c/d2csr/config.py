@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from d2c.settings.config import LOSS, STAGES, NetworkConfig, SettingError, TrainSettings, setting
+from d2c.settings.config import LOSS, STAGES, NetworkConfig, SettingError, TrainSettings, epochs_of, setting, steps_of
 
 __all__ = ["Borders", "D2CConfig", "TrainConfig"]
 
@@ -58,17 +58,8 @@ class D2CConfig(NetworkConfig):
 class TrainConfig(TrainSettings):
     """Settings of D2C-SR's training. The values of α, θ and the margin are ours, as the paper gives none."""
 
-    epochs_convergence: int = setting(
-        2_000, "Epochs of stage 2, convergence.", at_least=1, length=True, shrinks="down", group=STAGES
-    )
-    steps_convergence: int = setting(
-        0,
-        "Steps of stage 2, in place of epochs; 0 to go by epochs.",
-        at_least=0,
-        length=True,
-        shrinks="down",
-        group=STAGES,
-    )
+    epochs_convergence: int = epochs_of("stage 2, convergence.", 2_000)
+    steps_convergence: int = steps_of("stage 2")
     joint: bool = setting(
         False, "Train both nets in every step, as the released code does, instead of in two stages.", group=STAGES
     )

@@ -22,7 +22,9 @@ __all__ = [
     "SettingError",
     "TrainSettings",
     "check",
+    "epochs_of",
     "setting",
+    "steps_of",
     "types_of",
 ]
 
@@ -68,6 +70,17 @@ def setting(
     """
     metadata = {"doc": doc, "unit": unit, "at_least": at_least, "at_most": at_most, "choices": choices, "group": group}
     return dataclasses.field(default=default, metadata={**metadata, "free": free, "length": length, "shrinks": shrinks})
+
+
+def epochs_of(stage: str, default: int) -> Any:
+    """The setting of a stage's length in epochs."""
+    return setting(default, f"Epochs of {stage}", at_least=1, length=True, shrinks="down", group=STAGES)
+
+
+def steps_of(stage: str) -> Any:
+    """The setting of a stage's length in steps."""
+    told = f"Steps of {stage}, in place of epochs; 0 to go by epochs."
+    return setting(0, told, at_least=0, length=True, shrinks="down", group=STAGES)
 
 
 class SettingError(ConfigError):
@@ -191,22 +204,8 @@ class TrainSettings:
         group=OPTIMISER,
     )
 
-    epochs: int = setting(
-        20_000,
-        "Epochs of stage 1. An epoch takes one patch of every pair.",
-        at_least=1,
-        length=True,
-        shrinks="down",
-        group=STAGES,
-    )
-    steps: int = setting(
-        0,
-        "Steps of stage 1, in place of epochs; 0 to go by epochs.",
-        at_least=0,
-        length=True,
-        shrinks="down",
-        group=STAGES,
-    )
+    epochs: int = epochs_of("stage 1. An epoch takes one patch of every pair.", 20_000)
+    steps: int = steps_of("stage 1")
 
     precision: Precision = setting(
         "fp32",

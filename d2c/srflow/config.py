@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from d2c.settings.config import OPTIMISER, STAGES, NetworkConfig, PixelSettings, SettingError, setting
+from d2c.settings.config import (
+    OPTIMISER,
+    NetworkConfig,
+    PixelSettings,
+    SettingError,
+    epochs_of,
+    setting,
+    steps_of,
+)
 from d2c.settings.presets import Preset
 
 __all__ = ["PRESETS", "SCALES", "SRFlowConfig", "SRFlowSettings"]
@@ -62,17 +70,8 @@ class SRFlowSettings(PixelSettings):
     ``warmup``, ``ema`` and the optimiser's other settings are for both stages.
     """
 
-    epochs_flow: int = setting(
-        20_000, "Epochs of stage 2, the flow.", at_least=1, length=True, shrinks="down", group=STAGES
-    )
-    steps_flow: int = setting(
-        0,
-        "Steps of stage 2, in place of epochs; 0 for the number of epochs.",
-        at_least=0,
-        length=True,
-        shrinks="down",
-        group=STAGES,
-    )
+    epochs_flow: int = epochs_of("stage 2, the flow.", 20_000)
+    steps_flow: int = steps_of("stage 2")
     lr_flow: float = setting(
         5e-4,
         "Learning rate at the start of stage 2; it is halved after 50, 75, 90 and 95 % of the steps.",

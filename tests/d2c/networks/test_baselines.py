@@ -17,11 +17,11 @@ from d2c.checkpoints import native
 from d2c.networks import find
 from d2c.networks.base.count import multiply_adds, parameters
 from d2c.networks.base.shapes import shapes_only
-from d2c.networks.base.upscaler import Plan
 from d2c.networks.cdc import gradient_weighted, harris_masks
 from d2c.networks.lpkpn import laplacian_pyramid, rebuilt
 from d2c.tails.interpolation import bicubic_up
 from d2c.training.start import initial_model
+from tests.d2c.strip_plans import plan_of
 
 BASELINES = ("srresnet", "edsr", "rcan", "rrdb", "cdc", "lpkpn", "swinir")
 
@@ -203,17 +203,7 @@ def test_strips_of_an_image_of_odd_size_equal_the_whole(name, scale):
 
 
 def _upscaled(upscaler, model, lr, rows):
-    plan = Plan(
-        height=lr.shape[2],
-        width=lr.shape[3],
-        strip=rows,
-        band=0,
-        spill=False,
-        keep_all=False,
-        memory=0,
-        spilled=0,
-        result=0,
-    )
+    plan = plan_of(lr, rows)
     return torch.cat([strip.sr for strip in upscaler.strips(model, lr, plan, None, lambda: None)], dim=1)
 
 

@@ -16,10 +16,10 @@ from d2c.networks import find, network_of
 from d2c.networks.base.on_card import counted_on_card
 from d2c.networks.base.released import _tensors
 from d2c.networks.base.shapes import shapes_only
-from d2c.networks.base.upscaler import Plan
 from d2c.networks.base.windows import WindowAttention, shift_mask
 from d2c.networks.swinir import _names
 from d2c.training.engine import Engine
+from tests.d2c.strip_plans import plan_of
 
 MEAN = torch.tensor([0.4488, 0.4371, 0.4040])[:, None, None]
 N, HEADS, WINDOW, GROUPS, LAYERS, HIDDEN, INNER, TRAINED_ON = 6, 2, 4, 2, 3, 12, 5, 12
@@ -181,18 +181,7 @@ def test_strips_of_an_image_equal_the_whole(layers, window, tail_features):
         if isinstance(module, WindowAttention):
             torch.nn.init.normal_(module.qkv.weight)
     lr = torch.rand(1, 3, 2 * network.reach_of(config) + 23, 5, dtype=torch.float64)
-    plan = Plan(
-        height=lr.shape[2],
-        width=lr.shape[3],
-        strip=lr.shape[2],
-        band=0,
-        spill=False,
-        keep_all=False,
-        memory=0,
-        spilled=0,
-        result=0,
-    )
-    plans = plan, dataclasses.replace(plan, strip=7)
+    plans = plan_of(lr, lr.shape[2]), plan_of(lr, 7)
     whole, parts = (
         torch.cat([strip.sr for strip in upscaler.strips(model, lr, each, None, lambda: None)], dim=1) for each in plans
     )
