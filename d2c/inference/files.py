@@ -175,7 +175,7 @@ def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limit
     notes = {target: own.note}
     for name, settings in wanted.settings.items():
         drawn = origin._replace(settings={**limits.settings, **settings})
-        notes[target.with_name(f"{target.stem}_{name}.png")] = drawn.note
+        notes[_beside(target, name)] = drawn.note
     return Job(path, target, plan, origin.input, notes)
 
 
@@ -293,13 +293,13 @@ def _upscale_and_draw(
         drawn["patch"] = figures.patch_figure(pixels, named, wanted.box, hr)
     samples = zip(wanted.samples, made.more["samples"], strict=True) if wanted.samples else ()
     photographs = {job.target: output.as_type(made.sr, pixels.dtype)}
-    photographs |= {_beside(job, name): output.as_type(own(sample), pixels.dtype) for name, sample in samples}
+    photographs |= {_beside(job.target, name): output.as_type(own(sample), pixels.dtype) for name, sample in samples}
     hand_over(functools.partial(_write_all, job, photographs, alpha, drawn))
 
 
-def _beside(job: Job, name: str) -> Path:
-    """The file of a figure or of a sample."""
-    return job.target.with_name(f"{job.target.stem}_{name}.png")
+def _beside(target: Path, name: str) -> Path:
+    """The file of a figure or of a sample, beside that of the result."""
+    return target.with_name(f"{target.stem}_{name}.png")
 
 
 def _write_all(job: Job, photographs: Mapping[Path, Any], alpha: Any, drawn: Mapping[str, Any]) -> None:
@@ -308,7 +308,7 @@ def _write_all(job: Job, photographs: Mapping[Path, Any], alpha: Any, drawn: Map
         if place in job.missing:
             output.write_png(place, pixels, alpha, (results.KEY, job.wanted[place]))
     for name, picture in drawn.items():
-        place = _beside(job, name)
+        place = _beside(job.target, name)
         if place in job.missing:
             images.write_image(place, picture, note=(results.KEY, job.wanted[place]))
 

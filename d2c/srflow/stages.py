@@ -71,8 +71,7 @@ class FlowStage(Stage):
         return [*self._encoder(), *self.model.flow.parameters()]
 
     def scheduled_rate(self, step: int, steps: int, epoch: int) -> float:
-        rate = float(self.config.lr_flow * 0.5 ** sum(step > share * steps for share in self.milestones))
-        return rate * min(1.0, step / self.config.warmup) if self.config.warmup else rate
+        return self.warmed_up(self.by_milestones(self.config.lr_flow, step, steps), step)
 
     def clip_norm(self) -> float:
         return self.config.clip_norm_flow

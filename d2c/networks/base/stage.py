@@ -85,11 +85,19 @@ class Stage(nn.Module, abc.ABC):
         if self.config.schedule == "cosine":
             rate = float(self.config.lr * (0.5 + 0.5 * math.cos(math.pi * (step - 1) / steps)))
         elif self.config.schedule == "milestones":
-            rate = float(self.config.lr * 0.5 ** sum(step > share * steps for share in self.milestones))
+            rate = self.by_milestones(self.config.lr, step, steps)
         elif self.config.lr_halve_steps:
             rate = float(self.config.lr * halvings(step - 1, self.config.lr_halve_steps))
         else:
             rate = self.learning_rate(epoch)
+        return self.warmed_up(rate, step)
+
+    def by_milestones(self, rate: float, step: int, steps: int) -> float:
+        """A rate, halved after each of the milestones that are past."""
+        return float(rate * 0.5 ** sum(step > share * steps for share in self.milestones))
+
+    def warmed_up(self, rate: float, step: int) -> float:
+        """A rate, lowered in proportion in the steps of the warm-up."""
         return rate * min(1.0, step / self.config.warmup) if self.config.warmup else rate
 
     def clip_norm(self) -> float:
