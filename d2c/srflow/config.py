@@ -15,10 +15,13 @@ from d2c.settings.config import (
 )
 from d2c.settings.presets import Preset
 
-__all__ = ["PRESETS", "SCALES", "SRFlowConfig", "SRFlowSettings"]
+__all__ = ["MULTIPLE", "PRESETS", "SCALES", "SRFlowConfig", "SRFlowSettings"]
 
 SCALES = (4, 8)
 """The scales of the publication."""
+
+MULTIPLE = 2
+"""LR sides are extended to multiples of it: the last level of the flow works at half the size of LR."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from d2c.networks.base.entry import Maps, Network
 from d2c.networks.base.sampling import Sampling
-from d2c.srflow.config import PRESETS, SCALES, SRFlowConfig, SRFlowSettings
+from d2c.srflow.config import MULTIPLE, PRESETS, SCALES, SRFlowConfig, SRFlowSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +40,7 @@ class SRFlowNetwork(Network):
     train = SRFlowSettings
     presets = PRESETS
     scales = SCALES
-    multiple = 2
+    multiple = MULTIPLE
     cuda_graph = False  # each step looks whether its gradient is finite, and draws noise on the host
     precisions = ("fp32",)
     sampling = Sampling()

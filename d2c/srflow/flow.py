@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     Latent = Callable[[int, Tensor], Tensor]
 
-__all__ = ["ActNorm", "Flow", "InvertibleConv", "Step"]
+__all__ = ["ActNorm", "Flow", "InvertibleConv", "Step", "log_normal"]
 
 _LOG_GAIN = 3.0
 """Factor on the logarithms of the gains of a layer that begins with zeros."""

@@ -14,21 +14,17 @@ from torch import nn
 from d2c.device import at_least_fp32, no_autocast
 from d2c.networks.base.mirror import mirrored
 from d2c.networks.rrdb import RRDBConfig, RRDBNet
+from d2c.srflow.config import MULTIPLE
 from d2c.srflow.flow import Flow, log_normal
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from torch import Tensor
 
     from d2c.srflow.config import SRFlowConfig
+    from d2c.srflow.flow import Latent
 
-    Latent = Callable[[int, Tensor], Tensor]
+__all__ = ["SRFlow", "drawn", "encoder_config", "zeros"]
 
-__all__ = ["MULTIPLE", "SRFlow", "drawn", "zeros"]
-
-MULTIPLE = 2
-"""The last level of the flow works at half the size of LR."""
 _LEVELS_OF_GREY = 255
 _BITS_OF_GREY = math.log2(_LEVELS_OF_GREY)
 
@@ -44,8 +40,7 @@ class SRFlow(nn.Module):
     def __init__(self, config: SRFlowConfig) -> None:
         super().__init__()
         self.config = config
-        sizes = {"features": config.features, "growth": config.growth, "blocks": config.blocks}
-        self.encoder = RRDBNet(RRDBConfig(scale=config.scale, **sizes))
+        self.encoder = RRDBNet(encoder_config(config))
         self.flow = Flow(config, (1 + len(config.taps)) * config.features)
         self.register_buffer("started", torch.tensor(False))
 
@@ -82,6 +77,11 @@ class SRFlow(nn.Module):
         latents, log_det = self.flow(hr, conditions)
         nats: Tensor = -(log_normal(latents) + log_det) / (hr.shape[2] * hr.shape[3])
         return nats.mean() / math.log(2) + 3 * _BITS_OF_GREY
+
+
+def encoder_config(config: SRFlowConfig) -> RRDBConfig:
+    """The structure of the encoder."""
+    return RRDBConfig(scale=config.scale, features=config.features, growth=config.growth, blocks=config.blocks)
 
 
 def _resized(blocks: Tensor, number: int) -> Tensor:

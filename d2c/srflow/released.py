@@ -6,8 +6,9 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from d2c.networks.base.released import Naming, read_released
-from d2c.networks.rrdb import NAMINGS, RRDBConfig
+from d2c.networks.rrdb import NAMINGS
 from d2c.srflow.config import SCALES, SRFlowConfig
+from d2c.srflow.model import encoder_config
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 
     from d2c.networks.base.entry import Network
     from d2c.networks.base.released import Weights
+    from d2c.networks.rrdb import RRDBConfig
     from d2c.srflow.model import SRFlow
 
 __all__ = ["names", "read"]
@@ -71,8 +73,7 @@ def _config(state: Weights, encoder: Naming) -> SRFlowConfig:
 
 def names(config: SRFlowConfig, encoder: Naming) -> Iterator[tuple[str, str]]:
     """Our names and the authors'. Their layers are numbered through all levels; each level begins with its squeeze."""
-    inner = RRDBConfig(scale=config.scale, features=config.features, growth=config.growth, blocks=config.blocks)
-    yield from ((f"encoder.{ours}", _ENCODER + theirs) for ours, theirs in encoder.names(inner))
+    yield from ((f"encoder.{ours}", _ENCODER + theirs) for ours, theirs in encoder.names(encoder_config(config)))
     layer = 0
     for level in range(config.levels):
         for step in range(config.transitions + config.flow_steps):

@@ -9,7 +9,8 @@ import torch
 
 from d2c.networks.base.mirror import mirrored
 from d2c.networks.base.upscaler import Strip, Upscaler
-from d2c.srflow.model import MULTIPLE, drawn, zeros
+from d2c.srflow.config import MULTIPLE
+from d2c.srflow.model import drawn, zeros
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
