@@ -12,18 +12,27 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from d2c.metrics import to_uint8, y_basicsr
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from numpy.typing import NDArray
 
-__all__ = ["SIDE", "filtered", "fitted"]
+    from d2crealsr.types import Image
+
+__all__ = ["SIDE", "filtered", "fitted", "luma"]
 
 SIDE = 9
 """Side of the window in LR px."""
 
 _RIDGE = 1e-6
 """Added to the normal equations, relative to their mean diagonal, because neighbouring pixels are nearly equal."""
+
+
+def luma(image: Image) -> NDArray[np.float32]:
+    """BT.601 Y of an image, on [16, 235]."""
+    return np.asarray(y_basicsr(to_uint8(image)), np.float32)
 
 
 def fitted(pairs: Iterable[tuple[NDArray[np.floating], NDArray[np.floating]]], scale: int) -> NDArray[np.float64]:

@@ -28,9 +28,8 @@ from scipy import stats
 
 from benchmarks.program import PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
-from benchmarks.training.least_squares import filtered, fitted
-from benchmarks.training.training_sets import simulated
-from d2c.metrics import to_uint8, y_basicsr
+from benchmarks.training.least_squares import filtered, fitted, luma
+from benchmarks.training.training_sets import TEST, simulated
 from d2crealsr.imaging import geometry
 from d2crealsr.imaging.crop import cut
 from d2crealsr.imaging.estimate import Estimate, mapping_from_row
@@ -70,8 +69,6 @@ CAUSES: dict[Cause, str] = {
     "test": "test pairs, each in its own direction",
 }
 _CONSTANT_DIRECTION = math.radians(30)
-_TEST = 4
-"""One of so many scenes is kept for testing. Whole groups are kept, so it may be more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,11 +87,6 @@ class Scene:
         mapping = dataclasses.replace(placement.mapping, H_hr_to_lr=H)
         placed = dataclasses.replace(placement, mapping=mapping)
         return luma(warp_hr(self.hr, dataclasses.replace(self.estimate, placement=placed)))
-
-
-def luma(image: Image) -> Plane:
-    """BT.601 Y of an image, on [16, 235]."""
-    return np.asarray(y_basicsr(to_uint8(image)), np.float32)
 
 
 def scenes_of(pairs: Path, raw: Path, split: str) -> list[Scene]:
@@ -179,7 +171,7 @@ def main(work: Path, photos: Path | None, scales: tuple[int, ...], scenes: int, 
     rows: list[Row] = []
     for scale in scales:
         where = work / f"x{scale}-{scenes}"
-        test = max(2, scenes // _TEST)
+        test = max(2, scenes // TEST)
         recipe = RECIPES[scale]
         made = simulated(
             where, scale=scale, size="mini", scenes=scenes, seed=SEED, test=test, photos=photos, recipe=recipe

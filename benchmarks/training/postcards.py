@@ -22,8 +22,8 @@ import numpy as np
 
 from benchmarks.program import PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
-from benchmarks.training.least_squares import filtered, fitted
-from benchmarks.training.training_sets import city100_x4, simulated
+from benchmarks.training.least_squares import filtered, fitted, luma
+from benchmarks.training.training_sets import TEST, city100_x4, simulated
 from d2c.data.layouts import find_pairs, with_split
 from d2c.inference.bicubic import bicubic
 from d2c.metrics import quality, to_uint8, y_basicsr
@@ -45,8 +45,6 @@ FREQUENCIES = (0.1, 0.2, 0.3, 0.4)
 """Frequencies of the transfer in cycles per LR px; LR's Nyquist frequency is .5."""
 
 _BAND = 0.05
-_TEST = 4
-"""One of so many scenes is kept for testing. Whole groups are kept, so it may be more."""
 
 
 def spectrum(luma: NDArray[np.floating]) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
@@ -112,7 +110,7 @@ def filter_gain(train: Sequence[Pair], test: Sequence[Pair], scale: int) -> floa
 
 
 def _luma(path: Path) -> NDArray[np.float32]:
-    return np.asarray(y_basicsr(to_uint8(read_image(path))), np.float32)
+    return luma(read_image(path))
 
 
 def row_of(name: str, pairs: Sequence[Pair], scale: int, gain: float) -> Row:
@@ -172,7 +170,7 @@ def main(work: Path, photos: Path | None, city100: Path | None, scenes: int, out
             size="mini",
             scenes=scenes,
             seed=SEED,
-            test=max(1, scenes // _TEST),
+            test=max(1, scenes // TEST),
             photos=photos,
             recipe=recipe,
         )

@@ -22,7 +22,7 @@ import torch
 
 from benchmarks.program import PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, read_csv, text_table, write_csv
-from benchmarks.training.training_sets import simulated
+from benchmarks.training.training_sets import TEST, simulated
 from d2c.evaluation.evaluate import evaluate_files, means
 from d2c.networks import NETWORKS, find
 from d2c.networks.base.count import parameters
@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 
 SEED = 900
 """Seed of the simulated scenes; it is in neither range of seeds.py, as nothing is chosen or reported on them."""
-TEST = 4
-"""One of so many scenes is kept for testing. Whole groups are kept, so it may be more."""
 BELOW_BICUBIC_DB = 0.5
 FLOW_BELOW_BICUBIC_DB = 1.0
 """For srflow, which is trained by likelihood and not by the differences of pixels."""

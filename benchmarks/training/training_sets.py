@@ -27,8 +27,10 @@ if TYPE_CHECKING:
     from d2crealsr.simulate.folder import RecipeName
     from d2crealsr.simulate.settings import SizeName
 
-__all__ = ["TrainingSet", "city100_x4", "simulated", "validation_pairs"]
+__all__ = ["TEST", "TrainingSet", "city100_x4", "simulated", "validation_pairs"]
 
+TEST = 4
+"""One of so many simulated scenes is kept for testing. Whole groups are kept, so it may be more."""
 _CITY_SCALE = 4
 
 

@@ -12,8 +12,8 @@ from benchmarks.result_tables import read_csv
 pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
 
 from benchmarks.training import misalignment
-from benchmarks.training.least_squares import fitted
-from benchmarks.training.misalignment import CAUSES, SHIFTS, Scene, losses, luma, shifts_of
+from benchmarks.training.least_squares import fitted, luma
+from benchmarks.training.misalignment import CAUSES, SHIFTS, Scene, losses, shifts_of
 from d2crealsr import opencv
 from d2crealsr.imaging import geometry
 from d2crealsr.imaging.estimate import Estimate
