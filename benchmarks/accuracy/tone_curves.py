@@ -254,17 +254,17 @@ def main(seeds: str, tone_seeds: str, size: SizeName, tone_size: SizeName, work:
     print_and_store(text, out, {"-scenes": rows})
 
 
-def _scored(kept: Work, wanted: range, others: range) -> tuple[str, list[Row]]:
+def _scored(work: Work, wanted: range, others: range) -> tuple[str, list[Row]]:
     """The text of the result and its rows."""
-    tone_files = make_tone_files(kept, others)
-    done = {row["seed"] for row in _kept(kept.rows)}
-    for scene in (BenchScene(seed=seed, size=kept.size) for seed in wanted if seed not in done):
+    tone_files = make_tone_files(work, others)
+    done = {row["seed"] for row in _kept(work.rows)}
+    for scene in (BenchScene(seed=seed, size=work.size) for seed in wanted if seed not in done):
         rows = measure(scene, tone_files)
-        _append(kept.rows, rows)
+        _append(work.rows, rows)
         click.echo(f"{scene.seed} {scene.kind}: " + _told(rows), err=True)
-    rows = [row for row in _kept(kept.rows) if row["seed"] in wanted]
-    about = f"{kept.size} size, {purpose_of(wanted)} seeds {wanted[0]}..{wanted[-1]}; curves found from "
-    about += f"{purpose_of(others)} seeds {others[0]}..{others[-1]}, {kept.tone_size} size"
+    rows = [row for row in _kept(work.rows) if row["seed"] in wanted]
+    about = f"{work.size} size, {purpose_of(wanted)} seeds {wanted[0]}..{wanted[-1]}; curves found from "
+    about += f"{purpose_of(others)} seeds {others[0]}..{others[-1]}, {work.tone_size} size"
     found = [
         f"{name}: {camera} {curve.tone}" for name, file in tone_files.items() for camera, curve in file.curves.items()
     ]
