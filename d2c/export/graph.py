@@ -14,7 +14,7 @@ from torch import nn
 
 from d2c.errors import ConfigError
 from d2c.networks import network_of
-from d2c.networks.base.mirror import mirrored, mirrored_once
+from d2c.networks.base.mirror import cut_off, mirrored, mirrored_once
 from d2c.networks.base.plausible import one_line
 
 if TYPE_CHECKING:
@@ -103,10 +103,5 @@ class _AnySize(nn.Module):
             sr = sr / self.peak
         found = [image.float() for image in (sr, *more)]
         if self.multiple > 1:
-            found = [self._cut(image, height, width) for image in found]
+            found = [cut_off(image, self.scale * height, self.scale * width) for image in found]
         return tuple(found) if more else found[0]
-
-    def _cut(self, image: Tensor, height: int, width: int) -> Tensor:
-        """Remove what belongs to the mirrored pixels. A slice would make torch.export ask whether there are any."""
-        rows, columns = (torch.arange(self.scale * side) for side in (height, width))
-        return image.index_select(-2, rows).index_select(-1, columns)

@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from d2c.networks.base.mirror import mirrored, mirrored_once
+from d2c.networks.base.mirror import cut_off, mirrored, mirrored_once
 from d2c.networks.base.released import Naming, count, read_released, scale_of
 from d2c.networks.base.residual import LinearTailNetwork
 from d2c.networks.base.upscaler import Upscaler
@@ -71,8 +71,8 @@ class SwinIRConfig(NetworkConfig):
             )
 
 
-class _Residual(nn.Module):
-    """Stochastic depth: in training, a residual is left out for a random share of the images in the batch."""
+class _StochasticDepth(nn.Module):
+    """In training, leave out a residual for a random share of the images in the batch."""
 
     def __init__(self, drop: float) -> None:
         super().__init__()
@@ -93,7 +93,7 @@ class _Layer(nn.Module):
         self.norm1, self.norm2 = nn.LayerNorm(n), nn.LayerNorm(n)
         self.attention = WindowAttention(n, config.heads, config.window, shift)
         self.mlp = nn.Sequential(nn.Linear(n, config.expansion * n), nn.GELU(), nn.Linear(config.expansion * n, n))
-        self.residual = _Residual(drop)
+        self.residual = _StochasticDepth(drop)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
         x = x + self.residual(self.attention(self.norm1(x), mask))
@@ -189,8 +189,8 @@ class _Exported(nn.Module):
     def forward(self, lr: Tensor) -> Tensor:
         features = self.model.features(mirrored_once(lr, self.model.window)).contiguous()
         sr = self.model.tail(features, self.model.colour_out) if self.tail is None else self.tail(features)
-        rows, columns = (torch.arange(self.model.scale * side, device=lr.device) for side in lr.shape[2:])
-        return cast("Tensor", sr.index_select(2, rows).index_select(3, columns))  # a slice would depend on the sizes
+        height, width = (self.model.scale * side for side in lr.shape[2:])
+        return cut_off(sr, height, width)
 
 
 # --- weights of the authors ------------------------------------------------------------------------------------------

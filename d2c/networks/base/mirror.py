@@ -1,4 +1,4 @@
-"""Extend the sides of images to multiples by reflection."""
+"""Extend the sides of images to multiples by reflection, and cut off what was added."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import torch
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["mirrored", "mirrored_once"]
+__all__ = ["cut_off", "mirrored", "mirrored_once"]
 
 
 def mirrored(x: Tensor, multiple: int) -> Tensor:
@@ -38,3 +38,9 @@ def mirrored_once(x: Tensor, multiple: int) -> Tensor:
         place = torch.arange((last + multiple) // multiple * multiple, device=x.device)
         x = x.index_select(side, last - (place - last).abs())
     return x
+
+
+def cut_off(image: Tensor, height: int, width: int) -> Tensor:
+    """The first rows and columns of an image. A slice would make torch.export ask whether there are any others."""
+    rows, columns = (torch.arange(side, device=image.device) for side in (height, width))
+    return image.index_select(-2, rows).index_select(-1, columns)
