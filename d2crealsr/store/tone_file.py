@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["CameraCurve", "ToneFile", "check_tone_output", "read_tone_file", "write_tone_file"]
 
 _FORMAT, _VERSION = "d2crealsr tone curves", 1
-_AGAIN = "make it again with d2crealsr tone RAW --out FILE"
+_AGAIN = "make it again with d2crealsr tone CAPTURES --out FILE"
 _LONGEST_NAME = 200
 
 
