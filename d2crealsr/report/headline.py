@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.ui.page import number
+from d2crealsr.ui.text import counted
 from d2crealsr.ui.versions import version
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def _worst_first(row: Row) -> tuple[int, float]:
 
 def _because(rows: Sequence[Row], accepted: Sequence[Row]) -> str:
     """How many scenes were accepted, and by how much they are off."""
-    total = f"{len(rows)} {_plural('scene', len(rows))}"
+    total = counted(len(rows), "scene")
     if not accepted:
         none = "its only scene was not accepted" if len(rows) == 1 else f"none of {total} was accepted"
         return none if rows else "the folder has no scenes"
@@ -147,16 +148,12 @@ def _cameras(rows: Sequence[Row]) -> str:
 
 
 def _most_used(cameras: Iterable[str | None]) -> str:
-    counted = collections.Counter(filter(None, cameras)).most_common()
-    names = [name for name, _ in counted[:_CAMERAS]]
-    others = [f"{len(counted) - _CAMERAS} others"] if len(counted) > _CAMERAS else []
+    used = collections.Counter(filter(None, cameras)).most_common()
+    names = [name for name, _ in used[:_CAMERAS]]
+    others = [f"{len(used) - _CAMERAS} others"] if len(used) > _CAMERAS else []
     return ", ".join([*names, *others]) or "unknown"
 
 
 def _day(path: Path) -> str:
     """The day on which a file was written, in UTC."""
     return datetime.datetime.fromtimestamp(path.stat().st_mtime, datetime.UTC).date().isoformat()
-
-
-def _plural(word: str, count: int) -> str:
-    return word if count == 1 else f"{word}s"
