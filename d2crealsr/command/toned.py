@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from d2crealsr.command.options import PATH
+from d2crealsr.settings import AlignSettings
 from d2crealsr.ui.program import Command
 from d2crealsr.ui.terminal import echo
 from d2crealsr.ui.text import counted
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
     from d2crealsr.store.tone_file import ToneFile
 
 __all__ = ["tone"]
+
+_SCALE = AlignSettings().scale
 
 
 @click.command(cls=Command)
@@ -33,7 +36,7 @@ __all__ = ["tone"]
     "--scale",
     type=click.IntRange(2, 16),
     metavar="N",
-    default=8,
+    default=_SCALE,
     show_default=True,
     help="HR pixels per LR pixel of the captures.",
 )
@@ -70,7 +73,7 @@ def _summary(found: ToneFile, raw: str, out: str) -> list[str]:
     before, after = (f"{255 * misfit:.2f}" for misfit in (found.misfit_before, found.misfit_after))
     if any(curve.tone != "srgb" for curve in found.curves.values()):
         lines.append(f"  LR differs from its prediction by {after} of 255 levels, with sRGB by {before}")
-        scale = f" --scale {found.scale}" if found.scale != 8 else ""
+        scale = f" --scale {found.scale}" if found.scale != _SCALE else ""
         captures, file = shlex.quote(raw), shlex.quote(out)
         lines += [f"written: {out}", f"next:   d2crealsr align {captures} --out pairs/{scale} --tone {file}"]
     else:
