@@ -146,14 +146,14 @@ def build(
             options=run,
             lease=lease,
         )
-        usual: dict[Any, str] = {}
+        recipe = functools.cache(functools.partial(recipe_of, rerun.settings))  # most scenes share theirs
         tasks = [
             task_of(
                 capture=capture,
                 points=starts.now.get(capture.scene, ()),
                 decision=decisions.get(capture.scene),
                 force=run.force or not ledger.is_whole(capture.scene),
-                **_before(ledger, rerun, capture, starts.now.get(capture.scene, ()), usual),
+                **_before(ledger, rerun, capture, starts.now.get(capture.scene, ()), recipe),
             )
             for capture in captures
         ]
@@ -231,26 +231,19 @@ def _description(rerun: Rerun, raw_root: str, old: Mapping[str, Any], run: RunOp
 
 
 def _before(
-    ledger: Ledger, rerun: Rerun, capture: Capture, points: PointPairs, usual: dict[Any, str]
+    ledger: Ledger, rerun: Rerun, capture: Capture, points: PointPairs, recipe: Callable[..., str]
 ) -> dict[str, Any]:
     """What a task is told of earlier runs: the scene's row, the result held back, and the recipes of then and now.
 
-    ``usual`` keeps the recipes of scenes without points, which most scenes share.
+    ``recipe`` is :func:`recipe_of` for the settings of the run.
     """
     scene = capture.scene
     rendering = frozenset(rendering_of(path) for path in (capture.hr, capture.lr) if path is not None) - {""}
-
-    def recipe(version: str) -> str:
-        if points or (version, rendering) not in usual:
-            made = recipe_of(rerun.settings, version, points, rendering)
-            return made if points else usual.setdefault((version, rendering), made)
-        return usual[version, rendering]
-
     return {
         "known": ledger.row(scene),
         "held": SceneResult(**ledger.held[scene], lost=True) if scene in ledger.held else None,
-        "recipe": recipe(rerun.version),
-        "former": recipe(rerun.former_version),
+        "recipe": recipe(rerun.version, points, rendering),
+        "former": recipe(rerun.former_version, points, rendering),
     }
 
 
