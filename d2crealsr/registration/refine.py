@@ -133,7 +133,7 @@ def refine(
     Refinement or None
         None if the fit diverges or there are too few pixels.
     """
-    whole, softened_by = covered(hr, lr, start, _INSET * sigma_hr_px, tone), 0.0
+    whole, softened_by = covered(hr, lr, start, sigma_hr_px, tone), 0.0
     if whole is None:
         return None
     if hr.kernel == "spline":
@@ -174,13 +174,14 @@ def _stride(region: Crop) -> int:
     return 1 + 2 * int(np.sqrt(region.width * region.height / _ENOUGH_PIXELS) // 2)
 
 
-def covered(hr: LinearReduced, lr: Image, mapping: CaptureMapping, margin_hr_px: float, tone: str) -> LrPart | None:
-    """The part of LR that HR covers, less a margin for the blur; None if it is too small.
+def covered(hr: LinearReduced, lr: Image, mapping: CaptureMapping, sigma_hr_px: float, tone: str) -> LrPart | None:
+    """The part of LR that HR covers, less a margin for a blur of HR; None if it is too small.
 
     It is the upright rectangle inside the HR frame as LR sees it. In a turned frame that rectangle is small, and for a
     frame of 3:2 it vanishes at 34° and 56°. The part is then the rectangle around the frame, of which only the pixels
     inside the frame are trusted.
     """
+    margin_hr_px = _INSET * sigma_hr_px
     outline = mapping.hr_to_lr(geometry.corners(mapping.hr_size, inset=margin_hr_px))
     ordered = np.sort(outline, axis=0)
     is_turned = bool(np.prod(ordered[2] - ordered[1]) < _INNER_SHARE * _area(outline))

@@ -47,8 +47,6 @@ __all__ = ["SceneEvidence", "ToneScene", "evidence_of"]
 Float32 = NDArray[np.float32]
 
 _SETTLED_HR_PX = 0.01
-_MARGIN = 2.5
-"""Distance of the compared part from the border of HR, in widths of the blur."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +104,7 @@ def evidence_of(scene: ToneScene, curves: Mapping[str, Array]) -> SceneEvidence 
         for image, camera in zip(scene.captures(), scene.cameras, strict=True)
     )
     source = degrade.reduced(hr.pixels, scene.scale, hr.tone)
-    part = covered(source, lr.pixels, scene.mapping, _MARGIN * scene.sigma_hr_px, lr.tone)
+    part = covered(source, lr.pixels, scene.mapping, scene.sigma_hr_px, lr.tone)
     if part is None:
         return None
     part = part.compared_with(source, scene.mapping, scene.sigma_hr_px)
