@@ -64,10 +64,8 @@ def develop(raw: NDArray[np.uint16], shot: Shot) -> NDArray[np.uint8]:
     """
     rgb = opencv.demosaic_edge_aware(raw)
     out = np.empty(rgb.shape, np.uint8)
-    linear = (np.arange(65536) - _BLACK) / (_PER_ELECTRON * FULL_WELL)
-    for channel, gain in enumerate(shot.wb):
-        tones = srgb_of_linear(np.clip(linear * gain / min(shot.wb), 0, 1))
-        out[..., channel] = np.round(255 * tones).astype(np.uint8)[rgb[..., channel]]
+    for channel, light in enumerate(_balanced(shot)):
+        out[..., channel] = np.round(255 * srgb_of_linear(light)).astype(np.uint8)[rgb[..., channel]]
     return out
 
 
@@ -76,12 +74,17 @@ def balanced_light(raw: NDArray[np.uint16], shot: Shot) -> NDArray[np.float32]:
 
     The sRGB curve and one rounding make of it what :func:`develop` returns.
     """
-    linear = (np.arange(65536) - _BLACK) / (_PER_ELECTRON * FULL_WELL)
     rgb = opencv.demosaic_edge_aware(raw)
-    light = np.empty(rgb.shape, np.float32)
-    for channel, gain in enumerate(shot.wb):
-        light[..., channel] = np.clip(linear * gain / min(shot.wb), 0, 1).astype(np.float32)[rgb[..., channel]]
-    return light
+    out = np.empty(rgb.shape, np.float32)
+    for channel, light in enumerate(_balanced(shot)):
+        out[..., channel] = light.astype(np.float32)[rgb[..., channel]]
+    return out
+
+
+def _balanced(shot: Shot) -> list[NDArray[np.float64]]:
+    """Linear light on [0, 1] of every raw value, in each channel after its white balance."""
+    linear = (np.arange(65536) - _BLACK) / (_PER_ELECTRON * FULL_WELL)
+    return [np.clip(linear * gain / min(shot.wb), 0, 1) for gain in shot.wb]
 
 
 def reference_tones(light: NDArray[np.float32]) -> NDArray[np.uint8]:
