@@ -53,9 +53,9 @@ def draw_artwork(
     if kind == "text":
         return text_page(size, px_per_mm, rng)
     if kind == "smooth":
-        return _filled(size, photographs[0])
+        return _interpolated(size, photographs[0])
     if kind == "filled":
-        return _reduced(size, photographs[0])
+        return _filled(size, photographs[0])
     if kind == "tiles":
         return _tiles(size, photographs, rng)
     if kind == "plain":
@@ -65,12 +65,12 @@ def draw_artwork(
     raise ValueError(f"unknown kind of card {kind!r}")
 
 
-def _filled(size: Size, photograph: Pixels) -> Pixels:
-    """One photograph that fills the card; the parts that stick out are cut off."""
+def _interpolated(size: Size, photograph: Pixels) -> Pixels:
+    """One photograph that fills the card, with cubic interpolation; the parts that stick out are cut off."""
     return np.asarray(opencv.resize(_cut(size, photograph), size, "cubic"), np.uint8)
 
 
-def _reduced(size: Size, photograph: Pixels) -> Pixels:
+def _filled(size: Size, photograph: Pixels) -> Pixels:
     """The same, in which the pixels of a photograph that is larger than the card are averaged."""
     cut = _cut(size, photograph)
     shown = opencv.resize(cut, size, "area" if cut.shape[1] > size.width else "cubic")
@@ -82,7 +82,7 @@ def _tiles(size: Size, photographs: Sequence[Pixels], rng: np.random.Generator) 
     cell, card = Size(size.width // 2, size.height // 2), np.empty((size.height, size.width, 3), np.uint8)
     for place, number in enumerate(rng.permutation(4)):
         top, left = place // 2 * cell.height, place % 2 * cell.width
-        shown = _reduced(cell, photographs[int(number) % len(photographs)])
+        shown = _filled(cell, photographs[int(number) % len(photographs)])
         card[top : top + cell.height, left : left + cell.width] = shown
     return card
 
@@ -100,7 +100,7 @@ def _cut(size: Size, photograph: Pixels) -> Pixels:
 
 def _collage(size: Size, photographs: Sequence[Pixels], rng: np.random.Generator) -> Pixels:
     """Slightly rotated prints of several sizes on a background made of one of them; the smallest lie on top."""
-    backdrop = _filled(size, photographs[int(rng.integers(len(photographs)))])
+    backdrop = _interpolated(size, photographs[int(rng.integers(len(photographs)))])
     card = np.asarray(backdrop // 2 + 90, np.uint8)
     long_side = max(size)
     # (card px per photo px, largest side of the print as a share of the card, how many)

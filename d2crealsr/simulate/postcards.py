@@ -113,7 +113,8 @@ def _recipe(
     names = groups[group]
     possible = [layout for layout in POSTCARDS if layout != "tiles" or len(tiles[group]) >= _TOGETHER]
     layout = possible[(place + turn) % len(possible)]
-    source: Sequence[str] = [str(name) for name in rng.permutation(tiles[group] if layout == "tiles" else names)[:4]]
+    shuffled = rng.permutation(tiles[group] if layout == "tiles" else names)
+    source: Sequence[str] = [str(name) for name in shuffled[:_TOGETHER]]
     if layout == "filled":
         source = [names[turn // len(possible) % len(names)]]
     texture_seed, capture_seed = (int(n) for n in rng.integers(1, 10**6, 2))
