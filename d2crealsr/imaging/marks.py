@@ -29,7 +29,6 @@ MOST_SCENES = opencv.mark_count() - 1
 
 _DIGITS = 4
 
-
 _DARKENED, _DARKER = 2.2, 8.0
 """Exponents of encoded grey levels. Blur and too much light spread the white modules over the black ones. Where the
 levels in between become dark, the threshold between both is near white, and the black modules keep their size. Of the
@@ -37,23 +36,29 @@ eight LR frames of the seeds 20 to 23 with a blur of 1.5 px or with desk in HR, 
 all with 2.2. Of the four with four times too much light none was read with 1, one with 2.2, and all with 8, which reads
 no tilted ones."""
 
-
 _LEAST_WHITE = 0.005
 """Share of saturated values from which on a part may be overexposed: half of what the white around the marks takes."""
 
 
 class _Part(NamedTuple):
-    """The middle of a frame with a share of its sides, reduced to at most ``pixels``, and its exponent."""
+    """The middle of a frame with a share of its sides, reduced to at most ``pixels``.
+
+    An ``overexposed`` part is searched only where the frame may be overexposed.
+    """
 
     share: float
     pixels: int
-    exponent: float = _DARKENED
     overexposed: bool = False
+
+    @property
+    def exponent(self) -> float:
+        """Exponent of its grey levels."""
+        return _DARKER if self.overexposed else _DARKENED
 
 
 _PARTS = (
     *(_Part(1.0, 400_000), _Part(0.25, 1_500_000), _Part(0.5, 3_000_000)),
-    *(_Part(0.25, 1_500_000, _DARKER, True), _Part(0.5, 3_000_000, _DARKER, True)),
+    *(_Part(0.25, 1_500_000, overexposed=True), _Part(0.5, 3_000_000, overexposed=True)),
     _Part(1.0, 6_000_000),
 )
 """The parts that are searched until one has marks: for HR, LR at x8, LR at x4 and x2, both overexposed, and a card off
