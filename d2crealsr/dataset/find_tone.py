@@ -129,9 +129,9 @@ def _registered(shots: Sequence[_Shot], scale: int, on_scene: Callable[[str], No
 
 def _spread(shots: Sequence[_Shot]) -> Iterator[_Shot]:
     """A dozen shots at equal distances, then the others."""
-    first = np.unique(np.linspace(0, len(shots) - 1, min(SCENES, len(shots))).astype(int))
+    first = dict.fromkeys(np.linspace(0, len(shots) - 1, min(SCENES, len(shots))).astype(int).tolist())
     yield from (shots[index] for index in first)
-    yield from (shot for index, shot in enumerate(shots) if index not in set(first))
+    yield from (shot for index, shot in enumerate(shots) if index not in first)
 
 
 def _located(shot: _Shot, scale: int) -> ToneScene | str:

@@ -28,7 +28,6 @@ BLURRED = 0.44
 """Fineness below which a frame counts as blurred. Of ten simulated scenes (seed 5, for tuning), sharp frames have .48
 to 1.1, and frames blurred by 3.5 px .35 to .45."""
 
-
 REMIND_SECONDS = 20.0
 """Time without a new frame after which it is said once more that the last one lacks its other half."""
 

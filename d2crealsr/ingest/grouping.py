@@ -66,6 +66,7 @@ def cards_of(links: Sequence[Link], sizes: Sequence[Size]) -> list[Card]:
     shots = {link.inner for link in places}
     together = _at_one_place(places, sizes)
     together += [(link.inner, link.outer) for link in links if _are_shots_of_one_kind(link, shots, outer)]
+    alike = [link for link in links if 1 / _ALIKE < link.scale < _ALIKE]
     cards = []
     for hr in joined(shots, together):
         lr: dict[int, list[Link]] = defaultdict(list)
@@ -75,8 +76,8 @@ def cards_of(links: Sequence[Link], sizes: Sequence[Size]) -> list[Card]:
                 scale = nominal_scale(link.scale)
                 (misfits if scale is None else lr[scale]).append(link)
         card = Card(tuple(sorted(hr)), {s: tuple(lr[s]) for s in sorted(lr)}, tuple(misfits))
-        alike = (link for link in links if 1 / _ALIKE < link.scale < _ALIKE)
-        cards.append(card._replace(alike=tuple(link for link in alike if card.numbers >= {link.inner, link.outer})))
+        numbers = card.numbers
+        cards.append(card._replace(alike=tuple(link for link in alike if numbers >= {link.inner, link.outer})))
     return cards
 
 

@@ -109,7 +109,7 @@ class Placing:
     def _cleaned(self, data: bytes, name: str) -> bytes:
         try:
             cleaned = without_personal_data(data, name)
-            if has_notes(data) and not self.keep_private and self.way == "copy":
+            if self.way == "copy" and not self.keep_private and has_notes(data):
                 self._noted.append(name)
             return cleaned
         except ImageError as error:

@@ -116,12 +116,13 @@ def planned(
     plan = Plan()
     names = _free_names(standing.taken)
     found = sorted(cards, key=lambda card: min(frames[shot].order for shot in card.hr))
+    settled_files = standing.good | standing.rejected
     of_cards = frozenset(number for card in found for number in card.numbers)
     for card in found:
         if not card.lr and not any(frames[shot].sha256 in standing.takes for shot in card.hr):
             plan.entries.extend(_misfits(card, ranked_hr(card, frames)))
             continue
-        settled = {number for number in card.numbers if frames[number].sha256 in standing.good | standing.rejected}
+        settled = {number for number in card.numbers if frames[number].sha256 in settled_files}
         takes = takes_of(card, frames, of_cards - card.numbers, settled)
         plan.entries.extend(entry for take in takes for entry in _doubts(take, frames))
         sure = [take for take in map(Take.without_doubts, takes) if take is not None]

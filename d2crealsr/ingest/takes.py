@@ -119,9 +119,9 @@ def _units(numbers: Collection[int], strangers: set[int], frames: Sequence[Frame
     for number in sorted({*numbers, *strangers}, key=lambda number: frames[number].order):
         exif = frames[number].exif
         cameras[exif.camera_make, exif.camera, exif.camera_serial].append(number)
+    others = strangers.difference(numbers)
     units: list[set[int]] = []
     for members in cameras.values():
-        others = strangers.difference(numbers)
         taken = {_time(frames[number]) for number in members if number in others}  # a clock that stands tells nothing
         last: datetime | None = None
         for number in members:
