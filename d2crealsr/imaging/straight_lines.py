@@ -94,10 +94,12 @@ def _fitted(x: Array, y: Array, offset: float, slope: float, reach: float) -> tu
 
 @dataclass(frozen=True)
 class Courses:
-    """What speaks for each of K lines, summed up to each column, (K, w + 1).
+    """What speaks for each of K lines. Its sums up to each column have the shape (K, w + 1).
 
     Attributes
     ----------
+    offset, slope : (K,) ndarray
+        The lines.
     evidence : ndarray
         That it is the side of a card: ``edge``, and the surroundings outside of it, with something else inside.
     edge : ndarray
