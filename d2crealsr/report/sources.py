@@ -92,12 +92,11 @@ class Sources:
     def __init__(self, task: PairTask, states: Mapping[str, SourceState]) -> None:
         self.task, self.row, self.scale = task, task.row, int(task.row["scale"])
         self.notes: list[str] = _source_notes(task, states)
-        self.hr = self._read(task.hr_source) if states["hr"] == "there" else None
-        self.lr = self._read(task.lr_source, balanced_as=task.hr_source) if states["lr"] == "there" else None
-        self.taken = {
-            "hr": _day_of(task.hr_source if states["hr"] == "there" else None),
-            "lr": _day_of(task.lr_source if states["lr"] == "there" else None),
-        }
+        sources = {"hr": task.hr_source, "lr": task.lr_source}
+        there = {side: path if states[side] == "there" else None for side, path in sources.items()}
+        self.hr = self._read(there["hr"])
+        self.lr = self._read(there["lr"], balanced_as=task.hr_source)
+        self.taken = {side: _day_of(path) for side, path in there.items()}
         sizes = {
             f"{side}_size": Size.of(image) for side, image in (("hr", self.hr), ("lr", self.lr)) if image is not None
         }
