@@ -50,7 +50,7 @@ def test_it_is_read_back_exactly(file: Path) -> None:
 )
 def test_another_file_is_refused_in_one_line(file: Path, changes: dict[str, Any], says: str) -> None:
     file.write_text(json.dumps(json.loads(file.read_text()) | changes))
-    with pytest.raises(UsageError, match=rf"tone\.json: {says}.*d2crealsr tone RAW") as raised:
+    with pytest.raises(UsageError, match=rf"tone\.json: {says}.*d2crealsr tone CAPTURES") as raised:
         read_tone_file(file)
     assert "\n" not in str(raised.value)
 
