@@ -58,6 +58,8 @@ def configurations() -> dict[str, tuple[D2CConfig, TrainConfig, Kind]]:
         "small, x2, joint, patch 96": of("small", "joint", 2, patch=96),
         "tiny, x4, stage 1": of("tiny", "stage 1", 4),
         "tiny, x8, joint, batch 16": of("tiny", "joint", 8, batch=16),
+        "small, x8, together, batch 2": of("small", "together", 8, batch=2),
+        "tiny, x4, together": of("tiny", "together", 4),
         "paper, x4, stage 1, batch 1": of("paper", "stage 1", 4, batch=1),
         "released, x8, joint, batch 1": of("released", "joint", 8, batch=1),
         "small, x4, stage 2, batch 16": of("small", "stage 2", 4, batch=16),
@@ -70,7 +72,7 @@ def measure(model: D2CConfig, train: TrainConfig, kind: Kind) -> float:
     torch.set_num_threads(1)
     step_memory(model, train, kind, torch.device("cpu"))
     before = begin_peak()
-    names = {"stage 1": "DivergenceStage", "stage 2": "ConvergenceStage", "joint": "JointStage"}
+    names = {"stage 1": "DivergenceStage", "stage 2": "ConvergenceStage", "joint": "JointStage", "together": "TogetherStage"}
     engine = Engine(getattr(stages, names[kind])(D2CSR(model), train), train)
     sides = (train.patch, train.patch * model.scale)
     batch = Batch(*(torch.rand(train.batch, 3, side, side) for side in sides))

@@ -1,10 +1,10 @@
 """Eq. 9 and its gradients, band by band.
 
 The convergence net works at HR size, and its hidden layers take most of the memory of a training step: at ×8, 600 MB
-each for four patches of 96² LR pixels. Its input receives no gradients (the divergence net is frozen, or trained by Eq.
-7 only), and its loss is a sum over pixels. A band of rows with a halo can therefore pass through the net, forward and
-backward, before the next band is begun. Loss and gradients stay the same. Only the halo is computed twice, and the data
-stay in the cache.
+each for four patches of 96² LR pixels. Its loss is a sum over pixels. A band of rows with a halo can therefore pass
+through the net, forward and backward, before the next band is begun. Loss and gradients stay the same. Only the halo is
+computed twice, and the data stay in the cache. The predictions receive gradients where the divergence net is trained
+through Eq. 9, and else none: it is frozen, or trained by Eq. 7 only.
 """
 
 from __future__ import annotations
@@ -34,18 +34,18 @@ _DEVICE_BYTES = 1 << 29
 
 
 def banded_convergence_loss(net: ConvergenceNet, predictions: Tensor, hr: Tensor) -> Tensor:
-    """The loss of Eq. 9, a scalar that is differentiable only with respect to the parameters of the net.
+    """The loss of Eq. 9, a scalar that is differentiable with respect to the predictions and the parameters of the net.
 
     Parameters
     ----------
     net : ConvergenceNet
         The net to train.
     predictions : (N, P, 3, H, W) tensor
-        The predictions to fuse, which receive no gradient.
+        The predictions to fuse.
     hr : (N, 3, H, W) tensor
         The true images.
     """
-    loss: Tensor = _Banded.apply(net, predictions.detach(), hr, *net.parameters())  # type: ignore[no-untyped-call]
+    loss: Tensor = _Banded.apply(net, predictions, hr, *net.parameters())  # type: ignore[no-untyped-call]
     return loss
 
 
@@ -61,6 +61,7 @@ class _Banded(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, net: ConvergenceNet, predictions: Tensor, hr: Tensor, *parameters: Tensor) -> Tensor:
         trained = [p for p in parameters if p.requires_grad]
+        back = torch.zeros_like(predictions) if ctx.needs_input_grad[1] else None
         total = torch.zeros((), dtype=at_least_fp32(predictions[:0]).dtype, device=predictions.device)
         sums = [torch.zeros_like(p) for p in trained]
         for samples, first, last in _bands(net, predictions):
@@ -68,22 +69,26 @@ class _Banded(torch.autograd.Function):
             begins, ends = first == 0, last == height
             halo = slice(max(0, first - HALO), min(height, last + HALO))
             with torch.enable_grad():
-                sr, _ = net(predictions[samples, :, :, halo], begins=begins, ends=ends)
+                band = predictions[samples, :, :, halo].detach().requires_grad_(back is not None)
+                sr, _ = net(band, begins=begins, ends=ends)
                 with no_autocast(sr.device):
                     truth = at_least_fp32(hr[samples, :, first:last])
                     loss = (at_least_fp32(sr) - truth).square().sum() / hr.numel()
-                gradients = torch.autograd.grad(loss, trained) if trained else ()
+                sources = [*trained, *([band] if back is not None else [])]
+                gradients = list(torch.autograd.grad(loss, sources)) if sources else []
             total += loss.detach()
+            if back is not None:
+                back[samples, :, :, halo] += gradients.pop()
             for summed, gradient in zip(sums, gradients, strict=True):
                 summed += gradient
         found = iter(sums)
-        ctx.save_for_backward(*(next(found) if p.requires_grad else None for p in parameters))
+        ctx.save_for_backward(back, *(next(found) if p.requires_grad else None for p in parameters))
         return total
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
-        scaled = (None if saved is None else gradients[0] * saved for saved in ctx.saved_tensors)
-        return None, None, None, *scaled
+        back, *scaled = (None if saved is None else gradients[0] * saved for saved in ctx.saved_tensors)
+        return None, back, None, *scaled
 
 
 def _band(features: int, height: int, width: int, device: torch.device) -> tuple[int, int]:

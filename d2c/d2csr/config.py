@@ -60,6 +60,10 @@ class TrainConfig(TrainSettings):
 
     epochs_convergence: int = epochs_of("stage 2, convergence.", 2_000)
     steps_convergence: int = steps_of("stage 2")
+    epochs_together: int = epochs_of(
+        "stage 3, which trains both nets through Eq. 9; 0 for no such stage.", 0, at_least=0
+    )
+    steps_together: int = steps_of("stage 3")
     joint: bool = setting(
         False, "Train both nets in every step, as the released code does, instead of in two stages.", group=STAGES
     )

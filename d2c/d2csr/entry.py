@@ -75,9 +75,10 @@ class D2CSRNetwork(Network):
         return D2CSR(config)
 
     def stages(self, train: Any) -> Sequence[type[D2CStage]]:
-        from d2c.d2csr.stages import ConvergenceStage, DivergenceStage, JointStage
+        from d2c.d2csr.stages import ConvergenceStage, DivergenceStage, JointStage, TogetherStage
 
-        return [JointStage] if train.joint else [DivergenceStage, ConvergenceStage]
+        first: list[type[D2CStage]] = [JointStage] if train.joint else [DivergenceStage, ConvergenceStage]
+        return [*first, TogetherStage] if train.steps_together or train.epochs_together else first
 
     def outputs(self, config: Any) -> list[str]:
         return [*(f"branch_{k}" for k in range(1, config.predictions + 1)), "mean", "fused", "oracle"]

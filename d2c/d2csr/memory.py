@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["D2CStepMemory", "Kind", "step_memory"]
 
-Kind: TypeAlias = Literal["stage 1", "stage 2", "joint"]
+Kind: TypeAlias = Literal["stage 1", "stage 2", "joint", "together"]
 
 _FLOAT = 4
 _LOSS_PLANES = 20
@@ -34,6 +34,9 @@ _HIDDEN_LAYERS = 6
 
 _FUSING_PLANES = 6
 """Planes at HR size per prediction if the divergence net receives no gradients."""
+
+_TOGETHER_PLANES = 12
+"""The same if it receives gradients through the convergence net alone: itself, its gradient, and copies of both."""
 
 _ALLOCATOR = 1.3
 """Memory of a step with all gradients, divided by the counted memory: gaps between tensors, copies in convolutions."""
@@ -62,7 +65,7 @@ def step_memory(
     model, train : D2CConfig, TrainConfig
         The settings. ``batch`` is shared by all processes and processed in ``accumulate`` parts.
     kind : str
-        ``stage 1``, ``stage 2`` or ``joint``.
+        ``stage 1``, ``stage 2``, ``joint`` or ``together``.
     device : torch.device
         The device of the process.
     processes : int
@@ -77,7 +80,8 @@ def step_memory(
     copies = 3 + (train.ema > 0)  # gradients, Adam's two averages, and the moving average of weights
     numbers = divergence + convergence + copies * trained
     fuses = kind == "stage 2"
-    planes = hr * (3 + (_FUSING_PLANES if fuses else _LOSS_PLANES) * model.predictions)
+    each = {"stage 2": _FUSING_PLANES, "together": _TOGETHER_PLANES}.get(kind, _LOSS_PLANES)
+    planes = hr * (3 + each * model.predictions)
     hidden = (
         0
         if kind == "stage 1"
@@ -85,6 +89,8 @@ def step_memory(
     )
     if kind == "joint":  # the bands are done before the losses' gradients exist
         hidden = max(0, hidden - _FLOAT * hr * model.predictions * _LOSS_PLANES // 2)
+    if kind == "together":  # the bands are done before the kernels' gradients exist
+        hidden = max(0, hidden - _FLOAT * _kernel_numbers(model))
     parts = (
         _FLOAT * numbers,
         width * (_passing_maps(model) if fuses else _kept_maps(model)) * model.features * lr,

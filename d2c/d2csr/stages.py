@@ -1,4 +1,4 @@
-"""The stages of D2C-SR: divergence, then convergence, or both at once."""
+"""The stages of D2C-SR: divergence, then convergence, or both at once; and both nets through the fused output."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     Terms: TypeAlias = dict[str, Tensor]
 
-__all__ = ["TERMS", "ConvergenceStage", "DivergenceStage", "JointStage", "spread", "triplet_weight"]
+__all__ = ["TERMS", "ConvergenceStage", "DivergenceStage", "JointStage", "TogetherStage", "spread", "triplet_weight"]
 
 TERMS = ("total", "reconstruction", "triplet", "convergence", "spread")
 """Values that a stage reports for a step: the loss, its terms, and the RMS difference of predictions from the mean."""
@@ -42,8 +42,10 @@ class D2CStage(Stage):
     def lay_out(self, device: torch.device) -> None:
         """Use channels last on a CPU for the convergence net, and for the tree if it receives no gradients.
 
-        It makes them 1.0 to 1.3 times as fast. On CUDA, half precision and TF32 are fastest in this order.
+        It makes them 1.0 to 1.3 times as fast. On CUDA, half precision and TF32 are fastest in this order. The order of
+        an earlier stage is undone, since sums are rounded by it and a resumed run has had no earlier stage.
         """
+        self.model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
         halved = self.config.precision != "fp32"
         forward_only = not any(p.requires_grad for p in self.model.divergence_parameters())
         whole = halved if device.type == "cuda" else device.type == "cpu" and forward_only
@@ -90,6 +92,7 @@ class ConvergenceStage(D2CStage):
 
     kind = "stage 2"
     lengths = ("steps_convergence", "epochs_convergence")
+    may_be_left_out = True
 
     def trained(self) -> list[nn.Parameter]:
         return self.model.convergence_parameters()
@@ -111,6 +114,23 @@ class JointStage(D2CStage):
         terms = self._divergence(predictions, hr, weights["alpha"])
         fused = self._convergence(predictions.detach(), hr)
         return {**terms._asdict(), "total": terms.total + fused, "convergence": fused, "spread": spread(predictions)}
+
+
+class TogetherStage(D2CStage):
+    """Train both nets by Eq. 9 alone, whose gradient passes through the weighted sum and the weights to the tree.
+
+    It begins with the weights of the stages before it, with a new Adam. It trains all that stage 2 trains, so stage 2
+    may be left out.
+    """
+
+    kind = "together"
+    lengths = ("steps_together", "epochs_together")
+    share = 1 / 5
+
+    def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> Terms:
+        predictions = self.model.diverge(lr)
+        loss = self._convergence(predictions, hr)
+        return {"total": loss, "convergence": loss, "spread": spread(predictions)}
 
 
 def triplet_weight(epoch: int, config: TrainConfig) -> float:

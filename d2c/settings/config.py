@@ -72,9 +72,9 @@ def setting(
     return dataclasses.field(default=default, metadata={**metadata, "free": free, "length": length, "shrinks": shrinks})
 
 
-def epochs_of(stage: str, default: int) -> Any:
-    """The setting of a stage's length in epochs."""
-    return setting(default, f"Epochs of {stage}", at_least=1, length=True, shrinks="down", group=STAGES)
+def epochs_of(stage: str, default: int, *, at_least: int = 1) -> Any:
+    """The setting of a stage's length in epochs. One that may be left out has ``at_least`` 0."""
+    return setting(default, f"Epochs of {stage}", at_least=at_least, length=True, shrinks="down", group=STAGES)
 
 
 def steps_of(stage: str) -> Any:

@@ -194,6 +194,11 @@ def check_lengths(before: Settings, now: Settings, steps_per_epoch: int, state: 
     """
     stage, step = state
     kinds = now.network.stages(now.train)[:stage]
+    if len(kinds) < stage:
+        raise ConfigError(
+            f"{run}: stage {stage} of its run has begun, now only {len(kinds)} are asked for; "
+            "keep its length above 0, or use another --out"
+        )
     for number, kind in enumerate(kinds, start=1):
         had, wanted = (stage_steps(kind, steps_per_epoch, settings.train) for settings in (before, now))
         if had == wanted:

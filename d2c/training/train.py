@@ -275,10 +275,12 @@ class Training:
         """Numbers of the requested stages that are not finished."""
         done = at_stage - 1 if at_stage and at_step < self.steps(at_stage) else at_stage
         first = min(self.asked)
-        if first > done + 1 and self.request.weights is None:
+        before = list(enumerate(self.network.stages(self.config)[: first - 1], start=1))
+        needed = [n for n, kind in before if n > done and (n == at_stage or not kind.may_be_left_out)]
+        if needed and self.request.weights is None:
             raise ConfigError(
-                f"stage: {self.folder.path} holds no finished stage {first - 1}, which stage {first} needs; "
-                f"run it with --stage {first - 1} first, or give --weights"
+                f"stage: {self.folder.path} holds no finished stage {needed[-1]}, which stage {first} needs; "
+                f"run it with --stage {needed[-1]} first, or give --weights"
             )
         return [number for number in self.asked if number > done]
 

@@ -27,9 +27,9 @@ TRAIN = TrainConfig(batch=2, patch=8, ema=0.9, margin_siblings=0.2, accumulate=2
 
 @pytest.mark.parametrize("borders", ["exact", "composed"])
 @pytest.mark.parametrize("scale", [1, 3, 8])
-@pytest.mark.parametrize(("stage", "joint"), [(1, False), (2, False), (1, True)])
+@pytest.mark.parametrize(("stage", "joint"), [(1, False), (2, False), (3, False), (1, True)])
 def test_a_whole_training_step_stays_on_its_device(stage, joint, scale, borders):
-    config = dataclasses.replace(TRAIN, joint=joint)
+    config = dataclasses.replace(TRAIN, joint=joint, steps_together=1)
     model = D2CSR(dataclasses.replace(MODEL, scale=scale, borders=borders)).to("meta")
     engine = Engine(NETWORK.stages(config)[stage - 1](model, config), config)
     batch = Batch(*(torch.rand(2, 3, 8 * s, 8 * s, device="meta") for s in (1, scale)))

@@ -45,6 +45,8 @@ class Stage(nn.Module, abc.ABC):
     share : float
         Share of a stage after the first one in the steps that a comparison gives to all stages together; by default
         that of D2C-SR, 2,000 of 22,000 epochs.
+    may_be_left_out : bool
+        Whether a later stage may begin without this one.
     skips : Skips or None
         Counts steps whose gradient is not finite, which are then left out. None ends the run when the loss is not
         finite.
@@ -58,6 +60,7 @@ class Stage(nn.Module, abc.ABC):
     lengths: ClassVar[tuple[str, str]] = ("steps", "epochs")
     judged_by: ClassVar[str] = ""
     share: ClassVar[float] = 1 / 11
+    may_be_left_out: ClassVar[bool] = False
     skips: Skips | None = None
     milestones: ClassVar[Sequence[float]] = (0.5, 0.8, 0.9, 0.95)
 

@@ -51,10 +51,11 @@ def test_loss_and_gradients_in_bands_are_those_of_the_whole(monkeypatch, budget,
     monkeypatch.setattr(banded, "_CACHE_BYTES", budget)
     module = net().to(memory_format=layout)
     predictions, hr = images(*size, batch=3)
+    predictions.requires_grad_()
     expected = convergence_loss(module(predictions)[0], hr)
     found = banded_convergence_loss(module, predictions, hr)
     torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
-    parameters = list(module.parameters())
+    parameters = [predictions, *module.parameters()]
     wanted = torch.autograd.grad(3 * expected, parameters)
     for ours, literal in zip(torch.autograd.grad(3 * found, parameters), wanted, strict=True):
         torch.testing.assert_close(ours, literal, rtol=1e-9, atol=1e-12)
@@ -76,6 +77,7 @@ def test_frozen_parameters_and_no_gradients():
     loss.backward()
     assert module.conv1.weight.grad is None
     assert module.conv3.weight.grad is not None
+    assert predictions.grad is None
     with torch.no_grad():
         assert torch.equal(banded_convergence_loss(module, predictions, hr), loss)
 

@@ -15,6 +15,7 @@ import torch
 from click.testing import CliRunner
 
 import d2c
+from d2c.checkpoints import native
 from d2c.cli import cli
 from d2c.d2csr.config import D2CConfig, TrainConfig
 from d2c.data.hold_out import hold_out
@@ -74,12 +75,39 @@ def copy(finished, tmp_path):
         ({"stage": "1", "lr_halve_epochs": 1}, {"lr_halve_epochs": 1, "steps": 0, "epochs": 4}),
         ({"joint": True}, {"joint": True, "steps": 6}),
         ({"stage": "1", "ema": 0.9}, {"ema": 0.9, "steps_convergence": 5}),
+        ({}, {"steps_together": 2}),
+        ({"steps_together": 2}, {"steps_together": 4}),
     ],
-    ids=["stage 2", "stage 1", "halving by epochs", "joint", "a stage to come"],
+    ids=["stage 2", "stage 1", "halving by epochs", "joint", "a stage to come", "one more stage", "stage 3"],
 )
 def test_more_steps_end_with_the_weights_of_a_run_that_had_them_at_once(first, then, pairs, tmp_path):
     run(pairs, tmp_path / "run", **first)
     assert same(run(pairs, tmp_path / "run", **then), run(pairs, tmp_path / "whole", **then))
+
+
+def test_stage_3_may_follow_stage_1_and_then_begins_with_its_weights(pairs, tmp_path):
+    run(pairs, tmp_path / "run", stage="1", steps_together=3, validate_every=1)
+    straight = run(pairs, tmp_path / "run", stage="3", steps_together=3, validate_every=1)
+    log = pd.read_csv(tmp_path / "run/log.csv")
+    assert sorted(set(log.stage)) == [1, 3]
+    assert native.provenance(tmp_path / "run/best.safetensors") == {
+        "stage": 3,
+        "step": log[log.stage == 3].set_index("step").val_psnr_db_fused.idxmax(),
+    }
+    staged = run(pairs, tmp_path / "staged", steps_together=3, validate_every=1)
+    assert not same(straight, staged)
+    with pytest.raises(ConfigError, match="stage 3 of its run has begun, now only 2 are asked for; keep its length"):
+        run(pairs, tmp_path / "staged", validate_every=1)
+
+
+def test_stage_2_is_finished_before_stage_3_if_it_has_begun(pairs, tmp_path, monkeypatch):
+    run(pairs, tmp_path / "run", stage="1", steps_together=1)
+    monkeypatch.setattr("d2crealsr.ui.interrupts.Interrupts.asked", property(lambda self: True))
+    with pytest.raises(KeyboardInterrupt):
+        run(pairs, tmp_path / "run", stage="2", steps_together=1)
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match="holds no finished stage 2, which stage 3 needs; run it with --stage 2"):
+        run(pairs, tmp_path / "run", stage="3", steps_together=1)
 
 
 def test_fewer_steps_than_planned_are_free_and_fewer_than_done_are_not(pairs, tmp_path, monkeypatch):

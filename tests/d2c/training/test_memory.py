@@ -37,6 +37,7 @@ def test_what_costs_memory_costs_it():
     assert total(patch=48) < 0.5 * total(patch=96)
     assert total("stage 2") < 0.5 * total("stage 1")
     assert total("joint") >= total("stage 1")
+    assert total("together") > total("stage 2")
     assert total(precision="bf16") < 0.8 * total()
     assert total(ema=0.9) > total()
     assert total(model=D2CConfig(borders="composed")) < total()
@@ -52,6 +53,8 @@ def test_kinds_of_a_run():
     assert kinds(TrainConfig(), "both") == ["stage 1", "stage 2"]
     assert kinds(TrainConfig(), "2") == ["stage 2"]
     assert kinds(TrainConfig(joint=True), "1") == ["joint"]
+    assert kinds(TrainConfig(epochs_together=1), "both") == ["stage 1", "stage 2", "stage 3"]
+    assert kinds(TrainConfig(joint=True, steps_together=1), "all") == ["joint", "stage 2"]
 
 
 def test_a_step_that_does_not_fit_is_refused_before_anything_is_written(pairs, tmp_path, monkeypatch):

@@ -21,7 +21,7 @@ import d2c
 from d2c.checkpoints import native
 from d2c.d2csr.config import D2CConfig, TrainConfig
 from d2c.d2csr.entry import NETWORK
-from d2c.d2csr.stages import ConvergenceStage, DivergenceStage, JointStage
+from d2c.d2csr.stages import ConvergenceStage, DivergenceStage, JointStage, TogetherStage
 from d2c.errors import ConfigError, DataError, TrainingError
 from d2c.evaluation.evaluate import methods
 from d2c.settings import toml
@@ -125,7 +125,15 @@ def test_training_lowers_the_loss_and_the_triplet_spreads_the_predictions(pairs,
 _SCHEDULED = {"schedule": "cosine", "warmup": 4, "clip_norm": 0.05}
 
 
-@pytest.mark.parametrize("changes", [{"joint": True}, {"ema": 0.9, "accumulate": 2}, {"precision": "bf16"}, _SCHEDULED])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"joint": True, "steps_together": 4},
+        {"ema": 0.9, "accumulate": 2, "steps_together": 4},
+        {"precision": "bf16"},
+        _SCHEDULED,
+    ],
+)
 def test_resume_is_bit_for_bit(pairs, tmp_path, changes):
     """A run stopped after any saved state ends as an uninterrupted one; here by an error thrown in between."""
     expected = run(pairs, tmp_path / "whole", **changes)
@@ -300,6 +308,8 @@ def test_stage_2_needs_stage_1(pairs, tmp_path):
         run(pairs, tmp_path / "run", stage="2")
     with pytest.raises(ConfigError, match="a joint run has stage 1 only"):
         run(pairs, tmp_path / "joint", stage="2", joint=True)
+    with pytest.raises(ConfigError, match="holds no finished stage 1, which stage 3 needs"):
+        run(pairs, tmp_path / "together", stage="3", steps_together=1)
 
 
 def test_data_that_cannot_be_trained_on(pairs, tmp_path):
@@ -354,7 +364,8 @@ def test_a_damaged_state_is_said(whole, tmp_path, pairs):
 
 
 @pytest.mark.parametrize(
-    ("kind", "frozen"), [(DivergenceStage, "convergence"), (ConvergenceStage, "tails"), (JointStage, None)]
+    ("kind", "frozen"),
+    [(DivergenceStage, "convergence"), (ConvergenceStage, "tails"), (JointStage, None), (TogetherStage, None)],
 )
 def test_each_stage_trains_its_net(kind, frozen):
     model = d2c.D2CSR(MODEL)
@@ -381,6 +392,17 @@ def test_joint_gradients_are_those_of_the_two_stages():
     assert grads[0].keys() == grads[1].keys()
     for name, gradient in grads[0].items():
         torch.testing.assert_close(gradient, grads[1][name])
+
+
+def test_together_both_nets_receive_the_gradient_of_the_fused_output():
+    torch.manual_seed(0)
+    lr, hr = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)
+    model = d2c.D2CSR(MODEL)
+    found = TogetherStage(model, TRAIN)(lr, hr, alpha=0.01)
+    assert (found["total"] == found["convergence"]).all()
+    wanted = torch.autograd.grad((model(lr) - hr).square().mean(), list(model.parameters()))
+    for ours, literal in zip(torch.autograd.grad(found["total"], list(model.parameters())), wanted, strict=True):
+        torch.testing.assert_close(ours, literal)
 
 
 def test_16_bit_pairs_train(make_pairs, tmp_path):
