@@ -72,8 +72,9 @@ def measure(model: D2CConfig, train: TrainConfig, kind: Kind) -> float:
     torch.set_num_threads(1)
     step_memory(model, train, kind, torch.device("cpu"))
     before = begin_peak()
-    names = {"stage 1": "DivergenceStage", "stage 2": "ConvergenceStage", "joint": "JointStage", "together": "TogetherStage"}
-    engine = Engine(getattr(stages, names[kind])(D2CSR(model), train), train)
+    trained = (stages.DivergenceStage, stages.ConvergenceStage, stages.JointStage, stages.TogetherStage)
+    stage = next(chosen for chosen in trained if chosen.kind == kind)
+    engine = Engine(stage(D2CSR(model), train), train)
     sides = (train.patch, train.patch * model.scale)
     batch = Batch(*(torch.rand(train.batch, 3, side, side) for side in sides))
     for _ in range(2):
