@@ -17,12 +17,12 @@ from d2crealsr.report.pair import KEY_LENGTH, PairTask, draw_pair
 from d2crealsr.store import page_folder
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.locks import lock_folder
-from d2crealsr.store.pairs import read_alignment, read_dataset, read_manifest, read_residuals, sources_of
+from d2crealsr.store.pairs import load_parts, read_alignment, read_dataset, read_manifest, sources_of
 from d2crealsr.store.tables import records
 from d2crealsr.ui import page
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     import pandas as pd
 
@@ -87,7 +87,7 @@ def make_report(
     out = pairs / FOLDER if out is None else Path(os.path.realpath(out))
     dataset = read_dataset(pairs, needed=("scale", "tool_version"))
     manifest = read_manifest(pairs)
-    stages, blocks = _by_scene(read_alignment(pairs)), _blocks(read_residuals(pairs))
+    stages, blocks = _by_scene(read_alignment(pairs)), _blocks(load_parts(pairs, "residuals.csv"))
     page.environment(__package__)  # raises at once if jinja2 is missing
     page_folder.claim(out, _GENERATOR, _KEY)
     with lock_folder(out):
@@ -125,8 +125,12 @@ def _by_scene(frame: pd.DataFrame) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
-def _blocks(residuals: pd.DataFrame) -> dict[str, Array]:
+def _blocks(parts: Iterable[pd.DataFrame]) -> dict[str, Array]:
     """Residual blocks as rows lr_x, lr_y, dx, dy, weight by scene, without blocks that have no shift."""
-    known = residuals.dropna(subset=_BLOCK)
-    values = known[_BLOCK].to_numpy()
-    return {str(scene): values[places] for scene, places in known.groupby("scene").indices.items()}
+    found: dict[str, list[Array]] = {}
+    for part in parts:
+        known = part.dropna(subset=_BLOCK)
+        values = known[_BLOCK].to_numpy()
+        for scene, places in known.groupby("scene").indices.items():
+            found.setdefault(str(scene), []).append(values[places])
+    return {scene: np.concatenate(blocks) for scene, blocks in found.items()}

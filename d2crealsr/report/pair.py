@@ -33,11 +33,13 @@ DRAWING_VERSION = 3
 KEY_LENGTH = 20
 DATA_FILE = "pair.js"
 _CALL = "reportPair("
+_FOR_THE_PAGE = ("scene", "key", "files", "captures", "taken", "spectrum")
+"""What the page of all pairs needs of one. Its residuals and views, which are most of its data, stay in its file."""
 _NOT_DRAWN = ("split", "left_out_of", "group", "message")
 
 
 def draw_pair(task: PairTask) -> Json:
-    """Draw a pair unless it is drawn already; returns its data, including ``key`` (its folder) and ``unchanged``.
+    """Draw a pair unless it is drawn already; returns what the page needs of it: ``key`` names its folder.
 
     Raises
     ------
@@ -49,7 +51,7 @@ def draw_pair(task: PairTask) -> Json:
     folder = task.files / key
     known = _known(folder / DATA_FILE, task.row["scene"])
     if known is not None:
-        return {**known, "key": key, "unchanged": True}
+        return {**_for_the_page(known), "key": key, "unchanged": True}
     try:
         data = Drawing(Sources(task, states), folder).run()
         text = str(script_data({"key": key, "scene": task.row["scene"], **data}))
@@ -57,7 +59,11 @@ def draw_pair(task: PairTask) -> Json:
     except OSError as error:
         why = error.strerror or error
         raise MachineError(f"{folder}: cannot be written ({why}); make room or check permissions") from error
-    return {**json.loads(text), "unchanged": False}
+    return {**_for_the_page(json.loads(text)), "unchanged": False}
+
+
+def _for_the_page(data: Json) -> Json:
+    return {name: data[name] for name in _FOR_THE_PAGE if name in data}
 
 
 def _known(path: Path, scene: str) -> Json | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import itertools
 from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError, MachineError, TableError
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-__all__ = ["FIRST_ROW", "csv_rows", "read_rows", "rows_in_parts"]
+__all__ = ["FIRST_ROW", "csv_rows", "in_parts", "read_rows", "rows_in_parts"]
 
 FIRST_ROW = 2
 """Number of the row below the header."""
@@ -50,6 +51,15 @@ def rows_in_parts(path: Path) -> tuple[list[str], Iterator[list[list[str]]]]:
         twice = [name if name.isprintable() else repr(name) for name in names]
         raise TableError(f"{path}: columns twice: {', '.join(twice)}; restore the file")
     return header, _parts_of(lines, len(header), path)
+
+
+def in_parts(rows: Iterable[list[str]]) -> Iterator[list[list[str]]]:
+    """Rows in parts, at least one, each of as many rows as may be in memory as text."""
+    left = iter(rows)
+    part = list(itertools.islice(left, _PART_ROWS))
+    yield part
+    while part := list(itertools.islice(left, _PART_ROWS)):
+        yield part
 
 
 def _parts_of(lines: Iterator[list[str]], width: int, path: Path) -> Iterator[list[list[str]]]:

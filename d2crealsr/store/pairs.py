@@ -6,6 +6,7 @@ Readers see the tables and the journal together, and warn once if files were cha
 from __future__ import annotations
 
 import csv
+import heapq
 import io
 import os
 import re
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from d2crealsr.errors import LayoutError, TableError
 from d2crealsr.store.changes import warn_if_changed
 from d2crealsr.store.columns import TABLES
-from d2crealsr.store.csv_files import rows_in_parts
+from d2crealsr.store.csv_files import FIRST_ROW, in_parts, rows_in_parts
 from d2crealsr.store.description import (
     DATASET_FILE,
     FORMAT_NAME,
@@ -27,11 +28,11 @@ from d2crealsr.store.description import (
 )
 from d2crealsr.store.files import sha256_of
 from d2crealsr.store.journal import JOURNAL_FILE, open_journal
-from d2crealsr.store.tables import typed_table, write_table
+from d2crealsr.store.tables import joined, typed_parts, write_table
 from d2crealsr.ui.text import UNPRINTABLE
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -45,6 +46,7 @@ __all__ = [
     "formula_problem",
     "has_table",
     "is_plain",
+    "load_parts",
     "load_table",
     "published_paths",
     "read_alignment",
@@ -187,6 +189,16 @@ def has_table(pairs: Path, name: str = "manifest.csv") -> bool:
 
 def load_table(pairs: str | os.PathLike[str], name: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """As :func:`read_manifest`, for any table and without a look at the checksums."""
+    return joined(load_parts(pairs, name, columns))
+
+
+def load_parts(
+    pairs: str | os.PathLike[str], name: str, columns: Sequence[str] | None = None
+) -> Iterator[pd.DataFrame]:
+    """As :func:`load_table`, some rows at a time, because two million residuals take 300 MB as one table.
+
+    A part is checked when it is reached. The rows of a scene may be in two parts.
+    """
     path = Path(pairs) / name
     with open_journal(Path(pairs)) as journal:  # before the table, which may be merged in the meantime
         if not path.exists() and not journal.replaced:
@@ -195,30 +207,29 @@ def load_table(pairs: str | os.PathLike[str], name: str, columns: Sequence[str] 
         declared = [column.name for column in TABLES[name]]
         header, parts = rows_in_parts(path) if path.exists() else (declared, iter([[]]))
         if journal.changes_rows or (name == "manifest.csv" and journal.cells):
-            header, rows = _with_journal(header, [row for part in parts for row in part], journal, name)
-            parts = iter([rows])
-        frame = typed_table(header, parts, path, TABLES[name], columns)
-    _check_names(frame, path)
-    return frame
+            header, parts = _with_journal(header, parts, journal, name)
+        for frame in typed_parts(header, parts, path, TABLES[name], columns):
+            _check_names(frame, path)
+            yield frame
 
 
 def _with_journal(
-    header: list[str], rows: list[list[str]], journal: Journal, name: str
-) -> tuple[list[str], list[list[str]]]:
-    """Header and rows of a table after the journal, sorted by scene."""
-    gone = journal.replaced | journal.removed
-    named = [dict(zip(header, row, strict=True)) for row in rows]
-    named = [row for row in named if row.get("scene") not in gone]
-    for scene in journal.replaced:
-        there, *new = csv.reader(io.StringIO(journal.tables_of(scene).get(name) or "scene\n", newline=""))
-        header += [column for column in there if column not in header]
-        named += [dict(zip(there, row, strict=True)) for row in new]
-    if name == "manifest.csv":
-        changed = {cell: None for cells in journal.cells.values() for cell in cells}
-        header += [column for column in changed if column not in header]
-        named = [{**row, **journal.cells.get(row["scene"], {})} for row in named]
-    named.sort(key=lambda row: row["scene"])
-    return header, [[row.get(column, "") for column in header] for row in named]
+    header: list[str], parts: Iterable[list[list[str]]], journal: Journal, name: str
+) -> tuple[list[str], Iterator[list[list[str]]]]:
+    """Header and rows of a table after the journal, sorted by scene if those of the table are."""
+    gone, cells = journal.replaced | journal.removed, journal.cells if name == "manifest.csv" else {}
+    kept = (dict(zip(header, row, strict=True)) for part in parts for row in part)
+    kept = (row for row in kept if row.get("scene") not in gone)
+    new = [row for scene in sorted(journal.replaced) for row in _rows_of(journal, scene, name)]
+    every = list(dict.fromkeys([*header, *(column for row in (*new, *cells.values()) for column in row)]))
+    merged = heapq.merge(kept, new, key=lambda row: row["scene"])
+    changed = ({**row, **cells.get(row["scene"], {})} for row in merged)
+    return every, in_parts([row.get(column, "") for column in every] for row in changed)
+
+
+def _rows_of(journal: Journal, scene: str, name: str) -> list[dict[str, str]]:
+    """The new rows of a scene in a table."""
+    return list(csv.DictReader(io.StringIO(journal.tables_of(scene).get(name) or "scene\n", newline="")))
 
 
 def write_dataset(pairs: Path, description: Mapping[str, Any]) -> None:
@@ -252,17 +263,18 @@ def read_dataset(pairs: str | os.PathLike[str], needed: Sequence[str] = ()) -> d
 
 def _check_names(frame: pd.DataFrame, path: Path) -> None:
     """Check that scenes can name files and that paths stay in the folder; raises TableError with the row."""
+    first = FIRST_ROW + int(frame.index[0]) if len(frame) else FIRST_ROW
     names = frame["scene"].tolist() if "scene" in frame else []
-    for row, scene in enumerate(names, start=2):
+    for row, scene in enumerate(names, start=first):
         if problem := scene_problem(scene):
             raise TableError(f"{path}, row {row}: scene {scene[:80]!r} {problem}; rename it")
     accepted = [status == "accepted" for status in frame["status"]] if "status" in frame else []
     for name in ("hr_path", "lr_path", "hr_source", "lr_source"):
         cells = frame[name].tolist() if name in frame else []
-        for row, cell in enumerate(cells, start=2):
+        for row, cell in enumerate(cells, start=first):
             where = f"{path}, row {row}, column {name}"
             pure = PurePosixPath(cell)
             if pure.is_absolute() or ".." in pure.parts or not is_plain(cell):
                 raise TableError(f"{where}: got {cell!r}, expected a relative path inside the folder; correct it")
-            if not cell and name.endswith("_path") and accepted and accepted[row - 2]:
+            if not cell and name.endswith("_path") and accepted and accepted[row - first]:
                 raise TableError(f"{where}: got nothing, expected the path of an accepted pair; run align again")

@@ -28,13 +28,18 @@ __all__ = [
     "csv_rows",
     "csv_text",
     "frame_of",
+    "joined",
     "read_rows",
     "read_table",
     "records",
     "rows_text",
+    "typed_parts",
     "typed_table",
     "write_table",
 ]
+
+
+_ONCE = "each scene once"
 
 
 def frame_of(rows: Iterable[Mapping[str, Any]], columns: Sequence[Column]) -> pd.DataFrame:
@@ -139,6 +144,30 @@ def typed_table(
 
     The rows come in parts, of which one at a time is in memory as text.
     """
+    return joined(typed_parts(header, parts, path, columns, wanted))
+
+
+def joined(parts: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    """The parts of a table, at least one, as one table."""
+    import pandas as pd
+
+    every = list(parts)
+    return every[0] if len(every) == 1 else pd.concat(every, ignore_index=True)
+
+
+def typed_parts(
+    header: Sequence[str],
+    parts: Iterable[Sequence[Sequence[str]]],
+    path: Path,
+    columns: Sequence[Column],
+    wanted: Sequence[str] | None = None,
+) -> Iterator[pd.DataFrame]:
+    """As :func:`typed_table`, a part at a time, for tables that need not be in memory as a whole.
+
+    A part is checked when it is reached. Its index continues that of the part before.
+    """
+    import pandas as pd
+
     needed = [c.name for c in columns if c.fixed] if wanted is None else list(wanted)
     missing = [name for name in needed if name not in header]
     if missing:
@@ -149,28 +178,27 @@ def typed_table(
     every = [by_name.get(name) or Column(name=name, kind="text", meaning="") for name in keep]
     every += [column for column in columns if not column.fixed and column.name not in header and wanted is None]
     places = {name: place for place, name in enumerate(header)}
-    frame = _joined(_typed_parts(parts, places, every, path))
     names = {column.name for column in every}
-    check_table(frame, [column for column in columns if column.name in names], path)
-    return frame
-
-
-def _typed_parts(
-    parts: Iterable[Sequence[Sequence[str]]], places: Mapping[str, int], columns: Sequence[Column], path: Path
-) -> Iterator[pd.DataFrame]:
-    first = FIRST_ROW
+    checked = [column for column in columns if column.name in names]
+    above, seen = 0, {column.name: set[str]() for column in checked if column.unique}
     for rows in parts:
-        values = {c.name: [row[places[c.name]] if c.name in places else "" for row in rows] for c in columns}
-        yield _typed(values, columns, path, first)
-        first += len(rows)
+        values = {c.name: [row[places[c.name]] if c.name in places else "" for row in rows] for c in every}
+        frame = _typed(values, every, path, FIRST_ROW + above)
+        frame.index = pd.RangeIndex(above, above + len(rows))
+        check_table(frame, checked, path)
+        _check_unique(frame, seen, path)
+        yield frame
+        above += len(rows)
 
 
-def _joined(frames: Iterable[pd.DataFrame]) -> pd.DataFrame:
-    """The parts of a table, one below the other."""
-    import pandas as pd
-
-    every = list(frames)
-    return every[0] if len(every) == 1 else pd.concat(every, ignore_index=True)
+def _check_unique(frame: pd.DataFrame, seen: Mapping[str, set[str]], path: Path) -> None:
+    """Raise TableError for a cell that one of the parts before had; otherwise remember the cells."""
+    for name, before in seen.items():
+        for index, cell in frame[name].items():
+            if cell in before:
+                where = f"{path}, row {FIRST_ROW + int(str(index))}, column {name}"
+                raise TableError(f"{where}: got {cell!r}, expected {_ONCE}; correct it")
+        before.update(frame[name])
 
 
 def _typed(
@@ -268,7 +296,7 @@ def check_table(frame: pd.DataFrame, columns: Sequence[Column], path: Path) -> N
             name = str(got)
             raise TableError(f"{path}: columns missing: {name}; run `d2crealsr align` again") from errors
         if first["check"] == "field_uniqueness":
-            expected = "each scene once"
+            expected = _ONCE
         else:
             expected = by_name[name].expected() if name in by_name else str(first["check"])
         where = f", row {int(index) + 2}" if index is not None and index == index else ""

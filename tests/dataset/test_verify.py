@@ -15,8 +15,9 @@ from d2crealsr.command.cli import main
 from d2crealsr.dataset.build import build
 from d2crealsr.dataset.verify import verify
 from d2crealsr.errors import LayoutError
+from d2crealsr.store import csv_files
 from d2crealsr.store.images import write_image
-from d2crealsr.store.pairs import read_manifest
+from d2crealsr.store.pairs import read_manifest, read_residuals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,6 +132,16 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
     "other format": (lambda p: (p / "dataset.json").write_text("{}"), ["broken_table dataset.json"]),
     "other version": (lambda p: newer(p / "dataset.json"), ["broken_table dataset.json"]),
 }
+
+
+def test_residuals_outside_are_counted_over_all_parts_of_the_table(
+    pairs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = int((read_residuals(pairs)["scene"] == "001").sum())
+    edit(pairs, "001", lr_x="4000")
+    monkeypatch.setattr(csv_files, "_PART_ROWS", rows // 2 + 1)
+    told = [finding.text for finding in verify(pairs).findings if finding.code == "residual_outside"]
+    assert told == [f"{rows} of {rows} residuals lie outside its crop"]
 
 
 def link_out(path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 import d2crealsr
 from d2crealsr.errors import ChangedWarning, MachineError, TableError
-from d2crealsr.store import files, pairs
+from d2crealsr.store import csv_files, files, pairs
 from d2crealsr.store.changes import changed_files, refuse_if_changed
 from d2crealsr.store.checksums import is_intact, sealed
 from d2crealsr.store.columns import MANIFEST, TABLES
@@ -130,6 +131,32 @@ def test_readers_see_the_tables_and_the_journal_together(tmp_path: Path) -> None
     assert seen[0]["scene"].tolist() == ["aa", "b", "c"]
     assert seen[0].set_index("scene")["group"].to_dict() == {"aa": "aa", "b": "b", "c": "other"}
     assert seen[0].set_index("scene").loc["b", "h00"] == 0.123456789
+
+
+def test_a_table_read_in_small_parts_is_the_same_table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path, "a", "b", "d")
+    ledger = Ledger.load(tmp_path)
+    enter(ledger, "c", 0.5)
+    enter(ledger, "b", 0.25)
+    whole = {name: pairs.load_table(tmp_path, name) for name in TABLES}
+    monkeypatch.setattr(csv_files, "_PART_ROWS", 2)
+    for name, table in whole.items():
+        assert len(next(pairs.load_parts(tmp_path, name))) == 2
+        pd.testing.assert_frame_equal(pairs.load_table(tmp_path, name), table)
+
+
+def test_an_error_in_a_later_part_is_told_with_its_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made(tmp_path, "a", "b", "c")
+    monkeypatch.setattr(csv_files, "_PART_ROWS", 2)
+    good = (tmp_path / "timings.csv").read_text()
+    for old, new, message in (
+        ("\nc,", "\na,", "row 4, column scene: got 'a', expected each scene once"),
+        ("\nc,", "\n.c,", "row 4: scene '.c' begins with a dot"),
+        ("\nc,1", "\nc,-1", "row 4, column seconds: got -1"),
+    ):
+        (tmp_path / "timings.csv").write_text(good.replace(old, new))
+        with pytest.raises(TableError, match=re.escape(message)):
+            pairs.load_table(tmp_path, "timings.csv")
 
 
 def test_the_tables_are_those_that_were_written_whole(tmp_path: Path) -> None:

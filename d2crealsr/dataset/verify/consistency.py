@@ -7,13 +7,15 @@ import unicodedata
 from collections import Counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from d2crealsr.dataset.verify.finding import Finding, Row
 from d2crealsr.errors import D2CRealSRError
 from d2crealsr.imaging.estimate import Estimate
-from d2crealsr.store.pairs import DATASET_FILE, has_table, load_table, published_paths
+from d2crealsr.store.pairs import DATASET_FILE, has_table, load_parts, published_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     import pandas as pd
@@ -91,14 +93,18 @@ def detail_findings(folder: Path, rows: Sequence[Row], *, known: bool) -> Iterat
         if not has_table(folder, name):
             yield Finding(code="missing_table", where=name, text="is not there; run align again")
             continue
+        counts: Counter[str] = Counter()
+        outside: Counter[str] = Counter()
+        edges = _edges(rows) if name == "residuals.csv" else {}
         try:
-            table = load_table(folder, name)
+            for part in load_parts(folder, name):
+                counts.update(part["scene"])
+                outside.update(_outside(part, edges) if edges else ())
         except D2CRealSRError as error:
             yield broken(name, error, folder)
             continue
         if not known:
             continue
-        counts = Counter(table["scene"])
         for scene in sorted(counts.keys() - scenes.keys()):
             yield Finding(
                 code="unknown_scene", where=name, text=f"{counts[scene]} rows of {scene}, which has no manifest row"
@@ -106,23 +112,27 @@ def detail_findings(folder: Path, rows: Sequence[Row], *, known: bool) -> Iterat
         for scene, row in sorted(scenes.items()):
             if row["status"] == "accepted" and row["accepted_by"] != "import" and scene not in counts:
                 yield Finding(code="missing_rows", where=name, text=f"no row of {scene}, which is accepted")
-        if name == "residuals.csv":
-            yield from _stray_residuals(table, scenes)
+        for scene, count in outside.items():
+            text = f"{count} of {counts[scene]} residuals lie outside its crop"
+            yield Finding(code="residual_outside", where=scene, text=text)
 
 
-def _stray_residuals(table: pd.DataFrame, scenes: dict[str, Row]) -> Iterator[Finding]:
-    """Find residuals outside the crop of their scene, which must belong to another estimate."""
-    for scene, part in table.groupby("scene"):
-        row = scenes.get(str(scene))
-        estimate = Estimate.from_row(row) if row is not None and row["status"] == "accepted" else None
-        if estimate is None or estimate.placement.crop.side < 1:
-            continue
-        crop = estimate.placement.crop
-        x, y = part["lr_x"] - crop.x, part["lr_y"] - crop.y
-        outside = int(((x < -0.5) | (y < -0.5) | (x > crop.width - 0.5) | (y > crop.height - 0.5)).sum())
-        if outside:
-            yield Finding(
-                code="residual_outside",
-                where=str(scene),
-                text=f"{outside} of {len(part)} residuals lie outside its crop",
-            )
+def _edges(rows: Sequence[Row]) -> dict[str, tuple[float, float, float, float]]:
+    """Left, top, right and bottom edge of the crop of each accepted scene, in LR px."""
+    found = {}
+    for row in rows:
+        estimate = Estimate.from_row(row) if row["status"] == "accepted" else None
+        if estimate is not None and estimate.placement.crop.side >= 1:
+            x, y, width, height = estimate.placement.crop
+            found[row["scene"]] = (x - 0.5, y - 0.5, x + width - 0.5, y + height - 0.5)
+    return found
+
+
+def _outside(part: pd.DataFrame, edges: Mapping[str, tuple[float, float, float, float]]) -> Iterator[str]:
+    """The scene of every residual outside the crop of its scene, which must belong to another estimate."""
+    nowhere = (-np.inf, -np.inf, np.inf, np.inf)
+    of_row, scenes = part["scene"].factorize()
+    left, top, right, bottom = np.array([edges.get(scene, nowhere) for scene in scenes]).reshape(-1, 4)[of_row].T
+    x, y = part["lr_x"].to_numpy(), part["lr_y"].to_numpy()
+    is_outside = (x < left) | (y < top) | (x > right) | (y > bottom)
+    return (str(scenes[number]) for number in of_row[is_outside])
