@@ -8,8 +8,9 @@ Made scenes: tiny captures that all differ, and an aligner that only returns a r
 writing tiny images. Real scenes: simulated mini captures, aligned as usual. Every command is a new process and runs on
 one core. Its clock starts when its libraries are loaded.
 
-A cost that is proportional to the number of scenes has the exponent 1. It is computed from the CPU seconds of the two
-largest numbers of scenes, as wall time depends on what else the machine does, and on its disk.
+A cost that is proportional to the number of scenes has the exponent 1, one that is partly fixed a smaller one. It is the
+slope of the line, by least squares, that the logarithm of the CPU seconds has over that of the number of scenes; the last
+column has the slope between the two largest numbers. Wall time depends on what else the machine and its disk do.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import numpy as np
 
 from benchmarks.made_scenes import instant, many_captures
 from benchmarks.measuring import alone, peak_bytes
@@ -48,28 +50,34 @@ _TRAINING = ("d2c.data.cache", "d2c.evaluation.evaluate")
 
 @program(__doc__)
 @click.option("--scenes", default="100,1000,10000", show_default=True, help="Numbers of made scenes.")
-@click.option("--real", type=int, default=1000, show_default=True, help="Real scenes, after a tenth of them; 0: none.")
+@click.option("--real", default="100,1000", show_default=True, help="Numbers of real scenes; empty for none.")
 @click.option("--leave-out", default="", help="Commands that are not measured, separated by commas.")
 @click.option("--scratch", type=PATH, help="Make the folders here.  [default: a temporary folder]")
 @with_out
-@with_small("Ten and twenty scenes", scenes="10,20", real=0)
-def main(scenes: str, real: int, leave_out: str, scratch: Path | None, out: Path | None) -> None:
+@with_small("Ten and twenty scenes", scenes="10,20", real="")
+def main(scenes: str, real: str, leave_out: str, scratch: Path | None, out: Path | None) -> None:
     """Run every command on a folder of each size, then compare the growth."""
     found: list[Row] = []
     without = set(leave_out.split(","))
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        for count in [int(word) for word in scenes.split(",")]:
+        for count in numbers_in(scenes):
             place = Path(folder) / f"made{count}"
             many_captures(place / "raw", count)
             found += commands(place, "made", count, MADE.keys() - without)
-        if real:
-            every = Path(folder) / "real"
-            simulate(every / "raw", settings=SimulateSettings(size="mini", scenes=real, seed=TUNING[1].start))
-            few = Path(folder) / "few"
-            linked(every / "raw", few / "raw", max(real // 10, 1))
-            found += commands(few, "real", max(real // 10, 1), REAL.keys() - without)
-            found += commands(every, "real", real, REAL.keys() - without)
+        if counts := numbers_in(real):
+            raw = Path(folder) / "real"
+            simulate(raw, settings=SimulateSettings(size="mini", scenes=max(counts), seed=TUNING[1].start))
+            click.echo(f"{max(counts)} real scenes are simulated", err=True)
+            for count in counts:
+                place = Path(folder) / f"real{count}"
+                linked(raw, place / "raw", count)
+                found += commands(place, "real", count, REAL.keys() - without)
     print_and_store("\n\n".join([text_table(found, digits=2), text_table(growth(found), digits=2)]), out, {"": found})
+
+
+def numbers_in(text: str) -> list[int]:
+    """The numbers in a text with commas between them."""
+    return [int(word) for word in text.split(",") if word]
 
 
 def linked(raw: Path, few: Path, count: int) -> None:
@@ -85,7 +93,7 @@ def commands(place: Path, kind: str, count: int, which: Set[str]) -> list[Row]:
     found: list[Row] = []
     for name in (name for name in MADE if name in which):
         row = alone(measured, place, kind, name)
-        click.echo(f"{kind}, {count} scenes, {name}: {row['CPU s']:.1f} s", err=True)
+        click.echo(f"{kind}, {count} scenes, {name}: {row['CPU s']:.2f} s, {row['peak MB']:.0f} MB", err=True)
         found.append({"captures": kind, "scenes": count, "command": name, **row})
     return found
 
@@ -146,6 +154,7 @@ def _train_reads(place: Path) -> None:
 
 _AFTER_ALIGN: dict[str, Callable[[Path], Any]] = {
     "split": lambda place: split(place / "pairs"),
+    "split again": lambda place: split(place / "pairs"),
     "summary": _summary,
     "verify": lambda place: verify(place / "pairs"),
     "train reads": _train_reads,
@@ -166,7 +175,7 @@ MADE: dict[str, Callable[[Path], Any]] = {
 
 
 def growth(measurements: Sequence[Row]) -> list[Row]:
-    """Of each command: CPU milliseconds a scene between one number of scenes and the next, and the exponent."""
+    """Of each command: CPU milliseconds a scene between one number of scenes and the next, and the exponents."""
     found: list[Row] = []
     for kind, name in dict.fromkeys((row["captures"], row["command"]) for row in measurements):
         some = [row for row in measurements if (row["captures"], row["command"]) == (kind, name)]
@@ -178,8 +187,9 @@ def growth(measurements: Sequence[Row]) -> list[Row]:
             row[f"ms a scene, {less['scenes']} to {more['scenes']}"] = added
         if len(some) > 1:
             row["last to first step"] = steps[-1] / steps[0] if len(steps) > 1 else math.nan
-            ratio = some[-1]["scenes"] / some[-2]["scenes"]
-            row["exponent"] = math.log(some[-1]["CPU s"] / some[-2]["CPU s"]) / math.log(ratio)
+            n, seconds = (np.log([float(row[name]) for row in some]) for name in ("scenes", "CPU s"))
+            row["exponent"] = float(np.polyfit(n, seconds, 1)[0])
+            row["exponent of the last step"] = float((seconds[-1] - seconds[-2]) / (n[-1] - n[-2]))
         found.append(row)
     return found
 

@@ -265,8 +265,9 @@ def _check_names(frame: pd.DataFrame, path: Path) -> None:
     """Check that scenes can name files and that paths stay in the folder; raises TableError with the row."""
     first = FIRST_ROW + int(frame.index[0]) if len(frame) else FIRST_ROW
     names = frame["scene"].tolist() if "scene" in frame else []
-    for row, scene in enumerate(names, start=first):
+    for scene in dict.fromkeys(names):
         if problem := scene_problem(scene):
+            row = first + names.index(scene)
             raise TableError(f"{path}, row {row}: scene {scene[:80]!r} {problem}; rename it")
     accepted = [status == "accepted" for status in frame["status"]] if "status" in frame else []
     for name in ("hr_path", "lr_path", "hr_source", "lr_source"):

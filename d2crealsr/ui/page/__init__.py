@@ -12,6 +12,7 @@ A report of either package extends ``shell/base.html.j2`` (which names its block
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 import json
 import math
@@ -95,7 +96,11 @@ def script_data(value: Any) -> Any:
     >>> print(script_data({"scene": "</script><b>", "zncc": float("nan")}))
     {"scene":"\\u003c/script\\u003e\\u003cb\\u003e","zncc":null}
     """
-    text = json.dumps(_finite(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    as_json = functools.partial(json.dumps, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    try:
+        text = as_json(value)
+    except ValueError:  # looking at every number takes longer than writing them, and is rarely needed
+        text = as_json(_finite(value))
     for character in "<>&'\u2028\u2029":
         text = text.replace(character, f"\\u{ord(character):04x}")
     return _verbatim(text)
