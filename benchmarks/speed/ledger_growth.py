@@ -8,8 +8,8 @@ Made scenes: tiny captures that all differ, and an aligner that only returns a r
 writing tiny images. Real scenes: simulated mini captures, aligned as usual. Every command is a new process and runs on
 one core. Its clock starts when its libraries are loaded.
 
-A cost that is proportional to the number of scenes has the exponent 1, one that is partly fixed a smaller one. It is the
-slope of the line, by least squares, that the logarithm of the CPU seconds has over that of the number of scenes; the last
+A cost that is proportional to the number of scenes has the exponent 1, one that is partly fixed a smaller one. The
+exponent is the slope, by least squares, of the logarithm of the CPU seconds over that of the number of scenes; the last
 column has the slope between the two largest numbers. Wall time depends on what else the machine and its disk do.
 """
 
