@@ -281,6 +281,7 @@ def _published(hr: Image, lr: Image, located: Located, as_shot: Photometry, sett
         published=published,
         lr_crop=lr_crop,
         look=look,
+        light=light,
         field=field,
         shape=shape,
     )

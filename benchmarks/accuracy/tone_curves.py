@@ -8,9 +8,14 @@ moved by as much (contrast), a film's toe and shoulder (filmic), a logarithm wit
 with different curves of these (mixed). The file of `tone` comes from other scenes (--tone-seeds), which are tuning
 seeds, and has one curve for HR and one for LR, as these files name no camera.
 
-mean: true error in HR px, as in accuracy.alignment, over the scenes that have an estimate under every curve and
-setting; loss: its mean increase against the same scenes under sRGB with --tone srgb, and the interval of 95 %.
-rejected: pairs that are rejected, or have no estimate, although the same scene is accepted under sRGB.
+The file is used on all scenes. --tone srgb and --tone auto are compared with it on the first ten, two of each kind of
+card; captures that are sRGB are aligned with --tone srgb on all. fitted: the curve that was fitted to captures that are
+sRGB, which the file leaves out because the scenes do not show that it is needed.
+
+mean: true error in HR px, as in accuracy.alignment, over the scenes that have an estimate, and its interval of 95 %
+(from, to); loss: its mean increase against the same scenes under sRGB with --tone srgb, and the interval (low, high).
+rejected: pairs that are rejected, or have no estimate, although the same scene is accepted under sRGB; below: the upper
+end of the interval of 95 % of their share.
 
 With --work, rows are kept as they come, and a second run goes on where the first one ended.
 """
@@ -27,6 +32,7 @@ import click
 import numpy as np
 from scipy.stats import t as student
 
+from benchmarks.accuracy.small_and_turned import interval
 from benchmarks.program import PATH, print_and_store, program, with_out, with_size, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.scenes import BenchScene
@@ -34,6 +40,7 @@ from benchmarks.seeds import parse_seeds, purpose_of
 from d2crealsr import opencv
 from d2crealsr.align import Alignment, align_pair
 from d2crealsr.dataset.find_tone import find_tone
+from d2crealsr.imaging.tone_family import curve_name
 from d2crealsr.jobs import threads
 from d2crealsr.simulate import SIZES, encode_capture
 from d2crealsr.simulate.printing import srgb_of_linear
@@ -100,7 +107,8 @@ CURVES: dict[str, tuple[Callable[[Light], Light], Callable[[Light], Light]]] = {
 }
 """The curves of HR and of LR."""
 
-SETTINGS = ("srgb", "auto", "file")
+_COMPARED = 10
+"""Number of scenes on which other values of ``--tone`` are compared with the file."""
 
 
 class Work(NamedTuple):
@@ -162,17 +170,27 @@ def make_tone_files(work: Work, seeds: range) -> dict[str, ToneFile]:
     return {name: read_tone_file(work.tone_file(name)) for name in CURVES}
 
 
-def measure(scene: BenchScene, tone_files: dict[str, ToneFile]) -> list[Row]:
-    """A row for each curve and setting of a scene."""
+def tones(curve: str, file: ToneFile, *, compared: bool) -> dict[str, str]:
+    """The curves of HR and LR with which captures under a curve are aligned, by what is given to ``--tone``."""
+    hr, lr = file.curves["hr"], file.curves["lr"]
+    found = {"srgb": "srgb"} if compared or curve == "srgb" else {}
+    found |= {"auto": "auto"} if compared else {}
+    found["file"] = hr.tone if hr.tone == lr.tone else f"{hr.tone}/{lr.tone}"
+    if curve == "srgb":
+        middles = (curve_name(np.mean(camera.interval, axis=1)) for camera in (hr, lr))
+        found["fitted"] = "/".join(middles)
+    return found
+
+
+def measure(scene: BenchScene, tone_files: dict[str, ToneFile], *, compared: bool) -> list[Row]:
+    """A row for each curve and value of ``--tone`` of a scene."""
     rows = []
     for name, files in captures(scene).items():
         hr, lr = (opencv.as_image(opencv.decode(data)) for data in files)
-        curves = tone_files[name].curves
-        plain = _row(scene, hr, lr, "srgb")
-        for setting in SETTINGS:
-            tone = f"{curves['hr'].tone}/{curves['lr'].tone}" if setting == "file" else setting
-            facts = {"seed": scene.seed, "kind": scene.kind, "curve": name, "tone": setting}
-            rows.append(facts | (plain if tone in ("srgb", "srgb/srgb") else _row(scene, hr, lr, tone)))
+        found: dict[str, Row] = {}
+        for setting, tone in tones(name, tone_files[name], compared=compared).items():
+            found[tone] = found.get(tone) or _row(scene, hr, lr, tone)
+            rows.append({"seed": scene.seed, "kind": scene.kind, "curve": name, "tone": setting} | found[tone])
     return rows
 
 
@@ -208,31 +226,33 @@ def _append(path: Path, rows: Sequence[Row]) -> None:
 
 
 def summarise(rows: Sequence[Row]) -> list[Row]:
-    """A row for each curve and setting."""
-    cells = {(row["seed"], row["curve"], row["tone"]): row for row in rows}
-    seeds = sorted({row["seed"] for row in rows})
-    failed = {row["seed"] for row in rows if not np.isfinite(row["mean"])}
-    everywhere = [seed for seed in seeds if seed not in failed]
-    of_good = [seed for seed in seeds if cells[seed, "srgb", "srgb"]["status"] == "accepted"]
-    plain = np.array([cells[seed, "srgb", "srgb"]["mean"] for seed in everywhere])
+    """A row for each curve and value of ``--tone``."""
+    plain = {row["seed"]: row for row in rows if (row["curve"], row["tone"]) == ("srgb", "srgb")}
     table = []
-    for curve in CURVES:
-        for setting in SETTINGS:
-            means = np.array([cells[seed, curve, setting]["mean"] for seed in everywhere])
-            row: Row = {"curve": curve, "--tone": setting, "scenes": len(everywhere), "mean": float(means.mean())}
-            row |= {"p95": float(np.percentile(means, 95))} | _loss(means - plain)
-            rejected = sum(cells[seed, curve, setting]["status"] != "accepted" for seed in of_good)
-            table.append(row | {"rejected": rejected, "of": len(of_good)})
+    for curve, setting in dict.fromkeys((row["curve"], row["tone"]) for row in rows):
+        of_both = [row for row in rows if (row["curve"], row["tone"]) == (curve, setting)]
+        pairs = np.array([(row["mean"], plain[row["seed"]]["mean"]) for row in of_both])
+        pairs = pairs[np.isfinite(pairs).all(axis=1)]
+        good = [row for row in of_both if plain[row["seed"]]["status"] == "accepted"]
+        rejected = sum(row["status"] != "accepted" for row in good)
+        table.append(
+            {"curve": curve, "--tone": setting, "scenes": len(pairs)}
+            | dict(zip(("mean", "from", "to"), _mean(pairs[:, 0]), strict=True))
+            | {"p95": float(np.percentile(pairs[:, 0], 95)) if len(pairs) else float("nan")}
+            | dict(zip(("loss", "low", "high"), _mean(pairs[:, 0] - pairs[:, 1]), strict=True))
+            | {"rejected": rejected, "of": len(good), "below": interval(rejected, len(good))[1]}
+        )
     return table
 
 
-def _loss(differences: Light) -> Row:
-    """The mean of paired differences and its interval of 95 %."""
-    count = len(differences)
-    spread = float(differences.std(ddof=1)) if count > 1 else float("nan")
-    half = float(student.ppf(0.975, max(count - 1, 1))) * spread / float(np.sqrt(count))
-    middle = float(differences.mean())
-    return {"loss": middle, "low": middle - half, "high": middle + half}
+def _mean(values: Light) -> tuple[float, float, float]:
+    """The mean and its interval of 95 %, by Student's distribution."""
+    count = len(values)
+    if count < 2:
+        return float(values.sum() / count) if count else float("nan"), float("nan"), float("nan")
+    middle = float(values.mean())
+    half = float(student.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count))
+    return middle, middle - half, middle + half
 
 
 @program(__doc__)
@@ -259,7 +279,7 @@ def _scored(work: Work, wanted: range, others: range) -> tuple[str, list[Row]]:
     tone_files = make_tone_files(work, others)
     done = {row["seed"] for row in _kept(work.rows)}
     for scene in (BenchScene(seed=seed, size=work.size) for seed in wanted if seed not in done):
-        rows = measure(scene, tone_files)
+        rows = measure(scene, tone_files, compared=scene.seed in wanted[:_COMPARED])
         _append(work.rows, rows)
         click.echo(f"{scene.seed} {scene.kind}: " + _told(rows), err=True)
     rows = [row for row in _kept(work.rows) if row["seed"] in wanted]

@@ -32,6 +32,9 @@ __all__ = ["SCENES", "find_tone"]
 SCENES = 12
 """Number of scenes that are used for each pair of cameras."""
 
+_TRIED = 3
+"""How many times as many are tried, since captures that do not match take the longest."""
+
 _FIRST = AlignSettings()
 
 
@@ -75,7 +78,8 @@ def find_tone(
     check_tone_output(out)
     with threads.threads_restored():
         threads.use_one_thread()
-        scenes = _registered(_shots(find_captures(raw, scale=scale)), scale, on_scene)
+        scenes, failures = _registered(_shots(find_captures(raw, scale=scale)), scale, on_scene)
+        _check_number(raw, scenes, failures)
         if not any(camera for scene in scenes for camera in scene.cameras):
             raise UsageError(f"{raw}: all captures are in linear light; they need no tone curve")
         fitted = fit_tone(scenes, on_fit=lambda scene: on_scene(f"{scene} fitted"))
@@ -102,14 +106,20 @@ def _camera(path: Path, side: str) -> str:
         return side
 
 
-def _registered(shots: Sequence[_Shot], scale: int, on_scene: Callable[[str], None]) -> list[ToneScene]:
-    """A dozen registered scenes for each pair of cameras, spread over the folder. Others replace those that fail."""
+def _registered(
+    shots: Sequence[_Shot], scale: int, on_scene: Callable[[str], None]
+) -> tuple[list[ToneScene], list[str]]:
+    """A dozen registered scenes for each pair of cameras, spread over the folder, and why others are none.
+
+    Other scenes replace those that fail, as long as not too many were tried.
+    """
     scenes: list[ToneScene] = []
     failures: list[str] = []
     for cameras in dict.fromkeys(shot.cameras for shot in shots):
         wanted = SCENES
-        for shot in _spread([shot for shot in shots if shot.cameras == cameras]):
-            if not wanted:
+        of_cameras = [shot for shot in shots if shot.cameras == cameras]
+        for tried, shot in enumerate(_spread(of_cameras)):
+            if not wanted or tried == _TRIED * SCENES:
                 break
             found = _located(shot, scale)
             if isinstance(found, ToneScene):
@@ -118,13 +128,18 @@ def _registered(shots: Sequence[_Shot], scale: int, on_scene: Callable[[str], No
             else:
                 failures.append(f"{shot.capture.scene}: {found}")
             on_scene(f"{shot.capture.scene} {'registered' if isinstance(found, ToneScene) else 'left out'}")
+    return scenes, failures
+
+
+def _check_number(raw: Path, scenes: Sequence[ToneScene], failures: Sequence[str]) -> None:
+    """Raise UsageError if there are too few scenes."""
     if len(scenes) < FEWEST_SCENES:
-        why = f" ({failures[0]})" if failures else ""
+        why = f" ({len(failures)} cannot, the first is {failures[0]})" if failures else ""
+        remedy = "correct these captures, or add scenes" if failures else "add scenes"
         raise UsageError(
-            f"{len(scenes)} scenes with HR and LR can be registered, at least {FEWEST_SCENES} needed for a tone "
-            f"curve{why}; add scenes"
+            f"{raw}: {len(scenes)} scenes with HR and LR can be registered, at least {FEWEST_SCENES} needed for a tone "
+            f"curve{why}; {remedy}"
         )
-    return scenes
 
 
 def _spread(shots: Sequence[_Shot]) -> Iterator[_Shot]:

@@ -49,8 +49,11 @@ def with_tones_of_file(
     if settings is None or not (isinstance(tone, str) and tone.endswith(".json")):
         return settings
     curves = {name: curve.tone for name, curve in read_tone_file(Path(tone)).curves.items()}
-    if unknown := next((curve for curve in curves.values() if not is_tone(curve)), ""):
-        raise UsageError(f"{tone}: has the curve {unknown!r:.60}, which is none; run d2crealsr tone again")
+    if wrong := next((name for name, curve in curves.items() if not is_tone(curve)), ""):
+        raise UsageError(
+            f"{tone}: key curves.{wrong}.tone: got {curves[wrong]!r:.60}, expected srgb, gamma=G with G from 1 to 3.5, "
+            "or curve=A:B:C… with 3 to 16 numbers between -99 and 99; run d2crealsr tone again"
+        )
     _check_cameras(tone, curves, captures)
     text = json.dumps(curves, sort_keys=True, ensure_ascii=False)
     if isinstance(settings, AlignSettings):

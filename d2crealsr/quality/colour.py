@@ -4,6 +4,10 @@ A black-and-white picture, another camera's colours or exchanged channels leave 
 the gains of the three channels even give a black-and-white HR the mean colour of LR. Their difference in a* and b*
 shows them. Real cameras do not agree exactly, and they differ by more where colours are stronger; noise matters where
 there are hardly any colours. So the difference is judged by the spread of the colours themselves.
+
+A tone curve that was fitted is known only as well as the scenes showed it. Between captures with different curves, what
+is wrong with the curves tints grey, mostly where scenes have few pixels. It follows from the brightness of a channel
+alone, and is taken away first.
 """
 
 from __future__ import annotations
@@ -14,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d2crealsr import opencv
+from d2crealsr.imaging import photometry
+from d2crealsr.quality.tone_left import left_by_tone
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.comparison import Look, LrCrop
@@ -52,7 +58,9 @@ UNMEASURED = ColourDifference(float("nan"), float("nan"))
 """Where almost everything is clipped."""
 
 
-def compare_colours(lr_crop: LrCrop, look: Look, mapping: CaptureMapping) -> ColourDifference:
+def compare_colours(
+    lr_crop: LrCrop, look: Look, mapping: CaptureMapping, *, curves_are_fitted: bool = False
+) -> ColourDifference:
     """Compare the colours of an LR crop with those that HR predicts, where neither is clipped nor next to it.
 
     Parameters
@@ -61,6 +69,8 @@ def compare_colours(lr_crop: LrCrop, look: Look, mapping: CaptureMapping) -> Col
     look : Look
         HR as LR's camera would have developed it, of which blur and brightness are used.
     mapping : CaptureMapping
+    curves_are_fitted : bool
+        Whether the tone curve of a capture was fitted to scenes, and is therefore not known exactly.
 
     Returns
     -------
@@ -75,10 +85,19 @@ def compare_colours(lr_crop: LrCrop, look: Look, mapping: CaptureMapping) -> Col
     if np.count_nonzero(trusted) < _ENOUGH_PIXELS:
         return UNMEASURED
     seen = lr_crop.lit(lr_crop.seen(look.source, mapping, look.sigma_hr_px), look.light, mapping)
+    if curves_are_fitted:
+        seen = _with_tone_of(lr_crop, seen)
     predicted, observed = (_colours(linear, trusted) for linear in (seen, lr_crop.rgb))
     difference = float(np.sqrt(np.mean(np.sum((predicted - observed) ** 2, axis=1))))
     spread = max(float(np.sqrt(np.sum(colours.var(axis=0)))) for colours in (predicted, observed))
     return ColourDifference(difference, difference / max(spread, _LEAST_SPREAD))
+
+
+def _with_tone_of(lr_crop: LrCrop, seen: Float32) -> Float32:
+    """HR as LR's camera would have developed it, without what is left of the tone curves; linear light."""
+    observed, predicted = (photometry.encode_clipped(linear, lr_crop.tone) for linear in (lr_crop.rgb, seen))
+    predicted += left_by_tone(observed - predicted, predicted, lr_crop.undisturbed)
+    return np.asarray(photometry.decode_tone(np.clip(predicted, 0, 1), lr_crop.tone), np.float32)
 
 
 def _colours(linear: Float32, trusted: NDArray[np.bool_]) -> Array:

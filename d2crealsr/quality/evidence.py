@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from d2crealsr.imaging import degrade, geometry
+from d2crealsr.imaging.tone_family import is_curve
 from d2crealsr.quality import detail, enlargement, residuals, sharpness
 from d2crealsr.quality.colour import compare_colours
 from d2crealsr.quality.place import largest_place
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from d2crealsr.imaging.comparison import Look, LrCrop
+    from d2crealsr.imaging.photometry import Photometry
     from d2crealsr.imaging.placement import Placement
     from d2crealsr.quality.place import Place
     from d2crealsr.quality.shape import Shape
@@ -49,6 +51,8 @@ class PublishedPair:
         The published part of the LR capture.
     look : Look
         HR as LR's camera would have developed it.
+    light : Photometry
+        The matching of brightness, and the tone curves of both captures.
     field : ResidualField
         The shift left in each block.
     shape : Shape
@@ -60,6 +64,7 @@ class PublishedPair:
     published: Image
     lr_crop: LrCrop
     look: Look
+    light: Photometry
     field: ResidualField
     shape: Shape
 
@@ -162,7 +167,8 @@ def _part_in_hr(placement: Placement) -> Crop:
 
 def colours(pair: PublishedPair) -> dict[str, float]:
     """What the colours of LR and HR differ by after matching; nothing if they could not be measured."""
-    found = compare_colours(pair.lr_crop, pair.look, pair.placement.mapping)
+    fitted = any(is_curve(tone) for tone in (pair.light.tone, pair.light.tone_of_hr))
+    found = compare_colours(pair.lr_crop, pair.look, pair.placement.mapping, curves_are_fitted=fitted)
     return {} if isnan(found.ratio) else {"colour_difference": found.difference, "colour_ratio": found.ratio}
 
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from d2crealsr import opencv
 from d2crealsr.imaging import photometry
+from d2crealsr.quality.tone_left import left_by_tone
 from d2crealsr.types import Crop
 
 if TYPE_CHECKING:
@@ -37,16 +38,8 @@ _PER_NOISE = 5.0
 """Where noise is stronger, it is this many robust standard deviations of the differences instead."""
 _NEAR_CLIPPED = 0.1
 """Difference up to which pixels next to clipped ones count as equal, because demosaicing and JPEG change them."""
-_BENDS = 3
-_ORDINARY = (0.5, 99.5)
-_MOST_LEVELLED = 0.1
-"""Degree of the polynomial in brightness that is removed from the differences first, the percentiles of brightness
-beyond which it stays constant, and its largest value. It takes up what a tone curve leaves that is not exactly the
-assumed one."""
 _GAP_LR_PX = 1
 """Places this close are one: the strokes of a digit, the digits of a date."""
-_ENOUGH_PIXELS = 10_000
-"""Number of evenly spread pixels that suffice for this polynomial."""
 
 
 class Place(NamedTuple):
@@ -97,7 +90,8 @@ def largest_place(lr: LrCrop, shown: Shown, margin: int = 0) -> Place:
     (True, True, True)
     """
     observed = photometry.encode_clipped(lr.rgb, lr.tone)
-    apart = _levelled(observed - shown.rgb, shown.rgb, lr.valid)
+    apart = observed - shown.rgb
+    apart -= left_by_tone(apart, shown.rgb, lr.valid)
     # What a clipped HR pixel would have shown is brighter than it is.
     apart[shown.hr_clipped[..., None] & (apart > 0)] = 0
     apart[~lr.valid[..., None] & (np.abs(apart) < _NEAR_CLIPPED)] = 0
@@ -125,32 +119,6 @@ def _inside(shape: tuple[int, ...], margin: int) -> NDArray[np.bool_]:
 def place_in_words(x: int, y: int, width: int, height: int) -> str:
     """Where the place is, for a person; the rectangle is in px of the LR capture."""
     return f"LR shows something else than HR at column {x}, row {y} of LR ({width}x{height} LR px)"
-
-
-def _levelled(apart: Float32, predicted: Float32, valid: NDArray[np.bool_]) -> Float32:
-    """The differences without what follows from the brightness of a channel alone; clipped pixels as they are."""
-    every = max(1, int(np.sqrt(valid.size / _ENOUGH_PIXELS)))
-    thin = valid[::every, ::every]
-    left = apart.copy()
-    for channel in range(3):
-        seen = predicted[::every, ::every, channel][thin]
-        if not len(seen):
-            continue
-        # Nothing is known of brightness beyond that of the pixels of the fit.
-        darkest, brightest = (float(level) for level in np.percentile(seen, _ORDINARY))
-        kept = np.clip(predicted[..., channel], darkest, brightest)
-        solution = photometry.robust_least_squares(
-            _terms(kept[::every, ::every][thin]), apart[::every, ::every, channel][thin]
-        )
-        if solution is not None:
-            change = _terms(kept) @ solution.astype(np.float32)
-            left[..., channel] -= np.where(valid, np.clip(change, -_MOST_LEVELLED, _MOST_LEVELLED), 0)
-    return left
-
-
-def _terms(level: Float32) -> Float32:
-    """Powers of the brightness of each pixel, along a new last axis."""
-    return np.stack([(2 * level - 1) ** power for power in range(_BENDS + 1)], axis=-1).astype(np.float32)
 
 
 def _contrast(rgb: Float32) -> Float32:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import math
+import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr.errors import UsageError
-from d2crealsr.store.files import read_json, write_text
+from d2crealsr.store.files import read_json, read_text, write_text
 from d2crealsr.store.outputs import check_output
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
 __all__ = ["CameraCurve", "ToneFile", "check_tone_output", "read_tone_file", "write_tone_file"]
@@ -91,17 +92,29 @@ def read_tone_file(path: Path) -> ToneFile:
     """
     if not path.is_file():
         raise UsageError(f"{path}: is not there; {_AGAIN}")
-    content = read_json(path, dict)
-    if content is None or _format_of(content) != _FORMAT:
-        raise UsageError(f"{path}: is not a file of d2crealsr tone; {_AGAIN}")
+    content = _content(path)
     if content.get("version") != _VERSION:
         raise UsageError(
             f"{path}: has version {content.get('version')!r:.20} of the format, expected {_VERSION}; {_AGAIN}"
         )
     try:
         return _from_json(content)
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path}: is damaged ({' '.join(str(error).split()):.80}); {_AGAIN}") from error
+    except ValueError as error:
+        raise UsageError(f"{path}: is damaged, {error}; {_AGAIN}") from error
+
+
+def _content(path: Path) -> dict[str, Any]:
+    """The entries of a file that says that it is one of :func:`write_tone_file`, of any version."""
+    why = ""
+    try:
+        content = json.loads(read_text(path, "utf-8-sig"))
+    except json.JSONDecodeError as error:
+        content, why = None, f" (line {error.lineno}, column {error.colno}: {error.msg})"
+    except (OSError, ValueError, RecursionError):
+        content = None
+    if not isinstance(content, dict) or _format_of(content) != _FORMAT:
+        raise UsageError(f"{path}: is not a file of d2crealsr tone{why}; {_AGAIN}")
+    return content
 
 
 def _format_of(content: dict[str, Any] | None) -> Any:
@@ -109,43 +122,61 @@ def _format_of(content: dict[str, Any] | None) -> Any:
 
 
 def _from_json(content: dict[str, Any]) -> ToneFile:
-    if not isinstance(content["curves"], dict):
-        raise TypeError("curves")
-    curves = {_name(name): _curve(**entry) for name, entry in content["curves"].items()}
-    if not curves:
-        raise ValueError("no curves")
-    if not all(isinstance(scene, str) for scene in content["scenes"]) or isinstance(content["scenes"], str):
-        raise ValueError("scenes")
+    """The content of the file; raises ValueError with the key, what stands there and what was expected."""
+    curves = _entry(content, "curves", "a curve for each camera", lambda found: isinstance(found, dict) and found)
+    for name in curves:
+        if not name or len(name) > _LONGEST_NAME or not name.isprintable():
+            raise ValueError(f"key curves: got the camera {name!r:.40}, expected make and model of a camera, hr or lr")
     return ToneFile(
-        curves=curves,
-        scenes=tuple(content["scenes"]),
-        scale=_whole(content["scale"]),
-        misfit_before=_number(content["misfit_before"]),
-        misfit_after=_number(content["misfit_after"]),
-        tool_version=str(content["tool_version"]),
+        curves={name: _curve(curves, name) for name in curves},
+        scenes=tuple(_entry(content, "scenes", "a list of names of scenes", _is_list_of_texts)),
+        scale=_entry(content, "scale", _WHOLE, _is_whole),
+        misfit_before=float(_entry(content, "misfit_before", _NUMBER, _is_number)),
+        misfit_after=float(_entry(content, "misfit_after", _NUMBER, _is_number)),
+        tool_version=_entry(content, "tool_version", "a text", lambda found: isinstance(found, str)),
     )
 
 
-def _name(name: str) -> str:
-    if not name or len(name) > _LONGEST_NAME or not name.isprintable():
-        raise ValueError(f"camera {name!r:.40}")
-    return name
+def _curve(curves: dict[str, Any], name: str) -> CameraCurve:
+    entry = _entry(curves, name, "tone, interval, improved and chance of a curve", _is_object, "curves.")
+    inside = f"curves.{name}."
+    interval = _entry(entry, "interval", "pairs of numbers", _is_list_of_pairs, inside)
+    return CameraCurve(
+        tone=_entry(entry, "tone", "the name of a tone curve", lambda found: isinstance(found, str), inside),
+        interval=tuple((float(low), float(high)) for low, high in interval),
+        improved=_entry(entry, "improved", _WHOLE, _is_whole, inside),
+        chance=float(_entry(entry, "chance", _NUMBER, _is_number, inside)),
+    )
 
 
-def _curve(*, tone: Any, interval: Any, improved: Any, chance: Any) -> CameraCurve:
-    if not isinstance(tone, str):
-        raise ValueError(f"curve {tone!r:.40}")
-    pairs = tuple((_number(low), _number(high)) for low, high in interval)
-    return CameraCurve(tone=tone, interval=pairs, improved=_whole(improved), chance=_number(chance))
+_WHOLE, _NUMBER = "a whole number", "a number"
 
 
-def _number(value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise ValueError(f"number {value!r:.40}")
-    return float(value)
+def _entry(content: dict[str, Any], key: str, expected: str, is_one: Callable[[Any], object], inside: str = "") -> Any:
+    """The value of a key; raises ValueError if it is missing or not what is expected."""
+    got = repr(content[key])[:60] if key in content else "nothing"
+    if key not in content or not is_one(content[key]):
+        raise ValueError(f"key {inside}{key}: got {got}, expected {expected}")
+    return content[key]
 
 
-def _whole(value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise ValueError(f"whole number {value!r:.40}")
-    return value
+def _is_object(value: Any) -> bool:
+    return isinstance(value, dict)
+
+
+def _is_list_of_texts(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(each, str) for each in value)
+
+
+def _is_list_of_pairs(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(_is_number(number) for number in pair) for pair in value
+    )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)

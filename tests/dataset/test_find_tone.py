@@ -103,8 +103,21 @@ def test_the_command_says_what_it_found_and_what_comes_next(given: list[ToneScen
 @pytest.mark.usefixtures("given")
 def test_too_few_scenes_are_refused(tmp_path: Path) -> None:
     raw = write_captures(tmp_path / "raw", ["1", "2"])
-    with pytest.raises(UsageError, match="2 scenes with HR and LR can be registered, at least 3 needed"):
+    with pytest.raises(UsageError, match=r"raw: 2 scenes with HR and LR can be registered, .* 3 needed.*; add scenes"):
         find_tone(raw, tmp_path / "tone.json")
+
+
+@pytest.mark.usefixtures("given")
+def test_captures_that_do_not_match_are_given_up_and_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(finding, "SCENES", 2)
+    raw = write_captures(tmp_path / "raw", [f"{number:02}" for number in range(8)])
+    for capture in (raw / "hr").iterdir():
+        PIL.Image.new("RGB", (64, 48), (7, 7, 7)).save(capture)
+    told: list[str] = []
+    says = r"0 scenes .* \(6 cannot, the first is 00: nothing agrees\); correct these captures, or add scenes"
+    with pytest.raises(UsageError, match=says):
+        find_tone(raw, tmp_path / "tone.json", on_scene=told.append)
+    assert len(told) == 6
 
 
 def test_a_scale_of_1_is_refused(tmp_path: Path) -> None:

@@ -92,7 +92,7 @@ def test_a_file_of_another_camera_is_refused_before_anything_is_done(shoot: Path
 
 def test_a_file_with_a_curve_that_is_none_is_refused(shoot: Path, tmp_path: Path) -> None:
     file = tone_file(tmp_path / "tone.json", Acme_One="curve=1:2")
-    with pytest.raises(UsageError, match=r"tone\.json: has the curve 'curve=1:2', which is none; run d2crealsr tone"):
+    with pytest.raises(UsageError, match=r"tone\.json: key curves\.Acme One\.tone: got 'curve=1:2', expected srgb"):
         build(shoot, tmp_path / "pairs", settings={"tone": str(file)}, align=told_tone)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ from d2crealsr import opencv
 from d2crealsr.imaging import degrade, photometry
 from d2crealsr.imaging.comparison import Look, LrCrop
 from d2crealsr.imaging.geometry import CaptureMapping, pixel_centres
+from d2crealsr.quality import evidence
 from d2crealsr.quality.colour import ColourDifference, compare_colours
 from d2crealsr.types import Crop, Size
 
@@ -43,11 +45,11 @@ def lr_crop(rgb: np.ndarray) -> LrCrop:
     )
 
 
-def compared(hr: np.ndarray, crop: LrCrop) -> ColourDifference:
+def compared(hr: np.ndarray, crop: LrCrop, *, curves_are_fitted: bool = False) -> ColourDifference:
     """The difference after gain and offset were fitted, as between captures."""
     source = degrade.LinearReduced(hr, photometry.luma(hr), 1)
     lit = crop.brightness(crop.seen(source, MAPPING, 0.0), MAPPING)
-    return compare_colours(crop, Look.of(source, 0.0, lit), MAPPING)
+    return compare_colours(crop, Look.of(source, 0.0, lit), MAPPING, curves_are_fitted=curves_are_fitted)
 
 
 def in_grey(rgb: np.ndarray) -> np.ndarray:
@@ -74,12 +76,50 @@ CHANGES = {
 }
 
 
+@pytest.mark.parametrize("curves_are_fitted", [False, True])
 @pytest.mark.parametrize("name", CHANGES)
-def test_changed_colours_are_seen_on_either_side(name: str) -> None:
+def test_changed_colours_are_seen_on_either_side(name: str, curves_are_fitted: bool) -> None:
     rgb = light(1.0)
     changed = np.ascontiguousarray(CHANGES[name](rgb))
-    assert compared(changed, lr_crop(noisy(rgb))).ratio > LIMIT
-    assert compared(rgb, lr_crop(noisy(changed))).ratio > LIMIT
+    assert compared(changed, lr_crop(noisy(rgb)), curves_are_fitted=curves_are_fitted).ratio > LIMIT
+    assert compared(rgb, lr_crop(noisy(changed)), curves_are_fitted=curves_are_fitted).ratio > LIMIT
+
+
+def test_what_is_wrong_with_a_fitted_curve_is_no_difference_of_colours() -> None:
+    """White balance makes the channels of HR differ, so a wrong curve tints what is grey in LR."""
+    rgb = light(0.05)
+    rgb[:, :18] *= np.float32(0.1)  # mostly in dark parts
+    white_balance = np.array([0.55, 1.0, 0.7], np.float32)
+    developed = rgb * white_balance
+    wrong = developed + np.float32(0.1) * np.exp(-developed / np.float32(0.1)).astype(np.float32)
+    crop = lr_crop(noisy(rgb, 0.003))
+    assert compared(wrong, crop).ratio > LIMIT
+    assert compared(wrong, crop, curves_are_fitted=True).ratio < 0.6 * LIMIT
+
+
+@pytest.mark.parametrize(
+    ("tone", "hr_tone", "fitted"),
+    [
+        ("srgb", "", False),
+        ("gamma=2.2", "linear", False),
+        ("curve=0.5:0:-0.5", "", True),
+        ("srgb", "curve=0.5:0:-0.5", True),
+    ],
+)
+def test_a_curve_counts_as_fitted_on_either_side(
+    tone: str, hr_tone: str, fitted: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[bool] = []
+
+    def compare(*_: object, curves_are_fitted: bool) -> ColourDifference:
+        told.append(curves_are_fitted)
+        return ColourDifference(1.0, 0.1)
+
+    monkeypatch.setattr(evidence, "compare_colours", compare)
+    light = photometry.Photometry(tone=tone, hr_tone=hr_tone)
+    pair = SimpleNamespace(lr_crop=None, look=None, placement=SimpleNamespace(mapping=None), light=light)
+    evidence.colours(pair)  # type: ignore[arg-type]
+    assert told == [fitted]
 
 
 def test_without_colour_on_one_side_all_of_the_colours_differ() -> None:
