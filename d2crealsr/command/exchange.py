@@ -15,6 +15,7 @@ from d2crealsr.command.options import JOBS, NOTHING_ACCEPTED, PAIRS, PATH
 from d2crealsr.ui.options import Switch
 from d2crealsr.ui.program import Command
 from d2crealsr.ui.terminal import echo, note
+from d2crealsr.ui.text import counted
 
 if TYPE_CHECKING:
     from d2crealsr.dataset.exports import PairExport
@@ -88,11 +89,11 @@ def export(pairs: Path, layout: PairExport, out: Path, files: HowWritten, sub_im
     with console.quiet_counter("exporting") as listener:
         result = export_pairs(pairs, out, layout=layout, files=files, sub_images=sub_images, on_file=listener)
     if result.left_out:
-        note(f"{result.left_out} accepted pairs stay out, because a reviewer left them out")
+        note(f"left out by a reviewer: {counted(result.left_out, 'accepted pair')}")
     if (unsplit := result.splits.get("", 0)) < sum(result.splits.values()) and unsplit:
-        note(f"{unsplit} pairs have no split; d2crealsr split {shlex.quote(str(pairs))} gives them one")
+        note(f"{counted(unsplit, 'pair')} without a split; d2crealsr split {shlex.quote(str(pairs))} gives them one")
     counts = ", ".join(f"{count} {split or 'without a split'}" for split, count in sorted(result.splits.items()))
-    echo(f"{sum(result.splits.values())} pairs in {out} ({counts})")
+    echo(f"{counted(sum(result.splits.values()), 'pair')} in {out} ({counts})")
     echo(f"files:  {result.written} written, {result.unchanged} unchanged, {result.removed} removed")
 
 
@@ -141,7 +142,8 @@ def import_(folder: Path, out: Path, scale: int | None, audit: bool, jobs: int) 
     for line in result.findings:
         echo(f"imported, but {line}")
     there = result.imported + result.unchanged
-    echo(f"{there} pairs of scale {result.scale} in {out} ({result.imported} imported, {result.unchanged} unchanged)")
+    made = f"{result.imported} imported, {result.unchanged} unchanged"
+    echo(f"{counted(there, 'pair')} of scale {result.scale} in {out} ({made})")
     if not there:
         return NOTHING_ACCEPTED
     echo(f"next:   d2crealsr report {shlex.quote(str(out))}")

@@ -109,7 +109,7 @@ def test_align_tells_what_it_did_and_what_comes_next(raw: Path, tmp_path: Path) 
     assert again.stderr.splitlines()[0] == "[1/4] a accepted  residual 0.08 HR px  unchanged"
     (raw / "hr" / "a.png").unlink()
     (raw / "lr" / "a.png").unlink()
-    assert "kept: 1 scenes that CAPTURES no longer has (--prune removes them)" in run("align", raw, "--out", out).stdout
+    assert "kept: 1 scene that CAPTURES no longer has (--prune removes them)" in run("align", raw, "--out", out).stdout
     assert "kept" not in run("align", raw, "--out", out, "--prune").stdout
 
 

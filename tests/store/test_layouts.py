@@ -46,7 +46,7 @@ def test_pairs_format(tmp_path: Path) -> None:
     with pytest.raises(LayoutError, match="no pairs of scale 4, only of 8; give --scale 8"):
         find_pair_folder(tmp_path, scale=4)
     manifest(tmp_path, "bad,rejected,,card,8,,\n")
-    with pytest.raises(LayoutError, match="none of the manifest's 1 scenes is accepted"):
+    with pytest.raises(LayoutError, match="of 1 scene in the manifest none is accepted"):
         find_pair_folder(tmp_path)
 
 

@@ -151,7 +151,7 @@ def test_nothing_measured_is_said_and_has_its_own_exit_code(tmp_path: Path) -> N
     pd.read_csv(truth).assign(scene="other").to_csv(truth, index=False)
     result = CliRunner().invoke(main, ["validate", str(pairs), "--truth", str(truth)])
     assert result.exit_code == 4
-    assert "nothing was measured: no accepted pair could be compared\n\n1 findings" in result.stdout
+    assert "nothing was measured: no accepted pair could be compared\n\n1 finding\n" in result.stdout
 
 
 def test_scene_that_the_truth_does_not_know(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from d2crealsr.store.images import decode_image, write_image
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.pairs import has_table, read_manifest
 from d2crealsr.store.tables import records
+from d2crealsr.ui.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -122,7 +123,8 @@ def _accepted(pairs: Path) -> tuple[list[OutgoingPair], int, int]:
     accepted = [row for row in rows if row["status"] == "accepted"]
     going = [row for row in accepted if not row.get("left_out_of")]
     if not going:
-        raise LayoutError(f"{pairs}: none of the manifest's {len(rows)} scenes is accepted; there is nothing to export")
+        of = f"of {counted(len(rows), 'scene')} in the manifest none is accepted"
+        raise LayoutError(f"{pairs}: {of}; there is nothing to export")
     outgoing = [
         OutgoingPair(
             scene=row["scene"],

@@ -9,6 +9,7 @@ from d2crealsr.store.layouts.found import ImagePair, PairFolder, PairLayout
 from d2crealsr.store.listing import few_of, list_images
 from d2crealsr.store.pairs import has_table, read_manifest
 from d2crealsr.store.tables import records
+from d2crealsr.ui.text import counted
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -23,7 +24,8 @@ def _find(folder: Path) -> PairFolder | None:
     rows = records(table[table["status"] == "accepted"])
     if not rows:
         raise LayoutError(
-            f"{folder}: none of the manifest's {len(table)} scenes is accepted, so there are no pairs; see its reasons"
+            f"{folder}: of {counted(len(table), 'scene')} in the manifest none is accepted, so there are no pairs; "
+            "see its reasons"
         )
     pairs = [
         ImagePair(

@@ -68,7 +68,7 @@ def test_a_split_without_pairs(pairs_folder):
 
 def test_nothing_accepted(tmp_path):
     manifest(tmp_path, [["003", "rejected", "", "card3", 4, "", ""]])
-    with pytest.raises(DataError, match="none of the manifest's 1 scenes is accepted"):
+    with pytest.raises(DataError, match="of 1 scene in the manifest none is accepted"):
         find_pairs(tmp_path)
 
 

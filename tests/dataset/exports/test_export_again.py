@@ -214,11 +214,11 @@ def test_the_command_says_what_it_did(folder: Any, pairs: Path, tmp_path: Path) 
     assert code == 0
     assert "3 pairs in " in said
     assert "(1 test, 2 train)\nfiles:  6 written, 0 unchanged, 0 removed\n" in said
-    assert "Note: 1 accepted pairs stay out, because a reviewer left them out\n" in said
+    assert "Note: left out by a reviewer: 1 accepted pair\n" in said
     folder.add("new")
     folder.write()
     code, said = run(pairs, "--layout", "realsr", "--out", tmp_path / "out")
-    assert "1 pairs have no split; d2crealsr split" in said
+    assert "1 pair without a split; d2crealsr split" in said
     code, said = run(pairs, "--layout", "webdataset", "--out", tmp_path / "other")
     assert code == 2
     assert "got 'webdataset', expected one of basicsr, realsr, drealsr, div2k, d2c-list, imagefolder" in said
@@ -227,5 +227,5 @@ def test_the_command_says_what_it_did(folder: Any, pairs: Path, tmp_path: Path) 
     folder.rows = {"bad": folder.rows["bad"]}
     folder.write()
     code, said = run(pairs, "--layout", "realsr", "--out", tmp_path / "other")
-    assert (code, "none of the manifest's 1 scenes is accepted" in said) == (2, True)
+    assert (code, "of 1 scene in the manifest none is accepted" in said) == (2, True)
     assert not (tmp_path / "other").exists()
