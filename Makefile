@@ -18,7 +18,7 @@ ENVIRONMENT := PYTHON="$(PYTHON)" VENV="$(VENV)" tools/environment.sh
 SELECT ?= -m "not slow and not browser"
 TESTS = $(BIN)/python -m pytest -n $(JOBS) --dist worksteal
 
-.PHONY: help install install-train demo test test-base lint types contracts check search soak smoke format bench bench-peers bench-cuda tables architecture notebooks pictures guide docs release-check sbom clean
+.PHONY: help install install-train demo test test-base lint types contracts check search soak smoke format bench bench-peers bench-cuda tables architecture figures notebooks pictures guide docs release-check sbom clean
 
 help:
 	@echo "make demo           simulate raw captures, align, split, validate, make the report, train a tiny model, upscale (minutes; installs torch)"
@@ -34,6 +34,7 @@ help:
 	@echo "make bench-cuda     by hand: one table of what a CUDA GPU does, in eight minutes (CUDA_PYTHON: an interpreter with a CUDA PyTorch)"
 	@echo "make tables         by hand: the paper's tables and figures from nothing, small, to see that they work (25 minutes of one core)"
 	@echo "make architecture   docs/images/architecture-*.svg, drawn from the imports"
+	@echo "make figures        the figures of docs/training-evidence.md, drawn from the stored tables"
 	@echo "make notebooks      by hand: run notebooks/ and store their output (minutes)"
 	@echo "make pictures       the pictures of README.md and docs/report.md, from what make demo leaves"
 	@echo "make guide          docs/shooting-guide.pdf and its drawings, from docs/shooting-guide.md"
@@ -143,6 +144,9 @@ tables: $(TRAIN)
 
 architecture: $(BASE)
 	$(BIN)/python tools/architecture.py
+
+figures: $(BASE)
+	$(BIN)/python tools/evidence_figures.py docs/images
 
 # Each notebook runs from its first cell, and its output is stored in it.
 notebooks: $(TRAIN)

@@ -35,7 +35,9 @@ def luma(image: Image) -> NDArray[np.float32]:
     return np.asarray(y_basicsr(to_uint8(image)), np.float32)
 
 
-def fitted(pairs: Iterable[tuple[NDArray[np.floating], NDArray[np.floating]]], scale: int) -> NDArray[np.float64]:
+def fitted(
+    pairs: Iterable[tuple[NDArray[np.floating], NDArray[np.floating]]], scale: int, *, turned: bool = False
+) -> NDArray[np.float64]:
     """The filters of a set of pairs.
 
     Parameters
@@ -44,6 +46,8 @@ def fitted(pairs: Iterable[tuple[NDArray[np.floating], NDArray[np.floating]]], s
         Luma of LR and HR in one unit.
     scale : int
         HR px per LR px.
+    turned : bool
+        Whether each pair is used in its eight flips and turns, as most networks are trained.
 
     Returns
     -------
@@ -60,8 +64,28 @@ def fitted(pairs: Iterable[tuple[NDArray[np.floating], NDArray[np.floating]]], s
         wanted = blocks[reach : height - reach, reach : width - reach].reshape(-1, scale**2).astype(np.float64)
         products += seen.T @ seen
         targets += seen.T @ wanted
+    if turned:
+        products, targets = _of_all_turns(products, targets, scale)
     products[np.diag_indices(SIDE**2)] += _RIDGE * np.trace(products) / len(products)
     return np.asarray(np.linalg.solve(products, targets))
+
+
+def _of_all_turns(
+    products: NDArray[np.float64], targets: NDArray[np.float64], scale: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """The normal equations of pairs and of their flips and turns: each permutes the pixels of windows and blocks."""
+    all_products, all_targets = np.zeros_like(products), np.zeros_like(targets)
+    for window, block in zip(_turns(SIDE), _turns(scale), strict=True):
+        order = np.append(window, SIDE**2)
+        all_products += products[np.ix_(order, order)]
+        all_targets += targets[np.ix_(order, block)]
+    return all_products, all_targets
+
+
+def _turns(side: int) -> list[NDArray[np.intp]]:
+    """The order of a square's pixels, in rows, for each of its eight flips and turns."""
+    square = np.arange(side**2).reshape(side, side)
+    return [np.rot90(each, k).ravel() for each in (square, square.T) for k in range(4)]
 
 
 def filtered(lr: NDArray[np.floating], filters: NDArray[np.float64], scale: int) -> NDArray[np.float64]:

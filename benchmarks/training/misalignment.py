@@ -3,24 +3,27 @@
     python -m benchmarks.training.misalignment --work WORK --photos PHOTOS
 
 At ×8 the pairs are simulated postcards; at ×2, where such photographs of prints are too soft (`hr_not_sharper`), they
-are of the five kinds of card. HR is warped once by the true mapping and a shift, also where the shift is 0. Three
-causes are kept apart: each training pair is shifted in a direction of its own (evenly spaced, so that their mean is
-zero); all training pairs are shifted in one direction; the test pairs are shifted, each in a direction of its own, and
-the training pairs are not. What is trained is the best linear filter of 9×9 LR px from LR to HR, which least squares
-determine exactly, so that no seed and no number of steps matters. A deep network is sharper than this filter and loses
-more to a shift: the figures are lower limits of its loss.
+are of the five kinds of card. HR is warped once by the true mapping and a shift, also where the shift is 0. The causes
+are kept apart: each training pair is shifted in a direction of its own (evenly spaced, so that their mean is zero); all
+training pairs are shifted in one direction; the same, but each pair is used in its eight flips and turns, as most
+networks are trained; the test pairs are shifted, each in a direction of its own, and the training pairs are not.
 
-Losses are of PSNR-Y, in dB, relative to shifts of 0. ``without_shift`` is what remains of the loss after one shift of
-the whole output has been undone: its opposite, as known from the experiment. The half-widths are those of 95 %
-intervals over the test pairs.
+What is trained is the best linear filter of 9×9 LR px from LR to HR, which least squares determine exactly, so that no
+seed and no number of steps matters. A deep network is sharper than this filter and loses more to a shift: the figures
+are lower limits of its loss.
+
+Losses are of PSNR-Y, in dB, relative to shifts of 0: the mean over the test pairs, and that of their pooled error.
+``without_shift`` is what remains of the loss after one shift of the whole output has been undone: its opposite, as
+known from the experiment. The half-widths are those of 95 % intervals over the test pairs. ``kept_F`` is the share of
+HR's amplitude that the output keeps at F cycles per LR px, after that shift has been undone: what is lost there is
+detail, not position.
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import click
 import numpy as np
@@ -28,18 +31,10 @@ from scipy import stats
 
 from benchmarks.program import PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
-from benchmarks.training.least_squares import filtered, fitted, luma
-from benchmarks.training.training_sets import TEST, simulated
-from d2crealsr.imaging import geometry
-from d2crealsr.imaging.crop import cut
-from d2crealsr.imaging.estimate import Estimate, mapping_from_row
-from d2crealsr.imaging.warp import warp_hr
-from d2crealsr.store import read_image
-from d2crealsr.store.pairs import read_manifest
-from d2crealsr.store.tables import records
-from d2crealsr.store.truth import read_truth
+from benchmarks.training.least_squares import filtered, fitted
+from benchmarks.training.shifted_scenes import CAUSES, RECIPES, Cause, scenes_at, shifts_of
+from benchmarks.training.spectra import kept_amplitude
 from d2crealsr.truth.shift import fourier_shift
-from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,105 +42,85 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from d2crealsr.simulate.folder import RecipeName
-    from d2crealsr.types import Image
+    from benchmarks.training.shifted_scenes import Scene
 
-    Plane: TypeAlias = NDArray[np.float32]
+    Plane: TypeAlias = NDArray[np.floating]
 
-Cause: TypeAlias = Literal["random", "constant", "test"]
-
-SEED = 902
-"""Seed of the simulated scenes; it is in neither range of seeds.py, as nothing is chosen on them."""
-
-SHIFTS = {8: (0.25, 0.5, 1.0, 2.0, 4.0, 8.0), 2: (0.125, 0.25, 0.5, 1.0, 2.0)}
+SHIFTS = {8: (0.0, 0.25, 0.5, 1.0, 2.0, 4.0, 8.0), 2: (0.0, 0.125, 0.25, 0.5, 1.0, 2.0)}
 """Shifts in HR px, by scale."""
 
-RECIPES: dict[int, RecipeName | None] = {8: "postcards", 2: None}
-"""What the cards show, by scale."""
+FREQUENCIES = (0.1, 0.2, 0.3, 0.4, 0.5, 0.75)
+"""Frequencies in cycles per LR px; LR's Nyquist frequency is .5."""
 
-CAUSES: dict[Cause, str] = {
-    "random": "training pairs, each in its own direction",
-    "constant": "all training pairs in one direction",
-    "test": "test pairs, each in its own direction",
-}
-_CONSTANT_DIRECTION = math.radians(30)
+_BAND = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
-class Scene:
-    """One scene: its captures, where HR lies in LR by the truth, and the published LR."""
+class Outcome:
+    """What a filter's outputs on the test pairs lose against those of the filter of unshifted training pairs.
 
-    hr: Image
-    estimate: Estimate
-    lr: Plane
+    Attributes
+    ----------
+    lost, left : list of float
+        PSNR lost by each test pair, and what of it remains without the shift, in dB.
+    pooled : float
+        The loss by the error of all test pairs together, in dB.
+    kept : list of float
+        The share of HR's amplitude in the outputs without the shift, by :data:`FREQUENCIES`.
+    """
 
-    def warped(self, shift: tuple[float, float] = (0.0, 0.0)) -> Plane:
-        """Luma of HR on the grid of LR, with its content moved by ``shift`` in published HR px."""
-        placement = self.estimate.placement
-        moved = geometry.translation(shift[0] / placement.scale, shift[1] / placement.scale)
-        H = geometry.compose(moved, placement.mapping.H_hr_to_lr)
-        mapping = dataclasses.replace(placement.mapping, H_hr_to_lr=H)
-        placed = dataclasses.replace(placement, mapping=mapping)
-        return luma(warp_hr(self.hr, dataclasses.replace(self.estimate, placement=placed)))
-
-
-def scenes_of(pairs: Path, raw: Path, split: str) -> list[Scene]:
-    """The scenes of a split, in the order of their names. Light and crop are those of the alignment."""
-    truth, found = read_truth(raw / "truth.csv"), []
-    for row in records(read_manifest(pairs)):
-        if row["status"] != "accepted" or row["split"] != split:
-            continue
-        hr, lr = (read_image(raw / kind / f"{row['scene']}.jpg") for kind in ("hr", "lr"))
-        estimate = Estimate.from_row(row, Size.of(hr), Size.of(lr))
-        mapping = mapping_from_row(truth.loc[row["scene"]].to_dict(), Size.of(hr), Size.of(lr))
-        assert estimate is not None
-        assert mapping is not None
-        placement = dataclasses.replace(estimate.placement, mapping=mapping)
-        published = luma(cut(lr, placement.crop))
-        found.append(Scene(hr=hr, estimate=dataclasses.replace(estimate, placement=placement), lr=published))
-    return found
+    lost: list[float]
+    left: list[float]
+    pooled: float
+    kept: list[float]
 
 
-def shifts_of(cause: Cause, length: float, count: int) -> list[tuple[float, float]]:
-    """The shift of each of ``count`` pairs in HR px; in their own directions they add up to zero."""
-    angles = [_CONSTANT_DIRECTION] * count if cause == "constant" else [2 * math.pi * k / count for k in range(count)]
-    return [(length * math.cos(angle), length * math.sin(angle)) for angle in angles]
-
-
-def psnr(image: NDArray[np.floating], hr: Plane, border: int) -> float:
-    """PSNR-Y in dB without a border."""
-    inner = (slice(border, -border), slice(border, -border))
-    return float(10 * np.log10(255**2 / ((image - hr)[inner] ** 2).mean()))
+def filters_of(train: Sequence[Scene], scale: int, cause: Cause, length: float) -> NDArray[np.float64]:
+    """The best filters of the training pairs with these shifts."""
+    moved = shifts_of(cause, length, len(train))
+    pairs = ((scene.lr_luma, scene.warped(by)) for scene, by in zip(train, moved, strict=True))
+    return fitted(pairs, scale, turned=cause == "turned")
 
 
 def losses(
     train: Sequence[Scene], test: Sequence[Scene], scale: int, cause: Cause, length: float, exact: NDArray[np.float64]
-) -> tuple[list[float], list[float]]:
-    """PSNR lost by each test pair, and what of it remains without the shift.
+) -> Outcome:
+    """What a shift costs.
 
     Parameters
     ----------
     exact : ndarray
         The filters of training pairs that are not shifted.
     """
+    filters = filters_of(train, scale, cause, length) if cause != "test" and length else exact
     border = scale + int(max(SHIFTS[scale]))
-    filters = exact
-    if cause != "test":
-        moved = shifts_of(cause, length, len(train))
-        filters = fitted(((s.lr, s.warped(by)) for s, by in zip(train, moved, strict=True)), scale)
-    lost, left = [], []
+    inner = (slice(border, -border), slice(border, -border))
+    errors, images = [], []
     for scene, by in zip(test, shifts_of(cause, length, len(test)), strict=True):
-        target = scene.warped(by) if cause == "test" else scene.warped()
-        start = psnr(filtered(scene.lr, exact, scale), scene.warped(), border)
-        output = filtered(scene.lr, filters, scale)
-        lost.append(start - psnr(output, target, border))
-        undone = {"random": (0.0, 0.0), "constant": (-by[0], -by[1]), "test": by}[cause]
-        left.append(start - psnr(fourier_shift(np.asarray(output, np.float32), undone), target, border))
-    return lost, left
+        lr, still = scene.lr_luma, scene.warped()
+        target = scene.warped(by) if cause == "test" else still
+        output = filtered(lr, filters, scale)
+        undone = {"constant": (-by[0], -by[1]), "test": by}.get(cause, (0.0, 0.0))
+        back = fourier_shift(np.asarray(output, np.float32), undone)
+        compared = ((filtered(lr, exact, scale), still), (output, target), (back, target))
+        errors.append([_squared_error(image[inner], hr[inner]) for image, hr in compared])
+        images.append((back[inner], target[inner]))
+    before, raw, without = np.array(errors).T
+    return Outcome(
+        lost=list(10 * np.log10(raw / before)),
+        left=list(10 * np.log10(without / before)),
+        pooled=float(10 * np.log10(raw.mean() / before.mean())),
+        kept=kept_amplitude(images, [frequency / scale for frequency in FREQUENCIES], _BAND / scale),
+    )
 
 
-def row_of(scale: int, cause: Cause, length: float, lost: Sequence[float], left: Sequence[float]) -> Row:
+def _squared_error(image: Plane, hr: Plane) -> float:
+    return float(((image - hr) ** 2).mean())
+
+
+def row_of(scale: int, cause: Cause, length: float, found: Outcome) -> Row:
     """One line of the table."""
+    lost = found.lost
     half = float(stats.t.ppf(0.975, len(lost) - 1) * np.std(lost, ddof=1) / math.sqrt(len(lost)))
     return {
         "scale": scale,
@@ -155,7 +130,9 @@ def row_of(scale: int, cause: Cause, length: float, lost: Sequence[float], left:
         "lr_px": length / scale,
         "loss_db": float(np.mean(lost)),
         "half_width_db": half,
-        "without_shift_db": float(np.mean(left)),
+        "pooled_loss_db": found.pooled,
+        "without_shift_db": float(np.mean(found.left)),
+        **{f"kept_{frequency}": share for frequency, share in zip(FREQUENCIES, found.kept, strict=True)},
         "test_pairs": len(lost),
     }
 
@@ -170,22 +147,19 @@ def row_of(scale: int, cause: Cause, length: float, lost: Sequence[float], left:
 def main(work: Path, photos: Path | None, scales: tuple[int, ...], scenes: int, out: Path | None) -> None:
     rows: list[Row] = []
     for scale in scales:
-        where = work / f"x{scale}-{scenes}"
-        test = max(2, scenes // TEST)
-        recipe = RECIPES[scale]
-        made = simulated(
-            where, scale=scale, size="mini", scenes=scenes, seed=SEED, test=test, photos=photos, recipe=recipe
-        )
-        train, tested = (scenes_of(made.folder, where / "raw", split) for split in ("train", "test"))
-        exact = fitted(((scene.lr, scene.warped()) for scene in train), scale)
+        train, tested = scenes_at(scale, work, scenes, photos)
+        plain, turned = (filters_of(train, scale, cause, 0.0) for cause in ("random", "turned"))
         for cause in CAUSES:
+            exact = turned if cause == "turned" else plain
             for length in SHIFTS[scale]:
-                rows.append(row_of(scale, cause, length, *losses(train, tested, scale, cause, length, exact)))
+                rows.append(row_of(scale, cause, length, losses(train, tested, scale, cause, length, exact)))
                 click.echo(text_table(rows[-1:]), err=True)
     said = (
         "PSNR-Y lost to shifts, by the best linear filter of 9x9 LR px\n"
-        "half_width_db: of the 95 % interval over the test pairs\n"
-        "without_shift_db: loss that remains after the output has been shifted back as a whole"
+        "loss_db: mean over the test pairs; half_width_db: of its 95 % interval over them\n"
+        "pooled_loss_db: loss by the error of all test pairs together\n"
+        "without_shift_db: loss that remains after the output has been shifted back as a whole\n"
+        "kept_F: share of HR's amplitude that the output, shifted back, keeps at F cycles per LR px"
     )
     print_and_store(f"{said}\n\n{text_table(rows)}", out, {"": rows})
 

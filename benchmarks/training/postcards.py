@@ -23,6 +23,7 @@ import numpy as np
 from benchmarks.program import PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.training.least_squares import filtered, fitted, luma
+from benchmarks.training.spectra import spectrum
 from benchmarks.training.training_sets import TEST, city100_x4, simulated
 from d2c.data.layouts import find_pairs, with_split
 from d2c.inference.bicubic import bicubic
@@ -45,14 +46,6 @@ FREQUENCIES = (0.1, 0.2, 0.3, 0.4)
 """Frequencies of the transfer in cycles per LR px; LR's Nyquist frequency is .5."""
 
 _BAND = 0.05
-
-
-def spectrum(luma: NDArray[np.floating]) -> tuple[NDArray[np.complex128], NDArray[np.float64]]:
-    """The spectrum of an image without its mean, under a Hann window, and the frequency of each value in cycles/px."""
-    height, width = luma.shape
-    window = np.hanning(height)[:, None] * np.hanning(width)
-    values = np.fft.fft2((luma - luma.mean()) * window)
-    return values, np.hypot(np.fft.fftfreq(height)[:, None], np.fft.fftfreq(width))
 
 
 def beyond_nyquist(hr: NDArray[np.floating], scale: int) -> float:
