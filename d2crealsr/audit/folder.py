@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from d2crealsr.audit.pair import MEASURED, NOT_MEASURED, AuditSettings, classify, measure_pair
+from d2crealsr.audit.benchmark_loss import loss_db
+from d2crealsr.audit.pair import MEASURED, NOT_MEASURED, AuditSettings, classify, displacement, measure_pair
 from d2crealsr.errors import ImageError
 from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.jobs.workers import run_in_order
@@ -34,12 +35,15 @@ if TYPE_CHECKING:
     from d2crealsr.store.layouts import ImagePair
     from d2crealsr.types import ResidualField
 
-__all__ = ["COLUMNS", "FIELD_COLUMNS", "AuditResult", "AuditSettings", "PairDone", "audit"]
+__all__ = ["COLUMNS", "EARLIER_COLUMNS", "FIELD_COLUMNS", "AuditResult", "AuditSettings", "PairDone", "audit"]
 
-COLUMNS = ("scene", "scale", "verdict", "reason", "residual_shape", *MEASURED, "hr_path", "lr_path")
+EARLIER_COLUMNS = ("scene", "scale", "verdict", "reason", "residual_shape", *MEASURED, "hr_path", "lr_path")
+"""Columns of the table of earlier versions, which may be replaced."""
+COLUMNS = (*EARLIER_COLUMNS, "registration_loss_db")
 """Columns of an audit's table."""
 FIELD_COLUMNS = ("scene", "lr_x", "lr_y", "dx_hr_px", "dy_hr_px", "weight", "zncc")
 """Columns of its residual fields."""
+_NUMBERS = (*MEASURED, "registration_loss_db")
 _UNPAIRED_SHOWN = 10
 
 
@@ -64,7 +68,9 @@ class AuditResult:
     ----------
     table : DataFrame
         One row per pair, sorted: ``scene, scale, verdict, reason, residual_shape``, then the statistics of
-        :data:`d2crealsr.audit.pair.MEASURED`, then ``hr_path, lr_path`` relative to the folder. ``verdict`` is
+        :data:`d2crealsr.audit.pair.MEASURED`, then ``hr_path, lr_path`` relative to the folder, and
+        ``registration_loss_db``, what a result loses that is measured on this pair, as
+        :func:`d2crealsr.audit.benchmark_loss.loss_db` has it; nan if that is not known. ``verdict`` is
         ``clean, misaligned, different_content, different_colours, too_little_texture, wrong_size`` or
         ``unreadable``. For the last two verdicts the statistics are nan and the scale is 0.
     findings : list of str
@@ -99,10 +105,12 @@ class AuditResult:
 
     @property
     def summary(self) -> dict[str, float]:
-        """Number of pairs by verdict, and medians over the measured pairs, in HR px."""
+        """Number of pairs by verdict, medians over the measured pairs in HR px, and the mean of their loss in dB."""
         counts = {str(verdict): float(n) for verdict, n in self.table["verdict"].value_counts().items()}
         names = ("residual_p50_hr_px", "smooth_hr_px", "floor_p50_hr_px", "floor_smooth_hr_px")
-        return {"pairs": float(len(self.table)), **counts, **{name: float(self.table[name].median()) for name in names}}
+        medians = {name: float(self.table[name].median()) for name in names}
+        loss = float(self.table["registration_loss_db"].mean())
+        return {"pairs": float(len(self.table)), **counts, **medians, "registration_loss_db": loss}
 
 
 def audit(
@@ -162,7 +170,8 @@ def audit(
     with contextlib.closing(run_in_order(measure, tasks, jobs=jobs)) as results:
         for pair, (row, field) in zip(pairs, results, strict=True):
             paths = {"hr_path": _inside(pair.hr, root), "lr_path": _inside(pair.lr, root)}
-            rows.append({"scene": pair.scene, **row, **paths})
+            loss = row.pop("registration_loss_db")  # the last column
+            rows.append({"scene": pair.scene, **row, **paths, "registration_loss_db": loss})
             fields.append(_frame(pair.scene, field))
             if on_pair is not None:
                 on_pair(PairDone(len(rows), len(pairs), pair.scene, row["verdict"], row["reason"]))
@@ -188,7 +197,7 @@ def _measure(
 ) -> tuple[dict[str, Any], ResidualField | None]:
     """A pair's row but for its name and paths, and its residual field; None where nothing could be measured."""
     pair, allowed, asked = task
-    nothing = {"scale": 0, "verdict": "", "reason": "", "residual_shape": "", **dict.fromkeys(MEASURED, float("nan"))}
+    nothing = {"scale": 0, "verdict": "", "reason": "", "residual_shape": "", **dict.fromkeys(_NUMBERS, float("nan"))}
     try:
         hr_size, lr_size = read_size(pair.hr), read_size(pair.lr)
         reduce = asked if pair.at_hr_size else 1
@@ -209,7 +218,9 @@ def _measure(
     if verdict == "misaligned" and evidence.shape:
         reason += f"; the field is {evidence.shape}"
     told = {"scale": scale, "verdict": verdict, "reason": reason, "residual_shape": evidence.shape}
-    return {**told, **evidence.statistics}, evidence.field
+    known = verdict in ("clean", "misaligned", "different_colours")
+    loss = loss_db(displacement(evidence.statistics, scale), scale) if known else float("nan")
+    return {**told, **evidence.statistics, "registration_loss_db": loss}, evidence.field
 
 
 def _wrong_size(pair: ImagePair, hr: tuple[int, int], lr: tuple[int, int], allowed: tuple[int, ...]) -> str:

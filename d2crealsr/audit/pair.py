@@ -24,9 +24,18 @@ from d2crealsr.types import Crop, Size
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from d2crealsr.types import Array, Image, ResidualField
+    from d2crealsr.types import Image, ResidualField
 
-__all__ = ["MEASURED", "NOT_MEASURED", "AuditSettings", "PairEvidence", "Verdict", "classify", "measure_pair"]
+__all__ = [
+    "MEASURED",
+    "NOT_MEASURED",
+    "AuditSettings",
+    "PairEvidence",
+    "Verdict",
+    "classify",
+    "displacement",
+    "measure_pair",
+]
 
 Verdict: TypeAlias = Literal["clean", "misaligned", "different_content", "different_colours", "too_little_texture"]
 
@@ -219,9 +228,9 @@ def classify(statistics: Mapping[str, float], scale: int, settings: AuditSetting
         return "different_content", (
             f"correlation {s['correlation']:.2f} wherever HR is put, at least {settings.min_correlation:g} expected"
         )
-    coarse: Array = np.array([s["coarse_x_hr_px"], s["coarse_y_hr_px"]])
-    if np.hypot(*coarse) > _REACH_LR_PX * scale:
-        return "misaligned", f"all of HR lies about ({coarse[0]:+.0f}, {coarse[1]:+.0f}) HR px off"
+    if _is_far_off(s, scale):
+        coarse = f"({s['coarse_x_hr_px']:+.0f}, {s['coarse_y_hr_px']:+.0f})"
+        return "misaligned", f"all of HR lies about {coarse} HR px off"
     if s["unlike_fraction"] > settings.max_unlike:
         return "different_content", (
             f"{s['unlike_fraction']:.0%} of the blocks with strong detail differ, at most {settings.max_unlike:.0%}"
@@ -234,9 +243,31 @@ def classify(statistics: Mapping[str, float], scale: int, settings: AuditSetting
     return verdict, reason
 
 
+def displacement(statistics: Mapping[str, float], scale: int) -> float:
+    """How far HR lies off its place: the smooth part without its uncertainty, or the coarse shift if it is too large.
+
+    The root mean square over the image, in HR px. It is often 0 for a well aligned pair, because the uncertainty is
+    what the estimator finds in a pair without any shift.
+    """
+    s = statistics
+    if _is_far_off(s, scale):
+        return math.hypot(s["coarse_x_hr_px"], s["coarse_y_hr_px"])
+    return math.sqrt(np.maximum(s["smooth_hr_px"] ** 2 - _uncertainty(s) ** 2, 0.0))
+
+
+def _is_far_off(s: Mapping[str, float], scale: int) -> bool:
+    """Whether HR as a whole is displaced by more than blocks can measure."""
+    return math.hypot(s["coarse_x_hr_px"], s["coarse_y_hr_px"]) > _REACH_LR_PX * scale
+
+
+def _uncertainty(s: Mapping[str, float]) -> float:
+    """Uncertainty of the smooth part in HR px; nan where either estimate of it is."""
+    return float(np.maximum(s["floor_smooth_hr_px"], s["smooth_error_hr_px"]))
+
+
 def _classify_field(s: Mapping[str, float], settings: AuditSettings) -> tuple[Verdict, str]:
     """The verdict on two images that show the same content at about the same place."""
-    error = float(np.maximum(s["floor_smooth_hr_px"], s["smooth_error_hr_px"]))  # nan where either is
+    error = _uncertainty(s)
     unmeasured = _unmeasured(s, error, settings)
     if not unmeasured and s["smooth_hr_px"] > settings.limit + error:
         return "misaligned", (

@@ -13,6 +13,7 @@ from d2crealsr.ui.json_text import json_text
 from d2crealsr.ui.options import SettingsCommand
 from d2crealsr.ui.program import Command
 from d2crealsr.ui.terminal import echo, note
+from d2crealsr.ui.text import counted
 
 __all__ = ["audit", "validate", "verify"]
 
@@ -80,19 +81,21 @@ def audit(
       d2crealsr audit RealSR/Canon/Test/4
       d2crealsr audit pairs/ --out audit.csv --jobs 0
     """
-    from d2crealsr.audit.folder import COLUMNS, FIELD_COLUMNS
+    from d2crealsr.audit.folder import COLUMNS, EARLIER_COLUMNS, FIELD_COLUMNS
     from d2crealsr.audit.folder import audit as run
     from d2crealsr.audit.pair import AuditSettings
     from d2crealsr.command import console
+    from d2crealsr.command.audited import audit_summary
     from d2crealsr.store.files import write_text
     from d2crealsr.store.outputs import check_tables
 
-    check_tables([(out, "a table of audit", COLUMNS), (fields, "residual fields of audit", FIELD_COLUMNS)], [folder])
+    tables = [(out, "a table of audit", COLUMNS), (fields, "residual fields of audit", FIELD_COLUMNS)]
+    check_tables(tables, [folder], earlier=[EARLIER_COLUMNS])
     with console.audit_progress() as listener:
         result = run(folder, scale=scale, settings=AuditSettings(**settings), jobs=jobs, on_pair=listener)
     for text in result.notes:
         note(text)
-    click.echo(json_text(result.as_dict()) if as_json else console.audit_summary(result))
+    click.echo(json_text(result.as_dict()) if as_json else audit_summary(result))
     for path, table in ((out, result.table), (fields, result.fields)):
         if path is not None:
             write_text(path, table.to_csv(index=False, float_format="%.6g"))
@@ -135,6 +138,6 @@ def verify(pairs: Path, captures: bool, accept_edits: bool, as_json: bool, jobs:
         return _FINDINGS if result.findings else 0
     for finding in result.findings:
         echo(str(finding))
-    found = f"{len(result.findings)} findings" if result.findings else "clean"
-    echo(f"{result.scenes} scenes, {result.accepted} accepted: {found}")
+    found = counted(len(result.findings), "finding") if result.findings else "clean"
+    echo(f"{counted(result.scenes, 'scene')}, {result.accepted} accepted: {found}")
     return _FINDINGS if result.findings else 0

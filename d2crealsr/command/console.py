@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from d2crealsr.audit.folder import AuditResult, PairDone
+    from d2crealsr.audit.folder import PairDone
     from d2crealsr.dataset.build import BuildResult, Event
     from d2crealsr.dataset.split import SplitResult
     from d2crealsr.dataset.summary import Overview, Summary
@@ -31,10 +31,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "audit_progress",
-    "audit_summary",
     "build_progress",
     "build_summary",
     "counter",
+    "findings_lines",
     "quiet_counter",
     "report_progress",
     "scene_line",
@@ -140,7 +140,7 @@ def build_summary(result: BuildResult, shown_out: str) -> str:
     if not math.isnan(result.residual_median_hr_px):
         lines.append(f"residual: median {result.residual_median_hr_px:.2f} HR px over the accepted scenes")
     if result.kept:
-        lines.append(f"kept: {len(result.kept)} scenes that CAPTURES no longer has (--prune removes them)")
+        lines.append(f"kept: {counted(len(result.kept), 'scene')} that CAPTURES no longer has (--prune removes them)")
     lines.append(f"tables: {shown_out}/manifest.csv, alignment.csv, residuals.csv")
     lines.append("next:   " + _next(result, shlex.quote(shown_out)))
     return styled(lines)
@@ -267,45 +267,15 @@ def validation_summary(result: ValidationResult) -> str:
     if not result.measured:
         why = "no pair is accepted" if not result.summary["accepted"] else "no accepted pair could be compared"
         lines.append(Styled(f"nothing was measured: {why}", {"fg": "yellow"}))
-        return styled([*lines, *(_findings(result.findings) if result.findings else [])])
+        return styled([*lines, *(findings_lines(result.findings) if result.findings else [])])
     lines.append("Over the accepted pairs, in HR px:")
     lines += [f"  {name.removesuffix('_hr_px')}: {value:.4g}" for name, value in result.summary.items()]
-    return styled([*lines, *_findings(result.findings)])
+    return styled([*lines, *findings_lines(result.findings)])
 
 
-_AUDITED = (
-    "scene",
-    "scale",
-    "verdict",
-    "residual_shape",
-    "residual_p50_hr_px",
-    "residual_p95_hr_px",
-    "constant_hr_px",
-    "affine_hr_px",
-    "smooth_hr_px",
-    "smooth_error_hr_px",
-    "rest_p50_hr_px",
-    "floor_p50_hr_px",
-    "floor_p95_hr_px",
-    "floor_smooth_hr_px",
-    "zncc",
-)
-
-
-def audit_summary(result: AuditResult) -> str:
-    """The table of pairs in HR px, the number of pairs by verdict, and the findings."""
-    table = result.table[list(_AUDITED)].rename(columns=lambda name: name.removesuffix("_hr_px"))
-    lines = [table.to_string(index=False, float_format="{:.3f}".format, na_rep=""), ""]
-    lines.append(f"{len(table)} pairs, layout {result.layout}; in HR px, medians over the measured pairs:")
-    lines += [f"  {name.removesuffix('_hr_px')}: {v:.4g}" for name, v in result.summary.items() if name != "pairs"]
-    if result.not_measured:
-        lines += ["", f"{len(result.not_measured)} of {len(table)} pairs not measured, which is no finding:"]
-        lines += [f"  {line}" for line in result.not_measured]
-    return styled([*lines, *_findings(result.findings)])
-
-
-def _findings(findings: list[str]) -> list[str | Styled]:
+def findings_lines(findings: list[str]) -> list[str | Styled]:
+    """A count of the findings and a line for each, or that there are none."""
     if not findings:
         return ["", Styled("no findings", {"fg": "green"})]
-    head = Styled(f"{len(findings)} findings", {"fg": "red", "bold": True})
+    head = Styled(counted(len(findings), "finding"), {"fg": "red", "bold": True})
     return ["", head, *(f"  {finding}" for finding in findings)]

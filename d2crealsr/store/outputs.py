@@ -60,7 +60,11 @@ def check_output(path: Path, what: str, is_own: Callable[[Path], bool], inputs: 
     check_folder(path.parent)
 
 
-def check_tables(tables: Iterable[tuple[Path | None, str, Sequence[str]]], inputs: Iterable[Path] = ()) -> None:
+def check_tables(
+    tables: Iterable[tuple[Path | None, str, Sequence[str]]],
+    inputs: Iterable[Path] = (),
+    earlier: Iterable[Sequence[str]] = (),
+) -> None:
     """Call :func:`check_output` for the CSV files of a command, and make sure that no two of them are the same file.
 
     Parameters
@@ -70,23 +74,25 @@ def check_tables(tables: Iterable[tuple[Path | None, str, Sequence[str]]], input
         request this table.
     inputs : iterable of Path
         The files that the command reads.
+    earlier : iterable of columns
+        Those of tables of earlier versions, which may be replaced too.
 
     Raises
     ------
     UsageError
         As :func:`check_output`.
     """
-    taken = list(inputs)
+    taken, older = list(inputs), [",".join(columns).encode() for columns in earlier]
     for path, what, columns in tables:
         if path is not None:
-            check_output(path, what, partial(_has_header, ",".join(columns).encode()), taken)
+            check_output(path, what, partial(_has_header, [",".join(columns).encode(), *older]), taken)
             taken.append(path)
 
 
-def _has_header(header: bytes, path: Path) -> bool:
+def _has_header(headers: Sequence[bytes], path: Path) -> bool:
     with path.open("rb") as file:
-        line = file.readline(len(codecs.BOM_UTF8 + header) + 2)
-    return line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n") == header
+        line = file.readline(len(codecs.BOM_UTF8) + max(map(len, headers)) + 2)
+    return line.removeprefix(codecs.BOM_UTF8).rstrip(b"\r\n") in headers
 
 
 def check_folder(folder: Path) -> None:

@@ -11,8 +11,10 @@ import pytest
 from click.testing import CliRunner
 from scipy import ndimage
 
-from d2crealsr.audit.folder import COLUMNS, FIELD_COLUMNS, audit
+from d2crealsr.audit.benchmark_loss import loss_db
+from d2crealsr.audit.folder import COLUMNS, EARLIER_COLUMNS, FIELD_COLUMNS, audit
 from d2crealsr.audit.pair import MEASURED, AuditSettings, classify
+from d2crealsr.command.audited import audit_summary
 from d2crealsr.command.cli import main
 from d2crealsr.errors import LayoutError, SettingsError
 from d2crealsr.store.files import sha256_of
@@ -273,7 +275,7 @@ def test_result_does_not_depend_on_jobs_and_nothing_is_modified(tmp_path: Path) 
     assert list(one.table.columns) == [
         *("scene", "scale", "verdict", "reason", "residual_shape"),
         *MEASURED,
-        *("hr_path", "lr_path"),
+        *("hr_path", "lr_path", "registration_loss_db"),
     ]
     assert one.table["hr_path"].tolist() == ["0H.png", "1H.png", "2H.png"]
     assert list(one.fields.columns) == ["scene", "lr_x", "lr_y", "dx_hr_px", "dy_hr_px", "weight", "zncc"]
@@ -295,6 +297,44 @@ def test_command_line(tmp_path: Path) -> None:
     assert result.exit_code == 4
     assert "2: misaligned: constant and affine part 1.0" in result.stdout
     assert run("audit", folder, "--limit", "5").exit_code == 0
+
+
+def test_it_says_what_the_misalignment_costs_a_benchmark(tmp_path: Path) -> None:
+    for name, shift in (("1", 0.0), ("2", 0.5)):
+        write_pair(tmp_path, name, pair(2, shift=(shift, 0.0)))
+    result = audit(tmp_path)
+    still, moved = result.table["registration_loss_db"]
+    assert still < 0.01
+    assert moved == pytest.approx(loss_db(0.5, 2), rel=0.15)
+    assert result.summary["registration_loss_db"] == pytest.approx((still + moved) / 2)
+    told = audit_summary(result)
+    assert f"due to registration: about {moved / 2:.2f} dB (mean of 2 pairs)\n  by curves of simulated" in told
+    assert "\n2 pairs, layout City100;" in told
+    assert "1 finding" in told
+    assert "1 findings" not in told
+
+
+def test_a_displacement_beyond_the_curves_gives_a_lower_limit(tmp_path: Path) -> None:
+    write_pair(tmp_path, "1", pair(2, shift=(17.0, -10.0)))
+    result = audit(tmp_path)
+    assert result.table["registration_loss_db"][0] == loss_db(2.0, 2)
+    assert f"at least {loss_db(2.0, 2):.2f} dB (mean of 1 pair)" in audit_summary(result)
+
+
+def test_at_scale_one_the_loss_is_not_known(tmp_path: Path) -> None:
+    write_pair(tmp_path, "1", pair(1))
+    write_pair(tmp_path, "2", pair(1, seed=1, lr_seed=2))
+    result = audit(tmp_path)
+    assert result.table["registration_loss_db"].isna().all()
+    assert "PSNR lost to registration: only known from x2 to x8\n" in audit_summary(result)
+
+
+def test_a_table_that_an_earlier_version_wrote_is_replaced(tmp_path: Path) -> None:
+    folder, table = tmp_path / "pairs", tmp_path / "table.csv"
+    write_pair(folder, "1", pair())
+    table.write_text(",".join(EARLIER_COLUMNS) + "\n", encoding="utf-8")
+    assert run("audit", folder, "--out", table).exit_code == 0
+    assert table.read_text(encoding="utf-8").splitlines()[0] == ",".join(COLUMNS)
 
 
 def test_wrong_use(tmp_path: Path) -> None:

@@ -29,6 +29,14 @@ def test_new_names_tables_of_its_own_kind_and_empty_files_are_taken(tmp_path: Pa
         check(tmp_path / "x.csv")
 
 
+def test_a_table_of_an_earlier_version_is_taken(tmp_path: Path) -> None:
+    table = tmp_path / "x.csv"
+    table.write_text("scene\n1\n")
+    outputs.check_tables([(table, *WHAT)], earlier=[("scene",)])
+    with pytest.raises(UsageError, match="holds something else"):
+        outputs.check_tables([(table, *WHAT)], earlier=[("error",)])
+
+
 @pytest.mark.parametrize(
     "content", ["mine", "scene,error,notes\n", "scene\n", "error,scene\n", " scene,error\n", "\0", "scene,error" * 9]
 )
