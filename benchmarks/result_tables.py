@@ -63,7 +63,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def command_line(arguments: Sequence[str]) -> str:
     """A program's command as anybody can repeat it: without the folders of this machine, which change no figure.
 
-    Of a folder of photographs its name is kept.
+    Of a folder of photographs or pairs its name is kept.
 
     Examples
     --------
@@ -76,7 +76,7 @@ def command_line(arguments: Sequence[str]) -> str:
         argument = rest.pop(0)
         if argument in _LOCAL:
             rest = rest[1:]
-        elif argument == "--photos" and rest:
+        elif argument in ("--photos", "--pairs") and rest:
             kept += [argument, Path(rest.pop(0)).name]
         elif not argument.startswith(tuple(f"{option}=" for option in _LOCAL)):
             kept.append(argument)

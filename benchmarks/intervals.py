@@ -1,0 +1,37 @@
+"""Intervals of 95 % of what was measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from scipy.stats import t as student
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+__all__ = ["Mean", "mean_of"]
+
+
+class Mean(NamedTuple):
+    """A mean with its interval."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def mean_of(values: ArrayLike) -> Mean:
+    """The mean of independent values and its interval by Student's t, which is unknown (nan) for a single value.
+
+    Examples
+    --------
+    >>> mean_of([1.0, 2.0, 3.0])
+    Mean(mean=2.0, low=-0.484..., high=4.484...)
+    """
+    numbers = np.asarray(values, float)
+    middle, half = float(numbers.mean()), float("nan")
+    if numbers.size > 1:
+        spread = float(numbers.std(ddof=1)) / float(np.sqrt(numbers.size))
+        half = float(student.ppf(0.975, numbers.size - 1)) * spread
+    return Mean(middle, middle - half, middle + half)
