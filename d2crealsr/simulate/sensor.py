@@ -10,12 +10,18 @@ from d2crealsr import opencv
 from d2crealsr.simulate.printing import srgb_of_linear
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
     from numpy.typing import NDArray
 
     from d2crealsr.simulate.session import Shot
     from d2crealsr.types import Size
 
-__all__ = ["RAW_LEVELS", "balanced_light", "develop", "expose", "reference_tones"]
+    ColourFilter: TypeAlias = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+    Demosaic: TypeAlias = Callable[[NDArray[np.uint16]], NDArray[np.uint16]]
+
+__all__ = ["RAW_LEVELS", "balanced_light", "develop", "expose", "reference_tones", "rggb"]
 
 FULL_WELL = 20_000.0
 READ_NOISE = 6.0
@@ -27,10 +33,23 @@ RAW_LEVELS = int(_BLACK), int(_BLACK + _PER_ELECTRON * FULL_WELL)
 """Raw levels without light and of a full well."""
 
 
+def rggb(light: NDArray[np.float32]) -> NDArray[np.float32]:
+    """What each pixel of the simulated cameras gets of the light (H, W, 3): RGGB with red at pixel (0, 0), (H, W)."""
+    filtered = np.empty(light.shape[:2], np.float32)
+    for row, column, channel in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
+        filtered[row::2, column::2] = light[row::2, column::2, channel]
+    return filtered
+
+
 def expose(
-    light: NDArray[np.float32], first_row: int, size: Size, shot: Shot, rng: np.random.Generator
+    light: NDArray[np.float32],
+    first_row: int,
+    size: Size,
+    shot: Shot,
+    rng: np.random.Generator,
+    colour_filter: ColourFilter = rggb,
 ) -> NDArray[np.uint16]:
-    """Raw values of some rows of the sensor, RGGB with red at pixel (0, 0).
+    """Raw values of some rows of the sensor.
 
     Shot noise and read noise are a single Gaussian draw with variance electrons + 36. From a few electrons on, this is
     close to a Poisson count.
@@ -41,28 +60,31 @@ def expose(
         From :func:`d2crealsr.simulate.render.light_on`.
     first_row : int
         Index of the first of these rows on the sensor; must be even.
+    colour_filter : callable, optional
+        Makes of the rows of light what their pixels get, (rows, W); or a copy of the light, for raw values (rows, W, 3)
+        that every colour would have at every pixel, with one draw of noise for the three.
     """
-    rows, width = light.shape[:2]
-    electrons = np.empty((rows, width), np.float32)
-    for row, column, channel in ((0, 0, 0), (0, 1, 1), (1, 0, 1), (1, 1, 2)):
-        electrons[row::2, column::2] = light[row::2, column::2, channel]
+    rows = len(light)
+    electrons = colour_filter(light)
     x = (np.arange(size.width) - (size.width - 1) / 2)[None, :]
     y = (np.arange(first_row, first_row + rows) - (size.height - 1) / 2)[:, None]
     r2 = (x**2 + y**2) * (4 / (size.width**2 + size.height**2))
-    electrons *= (FULL_WELL * BASE_EXPOSURE * shot.exposure * (1 - shot.vignetting * r2)).astype(np.float32)
+    full = (FULL_WELL * BASE_EXPOSURE * shot.exposure * (1 - shot.vignetting * r2)).astype(np.float32)
+    colours = electrons.reshape(*full.shape, -1) * full[..., None]  # one or three colours of a pixel on the last axis
     if shot.noise:
-        spread = np.sqrt(electrons + np.float32(READ_NOISE**2))
-        electrons += spread * rng.standard_normal(electrons.shape, dtype=np.float32)
-    raw = _BLACK + _PER_ELECTRON * np.minimum(electrons, FULL_WELL)
-    return np.maximum(np.round(raw), 0).astype(np.uint16)
+        spread = np.sqrt(colours + np.float32(READ_NOISE**2))
+        colours += spread * rng.standard_normal(full.shape, dtype=np.float32)[..., None]
+    raw = _BLACK + _PER_ELECTRON * np.minimum(colours, FULL_WELL)
+    return np.maximum(np.round(raw), 0).astype(np.uint16).reshape(electrons.shape)
 
 
-def develop(raw: NDArray[np.uint16], shot: Shot) -> NDArray[np.uint8]:
+def develop(raw: NDArray[np.uint16], shot: Shot, demosaic: Demosaic = opencv.demosaic_edge_aware) -> NDArray[np.uint8]:
     """Demosaic, balance and encode a whole sensor's raw values: (H, W, 3) uint8 sRGB.
 
     The white balance gains are divided by the smallest of them, as in cameras, so that a full well is white.
+    ``demosaic`` makes raw values (H, W, 3) of those of the sensor, (H, W).
     """
-    rgb = opencv.demosaic_edge_aware(raw)
+    rgb = demosaic(raw)
     out = np.empty(rgb.shape, np.uint8)
     for channel, light in enumerate(_balanced(shot)):
         out[..., channel] = np.round(255 * srgb_of_linear(light)).astype(np.uint8)[rgb[..., channel]]

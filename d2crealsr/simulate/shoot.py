@@ -15,7 +15,7 @@ from d2crealsr.simulate.photographs import Library, wheel_library
 from d2crealsr.simulate.printing import PrintedCard, print_card
 from d2crealsr.simulate.recipe import Recipe, stream
 from d2crealsr.simulate.render import Grid, Sampling, Tabletop, light_on, sampling_for
-from d2crealsr.simulate.sensor import develop, expose, reference_tones
+from d2crealsr.simulate.sensor import develop, expose, reference_tones, rggb
 from d2crealsr.simulate.session import CARD_MM, Session, draw_session
 from d2crealsr.simulate.truth import Truth, default_crop, reference_grid, truth_of
 from d2crealsr.types import Size
@@ -23,6 +23,7 @@ from d2crealsr.types import Size
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from d2crealsr.simulate.sensor import ColourFilter
     from d2crealsr.simulate.settings import SimulateSettings
 
 __all__ = [
@@ -193,14 +194,17 @@ def _whole(size: Size) -> Grid:
 
 
 def mosaics(
-    recipe: Recipe, settings: SimulateSettings, *, library: Library | None = None
+    recipe: Recipe, settings: SimulateSettings, *, library: Library | None = None, colour_filter: ColourFilter = rggb
 ) -> tuple[NDArray[np.uint16], NDArray[np.uint16], Session]:
-    """The raw values of both sensors for the scene that :func:`shoot` makes, HR and LR, and its session."""
+    """The raw values of both sensors for the scene that :func:`shoot` makes, HR and LR, and its session.
+
+    With a ``colour_filter`` that filters nothing (:func:`d2crealsr.simulate.sensor.expose`), they are (H, W, 3).
+    """
     session, library = session_for(recipe, settings), library or wheel_library()
     seeds = (recipe.capture_seed, settings.seed)
     table = lay_card(printed(recipe, session, library), session, stream("desk", *seeds))
     hr, lr = (stream(name, *seeds) for name in ("noise-hr", "noise-lr"))
-    return tele_mosaic(session, table, hr), wide_mosaic(session, table, lr), session
+    return tele_mosaic(session, table, hr, colour_filter), wide_mosaic(session, table, lr, colour_filter), session
 
 
 def tele_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint8]:
@@ -213,25 +217,29 @@ def wide_shot(session: Session, table: Tabletop, rng: np.random.Generator) -> ND
     return develop(wide_mosaic(session, table, rng), session.lr)
 
 
-def tele_mosaic(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint16]:
-    """Raw values of the tele camera's sensor, (H, W), RGGB."""
+def tele_mosaic(
+    session: Session, table: Tabletop, rng: np.random.Generator, colour_filter: ColourFilter = rggb
+) -> NDArray[np.uint16]:
+    """Raw values of the tele camera's sensor, (H, W)."""
     camera, shot, size = session.cameras[0], session.hr, session.size
     sampling = _sampling(session, _card_px_per_hr_px(session, table))
-    raw = np.empty((size.height, size.width), np.uint16)
+    strips = []
     for first in range(0, size.height, _STRIP):
         count = min(_STRIP, size.height - first)
         light = light_on(_whole(size).strip(first, count), table, camera, shot.psf_sigma, shot.overlay, sampling)
-        raw[first : first + count] = expose(light, first, size, shot, rng)
-    return raw
+        strips.append(expose(light, first, size, shot, rng, colour_filter))
+    return np.concatenate(strips)
 
 
-def wide_mosaic(session: Session, table: Tabletop, rng: np.random.Generator) -> NDArray[np.uint16]:
+def wide_mosaic(
+    session: Session, table: Tabletop, rng: np.random.Generator, colour_filter: ColourFilter = rggb
+) -> NDArray[np.uint16]:
     """Raw values of the wide camera's sensor: one sample per pixel, which suffices for the desk, more on the card."""
     camera, shot, size = session.cameras[1], session.lr, session.size
     fine = _sampling(session, _card_px_per_hr_px(session, table) * session.zoom)
     coarse = Sampling(1, fine.card_reduction)
     left, top, right, bottom = _card_window(session)
-    raw = np.empty((size.height, size.width), np.uint16)
+    strips = []
     for first in range(0, size.height, _STRIP):
         count = min(_STRIP, size.height - first)
         light = light_on(_whole(size).strip(first, count), table, camera, shot.psf_sigma, shot.overlay, coarse)
@@ -241,8 +249,8 @@ def wide_mosaic(session: Session, table: Tabletop, rng: np.random.Generator) -> 
             light[above - first : below - first, left:right] = light_on(
                 part, table, camera, shot.psf_sigma, shot.overlay, fine
             )
-        raw[first : first + count] = expose(light, first, size, shot, rng)
-    return raw
+        strips.append(expose(light, first, size, shot, rng, colour_filter))
+    return np.concatenate(strips)
 
 
 def _card_window(session: Session) -> tuple[int, int, int, int]:

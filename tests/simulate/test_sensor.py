@@ -7,7 +7,15 @@ import dataclasses
 import numpy as np
 import pytest
 
-from d2crealsr.simulate.sensor import BASE_EXPOSURE, FULL_WELL, READ_NOISE, develop, expose, reference_tones
+from d2crealsr.simulate.sensor import (
+    BASE_EXPOSURE,
+    FULL_WELL,
+    READ_NOISE,
+    develop,
+    expose,
+    reference_tones,
+    rggb,
+)
 from d2crealsr.types import Size
 
 
@@ -70,6 +78,23 @@ def test_sensor_rows_do_not_depend_on_strips(shot):
     whole = expose(light, 0, Size(48, 64), curved, rng)
     below = expose(light[32:], 32, Size(48, 64), curved, rng)
     np.testing.assert_array_equal(whole[32:], below)
+
+
+def test_without_a_filter_every_colour_has_the_noise_of_its_pixel(shot):
+    noisy = dataclasses.replace(shot, noise=True, vignetting=0.2)
+    light = np.random.default_rng(2).random((32, 48, 3)).astype(np.float32)
+    behind, bare = (
+        expose(light, 64, Size(48, 160), noisy, np.random.default_rng(3), colour_filter)
+        for colour_filter in (rggb, np.copy)
+    )
+    assert bare.shape == (32, 48, 3)
+    np.testing.assert_array_equal(behind, rggb(bare.astype(np.float32)))
+
+
+def test_another_demosaic_can_develop(shot):
+    raw = take(np.full((8, 8, 3), 0.3), shot)
+    as_green = develop(raw, shot, lambda mosaic: np.stack([mosaic] * 3, axis=-1))
+    np.testing.assert_array_equal(as_green[..., 0], as_green[..., 1])
 
 
 def test_reference_tones_are_srgb():
