@@ -36,7 +36,7 @@ def write_dng(
     orientation: int = 1,
     levels: tuple[int, int] = RAW_LEVELS,
 ) -> None:
-    """Write raw values (H, W) of a Bayer sensor.
+    """Write raw values (H, W) of a sensor with a colour filter of repeating squares, such as Bayer's.
 
     Parameters
     ----------
@@ -45,12 +45,13 @@ def write_dng(
     wb : sequence of float
         Gains of red, green and blue that make white neutral: the white balance of the camera.
     phase : str
-        Colours of the first two rows.
+        Colours of the first square, row after row: of 2×2 pixels for Bayer, of 6×6 for X-Trans.
     orientation : int
         Flag that turns the picture upright (CIPA DC-008, tag 0x0112).
     levels : (int, int)
         Raw levels without light and of a full well.
     """
+    side = round(len(phase) ** 0.5)
     neutral = 1 / np.array(wb)
     neutral /= neutral.max()
     to_camera = np.diag(neutral) @ np.linalg.inv(_SRGB_TO_XYZ)
@@ -58,8 +59,8 @@ def write_dng(
         (271, _ASCII, 0, "Simulated"),  # Make
         (272, _ASCII, 0, "Bayer"),  # Model
         (274, _SHORT, 1, orientation),
-        (33421, _SHORT, 2, (2, 2)),  # CFARepeatPatternDim
-        (33422, _BYTE, 4, bytes("RGB".index(letter) for letter in phase)),  # CFAPattern
+        (33421, _SHORT, 2, (side, side)),  # CFARepeatPatternDim
+        (33422, _BYTE, side * side, bytes("RGB".index(letter) for letter in phase)),  # CFAPattern
         (50706, _BYTE, 4, bytes([1, 4, 0, 0])),  # DNGVersion
         (50708, _ASCII, 0, "Simulated Bayer"),  # UniqueCameraModel
         (50714, _SHORT, 1, levels[0]),  # BlackLevel
