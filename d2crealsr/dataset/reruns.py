@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d2crealsr.dataset.freshness import estimate_of
 from d2crealsr.errors import LayoutError, UsageError
-from d2crealsr.settings import AlignSettings, settings_from
+from d2crealsr.settings import AlignSettings, settings_from, tones_by_camera
 from d2crealsr.store.decisions import first_names
 from d2crealsr.store.pairs import DATASET_FILE
 
@@ -75,7 +75,7 @@ class Rerun(NamedTuple):
     @property
     def changed(self) -> list[str]:
         """What differs from the settings of the folder, written as ``crop: max → default``, and changed points."""
-        settings = [f"{_option(name)[2:]}: {old} → {new}" for name, (old, new) in self._differences().items()]
+        settings = [each for name, (old, new) in self._differences().items() for each in _told(name, old, new)]
         return settings + ([f"points of {first_names(self.points)}"] if self.points else [])
 
     def _differences(self) -> dict[str, tuple[Any, Any]]:
@@ -156,6 +156,21 @@ class Rerun(NamedTuple):
             else:
                 command += [option, str(old)]
         return shlex.join(command)
+
+
+def _told(name: str, old: Any, new: Any) -> list[str]:
+    """A changed setting, written as ``crop: max → default``; of the tone curves of cameras, each that changed."""
+    curves = [tones_by_camera(value) if name == "tone" else {} for value in (old, new)]
+    if not any(curves):
+        return [f"{_option(name)[2:]}: {old} → {new}"]
+    pairs = {
+        camera: tuple(
+            by_camera.get(camera, "none" if by_camera else value)
+            for by_camera, value in zip(curves, (old, new), strict=True)
+        )
+        for camera in sorted(curves[0] | curves[1])
+    }
+    return [f"tone of {camera}: {before} → {after}" for camera, (before, after) in pairs.items() if before != after]
 
 
 def _option(name: str) -> str:

@@ -9,6 +9,7 @@ import PIL.Image
 import pytest
 
 from d2crealsr.dataset.build import build
+from d2crealsr.dataset.reruns import Rerun
 from d2crealsr.errors import SettingsError, UsageError
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.tone_file import CameraCurve, ToneFile, write_tone_file
@@ -81,6 +82,20 @@ def test_the_folder_keeps_the_curves_and_another_file_makes_it_again(shoot: Path
     build(shoot, pairs, settings={"tone": str(file)}, align=told_tone)
     assert told(pairs) == [f"{HR_CURVE}/srgb"]
     assert manifest(pairs)["recipe"].iloc[0] != recipe
+
+
+@pytest.mark.parametrize(
+    ("former", "says"),
+    [
+        (f'{{"One": "{HR_CURVE}", "Two": "srgb"}}', [f"tone of One: {HR_CURVE} → {LR_CURVE}"]),
+        (f'{{"One": "{LR_CURVE}"}}', ["tone of Two: none → srgb"]),
+        ("auto", [f"tone of One: auto → {LR_CURVE}", "tone of Two: auto → srgb"]),
+    ],
+)
+def test_a_rerun_tells_the_curves_that_change_by_camera(former: str, says: list[str]) -> None:
+    asked = AlignSettings(tone=f'{{"One": "{LR_CURVE}", "Two": "srgb"}}')
+    described = {"settings": {"tone": former}}
+    assert Rerun.of("raw", Path("pairs"), asked, described, "1").changed == says
 
 
 def test_a_file_of_another_camera_is_refused_before_anything_is_done(shoot: Path, tmp_path: Path) -> None:
