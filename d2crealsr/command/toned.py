@@ -16,7 +16,7 @@ from d2crealsr.ui.text import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from d2crealsr.store.tone_file import ToneFile
+    from d2crealsr.store.tone_file import CameraCurve, ToneFile
 
 __all__ = ["tone"]
 
@@ -66,10 +66,7 @@ def tone(raw: Path, out: Path, **options: Any) -> None:
 def _summary(found: ToneFile, raw: str, out: str) -> list[str]:
     """What was found, in lines."""
     lines = [counted(len(found.scenes), "scene")]
-    for camera, curve in found.curves.items():
-        departs = curve.tone != "srgb"
-        told = curve.tone if departs else "srgb: the scenes do not show a departure from it"
-        lines.append(f"  {camera}: {told} (better in {curve.improved} scenes that it was not fitted to)")
+    lines += [f"  {camera}: {_told(curve)}" for camera, curve in found.curves.items()]
     before, after = (f"{255 * misfit:.2f}" for misfit in (found.misfit_before, found.misfit_after))
     if any(curve.tone != "srgb" for curve in found.curves.values()):
         lines.append(f"  LR differs from its prediction by {after} of 255 levels, with sRGB by {before}")
@@ -79,3 +76,13 @@ def _summary(found: ToneFile, raw: str, out: str) -> list[str]:
     else:
         lines.append(f"written: {out}; align needs no --tone")
     return lines
+
+
+def _told(curve: CameraCurve) -> str:
+    """The curve of a camera, and what supports it."""
+    from d2crealsr.dataset.find_tone import FEWEST_SCENES
+
+    if curve.tone == "srgb" and curve.scenes < FEWEST_SCENES:
+        return f"srgb: {counted(curve.scenes, 'scene')} by this camera cannot show another, {FEWEST_SCENES} needed"
+    told = curve.tone if curve.tone != "srgb" else "srgb: the scenes do not show a departure from it"
+    return f"{told} (better in {curve.improved} scenes that it was not fitted to)"

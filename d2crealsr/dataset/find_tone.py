@@ -27,7 +27,7 @@ from d2crealsr.ui.versions import version
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["SCENES", "find_tone"]
+__all__ = ["FEWEST_SCENES", "SCENES", "find_tone"]
 
 SCENES = 12
 """Number of scenes that are used for each pair of cameras."""
@@ -85,7 +85,7 @@ def find_tone(
         fitted = fit_tone(scenes, on_fit=lambda scene: on_scene(f"{scene} fitted"))
     if fitted is None:
         raise UsageError(f"{raw}: fewer than {FEWEST_SCENES} of its {len(scenes)} scenes can be fitted; add scenes")
-    found = _described(fitted, scale)
+    found = _described(fitted, scenes, scale)
     write_tone_file(out, found)
     return found
 
@@ -177,7 +177,8 @@ def _read(shot: _Shot) -> tuple[CaptureImage, CaptureImage]:
     return read_capture(shot.hr, convert=True), read_capture(shot.lr, convert=False, balanced_as=shot.hr)
 
 
-def _described(fitted: PooledTone, scale: int) -> ToneFile:
+def _described(fitted: PooledTone, scenes: Sequence[ToneScene], scale: int) -> ToneFile:
+    used = [scene.cameras for scene in scenes if scene.name in fitted.scenes]
     curves = {}
     for camera, curve in fitted.curves.items():
         interval = zip(*curve.interval, strict=True)
@@ -186,6 +187,7 @@ def _described(fitted: PooledTone, scale: int) -> ToneFile:
             interval=tuple((round(float(low), 4), round(float(high), 4)) for low, high in interval),
             improved=curve.improved,
             chance=float(f"{curve.chance:.3g}"),
+            scenes=sum(camera in cameras for cameras in used),
         )
     return ToneFile(
         curves=curves,

@@ -37,12 +37,15 @@ class CameraCurve:
         Number of scenes that the curves of the other scenes predict better than sRGB.
     chance : float
         Probability of such an improvement if the camera's curve is sRGB.
+    scenes : int
+        Number of scenes by this camera; 0 if the file does not say it.
     """
 
     tone: str
     interval: tuple[tuple[float, float], ...]
     improved: int
     chance: float
+    scenes: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -146,6 +149,7 @@ def _curve(curves: dict[str, Any], name: str) -> CameraCurve:
         interval=tuple((float(low), float(high)) for low, high in interval),
         improved=_entry(entry, "improved", _WHOLE, _is_whole, inside),
         chance=float(_entry(entry, "chance", _NUMBER, _is_number, inside)),
+        scenes=_entry({"scenes": 0} | entry, "scenes", _WHOLE, _is_whole, inside),
     )
 
 

@@ -97,7 +97,28 @@ def test_the_command_says_what_it_found_and_what_comes_next(given: list[ToneScen
     assert "lr: srgb: the scenes do not show a departure from it" in result.stdout
     assert f"align {raw} --out pairs/ --scale 4 --tone {out}" in result.stdout
     file = read_tone_file(out)
+    assert [file.curves[side].scenes for side in ("hr", "lr")] == [4, 4]
     assert (file.curves["lr"].tone, file.curves["hr"].interval[0], file.scale) == ("srgb", (0.4, 0.6), 4)
+
+
+@pytest.mark.usefixtures("given")
+def test_a_camera_with_too_few_scenes_is_not_called_srgb_by_evidence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw, fitted = tmp_path / "raw", finding.fit_tone
+    shoot(raw, ["a0", "a1", "a2"], "One")
+    shoot(raw, ["b0"], "Three")
+
+    def uncertain(*scenes: Any, **more: Any) -> PooledTone | None:
+        found = fitted(*scenes, **more)
+        return found and found._replace(
+            curves={camera: curve._replace(chance=0.5) for camera, curve in found.curves.items()}
+        )
+
+    monkeypatch.setattr(finding, "fit_tone", uncertain)
+    result = CliRunner().invoke(main, ["tone", str(raw), "--out", str(tmp_path / "tone.json")])
+    assert "Acme One: srgb: the scenes do not show a departure from it" in result.stdout
+    assert "Acme Three: srgb: 1 scene by this camera cannot show another, 3 needed" in result.stdout
 
 
 @pytest.mark.usefixtures("given")

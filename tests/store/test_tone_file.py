@@ -12,7 +12,7 @@ from d2crealsr.errors import UsageError
 from d2crealsr.store.tone_file import CameraCurve, ToneFile, check_tone_output, read_tone_file, write_tone_file
 
 CURVE = CameraCurve(
-    tone="curve=0.1:-0.25:0.2", interval=((0.05, 0.15), (-0.3, -0.2), (0.1, 0.3)), improved=11, chance=0.0005
+    tone="curve=0.1:-0.25:0.2", interval=((0.05, 0.15), (-0.3, -0.2), (0.1, 0.3)), improved=11, chance=0.0005, scenes=12
 )
 FOUND = ToneFile(
     curves={"Canon EOS R6": CURVE, "lr": CameraCurve(tone="srgb", interval=((-0.1, 0.2),), improved=6, chance=0.4)},
@@ -64,6 +64,7 @@ def test_another_file_is_refused_in_one_line(file: Path, changes: dict[str, Any]
         ({"interval": [[0, 1], [2]]}, r"interval: got \[\[0, 1\], \[2\]\], expected pairs of numbers"),
         ({"interval": [[0, float("nan")]]}, r"interval: got \[\[0, nan\]\], expected pairs of numbers"),
         ({"improved": 0.5}, "improved: got 0.5, expected a whole number"),
+        ({"scenes": "12"}, "scenes: got '12', expected a whole number"),
         ({"chance": True}, "chance: got True, expected a number"),
     ],
 )
