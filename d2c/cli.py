@@ -40,7 +40,8 @@ def main() -> None:
 def cli() -> None:
     """Train D2C-SR and other networks on pairs, measure them, and upscale images with them.
 
-    A run is a folder with its settings, checkpoints and log. It can be given wherever a checkpoint is asked for.
+    A run is a folder with its settings, checkpoints and log. It can be given wherever a checkpoint is asked for. So can
+    the name builtin:x8, a small checkpoint that comes with the program.
 
     \b
     Examples:
@@ -48,13 +49,14 @@ def cli() -> None:
       d2c train --data pairs/                   train D2C-SR
       d2c eval runs/paper --data pairs/         measure it on the test scenes
       d2c upscale photo.jpg --checkpoint runs/paper --out upscaled/
+      d2c upscale photo.jpg --checkpoint builtin:x8 --out upscaled/    without training
     """
 
 
 @cli.command()
 @JSON
 def networks(as_json: bool) -> None:
-    """List the networks that can be trained.
+    """List the networks that can be trained, and the checkpoints that come with the program.
 
     The table has the parameters, the multiply-adds for each LR pixel, and the padding of each size.
 
@@ -63,11 +65,13 @@ def networks(as_json: bool) -> None:
       d2c networks
       d2c networks --json
     """
+    from d2c.checkpoints.builtin import builtin_names
     from d2c.console import sizes_table
     from d2c.networks.base.count import size_rows
 
     rows = [row for name in NETWORKS for row in size_rows(find(name))]
-    echo(json_text(rows) if as_json else sizes_table(rows))
+    ready = f"\n\nCheckpoints that need no training: {', '.join(builtin_names())}"
+    echo(json_text(rows) if as_json else sizes_table(rows) + ready)
 
 
 @cli.command()

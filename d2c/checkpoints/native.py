@@ -12,6 +12,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 
+from d2c.checkpoints.builtin import builtin_path, is_builtin
 from d2c.errors import CheckpointError, ConfigError
 from d2c.networks import DEFAULT, network_of, stored
 from d2c.networks.base.plausible import check_plausible, one_line
@@ -71,7 +72,9 @@ def checkpoint_bytes(
 
 
 def checkpoint_path(path: str | PathLike[str]) -> Path:
-    """The file of a checkpoint: ``path`` itself, or the last checkpoint in the folder of a run."""
+    """The file of a checkpoint: ``path`` itself, the last one in the folder of a run, or a built-in one."""
+    if is_builtin(path):
+        return builtin_path(path)
     found = Path(path)
     if found.is_dir():
         found = found / "last.safetensors"
@@ -88,7 +91,8 @@ def load(
     Parameters
     ----------
     path : path
-        A ``.safetensors`` file, or the folder of a run (its last checkpoint).
+        A ``.safetensors`` file, the folder of a run (its last checkpoint), or the name of a built-in checkpoint such as
+        ``builtin:x8``.
     device : str or torch.device
         Device of its weights.
     network : str or type, optional

@@ -33,7 +33,8 @@ def demo(folder: Path) -> None:
 
     DIR is the folder of that demo, d2crealsr-demo/ by default. Its folder run/ gets the run, the quality of the network
     on the test scenes beside bicubic interpolation, and comparison.png: LR enlarged, the result, and HR side by side.
-    It takes a few minutes on a CPU. A second run goes on from what is there.
+    Beside it stands what builtin:x8 makes of the same scenes, a checkpoint that comes with the program and has seen
+    none of them. It takes a few minutes on a CPU. A second run goes on from what is there.
 
     \b
     Examples:
@@ -41,6 +42,7 @@ def demo(folder: Path) -> None:
       d2c demo /tmp/demo
     """
     from d2c.comparison.one_run import train_and_show
+    from d2c.comparison.ready import show_ready
     from d2c.data.layouts import find_pairs
     from d2c.networks import DEFAULT, find
     from d2c.training.train import Request
@@ -57,4 +59,7 @@ def demo(folder: Path) -> None:
     echo(f"$ d2c train --data {shlex.quote(str(pairs))} --preset tiny --out {shlex.quote(str(out))}")
     with ConsoleReporter() as reporter, Interrupts() as interrupts:
         shown = train_and_show(request, count=1, caption=_CAPTION, reporter=reporter, interrupts=interrupts)
+        ready = show_ready(pairs, out, reporter)
+    if ready:
+        echo("\n".join(["\nWithout any training, on the same test scenes:", *ready]))
     echo(f"\nThe model: {out}\nLR enlarged | ours | HR, one picture: {shown.comparison}\n{_NOW_YOUR_OWN}")

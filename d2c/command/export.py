@@ -22,7 +22,10 @@ __all__ = ["export"]
 @click.argument("run", type=FILE, metavar="RUN")
 @click.option("--format", "format_name", type=click.Choice(list(FORMATS)), required=True, help="Format of the file.")
 @click.option(
-    "--out", type=FILE, metavar="FILE", help="The file.  [default: in the folder export beside the checkpoint]"
+    "--out",
+    type=FILE,
+    metavar="FILE",
+    help="The file.  [default: in the folder export beside the checkpoint, or here for a built-in one]",
 )
 @click.option(
     "--outputs",
@@ -42,7 +45,7 @@ __all__ = ["export"]
 def export(run: Path, format_name: str, out: Path | None, outputs: str, precision: str, network: str | None) -> None:
     """Write a model to a file for other programs.
 
-    RUN is the folder of a run, or a checkpoint. onnx is a graph for onnxruntime, torch-export one for
+    RUN is the folder of a run, a checkpoint, or builtin:x8. onnx is a graph for onnxruntime, torch-export one for
     torch.export.load, and safetensors are the weights alone. The file is tried at three sizes, and is written only if
     it gives what the network itself gives.
 

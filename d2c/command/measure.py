@@ -79,15 +79,16 @@ def evaluate(
 ) -> None:
     """Measure a checkpoint on pairs.
 
-    CHECKPOINT is a file, or the folder of a run. All outputs of the network are measured, and bicubic interpolation for
-    comparison. Of a network that draws samples they are the result, which is not drawn, and samples (by default one, at
-    a temperature of 0.9).
+    CHECKPOINT is a file, the folder of a run, or builtin:x8. All outputs of the network are measured, and bicubic
+    interpolation for comparison. Of a network that draws samples they are the result, which is not drawn, and samples
+    (by default one, at a temperature of 0.9).
 
     \b
     Examples:
       d2c eval runs/tiny --data pairs/
       d2c eval runs/tiny --data RealSR/Canon/Test/4 --csv figures.csv
     """
+    from d2c.checkpoints.native import checkpoint_path
     from d2c.console import quality_tables
     from d2c.evaluation.evaluate import EvalOptions, check_csv, evaluate_files, means, write_csv
     from d2c.inference.failures import Failures
@@ -105,7 +106,7 @@ def evaluate(
     reporter = new_reporter()
     precision = options["precision"] = precision_of(options["precision"], model, reporter)
     failures = Failures(reporter)
-    run = RunFolder(checkpoint if checkpoint.is_dir() else checkpoint.parent)
+    run = RunFolder(checkpoint_path(checkpoint).parent)
     rows = evaluate_files(model, data, split, protocols, reporter, failures, EvalOptions(run=run, **options))
     rows += means(rows)
     if as_json:

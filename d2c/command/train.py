@@ -86,7 +86,7 @@ def _train_options(network: Network) -> list[click.Option]:
     "busy, 1 is faster.  [default: that of the resumed run, or one for each physical core that may be used]",
 )
 @click.option("--cache", type=FILE, help="Folder of decoded images.  [default: in the run's folder]")
-@click.option("--weights", type=FILE, help="Start from the weights of this checkpoint.")
+@click.option("--weights", type=FILE, help="Start from the weights of this checkpoint, or of builtin:x8.")
 @click.option("--tensorboard", is_flag=True, help="Also write a log for TensorBoard.")
 @click.option(
     "--cuda-graph/--no-cuda-graph",

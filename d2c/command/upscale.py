@@ -67,7 +67,12 @@ def _figure_options(network: Network) -> list[click.Option]:
 @option_panel("Memory", options=["max_memory", "spill"])
 @option_panel("Figures", options=["box", "hr"])
 @click.argument("files", type=FILE, nargs=-1, required=True, metavar="FILES|FOLDERS…")
-@click.option("--checkpoint", type=FILE, required=True, help="A checkpoint, or the folder of a run.")
+@click.option(
+    "--checkpoint",
+    type=FILE,
+    required=True,
+    help="A checkpoint, the folder of a run, or builtin:x8, which comes with the program.",
+)
 @click.option("--out", type=FILE, required=True, help="Folder of the results (NAME_xSCALE.png).")
 @DEVICE
 @PRECISION
@@ -118,6 +123,7 @@ def upscale(
 
     \b
     Examples:
+      d2c upscale photo.jpg --checkpoint builtin:x8 --out upscaled/
       d2c upscale photo.jpg scans/ --checkpoint runs/tiny --out upscaled/
       d2c upscale huge.tif --checkpoint runs/tiny --out upscaled/ --max-memory 4GB
     """

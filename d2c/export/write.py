@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
 
 from d2c.checkpoints import native
+from d2c.checkpoints.builtin import is_builtin
 from d2c.errors import ConfigError, D2CError
 from d2c.export import FORMATS
 from d2c.export.file_format import Wanted
@@ -20,7 +22,6 @@ from d2crealsr.store import files, outputs
 
 if TYPE_CHECKING:
     from os import PathLike
-    from pathlib import Path
 
     from torch import nn
 
@@ -61,11 +62,12 @@ def export(
     Parameters
     ----------
     checkpoint : path
-        A file, or the folder of a run (its last checkpoint).
+        A file, the folder of a run (its last checkpoint), or the name of a built-in checkpoint.
     format : str
         A key of :data:`d2c.export.FORMATS`.
     out : Path, optional
-        By default a file in the folder ``export`` beside the checkpoint, named by network and scale.
+        By default a file in the folder ``export``, named by network and scale. The folder is beside the checkpoint; for
+        a built-in one it is in the current folder.
     everything : bool
         Whether a graph also returns the other outputs of the network; for D2C-SR predictions and weights.
     precision : {"fp32", "fp16"}
@@ -87,12 +89,14 @@ def export(
     source = native.checkpoint_path(checkpoint)
     model = native.load(source, network=network).to(memory_format=torch.contiguous_format)
     of, config = network_of(model)
-    path = out or source.parent / "export" / _name(of.name, config.scale, precision, chosen.suffix)
+    beside = Path() if is_builtin(checkpoint) else source.parent
+    path = out or beside / "export" / _name(of.name, config.scale, precision, chosen.suffix)
     outputs.check_output(path, "an exported model", chosen.is_own, [source])
     described = {
         "network": of.name,
         "config": dataclasses.asdict(config),
         "precision": precision,
+        **({"checkpoint": str(checkpoint)} if is_builtin(checkpoint) else {}),
         "checkpoint_sha256": native.digest(source),
     }
     made = chosen.make(model, Wanted(everything, precision, json.dumps(described)))

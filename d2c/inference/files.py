@@ -129,10 +129,12 @@ def plan_files(
     results.check_names(inputs, network_of(model)[1].scale)
     check_folder(out)
     met.total = len(inputs)
-    checkpoint, jobs = results.model_digest(model), []
+    digest = results.model_digest(model)
+    origin = results.Origin("", digest, limits.settings, results.builtin_of(model, digest))
+    jobs = []
     for path in inputs:
         with met.of(str(path)):
-            jobs.append(_job(model, path, out, wanted, limits, checkpoint))
+            jobs.append(_job(model, path, out, wanted, limits, origin))
     if failures is None:
         met.conclude()
     read = [*inputs, *([] if wanted.hr is None else [wanted.hr])]
@@ -147,8 +149,8 @@ def plan_files(
     return jobs
 
 
-def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limits, checkpoint: str) -> Job:
-    """The job of one file, with all its results still to be made."""
+def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limits, origin: results.Origin) -> Job:
+    """The job of one file, with all its results still to be made. Its hash is added to ``origin``."""
     network, config = network_of(model)
     scale = config.scale
     if path.exists() and not path.is_file():
@@ -169,7 +171,7 @@ def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limit
     )
     if wanted.hr is not None:
         _check_hr(wanted.hr, path, (scale * size[0], scale * size[1]))
-    origin = results.Origin(files.sha256_of(path), checkpoint, limits.settings)
+    origin = origin._replace(input=files.sha256_of(path))
     sampling = network.sampling
     own = origin if sampling is None else origin._replace(settings={**limits.settings, **sampling.result_note})
     notes = {target: own.note}

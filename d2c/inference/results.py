@@ -13,6 +13,8 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
+from d2c.checkpoints import native
+from d2c.checkpoints.builtin import builtin_names
 from d2c.errors import ConfigError, DataError
 from d2c.networks import DEFAULT, network_of
 from d2crealsr.store import notes
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
-__all__ = ["KEY", "Origin", "check_names", "images_of", "missing", "model_digest"]
+__all__ = ["KEY", "Origin", "builtin_of", "check_names", "images_of", "missing", "model_digest"]
 
 KEY = "d2c"
 """Key of the note in a result."""
@@ -33,16 +35,22 @@ _NAMED = 3
 
 
 class Origin(NamedTuple):
-    """Everything on which the pixels of a result depend: two SHA-256 hashes and the settings, but not the device."""
+    """Everything on which the pixels of a result depend: two SHA-256 hashes and the settings, but not the device.
+
+    ``name`` is that of a built-in checkpoint, and empty for any other.
+    """
 
     input: str
     checkpoint: str
     settings: Mapping[str, Any]
+    name: str = ""
 
     @property
     def note(self) -> str:
-        """The text that is stored in the result."""
-        return json.dumps(self._asdict(), sort_keys=True)
+        """The text that is stored in the result. It has a name only if there is one, as in earlier versions."""
+        stored = self._asdict()
+        name = stored.pop("name")
+        return json.dumps(stored | ({"name": name} if name else {}), sort_keys=True)
 
 
 def model_digest(model: nn.Module) -> str:
@@ -54,6 +62,13 @@ def model_digest(model: nn.Module) -> str:
         found.update(name.encode())
         found.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return found.hexdigest()
+
+
+def builtin_of(model: nn.Module, digest: str) -> str:
+    """The name of the built-in checkpoint that is this model, whose digest is given; empty if there is none."""
+    network = network_of(model)[0].name
+    same = (name for name in builtin_names() if native.network_name(name) == network)
+    return next((name for name in same if model_digest(native.load(name)) == digest), "")
 
 
 def images_of(paths: Iterable[Path]) -> tuple[list[Path], list[str]]:

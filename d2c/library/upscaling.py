@@ -43,8 +43,8 @@ def upscale(
     image : (h, w, 3) ndarray of uint8 or uint16, or path
         RGB pixels, or an image file.
     model : Module or path
-        A model, or a checkpoint or the folder of a run, which is read anew in each call. The default is where
-        ``d2c train`` writes its run.
+        A model; or a checkpoint, the folder of a run or ``builtin:x8``, which is read anew in each call. The default is
+        where ``d2c train`` writes its run.
     device : str
         Where a model that is read runs: ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     network : str or type, optional

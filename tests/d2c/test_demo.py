@@ -10,6 +10,8 @@ from click.testing import CliRunner
 
 from d2c.cli import cli
 from d2c.comparison import one_run
+from d2c.comparison.ready import show_ready
+from d2crealsr.ui.progress import Reporter
 
 
 def test_it_trains_the_smallest_preset_on_the_pairs_of_the_demo(pairs, tmp_path, monkeypatch: pytest.MonkeyPatch):
@@ -29,6 +31,16 @@ def test_it_trains_the_smallest_preset_on_the_pairs_of_the_demo(pairs, tmp_path,
     assert given["count"] == 1
     assert f"LR enlarged | ours | HR, one picture: {folder / 'run' / 'comparison.png'}" in result.stdout
     assert "Now your own: photograph printed pictures twice" in result.stdout
+    assert "Without any training" not in result.stdout  # these pairs are of scale 2
+
+
+def test_beside_it_stands_what_comes_with_the_package(make_pairs, tmp_path):
+    pairs = make_pairs(tmp_path / "pairs", count=3, scale=8, size=(16, 14), test=1)
+    (line,) = show_ready(pairs, tmp_path / "run", Reporter())
+    made = tmp_path / "run" / "builtin-x8" / "000_x8.png"
+    assert made.exists()
+    assert line.startswith("builtin:x8: ")
+    assert line.endswith(f"(basicsr-y); {made}")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,103 @@
+"""The pairs of `builtin:x8`: simulated postcards whose photographs are dealt to the parts before any card is made."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from benchmarks.training.training_sets import simulated
+from d2c.data.layouts import find_pairs
+from d2crealsr.store.files import write_text
+from d2crealsr.store.pairs import read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from d2c.data.layouts import Pair
+
+__all__ = ["KEPT_FOR_THE_DEMO", "PARTS", "SCALE", "kept_pairs", "make", "pairs_of", "training_data"]
+
+SCALE = 8
+SEED = 2601
+"""Seed of the order in which the photographs are dealt to the parts."""
+KEPT_FOR_THE_DEMO = "table"
+"""Group of photographs in scikit-image's wheel on which `d2crealsr demo` tests. Its cards are not trained on."""
+
+
+class Part(NamedTuple):
+    """A part of the data: how many photographs it gets, and how many captures of them are simulated with which seed."""
+
+    photographs: int
+    scenes: int
+    seed: int
+
+
+PARTS = {
+    "train": Part(40, 80, 2611),
+    "validation": Part(8, 12, 2612),
+    "wheel": Part(14, 24, 2614),
+    "test": Part(12, 18, 2613),
+}
+"""``wheel``: photographs in scikit-image's wheel. All others are those of the user's folder."""
+
+
+def make(work: Path, photos: Path, said: Callable[[str], None], scenes: int | None = None) -> None:
+    """Simulate and align the captures of all parts. A part that is there already is kept.
+
+    Parameters
+    ----------
+    scenes : int, optional
+        Simulate only so many captures of each part.
+    """
+    for name, folder in _dealt(photos, work):
+        part = PARTS[name]
+        made = simulated(
+            work / name,
+            scale=SCALE,
+            size="mini",
+            scenes=scenes or part.scenes,
+            seed=part.seed,
+            test=0,
+            photos=folder,
+            recipe="postcards",
+        )
+        said(f"{name}: {len(find_pairs(made.folder))} pairs of {made.doc}")
+
+
+def _dealt(photos: Path, work: Path) -> Iterator[tuple[str, Path | None]]:
+    """Each part with the folder of its photographs; None for those of the wheel."""
+    files = sorted(path for path in photos.iterdir() if path.suffix == ".jpg")
+    order = [files[i] for i in np.random.default_rng(SEED).permutation(len(files))]
+    for name, part in PARTS.items():
+        if name == "wheel":
+            yield name, None
+            continue
+        folder = work / "photos" / name
+        folder.mkdir(parents=True, exist_ok=True)
+        for _ in range(part.photographs):
+            file = order.pop(0)
+            shutil.copyfile(file, folder / file.name)
+        yield name, folder
+
+
+def training_data(work: Path) -> list[Path]:
+    """What `d2c train` gets: the training part, and a list of the wheel's pairs without those kept for the demo."""
+    wheel = work / "wheel"
+    manifest = read_manifest(wheel / "pairs")
+    use = manifest[(manifest["status"] == "accepted") & (manifest["group"] != KEPT_FOR_THE_DEMO)]
+    lines = [f"pairs/{lr}\tpairs/{hr}\n" for lr, hr in zip(use["lr_path"], use["hr_path"], strict=True)]
+    write_text(wheel / "train.txt", "".join(lines))
+    return [work / "train" / "pairs", wheel / "train.txt"]
+
+
+def pairs_of(data: Path) -> list[Pair]:
+    """All pairs of a folder or list."""
+    return find_pairs(data, scale=SCALE)
+
+
+def kept_pairs(work: Path) -> list[Pair]:
+    """The wheel's pairs that are kept for the demo."""
+    return [pair for pair in pairs_of(work / "wheel" / "pairs") if pair.group == KEPT_FOR_THE_DEMO]

@@ -1,0 +1,205 @@
+"""How the checkpoint `builtin:x8` is made: its pairs, its training, its file, and the table of its quality.
+
+    python -m benchmarks.training.builtin_x8 data --work WORK --photos PHOTOS    # minutes
+    python -m benchmarks.training.builtin_x8 train --work WORK --minutes 60      # writes WORK/x8.safetensors
+    python -m benchmarks.training.builtin_x8 table --work WORK --out builtin_x8  # on photographs not trained on
+
+The photographs are dealt to a part for training, one for validation and one for testing before any card is made.
+`train` first trains two networks of about equal cost for equally many steps: the tree of D2C-SR, and one path. It goes
+on with the weights of the one that is better on the validation part, or of the tree if that is at most .05 dB behind.
+It uses one thread, and ends after so many minutes of wall time, whatever else the machine does: the rate is constant
+for a little more than half of them, and then falls along a cosine. The weights are therefore not the same in every run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+import torch
+
+from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.result_tables import text_table, write_csv
+from benchmarks.training.builtin_data import SCALE, make, training_data
+from benchmarks.training.builtin_table import fitted_filter, image_rows, mean_rows, test_sets
+from d2c.checkpoints.native import load, provenance
+from d2c.evaluation.evaluate import evaluate_files, means
+from d2c.export.write import export
+from d2c.networks import find
+from d2c.training.train import Request, train
+from d2crealsr.ui.interrupts import Interrupts
+from d2crealsr.ui.progress import ConsoleReporter, Reporter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+TRIAL_STEPS = 200
+NEAR_DB = 0.05
+"""The tree is taken if it is at most so far behind."""
+CONSTANT = 0.55
+"""Share of the time after the trials with a constant rate."""
+PATCH, LATER_PATCH = 32, 48
+
+COMMON: dict[str, Any] = {
+    "patch": PATCH,
+    "batch": 4,
+    "lr": 1e-3,
+    "warmup": 50,
+    "precision": "bf16",
+    "log_every": 25,
+    "validate_every": 0,
+}
+
+
+class Arm(NamedTuple):
+    """A network that may become the checkpoint: its structure, and its settings of the trial and of what follows."""
+
+    network: str
+    model: dict[str, Any]
+    trial: dict[str, Any]
+    constant: dict[str, Any]
+    cosine: dict[str, Any]
+
+
+ARMS = {
+    "tree": Arm(
+        "d2csr",
+        {"features": 16, "groups": 1, "blocks": 1, "borders": "composed"},
+        {"steps": TRIAL_STEPS * 4 // 5, "steps_convergence": TRIAL_STEPS // 5, "alpha": 0.01},
+        {"steps_convergence": 1},
+        {},
+    ),
+    "path": Arm(
+        "edsr",
+        {"features": 32, "blocks": 8, "residual_scale": 1.0},
+        {"steps": TRIAL_STEPS, "loss": "l1"},
+        {},
+        {"loss": "l2"},
+    ),
+}
+
+
+class UntilTime(Interrupts):
+    """Ends a run at a time of the wall clock, as a signal would: the step is finished and the state saved."""
+
+    def __init__(self, end: float) -> None:
+        super().__init__()
+        self.end = end
+
+    @property
+    def asked(self) -> bool:
+        return super().asked or self.is_over
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the time has come."""
+        return time.time() > self.end
+
+
+def request(work: Path, arm: Arm, out: str, **changes: Any) -> Request:
+    """A run on the pairs of the training part."""
+    preset = find(arm.network).preset("tiny")
+    return Request(
+        network=arm.network,
+        data=training_data(work),
+        validate_on=work / "validation" / "pairs",
+        out=work / out,
+        cache=work / "cache",
+        model=dataclasses.replace(preset.model, scale=SCALE, **arm.model),
+        train=dataclasses.replace(preset.train, **{**COMMON, **arm.trial, **changes}),
+        device="cpu",
+        threads=1,
+    )
+
+
+def choose(work: Path) -> str:
+    """Train both arms for equally many steps; the better one on the validation part, or the tree if it is near."""
+    rows = []
+    for name, arm in ARMS.items():
+        began = time.process_time()
+        train(request(work, arm, f"trial-{name}", schedule="cosine", ema=0.99), ConsoleReporter())
+        spent = time.process_time() - began
+        measured = evaluate_files(
+            load(work / f"trial-{name}"), work / "validation" / "pairs", "all", ["basicsr-y"], Reporter()
+        )
+        found = {row.method: row.psnr_db for row in means(measured)}
+        rows.append({"arm": name, "cpu_s": round(spent), "main_db": found[find(arm.network).main], **found})
+        click.echo(text_table(rows[-1:]))
+    write_csv(work / "trials.csv", rows)
+    tree, path = (row["main_db"] for row in rows)
+    return "tree" if tree >= path - NEAR_DB else "path"
+
+
+def until(run: Request, end: float) -> None:
+    """Train, or resume, until a time of the wall clock."""
+    stop = UntilTime(end)
+    try:
+        with stop:
+            train(run, ConsoleReporter(), stop)
+    except KeyboardInterrupt:
+        if not stop.is_over:
+            raise
+
+
+def go_on(work: Path, chosen: str, end: float) -> None:
+    """Train the chosen arm from the weights of its trial: at a constant rate, then along a cosine."""
+    began, arm = time.time(), ARMS[chosen]
+    often = {"ema": 0.998, "save_every": 250, "validate_every": 1000}
+    constant = request(work, arm, "constant", steps=10**6, lr_halve_epochs=0, **often, **arm.constant)
+    trial = work / f"trial-{chosen}" / "last.safetensors"
+    until(dataclasses.replace(constant, weights=trial), began + CONSTANT * (end - began))
+    pace = (time.time() - began) / provenance(work / "constant")["step"] * (LATER_PATCH / PATCH) ** 2
+    steps = max(2, int(0.94 * (end - time.time()) / pace))
+    lengths = {"steps": steps}
+    if "steps_convergence" in arm.trial:
+        lengths = {"steps": steps * 5 // 6, "steps_convergence": max(1, steps // 6)}
+    click.echo(f"{pace:.3f} s a step; {steps} steps along a cosine")
+    cosine = request(
+        work, arm, "cosine", seed=1, patch=LATER_PATCH, schedule="cosine", **lengths, **often, **arm.cosine
+    )
+    until(dataclasses.replace(cosine, weights=work / "constant" / "last.safetensors"), end)
+
+
+def table(work: Path, checkpoint: str, out: Path | None) -> None:
+    """Measure a checkpoint on the photographs that were not trained on."""
+    model, linear, rows = load(checkpoint), fitted_filter(work), []
+    for name, pairs in test_sets(work).items():
+        rows += image_rows(model, linear, name, pairs)
+    said = (
+        f"{checkpoint} on simulated x8 captures of photographs that it was not trained on, means over the images\n"
+        "filter: the linear filter of 9x9 LR px in all colours that least squares fit to the training pairs\n"
+        "over_filter_db: PSNR above the filter's, mean and smallest over the images"
+    )
+    print_and_store(f"{said}\n\n{text_table(mean_rows(rows))}", out, {"-images": rows})
+
+
+@program(__doc__)
+@click.argument("what", type=click.Choice(["data", "train", "table"]))
+@click.option("--work", type=PATH, required=True, help="Holds the pairs, the runs and the file of weights.")
+@click.option("--photos", type=PATH, help="Folder of sixty photographs (*.jpg); needed for data.")
+@click.option("--minutes", type=float, default=60, show_default=True, help="Wall time of the training.")
+@click.option("--checkpoint", default="builtin:x8", show_default=True, help="What the table measures.")
+@click.option("--scenes", type=click.IntRange(2), help="Captures of each part.  [default: 80, 12, 24 and 18]")
+@with_small("Three captures of each part, or a minute of training", scenes=3, minutes=1)
+@with_out
+def main(
+    what: str, work: Path, photos: Path | None, minutes: float, checkpoint: str, scenes: int | None, out: Path | None
+) -> None:
+    torch.set_num_threads(1)
+    end = time.time() + 60 * minutes
+    if what == "data":
+        if photos is None:
+            raise click.UsageError("data: needs photographs to print on the cards; give their folder with --photos")
+        make(work, photos, click.echo, scenes)
+    elif what == "train":
+        go_on(work, choose(work), end)
+        written = export(work / "cosine", "safetensors", work / "x8.safetensors", precision="fp16")
+        click.echo(f"{written.path}: {written.bytes} bytes")
+    else:
+        table(work, checkpoint, out)
+
+
+if __name__ == "__main__":
+    main()
