@@ -54,14 +54,26 @@ KINDS = {
     "dark": "desk-in-crop",
     "sleeve": "sleeve",
     "hand": "hand",
+    "partial-border": "white-border",
+    "turned-far": "white-border",
+    "plain on print": PLAIN,
+    "inner-frame on print": PLAIN,
 }
 """Every kind, and the simulator's nuisance on which it is built.
 
 inner-frame: the picture itself shows a frame within the crop; white-areas: it has a white band along one or two sides
 that reaches into the crop; marked: a card of ``d2crealsr cards``; coloured-border: a border of any even colour;
 turned-border: the card is turned by 4 to 9 degrees before the cameras; cloth: a checked cloth; printed-desk: a cloth
-printed with discs of all colours; dark: a dark card on a dark desk.
+printed with discs of all colours; dark: a dark card on a dark desk; partial-border: a white border on one side or two;
+turned-far: a white border, and the card is turned by 11 to 20 degrees; plain on print and inner-frame on print: the
+same as those kinds, on the cloth of printed-desk.
 """
+
+_TURNED = {"turned-border": (4, 9), "turned-far": (11, 20)}
+"""Degrees by which cards are turned."""
+
+_ON_PRINT = ("printed-desk", "plain on print", "inner-frame on print")
+"""Kinds on a printed cloth."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,11 +95,21 @@ class FramedCard:
         session, rng = session_for(self.scene.recipe, self.scene.settings), self._random(0)
         if self.kind == "white-areas":  # the card ends just outside of the crop
             return replace(session, card_fraction=0.75)
-        if self.kind != "turned-border":
+        if self.kind not in _TURNED:
             return session
-        turn = float(rng.choice([-1, 1]) * rng.uniform(4, 9))
+        turn = float(rng.choice([-1, 1]) * rng.uniform(*_TURNED[self.kind]))
         hr, lr = (replace(shot, roll=shot.roll + turn) for shot in (session.hr, session.lr))
         return replace(session, hr=hr, lr=lr)
+
+    @cached_property
+    def borders(self) -> tuple[float, float, float, float]:
+        """Widths of the border left, above, right and below the picture, as shares of the card's long side."""
+        if self.kind != "partial-border":
+            return (self.session.border,) * 4
+        rng = self._random(2)
+        sides = rng.choice(4, size=int(rng.integers(1, 3)), replace=False)
+        left, top, right, bottom = (self.session.border if side in sides else 0.0 for side in range(4))
+        return left, top, right, bottom
 
     @property
     def true_mapping(self) -> CaptureMapping:
@@ -107,8 +129,9 @@ class FramedCard:
     @cached_property
     def _table(self) -> Tabletop:
         session, rng = self.session, self._random(1)
-        card = _printed(self.seed, self.size, session.border, self.kind == "marked")
-        card = _painted(self.kind, card, session, rng)
+        is_partial = self.kind == "partial-border"
+        card = _printed(self.seed, self.size, 0.0 if is_partial else session.border, self.kind == "marked")
+        card = _bordered(card, self.borders) if is_partial else _painted(self.kind, card, session, rng)
         table = lay_card(card, session, stream("desk", *self._seeds))
         return Tabletop(card, _desk(self.kind, table.desk, rng), session.sleeve)
 
@@ -140,8 +163,10 @@ class FramedCard:
         session, finger = self.session, self.session.lr.overlay
         px_mm = session.hr_px_mm * session.zoom
         x, y = cast_rays(session.cameras[1], xs.astype(np.float64), ys.astype(np.float64))
-        half = np.array(session.card_mm) / 2 - session.border * max(session.card_mm)
-        beyond = np.maximum(np.abs(x) - half[0], np.abs(y) - half[1]) / px_mm
+        left, top, right, bottom = (border * max(session.card_mm) for border in self.borders)
+        half_width, half_height = (side / 2 for side in session.card_mm)
+        across = np.maximum(left - half_width - x, x - half_width + right)
+        beyond = np.maximum(across, np.maximum(top - half_height - y, y - half_height + bottom)) / px_mm
         return np.asarray(beyond) if finger is None else np.maximum(beyond, _under(finger, x, y, px_mm))
 
     def _random(self, number: int) -> Random:
@@ -177,7 +202,7 @@ def _painted(kind: str, card: PrintedCard, session: Session, rng: Random) -> Pri
         light[inner] = card.light[inner]
     elif kind == "dark":
         light = (0.12 * light + 300).astype(np.uint16)
-    elif kind == "inner-frame":
+    elif kind in ("inner-frame", "inner-frame on print"):
         left, top, wide = (round(share * width) for share in (*rng.uniform(0.26, 0.36, 2) * (1, height / width), 0.02))
         light[top : height - top, left : width - left] = 57000 if rng.random() < 0.5 else 2500
         inner = (slice(top + wide, height - top - wide), slice(left + wide, width - left - wide))
@@ -187,6 +212,16 @@ def _painted(kind: str, card: PrintedCard, session: Session, rng: Random) -> Pri
         for side in {first, (first + int(rng.integers(2))) % 4}:
             turned = np.rot90(light, side)
             turned[: round(rng.uniform(0.15, 0.25) * len(turned))] = 55000
+    return PrintedCard(light, card.width_mm, card.height_mm)
+
+
+def _bordered(card: PrintedCard, borders: tuple[float, float, float, float]) -> PrintedCard:
+    """A card whose outer parts are white, as wide on each side as its long side times a share."""
+    light = card.light.copy()
+    height, width = light.shape[:2]
+    left, top, right, bottom = (round(border * max(height, width)) for border in borders)
+    for strip in (light[:top], light[height - bottom :], light[:, :left], light[:, width - right :]):
+        strip[:] = 55000
     return PrintedCard(light, card.width_mm, card.height_mm)
 
 
@@ -202,7 +237,7 @@ def _desk(kind: str, desk: Desk, rng: Random) -> Desk:
         one, other = rng.uniform(0.05, 0.6, (2, 3))
         weave = 0.04 * rng.standard_normal((height, width, 1))
         return _finer(desk, one + (other - one) * threads + weave)
-    if kind == "printed-desk":
+    if kind in _ON_PRINT:
         return _finer(desk, 0.02 + 0.8 * (dead_leaves(Size(width, height), rng) / 255) ** 2.2)
     return desk
 

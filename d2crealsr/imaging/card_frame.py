@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from d2crealsr import opencv
-from d2crealsr.imaging import geometry
+from d2crealsr.imaging.card_turn import turn_of
 from d2crealsr.imaging.card_view import CardView
 from d2crealsr.imaging.degrade import zncc
+from d2crealsr.imaging.edge_frame import frame_in_both
 from d2crealsr.imaging.frames import Frame, likely_frames
 from d2crealsr.imaging.largest_rectangle import largest_rectangle
 from d2crealsr.imaging.reaching_in import reaching_in
@@ -100,10 +101,14 @@ def within_picture(lr: Image, crop: Crop, mapping: CaptureMapping, hr: LinearRed
     if view is None or np.count_nonzero(_desk(view)) < _FEWEST_DESK_PX:
         return crop
     found = _Surroundings(view)
-    frames = found.frames()
+    frames = found.frames(hr)
+    turned = _turned(lr, found)
+    if turned is not None and (frames_of_turned := turned.frames()):
+        found, view, frames = turned, turned.view, frames_of_turned
     if not frames:
         return crop
-    covered = np.zeros_like(view.seen) if found.in_sleeve else reaching_in(found.colours, frames[0], found.strange)
+    is_clear = found.in_sleeve or found.by_edges
+    covered = np.zeros_like(view.seen) if is_clear else reaching_in(found.colours, frames[0], found.strange)
     within = _largest(crop, view, frames[-1], covered)
     return crop if hr is not None and within != crop and not _in_both(view, crop, within, hr) else within
 
@@ -113,6 +118,13 @@ def _desk(view: CardView) -> Mask:
     x, y = view.from_middle
     outer = np.maximum(np.abs(x) / view.frame[0], np.abs(y) / view.frame[1]) > _DESK
     return np.asarray(outer & view.seen)
+
+
+def _turned(lr: Image, found: _Surroundings) -> _Surroundings | None:
+    """The same search in a view turned as the card is, if that is turned by much."""
+    turn = turn_of(found.desk, found.view.seen)
+    view = CardView.of(lr, found.view.mapping, turn) if turn else None
+    return None if view is None or np.count_nonzero(_desk(view)) < _FEWEST_DESK_PX else _Surroundings(view)
 
 
 class _Surroundings:
@@ -126,6 +138,8 @@ class _Surroundings:
         Where they are not those of the desk on two sides of the card or more.
     in_sleeve : bool
         Whether :meth:`frames` found a sleeve. Its highlights reach over the card's sides like a finger.
+    by_edges : bool
+        Whether :meth:`frames` found the card by its edges alone, as the desk has all colours.
     """
 
     def __init__(self, view: CardView) -> None:
@@ -137,7 +151,7 @@ class _Surroundings:
         self.desk = UsualColours([around], span, _RARE).unlike(self.colours)
         self.strange = UsualColours(sides, span, _RARE_ON_ALL_SIDES).unlike(self.colours)
         self._desk_colour: Float32 = np.median(around, axis=0)
-        self.in_sleeve = False
+        self.in_sleeve = self.by_edges = False
         self._reach = _REACH * view.frame
         self._ridges = [ridges(part, _EDGE) & seen for part, seen in self._both(view.pixels, view.seen)]
         self._lines = [
@@ -156,11 +170,16 @@ class _Surroundings:
         """An image and a mask, upright and transposed."""
         return [(image, mask), (np.ascontiguousarray(np.swapaxes(image, 0, 1)), mask.T)]
 
-    def frames(self) -> list[Frame]:
-        """The frames at which the surroundings end, the outermost first."""
+    def frames(self, hr: LinearReduced | None = None) -> list[Frame]:
+        """The frames at which the surroundings end, the outermost first.
+
+        If HR is given, edges that both captures show make up for colours that the desk and the card share.
+        """
         outline = self._ending(self.desk, None)
         if outline is None:
-            return []
+            both = None if hr is None else frame_in_both(*self._courses(np.zeros_like(self.desk)), self.view, hr)
+            self.by_edges = both is not None
+            return [] if both is None else [both]
         card = within_sleeve(outline, self._ridges, self.colours, self._desk_colour)
         self.in_sleeve = card is not None
         picture = self._border(card or outline)
@@ -216,8 +235,7 @@ class _Surroundings:
 
 def _in_both(view: CardView, crop: Crop, within: Crop, hr: LinearReduced) -> bool:
     """Whether HR looks like LR where a crop is made smaller, and around it."""
-    at = np.stack(np.broadcast_arrays(*view.from_middle), axis=-1) * view.pitch
-    at += geometry.frame_centre(view.mapping.hr_size)
+    at = view.in_hr(np.stack(np.broadcast_arrays(*view.from_middle), axis=-1))
     lr = view.mapping.hr_to_lr(at.reshape(-1, 2)).reshape(at.shape)
     there = opencv.dilate(_holds(crop, lr) & ~_holds(within, lr), _AROUND_PX)
     there &= view.seen & hr.holds(at, margin_hr_px=view.pitch)

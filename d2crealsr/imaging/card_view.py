@@ -48,6 +48,8 @@ class CardView:
         HR px per px of the view.
     lr_px : float
         LR px per px of the view, at least 1.
+    turn : float
+        Angle of the view's rows against those of HR, in radians.
     """
 
     pixels: Float32
@@ -55,10 +57,11 @@ class CardView:
     pitch: float
     lr_px: float
     mapping: CaptureMapping
+    turn: float = 0.0
 
     @classmethod
-    def of(cls, lr: Image, mapping: CaptureMapping) -> CardView | None:
-        """The view of a capture; None if the mapping is not that of a camera."""
+    def of(cls, lr: Image, mapping: CaptureMapping, turn: float = 0.0) -> CardView | None:
+        """The view of a capture, turned by an angle; None if the mapping is not that of a camera."""
         hr_px = geometry.scale_effective(mapping.H_hr_to_lr, geometry.frame_centre(mapping.hr_size))
         if not np.isfinite(hr_px):
             return None
@@ -66,7 +69,8 @@ class CardView:
         pitch = hr_px * lr_px
         width, height = (int(np.ceil(_EXTENT * side / pitch)) for side in mapping.hr_size)
         at = np.stack(np.meshgrid(*(np.linspace(0, side - 1, _KNOTS) for side in (width, height))), axis=-1)
-        knots = _to_lr(at, mapping, pitch, Size(width, height)).astype(np.float32)
+        of_hr = _to_hr(at - geometry.frame_centre(Size(width, height)), mapping, pitch, turn)
+        knots = mapping.hr_to_lr(of_hr.reshape(-1, 2)).reshape(at.shape).astype(np.float32)
         if not np.isfinite(knots).all():
             return None
         low = np.clip(np.floor(knots.min(axis=(0, 1))).astype(int) - 4, 0, np.array(mapping.lr_size) - 1)
@@ -78,7 +82,7 @@ class CardView:
         x, y = (opencv.remap(np.ascontiguousarray(knots[..., axis]), column, row) for axis in (0, 1))
         seen = (x >= 1) & (y >= 1) & (x <= mapping.lr_size.width - 2) & (y <= mapping.lr_size.height - 2)
         pixels = opencv.remap(part, x - np.float32(low[0]), y - np.float32(low[1]))
-        return cls(pixels, seen, pitch, lr_px, mapping)
+        return cls(pixels, seen, pitch, lr_px, mapping, turn)
 
     @property
     def size(self) -> Size:
@@ -99,10 +103,17 @@ class CardView:
     def of_lr(self, points: Array) -> Array:
         """Positions (..., 2) of LR in the view, counted from its middle."""
         hr = self.mapping.lr_to_hr(points.reshape(-1, 2)).reshape(points.shape)
-        return np.asarray((hr - geometry.frame_centre(self.mapping.hr_size)) / self.pitch)
+        return np.asarray((hr - geometry.frame_centre(self.mapping.hr_size)) @ _rotation(self.turn) / self.pitch)
+
+    def in_hr(self, points: Array) -> Array:
+        """Positions (..., 2) of the view, counted from its middle, in HR."""
+        return _to_hr(points, self.mapping, self.pitch, self.turn)
 
 
-def _to_lr(points: Array, mapping: CaptureMapping, pitch: float, size: Size) -> Array:
-    """Positions (..., 2) of a view in LR."""
-    hr = (points - geometry.frame_centre(size)) * pitch + geometry.frame_centre(mapping.hr_size)
-    return mapping.hr_to_lr(hr.reshape(-1, 2)).reshape(points.shape)
+def _to_hr(points: Array, mapping: CaptureMapping, pitch: float, turn: float) -> Array:
+    return np.asarray(points @ _rotation(turn).T * pitch + geometry.frame_centre(mapping.hr_size))
+
+
+def _rotation(angle: float) -> Array:
+    """The matrix (2, 2) of a rotation from the x-axis to the y-axis."""
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])

@@ -57,7 +57,13 @@ class Frame:
         return min(self.right[0] - self.left[0], self.bottom[0] - self.top[0])
 
 
-def likely_frames(level: Courses, upright: Courses, outer: Frame | None, apart: float) -> list[Frame]:
+def likely_frames(
+    level: Courses,
+    upright: Courses,
+    outer: Frame | None,
+    apart: float,
+    steps: tuple[float, float] = _FEWEST_STEPS,
+) -> list[Frame]:
     """The most likely frames, the likeliest first.
 
     Parameters
@@ -68,6 +74,8 @@ def likely_frames(level: Courses, upright: Courses, outer: Frame | None, apart: 
         A frame in which the corners must lie.
     apart : float
         Smallest distance of the corners from its sides.
+    steps : tuple of float
+        Smallest mean step of the weakest side and of the second weakest.
     """
     sides = _combined(level, upright)
     corners = [_crossing(level, upright, h, v) for h in (sides[0], sides[2]) for v in (sides[3], sides[1])]
@@ -88,7 +96,7 @@ def likely_frames(level: Courses, upright: Courses, outer: Frame | None, apart: 
     evidence, mean, step = (np.array([side[i] for side in judged]) for i in range(3))
     total = evidence.sum(axis=0)
     good = (total > 0) & (np.sort(mean, axis=0)[1] > 0)
-    good &= (np.sort(step, axis=0)[:2] > np.array(_FEWEST_STEPS)[:, None]).all(axis=0)
+    good &= (np.sort(step, axis=0)[:2] > np.array(steps)[:, None]).all(axis=0)
     order = np.flatnonzero(good)[np.argsort(-total[good], kind="stable")][:_TRIED]
     chosen = [(level, sides[0]), (upright, sides[1]), (level, sides[2]), (upright, sides[3])]
     return [Frame(*((float(of.offset[at[k]]), float(of.slope[at[k]])) for of, at in chosen)) for k in order]
