@@ -180,9 +180,12 @@ class _Surroundings:
             both = None if hr is None else frame_in_both(*self._courses(np.zeros_like(self.desk)), self.view, hr)
             self.by_edges = both is not None
             return [] if both is None else [both]
+        blank = self._border(outline)
         card = within_sleeve(outline, self._ridges, self.colours, self._desk_colour)
         self.in_sleeve = card is not None
-        picture = self._border(card or outline)
+        if card is not None and blank is not None:
+            card = blank  # which has been sought on all sides
+        picture = blank if card is None else self._border(card)
         return [frame for frame in (outline, card, picture) if frame is not None]
 
     def _ending(self, unlike: Mask, outer: Frame | None) -> Frame | None:

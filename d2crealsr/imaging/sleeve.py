@@ -30,6 +30,9 @@ _SEEN = 0.3
 _HAZE, _EVEN = 0.25, 0.08
 """Largest difference of the rim's median colour from that of the desk, and its largest median deviation from it."""
 
+_MOST_SIDES = 3
+"""Sides on which a rim must look like one for the others to be believed: a sleeve goes around the card."""
+
 _CORNER_PX = 2
 
 
@@ -77,7 +80,7 @@ def within_sleeve(outline: Frame, ridges: Sequence[Mask], colours: Float32, desk
     is_outer = inner.max(axis=1) >= np.minimum(outer.max(axis=1), _SEEN)
     moves = np.where(is_outer, widths[near_best][inner.argmax(axis=1)], 0)
     rims = [_is_rim(side, move, image, desk) for side, move, (image, _) in zip(sides, moves, seen, strict=True)]
-    moves = np.where(rims, moves, 0)
+    moves = np.where(rims, moves, 0) if sum(rims) < _MOST_SIDES else moves
     lines = ((side.line[0] + float(side.inward * move), side.line[1]) for side, move in zip(sides, moves, strict=True))
     return Frame(*lines) if moves.any() else None
 
