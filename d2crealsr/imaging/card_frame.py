@@ -2,7 +2,8 @@
 
 LR shows the card with what lies around it. Working inwards, three kinds of surroundings may end at a frame of four
 straight lines: the desk, the rim of a clear sleeve, and a blank printed border. The innermost frame that is found is
-that of the picture. A crop is made smaller only where it reaches beyond it, or where something lies over the side of
+that of the picture. A card that is turned by much is looked at in a turned view, and on a desk that has the colours of
+the card, edges that both shots show are sought instead. A crop is made smaller only where it reaches beyond it, or where something lies over the side of
 the card. A picture that fills the crop keeps it to the pixel, whatever lines and blank areas it shows.
 """
 
@@ -177,7 +178,8 @@ class _Surroundings:
         """
         outline = self._ending(self.desk, None)
         if outline is None:
-            both = None if hr is None else frame_in_both(*self._courses(np.zeros_like(self.desk)), self.view, hr)
+            level, upright = self._courses(np.zeros_like(self.desk))
+            both = None if hr is None else frame_in_both(level, upright, self.view, hr)
             self.by_edges = both is not None
             return [] if both is None else [both]
         blank = self._border(outline)

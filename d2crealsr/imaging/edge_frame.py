@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from d2crealsr.imaging.frames import likely_frames
+from d2crealsr.imaging.frames import evidence_around, likely_frames
 from d2crealsr.imaging.straight_lines import ridges
 
 if TYPE_CHECKING:
@@ -43,16 +43,16 @@ _SLOPES = (-0.02, -0.01, 0.0, 0.01, 0.02)
 """Differences of slope that are tried."""
 _CORNER_PX = 3
 
-_OUTSIDE_PX, _FEWEST_OUTSIDE = 5.0, 2
-"""Distance from which a side lies outside of another frame's, and the number of such sides from which a likelier frame
-is one that encloses a frame."""
+_AROUND = 0.4
+"""Evidence for a frame around another one, divided by that for it, from which the inner one may be of the picture."""
 
 
 def frame_in_both(level: Courses, upright: Courses, view: CardView, hr: LinearReduced) -> Frame | None:
     """The likeliest frame whose edges both captures show; None if there is none, or more than one.
 
-    A frame is doubtful, and not returned, if a likelier one encloses it, as the card's own encloses a frame that its
-    picture shows, or if HR shows a second one parallel to it, as those are that are drawn with a broad line.
+    A frame is doubtful, and not returned, if there is evidence for another one around it, as the card's own lies around
+    a frame that its picture shows, or if HR shows a second one parallel to it, as those are that are drawn with a broad
+    line.
 
     Parameters
     ----------
@@ -63,13 +63,12 @@ def frame_in_both(level: Courses, upright: Courses, view: CardView, hr: LinearRe
     if not frames:
         return None
     edges = _hr_edges(view, hr)
-    for number, frame in enumerate(frames):
+    for frame in frames:
         seen = _seen_beside(frame, edges)
-        if seen is None or not _holds_at(seen, 0):
-            continue
-        encloses = [_sides_outside(likelier, frame) >= _FEWEST_OUTSIDE for likelier in frames[:number]]
-        others = [at for at in range(-_MOVED_PX, _MOVED_PX + 1) if abs(at) >= 2 * _SAME_PX]
-        return None if any(encloses) or any(_holds_at(seen, at) for at in others) else frame
+        if seen is not None and _holds_at(seen, 0):
+            others = [at for at in range(-_MOVED_PX, _MOVED_PX + 1) if abs(at) >= 2 * _SAME_PX]
+            is_only = not any(_holds_at(seen, at) for at in others)
+            return frame if is_only and evidence_around(level, upright, frame) < _AROUND else None
     return None
 
 
@@ -123,10 +122,3 @@ def _holds_at(seen: Array, distance: int) -> bool:
     middle = seen.shape[1] // 2 + distance
     near = seen[:, middle - _SAME_PX : middle + _SAME_PX + 1]
     return bool((near.max(axis=1) >= _SEEN).all())
-
-
-def _sides_outside(one: Frame, other: Frame) -> int:
-    """How many sides of one frame lie outside of those of another."""
-    further = (other.top[0] - one.top[0], one.right[0] - other.right[0])
-    further += (one.bottom[0] - other.bottom[0], other.left[0] - one.left[0])
-    return sum(each > _OUTSIDE_PX for each in further)

@@ -9,10 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from d2crealsr.imaging.straight_lines import Courses
     from d2crealsr.types import Array
 
-__all__ = ["Frame", "likely_frames"]
+__all__ = ["Frame", "evidence_around", "likely_frames"]
 
 _SKEW = 0.04
 """Largest difference between the slopes of opposite sides, and between those of neighbours after a quarter turn: 2.3
@@ -34,6 +36,11 @@ _FEWEST_STEPS = (0.05, 0.1)
 
 _TRIED = 3
 """Frames that are returned at most."""
+
+_OUTWARD = (-1, 1, 1, -1)
+"""Whether larger offsets of top, right, bottom and left are further out."""
+_FURTHER_PX = 5.0
+"""Distance from which a side lies around that of another frame."""
 
 
 @dataclass(frozen=True)
@@ -77,15 +84,50 @@ def likely_frames(
     steps : tuple of float
         Smallest mean step of the weakest side and of the second weakest.
     """
-    sides = _combined(level, upright)
-    corners = [_crossing(level, upright, h, v) for h in (sides[0], sides[2]) for v in (sides[3], sides[1])]
+    sides, corners = _all_frames(level, upright)
     fits = np.ones(len(sides[0]), dtype=bool)
     if outer is not None:
         fits = np.all([outer.beyond(*corner) <= -apart for corner in corners], axis=0)
-    sides = [side[fits] for side in sides]
+    sides, corners = [side[fits] for side in sides], [(x[fits], y[fits]) for x, y in corners]
     if not len(sides[0]):
         return []
-    (left_top, right_top, left_bottom, right_bottom) = ((x[fits], y[fits]) for x, y in corners)
+    evidence, mean, step = _judged_frames(level, upright, sides, corners)
+    good = (evidence > 0) & (np.sort(mean, axis=0)[1] > 0)
+    good &= (np.sort(step, axis=0)[:2] > np.array(steps)[:, None]).all(axis=0)
+    order = np.flatnonzero(good)[np.argsort(-evidence[good], kind="stable")][:_TRIED]
+    chosen = list(zip((level, upright, level, upright), sides, strict=True))
+    return [Frame(*((float(of.offset[at[k]]), float(of.slope[at[k]])) for of, at in chosen)) for k in order]
+
+
+def evidence_around(level: Courses, upright: Courses, frame: Frame) -> float:
+    """The most evidence for a frame that lies around another one on three sides or four, divided by that for it.
+
+    Parameters
+    ----------
+    frame : Frame
+        One of the :func:`likely_frames` of the same lines.
+    """
+    sides, corners = _all_frames(level, upright)
+    evidence = _judged_frames(level, upright, sides, corners)[0]
+    offsets = np.array([of.offset[at] for of, at in zip((level, upright, level, upright), sides, strict=True)])
+    own = np.array([frame.top[0], frame.right[0], frame.bottom[0], frame.left[0]])
+    further_out = (offsets - own[:, None]) * np.array(_OUTWARD)[:, None]
+    around = (np.sort(further_out, axis=0)[1] > _FURTHER_PX) & (further_out > -_FURTHER_PX / 2).all(axis=0)
+    of_frame = evidence[np.abs(further_out).max(axis=0) == 0].max()
+    return float(evidence[around].max(initial=0) / of_frame)
+
+
+def _all_frames(level: Courses, upright: Courses) -> tuple[list[NDArray[np.intp]], list[tuple[Array, Array]]]:
+    """Lines of all frames (top, right, bottom, left) and their corners (left top, right top, left and right bottom)."""
+    sides = _combined(level, upright)
+    return sides, [_crossing(level, upright, h, v) for h in (sides[0], sides[2]) for v in (sides[3], sides[1])]
+
+
+def _judged_frames(
+    level: Courses, upright: Courses, sides: Sequence[NDArray[np.intp]], corners: Sequence[tuple[Array, Array]]
+) -> tuple[Array, Array, Array]:
+    """The evidence for frames, (N,), that for each side per px, and the sides' mean steps, (4, N)."""
+    left_top, right_top, left_bottom, right_bottom = corners
     spans = [
         (level, sides[0], left_top[0], right_top[0]),
         (upright, sides[1], right_top[1], right_bottom[1]),
@@ -94,12 +136,7 @@ def likely_frames(
     ]
     judged = [_judged(*span) for span in spans]
     evidence, mean, step = (np.array([side[i] for side in judged]) for i in range(3))
-    total = evidence.sum(axis=0)
-    good = (total > 0) & (np.sort(mean, axis=0)[1] > 0)
-    good &= (np.sort(step, axis=0)[:2] > np.array(steps)[:, None]).all(axis=0)
-    order = np.flatnonzero(good)[np.argsort(-total[good], kind="stable")][:_TRIED]
-    chosen = [(level, sides[0]), (upright, sides[1]), (level, sides[2]), (upright, sides[3])]
-    return [Frame(*((float(of.offset[at[k]]), float(of.slope[at[k]])) for of, at in chosen)) for k in order]
+    return evidence.sum(axis=0), mean, step
 
 
 def _combined(level: Courses, upright: Courses) -> list[NDArray[np.intp]]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -95,6 +97,57 @@ def test_a_card_that_is_turned_by_seven_degrees_is_cut_within() -> None:
     assert np.abs(np.cos(turn) * dx + np.sin(turn) * dy).max() <= 37
     assert np.abs(np.cos(turn) * dy - np.sin(turn) * dx).max() <= 22
     assert found.width * found.height > 0.5 * picture.width * picture.height
+
+
+@pytest.mark.parametrize("degrees", [-17, 13])
+def test_a_card_that_is_turned_far_is_sought_in_a_turned_view(degrees: float) -> None:
+    picture, turn = Crop(262, 179, 74, 44), np.radians(degrees)
+    found = within_picture(shot(picture, 20, turn), CROP, mapping())
+    x, y = np.meshgrid(np.arange(found.x, found.x + found.width), np.arange(found.y, found.y + found.height))
+    dx, dy = x - 298.5, y - 199.5
+    assert np.abs(np.cos(turn) * dx + np.sin(turn) * dy).max() <= 37.5
+    assert np.abs(np.cos(turn) * dy - np.sin(turn) * dx).max() <= 22.5
+    assert found.width * found.height > 0.4 * picture.width * picture.height
+
+
+@cache
+def discs() -> np.ndarray:
+    """A cloth printed with discs of all colours, as large as LR."""
+    rng, cloth = np.random.default_rng(5), np.full((LR.height, LR.width, 3), 110, np.float32)
+    for x, y, size in rng.uniform(0, [LR.width, LR.height, 1], (2000, 3)):
+        r = 12 * (0.3 + size)
+        rows, columns = (slice(max(0, int(at - r)), int(at + r) + 1) for at in (y, x))
+        v, u = np.ogrid[rows.start : min(rows.stop, LR.height), columns.start : min(columns.stop, LR.width)]
+        cloth[rows, columns][np.hypot(u - x, v - y) < r] = rng.uniform(10, 220, 3)
+    return cloth
+
+
+def on_print(picture: Crop, drawn: np.ndarray | None = None) -> np.ndarray:
+    """LR with a picture on a cloth that has all of its colours, with something pale drawn on the picture."""
+    scene = discs().copy()
+    smaller = opencv.resize(discs(), Size(LR.width // 2, LR.height // 2), "area").mean(axis=2, keepdims=True)
+    scene[picture.y :, picture.x :][: picture.height, : picture.width] = smaller[: picture.height, : picture.width]
+    if drawn is not None:
+        scene[drawn] = 170
+    return np.clip(opencv.blur(scene, 0.8), 0, 255).round().astype(np.uint8)
+
+
+def test_edges_that_both_shots_show_stand_in_for_colours() -> None:
+    picture = Crop(262, 179, 74, 44)
+    lr = on_print(picture)
+    found = within_picture(lr, CROP, mapping(), hr_of(lr))
+    assert inside(found, picture)
+    assert found.width * found.height > 0.75 * picture.width * picture.height
+    assert within_picture(lr, CROP, mapping()) == CROP
+
+
+def test_a_frame_that_a_picture_shows_is_none_on_a_printed_cloth_either() -> None:
+    card = Crop(236, 160, 128, 80)
+    y, x = np.mgrid[: LR.height, : LR.width]
+    out = np.maximum(np.abs(x - 299.5) - 36, np.abs(y - 199.5) - 20)
+    for drawn in (out < 0, (out > 0) & (out < 4)):  # an even picture in the picture, and a broad line
+        lr = on_print(card, drawn)
+        assert within_picture(lr, CROP, mapping(), hr_of(lr)) == CROP
 
 
 def test_the_whole_frame_is_cut_too() -> None:
