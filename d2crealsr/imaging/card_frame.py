@@ -2,9 +2,10 @@
 
 LR shows the card with what lies around it. Working inwards, three kinds of surroundings may end at a frame of four
 straight lines: the desk, the rim of a clear sleeve, and a blank printed border. The innermost frame that is found is
-that of the picture. A card that is turned by much is looked at in a turned view, and on a desk that has the colours of
-the card, edges that both shots show are sought instead. A crop is made smaller only where it reaches beyond it, or where something lies over the side of
-the card. A picture that fills the crop keeps it to the pixel, whatever lines and blank areas it shows.
+that of the picture. A card that is turned by much is sought in a turned view. On a desk that has the colours of the
+card, edges that both shots show are sought instead. A crop is made smaller only where it reaches beyond the frame, or
+where something lies over the side of the card. A picture that fills the crop keeps it to the pixel, whatever lines and
+blank areas it shows.
 """
 
 from __future__ import annotations
