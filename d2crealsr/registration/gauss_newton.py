@@ -1,4 +1,4 @@
-"""Robust Gauss–Newton iteration for the parameters of :mod:`.prediction`, and the covariance of its result.
+"""Robust Gauss–Newton iteration for the parameters of :mod:`.prediction`.
 
 Lucas & Kanade 1981; Baker & Matthews 2004, doi:10.1023/B:VISI.0000011205.11775.fd; Tukey's biweight on the residuals.
 """
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from d2crealsr.imaging.lr_part import LrPart
     from d2crealsr.types import Array
 
-__all__ = ["CHUNK_PIXELS", "TUKEY", "Fit", "LensModel", "System", "covariance", "gauss_newton", "solved"]
+__all__ = ["CHUNK_PIXELS", "TUKEY", "Fit", "LensModel", "System", "gauss_newton", "solved"]
 
 Float32 = NDArray[np.float32]
 LensModel: TypeAlias = Literal["homography", "radial"]
@@ -44,9 +44,6 @@ _LENS_PRIOR = 0.01
 
 _CORRELATION = 16.0
 """Number of LR pixels that count as one independent observation against a prior, because neighbours are correlated."""
-
-_CLUSTER_LR_PX = 16
-"""Side of the blocks within which residuals are assumed to be correlated when the error is predicted."""
 
 
 class System(NamedTuple):
@@ -84,17 +81,21 @@ def gauss_newton(
     prior: Parameters,
     model: LensModel,
     settled_hr_px: float,
+    near: System | None = None,
 ) -> Fit | None:
     """Iterate to the parameters that best predict an observation; None if the iteration diverges.
 
-    Near the optimum the Jacobian hardly changes, so it is kept. The residuals, which determine the optimum, are always
-    computed again.
+    Near the optimum the Jacobian hardly changes, so it is kept, as is that of ``near``, the normal equations of a fit
+    next to the start. The residuals, which determine the optimum, are always computed again.
     """
     if not observation.trusted.any():  # all of LR or of HR is clipped
         return None
     outline = observation.positions[[0, 0, -1, -1], [0, -1, 0, -1]]
     now, where = start, start.mapping.lr_to_hr(outline)
-    system = _normal_equations(predictor, now, observation)
+    if near is None:
+        system = _normal_equations(predictor, now, observation)
+    else:
+        system = _with_new_residuals(near, predictor, now, observation)
     for _ in range(_MAX_STEPS):
         now = now.moved(_step(system, now, prior, model), predictor.unit, predictor.smallest_blur)
         before, where = where, now.mapping.lr_to_hr(outline)
@@ -171,14 +172,3 @@ def solved(matrix: Array, right: Array, model: LensModel) -> Array:
     except np.linalg.LinAlgError:  # no pixel has any weight, for example if all are clipped
         solution[free] = np.nan
     return solution
-
-
-def covariance(system: System, observation: LrPart, model: LensModel) -> Array:
-    """Covariance of the geometric parameters, (9, 9), by the cluster-robust sandwich estimator.
-
-    Residuals are correlated within a block and independent between blocks (Liang & Zeger 1986,
-    doi:10.1093/biomet/73.1.13). The ordinary formula would assume that all residuals are independent.
-    """
-    spread = solved(system.matrix, system.scores(observation, _CLUSTER_LR_PX), model)
-    of_geometry: Array = (spread @ spread.T)[:GEOMETRY, :GEOMETRY]
-    return of_geometry

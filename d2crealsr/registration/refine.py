@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from d2crealsr.imaging import geometry, photometry
 from d2crealsr.imaging.lr_part import LrPart
+from d2crealsr.registration.covariance import covariance, curvature, slopes_of_residual
 from d2crealsr.registration.demosaic import PHASES, Phase, find_phase, through_mosaic
-from d2crealsr.registration.gauss_newton import LensModel, covariance, gauss_newton
-from d2crealsr.registration.noisy_pair import noisy_covariance
+from d2crealsr.registration.gauss_newton import LensModel, gauss_newton
 from d2crealsr.registration.prediction import Parameters, Predictor
 from d2crealsr.types import Crop
 
@@ -54,14 +54,18 @@ _SOFTENING_LR_PX = 0.7
 filter of HR has the pitch of LR's, and the error of its demosaicing is fixed to HR's pixels: it pulls the estimate
 towards the nearest shift by whole pixels, by up to .03 px. That error is fine detail, which the blur removes."""
 
-_ERROR_CALIBRATION = 1.8
-"""Factor on predicted errors: ratio of the root mean square true and predicted errors for 20 half-size scenes of tuning
-seeds (1.7 … 1.85 by kind of card). It accounts for correlation beyond the blocks."""
+_DEMOSAIC_ROUNDS = 2
+"""Number of times that demosaicing is predicted again and the fit is repeated with all pixels."""
+
+_SHIFT_LR_PX = 0.25
+"""Shift of the prediction by which the slopes of demosaicing are measured: a part of the finest detail in LR."""
+
+_ERROR_CALIBRATION = 1.0
+"""Factor on predicted errors: XXX"""
 
 _SAME_SCALE_CALIBRATION = 1.1
-"""The same factor at scale 1, on :func:`.noisy_pair.noisy_covariance`. The ratio for 40 tuning seeds is .94 for images
-moved by arithmetic and 1.06 for simulated cameras (1.0 … 1.5 by kind of card), where demosaicing adds errors that noise
-does not explain."""
+"""The same factor at scale 1. The ratio for 40 tuning seeds is .94 for images moved by arithmetic and 1.06 for
+simulated cameras (1.0 … 1.5 by kind of card), where demosaicing adds errors that noise does not explain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,16 +159,24 @@ def refine(
             return None
         undone = less_demosaic(predictor, predictor.linear(fit.parameters, whole), whole, phase)
     fit = gauss_newton(predictor, undone, fit.parameters, begin, model, _SETTLED_HR_PX)
+    for _ in range(0 if phase is None else _DEMOSAIC_ROUNDS):
+        if fit is None:
+            return None
+        undone = less_demosaic(predictor, predictor.linear(fit.parameters, whole), whole, phase)
+        fit = gauss_newton(predictor, undone, fit.parameters, begin, model, _SETTLED_HR_PX, fit.system)
     if fit is None:
         return None
+    if phase is None:
+        slopes = slopes_of_residual(fit.system, undone) if softened_by else None
+    else:
+        slopes = _slopes_of_demosaic(predictor, fit.parameters, whole, phase)
+    matrix = curvature(predictor, fit, undone, model, slopes)
     return Refinement(
         mapping=fit.parameters.mapping,
         sigma_blur_hr_px=float(np.sqrt(max(fit.parameters.sigma**2 - softened_by**2, 0))),
         phase=phase,
         converged=fit.converged,
-        covariance=noisy_covariance(predictor, fit, undone, model)
-        if softened_by
-        else covariance(fit.system, undone, model),
+        covariance=covariance(fit, undone, model, matrix),
         calibration=_SAME_SCALE_CALIBRATION if softened_by else _ERROR_CALIBRATION,
     )
 
@@ -244,6 +256,18 @@ def _phase_of(
 def _mosaiced(predictor: Predictor, linear: Float32, observation: LrPart, phase: Phase) -> Float32:
     """Encoded luma of predicted linear RGB after the camera's demosaicing, (h, w)."""
     return predictor.encoded_luma(through_mosaic(linear, phase, (observation.crop.x, observation.crop.y)))
+
+
+def _slopes_of_demosaic(predictor: Predictor, parameters: Parameters, observation: LrPart, phase: Phase) -> Float32:
+    """Derivatives of what demosaicing adds to a prediction by the position of the scene in LR, per px, (N, 2)."""
+
+    def added(x: float, y: float) -> Float32:
+        shifted = replace(observation, positions=observation.positions + np.array([x, y]))
+        linear = predictor.linear(parameters, shifted)
+        return (_mosaiced(predictor, linear, observation, phase) - predictor.encoded_luma(linear)).ravel()
+
+    by_x, by_y = (added(*half) - added(*-half) for half in (np.array([_SHIFT_LR_PX, 0]), np.array([0, _SHIFT_LR_PX])))
+    return np.stack([by_x, by_y], axis=1) / np.float32(2 * _SHIFT_LR_PX)
 
 
 def _displacements(points: Array) -> Array:

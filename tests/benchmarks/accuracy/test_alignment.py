@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -31,20 +30,6 @@ def test_failures_are_counted_and_left_out() -> None:
     assert summary["failures"] == 2
     assert summary["mean"] == pytest.approx(0.2)
     assert summary["worst"] == pytest.approx(0.4)
-
-
-def test_error_bars_compare_root_mean_squares() -> None:
-    rows = [
-        row(0.1),
-        row(0.3, kind="leaves", seed=1) | {"status": "rejected"},
-        {"method": alignment.BOUND, "seed": 0, "kind": "text", "rms": 0.01},
-    ]
-    whole, published, text = alignment.error_bars(rows)
-    assert (whole["scenes of"], whole["count"], whole["share within 2 sigma"]) == ("all estimates", 2, 0.5)
-    assert whole["true/predicted"] == pytest.approx(np.sqrt(0.05) / 0.1)
-    assert (published["scenes of"], published["count"]) == ("published", 1)
-    assert (text["scenes of"], text["share within 1 sigma"]) == ("published, text", 1.0)
-    assert text["Cramér–Rao bound"] == pytest.approx(0.01)
 
 
 @pytest.mark.slow

@@ -7,7 +7,7 @@ from d2crealsr import opencv
 from d2crealsr.imaging import degrade, geometry, photometry
 from d2crealsr.imaging.lr_part import LrPart
 from d2crealsr.registration import gauss_newton, refine
-from d2crealsr.registration.noisy_pair import noisy_covariance
+from d2crealsr.registration.covariance import covariance, curvature, slopes_of_residual
 from d2crealsr.registration.prediction import Parameters, Predictor
 from d2crealsr.types import Crop, Size
 
@@ -63,6 +63,8 @@ def test_residuals_that_contradict_the_texture_leave_a_finite_covariance(spread:
     fit = gauss_newton.gauss_newton(predictor, part, begin, begin, "radial", 0.01)
     assert fit is not None
     opposed = fit.system._replace(residual=-2 * part.encoded.ravel(), spread=spread)
-    found = noisy_covariance(predictor, fit._replace(system=opposed), part, "radial")
+    contradicted = fit._replace(system=opposed)
+    matrix = curvature(predictor, contradicted, part, "radial", slopes_of_residual(opposed, part))
+    found = covariance(contradicted, part, "radial", matrix)
     assert np.isfinite(found).all()
     assert np.trace(found) > 0
