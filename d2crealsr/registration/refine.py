@@ -6,6 +6,7 @@ demosaicing causes in the prediction is subtracted from the observation, and the
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -16,12 +17,12 @@ from d2crealsr.imaging import geometry, photometry
 from d2crealsr.imaging.lr_part import LrPart
 from d2crealsr.registration.covariance import covariance, curvature, slopes_of_residual
 from d2crealsr.registration.demosaic import PHASES, Phase, find_phase, through_mosaic
-from d2crealsr.registration.gauss_newton import LensModel, gauss_newton
+from d2crealsr.registration.gauss_newton import Fit, LensModel, gauss_newton
 from d2crealsr.registration.prediction import Parameters, Predictor
 from d2crealsr.types import Crop
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from d2crealsr.imaging.degrade import LinearReduced
     from d2crealsr.imaging.geometry import CaptureMapping
@@ -60,12 +61,9 @@ _DEMOSAIC_ROUNDS = 2
 _SHIFT_LR_PX = 0.25
 """Shift of the prediction by which the slopes of demosaicing are measured: a part of the finest detail in LR."""
 
-_ERROR_CALIBRATION = 1.0
-"""Factor on predicted errors: XXX"""
-
 _SAME_SCALE_CALIBRATION = 1.1
-"""The same factor at scale 1. The ratio for 40 tuning seeds is .94 for images moved by arithmetic and 1.06 for
-simulated cameras (1.0 … 1.5 by kind of card), where demosaicing adds errors that noise does not explain."""
+"""Factor on predicted errors at scale 1. The ratio for 40 tuning seeds is .94 for images moved by arithmetic and 1.06
+for simulated cameras (1.0 … 1.5 by kind of card), where demosaicing adds errors that noise does not explain."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +90,7 @@ class Refinement:
     phase: Phase | None
     converged: bool
     covariance: Array
-    calibration: float = _ERROR_CALIBRATION
+    calibration: float = 1.0
 
     def standard_error(self, points_hr: Array) -> float:
         """Predicted standard error at positions in the HR capture, (N, 2): root of the mean trace, in HR px."""
@@ -147,37 +145,31 @@ def refine(
     some = whole.thinned(_stride(whole.crop))
     predictor = Predictor(hr, tone)
     begin = with_brightness(Parameters(start, sigma, np.ones(3), np.zeros(5), 0.0), predictor, some)
-    fit = gauss_newton(predictor, some, begin, begin, model, _ROUGHLY_HR_PX)
+    fitted = functools.partial(gauss_newton, predictor, prior=begin, model=model)
+    fit = fitted(some, begin, settled_hr_px=_ROUGHLY_HR_PX)
     if fit is None:
         return None
     whole = whole.compared_with(hr, fit.parameters.mapping, fit.parameters.sigma)
     phases = PHASES if phase is None else (phase,)
     phase, undone = (None, whole) if softened_by else _without_demosaic(predictor, fit.parameters, whole, phases)
     if phase is not None:
-        fit = gauss_newton(predictor, undone.thinned(_stride(whole.crop)), fit.parameters, begin, model, _ROUGHLY_HR_PX)
+        fit = fitted(undone.thinned(_stride(whole.crop)), fit.parameters, settled_hr_px=_ROUGHLY_HR_PX)
         if fit is None:
             return None
         undone = less_demosaic(predictor, predictor.linear(fit.parameters, whole), whole, phase)
-    fit = gauss_newton(predictor, undone, fit.parameters, begin, model, _SETTLED_HR_PX)
-    for _ in range(0 if phase is None else _DEMOSAIC_ROUNDS):
-        if fit is None:
-            return None
-        undone = less_demosaic(predictor, predictor.linear(fit.parameters, whole), whole, phase)
-        fit = gauss_newton(predictor, undone, fit.parameters, begin, model, _SETTLED_HR_PX, fit.system)
+    fit = fitted(undone, fit.parameters, settled_hr_px=_SETTLED_HR_PX)
     if fit is None:
         return None
-    if phase is None:
-        slopes = slopes_of_residual(fit.system, undone) if softened_by else None
-    else:
-        slopes = _slopes_of_demosaic(predictor, fit.parameters, whole, phase)
-    matrix = curvature(predictor, fit, undone, model, slopes)
+    if phase is not None:
+        fit, undone = _near_optimum(fitted, predictor, fit, whole, phase)
+    matrix = curvature(predictor, fit, undone, model, _added_slopes(predictor, fit, whole, phase))
     return Refinement(
         mapping=fit.parameters.mapping,
         sigma_blur_hr_px=float(np.sqrt(max(fit.parameters.sigma**2 - softened_by**2, 0))),
         phase=phase,
         converged=fit.converged,
         covariance=covariance(fit, undone, model, matrix),
-        calibration=_SAME_SCALE_CALIBRATION if softened_by else _ERROR_CALIBRATION,
+        calibration=_SAME_SCALE_CALIBRATION if softened_by else 1.0,
     )
 
 
@@ -258,16 +250,30 @@ def _mosaiced(predictor: Predictor, linear: Float32, observation: LrPart, phase:
     return predictor.encoded_luma(through_mosaic(linear, phase, (observation.crop.x, observation.crop.y)))
 
 
-def _slopes_of_demosaic(predictor: Predictor, parameters: Parameters, observation: LrPart, phase: Phase) -> Float32:
-    """Derivatives of what demosaicing adds to a prediction by the position of the scene in LR, per px, (N, 2)."""
+def _near_optimum(
+    fitted: Callable[..., Fit | None], predictor: Predictor, fit: Fit, whole: LrPart, phase: Phase
+) -> tuple[Fit, LrPart]:
+    """The fit after demosaicing was predicted again near it, and what was fitted."""
+    for _ in range(_DEMOSAIC_ROUNDS):
+        undone = less_demosaic(predictor, predictor.linear(fit.parameters, whole), whole, phase)
+        fit = fitted(undone, fit.parameters, settled_hr_px=_SETTLED_HR_PX, near=fit.system) or fit
+    return fit, undone
 
-    def added(x: float, y: float) -> Float32:
-        shifted = replace(observation, positions=observation.positions + np.array([x, y]))
-        linear = predictor.linear(parameters, shifted)
-        return (_mosaiced(predictor, linear, observation, phase) - predictor.encoded_luma(linear)).ravel()
 
-    by_x, by_y = (added(*half) - added(*-half) for half in (np.array([_SHIFT_LR_PX, 0]), np.array([0, _SHIFT_LR_PX])))
-    return np.stack([by_x, by_y], axis=1) / np.float32(2 * _SHIFT_LR_PX)
+def _added_slopes(predictor: Predictor, fit: Fit, whole: LrPart, phase: Phase | None) -> Float32 | None:
+    """What the slopes of the observation have beyond those of the prediction, per LR px, (N, 2)."""
+    if whole.softened_by:
+        return slopes_of_residual(fit.system, whole)
+    if phase is None:
+        return None
+
+    def added(shift: Array) -> Float32:
+        """What demosaicing adds if the scene is shifted on the sensor, (N,)."""
+        linear = predictor.linear(fit.parameters, replace(whole, positions=whole.positions + shift))
+        return (_mosaiced(predictor, linear, whole, phase) - predictor.encoded_luma(linear)).ravel()
+
+    differences = [added(shift) - added(-shift) for shift in _SHIFT_LR_PX * np.eye(2)]
+    return np.stack(differences, axis=1) / np.float32(2 * _SHIFT_LR_PX)
 
 
 def _displacements(points: Array) -> Array:

@@ -8,6 +8,7 @@ import pytest
 from d2crealsr import opencv
 from d2crealsr.imaging import degrade, geometry, photometry
 from d2crealsr.registration import demosaic
+from d2crealsr.registration import refine as refine_module
 from d2crealsr.registration.refine import refine
 from d2crealsr.types import Size
 
@@ -46,13 +47,18 @@ def true_mapping(k1_hr: float = 0.0) -> geometry.CaptureMapping:
 
 
 def lr_capture(
-    hr: np.ndarray, mapping: geometry.CaptureMapping, *, phase: demosaic.Phase | None = None, noise: float = 0.003
+    hr: np.ndarray,
+    mapping: geometry.CaptureMapping,
+    *,
+    phase: demosaic.Phase | None = None,
+    noise: float = 0.003,
+    sigma: float = SIGMA,
 ) -> np.ndarray:
     """What LR would show: blurred, darker, of another white balance, vignetted, noisy, 8 bit."""
     linear = photometry.to_linear(hr, TONE)
     p_hr = mapping.lr_to_hr(geometry.pixel_centres(LR))
     sharp = degrade.LinearReduced(linear, linear[..., 0], 1)
-    seen = sharp.at(sharp.blurred(linear, SIGMA), p_hr)
+    seen = sharp.at(sharp.blurred(linear, sigma), p_hr)
     x, y = np.moveaxis(geometry.UnitFrame.of(HR).of_points(p_hr), -1, 0)
     field = 1 + 0.05 * x - 0.03 * y - 0.15 * (x**2 + y**2)
     lit = (seen * (field[..., None] * np.array([0.75, 0.8, 0.85])) + 0.004).astype(np.float32)
@@ -155,6 +161,34 @@ def test_the_colour_filter_is_recognised_and_left_out(phase: demosaic.Phase) -> 
     assert found.phase == phase
     assert found.sigma_blur_hr_px == pytest.approx(SIGMA, rel=0.05)
     assert error_hr_px(found.mapping, true).max() < 0.06
+
+
+def fine_shots() -> tuple[np.ndarray, np.ndarray, geometry.CaptureMapping]:
+    """HR of squares of one LR px, LR with a colour filter, which mixes them up, and the truth."""
+    squares = np.random.default_rng(0).uniform(0.1, 0.7, (100, 150)).astype(np.float32)
+    light = opencv.resize(squares, HR, "nearest")[..., None].repeat(3, axis=2)
+    hr, true = photometry.quantised(light, TONE, np.dtype(np.uint8)), true_mapping()
+    return hr, lr_capture(hr, true, phase="RGGB", noise=0.0, sigma=4.0), true
+
+
+def test_demosaicing_is_predicted_for_the_mapping_that_is_found() -> None:
+    hr, lr, true = fine_shots()
+    found = refined(hr, lr, started_off(true, 3.0))
+    assert found is not None
+    assert found.phase == "RGGB"
+    assert error_hr_px(found.mapping, true).mean() < 0.012  # .02 if it is predicted for the mapping before
+
+
+def test_the_error_bar_is_longer_where_demosaicing_takes_detail_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    hr, lr, true = fine_shots()
+    points = geometry.central_grid(HR).reshape(-1, 2)
+    found = refined(hr, lr, started_off(true, 3.0))
+    monkeypatch.setattr(refine_module, "_added_slopes", lambda *_: None)
+    without = refined(hr, lr, started_off(true, 3.0))
+    assert found is not None
+    assert without is not None
+    assert np.array_equal(found.mapping.H_hr_to_lr, without.mapping.H_hr_to_lr)
+    assert found.standard_error(points) > 1.5 * without.standard_error(points)
 
 
 def test_no_filter_is_seen_where_there_is_none() -> None:
