@@ -135,7 +135,7 @@ def _is_minimum(matrix: Array, model: LensModel) -> bool:
 def _influence_slope(system: System, observation: LrPart) -> Array:
     """Derivative of each residual's influence on the fit, by the residual, (N,); negative for large ones."""
     trusted = observation.trusted.ravel()
-    relative: Array | float = 1.0
+    relative: NDArray[np.float32] | float = 1.0
     if observation.softened_by:
         relative = relative_spread(system.residual, observation.encoded.ravel(), trusted)
     square = (system.residual / (TUKEY * system.spread * relative)) ** 2

@@ -273,7 +273,8 @@ def _added_slopes(predictor: Predictor, fit: Fit, whole: LrPart, phase: Phase | 
         return (_mosaiced(predictor, linear, whole, phase) - predictor.encoded_luma(linear)).ravel()
 
     differences = [added(shift) - added(-shift) for shift in _SHIFT_LR_PX * np.eye(2)]
-    return np.stack(differences, axis=1) / np.float32(2 * _SHIFT_LR_PX)
+    slopes: Float32 = np.stack(differences, axis=1) / np.float32(2 * _SHIFT_LR_PX)
+    return slopes
 
 
 def _displacements(points: Array) -> Array:
