@@ -29,6 +29,7 @@ __all__ = [
     "close",
     "connected",
     "decode",
+    "decode_jpeg",
     "demosaic_edge_aware",
     "dilate",
     "draw_discs",
@@ -107,9 +108,19 @@ def decode(data: bytes) -> Pixels:
     MemoryError
         When the image does not fit into memory.
     """
+    return _decoded(data, cv2.IMREAD_UNCHANGED)
+
+
+def decode_jpeg(data: bytes) -> Pixels:
+    """As :func:`decode` for a JPEG, but RGB also where it is grey. The decoder writes RGB, so nothing is copied."""
+    return _decoded(data, cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+
+
+def _decoded(data: bytes, flags: int) -> Pixels:
     try:
-        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_UNCHANGED)
-        if pixels is not None and pixels.ndim == 3 and pixels.shape[2] in (3, 4):
+        pixels = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), flags)
+        is_bgr = flags == cv2.IMREAD_UNCHANGED
+        if is_bgr and pixels is not None and pixels.ndim == 3 and pixels.shape[2] in (3, 4):
             pixels = cv2.cvtColor(pixels, cv2.COLOR_BGR2RGB if pixels.shape[2] == 3 else cv2.COLOR_BGRA2RGBA)
     except cv2.error as error:
         if is_out_of_memory(error):

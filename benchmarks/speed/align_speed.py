@@ -7,7 +7,7 @@ Whole pairs: both JPEG captures are read, hashed and aligned, and two PNG files 
 `d2crealsr align --jobs 1` does, for all pairs of one folder. Floor: the steps that no program can avoid (two decodes,
 one cubic warp, one PNG), measured on the same captures right afterwards. If the machine is also used for other work,
 look at the CPU seconds. Peak memory is that of a process that does nothing else. The profile is of one more pair. Last,
-all pairs are aligned again with several at a time, beside one at a time.
+pairs are aligned again with several at a time, beside one at a time; `--pairs 115` repeats the captures up to as many.
 """
 
 from __future__ import annotations
@@ -81,14 +81,14 @@ def floor(hr: Path, lr: Path, scale: int) -> Row:
     """
     threads.use_one_thread()
     data = hr.read_bytes(), lr.read_bytes()
-    image = opencv.decode(data[0])
+    image = opencv.decode_jpeg(data[0])
     crop = default_size(Size(image.shape[1], image.shape[0]), scale)
     size = Size(crop.width * scale, crop.height * scale)
     H_out_to_in = np.array([[0.98, 0.02, 0.2 * image.shape[1]], [-0.02, 0.98, 0.2 * image.shape[0]], [0, 0, 1.0]])
     published = opencv.warp(image, H_out_to_in, size, "cubic")
     parts: dict[str, Callable[[], object]] = {
-        "decode HR": lambda: opencv.decode(data[0]),
-        "decode LR": lambda: opencv.decode(data[1]),
+        "decode HR": lambda: opencv.decode_jpeg(data[0]),
+        "decode LR": lambda: opencv.decode_jpeg(data[1]),
         "warp": lambda: opencv.warp(image, H_out_to_in, size, "cubic"),
         "PNG": lambda: opencv.encode_png(published),
     }
@@ -169,8 +169,20 @@ def _folder_of(scenes: Sequence[BenchScene], cache: Path, folder: Path) -> Path:
     return folder
 
 
-def measure(scenes: Sequence[BenchScene], cache: Path, at_a_time: Sequence[int] = ()) -> tuple[Row, Profile, list[Row]]:
-    """The figures of a run, one row; the profile; and the run with several pairs at a time."""
+def _repeated(raw: Path, count: int, folder: Path) -> Path:
+    """A folder of ``count`` raw captures that links to those of another one again and again."""
+    for side in ("hr", "lr"):
+        (folder / side).mkdir(parents=True)
+        files = sorted((raw / side).iterdir())
+        for number in range(count):
+            (folder / side / f"{number:04d}.jpg").symlink_to(files[number % len(files)].resolve())
+    return folder
+
+
+def measure(
+    scenes: Sequence[BenchScene], cache: Path, at_a_time: Sequence[int] = (), count: int = 0
+) -> tuple[Row, Profile, list[Row]]:
+    """The figures of a run, one row; the profile; and the run of ``count`` pairs with several at a time."""
     with tempfile.TemporaryDirectory() as temporary:
         raw = _folder_of(scenes, cache, Path(temporary) / "raw")
         first = _folder_of(scenes[:1], cache, Path(temporary) / "first")
@@ -178,7 +190,8 @@ def measure(scenes: Sequence[BenchScene], cache: Path, at_a_time: Sequence[int] 
         files = make_files(scenes[0], cache)
         base = alone(floor, files.hr, files.lr, AlignSettings().scale)
         where = alone(profile, first)
-        several = [side_by_side(raw, jobs) for jobs in at_a_time]
+        many = _repeated(raw, count or len(scenes), Path(temporary) / "many")
+        several = [side_by_side(many, jobs) for jobs in at_a_time]
     per_pair, cpu = pairs["total"] / pairs["pairs"], pairs["cpu"] / pairs["pairs"]
     row: Row = {
         "pairs": pairs["pairs"],
@@ -205,16 +218,17 @@ def measure(scenes: Sequence[BenchScene], cache: Path, at_a_time: Sequence[int] 
 @with_size("full")
 @with_cache
 @click.option("--at-a-time", default="1,2", show_default=True, help="Numbers of pairs at a time that are compared.")
+@click.option("--pairs", type=int, default=0, help="Pairs of this comparison.  [default: one for each seed]")
 @with_out
 @with_small("Two mini pairs", seeds="0..1", size="mini")
-def main(seeds: str, size: SizeName, cache: Path | None, at_a_time: str, out: Path | None) -> None:
+def main(seeds: str, size: SizeName, cache: Path | None, at_a_time: str, pairs: int, out: Path | None) -> None:
     os.environ |= dict.fromkeys(_THREADS, "1")
     wanted = parse_seeds(seeds)
     title = f"Cost of a pair, {size} size, {purpose_of(wanted)} seeds {seeds}, one thread"
     scenes = [BenchScene(seed=seed, size=size) for seed in wanted]
     with tempfile.TemporaryDirectory() as temporary:
         jobs = [int(word) for word in at_a_time.split(",") if word]
-        row, where, several = measure(scenes, cache or Path(temporary), jobs)
+        row, where, several = measure(scenes, cache or Path(temporary), jobs, pairs)
     lines = text_table([{"what": name, "value": value} for name, value in row.items()])
     tables = (text_table(rows) for rows in where)
     load = f"Several pairs at a time (load of the machine: {os.getloadavg()[0]:.1f})"

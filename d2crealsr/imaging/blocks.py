@@ -91,7 +91,11 @@ class _Placed(NamedTuple):
 
     def shifted(self, x: Array, y: Array) -> Array:
         """The positions after a shift of each block by (x, y) LR px, where x and y are (B,) or scalars."""
-        return self.positions + np.reshape(x, (-1, 1, 1)) * self.per_x + np.reshape(y, (-1, 1, 1)) * self.per_y
+        moved = np.empty_like(self.positions)
+        x, y = np.reshape(x, (-1, 1)), np.reshape(y, (-1, 1))
+        for axis in range(2):  # much faster than along both coordinates of each position
+            moved[..., axis] = self.positions[..., axis] + x * self.per_x[..., axis] + y * self.per_y[..., axis]
+        return moved
 
 
 def measure(

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from d2crealsr import opencv
 from d2crealsr.imaging import blocks, degrade, geometry, photometry
+from d2crealsr.imaging.channels import add_to_channels, largest_of, plane_times
 from d2crealsr.imaging.lr_part import LrPart
 from d2crealsr.types import Size
 
@@ -84,7 +85,9 @@ class Look:
         luma = np.empty(hr.luma.shape, np.float32)
         for top in range(0, len(luma), _STRIP_ROWS):
             rows = slice(top, top + _STRIP_ROWS)
-            linear = blurred[rows] * (light.field(across, down[rows])[..., None] * gain) + offset
+            linear = plane_times(light.field(across, down[rows]), gain)
+            linear *= blurred[rows]
+            add_to_channels(linear, offset)
             luma[rows] = photometry.encode_clipped(linear, light.tone) @ photometry.JPEG_LUMA
         return cls(luma, hr, sigma_hr_px, light)
 
@@ -165,8 +168,9 @@ class LrCrop(LrPart):
     def lit(self, seen: Float32, light: Photometry, mapping: CaptureMapping) -> Float32:
         """HR as :meth:`seen`, at the crop's brightness: gain·field·hr + offset."""
         frame = geometry.UnitFrame.of(mapping.hr_size).of_points(self.in_hr(mapping)).astype(np.float32)
-        field = light.field(frame[..., 0], frame[..., 1])[..., None]
-        lit: Float32 = seen * (field * np.array(light.gain, np.float32)) + np.array(light.offset, np.float32)
+        lit = plane_times(light.field(frame[..., 0], frame[..., 1]), np.array(light.gain, np.float32))
+        lit *= seen
+        add_to_channels(lit, np.array(light.offset, np.float32))
         return lit
 
     def brightness(self, seen: Float32, mapping: CaptureMapping) -> Photometry:
@@ -202,7 +206,7 @@ class LrCrop(LrPart):
         """What the crop should show, in colour, if the mapping is right."""
         seen = self.seen(look.source, mapping, look.sigma_hr_px)
         encoded = photometry.encode_clipped(self.lit(seen, look.light, mapping), look.light.tone)
-        return Shown(encoded, seen.max(axis=2) > _ALMOST_CLIPPED)
+        return Shown(encoded, largest_of(seen) > _ALMOST_CLIPPED)
 
     def residuals(self, look: Look, mapping: CaptureMapping) -> ResidualField:
         """The residual field between a look and this crop."""

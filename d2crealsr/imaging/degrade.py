@@ -15,6 +15,7 @@ from scipy.optimize import minimize_scalar
 
 from d2crealsr import opencv
 from d2crealsr.imaging import geometry, photometry
+from d2crealsr.imaging.channels import all_of
 from d2crealsr.imaging.sampling import Kernel, Sampled
 from d2crealsr.types import Size
 
@@ -94,8 +95,7 @@ class LinearReduced:
     def holds(self, p_hr: Array, *, margin_hr_px: float) -> NDArray[np.bool_]:
         """Whether positions (..., 2) lie inside HR, at least a margin away from its border."""
         high = np.array(self.full_size) - 1 - margin_hr_px
-        inside: NDArray[np.bool_] = np.all((p_hr >= margin_hr_px) & (p_hr <= high), axis=-1)
-        return inside
+        return all_of((p_hr >= margin_hr_px) & (p_hr <= high))
 
     def shows(self, p_hr: Array, sigma_hr_px: float) -> NDArray[np.bool_] | None:
         """Whether LR pixels at positions (h, w, 2) in HR see no clipped part of HR; None if no part is clipped.
@@ -121,15 +121,17 @@ class LinearReduced:
         return Size(self.luma.shape[1] * self.factor, self.luma.shape[0] * self.factor)
 
 
-def reduced(hr: Image, scale: int, tone: str) -> LinearReduced:
+def reduced(hr: Image, scale: int, tone: str, *, with_clipping: bool = True) -> LinearReduced:
     """HR reduced to about twice the sampling of LR, in linear light. Estimation needs no more of it.
 
-    At scale 1 there is no such reserve, so HR is then read by a spline.
+    At scale 1 there is no such reserve, so HR is then read by a spline. Without ``with_clipping`` no pixel counts as
+    clipped.
     """
     factor = max(1, scale // 2)
     rgb = photometry.reduced_linear(hr, factor, tone)
     kernel: Kernel = "spline" if scale == 1 else "linear"
-    return LinearReduced(rgb, photometry.luma(rgb), factor, photometry.reduced_clipping(hr, factor), kernel)
+    clipped = photometry.reduced_clipping(hr, factor) if with_clipping else None
+    return LinearReduced(rgb, photometry.luma(rgb), factor, clipped, kernel)
 
 
 def zncc(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:

@@ -81,9 +81,13 @@ def translation(x: float, y: float) -> Matrix:
 
 def project(H: Matrix, points: Array) -> Array:
     """Apply ``H`` to (..., 2) points."""
-    projected = points @ H[:2, :2].T + H[:2, 2]
+    projected = points @ H[:2, :2].T
     depth = points @ H[2, :2] + H[2, 2]
-    return cast("Array", projected / depth[..., None])
+    for axis in range(2):  # much faster than along both coordinates of each point
+        coordinate = projected[..., axis]
+        coordinate += H[axis, 2]
+        coordinate /= depth
+    return projected
 
 
 def frame_centre(size: Size) -> Array:
@@ -210,9 +214,8 @@ class Lens:
         """Map captured positions to ideal positions, (..., 2)."""
         if self.k1 == 0:
             return points
-        offset = points - self._centre
-        r2 = np.sum(offset**2, axis=-1, keepdims=True) / self._unit**2
-        return cast("Array", self._centre + offset * (1 + self.k1 * r2))
+        x, y = self._from_centre(points)
+        return self._moved(points, x, y, 1 + self.k1 * ((x**2 + y**2) / self._unit**2))
 
     def distort(self, points: Array) -> Array:
         """Map ideal positions to captured positions, (..., 2): the inverse of :meth:`undistort` by Newton's method.
@@ -223,8 +226,8 @@ class Lens:
         """
         if self.k1 == 0:
             return points
-        offset = points - self._centre
-        bend = np.maximum(self.k1 * np.sum(offset**2, axis=-1) / self._unit**2, _MOST_BENT)
+        x, y = self._from_centre(points)
+        bend = np.maximum(self.k1 * (x**2 + y**2) / self._unit**2, _MOST_BENT)
         ratio = 1 / (1 + bend)
         for _ in range(12):
             bent = bend * ratio**2
@@ -232,7 +235,18 @@ class Lens:
             ratio -= step
             if not np.abs(step).max(initial=0) > 1e-13:
                 break
-        return cast("Array", self._centre + offset * ratio[..., None])
+        return self._moved(points, x, y, ratio)
+
+    def _from_centre(self, points: Array) -> tuple[Array, Array]:
+        """x and y of positions (..., 2) from the centre, each (...)."""
+        return points[..., 0] - self._centre[0], points[..., 1] - self._centre[1]
+
+    def _moved(self, points: Array, x: Array, y: Array, ratio: Array) -> Array:
+        """The positions at ``ratio`` times their distance (x, y) from the centre."""
+        moved = np.empty(points.shape)
+        moved[..., 0] = self._centre[0] + x * ratio
+        moved[..., 1] = self._centre[1] + y * ratio
+        return moved
 
 
 @dataclass(frozen=True, kw_only=True)

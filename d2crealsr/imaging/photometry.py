@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d2crealsr import opencv
+from d2crealsr.imaging.channels import times_each
 from d2crealsr.imaging.tone_family import is_curve, named_curve
 from d2crealsr.types import Size
 
@@ -308,7 +309,7 @@ def robust_least_squares(design: NDArray[Any], target: Float32) -> Array | None:
     weights = np.ones(len(target))
     solution: Array | None = None
     for _ in range(_ROUNDS):
-        weighted = design * weights[:, None]
+        weighted = times_each(design, weights)
         normal = weighted.T @ design
         if len(target) < 16 or np.linalg.cond(normal) > 1e12:
             return None

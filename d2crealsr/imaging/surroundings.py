@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from d2crealsr.imaging.channels import largest_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -72,6 +74,6 @@ def off_plane(pixels: Float32, strip: Mask) -> Float32:
     used = strip
     for _ in range(_ROUNDS):
         course = np.linalg.lstsq(terms[used], pixels[used], rcond=None)[0]
-        off = np.abs(pixels - terms @ course).max(axis=2)
+        off = largest_of(np.abs(pixels - terms @ course))
         used = strip & (off <= max(_SURELY_NEAR, float(np.quantile(off[strip], _NEAREST))))
     return np.asarray(off, np.float32)

@@ -122,7 +122,7 @@ def brightness_and_sharpness(pair: PublishedPair) -> dict[str, float]:
     """Brightness of HR and LR before and after matching, sharpness of the published HR over LR's, and clipping."""
     lr_crop, placement, sigma = pair.lr_crop, pair.placement, pair.look.sigma_hr_px
     before = lr_crop.seen(pair.look.source, placement.mapping, sigma)
-    as_published = degrade.reduced(pair.published, placement.scale, lr_crop.tone)
+    as_published = degrade.reduced(pair.published, placement.scale, lr_crop.tone, with_clipping=False)
     after = lr_crop.seen(as_published, placement.published_mapping, sigma)
     return {
         "brightness_error_before": lr_crop.brightness_error(before),

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from d2crealsr import opencv
 from d2crealsr.imaging import photometry
+from d2crealsr.imaging.channels import largest_of
 from d2crealsr.quality.tone_left import left_by_tone
 from d2crealsr.types import Crop
 
@@ -98,7 +99,7 @@ def largest_place(lr: LrCrop, shown: Shown, margin: int = 0) -> Place:
     blurred = opencv.blur(apart, max(_BLUR_HR_PX / lr.scale, _LEAST_BLUR_LR_PX))
     noise = 1.4826 * float(np.median(np.abs(blurred), axis=(0, 1)).max())
     contrast = np.minimum(*(_contrast(image) for image in (observed, shown.rgb)))
-    differs = np.abs(blurred).max(axis=2) > max(_DIFFERS, _PER_NOISE * noise) + _PER_CONTRAST * contrast
+    differs = largest_of(np.abs(blurred)) > max(_DIFFERS, _PER_NOISE * noise) + _PER_CONTRAST * contrast
     differs &= _inside(differs.shape, margin)
     boxes, areas = opencv.connected(opencv.close(differs, _GAP_LR_PX))
     if not len(areas):

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from d2crealsr.imaging import geometry, photometry
+from d2crealsr.imaging.channels import multiply_channels, plane_times
 from d2crealsr.imaging.photometry import JPEG_LUMA
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Predictor:
     def light(self, parameters: Parameters, p_hr: Array) -> Float32:
         """Gain times illumination at positions in HR, (h, w, 3)."""
         field = self._field(parameters, self._basis(p_hr))
-        return field[..., None] * parameters.gain.astype(np.float32)
+        return plane_times(field, parameters.gain.astype(np.float32))
 
     def luma(self, parameters: Parameters, observation: LrPart) -> Float32:
         """Predicted encoded luma of an observation's pixels, (N,)."""
@@ -147,10 +148,10 @@ class Predictor:
         basis = self._basis(p_hr)
         value, dx, dy, laplacian = self._blurred(parameters.sigma).with_derivatives(p_hr)
         gain, field = parameters.gain.astype(np.float32), self._field(parameters, basis)
-        light = field[..., None] * gain
+        light = plane_times(field, gain)
         linear = value * light + np.float32(parameters.offset)
         encoded, slope = photometry.encode_with_slope(np.maximum(linear, _DARKEST), self._tone)
-        slope *= JPEG_LUMA
+        multiply_channels(slope, JPEG_LUMA)
         per_light = slope * light
         unit_px = np.float32(self.unit.length)
         gx, gy, blurring = (_over_channels(per_light, image) for image in (dx, dy, laplacian))

@@ -55,9 +55,10 @@ def balance_of(path: Path | None) -> Balance:
     if path is None:
         return ()
     try:
-        data = files.read_bytes(path)
-        development = reader_of(data[:START]).development
-        return () if development is None else development.balance(data)
+        with files.open_regular(path) as file:
+            start = file.read(START)
+            development = reader_of(start).development
+            return () if development is None else development.balance(start + file.read())
     except (ImportError, OSError, ValueError):  # reading HR reports the error
         return ()
 

@@ -86,6 +86,17 @@ def test_lens_there_and_back(k1: float, p: np.ndarray) -> None:
     np.testing.assert_allclose(lens.distort(lens.undistort(p)), p, atol=1e-7)
 
 
+@given(homographies(), st.floats(-0.15, 0.3))
+def test_numbers_are_those_of_the_plain_formulas_to_the_last_bit(H: np.ndarray, k1: float) -> None:
+    lens, centre, unit = geometry.Lens(k1, SIZE), np.array([299.5, 199.5]), np.hypot(600, 400) / 2
+    for p in (np.random.default_rng(0).uniform(0, 399, (3, 5, 2)), np.array([10.1, 20.2])):
+        depth = (p @ H[2, :2] + H[2, 2])[..., None]
+        np.testing.assert_array_equal(geometry.project(H, p), (p @ H[:2, :2].T + H[:2, 2]) / depth)
+        offset = p - centre
+        r2 = np.sum(offset**2, axis=-1, keepdims=True) / unit**2
+        np.testing.assert_array_equal(lens.undistort(p), centre + offset * (1 + k1 * r2) if k1 else p)
+
+
 def test_lens_is_measured_from_the_centre_in_half_diagonals() -> None:
     lens = geometry.Lens(0.02, SIZE)
     centre = np.array([299.5, 199.5])

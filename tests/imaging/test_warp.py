@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from d2crealsr.imaging import geometry, warp
+from d2crealsr.imaging import geometry, photometry, warp
 from d2crealsr.imaging.estimate import Estimate
 from d2crealsr.imaging.photometry import Photometry
 from d2crealsr.imaging.placement import Placement
@@ -70,6 +70,16 @@ def test_brightness_and_field_are_applied_in_linear_light() -> None:
     field = 1 + 0.1 * x - 0.2 * (x**2 + y**2)
     expected = 20_000 * field * np.array([1.0, 1.5, 2.0]) + np.array([0, 0, 655.35])
     np.testing.assert_allclose(published[v, u], expected, rtol=2e-4)  # linear between nodes of a very small capture
+
+
+def test_brightness_is_matched_as_the_formula_says_to_the_last_bit() -> None:
+    light = Photometry(gain=(1.1, 0.9, 1.05), offset=(0.01, -0.02, 0.003), field_x=0.1)
+    rng = np.random.default_rng(0)
+    bright = rng.random((20, 7, 3), dtype=np.float32)
+    field = 1 + rng.random((20, 7), dtype=np.float32) / 10
+    gain, offset = (np.array(each, np.float32) for each in (light.gain, light.offset))
+    plain = photometry.quantised(bright * gain * field[..., None] + offset, "srgb", np.dtype(np.uint8))
+    np.testing.assert_array_equal(warp._as_stored(bright, field, light, np.dtype(np.uint8)), plain)
 
 
 def test_depth_is_kept() -> None:

@@ -111,6 +111,6 @@ JPEG = Reader(
     suffixes=(".jpg", ".jpeg", ".mpo"),
     begins=lambda start: start.startswith(b"\xff\xd8\xff"),
     header=_header,
-    decode=opencv.decode,
+    decode=opencv.decode_jpeg,
     refuses=too_elaborate,
 )

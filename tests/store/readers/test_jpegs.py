@@ -10,6 +10,7 @@ import numpy as np
 import PIL.Image
 import pytest
 
+from d2crealsr import opencv
 from d2crealsr.errors import ImageError
 from d2crealsr.store.images import decode_image, read_header
 from d2crealsr.store.readers import jpegs
@@ -46,6 +47,19 @@ def test_a_progressive_picture_is_read_as_ever() -> None:
     assert not jpegs.too_elaborate(with_scans(40))
 
 
+@pytest.mark.parametrize(
+    "options", [{"subsampling": 0}, {"subsampling": 2}, {"progressive": True}, {"keep_rgb": True}, {"exif": exif(6)}]
+)
+def test_decoding_to_rgb_gives_the_pixels_of_decoding_to_bgr(options: dict[str, Any]) -> None:
+    data = jpeg(**options)
+    assert np.array_equal(opencv.decode_jpeg(data), opencv.decode(data))
+
+
+def test_a_grey_jpeg_is_decoded_to_equal_channels() -> None:
+    grey = opencv.encode_jpeg(PIXELS[..., 0])
+    assert np.array_equal(opencv.decode_jpeg(grey), np.repeat(opencv.decode(grey)[..., None], 3, axis=2))
+
+
 def test_the_first_picture_of_an_mpo_is_read() -> None:
     file = io.BytesIO()
     pictures = [PIL.Image.fromarray(shown) for shown in (PIXELS, 255 - PIXELS)]
@@ -55,7 +69,7 @@ def test_the_first_picture_of_an_mpo_is_read() -> None:
 
 def test_scans_are_bounded_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     """A thousand scans of 200 million pixels took 94 seconds, in which no signal was heard."""
-    monkeypatch.setattr("d2crealsr.opencv.decode", None)
+    monkeypatch.setattr("d2crealsr.opencv.decode_jpeg", None)
     with pytest.raises(ImageError, match=r"more than 64 scans.*save it again") as refused:
         decode_image(with_scans(100), "a.jpg")
     assert refused.value.reason == "unsupported_image"
@@ -71,7 +85,7 @@ def test_what_only_looks_like_scans_is_none() -> None:
 
 
 def test_segments_are_bounded_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("d2crealsr.opencv.decode", None)
+    monkeypatch.setattr("d2crealsr.opencv.decode_jpeg", None)
     data = jpeg()
     with pytest.raises(ImageError, match="more than 4096 segments"):
         decode_image(data[:2] + segment(0xE1, exif(6)) * 5000 + data[2:], "a.jpg")
