@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     Outputs: TypeAlias = Callable[[PixelPair], Mapping[str, NDArray[Any]]]
 
-__all__ = ["Cell", "Trained", "Work"]
+__all__ = ["REMEDY", "Cell", "Trained", "Work", "differing", "training_pairs"]
 
 _PILOT_STEPS = 10
 
@@ -93,13 +93,25 @@ class Trained:
 
 
 class Cell:
-    """A method with one seed (0 for those without) on one training set."""
+    """A method with one seed (0 for those without) on one training set.
 
-    def __init__(self, work: Work, method: Method, seed: int = 0) -> None:
+    It may start from a checkpoint (``weights``), and keep weights on the way (``keep_at``, steps of a stage).
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        method: Method,
+        seed: int = 0,
+        *,
+        weights: Path | None = None,
+        keep_at: frozenset[int] = frozenset(),
+    ) -> None:
         if work.precision and method.network and work.precision in find(method.network).precisions:
             train = dataclasses.replace(method.train, precision=work.precision, tf32=False)
             method = dataclasses.replace(method, train=train)
         self.work, self.method, self.seed = work, method, seed
+        self.weights, self.keep_at = weights, keep_at
         parts = [name_of(work.data), method.name, method.trial, f"seed{seed}" if method.seeded else ""]
         self.folder = work.out / "cells" / "_".join(filter(None, parts))
         self.run = self.folder / "run"
@@ -115,7 +127,7 @@ class Cell:
         """Train what is left to train; returns what it has cost in all."""
         wanted = self._asked()
         if self._plan.exists() and (planned := _read(self._plan))["asked"] != wanted:
-            raise ConfigError(f"{self.folder}: was begun with {_differing(planned['asked'], wanted)}; {_REMEDY}")
+            raise ConfigError(f"{self.folder}: was begun with {differing(planned['asked'], wanted)}; {REMEDY}")
         if not self.is_trained:
             self.work.reporter.note(f"{self.folder}:")
             if self.method.network and (asked := self.work.precision) not in (None, self._precision()):
@@ -148,17 +160,21 @@ class Cell:
         """Name of the output that is the result."""
         return find(self.method.network).main if self.method.network else "sr"
 
-    def curve(self) -> list[tuple[int, float, float]]:
-        """The validations of the training: crops seen, PSNR and SSIM of the result by ``basicsr-y``."""
+    def curve(self, output: str = "") -> list[tuple[int, float, float]]:
+        """The validations of the training: crops seen, PSNR and SSIM of an output, by default the result.
+
+        They are by ``basicsr-y``.
+        """
         if not self.method.network:
             return []
+        output = output or self.main
         rows, before, points = read_log_rows(self.run / "log.csv"), 0, []
         for k, row in enumerate(rows):
             if k and row["stage"] != rows[k - 1]["stage"]:
                 before += int(rows[k - 1]["step"])
-            if psnr := row.get(f"val_psnr_db_{self.main}"):
+            if psnr := row.get(f"val_psnr_db_{output}"):
                 crops = (before + int(row["step"])) * self.method.train.batch
-                points.append((crops, float(psnr), float(row[f"val_ssim_{self.main}"])))
+                points.append((crops, float(psnr), float(row[f"val_ssim_{output}"])))
         return points
 
     def _network_outputs(self) -> Outputs:
@@ -187,7 +203,7 @@ class Cell:
         method, work = self.method, self.work
         asked: dict[str, Any] = {"data": name_of(work.data), "scale": work.scale}
         if method.name == "filter":
-            asked["pairs"] = pairs_digest(self._training_pairs())
+            asked["pairs"] = pairs_digest(training_pairs(self.work))
         if method.network:
             asked |= {"network": method.network, "stage": method.stage, "budget": str(work.budget or "as the settings")}
             free = {f.name for f in dataclasses.fields(method.train) if f.metadata.get("free")}
@@ -201,16 +217,12 @@ class Cell:
         if self.method.name == "bicubic":
             return Trained(parameters=0, multiply_adds=0, steps=0, crops=0, seconds=0.0)
         began = time.perf_counter()
-        pairs = FilePairs(self._training_pairs())
+        pairs = FilePairs(training_pairs(self.work))
         fitted = least_squares.fit(pairs, self.work.scale, self.work.reporter.images("fitting"))
         fitted.save(self._filter)
         seconds = round(time.perf_counter() - began, 1)
         costs = {"parameters": fitted.parameters, "multiply_adds": fitted.multiply_adds}
         return Trained(**costs, steps=0, crops=0, seconds=seconds)
-
-    def _training_pairs(self) -> list[Pair]:
-        data = self.work.data
-        return with_split(find_pairs(data, scale=self.work.scale), "train", data)
 
     def _train(self, asked: dict[str, Any]) -> Trained:
         method = self.method
@@ -254,6 +266,8 @@ class Cell:
             stage=method.stage,
             device=work.device,
             cache=work.out / "cache",
+            weights=self.weights,
+            keep_at=self.keep_at,
         )
 
     def _steps(self) -> int:
@@ -275,7 +289,12 @@ class Cell:
         return budget.steps(batch, clock.medians(), shares(list(kinds)))
 
 
-_REMEDY = "give the same options, or another --out"
+def training_pairs(work: Work) -> list[Pair]:
+    """The pairs of the training split, those for validation included."""
+    return with_split(find_pairs(work.data, scale=work.scale), "train", work.data)
+
+
+REMEDY = "give the same options, or another --out"
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -286,10 +305,10 @@ def _read(path: Path) -> dict[str, Any]:
     return found
 
 
-def _differing(before: Any, now: Any, name: str = "") -> str:
+def differing(before: Any, now: Any, name: str = "") -> str:
     """The first difference between two plans, in words."""
     if isinstance(before, dict) and isinstance(now, dict):
         for key in sorted({*before, *now}):
             if before.get(key) != now.get(key):
-                return _differing(before.get(key), now.get(key), f"{name}.{key}" if name else key)
+                return differing(before.get(key), now.get(key), f"{name}.{key}" if name else key)
     return f"{name} = {before}, now it is {now}"

@@ -48,7 +48,9 @@ class Front:
     precision: Precision | None
 
 
-def with_front(sizes: Sequence[str], default_budget: str | None = None) -> Callable[[Callable[..., Any]], Any]:
+def with_front(
+    sizes: Sequence[str], default_budget: str | None = None, *, seeds: int = 3
+) -> Callable[[Callable[..., Any]], Any]:
     """Add the shared options, which arrive as ``front`` and ``size``."""
     budget = "steps=N, crops=N or seconds=N of each training, all stages together."
     precision = "Arithmetic of training and measuring.  [default: that of the settings, and fp32 for measuring]"
@@ -62,7 +64,7 @@ def with_front(sizes: Sequence[str], default_budget: str | None = None) -> Calla
         click.option("--scale", type=int, help="HR pixels per LR pixel, where the pairs do not say one scale."),
         click.option("--size", "--preset", "size", type=click.Choice(list(sizes)), default="paper", show_default=True),
         click.option("--budget", default=default_budget, show_default=True, help=budget),
-        click.option("--seeds", type=click.IntRange(min=1), default=3, show_default=True, help="Seeds 0, 1, …"),
+        click.option("--seeds", type=click.IntRange(min=1), default=seeds, show_default=True, help="Seeds 0, 1, …"),
         click.option("--only", multiple=True, help="Name of a method; repeat it for several.  [default: all]"),
         click.option("--device", default="auto", show_default=True),
         click.option("--precision", type=click.Choice(PRECISIONS), help=precision),

@@ -17,7 +17,7 @@ from scipy.special import stdtrit
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LEAST_SEEDS", "Difference", "difference"]
+__all__ = ["LEAST_SEEDS", "Difference", "Paired", "difference", "half_width", "paired"]
 
 Kind: TypeAlias = Literal["interval", "range"]
 
@@ -78,6 +78,46 @@ def difference(
     freedom = variance**2 / sum(part**2 / degrees for part, degrees in parts)
     half = float(stdtrit(freedom, 0.5 + _CONFIDENCE / 2)) * variance**0.5
     return Difference(mean, mean - half, mean + half, "interval")
+
+
+class Paired(NamedTuple):
+    """The mean difference over paired seeds, and half the width of its 95 % t interval, infinite for one seed."""
+
+    mean: float
+    half: float
+    seeds: int
+
+    @property
+    def resolved(self) -> bool:
+        """Whether the difference is larger than the half-width."""
+        return abs(self.mean) > self.half
+
+    def __str__(self) -> str:
+        if self.seeds == 1:
+            return f"{self.mean:+.3f} (one seed: a lead)"
+        return f"{self.mean:+.3f} ± {self.half:.3f}" + ("" if self.resolved else ", not resolved")
+
+
+def paired(a: NDArray[Any], b: NDArray[Any]) -> Paired:
+    """The mean of ``a`` less ``b`` over seeds, each ``(seeds,)``: values of two methods in the order of the same seeds.
+
+    The images are taken as given: a seed's value is a mean over the same images for both methods.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> print(paired(np.array([30.1, 30.3, 30.2]), np.array([30.0, 30.1, 30.1])))
+    +0.133 ± 0.143, not resolved
+    """
+    if a.shape != b.shape or not len(a):
+        raise ValueError(f"b: got shape {b.shape}, expected that of a, {a.shape}, with a seed at least")
+    return Paired(float((a - b).mean()), half_width(a - b, 0.5 + _CONFIDENCE / 2), len(a))
+
+
+def half_width(values: NDArray[Any], quantile: float) -> float:
+    """The distance from the mean of ``(n,)`` values to a quantile of its t distribution; infinite for one value."""
+    count = len(values)
+    return float("inf") if count < 2 else float(stdtrit(count - 1, quantile) * values.std(ddof=1)) / count**0.5
 
 
 def _extremes(a: NDArray[Any], b: NDArray[Any]) -> tuple[float, float]:

@@ -10,10 +10,10 @@ from d2c.comparison.common_loss import common_network
 from d2c.comparison.sizes import SIZES, size_of
 from d2c.errors import ConfigError
 from d2c.networks import find
-from d2c.networks.base.count import multiply_adds, parameters
+from d2c.networks.base.count import executed_multiply_adds, multiply_adds, parameters
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from d2c.settings.presets import Preset
 
@@ -28,6 +28,7 @@ PATHS = {
     "path-parameters": "single path, equal parameters",
 }
 """Single paths of D2C-SR (width 1), by what they have in common with its tree."""
+_EQUAL_WORK = "path-multiply-adds"
 METHODS = ("bicubic", "filter", *NETWORKS, "d2csr", *PATHS)
 """Names of all methods, in the order of the tables."""
 
@@ -119,6 +120,12 @@ class Method:
         idle = _convergence(network, self.model)[0] if self.stage != "all" else 0
         return parameters(network, self.model) - idle
 
+    def executed_multiply_adds(self) -> int:
+        """Multiply-adds per LR pixel as it runs, with each tail composed to one convolution."""
+        network = find(self.network)
+        idle = _convergence(network, self.model)[1] if self.stage != "all" else 0
+        return executed_multiply_adds(network, self.model) - idle
+
     def multiply_adds(self) -> int:
         """Multiply-adds per LR pixel, counted in the same way."""
         network = find(self.network)
@@ -169,9 +176,11 @@ def _method(name: str, size: str, scale: int, rules: Rules) -> Method:
 def path_of(tree: Method, kind: str) -> Method:
     """A single path of a tree's settings: width 1, and so many blocks that it equals the tree in ``kind``.
 
-    Equal in depth: the blocks from the root to a leaf. In body: the blocks of all branches in one line. In parameters:
-    the most blocks with no more parameters than tree and convergence net together.
+    Equal in depth: the blocks from the root to a leaf. In body: the blocks of all branches in one line. In parameters
+    or multiply-adds as it runs (``path-multiply-adds``): the most blocks with no more of them than tree and convergence
+    net together.
     """
+    label = PATHS.get(kind, "single path, equal multiply-adds")
     model = tree.model
     branches = sum(model.width**layer for layer in range(1, model.depth + 1))
     blocks = model.blocks
@@ -180,21 +189,23 @@ def path_of(tree: Method, kind: str) -> Method:
     path = dataclasses.replace(
         tree,
         name=kind,
-        label=PATHS[kind],
+        label=label,
         model=dataclasses.replace(model, width=1, blocks=blocks),
         stage="1",
         published="",
     )
     if kind == "path-parameters":
-        path = _most_blocks(path, tree.parameters())
+        path = _most_blocks(path, tree, Method.parameters)
+    elif kind == _EQUAL_WORK:
+        path = _most_blocks(path, tree, Method.executed_multiply_adds)
     total = path.model.depth * path.model.groups * path.model.blocks
-    return dataclasses.replace(path, label=f"{PATHS[kind]} ({total} blocks)")
+    return dataclasses.replace(path, label=f"{label} ({total} blocks)")
 
 
-def _most_blocks(path: Method, limit: int) -> Method:
-    """The path with the most blocks that has at most ``limit`` parameters."""
-    one, two = (_with_blocks(path, count).parameters() for count in (1, 2))
-    return _with_blocks(path, max(1, 1 + (limit - one) // (two - one)))
+def _most_blocks(path: Method, tree: Method, cost: Callable[[Method], int]) -> Method:
+    """The path with the most blocks that costs no more than the tree."""
+    one, two = (cost(_with_blocks(path, count)) for count in (1, 2))
+    return _with_blocks(path, max(1, 1 + (cost(tree) - one) // (two - one)))
 
 
 def _with_blocks(path: Method, blocks: int) -> Method:

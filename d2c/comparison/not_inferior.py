@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from scipy.special import stdtrit
+from d2c.comparison.intervals import half_width
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -64,7 +64,5 @@ def loss_of(reference: NDArray[Any], cheaper: NDArray[Any]) -> Loss:
         raise ValueError(f"cheaper: got shape {cheaper.shape}, expected that of the reference, {reference.shape}")
     losses = (reference - cheaper).mean(axis=1)
     seeds, mean = len(losses), float(losses.mean())
-    if seeds < 2:
-        return Loss(mean, -float("inf"), float("inf"), seeds)
-    half = float(stdtrit(seeds - 1, _CONFIDENCE)) * float(losses.std(ddof=1)) / seeds**0.5
+    half = half_width(losses, _CONFIDENCE)
     return Loss(mean, mean - half, mean + half, seeds)

@@ -9,12 +9,12 @@ from d2c.comparison.cells import Cell
 from d2c.errors import ConfigError, TrainingError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from d2c.comparison.cells import Work
     from d2c.comparison.methods import Method
 
-__all__ = ["trials_of", "with_best_rates"]
+__all__ = ["at_rate", "best_rate", "trials_of", "with_best_rates"]
 
 
 def with_best_rates(work: Work, methods: Sequence[Method], rates: Sequence[float], seed: int = 0) -> list[Method]:
@@ -34,7 +34,7 @@ def with_best_rates(work: Work, methods: Sequence[Method], rates: Sequence[float
     if not rates:
         return list(methods)
     if len(rates) == 1:
-        return [_at(method, rates[0], alone=True) for method in methods]
+        return [at_rate(method, rates[0], alone=True) for method in methods]
     return [_best(work, method, rates, seed) if method.network else method for method in methods]
 
 
@@ -42,30 +42,38 @@ def trials_of(method: Method, rates: Sequence[float]) -> list[Method]:
     """The method with each of some rates, as it is tried; without rates with its own."""
     if not rates or not method.network:
         return [method]
-    return [_at(method, rate, alone=len(rates) == 1) for rate in rates]
+    return [at_rate(method, rate, alone=len(rates) == 1) for rate in rates]
+
+
+def best_rate(
+    label: str, rates: Sequence[float], score: Callable[[float], float | None], note: Callable[[str], None]
+) -> float:
+    """The rate with the best PSNR on the validation pairs, which ``score`` says; None if the training diverges."""
+    scores = {rate: psnr for rate in rates if (psnr := score(rate)) is not None}
+    if not scores:
+        raise TrainingError(f"{label} diverges at every rate of {', '.join(map(str, rates))}; lower --lr")
+    best = max(scores, key=scores.__getitem__)
+    said = ", ".join(f"{rate:g}: {psnr:.3f} dB" for rate, psnr in scores.items())
+    note(f"{label}: rate {best:g} of {said} (validation)")
+    return best
 
 
 def _best(work: Work, method: Method, rates: Sequence[float], seed: int) -> Method:
-    scores: dict[float, float] = {}
-    for rate in rates:
-        cell = Cell(work, _at(method, rate), seed)
+    def score(rate: float) -> float | None:
+        cell = Cell(work, at_rate(method, rate), seed)
         try:
             cell.trained()
         except TrainingError as error:
             work.reporter.note(f"{cell.folder.name}: {error}")
-            continue
+            return None
         if not (curve := cell.curve()):
             raise ConfigError("lr: several rates need validation pairs to choose by; give one --lr")
-        scores[rate] = curve[-1][1]
-    if not scores:
-        raise TrainingError(f"{method.label} diverges at every rate of {', '.join(map(str, rates))}; lower --lr")
-    best = max(scores, key=scores.__getitem__)
-    said = ", ".join(f"{rate:g}: {psnr:.3f} dB" for rate, psnr in scores.items())
-    work.reporter.note(f"{method.label}: rate {best:g} of {said} (validation)")
-    return _at(method, best)
+        return curve[-1][1]
+
+    return at_rate(method, best_rate(method.label, rates, score, work.reporter.note))
 
 
-def _at(method: Method, rate: float, *, alone: bool = False) -> Method:
+def at_rate(method: Method, rate: float, *, alone: bool = False) -> Method:
     """The method with another rate; one of several has it in its folder's name."""
     if not method.network:
         return method

@@ -128,6 +128,8 @@ class StageRun:
             self._check_finite(done)
             if self.here.leads:
                 values = values | self._validate_or_save(done, values)
+        if done in self.training.request.keep_at:
+            self._keep(done)
         self._write(values)
         due, asked = self._due(done)
         if due or asked:
@@ -229,6 +231,13 @@ class StageRun:
         psnr = [f"{row.method} {row.psnr_db:.3f}" for row in measured if not is_one_of_many(row.method)]
         training.reporter.note(f"stage {self.number}, step {done}: PSNR-Y (basicsr-y) {', '.join(psnr)}")
         return values
+
+    def _keep(self, done: int) -> None:
+        """Keep the weights after a step, or their moving average, which they would have if the stage ended here."""
+        self._check_finite(done)
+        if self.here.leads:
+            with self.engine.averaged_weights():
+                native.save(self.folder.kept(self.number, done), self.training.model, stage=self.number, step=done)
 
     def _save(self, done: int, unlogged: dict[str, Any] | None = None) -> None:
         """Save the weights and the state after a step. ``unlogged`` is its row if validation is still to be done."""

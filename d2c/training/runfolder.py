@@ -52,6 +52,7 @@ class RunFolder:
         self.state = path / "state" / "state.pt"
         self.started = path / "state" / "started.json"
         self.pairs = path / "state" / "pairs.csv"
+        self.weights = path / "weights"
         self.figures = path / "figures"
         self.cache = path / "cache"
         self.tensorboard = path / "tensorboard"
@@ -60,8 +61,12 @@ class RunFolder:
     def lock(self) -> Iterator[None]:
         """Lock the folder, and remove leftovers of a killed run. Raises LockError if another run has locked it."""
         with lock_folder(self.path):
-            files.remove_leftovers(self.path, self.state.parent, self.figures)
+            files.remove_leftovers(self.path, self.state.parent, self.weights, self.figures)
             yield
+
+    def kept(self, stage: int, step: int) -> Path:
+        """The weights after a step that the run was asked to keep."""
+        return self.weights / f"stage{stage}-step{step}.safetensors"
 
     def is_blank(self) -> bool:
         """Whether no run has saved anything here yet, so that a run with any settings may begin."""

@@ -88,6 +88,8 @@ class Request:
     """Threads of a CPU; by default those of the resumed run, or one for each physical core that may be used."""
     stages: tuple[type[Stage], ...] = ()
     """Stages in place of those of the network, which influence the weights too."""
+    keep_at: frozenset[int] = frozenset()
+    """Steps of a stage after which its weights are kept in a file of their own, :meth:`RunFolder.kept`."""
     command: tuple[str, ...] = ()
     """The typed command, for the report of the run."""
 

@@ -91,6 +91,28 @@ def test_ablations_make_one_table(pairs, tmp_path):
     ]
 
 
+@pytest.mark.slow
+def test_worth_compares_arms_over_paired_seeds(pairs, tmp_path):
+    where = ["--train", pairs, "--out", tmp_path, "--size", "tiny", "--device", "cpu", "--seeds", 2]
+    chosen = [part for name in ("published", "path-depth") for part in ("--only", name)]
+    assert "0 of 12 rows" in run("worth", *where, *chosen, "--minutes", 0)
+    output = run("worth", *where, *chosen)
+    assert "12 of 12 rows" in output
+    assert "This is a smoke test and ranks nothing" in output
+    rows = pd.read_csv(tmp_path / "rows.csv")
+    assert len(rows) == len(rows.drop_duplicates(["arm", "seed", "test", "steps"])) == 12
+    assert rows[rows["arm"] == "path-depth"]["oracle"].isna().all()
+    last = rows[rows["steps"] == 16].pivot(index="seed", columns="arm", values="result")
+    compared = pd.read_csv(tmp_path / "worth-differences.csv").set_index(["steps", "measure"])
+    expected = (last["published"] - last["path-depth"]).mean()
+    assert compared.loc[(16, "result"), "difference"] == pytest.approx(expected, abs=1e-5)
+    assert run("worth", *where, *chosen) == output
+    with pytest.raises(ConfigError, match="baseline: got 'rcan', expected one of published, "):
+        run("worth", *where, "--baseline", "rcan")
+    with pytest.raises(ConfigError, match="budget: got steps=5, but the size says the steps; leave --budget out"):
+        run("worth", *where, "--budget", "steps=5")
+
+
 def test_the_papers_tables_are_all_there():
     found = recipe("ablations").variants(PRESETS["paper"])
     assert found["no-triplet"].train.alpha == 0

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from d2c.networks.base.entry import Network
 
-__all__ = ["described", "multiply_adds", "parameters", "size_rows"]
+__all__ = ["described", "executed_multiply_adds", "multiply_adds", "parameters", "size_rows"]
 
 _SIDE = 48
 """Side in LR px of the image for which multiplications are counted, if the network accepts it."""
@@ -37,6 +37,24 @@ def multiply_adds(network: Network, config: Any) -> int:
     with torch.no_grad(), Multiplications() as counted:
         network.layer_by_layer(model, lr)
     return int(counted.total // side**2)
+
+
+def executed_multiply_adds(network: Network, config: Any) -> int:
+    """Multiply-adds per LR pixel as the network runs, for example with each tail composed to one convolution.
+
+    What an image costs in proportion to its sides, as its borders do, or at any size, as composing does, is left out.
+    """
+    side = network.multiple * -(-_SIDE // network.multiple)
+    with shapes_only():
+        model = network.make(config).eval()
+
+    def cost(rows: int, columns: int) -> int:
+        with torch.no_grad(), Multiplications() as counted:
+            model(torch.empty(1, 3, rows, columns, device="meta"))
+        return int(counted.total)
+
+    grown = cost(2 * side, 2 * side) - cost(2 * side, side) - cost(side, 2 * side) + cost(side, side)
+    return grown // side**2
 
 
 def size_rows(network: Network) -> list[dict[str, Any]]:

@@ -100,6 +100,17 @@ def test_stage_3_may_follow_stage_1_and_then_begins_with_its_weights(pairs, tmp_
         run(pairs, tmp_path / "staged", validate_every=1)
 
 
+def test_weights_that_are_kept_on_the_way_are_those_of_a_run_that_ends_there(pairs, tmp_path):
+    settings = dataclasses.replace(TRAIN, ema=0.9, lr_halve_epochs=0)
+    places = {"data": pairs, "cache": tmp_path / "cache", "device": "cpu", "stage": "1", "model": MODEL}
+    train(Request(**places, out=tmp_path / "long", train=settings, keep_at=frozenset({2, 4})))
+    train(Request(**places, out=tmp_path / "short", train=dataclasses.replace(settings, steps=2)))
+    kept = RunFolder(tmp_path / "long")
+    assert same(d2c.load(kept.kept(1, 2)), d2c.load(tmp_path / "short"))
+    assert same(d2c.load(kept.kept(1, 4)), d2c.load(tmp_path / "long"))
+    assert native.provenance(kept.kept(1, 2)) == {"stage": 1, "step": 2}
+
+
 def test_stage_2_is_finished_before_stage_3_if_it_has_begun(pairs, tmp_path, monkeypatch):
     run(pairs, tmp_path / "run", stage="1", steps_together=1)
     monkeypatch.setattr("d2crealsr.ui.interrupts.Interrupts.asked", property(lambda self: True))

@@ -1,0 +1,1 @@
+"""Whether the tree beats one path: the arms, their trainings, what is measured, and the page."""
