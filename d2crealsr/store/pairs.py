@@ -222,8 +222,8 @@ def _with_journal(
     kept = (row for row in kept if row.get("scene") not in gone)
     new = [row for scene in sorted(journal.replaced) for row in _rows_of(journal, scene, name)]
     every = list(dict.fromkeys([*header, *(column for row in (*new, *cells.values()) for column in row)]))
-    merged = heapq.merge(kept, new, key=lambda row: row["scene"])
-    changed = ({**row, **cells.get(row["scene"], {})} for row in merged)
+    merged = heapq.merge(kept, new, key=lambda row: row.get("scene", ""))
+    changed = ({**row, **cells.get(row.get("scene", ""), {})} for row in merged)
     return every, in_parts([row.get(column, "") for column in every] for row in changed)
 
 
