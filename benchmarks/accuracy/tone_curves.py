@@ -8,9 +8,9 @@ moved by as much (contrast), a film's toe and shoulder (filmic), a logarithm wit
 with different curves of these (mixed). The file of `tone` comes from other scenes (--tone-seeds), which are tuning
 seeds, and has one curve for HR and one for LR, as these files name no camera.
 
-The file is used on all scenes. --tone srgb and --tone auto are compared with it on the first ten, two of each kind of
-card; captures that are sRGB are aligned with --tone srgb on all. fitted: the curve that was fitted to captures that are
-sRGB, which the file leaves out because the scenes do not show that it is needed.
+The file is used on all scenes, and captures that are sRGB are aligned with --tone srgb on all. Other values of --tone
+are compared with it on the first eight scenes. fitted: the curve that was fitted to captures that are sRGB, which the
+file leaves out because the scenes do not show that it is needed.
 
 mean: true error in HR px, as in accuracy.alignment, over the scenes that have an estimate, and its interval of 95 %
 (from, to); loss: its mean increase against the same scenes under sRGB with --tone srgb, and the interval (low, high).
@@ -107,7 +107,7 @@ CURVES: dict[str, tuple[Callable[[Light], Light], Callable[[Light], Light]]] = {
 }
 """The curves of HR and of LR."""
 
-_COMPARED = 10
+_COMPARED = 8
 """Number of scenes on which other values of ``--tone`` are compared with the file."""
 
 
@@ -176,7 +176,7 @@ def tones(curve: str, file: ToneFile, *, compared: bool) -> dict[str, str]:
     found = {"srgb": "srgb"} if compared or curve == "srgb" else {}
     found |= {"auto": "auto"} if compared else {}
     found["file"] = hr.tone if hr.tone == lr.tone else f"{hr.tone}/{lr.tone}"
-    if curve == "srgb":
+    if curve == "srgb" and compared:
         middles = (curve_name(np.mean(camera.interval, axis=1)) for camera in (hr, lr))
         found["fitted"] = "/".join(middles)
     return found

@@ -1,0 +1,61 @@
+"""What the table of tone curves counts, and which values of ``--tone`` are measured."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from benchmarks.accuracy.tone_curves import summarise, tones
+from benchmarks.result_tables import Row
+from d2crealsr.store.tone_file import CameraCurve, ToneFile
+
+
+def row(seed: int, curve: str, tone: str, mean: float, status: str = "accepted") -> Row:
+    return {"seed": seed, "curve": curve, "tone": tone, "mean": mean, "status": status}
+
+
+ROWS = [
+    row(1, "srgb", "srgb", 0.01),
+    row(1, "flat", "auto", 0.09),
+    row(1, "flat", "file", 0.02),
+    row(2, "srgb", "srgb", 0.02),
+    row(2, "flat", "file", 0.04),
+    row(3, "srgb", "srgb", 0.03),
+    row(3, "flat", "file", math.nan, "too_few_matches"),
+    row(4, "srgb", "srgb", 0.05, "hr_not_sharper"),
+    row(4, "flat", "file", 0.06, "hr_not_sharper"),
+]
+
+
+def test_the_loss_is_that_of_the_same_scenes() -> None:
+    srgb, auto, file = summarise(ROWS)
+    assert (srgb["curve"], auto["--tone"], file["--tone"]) == ("srgb", "auto", "file")
+    assert [each["scenes"] for each in (srgb, auto, file)] == [4, 1, 3]
+    assert (file["mean"], file["loss"]) == (pytest.approx(0.04), pytest.approx(0.04 / 3))
+    assert file["low"] < file["loss"] < file["high"]
+    assert math.isnan(auto["low"])
+
+
+def test_a_scene_without_an_estimate_is_rejected_and_one_that_srgb_rejects_is_not_counted() -> None:
+    *_, file = summarise(ROWS)
+    assert (file["rejected"], file["of"]) == (1, 3)
+    assert file["below"] == pytest.approx(0.906, abs=0.001), "1 of 3, by the exact binomial interval"
+
+
+def test_other_values_of_tone_are_measured_on_the_compared_scenes_only() -> None:
+    def camera(low: float, tone: str) -> CameraCurve:
+        return CameraCurve(tone=tone, interval=((low, low + 0.2), (-0.1, 0.1), (0, 0)), improved=6, chance=0.4)
+
+    file = ToneFile(
+        curves={"hr": camera(-0.2, "srgb"), "lr": camera(0.0, "srgb")},
+        scenes=("1",),
+        scale=8,
+        misfit_before=0.01,
+        misfit_after=0.01,
+        tool_version="1",
+    )
+    assert tones("flat", file, compared=False) == {"file": "srgb"}
+    assert tones("srgb", file, compared=False) == {"srgb": "srgb", "file": "srgb"}
+    fitted = {"fitted": "curve=-0.1:0:0/curve=0.1:0:0"}
+    assert tones("srgb", file, compared=True) == {"srgb": "srgb", "auto": "auto", "file": "srgb"} | fitted
