@@ -24,7 +24,6 @@ from d2crealsr.quality.tone_left import left_by_tone
 if TYPE_CHECKING:
     from d2crealsr.imaging.comparison import Look, LrCrop
     from d2crealsr.imaging.geometry import CaptureMapping
-    from d2crealsr.types import Array
 
 __all__ = ["ColourDifference", "compare_colours"]
 
@@ -85,24 +84,30 @@ def compare_colours(
     if np.count_nonzero(trusted) < _ENOUGH_PIXELS:
         return UNMEASURED
     seen = lr_crop.lit(lr_crop.seen(look.source, mapping, look.sigma_hr_px), look.light, mapping)
+    around_predicted, around_observed = (_around(linear, trusted) for linear in (seen, lr_crop.rgb))
     if curves_are_fitted:
-        seen = _with_tone_of(lr_crop, seen)
-    predicted, observed = (_colours(linear, trusted) for linear in (seen, lr_crop.rgb))
+        around_predicted = _with_tone_of(around_observed, around_predicted, lr_crop.tone, trusted)
+    predicted, observed = (
+        opencv.lab(around)[trusted][:, 1:].astype(np.float64) for around in (around_predicted, around_observed)
+    )
     difference = float(np.sqrt(np.mean(np.sum((predicted - observed) ** 2, axis=1))))
     spread = max(float(np.sqrt(np.sum(colours.var(axis=0)))) for colours in (predicted, observed))
     return ColourDifference(difference, difference / max(spread, _LEAST_SPREAD))
 
 
-def _with_tone_of(lr_crop: LrCrop, seen: Float32) -> Float32:
-    """HR as LR's camera would have developed it, without what is left of the tone curves; linear light."""
-    observed, predicted = (photometry.encode_clipped(linear, lr_crop.tone) for linear in (lr_crop.rgb, seen))
-    predicted += left_by_tone(observed - predicted, predicted, lr_crop.undisturbed)
-    return np.asarray(photometry.decode_tone(np.clip(predicted, 0, 1), lr_crop.tone), np.float32)
-
-
-def _colours(linear: Float32, trusted: NDArray[np.bool_]) -> Array:
-    """a* and b* of the trusted pixels of an image in linear light, averaged over their trusted neighbours, (N, 2)."""
+def _around(linear: Float32, trusted: NDArray[np.bool_]) -> Float32:
+    """An image in linear light, averaged over trusted neighbours, (h, w, 3)."""
     weight = trusted.astype(np.float32)
     share = opencv.blur(weight, _BLUR_LR_PX)[..., None]
     around = opencv.blur(linear * weight[..., None], _BLUR_LR_PX) / np.maximum(share, np.float32(1e-6))
-    return opencv.lab(np.clip(around, 0, 1))[trusted][:, 1:].astype(np.float64)
+    return np.asarray(np.clip(around, 0, 1), np.float32)
+
+
+def _with_tone_of(observed: Float32, predicted: Float32, tone: str, trusted: NDArray[np.bool_]) -> Float32:
+    """The prediction without what the tone curves leave, in linear light.
+
+    It is fitted to averages, since a fit to single pixels would follow their noise.
+    """
+    of_lr, of_hr = (photometry.encode_clipped(linear, tone) for linear in (observed, predicted))
+    encoded = of_hr + left_by_tone(of_lr - of_hr, of_hr, trusted)
+    return np.asarray(photometry.decode_tone(np.clip(encoded, 0, 1), tone), np.float32)

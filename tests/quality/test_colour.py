@@ -94,7 +94,7 @@ def test_what_is_wrong_with_a_fitted_curve_is_no_difference_of_colours() -> None
     wrong = developed + np.float32(0.1) * np.exp(-developed / np.float32(0.1)).astype(np.float32)
     crop = lr_crop(noisy(rgb, 0.003))
     assert compared(wrong, crop).ratio > LIMIT
-    assert compared(wrong, crop, curves_are_fitted=True).ratio < 0.6 * LIMIT
+    assert compared(wrong, crop, curves_are_fitted=True).ratio < 0.7 * LIMIT
 
 
 @pytest.mark.parametrize(
