@@ -55,12 +55,14 @@ _CONSTANT = TrainConfig(batch=16, patch=48, lr_halve_epochs=0, ema=0.99, validat
 """A constant rate and no clipping by norm. Averaged over about 100 steps, a third of the shortest third stage, the
 weights after any step are those of a training that ends there."""
 
+_TINY: Any = PRESETS["tiny"]
+
 SIZES = {
     "table-3": Size(model=D2CConfig(groups=2, blocks=1), train=_CONSTANT, milestones=(1_500, 3_000, 7_000)),
     "paper": Size(model=D2CConfig(), train=_CONSTANT, milestones=(7_000, 30_000, 100_000)),
     "tiny": Size(
-        model=dataclasses.replace(PRESETS["tiny"].model, features=4, convergence_features=4),
-        train=dataclasses.replace(_CONSTANT, batch=2, patch=8, ema=PRESETS["tiny"].train.ema),
+        model=dataclasses.replace(_TINY.model, features=4, convergence_features=4),
+        train=dataclasses.replace(_CONSTANT, batch=2, patch=8, ema=_TINY.train.ema),
         milestones=(4, 8, 16),
         rates=(1e-3, 2e-3),
     ),

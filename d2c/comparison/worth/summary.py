@@ -105,10 +105,8 @@ def _said(compared: pd.DataFrame, name: str, steps: int, is_baseline: bool) -> s
     chosen = compared[(compared["arm"] == name) & (compared["steps"] == steps)].set_index("measure")
     if is_baseline or chosen.empty:
         return "reference" if is_baseline else ""
-    mean, pooled = (
-        str(Paired(float(found["difference"]), float(found["half_width"]), int(found["seeds"])))
-        for found in (chosen.loc[measure] for measure in _MEASURES)
-    )
+    rows: list[Any] = [chosen.loc[measure] for measure in _MEASURES]
+    mean, pooled = (str(Paired(row["difference"], row["half_width"], row["seeds"])) for row in rows)
     return f"{mean}; pooled {pooled}"
 
 
