@@ -101,6 +101,7 @@ def page(guide: str, drawings: list[Drawing]) -> list[Any]:
         bulletFontName=SANS,
         bulletFontSize=8.6,
     )
+    lead = ParagraphStyle("lead", parent=body, leftIndent=0)
     cell = ParagraphStyle("cell", fontName=SANS, fontSize=7.8, leading=9.8)
     title = ParagraphStyle("title", fontName=BOLD, fontSize=15, leading=20, spaceAfter=4)
     parts: list[Any] = []
@@ -120,13 +121,13 @@ def page(guide: str, drawings: list[Drawing]) -> list[Any]:
         elif number := re.match(r"(\d)\. (.*)", line):
             parts.append(Paragraph(marked(number[2]), body, bulletText=f"{number[1]}."))
         elif line:
-            parts.append(Paragraph(marked(line.split(" Print this page")[0]), body))
+            parts.append(Paragraph(marked(line.split(" Print this page")[0]), lead))
     style = [
         ("VALIGN", (0, 0), (-1, -1), "TOP"),
         ("LINEBELOW", (0, 0), (-1, -1), 0.25, SOFT),
         *((side, (0, 0), (-1, -1), 1.6) for side in ("TOPPADDING", "BOTTOMPADDING")),
     ]
-    return [*parts, Spacer(1, 5), Table(rows, colWidths=(165, 158, 204), hAlign="LEFT", style=style)]
+    return [*parts, Spacer(1, 5), Table(rows, colWidths=(158, 158, 199), hAlign="LEFT", style=style)]
 
 
 def marked(line: str) -> str:
