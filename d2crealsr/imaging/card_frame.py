@@ -19,7 +19,7 @@ from d2crealsr.imaging.card_turn import turn_of
 from d2crealsr.imaging.card_view import CardView
 from d2crealsr.imaging.degrade import zncc
 from d2crealsr.imaging.edge_frame import frame_in_both
-from d2crealsr.imaging.frames import Frame, likely_frames
+from d2crealsr.imaging.frames import Frame, edges_along, likely_frames
 from d2crealsr.imaging.largest_rectangle import largest_rectangle
 from d2crealsr.imaging.reaching_in import reaching_in
 from d2crealsr.imaging.sleeve import within_sleeve
@@ -64,6 +64,10 @@ _NEXT_TO = 0.1
 
 _LIKE_OUTSIDE, _UNLIKE_INSIDE = 0.7, 0.4
 """Smallest share of the pixels outside a frame that look like the surroundings, and how much smaller it is inside."""
+
+_DOUBTFUL, _CLEAR_EDGES = 0.2, 1.0
+"""Share of pixels like the desk inside the card's outline from which its edges must be clear, and how clear: a
+logarithm. On a cloth of many colours, an area within the picture may differ from the cloth more than its rim does."""
 
 _RIM_PX = 2.5
 """Width of the strip within a frame from which the next surroundings are learnt."""
@@ -198,8 +202,9 @@ class _Surroundings:
             outside, inside = self._beside(frame, outer)
             if min(np.count_nonzero(outside), np.count_nonzero(inside)) < _FEWEST_PX:
                 continue
-            like = 1 - unlike[outside].mean()
-            if like > _LIKE_OUTSIDE and 1 - unlike[inside].mean() < like - _UNLIKE_INSIDE:
+            like, within = 1 - unlike[outside].mean(), 1 - unlike[inside].mean()
+            is_clear = outer is not None or within < _DOUBTFUL or edges_along(level, upright, frame) > _CLEAR_EDGES
+            if is_clear and like > _LIKE_OUTSIDE and within < like - _UNLIKE_INSIDE:
                 return frame
         return None
 

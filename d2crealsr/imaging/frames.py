@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from d2crealsr.imaging.straight_lines import Courses
     from d2crealsr.types import Array
 
-__all__ = ["Frame", "evidence_around", "likely_frames"]
+__all__ = ["Frame", "edges_along", "evidence_around", "likely_frames"]
 
 _SKEW = 0.04
 """Largest difference between the slopes of opposite sides, and between those of neighbours after a quarter turn: 2.3
@@ -115,6 +115,28 @@ def evidence_around(level: Courses, upright: Courses, frame: Frame) -> float:
     around = (np.sort(further_out, axis=0)[1] > _FURTHER_PX) & (further_out > -_FURTHER_PX / 2).all(axis=0)
     of_frame = evidence[np.abs(further_out).max(axis=0) == 0].max()
     return float(evidence[around].max(initial=0) / of_frame)
+
+
+def edges_along(level: Courses, upright: Courses, frame: Frame) -> float:
+    """How much likelier the ridges on a frame are if its sides are edges than by chance: a logarithm, mean per px.
+
+    Parameters
+    ----------
+    frame : Frame
+        One of the :func:`likely_frames` of the same lines.
+    """
+    lines = ((level, frame.top), (upright, frame.right), (level, frame.bottom), (upright, frame.left))
+    top, right, bottom, left = (
+        np.flatnonzero((of.offset == line[0]) & (of.slope == line[1]))[:1] for of, line in lines
+    )
+    corners = [_crossing(level, upright, h, v) for h in (top, bottom) for v in (left, right)]
+    spans = [(level, top, 0, 1, 0), (upright, right, 1, 3, 1), (level, bottom, 2, 3, 0), (upright, left, 0, 2, 1)]
+    edge, length = 0.0, 0.0
+    for of, line, start, end, axis in spans:
+        first, last = corners[start][axis], corners[end][axis]
+        edge += float(of.between(of.edge, line, first + _CORNER_PX, last - _CORNER_PX)[0])
+        length += float((last - first)[0])
+    return edge / max(length, 1.0)
 
 
 def _all_frames(level: Courses, upright: Courses) -> tuple[list[NDArray[np.intp]], list[tuple[Array, Array]]]:

@@ -168,7 +168,7 @@ print(CliRunner().invoke(cli, ["train", "--help"]).output)
 """,
         tmp_path,
     )
-    assert "1 pairs, layout twins;" in told
+    assert "1 pair, layout twins;" in told
     assert "NAME_x4.* and NAME_x1.*; NAME.png and NAME.jpg; or 001H.* and 001L.*" in told
     assert told.count("  twins    NAME.png and NAME.jpg\n") == 2, "in the help of both programs"
     assert "| twins | NAME.png and NAME.jpg; LR is the JPEG |" in told
