@@ -65,7 +65,7 @@ _NEXT_TO = 0.1
 _LIKE_OUTSIDE, _UNLIKE_INSIDE = 0.7, 0.4
 """Smallest share of the pixels outside a frame that look like the surroundings, and how much smaller it is inside."""
 
-_DOUBTFUL, _CLEAR_EDGES = 0.2, 1.0
+_DOUBTFUL, _CLEAR_EDGES = 0.2, 0.9
 """Share of pixels like the desk inside the card's outline from which its edges must be clear, and how clear: a
 logarithm. On a cloth of many colours, an area within the picture may differ from the cloth more than its rim does."""
 
