@@ -1,0 +1,249 @@
+"""Where is the picture uncertain? Maps that may tell, compared with the error within each image.
+
+    python -m benchmarks.training.confidence --work WORK --photos PHOTOS
+
+Two nets of the preset tiny are trained on simulated ×8 postcards: the tree of D2C-SR, whose picture is the mean of its
+four branches, and one path of it (width 1, four blocks), with two seeds. Candidates for a map are
+
+- the spread of the tree's branches,
+- the local gradient of the picture, which costs nothing,
+- the spread over the eight flips and turns of the image, of the tree and of the path,
+- the difference of the two seeds of the path.
+
+A candidate and the error of the picture (luma) are compared as root mean squares over blocks of one LR px, within each
+image: by AUSE (area between the sparsification curves of the candidate and of the error itself; 0 is perfect), by rank
+correlation, and by the rank correlation that is left given the gradient. Images are never pooled. The width over which
+a map is smoothed is chosen for each candidate on the pairs that training keeps for validation. The table is of the test
+pairs, with 95 % intervals over them. Each net is trained once; how much training varies is not in the intervals.
+
+Finished runs are kept in --work, and an interrupted one goes on.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import click
+import numpy as np
+import torch
+from scipy import stats
+
+from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.result_tables import Row, text_table
+from benchmarks.training.sparsification import (
+    ause,
+    block_rms,
+    partial_rank_correlation,
+    rank_correlation,
+    smoothed,
+)
+from benchmarks.training.training_sets import TEST, simulated, validation_pairs
+from d2c.checkpoints.native import load
+from d2c.d2csr.presets import PRESETS
+from d2c.data.layouts import find_pairs, with_split
+from d2c.data.patches import to_tensor
+from d2c.training.train import Request, train
+from d2crealsr.store import read_image
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from d2c.d2csr.network import D2CSR
+    from d2c.data.layouts import Pair
+
+    Plane = NDArray[np.float32]
+
+SEED = 902
+"""Seed of the simulated scenes, those of `training.misalignment`."""
+
+SCALE = 8
+VALIDATION = 0.2
+SMOOTHED_OVER = (0.0, 0.5, 1.0, 2.0)
+"""Widths of the Gaussian on a map, in blocks, one of which is chosen on validation."""
+
+NETS: dict[str, dict[str, Any]] = {"tree": {}, "path": {"width": 1, "blocks": 4}, "path-2": {"width": 1, "blocks": 4}}
+"""What is changed in the preset tiny."""
+
+
+class Candidate(NamedTuple):
+    """A map that may tell where the picture of a net is uncertain."""
+
+    picture: str
+    name: str
+    passes: int
+    """How often the net is run, the picture included."""
+
+
+CANDIDATES = (
+    Candidate("tree", "gradient", 1),
+    Candidate("tree", "spread of branches", 1),
+    Candidate("tree", "spread over turns", 8),
+    Candidate("path", "gradient", 1),
+    Candidate("path", "spread over turns", 8),
+    Candidate("path", "two seeds", 2),
+)
+
+
+def trained(name: str, data: Path, work: Path, steps: int) -> D2CSR:
+    """A net, trained where that is not done."""
+    chosen = PRESETS["tiny"]
+    settings = dataclasses.replace(
+        chosen.train, seed=int(name == "path-2"), steps=steps, validation=VALIDATION, validate_every=0
+    )
+    request = Request(
+        data=data,
+        out=work / f"confidence-{name}-{steps}",
+        model=dataclasses.replace(chosen.model, scale=SCALE, **NETS[name]),
+        train=settings,
+        stage="1",
+        device="cpu",
+        cache=work / "confidence-cache",
+        threads=1,
+    )
+    train(request)
+    model: D2CSR = load(request.out)
+    return model
+
+
+def predictions(model: D2CSR, lr: NDArray[Any]) -> Plane:
+    """Luma of the predictions of all branches, (P, H, W), in 8-bit levels."""
+    with torch.inference_mode():
+        made = model.diverge(to_tensor(np.ascontiguousarray(lr))[None])[0]
+    return np.asarray(_luma(made.permute(0, 2, 3, 1).numpy() * 255))
+
+
+def _luma(rgb: NDArray[np.floating]) -> Plane:
+    """BT.601 luma without its offset, not rounded."""
+    return np.asarray(rgb @ np.array([65.481, 128.553, 24.966]) / 255, np.float32)
+
+
+def over_turns(model: D2CSR, lr: NDArray[Any]) -> Plane:
+    """The mean prediction for each flip and turn of an image, turned back, (8, H, W)."""
+    found = []
+    for flipped in (False, True):
+        for turns in range(4):
+            seen = np.rot90(lr[:, ::-1] if flipped else lr, turns)
+            back = np.rot90(predictions(model, seen).mean(axis=0), -turns)
+            found.append(back[:, ::-1] if flipped else back)
+    return np.stack(found)
+
+
+def maps_of(nets: dict[str, D2CSR], pair: Pair) -> dict[str, tuple[Plane, dict[str, Plane]]]:
+    """The error of each picture and the candidates for it, over blocks without those at the border."""
+    lr, hr = read_image(pair.lr), _luma(read_image(pair.hr).astype(np.float32))
+    made = {name: predictions(net, lr) for name, net in nets.items()}
+    pictures = {name: made[name].mean(axis=0) for name in ("tree", "path")}
+    found = {}
+    for name, picture in pictures.items():
+        maps = {
+            "gradient": np.hypot(*np.gradient(picture)),
+            "spread over turns": over_turns(nets[name], lr).std(axis=0),
+        }
+        if name == "tree":
+            maps["spread of branches"] = made[name].std(axis=0)
+        else:
+            maps["two seeds"] = np.abs(made["path"][0] - made["path-2"][0])
+        blocks = {kind: block_rms(image, SCALE) for kind, image in maps.items()}
+        found[name] = block_rms(picture - hr, SCALE), blocks
+    return found
+
+
+def chosen_width(candidate: Candidate, images: Sequence[dict[str, tuple[Plane, dict[str, Plane]]]]) -> float:
+    """The width of smoothing with the highest mean rank correlation on these images."""
+
+    def mean(sigma: float) -> float:
+        return float(np.mean([rank_correlation(*_compared(candidate, image, sigma)) for image in images]))
+
+    return max(SMOOTHED_OVER, key=mean)
+
+
+def _compared(
+    candidate: Candidate, image: dict[str, tuple[Plane, dict[str, Plane]]], sigma: float
+) -> tuple[Plane, Plane]:
+    """A candidate's map and the error, without the blocks at the border."""
+    error, maps = image[candidate.picture]
+    inner = (slice(1, -1), slice(1, -1))
+    return smoothed(maps[candidate.name], sigma)[inner], error[inner]
+
+
+def row_of(
+    candidate: Candidate,
+    width: float,
+    gradient_width: float,
+    images: Sequence[dict[str, tuple[Plane, dict[str, Plane]]]],
+) -> Row:
+    """One line of the table: means over the images, and half-widths of their intervals."""
+    areas, ranks, partial, better = [], [], [], []
+    gradient = Candidate(candidate.picture, "gradient", 1)
+    for image in images:
+        found, error = _compared(candidate, image, width)
+        edges, _ = _compared(gradient, image, gradient_width)
+        areas.append(ause(found, error))
+        ranks.append(rank_correlation(found, error))
+        better.append(ranks[-1] - rank_correlation(edges, error))
+        partial.append(partial_rank_correlation(found, error, edges) if candidate.name != "gradient" else math.nan)
+    return {
+        "picture": candidate.picture,
+        "candidate": candidate.name,
+        "passes": candidate.passes,
+        "smoothed": width,
+        "ause": float(np.mean(areas)),
+        "ause_half_width": _half_width(areas),
+        "rank": float(np.mean(ranks)),
+        "rank_half_width": _half_width(ranks),
+        "rank_over_gradient": float(np.mean(better)),
+        "over_half_width": _half_width(better),
+        "partial_rank": float(np.mean(partial)),
+        "partial_half_width": _half_width(partial),
+        "images": len(images),
+    }
+
+
+def _half_width(values: Sequence[float]) -> float:
+    """Of the 95 % interval of a mean."""
+    return float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
+
+
+@program(__doc__)
+@click.option("--work", type=PATH, required=True, help="Holds the captures, the pairs and the runs.")
+@click.option("--photos", type=PATH, help="Folder of photographs to print.  [default: those in scikit-image]")
+@click.option("--steps", type=click.IntRange(1), default=600, show_default=True, help="Steps of a run.")
+@click.option("--scenes", type=click.IntRange(16), default=45, show_default=True, help="Simulated scenes.")
+@with_small("Two steps on sixteen scenes", steps=2, scenes=16)
+@with_out
+def main(work: Path, photos: Path | None, steps: int, scenes: int, out: Path | None) -> None:
+    torch.set_num_threads(1)
+    data = simulated(
+        work / f"x{SCALE}-{scenes}",
+        scale=SCALE,
+        size="mini",
+        scenes=scenes,
+        seed=SEED,
+        test=scenes // TEST,
+        photos=photos,
+        recipe="postcards",
+    ).folder
+    nets = {name: trained(name, data, work, steps) for name in NETS}
+    validation = [maps_of(nets, pair) for pair in validation_pairs(data, VALIDATION)]
+    tested = [maps_of(nets, pair) for pair in with_split(find_pairs(data), "test", data)]
+    widths = {candidate: chosen_width(candidate, validation) for candidate in CANDIDATES}
+    rows = [row_of(each, widths[each], widths[Candidate(each.picture, "gradient", 1)], tested) for each in CANDIDATES]
+    said = (
+        f"maps of confidence at x{SCALE}, nets of the preset tiny after {steps} steps, blocks of one LR px\n"
+        "passes: runs of the net, the picture included; smoothed: Gaussian on the map, in blocks, chosen on "
+        f"{len(validation)} validation pairs\n"
+        "ause: area between the sparsification curves of map and error, 0 is perfect; rank: rank correlation\n"
+        "rank_over_gradient: rank correlation minus that of the gradient; partial_rank: rank correlation given the "
+        "gradient\n"
+        "each within an image; means over the test pairs, and half-widths of 95 % intervals over them"
+    )
+    print_and_store(f"{said}\n\n{text_table(rows)}", out, {"": rows})
+
+
+if __name__ == "__main__":
+    main()
