@@ -21,7 +21,7 @@ import click
 import torch
 
 from benchmarks.program import PATH, print_and_store, program, with_out, with_small
-from benchmarks.result_tables import text_table, write_csv
+from benchmarks.result_tables import read_csv, text_table, write_csv
 from benchmarks.training.builtin_data import SCALE, make, training_data
 from benchmarks.training.builtin_table import fitted_filter, image_rows, mean_rows, test_sets
 from d2c.checkpoints.native import load, provenance
@@ -34,6 +34,8 @@ from d2crealsr.ui.progress import ConsoleReporter, Reporter
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from benchmarks.result_tables import Row
 
 TRIAL_STEPS = 200
 NEAR_DB = 0.05
@@ -172,7 +174,16 @@ def table(work: Path, checkpoint: str, out: Path | None) -> None:
         "filter: the linear filter of 9x9 LR px in all colours that least squares fit to the training pairs\n"
         "over_filter_db: PSNR above the filter's, mean and smallest over the images"
     )
-    print_and_store(f"{said}\n\n{text_table(mean_rows(rows))}", out, {"-images": rows})
+    tables = {"-images": rows, "-trials": read_csv(work / "trials.csv"), "-validation": validations(work)}
+    print_and_store(f"{said}\n\n{text_table(mean_rows(rows))}", out, tables)
+
+
+def validations(work: Path) -> list[Row]:
+    """What the validation part had in the course of the training."""
+    rows = [{"part": part, **row} for part in ("constant", "cosine") for row in read_csv(work / part / "log.csv")]
+    kept = ("part", "stage", "step")
+    measured = [row for row in rows if any(name.startswith("val_") for name in row)]
+    return [{k: v for k, v in row.items() if k in kept or k.startswith("val_")} for row in measured]
 
 
 @program(__doc__)
