@@ -10,6 +10,8 @@ from benchmarks.training.builtin_data import SCALE, kept_pairs, pairs_of, traini
 from d2c.comparison.least_squares import fit
 from d2c.evaluation.evaluate import FilePairs, method_images
 from d2c.metrics import PROTOCOLS, quality, to_uint8
+from d2crealsr.simulate.recipe import POSTCARDS
+from d2crealsr.store.tables import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -33,11 +35,12 @@ def fitted_filter(work: Path) -> LinearFilter:
 
 
 def test_sets(work: Path) -> dict[str, FilePairs]:
-    """Pairs whose photographs were not trained on, by the words for them."""
-    return {
-        "the sixty, held out": FilePairs(pairs_of(work / "test" / "pairs")),
-        "wheel, held out": FilePairs(kept_pairs(work)),
-    }
+    """Pairs whose photographs were not trained on: those of the sixty by layout, and those of the wheel."""
+    header, rows = read_rows(work / "test" / "raw" / "manifest.csv")
+    layouts = {row[header.index("scene")]: row[header.index("generator")] for row in rows}
+    pairs = pairs_of(work / "test" / "pairs")
+    found = {f"the sixty, {name}": [pair for pair in pairs if layouts[pair.name] == name] for name in POSTCARDS}
+    return {name: FilePairs(chosen) for name, chosen in (found | {"the wheel": kept_pairs(work)}).items()}
 
 
 def image_rows(model: nn.Module, linear: LinearFilter, name: str, pairs: Iterable[PixelPair]) -> list[Row]:
@@ -61,10 +64,11 @@ def _main(made: dict[str, Any]) -> Any:
 
 
 def mean_rows(rows: Sequence[Row]) -> list[Row]:
-    """Means over the images of each set and protocol, and over how many images the network exceeds the filter."""
-    found = []
-    for name, protocol in dict.fromkeys((row["photographs"], row["protocol"]) for row in rows):
-        chosen = [row for row in rows if (row["photographs"], row["protocol"]) == (name, protocol)]
+    """Means over the images of each set and protocol, and of all layouts of the sixty, and gains over the filter."""
+    sixty = [row | {"photographs": "the sixty, all"} for row in rows if row["photographs"].startswith("the sixty")]
+    every, found = [*rows, *sixty], []
+    for name, protocol in dict.fromkeys((row["photographs"], row["protocol"]) for row in every):
+        chosen = [row for row in every if (row["photographs"], row["protocol"]) == (name, protocol)]
         means = {
             key: float(np.mean([row[key] for row in chosen])) for key in chosen[0] if key.endswith(("_db", "_ssim"))
         }

@@ -8,7 +8,8 @@ The photographs are dealt to a part for training, one for validation and one for
 `train` first trains two networks of about equal cost for equally many steps: the tree of D2C-SR, and one path. It goes
 on with the weights of the one that is better on the validation part, or of the tree if that is at most .05 dB behind.
 It uses one thread, and ends after so many minutes of wall time, whatever else the machine does: the rate is constant
-for a little more than half of them, and then falls along a cosine. The weights are therefore not the same in every run.
+for a little more than half of them, and then falls along a cosine. The weights of the best validation are exported.
+They are not the same in every run.
 """
 
 from __future__ import annotations
@@ -206,7 +207,7 @@ def main(
         make(work, photos, click.echo, scenes)
     elif what == "train":
         go_on(work, choose(work), end)
-        written = export(work / "cosine", "safetensors", work / "x8.safetensors", precision="fp16")
+        written = export(work / "cosine" / "best.safetensors", "safetensors", work / "x8.safetensors", precision="fp16")
         click.echo(f"{written.path}: {written.bytes} bytes")
     else:
         table(work, checkpoint, out)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from d2c.checkpoints.builtin import builtin_names
 from d2c.checkpoints.native import load
 from d2c.data.layouts import find_pairs, with_split
-from d2c.evaluation.evaluate import evaluate_files, means
+from d2c.evaluation.evaluate import EvalOptions, evaluate_files, means
 from d2c.inference.files import upscale_files
 from d2c.inference.run import laid_out
 from d2c.metrics import PROTOCOLS
@@ -27,7 +27,7 @@ def show_ready(data: Path, out: Path, reporter: Reporter) -> list[str]:
     Parameters
     ----------
     data : Path
-        A pairs folder or list with a test split.
+        A pairs folder or list with a test split. Whether HR and LR of each pair belong together is not checked.
     out : Path
         Gets a folder for each checkpoint, such as ``builtin-x8``, with the image.
 
@@ -43,7 +43,8 @@ def show_ready(data: Path, out: Path, reporter: Reporter) -> list[str]:
         network, config = network_of(model)
         if config.scale != pairs[0].scale:
             continue
-        found = {row.method: row for row in means(evaluate_files(model, data, "test", PROTOCOLS[:1], reporter))}
+        rows = evaluate_files(model, data, "test", PROTOCOLS[:1], reporter, options=EvalOptions(trust_pairs=True))
+        found = {row.method: row for row in means(rows)}
         (made,) = upscale_files(model, [pairs[0].lr], out / name.replace(":", "-"), reporter=reporter)
         reached = found[network.main]
         lines.append(f"{name}: {reached.psnr_db:.3f} dB, SSIM {reached.ssim:.4f} ({reached.protocol}); {made}")
