@@ -57,6 +57,13 @@ class System(NamedTuple):
     weight: Float32
     spread: float
 
+    def predicting(self, luma: Float32, observation: LrPart) -> System:
+        """The equations with the residuals and weights of another prediction (N,), but with the old Jacobian."""
+        residual = observation.encoded.ravel() - luma
+        weight, spread = _weights(residual, observation)
+        vector = (self.jacobian @ (weight * residual)).astype(np.float64)
+        return System(self.matrix, vector, self.jacobian, residual, weight, spread)
+
     def scores(self, observation: LrPart, side_lr_px: int) -> Array:
         """Sums of the weighted residuals times the Jacobian over blocks of LR, (SIZE, blocks)."""
         column, row = (observation.positions.reshape(-1, 2) // side_lr_px).astype(int).T
@@ -86,17 +93,14 @@ def gauss_newton(
 ) -> Fit | None:
     """Iterate to the parameters that best predict an observation; None if the iteration diverges.
 
-    Near the optimum the Jacobian hardly changes, so it is kept, as is that of ``near``, the normal equations of a fit
-    next to the start. The residuals, which determine the optimum, are always computed again.
+    Near the optimum the Jacobian hardly changes, so it is kept. The residuals, which determine the optimum, are always
+    computed again. ``near`` are normal equations that hold at the start, if they are known.
     """
     if not observation.trusted.any():  # all of LR or of HR is clipped
         return None
     outline = observation.positions[[0, 0, -1, -1], [0, -1, 0, -1]]
     now, where = start, start.mapping.lr_to_hr(outline)
-    if near is None:
-        system = _normal_equations(predictor, now, observation)
-    else:
-        system = _with_new_residuals(near, predictor, now, observation)
+    system = near or _normal_equations(predictor, now, observation)
     for _ in range(_MAX_STEPS):
         now = now.moved(_step(system, now, prior, model), predictor.unit, predictor.smallest_blur)
         before, where = where, now.mapping.lr_to_hr(outline)
@@ -106,7 +110,7 @@ def gauss_newton(
         if moved < settled_hr_px:
             return Fit(now, True, system)
         if moved < _NEAR_HR_PX:
-            system = _with_new_residuals(system, predictor, now, observation)
+            system = system.predicting(predictor.luma(now, observation), observation)
         else:
             system = _normal_equations(predictor, now, observation)
     return Fit(now, False, system)
@@ -123,14 +127,6 @@ def _normal_equations(predictor: Predictor, parameters: Parameters, observation:
         matrix += (jacobian * weight[part]) @ jacobian.T
     vector = (prediction.jacobian @ (weight * residual)).astype(np.float64)
     return System(matrix, vector, prediction.jacobian, residual, weight, spread)
-
-
-def _with_new_residuals(system: System, predictor: Predictor, parameters: Parameters, observation: LrPart) -> System:
-    """The normal equations with the residuals and weights for new parameters, but with the old Jacobian."""
-    residual = observation.encoded.ravel() - predictor.luma(parameters, observation)
-    weight, spread = _weights(residual, observation)
-    vector = (system.jacobian @ (weight * residual)).astype(np.float64)
-    return System(system.matrix, vector, system.jacobian, residual, weight, spread)
 
 
 def _weights(residual: Float32, observation: LrPart) -> tuple[Float32, float]:

@@ -157,7 +157,7 @@ def refine(
         if fit is None:
             return None
         undone = less_demosaic(predictor, predictor.linear(fit.parameters, whole), whole, phase)
-    fit = fitted(undone, fit.parameters, settled_hr_px=_SETTLED_HR_PX)
+    fit = fitted(undone, fit.parameters, settled_hr_px=_SETTLED_HR_PX if phase is None else _ROUGHLY_HR_PX)
     if fit is None:
         return None
     if phase is not None:
@@ -255,8 +255,10 @@ def _near_optimum(
 ) -> tuple[Fit, LrPart]:
     """The fit after demosaicing was predicted again near it, and what was fitted."""
     for _ in range(_DEMOSAIC_ROUNDS):
-        undone = less_demosaic(predictor, predictor.linear(fit.parameters, whole), whole, phase)
-        fit = fitted(undone, fit.parameters, settled_hr_px=_SETTLED_HR_PX, near=fit.system) or fit
+        linear = predictor.linear(fit.parameters, whole)
+        undone = less_demosaic(predictor, linear, whole, phase)
+        near = fit.system.predicting(predictor.encoded_luma(linear).ravel(), undone)
+        fit = fitted(undone, fit.parameters, settled_hr_px=_SETTLED_HR_PX, near=near) or fit
     return fit, undone
 
 
