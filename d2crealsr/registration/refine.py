@@ -275,8 +275,7 @@ def _added_slopes(predictor: Predictor, fit: Fit, whole: LrPart, phase: Phase | 
         return (_mosaiced(predictor, linear, whole, phase) - predictor.encoded_luma(linear)).ravel()
 
     differences = [added(shift) - added(-shift) for shift in _SHIFT_LR_PX * np.eye(2)]
-    slopes: Float32 = np.stack(differences, axis=1) / np.float32(2 * _SHIFT_LR_PX)
-    return slopes
+    return np.asarray(np.stack(differences, axis=1) / (2 * _SHIFT_LR_PX), np.float32)
 
 
 def _displacements(points: Array) -> Array:
