@@ -75,7 +75,8 @@ def expose(
         spread = np.sqrt(colours + np.float32(READ_NOISE**2))
         colours += spread * rng.standard_normal(full.shape, dtype=np.float32)[..., None]
     raw = _BLACK + _PER_ELECTRON * np.minimum(colours, FULL_WELL)
-    return np.maximum(np.round(raw), 0).astype(np.uint16).reshape(electrons.shape)
+    levels: NDArray[np.uint16] = np.maximum(np.round(raw), 0).astype(np.uint16).reshape(electrons.shape)
+    return levels
 
 
 def develop(raw: NDArray[np.uint16], shot: Shot, demosaic: Demosaic = opencv.demosaic_edge_aware) -> NDArray[np.uint8]:
