@@ -46,8 +46,7 @@ def verdict_on(hr: Path, lr: Path, scale: int) -> dict[str, Any]:
     if isinstance(found, AlignmentFailure):
         problem = [found.reason, found.message, in_words(found.reason).helps]
         return {"problems": [problem], "scale": None, "overlap": None, "error_hr_px": None}
-    explained = explain(found.statistics, settings)
-    problems = [[reason, explained, in_words(reason).helps] for reason in found.reasons]
+    problems = [[code, explain(found.statistics, settings, code), in_words(code).helps] for code in found.reasons]
     blur = found.stages[-1].sigma_blur_hr_px / scale
     if blur > LARGEST_LR_BLUR_PX:
         text = f"LR is blurred: standard deviation {blur:.1f} LR px, a sharp capture has about 1"

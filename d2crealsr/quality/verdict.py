@@ -115,10 +115,14 @@ def judge(statistics: Mapping[str, float], settings: AlignSettings) -> tuple[str
     return tuple(dict.fromkeys(r.reason for r in measured if r.rejects(statistics[r.statistic], settings)))
 
 
-def explain(statistics: Mapping[str, float], settings: AlignSettings) -> str:
-    """The broken rules in one line for a person, with this pair's numbers; empty when the pair is accepted."""
-    broken = (r for r in RULES if r.statistic in statistics and r.rejects(statistics[r.statistic], settings))
-    return "; ".join(r.words(statistics[r.statistic], settings) for r in broken)
+def explain(statistics: Mapping[str, float], settings: AlignSettings, reason: str = "") -> str:
+    """The broken rules in one line for a person, with this pair's numbers; empty when the pair is accepted.
+
+    With ``reason``, only the rules of that reason.
+    """
+    measured = (rule for rule in RULES if rule.statistic in statistics and reason in ("", rule.reason))
+    broken = (rule for rule in measured if rule.rejects(statistics[rule.statistic], settings))
+    return "; ".join(rule.words(statistics[rule.statistic], settings) for rule in broken)
 
 
 def in_words(reason: str) -> ReasonInWords:

@@ -91,6 +91,13 @@ def test_strict_tightens_a_threshold_that_was_given_too() -> None:
     assert verdict.explain(GOOD | {"sigma_hr_px": 0.11}, given) == "sigma_hr_px 0.11 above 0.1"
 
 
+def test_a_reason_is_explained_by_its_own_numbers() -> None:
+    bad = GOOD | {"sigma_hr_px": 9.0, "textured_fraction": 0.0}
+    assert verdict.judge(bad, AlignSettings()) == ("low_texture", "position_uncertain")
+    assert verdict.explain(bad, AlignSettings(), "low_texture") == "textured_fraction 0 below 0.5"
+    assert verdict.explain(bad, AlignSettings(), "position_uncertain") == "sigma_hr_px 9 above 0.25"
+
+
 def test_a_good_pair_is_good_in_every_profile() -> None:
     assert not any(verdict.judge(GOOD, AlignSettings(qa_profile=p)) for p in ("strict", "default", "off"))
 
