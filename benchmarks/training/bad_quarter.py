@@ -5,15 +5,13 @@
 Two remedies have been proposed. Crops may be weighed by the error of their pair; and each pair may be registered again
 during training, by a sub-pixel shift against its prediction (training-time alignment, arXiv:2410.05410). Here the best
 linear filter of 9×9 LR px is trained, which least squares determine exactly, on the pairs of `misalignment`. A quarter
-of the training pairs is shifted, all in one direction or each in its own.
+of the training pairs is shifted: each in its own direction; all in one direction; or all in one direction, where the
+filter is trained on the eight flips and turns of each pair, as d2c trains networks.
 
-none: nothing is done. left out: the shifted pairs have the weight 0, which no rule can better that knows only errors.
-others left out: as many pairs without a shift, drawn at random within the same kind of card, have the weight 0; the
-mean over several draws. realigned: all pairs, by shifts that are estimated against the filter's own output in three
-rounds; nothing is known about which pairs are shifted. ``loss_db`` is relative to training pairs of which none is
-shifted, in PSNR-Y over the test pairs, and ``half_width_db`` that of its 95 % interval. ``drift_hr_px`` is the mean
-shift of the training pairs after the remedy, which the output follows; ``left_hr_px`` the root mean square of their
-shifts. ``returned_db`` is the loss without a remedy minus that with it.
+none: nothing is done. left out: the shifted pairs have the weight 0, as if their errors were known exactly. others left
+out: as many pairs without a shift have the weight 0, drawn from the three that follow each shifted one; the mean over
+several draws. realigned: all pairs, by shifts that are estimated against the filter's own output in three rounds;
+nothing is known about which pairs are shifted. In the rows with the shift 0 no pair was shifted.
 """
 
 from __future__ import annotations
@@ -29,8 +27,7 @@ from skimage.registration import phase_cross_correlation
 from benchmarks.program import PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.training.least_squares import filtered, fitted
-from benchmarks.training.misalignment import RECIPES, SEED, psnr, scenes_of, shifts_of
-from benchmarks.training.training_sets import TEST, simulated
+from benchmarks.training.shifted_scenes import Cause, scenes_at, shifts_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -38,7 +35,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from benchmarks.training.misalignment import Scene
+    from benchmarks.training.shifted_scenes import Scene
 
     Filters: TypeAlias = NDArray[np.float64]
 
@@ -47,6 +44,11 @@ Shift: TypeAlias = tuple[float, float]
 SHIFTS = {8: (2.0, 4.0, 8.0), 2: (0.5, 1.0, 2.0)}
 """Shifts in HR px, by scale."""
 
+_SHIFTED: dict[Cause, str] = {
+    "random": "each in its own direction",
+    "constant": "in one direction",
+    "turned": "in one direction, trained on flips and turns",
+}
 _ROUNDS = 3
 _DRAWS = 5
 _FINENESS = 50
@@ -54,95 +56,104 @@ _FINENESS = 50
 _BORDER = 8
 
 
-def fit(scenes: Sequence[Scene], shifts: Sequence[Shift], scale: int, kept: Sequence[bool] | None = None) -> Filters:
-    """The filters of the scenes that are kept, with HR shifted."""
-    kept = [True] * len(scenes) if kept is None else kept
-    chosen = ((scene, by) for scene, by, keep in zip(scenes, shifts, kept, strict=True) if keep)
-    return fitted(((scene.lr, scene.warped(by)) for scene, by in chosen), scale)
-
-
-def realigned(scenes: Sequence[Scene], shifts: Sequence[Shift], scale: int) -> list[Shift]:
-    """The shifts that remain after every pair has been registered against its prediction, over and over."""
-    left = list(shifts)
-    for _ in range(_ROUNDS):
-        filters = fit(scenes, left, scale)
-        for k, scene in enumerate(scenes):
-            hr, sr = scene.warped(left[k]), filtered(scene.lr, filters, scale)
-            inner = (slice(_BORDER, -_BORDER), slice(_BORDER, -_BORDER))
-            (dy, dx), _, _ = phase_cross_correlation(
-                sr[inner], hr[inner], upsample_factor=_FINENESS, normalization=None
-            )
-            left[k] = (left[k][0] + float(dx), left[k][1] + float(dy))
-    return left
-
-
 class Quarter:
-    """Training pairs of which every fourth is shifted, and test pairs."""
+    """Training pairs of which every fourth is shifted for a ``cause``, and test pairs."""
 
-    def __init__(self, train: Sequence[Scene], test: Sequence[Scene], scale: int) -> None:
-        self.train, self.test, self.scale = train, test, scale
+    def __init__(self, train: Sequence[Scene], test: Sequence[Scene], scale: int, cause: Cause) -> None:
+        self.train, self.test, self.scale, self.cause = train, test, scale, cause
         self.bad = [k % 4 == 0 for k in range(len(train))]
         self.none: list[Shift] = [(0.0, 0.0)] * len(train)
-        self.best = self.scores(fit(train, self.none, scale))
+        self.best = self._scores(self._fit(self.none))
 
-    def scores(self, filters: Filters) -> NDArray[np.float64]:
-        """PSNR-Y of every test pair."""
-        border = self.scale + _BORDER
-        return np.array([psnr(filtered(s.lr, filters, self.scale), s.warped(), border) for s in self.test])
-
-    def rows(self, direction: str, length: float) -> list[Row]:
+    def rows(self, length: float) -> list[Row]:
         """A row for each remedy."""
-        moved = iter(shifts_of("constant" if direction == "one" else "random", length, sum(self.bad)))
+        moved = iter(shifts_of(self.cause, length, sum(self.bad)))
         shifts = [next(moved) if bad else (0.0, 0.0) for bad in self.bad]
-        start = self.best - self.scores(fit(self.train, shifts, self.scale))
         good = [not bad for bad in self.bad]
-        again = realigned(self.train, shifts, self.scale)
+        again = self._realigned(shifts)
         remedies = {
-            "none": (start, shifts),
-            "left out": (self.best - self.scores(fit(self.train, shifts, self.scale, good)), self.none),
+            "none": (self._lost(shifts), shifts),
+            "left out": (self._lost(shifts, good), self.none),
             "others left out": (self._others(shifts), shifts),
-            "realigned": (self.best - self.scores(fit(self.train, again, self.scale)), again),
+            "realigned": (self._lost(again), again),
         }
-        rows = []
-        for remedy, (lost, left) in remedies.items():
-            known = {"scale": self.scale, "direction": direction, "hr_px": length, "remedy": remedy}
-            rows.append({**known, **_figures(lost, start, left)})
-        return rows
+        start, _ = remedies["none"]
+        return [self._row(length, remedy, lost, start, left) for remedy, (lost, left) in remedies.items()]
 
     def unshifted(self) -> Row:
         """What realignment does where there is nothing to realign."""
-        again = realigned(self.train, self.none, self.scale)
-        lost = self.best - self.scores(fit(self.train, again, self.scale))
-        known = {"scale": self.scale, "direction": "", "hr_px": 0.0, "remedy": "realigned"}
-        return {**known, **_figures(lost, np.zeros_like(lost), again)}
+        again = self._realigned(self.none)
+        return self._row(0.0, "realigned", self._lost(again), np.zeros(len(self.test)), again)
+
+    def _fit(self, shifts: Sequence[Shift], kept: Sequence[bool] | None = None) -> Filters:
+        """The filters of the pairs that are kept, with HR shifted."""
+        kept = [True] * len(self.train) if kept is None else kept
+        chosen = ((scene, by) for scene, by, keep in zip(self.train, shifts, kept, strict=True) if keep)
+        pairs = ((scene.lr_luma, scene.warped(by)) for scene, by in chosen)
+        return fitted(pairs, self.scale, turned=self.cause == "turned")
+
+    def _scores(self, filters: Filters) -> NDArray[np.float64]:
+        """PSNR-Y of every test pair."""
+        border = self.scale + _BORDER
+        inner = (slice(border, -border), slice(border, -border))
+        errors = [((filtered(s.lr_luma, filters, self.scale) - s.warped())[inner] ** 2).mean() for s in self.test]
+        return np.asarray(10 * np.log10(255**2 / np.array(errors)))
+
+    def _lost(self, shifts: Sequence[Shift], kept: Sequence[bool] | None = None) -> NDArray[np.float64]:
+        return self.best - self._scores(self._fit(shifts, kept))
 
     def _others(self, shifts: Sequence[Shift]) -> NDArray[np.float64]:
-        """Loss where as many good pairs are left out, mean over draws: one of the three that follow each bad pair."""
+        """Loss where as many good pairs are left out, as the mean over draws."""
         draws = []
         for seed in range(_DRAWS):
             kept = [True] * len(self.train)
-            places = np.random.default_rng(seed).integers(1, 4, len(self.train))
-            for k, bad in enumerate(self.bad):
-                if bad and k + places[k] < len(kept):
-                    kept[k + int(places[k])] = False
-            draws.append(self.best - self.scores(fit(self.train, shifts, self.scale, kept)))
+            for place, after in enumerate(np.random.default_rng(seed).integers(1, 4, len(kept))):
+                if self.bad[place] and place + after < len(kept):
+                    kept[place + int(after)] = False
+            draws.append(self._lost(shifts, kept))
         return np.asarray(np.mean(draws, 0))
 
+    def _realigned(self, shifts: Sequence[Shift]) -> list[Shift]:
+        """The shifts that remain after every pair has been registered against its prediction, over and over."""
+        left = list(shifts)
+        inner = (slice(_BORDER, -_BORDER), slice(_BORDER, -_BORDER))
+        for _ in range(_ROUNDS):
+            filters = self._fit(left)
+            for k, scene in enumerate(self.train):
+                hr, sr = scene.warped(left[k]), filtered(scene.lr_luma, filters, self.scale)
+                (dy, dx), _, _ = phase_cross_correlation(
+                    sr[inner], hr[inner], upsample_factor=_FINENESS, normalization=None
+                )
+                left[k] = (left[k][0] + float(dx), left[k][1] + float(dy))
+        return left
 
-def _figures(lost: NDArray[np.float64], start: NDArray[np.float64], left: Sequence[Shift]) -> Row:
-    def half(values: NDArray[np.float64]) -> float:
-        return float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
+    def _row(
+        self,
+        length: float,
+        remedy: str,
+        lost: NDArray[np.float64],
+        start: NDArray[np.float64],
+        left: Sequence[Shift],
+    ) -> Row:
+        returned = start - lost
+        return {
+            "scale": self.scale,
+            "shifted": _SHIFTED[self.cause],
+            "hr_px": length,
+            "remedy": remedy,
+            "loss_db": float(lost.mean()),
+            "half_width_db": _half_width(lost),
+            "returned_db": float(returned.mean()),
+            "returned_half_width_db": _half_width(returned),
+            "drift_hr_px": float(np.hypot(*np.mean(left, 0))),
+            "left_hr_px": float(np.sqrt(np.mean(np.sum(np.square(left), 1)))),
+            "test_pairs": len(lost),
+        }
 
-    returned = start - lost
-    return {
-        "loss_db": float(lost.mean()),
-        "half_width_db": half(lost),
-        "returned_db": float(returned.mean()),
-        "returned_half_width_db": half(returned),
-        "drift_hr_px": float(np.hypot(*np.mean(left, 0))),
-        "left_hr_px": float(np.sqrt(np.mean(np.sum(np.square(left), 1)))),
-        "test_pairs": len(lost),
-    }
+
+def _half_width(values: NDArray[np.float64]) -> float:
+    """Of the 95 % interval of a mean."""
+    return float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
 @program(__doc__)
@@ -155,25 +166,22 @@ def _figures(lost: NDArray[np.float64], start: NDArray[np.float64], left: Sequen
 def main(work: Path, photos: Path | None, scales: tuple[int, ...], scenes: int, out: Path | None) -> None:
     rows: list[Row] = []
     for scale in scales:
-        where = work / f"x{scale}-{scenes}"
-        made = simulated(
-            where,
-            scale=scale,
-            size="mini",
-            scenes=scenes,
-            seed=SEED,
-            test=max(2, scenes // TEST),
-            photos=photos,
-            recipe=RECIPES[scale],
-        )
-        quarter = Quarter(*(scenes_of(made.folder, where / "raw", split) for split in ("train", "test")), scale)
-        rows.append(quarter.unshifted())
-        for direction in ("one", "own"):
+        train, tested = scenes_at(scale, work, scenes, photos)
+        for cause in _SHIFTED:
+            quarter = Quarter(train, tested, scale, cause)
+            rows.append(quarter.unshifted())
             for length in SHIFTS[scale]:
-                found = quarter.rows(direction, length)
+                found = quarter.rows(length)
                 click.echo(text_table(found), err=True)
                 rows += found
-    print_and_store(text_table(rows), out, {"": rows})
+    said = (
+        "PSNR-Y where a quarter of the training pairs is shifted, by the best linear filter of 9x9 LR px\n"
+        "loss_db: against training pairs of which none is shifted, mean over the test pairs; half_width_db: of its 95 % "
+        "interval\n"
+        "returned_db: loss without a remedy minus that with it\n"
+        "drift_hr_px: mean shift of the training pairs after the remedy; left_hr_px: root mean square of their shifts"
+    )
+    print_and_store(f"{said}\n\n{text_table(rows)}", out, {"": rows})
 
 
 if __name__ == "__main__":
