@@ -176,8 +176,8 @@ def main(work: Path, photos: Path | None, scales: tuple[int, ...], scenes: int, 
                 rows += found
     said = (
         "PSNR-Y where a quarter of the training pairs is shifted, by the best linear filter of 9x9 LR px\n"
-        "loss_db: against training pairs of which none is shifted, mean over the test pairs; half_width_db: of its 95 % "
-        "interval\n"
+        "loss_db: against training pairs of which none is shifted, mean over the test pairs; half_width_db: of its "
+        "95 % interval\n"
         "returned_db: loss without a remedy minus that with it\n"
         "drift_hr_px: mean shift of the training pairs after the remedy; left_hr_px: root mean square of their shifts"
     )
