@@ -2,8 +2,8 @@
 
 The curves were measured with the best linear filter on simulated test pairs that were displaced by known amounts, each
 pair in its own direction (`benchmarks/training/misalignment.py`, `benchmarks/results/misalignment.txt`). They are of
-PSNR-Y, at ×2 of cards with fine detail and at ×8 of printed photographs. Other content loses more or less, and a deep
-network loses more than the filter, since its images are sharper.
+PSNR-Y, at ×2 of cards with fine detail and at ×8 of printed photographs. Other content loses more or less, and a
+large network may lose more than the filter, since its images are sharper.
 """
 
 from __future__ import annotations
