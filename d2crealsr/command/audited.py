@@ -69,6 +69,6 @@ def _loss(table: pd.DataFrame) -> list[str]:
         "",
         f"PSNR-Y that results lose when they are measured on these pairs, due to registration: {amount} "
         f"(mean of {counted(len(known), 'pair')})",
-        f"  by curves of simulated pairs at x{smallest} and x{largest}; single pairs differ by half of it and more",
+        f"  by curves of simulated pairs at x{smallest} and x{largest}; single pairs differ by half of it and more;",
         "  training on such pairs loses less if their directions are random (docs/audit.md)",
     ]
