@@ -30,9 +30,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
-from scipy.stats import t as student
 
 from benchmarks.accuracy.small_and_turned import interval
+from benchmarks.intervals import Mean, mean_of
 from benchmarks.program import PATH, print_and_store, program, with_out, with_size, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.scenes import BenchScene
@@ -245,14 +245,9 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
     return table
 
 
-def _mean(values: Light) -> tuple[float, float, float]:
-    """The mean and its interval of 95 %, by Student's distribution."""
-    count = len(values)
-    if count < 2:
-        return float(values.sum() / count) if count else float("nan"), float("nan"), float("nan")
-    middle = float(values.mean())
-    half = float(student.ppf(0.975, count - 1) * values.std(ddof=1) / np.sqrt(count))
-    return middle, middle - half, middle + half
+def _mean(values: Light) -> Mean:
+    """The mean and its interval; nan if no scene has an estimate."""
+    return mean_of(values) if len(values) else Mean(float("nan"), float("nan"), float("nan"))
 
 
 @program(__doc__)

@@ -74,7 +74,7 @@ def covariance(fit: Fit, observation: LrPart, model: LensModel, matrix: Array) -
 def curvature(
     predictor: Predictor, fit: Fit, observation: LrPart, model: LensModel, slopes: NDArray[np.float32] | None
 ) -> Array:
-    """How the sums that are 0 at the optimum change with the parameters, (SIZE, SIZE).
+    """Derivatives, by the parameters, of the sums over pixels that are 0 at the optimum, (SIZE, SIZE).
 
     Parameters
     ----------
