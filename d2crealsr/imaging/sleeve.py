@@ -31,7 +31,7 @@ _HAZE, _EVEN = 0.25, 0.08
 """Largest difference of the rim's median colour from that of the desk, and its largest median deviation from it."""
 
 _MOST_SIDES = 3
-"""Sides on which a rim must look like one for the others to be believed: a sleeve goes around the card."""
+"""Number of sides with a rim like a sleeve's from which on the other sides are believed too: a sleeve has four."""
 
 _CORNER_PX = 2
 
