@@ -10,7 +10,7 @@ from scipy.stats import t as student
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["Mean", "mean_of"]
+__all__ = ["Mean", "half_width", "mean_of"]
 
 
 class Mean(NamedTuple):
@@ -29,9 +29,14 @@ def mean_of(values: ArrayLike) -> Mean:
     >>> mean_of([1.0, 2.0, 3.0])
     Mean(mean=2.0, low=-0.484..., high=4.484...)
     """
-    numbers = np.asarray(values, float)
-    middle, half = float(numbers.mean()), float("nan")
-    if numbers.size > 1:
-        spread = float(numbers.std(ddof=1)) / float(np.sqrt(numbers.size))
-        half = float(student.ppf(0.975, numbers.size - 1)) * spread
+    middle, half = float(np.mean(values)), half_width(values)
     return Mean(middle, middle - half, middle + half)
+
+
+def half_width(values: ArrayLike) -> float:
+    """Half the width of the interval of the mean of independent values, which is unknown (nan) for a single value."""
+    numbers = np.asarray(values, float)
+    if numbers.size < 2:
+        return float("nan")
+    spread = float(numbers.std(ddof=1)) / float(np.sqrt(numbers.size))
+    return float(student.ppf(0.975, numbers.size - 1)) * spread

@@ -16,14 +16,13 @@ nothing is known about which pairs are shifted. In the rows with the shift 0 no 
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, TypeAlias
 
 import click
 import numpy as np
-from scipy import stats
 from skimage.registration import phase_cross_correlation
 
+from benchmarks.intervals import half_width
 from benchmarks.program import PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.training.least_squares import filtered, fitted
@@ -142,18 +141,13 @@ class Quarter:
             "hr_px": length,
             "remedy": remedy,
             "loss_db": float(lost.mean()),
-            "half_width_db": _half_width(lost),
+            "half_width_db": half_width(lost),
             "returned_db": float(returned.mean()),
-            "returned_half_width_db": _half_width(returned),
+            "returned_half_width_db": half_width(returned),
             "drift_hr_px": float(np.hypot(*np.mean(left, 0))),
             "left_hr_px": float(np.sqrt(np.mean(np.sum(np.square(left), 1)))),
             "test_pairs": len(lost),
         }
-
-
-def _half_width(values: NDArray[np.float64]) -> float:
-    """Of the 95 % interval of a mean."""
-    return float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
 @program(__doc__)

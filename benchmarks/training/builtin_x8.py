@@ -14,6 +14,7 @@ They are not the same in every run.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -26,11 +27,11 @@ from benchmarks.result_tables import read_csv, text_table, write_csv
 from benchmarks.training.builtin_data import SCALE, make, training_data
 from benchmarks.training.builtin_table import fitted_filter, image_rows, mean_rows, test_sets
 from d2c.checkpoints.native import load, provenance
+from d2c.comparison.deadline import Deadline, TimeIsUp
 from d2c.evaluation.evaluate import evaluate_files, means
 from d2c.export.write import export
 from d2c.networks import find
 from d2c.training.train import Request, train
-from d2crealsr.ui.interrupts import Interrupts
 from d2crealsr.ui.progress import ConsoleReporter, Reporter
 
 if TYPE_CHECKING:
@@ -84,23 +85,6 @@ ARMS = {
 }
 
 
-class UntilTime(Interrupts):
-    """Ends a run at a time of the wall clock, as a signal would: the step is finished and the state saved."""
-
-    def __init__(self, end: float) -> None:
-        super().__init__()
-        self.end = end
-
-    @property
-    def asked(self) -> bool:
-        return super().asked or self.is_over
-
-    @property
-    def is_over(self) -> bool:
-        """Whether the time has come."""
-        return time.time() > self.end
-
-
 def request(work: Path, arm: Arm, out: str, **changes: Any) -> Request:
     """A run on the pairs of the training part."""
     preset = find(arm.network).preset("tiny")
@@ -137,13 +121,8 @@ def choose(work: Path) -> str:
 
 def until(run: Request, end: float) -> None:
     """Train, or resume, until a time of the wall clock."""
-    stop = UntilTime(end)
-    try:
-        with stop:
-            train(run, ConsoleReporter(), stop)
-    except KeyboardInterrupt:
-        if not stop.is_over:
-            raise
+    with contextlib.suppress(TimeIsUp), Deadline((end - time.time()) / 60) as stop:
+        train(run, ConsoleReporter(), stop)
 
 
 def go_on(work: Path, chosen: str, end: float) -> None:

@@ -28,8 +28,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import numpy as np
 import torch
-from scipy import stats
 
+from benchmarks.intervals import half_width
 from benchmarks.program import PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.training.sparsification import (
@@ -193,20 +193,15 @@ def row_of(
         "passes": candidate.passes,
         "smoothed": width,
         "ause": float(np.mean(areas)),
-        "ause_half_width": _half_width(areas),
+        "ause_half_width": half_width(areas),
         "rank": float(np.mean(ranks)),
-        "rank_half_width": _half_width(ranks),
+        "rank_half_width": half_width(ranks),
         "rank_over_gradient": float(np.mean(better)),
-        "over_half_width": _half_width(better),
+        "over_half_width": half_width(better),
         "partial_rank": float(np.mean(partial)),
-        "partial_half_width": _half_width(partial),
+        "partial_half_width": half_width(partial),
         "images": len(images),
     }
-
-
-def _half_width(values: Sequence[float]) -> float:
-    """Of the 95 % interval of a mean."""
-    return float(stats.t.ppf(0.975, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
 
 
 @program(__doc__)

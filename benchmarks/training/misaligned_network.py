@@ -15,15 +15,14 @@ Every run is trained in --work, and finished runs are kept: an interrupted progr
 from __future__ import annotations
 
 import dataclasses
-import math
 import time
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
 import torch
-from scipy import stats
 
+from benchmarks.intervals import half_width
 from benchmarks.program import PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, read_csv, text_table, write_csv
 from benchmarks.training.shifted_scenes import CAUSES, Cause, scenes_at, shifts_of
@@ -146,9 +145,7 @@ def run_row(arm: str, seed: int, steps: int, work: Path, scenes: Sequence[Scene]
 def point_row(point: Point, runs: dict[tuple[str, int], dict[str, float]], seeds: Sequence[int]) -> Row:
     """The loss at one point: mean and half-width over the seeds."""
     lost = [runs["still", seed]["test_db"] - runs[point.arm, seed][point.column] for seed in seeds]
-    half = float("nan")
-    if len(lost) > 1:
-        half = float(stats.t.ppf(0.975, len(lost) - 1) * np.std(lost, ddof=1) / math.sqrt(len(lost)))
+    half = half_width(lost)
     return {
         "shifted": CAUSES[point.cause],
         "hr_px": point.hr_px,

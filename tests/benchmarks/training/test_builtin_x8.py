@@ -26,6 +26,7 @@ def test_a_run_ends_at_its_time_without_an_error_and_only_then(monkeypatch):
 
     def stopped(run, reporter, interrupts):
         seen.append(interrupts.asked)
+        interrupts.check()
         raise KeyboardInterrupt
 
     monkeypatch.setattr(builtin_x8, "train", stopped)

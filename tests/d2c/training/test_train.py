@@ -21,7 +21,6 @@ import d2c
 from d2c.checkpoints import native
 from d2c.d2csr.config import D2CConfig, TrainConfig
 from d2c.d2csr.entry import NETWORK
-from d2c.d2csr.stages import ConvergenceStage, DivergenceStage, JointStage, TogetherStage
 from d2c.errors import ConfigError, DataError, TrainingError
 from d2c.evaluation.evaluate import methods
 from d2c.settings import toml
@@ -361,48 +360,6 @@ def test_a_damaged_state_is_said(whole, tmp_path, pairs):
     state.write_bytes(state.read_bytes()[:100])
     with pytest.raises(CheckpointError, match="is damaged; delete it to start over"):
         run(pairs, tmp_path / "run")
-
-
-@pytest.mark.parametrize(
-    ("kind", "frozen"),
-    [(DivergenceStage, "convergence"), (ConvergenceStage, "tails"), (JointStage, None), (TogetherStage, None)],
-)
-def test_each_stage_trains_its_net(kind, frozen):
-    model = d2c.D2CSR(MODEL)
-    stage = kind(model, TRAIN)
-    stage(torch.rand(1, 3, 8, 8), torch.rand(1, 3, 16, 16), alpha=0.01)["total"].backward()
-    without = {name.split(".")[0] for name, p in model.named_parameters() if p.grad is None}
-    assert without == (set() if frozen is None else {"convergence"} if frozen == "convergence" else without)
-    if frozen == "tails":
-        assert without == {"head", "layers", "residuals", "tails"}
-
-
-def test_joint_gradients_are_those_of_the_two_stages():
-    torch.manual_seed(0)
-    lr, hr = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)
-    model = d2c.D2CSR(MODEL)
-    grads = []
-    for stages in ((JointStage,), (DivergenceStage, ConvergenceStage)):
-        model.zero_grad()
-        found = {}
-        for kind in stages:
-            kind(model, TRAIN)(lr, hr, alpha=0.01)["total"].backward()
-            found |= {name: p.grad.clone() for name, p in model.named_parameters() if p.requires_grad}
-        grads.append(found)
-    assert grads[0].keys() == grads[1].keys()
-    for name, gradient in grads[0].items():
-        torch.testing.assert_close(gradient, grads[1][name])
-
-
-def test_together_both_nets_receive_the_gradient_of_the_fused_output():
-    torch.manual_seed(0)
-    lr, hr = torch.rand(2, 3, 8, 8), torch.rand(2, 3, 16, 16)
-    model = d2c.D2CSR(MODEL)
-    found = TogetherStage(model, TRAIN)(lr, hr, alpha=0.01)
-    assert (found["total"] == found["convergence"]).all()
-    wanted = torch.autograd.grad((model(lr) - hr).square().mean(), list(model.parameters()))
-    for ours, literal in zip(torch.autograd.grad(found["total"], list(model.parameters())), wanted, strict=True):
-        torch.testing.assert_close(ours, literal)
 
 
 def test_16_bit_pairs_train(make_pairs, tmp_path):
