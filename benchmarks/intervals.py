@@ -29,7 +29,7 @@ def mean_of(values: ArrayLike) -> Mean:
     >>> mean_of([1.0, 2.0, 3.0])
     Mean(mean=2.0, low=-0.484..., high=4.484...)
     """
-    middle, half = float(np.mean(values)), half_width(values)
+    middle, half = float(np.asarray(values, float).mean()), half_width(values)
     return Mean(middle, middle - half, middle + half)
 
 
