@@ -105,17 +105,18 @@ def load(
         When there is no such file, it is not one of our checkpoints, or its weights do not fit its configuration.
     """
     file = checkpoint_path(path)
+    name = str(path) if is_builtin(path) else file.name
     with _opened(file) as (opened, described):
-        found = stored(str(described.get("network", DEFAULT)), network, file.name)
-        config = from_table(found.config, described["config"], found.config(), file.name)
-        weights = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118
-    check_plausible(found, config, [tensor.numel() for tensor in weights.values()], file.name)
+        found = stored(str(described.get("network", DEFAULT)), network, name)
+        config = from_table(found.config, described["config"], found.config(), name)
+        weights = {key: opened.get_tensor(key) for key in opened.keys()}  # noqa: SIM118
+    check_plausible(found, config, [tensor.numel() for tensor in weights.values()], name)
     model = found.make(config)
-    _check_numbers(weights, model.state_dict(), file.name)
+    _check_numbers(weights, model.state_dict(), name)
     try:
         model.load_state_dict(weights, strict=True)
     except RuntimeError as error:
-        raise CheckpointError(f"{file.name}: its weights do not fit its configuration: {one_line(error)}") from error
+        raise CheckpointError(f"{name}: its weights do not fit its configuration: {one_line(error)}") from error
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return model.to(device).eval()
 

@@ -15,6 +15,7 @@ import d2c
 from d2c.checkpoints import native
 from d2c.checkpoints.builtin import builtin_names, builtin_path
 from d2c.cli import cli
+from d2c.errors import CheckpointError
 from d2c.inference import results
 from d2c.networks import find, network_of
 from d2c.training.start import initial_model
@@ -64,6 +65,11 @@ def test_one_that_is_not_there_is_refused_with_the_names_of_those_that_are(comma
     result = run(*command)
     assert result.exit_code == 2
     assert f"builtin:x5: no such built-in checkpoint; expected {' or '.join(builtin_names())}\n" in result.stderr
+
+
+def test_another_network_than_its_own_is_refused_with_its_name():
+    with pytest.raises(CheckpointError, match="builtin:x8: is of the network edsr, not of d2csr; change --network"):
+        d2c.load(NAME, network="d2csr")
 
 
 def test_a_result_records_its_name_and_its_hash(model, tmp_path):
