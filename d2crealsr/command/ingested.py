@@ -12,16 +12,17 @@ from d2crealsr.ui.terminal import Styled, styled
 from d2crealsr.ui.text import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from d2crealsr.ingest.run import Ingested
 
-__all__ = ["progress", "summary", "table"]
+__all__ = ["commands_to_align", "progress", "summary", "table"]
 
 _SHOWN = (
     "frame",
     "role",
     "group",
+    "mark",
     "scale",
     "scale_effective",
     "sharpness",
@@ -79,10 +80,15 @@ def summary(result: Ingested, shown_out: str, *, dry_run: bool) -> str:
     if not dry_run:
         lines.append(f"tables: {shown_out}/manifest.csv, frames.csv")
     scales = sorted({scene.scale for scene in result.plan.scenes}, reverse=True)
-    out = shlex.quote(shown_out)
     if dry_run:
         lines.append("next:   the same command without --dry-run")
-    for scale in scales if not dry_run else ():
-        pairs = "pairs/" if len(scales) == 1 else f"pairs-x{scale}/"
-        lines.append(f"next:   d2crealsr align {out} --out {pairs} --scale {scale}")
+    else:
+        lines += commands_to_align(shown_out, scales)
     return styled(lines)
+
+
+def commands_to_align(shown_out: str, scales: Sequence[int]) -> Iterator[str]:
+    """A line for each scale with the command that aligns its scenes."""
+    for scale in scales:
+        pairs = "pairs/" if len(scales) == 1 else f"pairs-x{scale}/"
+        yield f"next:   d2crealsr align {shlex.quote(shown_out)} --out {pairs} --scale {scale}"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import TYPE_CHECKING
 
+from d2crealsr.command.ingested import commands_to_align
 from d2crealsr.ingest.events import (
     REMIND_SECONDS,
     Begun,
@@ -16,6 +16,7 @@ from d2crealsr.ingest.events import (
     Waiting,
     is_blurred,
 )
+from d2crealsr.ingest.rows import printed_number
 from d2crealsr.settings import AlignSettings
 from d2crealsr.ui.text import counted
 
@@ -56,15 +57,16 @@ def _name(path: Path, card: Path) -> str:
 
 
 def _what(event: Seen) -> str:
-    entry = event.entry
+    entry, number = event.entry, printed_number(event.frame)
+    mark = f" (mark {number})" if number else ""
     if entry.role == "nothing":
         side = event.likely.upper() or "HR or LR"
-        return f"{side} of a card that no other frame shows; its {_OTHER[event.likely]} is missing so far"
+        return f"{side} of a card{mark} that no other frame shows; its {_OTHER[event.likely]} is missing so far"
     if entry.role in ("copy", "unreadable", "other_scale", "doubtful"):
         return f"{entry.role.replace('_', ' ')}: {entry.note}"
     side = "HR" if entry.role.endswith("hr") else f"LR x{entry.scale}"
     again = f", one more shot: {entry.note}" if entry.role.startswith("spare") else ""
-    return f"{entry.group} {side}{again}"
+    return f"{entry.group}{mark} {side}{again}"
 
 
 def _figures(event: Seen) -> str:
@@ -115,5 +117,4 @@ def _left(event: Left, card: Path, out: Path) -> Iterator[str]:
         yield f"  {_name(frame.path, card)}: {frame.problem}"
     if event.rejected or event.lonely:
         yield "next:   shoot again what is listed, with the same command; or align what is there:"
-    if event.scenes:
-        yield f"next:   d2crealsr align {shlex.quote(str(out))} --out pairs/"
+    yield from commands_to_align(str(out), event.scales)

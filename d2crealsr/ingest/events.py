@@ -87,6 +87,7 @@ class Left(NamedTuple):
     """What is missing at the end: scenes that were rejected, frames without their other half, files not read.
 
     ``doubtful`` are frames that fit several others, with what there is to say about each.
+    ``scales`` are those of all scenes of the folder.
     """
 
     rejected: list[Judged]
@@ -94,6 +95,7 @@ class Left(NamedTuple):
     unreadable: list[Frame]
     scenes: int
     doubtful: tuple[tuple[Frame, str], ...] = ()
+    scales: tuple[int, ...] = ()
 
 
 Event = Begun | Noted | Seen | Waiting | Lonely | Judged | Left

@@ -94,6 +94,12 @@ class RawFolder:
         by_file = {file: sha256 for sha256, file in self.files.items()}
         return {row["scene"]: (by_file.get(row["hr"], ""), by_file.get(row["lr"], "")) for row in self.manifest}
 
+    @property
+    def scales(self) -> tuple[int, ...]:
+        """The scales of the scenes, the largest first; cells that a person changed into something else do not count."""
+        cells = {row["scale"].strip() for row in self.manifest}
+        return tuple(sorted((int(cell) for cell in cells if cell.isdecimal()), reverse=True))
+
     def _in_folders(self) -> Iterable[Path]:
         return (path for side in ("hr", "lr") for path in (self.path / side).glob("*"))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from d2crealsr.imaging.marks import scene_of
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
     from d2crealsr.ingest.plan import Entry, Scene
     from d2crealsr.store.exif import ExifData
 
-__all__ = ["frame_row", "scene_row"]
+__all__ = ["frame_row", "printed_number", "scene_row"]
 
 
 def frame_row(entry: Entry, frame: Frame, card: Path, file: str, keep_private: bool) -> dict[str, Any]:
@@ -33,6 +35,7 @@ def frame_row(entry: Entry, frame: Frame, card: Path, file: str, keep_private: b
         **_taken(frame.exif, "", keep_private),
         "file": file,
         "sha256": frame.sha256,
+        "mark": printed_number(frame),
     }
 
 
@@ -49,7 +52,14 @@ def scene_row(scene: Scene, frames: Sequence[Frame], files: tuple[str, str], kee
         "source_licence": "",
         **_taken(hr.exif, "hr_", keep_private),
         **_taken(lr.exif, "lr_", keep_private),
+        "mark": printed_number(hr) or printed_number(lr),
     }
+
+
+def printed_number(frame: Frame) -> str:
+    """The number on the marks of the card in a frame, as in ``scene`` of ``cards.csv``; empty if none was read."""
+    number = 0 if frame.sketch is None else frame.sketch.marks.number
+    return scene_of(number) if number else ""
 
 
 def _taken(exif: ExifData, prefix: str, keep_private: bool) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from d2crealsr.align import align_pair
+from d2crealsr.align import Alignment, align_pair
 from d2crealsr.errors import ImageError
 from d2crealsr.imaging import geometry
 from d2crealsr.imaging.geometry import CaptureMapping
@@ -46,7 +46,7 @@ def verdict_on(hr: Path, lr: Path, scale: int) -> dict[str, Any]:
     if isinstance(found, AlignmentFailure):
         problem = [found.reason, found.message, in_words(found.reason).helps]
         return {"problems": [problem], "scale": None, "overlap": None, "error_hr_px": None}
-    problems = [[code, explain(found.statistics, settings, code), in_words(code).helps] for code in found.reasons]
+    problems = [[code, _wrong(found, settings, code), in_words(code).helps] for code in found.reasons]
     blur = found.stages[-1].sigma_blur_hr_px / scale
     if blur > LARGEST_LR_BLUR_PX:
         text = f"LR is blurred: standard deviation {blur:.1f} LR px, a sharp capture has about 1"
@@ -59,6 +59,14 @@ def verdict_on(hr: Path, lr: Path, scale: int) -> dict[str, Any]:
         "overlap": round(_overlap(mapping), 4),
         "error_hr_px": round(sigma, 4) if np.isfinite(sigma) else None,
     }
+
+
+def _wrong(found: Alignment, settings: AlignSettings, reason: str) -> str:
+    """The numbers of a reason; for a residual also the shape of its field, which the help refers to."""
+    told = explain(found.statistics, settings, reason)
+    if reason == "residual_too_large" and found.residual_shape:
+        told += f"; the residual field is {found.residual_shape}"
+    return told
 
 
 def _overlap(mapping: CaptureMapping) -> float:

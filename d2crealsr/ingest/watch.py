@@ -173,8 +173,9 @@ class Watch:
         if is_copy:
             entry = replace(entry, role="copy", note=f"the same file as {self.session.frames[number].path.name}")
         likely = self._likely(plan, frame)
-        self._waiting = (Waiting(frame, likely), time.monotonic()) if entry.role == "nothing" else None
-        yield from self._left_behind(plan, number)
+        if entry.role not in ("copy", "unreadable"):  # neither says that another card is being shot
+            self._waiting = (Waiting(frame, likely), time.monotonic()) if entry.role == "nothing" else None
+            yield from self._left_behind(plan, number)
         yield Seen(frame, entry, likely, *_light(frame))
 
     def _left_behind(self, plan: Plan, number: int) -> Iterator[Lonely]:
@@ -236,7 +237,7 @@ class Watch:
         lonely = [Lonely(frame, self._likely(plan, frame)) for entry, frame in frames if entry.role == "nothing"]
         unreadable = [frame for entry, frame in frames if entry.role == "unreadable"]
         doubtful = tuple((frame, entry.note) for entry, frame in frames if entry.role == "doubtful")
-        return Left(bad, lonely, unreadable, len(scenes), doubtful)
+        return Left(bad, lonely, unreadable, len(scenes), doubtful, self.session.folder.scales)
 
 
 def _look(path: Path) -> tuple[int, int] | None:

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from d2crealsr.command import watched
 from d2crealsr.imaging import geometry, marks
+from d2crealsr.ingest.events import Seen
+from d2crealsr.ingest.frames import Frame
 from d2crealsr.ingest.links import link_between
 from d2crealsr.ingest.marked import Marks, mapping_by_marks, of_other_cards
+from d2crealsr.ingest.plan import Entry, Scene
+from d2crealsr.ingest.rows import frame_row, scene_row
 from d2crealsr.ingest.sketches import sketch_of
 from d2crealsr.types import Size
 from tests.ingest.conftest import texture
@@ -62,3 +69,21 @@ def test_cards_that_share_a_picture_are_told_apart_by_their_marks() -> None:
     assert link is not None
     assert link.scale == pytest.approx(1, abs=0.01)
     assert link_between(one, other) is None
+
+
+def test_tables_and_lines_have_the_number_that_is_printed_on_the_card() -> None:
+    card = Path("DCIM")
+    sketch = sketch_of(np.array(texture(5, 120, 80)))
+    with_mark = Frame(path=card / "a.jpg", sketch=sketch._replace(marks=in_hr(number=42)))
+    without = Frame(path=card / "b.jpg", sketch=sketch)
+    broken = Frame(path=card / "c.jpg", problem="the file is empty")
+    entry = Entry(frame=0, role="nothing")
+    cells = [frame_row(entry, frame, card, "", keep_private=False)["mark"] for frame in (with_mark, without, broken)]
+    assert cells == ["0042", "", ""]
+    scene = Scene(scene="card_001_x4", take="card_001", group="card_001", scale=4, hr=0, lr=1)
+    for frames in ((with_mark, without), (without, with_mark)):
+        assert scene_row(scene, frames, ("hr/a.jpg", "lr/b.jpg"), keep_private=False)["mark"] == "0042"
+    (line,) = watched.lines(Seen(with_mark, entry, "hr", 0.0, 0.0), card, Path("raw"))
+    assert "HR of a card (mark 0042) that no other frame shows" in line
+    (line,) = watched.lines(Seen(without, entry, "hr", 0.0, 0.0), card, Path("raw"))
+    assert "HR of a card that no other frame shows" in line

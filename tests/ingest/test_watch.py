@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import signal
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -14,7 +15,8 @@ from d2crealsr.command.cli import main
 from d2crealsr.ingest import frames, watch
 from d2crealsr.ingest.events import Begun, Event, Judged, Left, Lonely, Seen, Waiting
 from d2crealsr.ingest.run import ingest, watching
-from d2crealsr.ingest.verdicts import verdict_on
+from d2crealsr.ingest.verdicts import _wrong, verdict_on
+from d2crealsr.settings import AlignSettings
 from tests.ingest.conftest import HEIGHT, WIDTH, MemoryCard, blurred, texture, wide
 
 if TYPE_CHECKING:
@@ -82,6 +84,7 @@ def test_every_frame_and_every_scene_is_named_and_a_shot_again_takes_the_place_o
     assert "d.jpg: HR of a card that no other frame shows; its LR is missing so far;" in lines[6]  # by focal length
     assert lines[7].startswith("d.jpg: MISSING, its LR has not come")
     assert "1 scene in" in lines[9]
+    assert lines[-1].endswith("raw --out pairs/ --scale 2")
     assert [line.split(":")[0].strip() for line in lines[10:12]] == ["d.jpg", "e.jpg"]
     with (tmp_path / "raw" / "frames.csv").open(newline="") as file:
         used = {row["file"]: row["frame"] for row in csv.DictReader(file) if row["file"]}
@@ -96,6 +99,32 @@ def test_a_frame_whose_other_half_does_not_come_is_named_again_after_a_while(
     events = watched_while(memory_card.path, tmp_path / "raw", *steps)
     assert [type(event) for event in events] == [Begun, Seen, Waiting, Left]  # and this once
     assert said(events, memory_card)[2].startswith("a.jpg: WAITING for 20 s, its other half (LR or HR) has not come")
+
+
+def test_a_copy_or_a_damaged_file_does_not_end_the_wait_for_the_other_half(
+    memory_card: MemoryCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "REMIND_SECONDS", 0.0)
+    monkeypatch.setattr(watch, "_PATIENCE_SECONDS", 0.0)
+    memory_card.add("a.jpg", "lonely", texture(6, WIDTH, HEIGHT))
+    picture = (memory_card.path / "a.jpg").read_bytes()
+    (memory_card.path / "b.jpg").write_bytes(picture)
+    (memory_card.path / "c.jpg").write_bytes(picture[: len(picture) // 2])
+    events = watched_while(memory_card.path, tmp_path / "raw", lambda: None, lambda: None)
+    assert [event.entry.role for event in events if isinstance(event, Seen)] == ["nothing", "copy", "unreadable"]
+    assert [event.frame.path.name for event in events if isinstance(event, Waiting | Lonely)] == ["a.jpg"]
+    assert any(isinstance(event, Waiting) for event in events)
+
+
+def test_a_verdict_gives_each_reason_its_own_numbers_and_a_residual_its_shape() -> None:
+    found: Any = SimpleNamespace(
+        statistics={"hr_clipped_fraction": 0.4, "residual_p95_hr_px": 9.0}, residual_shape="radial"
+    )
+    clipped, residual = (_wrong(found, AlignSettings(), code) for code in ("clipped", "residual_too_large"))
+    assert clipped.startswith("hr_clipped_fraction 0.4")
+    assert "residual" not in clipped
+    assert residual.startswith("residual_p95_hr_px 9")
+    assert residual.endswith("; the residual field is radial")
 
 
 @pytest.mark.slow
@@ -129,7 +158,7 @@ def test_a_bad_scene_that_was_written_is_replaced_by_a_later_watch(
     before = (tmp_path / "raw" / "lr" / "card_001_x2.jpg").read_bytes()
     memory_card.add("c.jpg", "lr", blurred(wide(card, 2), 0.4))
     left = watched_while(memory_card.path, tmp_path / "raw")[-1]
-    assert left == Left([], [], [], 1)
+    assert left == Left([], [], [], 1, scales=(2,))
     assert (tmp_path / "raw" / "lr" / "card_001_x2.jpg").read_bytes() != before
 
 
@@ -169,7 +198,7 @@ def test_a_later_watch_measures_and_says_nothing_twice(
     assert len(ingest(memory_card.path, tmp_path / "raw").links) == 1
     begun, left = watched_while(memory_card.path, tmp_path / "raw")
     assert begun == Begun(2, 1)
-    assert left == Left([], [], [], 1)
+    assert left == Left([], [], [], 1, scales=(2,))
     for path in (tmp_path / "raw" / ".measured").iterdir():
         path.write_bytes(b"damaged")
     with pytest.raises(pytest.fail.Exception, match="measured again"):
