@@ -40,6 +40,11 @@ class Carried(NamedTuple):
         """The largest whole scale for which there is detail, at least 1."""
         return max(1, math.floor(self.scale * (1 + _SLACK)))
 
+    @property
+    def in_words(self) -> str:
+        """The scales for which there is detail, for a message about a shortage."""
+        return f"x{self.whole_scale} only" if self.whole_scale > 1 else "no scale above x1"
+
     def width_needed_mm(self, width_mm: float) -> float:
         """Width from which on a card with the same detail per inch would do, given its present width."""
         return width_mm * self.hr_ppi / self.detail_ppi

@@ -186,7 +186,7 @@ def _notes(own_ppi: float, found: Carried, looks: Looks, settings: CardSettings)
     if own_ppi < settings.dpi:
         notes.append(
             f"too few pixels: {own_ppi:.0f} on an inch of the card, the print has {settings.dpi}, "
-            f"so pairs at x{settings.scale} have detail for x{found.whole_scale} only"
+            f"so pairs at x{settings.scale} have detail for {found.in_words}"
         )
     if looks.textured < MIN_TEXTURED:
         notes.append(f"too little texture: {looks.textured:.0%} of the default crop has any, {MIN_TEXTURED:.0%} needed")

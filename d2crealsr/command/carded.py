@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d2crealsr.ui.terminal import Styled, styled
@@ -33,7 +34,7 @@ def summary(result: Cards, shown_out: str, settings: CardSettings) -> str:
     if result.carried.enough:
         lines.append(f"  at {settings.dpi} dpi the print has detail for pairs at x{settings.scale}")
     lines += [
-        f"tables: {shown_out.removesuffix('.pdf')}.csv; fill in source_licence",
+        f"tables: {Path(shown_out).with_suffix('.csv')}; fill in source_licence",
         "next:   print at 100 %, shoot as docs/shooting-guide.md says, then d2crealsr ingest DCIM --out raw/",
     ]
     return styled(lines)
@@ -44,10 +45,9 @@ def warning(result: Cards, settings: CardSettings) -> str:
     found, width = result.carried, result.sheet.card[0]
     if found.enough:
         return ""
-    shown = f"x{found.whole_scale} only" if found.whole_scale > 1 else "no scale above x1"
     return (
         f"HR's Nyquist frequency is not reached: HR samples {found.hr_ppi:,.0f} px an inch, a print of {settings.dpi} "
-        f"dpi has detail for {shown}, and pairs at x{settings.scale} will be as soft as that; print at "
+        f"dpi has detail for {found.in_words}, and pairs at x{settings.scale} will be as soft as that; print at "
         f"{found.hr_ppi:,.0f} dpi, or cards of {found.width_needed_mm(width):.0f} mm, or take HR frames of "
         f"{settings.hr_width_px * found.detail_ppi / found.hr_ppi:,.0f} px"
     )

@@ -12,10 +12,12 @@ import pytest
 from reportlab.pdfbase.pdfmetrics import stringWidth
 
 from d2crealsr.cards import make, pdf
-from d2crealsr.cards.make import make_cards
+from d2crealsr.cards.carried import carried
+from d2crealsr.cards.make import Cards, make_cards
 from d2crealsr.cards.pdf import CardToDraw, Pages
 from d2crealsr.cards.settings import CardSettings
 from d2crealsr.cards.sheets import sheet_for
+from d2crealsr.command import carded
 from d2crealsr.errors import LayoutError, SettingsError, TableError, UsageError
 from d2crealsr.imaging import marks
 from d2crealsr.store.images import write_image
@@ -200,3 +202,13 @@ def test_without_reportlab_it_says_what_to_install(
     monkeypatch.setitem(__import__("sys").modules, "reportlab.pdfbase", None)
     with pytest.raises(SettingsError, match=r"cards: reportlab is not installed; pip install .*cards"):
         make_cards(photos, tmp_path / "cards.pdf", settings=COARSE)
+
+
+def test_the_summary_names_the_table_that_was_written_and_no_scale_that_the_print_lacks() -> None:
+    settings = CardSettings()
+    sheet = sheet_for(settings)
+    coarse = carried(width_mm=150, hr_width_px=6000, scale=8, detail_ppi=10)
+    result = Cards([], coarse, sheet, 1, [])
+    assert "tables: out/CARDS.csv;" in carded.summary(result, "out/CARDS.PDF", settings)
+    assert "detail for no scale above x1," in carded.warning(result, settings)
+    assert coarse.in_words == "no scale above x1"
