@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.intervals import mean_of
+from benchmarks.intervals import half_width, mean_of
 
 
 def test_an_interval_holds_the_mean_in_19_of_20_cases() -> None:
@@ -15,3 +15,4 @@ def test_an_interval_holds_the_mean_in_19_of_20_cases() -> None:
 def test_one_value_has_no_interval() -> None:
     assert mean_of([2.0]).mean == 2
     assert np.isnan(mean_of([2.0]).low)
+    assert np.isnan(half_width([2.0]))
