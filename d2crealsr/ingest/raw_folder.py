@@ -118,8 +118,10 @@ class RawFolder:
         added, frames = list(map(_as_text, scenes)), list(frames)
         new = {row["scene"] for row in added}
         self._release({row[side] for row in self.manifest for side in ("hr", "lr")}, frames)
-        seen = {row["sha256"] for row in frames}
-        self.frames = [*(row for row in self.frames if row["sha256"] not in seen), *map(_as_text, frames)]
+        seen, named = ({row[key] for row in frames} for key in ("sha256", "frame"))
+        stay = [row for row in self.frames if row["sha256"] not in seen]
+        mended = [row for row in stay if row["role"] == "unreadable" and row["frame"] in named]  # copied again
+        self.frames = [*(row for row in stay if row not in mended), *map(_as_text, frames)]
         stand = [row for row in self.manifest if row["scene"] not in new]
         self.manifest = sorted([*stand, *added], key=lambda row: row["scene"])
         for name, rows, least in ((FRAMES_FILE, self.frames, _RECORDED), (MANIFEST_FILE, self.manifest, _OF_SCENES)):

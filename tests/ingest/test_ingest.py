@@ -291,3 +291,13 @@ def test_of_a_jpeg_beside_camera_raw_one_is_taken(tmp_path: Path) -> None:
     assert [path.name for path in files] == ["a.jpg", "b.arw"]
     assert notes == ["1 file (a.arw) is left out beside a JPEG of the same name; --prefer raw takes it"]
     assert [path.name for path in card_files(tmp_path / "DCIM", tmp_path / "raw", "raw")[0]] == ["a.arw", "b.arw"]
+
+
+def test_a_damaged_file_that_was_copied_again_is_listed_once(memory_card: MemoryCard, tmp_path: Path) -> None:
+    memory_card.add("a.jpg", "lonely", texture(5, WIDTH, HEIGHT))
+    whole = (memory_card.path / "a.jpg").read_bytes()
+    for content in (whole[: len(whole) // 2], whole):
+        (memory_card.path / "a.jpg").write_bytes(content)
+        ingest(memory_card.path, tmp_path / "raw")
+    (row,) = rows_of(tmp_path / "raw" / "frames.csv")
+    assert (row["frame"], row["role"]) == ("a.jpg", "nothing")
