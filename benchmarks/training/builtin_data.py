@@ -11,6 +11,7 @@ from benchmarks.training.training_sets import simulated
 from d2c.data.layouts import find_pairs
 from d2crealsr.store.files import write_text
 from d2crealsr.store.pairs import read_manifest
+from d2crealsr.store.tables import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,14 +84,24 @@ def _dealt(photos: Path, work: Path) -> Iterator[tuple[str, Path | None]]:
         yield name, folder
 
 
-def training_data(work: Path) -> list[Path]:
-    """What `d2c train` gets: the training part, and a list of the wheel's pairs without those kept for the demo."""
-    wheel = work / "wheel"
-    manifest = read_manifest(wheel / "pairs")
-    use = manifest[(manifest["status"] == "accepted") & (manifest["group"] != KEPT_FOR_THE_DEMO)]
-    lines = [f"pairs/{lr}\tpairs/{hr}\n" for lr, hr in zip(use["lr_path"], use["hr_path"], strict=True)]
-    write_text(wheel / "train.txt", "".join(lines))
-    return [work / "train" / "pairs", wheel / "train.txt"]
+def training_data(work: Path, collages: bool = True) -> list[Path]:
+    """What `d2c train` gets: lists of the training part and of the wheel's pairs without those kept for the demo.
+
+    The photographs of collages have white rims, which a network learns to draw. Lists can do without them.
+    """
+    lists = []
+    for part in ("train", "wheel"):
+        folder = work / part
+        header, rows = read_rows(folder / "raw" / "manifest.csv")
+        scene, layout = header.index("scene"), header.index("generator")
+        wanted = {row[scene] for row in rows if collages or row[layout] != "photos"}
+        manifest = read_manifest(folder / "pairs")
+        use = manifest[(manifest["status"] == "accepted") & (manifest["group"] != KEPT_FOR_THE_DEMO)]
+        use = use[use["scene"].isin(wanted)]
+        lines = [f"pairs/{lr}\tpairs/{hr}\n" for lr, hr in zip(use["lr_path"], use["hr_path"], strict=True)]
+        lists.append(folder / ("train.txt" if collages else "without-collages.txt"))
+        write_text(lists[-1], "".join(lines))
+    return lists
 
 
 def pairs_of(data: Path) -> list[Pair]:

@@ -8,8 +8,8 @@ The photographs are dealt to a part for training, one for validation and one for
 `train` first trains two networks of about equal cost for equally many steps: the tree of D2C-SR, and one path. It goes
 on with the weights of the one that is better on the validation part, or of the tree if that is at most .05 dB behind.
 It uses one thread, and ends after so many minutes of wall time, whatever else the machine does: the rate is constant
-for a little more than half of them, and then falls along a cosine. The weights of the best validation are exported.
-They are not the same in every run.
+for nearly half of them, and then falls along a cosine twice, at last without collages, whose photographs have white
+rims. The last weights are exported. They are not the same in every run.
 """
 
 from __future__ import annotations
@@ -42,9 +42,15 @@ if TYPE_CHECKING:
 TRIAL_STEPS = 200
 NEAR_DB = 0.05
 """The tree is taken if it is at most so far behind."""
-CONSTANT = 0.55
-"""Share of the time after the trials with a constant rate."""
+CONSTANT, WITH_COLLAGES = 0.45, 0.7
+"""Shares of the time after the trials at which the constant rate ends, and the training on collages."""
 PATCH, LATER_PATCH = 32, 48
+LAST_RATE = 8e-4
+"""Learning rate at the start of the training without collages."""
+OFTEN: dict[str, Any] = {"ema": 0.998, "save_every": 250, "validate_every": 1000}
+"""Settings of all runs after the trials."""
+PARTS = ("constant", "cosine", "rimless")
+"""Those runs, in their order."""
 
 COMMON: dict[str, Any] = {
     "patch": PATCH,
@@ -126,22 +132,27 @@ def until(run: Request, end: float) -> None:
 
 
 def go_on(work: Path, chosen: str, end: float) -> None:
-    """Train the chosen arm from the weights of its trial: at a constant rate, then along a cosine."""
+    """Train the chosen arm from the weights of its trial: at a constant rate, then along a cosine, twice."""
     began, arm = time.time(), ARMS[chosen]
-    often = {"ema": 0.998, "save_every": 250, "validate_every": 1000}
-    constant = request(work, arm, "constant", steps=10**6, lr_halve_epochs=0, **often, **arm.constant)
+    change = began + WITH_COLLAGES * (end - began)
+    constant = request(work, arm, "constant", steps=10**6, lr_halve_epochs=0, **OFTEN, **arm.constant)
     trial = work / f"trial-{chosen}" / "last.safetensors"
     until(dataclasses.replace(constant, weights=trial), began + CONSTANT * (end - began))
     pace = (time.time() - began) / provenance(work / "constant")["step"] * (LATER_PATCH / PATCH) ** 2
+    _along_cosine(request(work, arm, "cosine", seed=1, **arm.cosine), work / "constant", pace, change)
+    rimless = request(work, arm, "rimless", seed=3, **{**arm.cosine, "lr": LAST_RATE})
+    _along_cosine(dataclasses.replace(rimless, data=training_data(work, collages=False)), work / "cosine", pace, end)
+
+
+def _along_cosine(run: Request, after: Path, pace: float, end: float) -> None:
+    """Train from the weights of another run along a cosine that ends in time, at ``pace`` seconds a step."""
     steps = max(2, int(0.94 * (end - time.time()) / pace))
-    lengths = {"steps": steps}
-    if "steps_convergence" in arm.trial:
-        lengths = {"steps": steps * 5 // 6, "steps_convergence": max(1, steps // 6)}
     click.echo(f"{pace:.3f} s a step; {steps} steps along a cosine")
-    cosine = request(
-        work, arm, "cosine", seed=1, patch=LATER_PATCH, schedule="cosine", **lengths, **often, **arm.cosine
-    )
-    until(dataclasses.replace(cosine, weights=work / "constant" / "last.safetensors"), end)
+    lengths = {"steps": steps}
+    if "steps_convergence" in vars(run.train):
+        lengths = {"steps": steps * 5 // 6, "steps_convergence": max(1, steps // 6)}
+    settings = dataclasses.replace(run.train, patch=LATER_PATCH, schedule="cosine", **OFTEN, **lengths)
+    until(dataclasses.replace(run, train=settings, weights=after / "last.safetensors"), end)
 
 
 def table(work: Path, checkpoint: str, out: Path | None) -> None:
@@ -160,7 +171,7 @@ def table(work: Path, checkpoint: str, out: Path | None) -> None:
 
 def validations(work: Path) -> list[Row]:
     """What the validation part had in the course of the training."""
-    rows = [{"part": part, **row} for part in ("constant", "cosine") for row in read_csv(work / part / "log.csv")]
+    rows = [{"part": part, **row} for part in PARTS for row in read_csv(work / part / "log.csv")]
     kept = ("part", "stage", "step")
     measured = [row for row in rows if any(name.startswith("val_") for name in row)]
     return [{k: v for k, v in row.items() if k in kept or k.startswith("val_")} for row in measured]
@@ -186,7 +197,8 @@ def main(
         make(work, photos, click.echo, scenes)
     elif what == "train":
         go_on(work, choose(work), end)
-        written = export(work / "cosine" / "best.safetensors", "safetensors", work / "x8.safetensors", precision="fp16")
+        last = work / PARTS[-1] / "last.safetensors"
+        written = export(last, "safetensors", work / "x8.safetensors", precision="fp16")
         click.echo(f"{written.path}: {written.bytes} bytes")
     else:
         table(work, checkpoint, out)
