@@ -149,7 +149,7 @@ def _along_cosine(run: Request, after: Path, pace: float, end: float) -> None:
     steps = max(2, int(0.94 * (end - time.time()) / pace))
     click.echo(f"{pace:.3f} s a step; {steps} steps along a cosine")
     lengths = {"steps": steps}
-    if "steps_convergence" in vars(run.train):
+    if hasattr(run.train, "steps_convergence"):
         lengths = {"steps": steps * 5 // 6, "steps_convergence": max(1, steps // 6)}
     settings = dataclasses.replace(run.train, patch=LATER_PATCH, schedule="cosine", **OFTEN, **lengths)
     until(dataclasses.replace(run, train=settings, weights=after / "last.safetensors"), end)
