@@ -65,6 +65,7 @@ def ingest(
     the pictures which frames show the same card, and which of them is HR and which is LR at x2, x3, x4 or x8. Of
     several shots it takes the sharpest. CAPTURES gets the frames in hr/ and lr/, a manifest.csv with a row for each
     scene, and a frames.csv that says what became of each frame. DCIM is never changed. A second run adds what is new.
+    A cards.csv in DCIM, as `cards` writes it, gives source and licence of marked cards.
 
     With --watch, DCIM is a folder into which frames come while you shoot, by a cable or by a program that copies them.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from d2crealsr.imaging.marks import scene_of
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
     from d2crealsr.ingest.frames import Frame
@@ -39,20 +39,36 @@ def frame_row(entry: Entry, frame: Frame, card: Path, file: str, keep_private: b
     }
 
 
-def scene_row(scene: Scene, frames: Sequence[Frame], files: tuple[str, str], keep_private: bool) -> dict[str, Any]:
-    """The row of a scene. ``files`` are the paths of HR and LR within the raw folder."""
+def scene_row(
+    scene: Scene,
+    frames: Sequence[Frame],
+    files: tuple[str, str],
+    keep_private: bool,
+    printed: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """The row of a scene.
+
+    Parameters
+    ----------
+    files : (str, str)
+        The paths of HR and LR within the raw folder.
+    printed : mapping
+        The rows of ``cards.csv`` by the number on the card.
+    """
     hr, lr = frames[scene.hr], frames[scene.lr]
+    number = printed_number(hr) or printed_number(lr)
+    on_card = printed.get(number, {})
     return {
         "scene": scene.scene,
         "hr": files[0],
         "lr": files[1],
         "group": scene.group,
         "scale": scene.scale,
-        "source": "",
-        "source_licence": "",
+        "source": on_card.get("source") or "",
+        "source_licence": on_card.get("source_licence") or "",
         **_taken(hr.exif, "hr_", keep_private),
         **_taken(lr.exif, "lr_", keep_private),
-        "mark": printed_number(hr) or printed_number(lr),
+        "mark": number,
     }
 
 

@@ -15,6 +15,7 @@ from d2crealsr.ingest.plan import Entry, Plan, Scene, Standing, planned
 from d2crealsr.ingest.raw_folder import RawFolder
 from d2crealsr.ingest.rows import frame_row, scene_row
 from d2crealsr.jobs.threads import threads_restored, use_one_thread
+from d2crealsr.store.cards_table import CARDS_FILE, read_cards
 from d2crealsr.store.files import remove_leftovers, sha256_of
 from d2crealsr.types import Size
 
@@ -33,7 +34,7 @@ class Session:
     Parameters
     ----------
     card, out : Path
-        The folder of frames and the raw folder.
+        The folder of frames, which may have the ``cards.csv`` of the printed cards, and the raw folder.
     keep_private : bool
         Whether the tables have serial numbers and places.
     keeps : bool
@@ -48,6 +49,8 @@ class Session:
         self.copies: dict[str, list[Frame]] = {}
         self.links: dict[Pair, Link] = {}
         self._names: dict[str, tuple[str, str]] = {}
+        table = card / CARDS_FILE
+        self._printed = {row["scene"]: row for row in read_cards(table)} if table.is_file() else {}
 
     def read(self, paths: Sequence[Path], *, jobs: int, on_frame: Callable[[int, int], None]) -> list[Frame]:
         """Frames of the card, and those that only the raw folder has any more."""
@@ -178,7 +181,8 @@ class Session:
 
     def scene_rows(self, plan: Plan) -> list[dict[str, Any]]:
         """Rows of the new scenes in ``manifest.csv``."""
-        return [scene_row(scene, self.frames, self._files_of(scene), self.keep_private) for scene in plan.scenes]
+        known, private, printed = self.frames, self.keep_private, self._printed
+        return [scene_row(scene, known, self._files_of(scene), private, printed) for scene in plan.scenes]
 
     def _files_of(self, scene: Scene) -> tuple[str, str]:
         """Paths of a scene's HR and LR within the folder."""

@@ -8,14 +8,17 @@ import numpy as np
 import pytest
 
 from d2crealsr.command import watched
+from d2crealsr.errors import TableError
 from d2crealsr.imaging import geometry, marks
 from d2crealsr.ingest.events import Seen
 from d2crealsr.ingest.frames import Frame
 from d2crealsr.ingest.links import link_between
 from d2crealsr.ingest.marked import Marks, mapping_by_marks, of_other_cards
-from d2crealsr.ingest.plan import Entry, Scene
+from d2crealsr.ingest.plan import Entry, Plan, Scene
 from d2crealsr.ingest.rows import frame_row, scene_row
+from d2crealsr.ingest.session import Session
 from d2crealsr.ingest.sketches import sketch_of
+from d2crealsr.store.cards_table import write_cards
 from d2crealsr.types import Size
 from tests.ingest.conftest import texture
 
@@ -71,6 +74,22 @@ def test_cards_that_share_a_picture_are_told_apart_by_their_marks() -> None:
     assert link_between(one, other) is None
 
 
+def test_the_table_of_the_printed_cards_is_read_where_it_lies_among_the_frames(tmp_path: Path) -> None:
+    card = tmp_path / "DCIM"
+    card.mkdir()
+    row = {"scene": "0042", "group": "canal", "source": "canal.jpg", "source_licence": "CC0", "source_sha256": "0" * 64}
+    write_cards(card / "cards.csv", [row])
+    sketch = sketch_of(np.array(texture(5, 120, 80)))
+    frames = [Frame(path=card / name, sha256=name, sketch=sketch._replace(marks=in_hr(number=42))) for name in "ab"]
+    session = Session(card, tmp_path / "captures")
+    session.frames = frames
+    plan = Plan(scenes=[Scene(scene="s", take="s", group="g", scale=4, hr=0, lr=1)], entries=[])
+    assert [row["source_licence"] for row in session.scene_rows(plan)] == ["CC0"]
+    (card / "cards.csv").write_text("scene,source\n")
+    with pytest.raises(TableError, match=r"cards\.csv"):
+        Session(card, tmp_path / "captures")
+
+
 def test_tables_and_lines_have_the_number_that_is_printed_on_the_card() -> None:
     card = Path("DCIM")
     sketch = sketch_of(np.array(texture(5, 120, 80)))
@@ -82,7 +101,12 @@ def test_tables_and_lines_have_the_number_that_is_printed_on_the_card() -> None:
     assert cells == ["0042", "", ""]
     scene = Scene(scene="card_001_x4", take="card_001", group="card_001", scale=4, hr=0, lr=1)
     for frames in ((with_mark, without), (without, with_mark)):
-        assert scene_row(scene, frames, ("hr/a.jpg", "lr/b.jpg"), keep_private=False)["mark"] == "0042"
+        files = ("hr/a.jpg", "lr/b.jpg")
+        printed = {"0042": {"source": "canal.jpg", "source_licence": "CC0"}}
+        row = scene_row(scene, frames, files, keep_private=False, printed=printed)
+        assert (row["mark"], row["source"], row["source_licence"]) == ("0042", "canal.jpg", "CC0")
+        other = scene_row(scene, frames, files, keep_private=False, printed={"0041": printed["0042"]})
+        assert (other["mark"], other["source"], other["source_licence"]) == ("0042", "", "")
     (line,) = watched.lines(Seen(with_mark, entry, "hr", 0.0, 0.0), card, Path("raw"))
     assert "HR of a card (mark 0042) that no other frame shows" in line
     (line,) = watched.lines(Seen(without, entry, "hr", 0.0, 0.0), card, Path("raw"))
