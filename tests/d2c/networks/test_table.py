@@ -72,8 +72,10 @@ def test_networks_lists_a_row_for_each_size(monkeypatch):
     assert (rows[0]["paper"], rows[0]["padding"]) == ("nobody, 2026", 4)
     assert rows[0]["parameters"]["2"] == 4 * (27 + 1) + 12 * (36 + 1)
     assert rows[0]["multiply_adds_per_lr_pixel"]["2"] == 4 * 27 + 12 * 36
-    shown = CliRunner().invoke(cli, ["networks"]).stdout.splitlines()
+    table, checkpoints = CliRunner().invoke(cli, ["networks"]).stdout.split("\n\n")
+    shown = table.splitlines()
     assert len(shown) == 1 + 2 * 4
+    assert "builtin:x8" in checkpoints
     assert shown[1].split()[:5] == ["own", "paper", "x2", "556", "540"]
 
 
