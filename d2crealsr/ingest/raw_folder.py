@@ -21,12 +21,20 @@ if TYPE_CHECKING:
 
     from d2crealsr.ingest.measured import Pair
 
-__all__ = ["FRAMES_FILE", "RawFolder"]
+__all__ = ["FRAMES_FILE", "RawFolder", "printed_cards"]
 
 FRAMES_FILE, MANIFEST_FILE = "frames.csv", "manifest.csv"
+_CARDS_FILE, _OF_CARDS = "cards.csv", ("scene", "source", "source_licence")
+"""The table that ``cards`` writes, and what is taken of it."""
 _RECORDED = ("frame", "sha256", "role", "group", "scale", "file")
 _OF_SCENES = ("scene", "hr", "lr", "group", "scale")
 """Columns of the record and of the manifest that a later run goes by."""
+
+
+def printed_cards(frames: Path) -> dict[str, dict[str, str]]:
+    """Rows of the ``cards.csv`` in the folder of frames, by the number on the card; none if there is no such table."""
+    table = frames / _CARDS_FILE
+    return {row["scene"]: row for row in _rows(table, _OF_CARDS)} if table.is_file() else {}
 
 
 @dataclass

@@ -12,10 +12,9 @@ from d2crealsr.ingest.grouping import cards_of
 from d2crealsr.ingest.links import Link, link_between
 from d2crealsr.ingest.measured import Measured, Pair
 from d2crealsr.ingest.plan import Entry, Plan, Scene, Standing, planned
-from d2crealsr.ingest.raw_folder import RawFolder
+from d2crealsr.ingest.raw_folder import RawFolder, printed_cards
 from d2crealsr.ingest.rows import frame_row, scene_row
 from d2crealsr.jobs.threads import threads_restored, use_one_thread
-from d2crealsr.store.cards_table import CARDS_FILE, read_cards
 from d2crealsr.store.files import remove_leftovers, sha256_of
 from d2crealsr.types import Size
 
@@ -49,8 +48,7 @@ class Session:
         self.copies: dict[str, list[Frame]] = {}
         self.links: dict[Pair, Link] = {}
         self._names: dict[str, tuple[str, str]] = {}
-        table = card / CARDS_FILE
-        self._printed = {row["scene"]: row for row in read_cards(table)} if table.is_file() else {}
+        self._printed = printed_cards(card)
 
     def read(self, paths: Sequence[Path], *, jobs: int, on_frame: Callable[[int, int], None]) -> list[Frame]:
         """Frames of the card, and those that only the raw folder has any more."""

@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-__all__ = ["CARDS_FILE", "CARD_COLUMNS", "read_cards", "write_cards"]
+__all__ = ["CARD_COLUMNS", "read_cards", "write_cards"]
 
-CARDS_FILE = "cards.csv"
 
 CARD_COLUMNS = (
     Column(name="scene", kind="text", meaning="the number in the marks of the card", required=True, unique=True),
