@@ -36,6 +36,7 @@ from d2crealsr.align import Alignment, align_pair
 from d2crealsr.simulate import encode_capture
 from d2crealsr.simulate.sensor import RAW_LEVELS, develop
 from d2crealsr.simulate.shoot import mosaics
+from d2crealsr.store.readers.raws import rendered
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -80,17 +81,7 @@ def by_libraw(mosaic: Raw, pattern: str, algorithm: str) -> Raw:
         path = Path(folder) / "mosaic.dng"
         write_dng(path, mosaic, phase=pattern)
         with rawpy.imread(str(path)) as raw:
-            light = raw.postprocess(
-                demosaic_algorithm=rawpy.DemosaicAlgorithm[algorithm],
-                output_color=rawpy.ColorSpace.raw,
-                user_wb=[1.0, 1.0, 1.0, 1.0],
-                no_auto_bright=True,
-                adjust_maximum_thr=0.0,
-                highlight_mode=rawpy.HighlightMode.Clip,
-                gamma=(1, 1),
-                output_bps=16,
-                user_flip=0,
-            )
+            light = rendered(raw, (), algorithm, "raw")
     black, white = RAW_LEVELS
     table = np.round(black + np.arange(_WHITE + 1) * ((white - black) / _WHITE)).astype(np.uint16)
     rgb: Raw = table[light]

@@ -23,10 +23,10 @@ import numpy as np
 from skimage.registration import phase_cross_correlation
 
 from benchmarks.intervals import half_width
-from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.training.least_squares import filtered, fitted
-from benchmarks.training.shifted_scenes import Cause, scenes_at, shifts_of
+from benchmarks.training.shifted_scenes import Cause, scenes_at, shifts_of, with_scenes
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -151,10 +151,8 @@ class Quarter:
 
 
 @program(__doc__)
-@click.option("--work", type=PATH, required=True, help="Holds the captures and the pairs, as of `misalignment`.")
-@click.option("--photos", type=PATH, help="Folder of photographs to print.  [default: those in scikit-image]")
+@with_scenes(6)
 @click.option("--scale", "scales", type=click.Choice(list(SHIFTS)), multiple=True, default=list(SHIFTS))
-@click.option("--scenes", type=click.IntRange(6), default=45, show_default=True, help="Simulated scenes.")
 @with_small("Six scenes at one scale", scenes=6, scales=[8])
 @with_out
 def main(work: Path, photos: Path | None, scales: tuple[int, ...], scenes: int, out: Path | None) -> None:

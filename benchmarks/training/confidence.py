@@ -30,8 +30,9 @@ import numpy as np
 import torch
 
 from benchmarks.intervals import half_width
-from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
+from benchmarks.training.shifted_scenes import with_scenes
 from benchmarks.training.sparsification import (
     ause,
     block_rms,
@@ -205,10 +206,8 @@ def row_of(
 
 
 @program(__doc__)
-@click.option("--work", type=PATH, required=True, help="Holds the captures, the pairs and the runs.")
-@click.option("--photos", type=PATH, help="Folder of photographs to print.  [default: those in scikit-image]")
+@with_scenes(16)
 @click.option("--steps", type=click.IntRange(1), default=600, show_default=True, help="Steps of a run.")
-@click.option("--scenes", type=click.IntRange(16), default=45, show_default=True, help="Simulated scenes.")
 @with_small("Two steps on sixteen scenes", steps=2, scenes=16)
 @with_out
 def main(work: Path, photos: Path | None, steps: int, scenes: int, out: Path | None) -> None:

@@ -23,9 +23,9 @@ import numpy as np
 import torch
 
 from benchmarks.intervals import half_width
-from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, read_csv, text_table, write_csv
-from benchmarks.training.shifted_scenes import CAUSES, Cause, scenes_at, shifts_of
+from benchmarks.training.shifted_scenes import CAUSES, Cause, scenes_at, shifts_of, with_scenes
 from d2c.checkpoints.native import load
 from d2c.d2csr.presets import PRESETS
 from d2c.data.patches import to_tensor
@@ -157,11 +157,9 @@ def point_row(point: Point, runs: dict[tuple[str, int], dict[str, float]], seeds
 
 
 @program(__doc__)
-@click.option("--work", type=PATH, required=True, help="Holds the captures, the pairs and the runs.")
-@click.option("--photos", type=PATH, help="Folder of photographs to print.  [default: those in scikit-image]")
+@with_scenes(10)
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Seeds of each arm.")
 @click.option("--steps", type=click.IntRange(1), default=400, show_default=True, help="Steps of a run.")
-@click.option("--scenes", type=click.IntRange(10), default=45, show_default=True, help="Simulated scenes.")
 @with_small("One seed of two steps on ten scenes", seeds=1, steps=2, scenes=10)
 @with_out
 def main(work: Path, photos: Path | None, seeds: int, steps: int, scenes: int, out: Path | None) -> None:

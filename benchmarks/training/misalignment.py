@@ -28,10 +28,10 @@ import click
 import numpy as np
 
 from benchmarks.intervals import half_width
-from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.training.least_squares import filtered, fitted
-from benchmarks.training.shifted_scenes import CAUSES, RECIPES, Cause, scenes_at, shifts_of
+from benchmarks.training.shifted_scenes import CAUSES, RECIPES, Cause, scenes_at, shifts_of, with_scenes
 from benchmarks.training.spectra import kept_amplitude
 from d2crealsr.truth.shift import fourier_shift
 
@@ -136,10 +136,8 @@ def row_of(scale: int, cause: Cause, length: float, found: Outcome) -> Row:
 
 
 @program(__doc__)
-@click.option("--work", type=PATH, required=True, help="Holds the captures and the pairs.")
-@click.option("--photos", type=PATH, help="Folder of photographs to print.  [default: those in scikit-image]")
+@with_scenes(6)
 @click.option("--scale", "scales", type=click.Choice(list(SHIFTS)), multiple=True, default=list(SHIFTS))
-@click.option("--scenes", type=click.IntRange(6), default=45, show_default=True, help="Simulated scenes.")
 @with_small("Six scenes at one scale", scenes=6, scales=[8])
 @with_out
 def main(work: Path, photos: Path | None, scales: tuple[int, ...], scenes: int, out: Path | None) -> None:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
+import click
 import numpy as np
 
+from benchmarks.program import PATH
 from benchmarks.training.least_squares import luma
 from benchmarks.training.training_sets import TEST, simulated
 from d2crealsr.imaging import geometry
@@ -22,6 +24,7 @@ from d2crealsr.store.truth import read_truth
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -31,7 +34,7 @@ if TYPE_CHECKING:
 
     Plane: TypeAlias = NDArray[np.float32]
 
-__all__ = ["CAUSES", "RECIPES", "Cause", "Scene", "scenes_at", "shifts_of"]
+__all__ = ["CAUSES", "RECIPES", "Cause", "Scene", "scenes_at", "shifts_of", "with_scenes"]
 
 Cause: TypeAlias = Literal["random", "constant", "turned", "test"]
 
@@ -77,6 +80,24 @@ class Scene:
     def lr_luma(self) -> Plane:
         """Luma of LR."""
         return luma(self.lr)
+
+
+def with_scenes(fewest: int) -> Callable[[Any], Any]:
+    """The options of a program for :func:`scenes_at`: ``--work``, ``--photos`` and ``--scenes``."""
+
+    photos = "Folder of photographs to print.  [default: those in scikit-image]"
+    options = (
+        click.option("--scenes", type=click.IntRange(fewest), default=45, show_default=True, help="Simulated scenes."),
+        click.option("--photos", type=PATH, help=photos),
+        click.option("--work", type=PATH, required=True, help="Holds the captures, the pairs and the runs."),
+    )
+
+    def add(program: Any) -> Any:
+        for option in options:
+            program = option(program)
+        return program
+
+    return add
 
 
 def scenes_at(scale: int, work: Path, scenes: int, photos: Path | None) -> tuple[list[Scene], list[Scene]]:

@@ -89,13 +89,20 @@ def painted(lr: np.ndarray, where: np.ndarray, colour: tuple[int, int, int]) -> 
     return np.clip(opencv.blur(image, 0.8), 0, 255).round().astype(np.uint8)
 
 
+def reach(crop: Crop, turn: float, middle: tuple[float, float]) -> tuple[float, float]:
+    """How far a crop reaches from the middle of a turned card, along the card's rows and across them."""
+    x, y = np.meshgrid(np.arange(crop.x, crop.x + crop.width), np.arange(crop.y, crop.y + crop.height))
+    dx, dy = x - middle[0], y - middle[1]
+    along, across = np.cos(turn) * dx + np.sin(turn) * dy, np.cos(turn) * dy - np.sin(turn) * dx
+    return float(np.abs(along).max()), float(np.abs(across).max())
+
+
 def test_a_card_that_is_turned_by_seven_degrees_is_cut_within() -> None:
     picture, turn = Crop(262, 179, 74, 44), 0.12
     found = within_picture(shot(picture, 20, turn), CROP, mapping())
-    x, y = np.meshgrid(np.arange(found.x, found.x + found.width), np.arange(found.y, found.y + found.height))
-    dx, dy = x - 298.5, y - 200.5
-    assert np.abs(np.cos(turn) * dx + np.sin(turn) * dy).max() <= 37
-    assert np.abs(np.cos(turn) * dy - np.sin(turn) * dx).max() <= 22
+    along, across = reach(found, turn, (298.5, 200.5))
+    assert along <= 37
+    assert across <= 22
     assert found.width * found.height > 0.5 * picture.width * picture.height
 
 
@@ -103,10 +110,9 @@ def test_a_card_that_is_turned_by_seven_degrees_is_cut_within() -> None:
 def test_a_card_that_is_turned_far_is_sought_in_a_turned_view(degrees: float) -> None:
     picture, turn = Crop(262, 179, 74, 44), np.radians(degrees)
     found = within_picture(shot(picture, 20, turn), CROP, mapping())
-    x, y = np.meshgrid(np.arange(found.x, found.x + found.width), np.arange(found.y, found.y + found.height))
-    dx, dy = x - 298.5, y - 199.5
-    assert np.abs(np.cos(turn) * dx + np.sin(turn) * dy).max() <= 37.5
-    assert np.abs(np.cos(turn) * dy - np.sin(turn) * dx).max() <= 22.5
+    along, across = reach(found, turn, (298.5, 199.5))
+    assert along <= 37.5
+    assert across <= 22.5
     assert found.width * found.height > 0.4 * picture.width * picture.height
 
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.store.readers.reader import Balance
 
-__all__ = ["RAW", "begins_raw"]
+__all__ = ["RAW", "begins_raw", "rendered"]
 
 _SUFFIXES = (
     ".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dng", ".erf", ".fff", ".iiq", ".mef", ".mos", ".mrw", ".nef", ".nrw",
@@ -120,9 +120,9 @@ def _develop(data: bytes, balance: Balance) -> Developed:
         balance = balance or _own_balance(raw)
         phase = _phase(raw)
         if phase:
-            pixels = _mosaic(_rendered(raw, balance, "LINEAR", "raw"), phase)
+            pixels = _mosaic(rendered(raw, balance, "LINEAR", "raw"), phase)
         else:
-            pixels = _rendered(raw, balance, "AHD", "sRGB")
+            pixels = rendered(raw, balance, "AHD", "sRGB")
         matrix = raw.color_matrix[:, :3]
     if phase:  # now that the memory of LibRaw is free
         pixels = _in_srgb(_demosaiced(pixels, phase), matrix)
@@ -132,7 +132,7 @@ def _develop(data: bytes, balance: Balance) -> Developed:
     return Developed(pixels, phase, balance)
 
 
-def _rendered(raw: Any, balance: Balance, demosaicing: str, colours: str) -> NDArray[np.uint16]:
+def rendered(raw: Any, balance: Balance, demosaicing: str, colours: str) -> NDArray[np.uint16]:
     """What LibRaw makes of the sensor data: linear light of 16 bits, (H, W, 3)."""
     import rawpy
 
