@@ -79,7 +79,7 @@ class Matrix:
     only : sequence of str
         Names of arms; all if there are none.
     failures : list of str
-        A sentence for each arm and seed that could not be trained.
+        A sentence for each arm that diverges at every rate, and for each arm and seed that could not be trained.
     """
 
     work: Work
@@ -123,9 +123,9 @@ class Matrix:
             [arm for arm in self.arms if arm.name not in MAIN],
         ):
             self._try_rates(group)
-            rates = {arm.name: self._rate(arm) for arm in group}
+            rates = self._rates(group)
             for seed in self.seeds:
-                for family in self._families(group):
+                for family in self._families([arm for arm in group if arm.name in rates]):
                     for rate in dict.fromkeys(rates[arm.name] for arm in family):
                         self._measure([arm for arm in family if rates[arm.name] == rate], rate, seed)
 
@@ -146,6 +146,20 @@ class Matrix:
                     self.trials.add((arm.name, rate), found)
                 course.remove(family, self.size.milestones)
 
+    def _rates(self, group: Sequence[Arm]) -> dict[str, float]:
+        """The best rate of each arm; an arm that diverges at every rate has none, and is a failure."""
+        found = {}
+        for arm in group:
+            try:
+                found[arm.name] = self._rate(arm)
+            except TrainingError as error:
+                self._fail(f"{arm.name}: {error}")
+        return found
+
+    def _fail(self, why: str) -> None:
+        self.failures.append(why)
+        self.work.reporter.note(why)
+
     def _rate(self, arm: Arm) -> float:
         def score(rate: float) -> float | None:
             row = self.trials.find(arm.name, rate)
@@ -160,8 +174,7 @@ class Matrix:
             try:
                 self._measure_arm(course, arm)
             except (TrainingError, MemoryNeedError, MemoryRanOutError) as error:
-                self.failures.append(f"{arm.name}, seed {seed}: {error}")
-                self.work.reporter.note(self.failures[-1])
+                self._fail(f"{arm.name}, seed {seed}: {error}")
         if len(self.failures) == failed:
             course.remove(arms, self.size.milestones)
 

@@ -140,6 +140,25 @@ def test_a_rate_that_diverges_is_left_out_and_a_failed_seed_is_named(begun, monk
     assert [trial["psnr_db"] for trial in found.trials.rows] == ["20", ""]
 
 
+def test_an_arm_that_diverges_at_every_rate_does_not_end_the_others(begun, monkeypatch):
+    work, tests = begun
+
+    def validated(self, arm, _steps):
+        if arm.name == "path-depth":
+            raise TrainingError("the loss is nan")
+        return 20.0
+
+    def row(self, arm, *_):
+        assert arm.name == "path-body"
+        raise TrainingError("the loss is inf")
+
+    monkeypatch.setattr(course.Course, "validated", validated)
+    monkeypatch.setattr(course.Course, "row", row)
+    found = Matrix(work=work, tests=tests, size=TINY, seeds=[0], only=["path-depth", "path-body"])
+    found.run()
+    assert [why.partition(":")[0] for why in sorted(found.failures)] == ["path-body, seed 0", "path-depth"]
+
+
 def test_other_pairs_another_size_and_unknown_arms_are_refused(begun):
     work, tests = begun
     matrix(work, tests)
