@@ -69,9 +69,13 @@ def networks(as_json: bool) -> None:
     from d2c.console import sizes_table
     from d2c.networks.base.count import size_rows
 
-    rows = [row for name in NETWORKS for row in size_rows(find(name))]
-    ready = f"\n\nCheckpoints that need no training: {', '.join(builtin_names())}"
-    echo(json_text(rows) if as_json else sizes_table(rows) + ready)
+    listed = [find(name) for name in NETWORKS]
+    if as_json:
+        echo(json_text([row for network in listed for row in size_rows(network)]))
+        return
+    for line in sizes_table(listed):
+        echo(line)
+    echo(f"\nCheckpoints that need no training: {', '.join(builtin_names())}")
 
 
 @cli.command()

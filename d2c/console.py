@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import itertools
+from typing import TYPE_CHECKING
 
 from d2crealsr.ui.progress import ConsoleReporter
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from d2c.evaluation.evaluate import Row
     from d2c.evaluation.perceptual import DistanceRow
+    from d2c.networks.base.entry import Network
     from d2c.networks.base.memory import StepMemory
     from d2c.networks.base.upscaler import Plan
 
@@ -75,15 +77,25 @@ def step_table(steps: Mapping[str, StepMemory], free: int | None, device: str) -
     return "\n".join(lines)
 
 
-def sizes_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """The sizes of networks, one line for each scale."""
-    lines = [["network", "size", "scale", "parameters", "multiply-adds / LR px", "padding to", "paper"]]
-    for row in rows:
+def sizes_table(networks: Sequence[Network]) -> Iterator[str]:
+    """The lines of the table of sizes, one for each scale, each as soon as it is counted."""
+    from d2c.networks.base.count import size_rows
+
+    widths = [
+        max(map(len, ["network", *(network.name for network in networks)])),
+        max(map(len, ["size", *(size for network in networks for size in network.sizes())])),
+        *(5, 13, 21, 10),  # the counts are not known yet; 13 characters hold nine digits and more
+    ]
+
+    def line(*cells: str) -> str:
+        return "  ".join(cell.ljust(width) for cell, width in zip(cells, [*widths, 0], strict=True)).rstrip()
+
+    yield line("network", "size", "scale", "parameters", "multiply-adds / LR px", "padding to", "paper")
+    for row in itertools.chain.from_iterable(map(size_rows, networks)):
         for scale, count in row["parameters"].items():
             cost = row["multiply_adds_per_lr_pixel"][scale]
-            line = [row["name"], row["size"], f"x{scale}", f"{count:,}", f"{cost:,}", row["padding"], row["paper"]]
-            lines.append([str(cell) for cell in line])
-    return _aligned(lines)
+            facts = (f"x{scale}", f"{count:,}", f"{cost:,}", str(row["padding"]), row["paper"])
+            yield line(row["name"], row["size"], *facts)
 
 
 def _aligned(lines: Sequence[Sequence[str]]) -> str:

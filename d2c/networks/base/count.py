@@ -11,6 +11,8 @@ from d2c.networks.base.entry import network_of
 from d2c.networks.base.shapes import Multiplications, shapes_only
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from torch import nn
 
     from d2c.networks.base.entry import Network
@@ -24,19 +26,14 @@ _SIDE = 48
 def parameters(network: Network, config: Any) -> int:
     """Number of trainable parameters."""
     with shapes_only():
-        model = network.build(config)
-    return sum(int(parameter.numel()) for parameter in model.parameters())
+        return _parameters_of(network.build(config))
 
 
 def multiply_adds(network: Network, config: Any) -> int:
     """Multiply-adds per LR pixel, with every convolution executed as it is written down."""
-    side = network.multiple * -(-_SIDE // network.multiple)
     with shapes_only():
         model = network.build(config).eval()
-        lr = torch.empty(1, 3, side, side)
-    with torch.no_grad(), Multiplications() as counted:
-        network.layer_by_layer(model, lr)
-    return int(counted.total // side**2)
+    return _multiply_adds_of(network, model)
 
 
 def executed_multiply_adds(network: Network, config: Any) -> int:
@@ -57,28 +54,32 @@ def executed_multiply_adds(network: Network, config: Any) -> int:
     return grown // side**2
 
 
-def size_rows(network: Network) -> list[dict[str, Any]]:
-    """One row for each size of the network, with counts by scale."""
-    rows = []
+def size_rows(network: Network) -> Iterator[dict[str, Any]]:
+    """One row for each size of the network, with counts by scale, each as soon as it is counted."""
     for size, preset in network.sizes().items():
-        configs = {scale: dataclasses.replace(preset.model, scale=scale) for scale in network.scales}
-        rows.append(
-            {
-                "name": network.name,
-                "size": size,
-                "paper": network.paper,
-                "parameters": {scale: parameters(network, config) for scale, config in configs.items()},
-                "multiply_adds_per_lr_pixel": {
-                    scale: multiply_adds(network, config) for scale, config in configs.items()
-                },
-                "padding": network.multiple,
-            }
-        )
-    return rows
+        row: dict[str, Any] = {"name": network.name, "size": size, "paper": network.paper}
+        row |= {"parameters": {}, "multiply_adds_per_lr_pixel": {}, "padding": network.multiple}
+        for scale in network.scales:
+            with shapes_only():
+                model = network.build(dataclasses.replace(preset.model, scale=scale)).eval()
+            row["parameters"][scale] = _parameters_of(model)
+            row["multiply_adds_per_lr_pixel"][scale] = _multiply_adds_of(network, model)
+        yield row
+
+
+def _parameters_of(model: nn.Module) -> int:
+    return sum(int(parameter.numel()) for parameter in model.parameters())
+
+
+def _multiply_adds_of(network: Network, model: nn.Module) -> int:
+    side = network.multiple * -(-_SIDE // network.multiple)
+    with torch.no_grad(), Multiplications() as counted:
+        network.layer_by_layer(model, torch.empty(1, 3, side, side, device="meta"))
+    return int(counted.total // side**2)
 
 
 def described(model: nn.Module) -> str:
     """A description of a model in one line: its network, settings and size."""
     network, config = network_of(model)
     settings = ", ".join(f"{name} {value}" for name, value in dataclasses.asdict(config).items())
-    return f"{network.name}, {sum(p.numel() for p in model.parameters()):,} parameters; {settings}"
+    return f"{network.name}, {_parameters_of(model):,} parameters; {settings}"

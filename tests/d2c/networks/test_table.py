@@ -17,6 +17,7 @@ import d2c.networks
 from d2c import D2CSR
 from d2c.checkpoints import native
 from d2c.cli import cli
+from d2c.console import sizes_table
 from d2c.errors import CheckpointError, ConfigError
 from d2c.networks import NETWORKS, TrainSettings, default_out, find, network_of
 from d2c.networks.base.count import multiply_adds, parameters
@@ -77,6 +78,25 @@ def test_networks_lists_a_row_for_each_size(monkeypatch):
     assert len(shown) == 1 + 2 * 4
     assert "builtin:x8" in checkpoints
     assert shown[1].split()[:5] == ["own", "paper", "x2", "556", "540"]
+
+
+def test_networks_prints_each_line_as_soon_as_it_is_counted(monkeypatch):
+    counted = []
+
+    def size_rows(network):
+        for size in network.sizes():
+            counted.append(size)
+            yield {"name": "own", "size": size, "paper": "", "padding": 1} | {
+                "parameters": {2: 7},
+                "multiply_adds_per_lr_pixel": {2: 8},
+            }
+
+    monkeypatch.setattr("d2c.networks.base.count.size_rows", size_rows)
+    lines = sizes_table([Own(name="own")])
+    assert next(lines).startswith("network  size ")
+    assert counted == []
+    assert next(lines).split() == ["own", "paper", "x2", "7", "8", "1"]
+    assert counted == ["paper"]
 
 
 def test_a_checkpoint_names_its_network_and_one_that_names_none_is_d2c_sr(tmp_path):
