@@ -37,7 +37,7 @@ _NO_SCENE = 3
     help="How frames get into CAPTURES.",
 )
 @click.option("--dry-run", is_flag=True, help="Print the table of all frames, and write nothing into CAPTURES.")
-@click.option("--contact-sheet", type=PATH, metavar="PNG", help="Draw the frames of every scene into this file.")
+@click.option("--contact-sheet", type=PATH, metavar="IMAGE", help="Draw the frames of every scene into a .png or .jpg.")
 @click.option(
     "--keep-private", is_flag=True, help="Keep serial numbers, names and GPS positions in the tables and in copies."
 )

@@ -9,6 +9,7 @@ import PIL.Image
 import PIL.ImageDraw
 import PIL.ImageFont
 
+from d2crealsr.errors import UsageError
 from d2crealsr.imaging import geometry
 from d2crealsr.store.images import write_image
 from d2crealsr.store.notes import note_in
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["check_sheet", "draw_sheet"]
 
+_SUFFIXES = (".png", ".jpg", ".jpeg")
 _NOTE = ("d2crealsr", "contact-sheet")
 _CELL = (240, 208)
 _PICTURE = (232, 160)
@@ -35,11 +37,13 @@ _PAPER, _INK, _FRAME, _USED, _LEFT = (255, 255, 255), (20, 20, 20), (230, 120, 0
 
 def check_sheet(path: Path) -> None:
     """Raise UsageError if a contact sheet may not be written there."""
-    check_output(path, "a contact sheet (PNG)", lambda there: note_in(there, _NOTE[0]) == _NOTE[1])
+    if path.suffix.lower() not in _SUFFIXES:
+        raise UsageError(f"{path}: expected a name that ends in .png or .jpg; change --contact-sheet")
+    check_output(path, "a contact sheet", lambda there: note_in(there, _NOTE[0]) == _NOTE[1])
 
 
 def draw_sheet(path: Path, result: Ingested) -> None:
-    """Draw the sheet as PNG: each card begins a row, then what belongs to no card."""
+    """Draw the sheet as PNG or JPEG: each card begins a row, then what belongs to no card."""
     cells = _in_cells(result.plan.entries)
     rows = 1 + max((row for row, _ in cells), default=0)
     sheet = PIL.Image.new("RGB", (_COLUMNS * _CELL[0], rows * _CELL[1]), _PAPER)

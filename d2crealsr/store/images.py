@@ -275,12 +275,13 @@ def write_image(
 ) -> None:
     """Write an image, completely or not at all. The ending of the name determines the format (PNG, JPEG or TIFF).
 
-    ``note`` is a key and a text that are stored in a PNG (:mod:`d2crealsr.store.notes`). With ``names_colours`` a PNG
-    says that its colours are sRGB, as published pairs do. Nothing else about the picture is written.
+    ``note`` is a key and a text that are stored in a PNG or JPEG (:mod:`d2crealsr.store.notes`). With ``names_colours``
+    a PNG says that its colours are sRGB, as published pairs do. Nothing else about the picture is written.
     """
     suffix = path.suffix.lower()
     if suffix in (".jpg", ".jpeg"):
         data = opencv.encode_jpeg(image, jpeg_quality)
+        data = data if note is None else with_note(data, *note)
     elif suffix in (".tif", ".tiff"):
         data = opencv.encode_tiff(image)
     else:

@@ -22,9 +22,11 @@ from d2crealsr.store.xmp import orientation_in_xmp
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["JPEG", "MOST_SCANS", "too_elaborate"]
+__all__ = ["JPEG", "MOST_SCANS", "SIGNATURE", "comments_in", "too_elaborate", "with_comment"]
 
-_APP1, _APP2, _SCAN, _END = 0xE1, 0xE2, 0xDA, 0xD9
+SIGNATURE = b"\xff\xd8\xff"
+
+_APP1, _APP2, _SCAN, _END, _COMMENT = 0xE1, 0xE2, 0xDA, 0xD9, 0xFE
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _READ_FRAMES = (0xC0, 0xC1, 0xC2, 0xC9, 0xCA)
 """Sequential and progressive frames; the others are lossless or hierarchical."""
@@ -87,6 +89,21 @@ def _segments(file: IO[bytes]) -> Iterator[tuple[int, int]]:
         place += 2 + length
 
 
+def with_comment(jpeg: bytes, comment: bytes) -> bytes:
+    """The same JPEG with a comment of at most 65,533 bytes, behind the segment that JFIF wants to be the first."""
+    place = 4 + int.from_bytes(jpeg[4:6], "big")
+    return jpeg[:place] + struct.pack(">BBH", 0xFF, _COMMENT, 2 + len(comment)) + comment + jpeg[place:]
+
+
+def comments_in(file: IO[bytes]) -> Iterator[bytes]:
+    """The comments of an open JPEG; raises ValueError where its segments are damaged."""
+    for number, (marker, length) in enumerate(_segments(file)):
+        if number > _MOST_SEGMENTS:
+            raise ValueError(f"more than {_MOST_SEGMENTS} segments")
+        if marker == _COMMENT:
+            yield file.read(length)
+
+
 def too_elaborate(data: bytes) -> str:
     """Why decoding a JPEG would take minutes (it has more than :data:`MOST_SCANS` scans); empty if it would not."""
     if data.count(b"\xff\xda") <= MOST_SCANS:  # true for nearly all files
@@ -109,7 +126,7 @@ def too_elaborate(data: bytes) -> str:
 JPEG = Reader(
     name="JPEG",
     suffixes=(".jpg", ".jpeg", ".mpo"),
-    begins=lambda start: start.startswith(b"\xff\xd8\xff"),
+    begins=lambda start: start.startswith(SIGNATURE),
     header=_header,
     decode=opencv.decode_jpeg,
     refuses=too_elaborate,

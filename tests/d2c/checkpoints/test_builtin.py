@@ -112,7 +112,7 @@ def test_training_starts_from_it(model):
 
 
 def test_the_list_of_networks_names_it(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("d2c.networks.base.count.size_rows", lambda network: iter(()))  # counting them all takes a minute
+    monkeypatch.setattr("d2c.networks.base.count.size_rows", lambda network: iter(()))  # takes long
     assert f"Checkpoints that need no training: {', '.join(builtin_names())}\n" in run("networks").stdout
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import PIL.Image
@@ -12,9 +12,13 @@ import pytest
 
 from d2crealsr import opencv
 from d2crealsr.errors import ImageError
-from d2crealsr.store.images import decode_image, read_header
+from d2crealsr.store.images import decode_image, read_header, read_image, write_image
+from d2crealsr.store.notes import note_in
 from d2crealsr.store.readers import jpegs
 from tests.icc import ADOBE_RGB, matrix_profile
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 PIXELS = np.kron(np.random.default_rng(0).integers(0, 256, (3, 4, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8))
 
@@ -132,3 +136,16 @@ def test_a_filled_marker_is_read_or_damaged(filling: int) -> None:
     else:
         with pytest.raises(ImageError, match="header cannot be read"):
             decode_image(filled, "a.jpg")
+
+
+def test_a_note_in_a_jpeg_is_read_back_and_leaves_its_pixels(tmp_path: Path) -> None:
+    plain, noted = tmp_path / "plain.jpg", tmp_path / "noted.jpg"
+    write_image(plain, PIXELS)
+    write_image(noted, PIXELS, note=("key", "a text"))
+    assert note_in(noted, "key") == "a text"
+    assert note_in(noted, "ke") == note_in(plain, "key") == ""
+    assert np.array_equal(read_image(noted), read_image(plain))
+    with PIL.Image.open(noted) as picture:
+        assert (picture.info["comment"], picture.info["jfif"]) == (b"key: a text", 257)
+    noted.write_bytes(plain.read_bytes()[:30])
+    assert note_in(noted, "key") == ""
