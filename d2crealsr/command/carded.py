@@ -33,9 +33,11 @@ def summary(result: Cards, shown_out: str, settings: CardSettings) -> str:
         lines.append(f"  {counted(left, 'card')} of earlier runs {keep} no longer there")
     if result.carried.enough:
         lines.append(f"  at {settings.dpi} dpi the print has detail for pairs at x{settings.scale}")
+    table = Path(shown_out).with_suffix(".csv")
     lines += [
-        f"tables: {Path(shown_out).with_suffix('.csv')}; fill in source_licence",
-        "next:   print at 100 %, shoot as docs/shooting-guide.md says, then d2crealsr ingest DCIM --out raw/",
+        f"tables: {table}; fill in source_licence",
+        f"next:   print at 100 %, shoot as docs/shooting-guide.md says, copy {table} to DCIM/cards.csv,",
+        "        then d2crealsr ingest DCIM --out raw/",
     ]
     return styled(lines)
 

@@ -79,11 +79,10 @@ def summary(result: Ingested, shown_out: str, *, dry_run: bool) -> str:
             lines.append(f"  {counted(roles[role], one, several)}, as {first['frame']}: {first['note']}")
     if not dry_run:
         lines.append(f"tables: {shown_out}/manifest.csv, frames.csv")
-    scales = sorted({scene.scale for scene in result.plan.scenes}, reverse=True)
     if dry_run:
         lines.append("next:   the same command without --dry-run")
     else:
-        lines += commands_to_align(shown_out, scales)
+        lines += commands_to_align(shown_out, result.scales)
     return styled(lines)
 
 

@@ -42,6 +42,8 @@ class Ingested:
         A row of ``frames.csv`` for every frame.
     total : int
         Scenes of the folder, with those of earlier runs.
+    scales : tuple of int
+        The scales of all scenes that are written, the largest first.
     notes : tuple of str
     """
 
@@ -50,6 +52,7 @@ class Ingested:
     plan: Plan
     rows: tuple[dict[str, Any], ...]
     total: int
+    scales: tuple[int, ...]
     notes: tuple[str, ...]
 
 
@@ -110,6 +113,7 @@ def ingest(
         plan=plan,
         rows=tuple(rows),
         total=total,
+        scales=session.folder.scales,
         notes=tuple(notes),
     )
 

@@ -209,6 +209,8 @@ def test_the_summary_names_the_table_that_was_written_and_no_scale_that_the_prin
     sheet = sheet_for(settings)
     coarse = carried(width_mm=150, hr_width_px=6000, scale=8, detail_ppi=10)
     result = Cards([], coarse, sheet, 1, [])
-    assert "tables: out/CARDS.csv;" in carded.summary(result, "out/CARDS.PDF", settings)
+    told = carded.summary(result, "out/CARDS.PDF", settings)
+    assert "tables: out/CARDS.csv;" in told
+    assert "copy out/CARDS.csv to DCIM/cards.csv" in told
     assert "detail for no scale above x1," in carded.warning(result, settings)
     assert coarse.in_words == "no scale above x1"

@@ -12,6 +12,7 @@ import pytest
 from click.testing import CliRunner
 from PIL import ImageChops
 
+from d2crealsr.command import ingested
 from d2crealsr.command.cli import main
 from d2crealsr.errors import LayoutError
 from d2crealsr.ingest.frames import read_frame
@@ -127,7 +128,9 @@ def test_a_rerun_adds_what_is_new_even_if_the_card_was_emptied(memory_card: Memo
     out = tmp_path / "raw"
     ingest(memory_card.path, out)
     before = hashes(out)
-    assert len(ingest(memory_card.path, out).plan.scenes) == 0
+    again = ingest(memory_card.path, out)
+    assert len(again.plan.scenes) == 0
+    assert "next:   d2crealsr align raw --out pairs/ --scale 2" in ingested.summary(again, "raw", dry_run=False)
     assert hashes(out) == before
     for path in memory_card.path.iterdir():
         path.unlink()
