@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.stats import beta
 from scipy.stats import t as student
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["Mean", "half_width", "mean_of"]
+__all__ = ["Mean", "half_width", "mean_of", "of_share"]
 
 
 class Mean(NamedTuple):
@@ -40,3 +41,16 @@ def half_width(values: ArrayLike) -> float:
         return float("nan")
     spread = float(numbers.std(ddof=1)) / float(np.sqrt(numbers.size))
     return float(student.ppf(0.975, numbers.size - 1)) * spread
+
+
+def of_share(successes: int, count: int) -> tuple[float, float]:
+    """Exact binomial interval of a share (Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404).
+
+    Examples
+    --------
+    >>> of_share(5, 10)
+    (0.187..., 0.81...)
+    """
+    low = float(beta.ppf(0.025, successes, count - successes + 1)) if successes else 0.0
+    high = float(beta.ppf(0.975, successes + 1, count - successes)) if successes < count else 1.0
+    return low, high

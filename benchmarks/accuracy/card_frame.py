@@ -25,8 +25,8 @@ from typing import TYPE_CHECKING
 import click
 import numpy as np
 
-from benchmarks.accuracy.small_and_turned import interval
 from benchmarks.framed_cards import KINDS, FramedCard
+from benchmarks.intervals import of_share
 from benchmarks.program import Run, over_scenes, program, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, text_table
 from d2crealsr import opencv
@@ -99,7 +99,7 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
     for name in dict.fromkeys(row["class"] for row in rows):
         of = [row for row in rows if row["class"] == name]
         free = sum(map(is_free, of))
-        low, high = interval(free, len(of))
+        low, high = of_share(free, len(of))
         line: Row = {"class": name, "cards": len(of), "default": sum(is_free(row, "default_beyond") for row in of)}
         line |= {"free": free, "share": free / len(of), "from": low, "to": high}
         line["beyond"] = max((row["beyond"] for row in of if not is_free(row)), default=float("nan"))

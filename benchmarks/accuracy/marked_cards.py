@@ -21,8 +21,8 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 import click
 import numpy as np
 
-from benchmarks.accuracy.small_and_turned import interval
 from benchmarks.card_pages import artwork_and_page
+from benchmarks.intervals import of_share
 from benchmarks.program import Run, over_scenes, program, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.scenes import PLAIN, BenchScene
@@ -117,7 +117,7 @@ def summarise(rows: Sequence[Row], sides: Sequence[Side]) -> list[Row]:
         for side in sides:
             right = [row[f"{side}_right"] for row in of]
             count = sum(n > 0 for n in right)
-            low, high = interval(count, len(of))
+            low, high = of_share(count, len(of))
             line |= {f"{side}_found": count, f"{side}_from": low, f"{side}_to": high}
             line[f"{side}_marks"] = float(np.mean(right))
         line["wrong"] = sum(row[f"{side}_wrong"] for row in of for side in sides)

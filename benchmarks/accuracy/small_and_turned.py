@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import click
 import numpy as np
-from scipy.stats import beta
 
+from benchmarks.intervals import of_share
 from benchmarks.program import PATH, Run, over_scenes, program, with_jobs, with_seeds, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.scenes import BenchScene
@@ -122,13 +122,6 @@ def measure(seed: int, photos: Sequence[Path] = ()) -> Row:
     return row | {"mean": error.mean, "worst": error.maximum, "rms": error.rms, "sigma_hr_px": sigma}
 
 
-def interval(successes: int, count: int) -> tuple[float, float]:
-    """Exact binomial interval at 95 % (Clopper and Pearson 1934, doi:10.1093/biomet/26.4.404)."""
-    low = float(beta.ppf(0.025, successes, count - successes + 1)) if successes else 0.0
-    high = float(beta.ppf(0.975, successes + 1, count - successes)) if successes < count else 1.0
-    return low, high
-
-
 def is_right(row: Row) -> bool:
     """Whether a pair is accepted with a small error."""
     return bool(row["status"] == "accepted" and row["mean"] < RIGHT_HR_PX)
@@ -144,7 +137,7 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
 def _summary(rows: Sequence[Row]) -> Row:
     right = [row for row in rows if is_right(row)]
     accepted = [row for row in rows if row["status"] == "accepted"]
-    low, high = interval(len(right), len(rows))
+    low, high = of_share(len(right), len(rows))
     summary: Row = {"count": len(rows), "accepted": len(accepted), "right": len(right)}
     summary |= {"share": len(right) / len(rows), "from": low, "to": high}
     if accepted:

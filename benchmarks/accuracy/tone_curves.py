@@ -31,8 +31,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import numpy as np
 
-from benchmarks.accuracy.small_and_turned import interval
-from benchmarks.intervals import Mean, mean_of
+from benchmarks.intervals import Mean, mean_of, of_share
 from benchmarks.program import PATH, print_and_store, program, with_out, with_size, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.scenes import BenchScene
@@ -240,7 +239,7 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
             | dict(zip(("mean", "from", "to"), _mean(pairs[:, 0]), strict=True))
             | {"p95": float(np.percentile(pairs[:, 0], 95)) if len(pairs) else float("nan")}
             | dict(zip(("loss", "low", "high"), _mean(pairs[:, 0] - pairs[:, 1]), strict=True))
-            | {"rejected": rejected, "of": len(good), "below": interval(rejected, len(good))[1]}
+            | {"rejected": rejected, "of": len(good), "below": of_share(rejected, len(good))[1]}
         )
     return table
 

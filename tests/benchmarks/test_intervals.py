@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.intervals import half_width, mean_of
+from benchmarks.intervals import half_width, mean_of, of_share
 
 
 def test_an_interval_holds_the_mean_in_19_of_20_cases() -> None:
@@ -16,3 +16,9 @@ def test_one_value_has_no_interval() -> None:
     assert mean_of([2.0]).mean == 2
     assert np.isnan(mean_of([2.0]).low)
     assert np.isnan(half_width([2.0]))
+
+
+def test_the_interval_of_a_share_is_that_of_clopper_and_pearson() -> None:
+    assert of_share(90, 100) == pytest.approx((0.8238, 0.9510), abs=1e-4)
+    assert of_share(10, 10) == pytest.approx((0.6915, 1.0), abs=1e-4)
+    assert of_share(0, 10) == pytest.approx((0.0, 0.3085), abs=1e-4)

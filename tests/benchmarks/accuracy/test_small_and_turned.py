@@ -1,4 +1,4 @@
-"""The interval and the captures of the benchmark of small, turned captures."""
+"""The captures and the table of the benchmark of small, turned captures."""
 
 from pathlib import Path
 
@@ -9,12 +9,6 @@ from benchmarks.accuracy import small_and_turned
 from d2crealsr.imaging import geometry
 from d2crealsr.store.images import write_image
 from d2crealsr.types import Size
-
-
-def test_the_interval_is_that_of_clopper_and_pearson() -> None:
-    assert small_and_turned.interval(90, 100) == pytest.approx((0.8238, 0.9510), abs=1e-4)
-    assert small_and_turned.interval(10, 10) == pytest.approx((0.6915, 1.0), abs=1e-4)
-    assert small_and_turned.interval(0, 10) == pytest.approx((0.0, 0.3085), abs=1e-4)
 
 
 def test_right_is_accepted_with_a_small_error() -> None:
