@@ -46,7 +46,9 @@ else
     [ "$kind" = base ] || echo "environment: torch comes from pip's index; on Linux x86-64 that may be a CUDA build of several" \
         "gigabytes. For a CPU build put one into $venv first, or point pip's settings at it."
 fi
-echo "environment: installing into $venv, a minute or so the first time"
+# Make asks for `base` before `train`, and has said it then.
+[ "$kind" = train ] && [ -e "$venv/bin/d2crealsr" ] ||
+    echo "environment: installing into $venv, a minute or so the first time"
 extras=dev
 [ "$kind" = base ] || extras=dev,train,onnx,hub
 "$venv/bin/python" -m pip install --quiet --constraint "$constraints" --editable ".[$extras]"

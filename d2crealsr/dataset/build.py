@@ -192,11 +192,13 @@ def _refuse_overlap(captures: Sequence[Capture], root: Path, out: Path) -> None:
 
 
 def _foreign(ledger: Ledger, captures: Sequence[Capture], *, scale: int, moved: bool) -> tuple[str, ...]:
-    """Scenes that are in the pairs folder but not in RAW. They are kept, so they must be compatible with the others."""
+    """Scenes of the pairs folder that CAPTURES lacks. They are kept, so they must be compatible with the others."""
     names = {capture.scene for capture in captures}
     imported = {scene for scene in ledger.scenes if (ledger.row(scene) or {}).get("accepted_by") == "import"}
     if both := sorted(imported & names):
-        raise LayoutError(f"RAW has scenes of the names of imported pairs ({first_names(both)}); rename its captures")
+        raise LayoutError(
+            f"CAPTURES has scenes of the names of imported pairs ({first_names(both)}); rename its captures"
+        )
     foreign = sorted(ledger.scenes - names)
     if not foreign:
         return ()

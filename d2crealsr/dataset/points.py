@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d2crealsr.errors import ImageError, LayoutError, TableError
 from d2crealsr.registration.points import outside, points_problem
+from d2crealsr.store.csv_files import FIRST_ROW, read_rows
 from d2crealsr.store.images import read_size
 from d2crealsr.store.pairs import scene_problem
-from d2crealsr.store.tables import read_rows
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def read_points(path: Path, captures: Sequence[Capture]) -> dict[str, PointPairs
     sizes: dict[str, tuple[Size, Size] | None] = {}
     points: dict[str, list[tuple[float, float, float, float]]] = {}
     emptied: set[str] = set()
-    for number, row in enumerate(rows, start=2):
+    for number, row in enumerate(rows, start=FIRST_ROW):
         cells, where = dict(zip(header, row, strict=True)), f"{path}, row {number}"
         scene = cells["scene"]
         if scene not in known:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Literal, TypeAlias, cast, get_args
 
 from d2crealsr.errors import TableError
+from d2crealsr.store.csv_files import FIRST_ROW, read_rows
 from d2crealsr.store.pairs import scene_problem
-from d2crealsr.store.tables import read_rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,7 +42,7 @@ def read_decisions(path: Path) -> dict[str, Decision]:
         )
     decisions: dict[str, Decision] = {}
     row_of: dict[str, int] = {}
-    for number, row in enumerate(rows, start=2):
+    for number, row in enumerate(rows, start=FIRST_ROW):
         cells = dict(zip(header, row, strict=True))
         scene, decision, where = cells["scene"], cells["decision"], f"{path}, row {number}"
         if problem := scene_problem(scene):

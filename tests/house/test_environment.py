@@ -24,7 +24,9 @@ case "$*" in
     "-m venv"*)
         mkdir -p "${@: -1}/bin" && cp "$0" "${@: -1}/bin/python"
         echo "${STUB_VERSION:-3.11.9}" >"${@: -1}/bin/version" ;;
-    *"-m pip"*) while [ "$1" != --constraint ]; do shift; done; grep '^torch==' "$2" || true; echo "extras ${*: -1}" ;;
+    *"-m pip"*)
+        touch "$(dirname "$0")/d2crealsr"
+        while [ "$1" != --constraint ]; do shift; done; grep '^torch==' "$2" || true; echo "extras ${*: -1}" ;;
 esac
 """
 
@@ -54,6 +56,12 @@ def test_train_asks_for_the_tested_torch(tmp_path: Path) -> None:
     assert "extras .[dev,train,onnx,hub]" in result.stdout
     assert "torch==2" in result.stdout
     assert "CUDA" in result.stdout
+
+
+def test_train_after_base_does_not_say_again_that_it_installs(tmp_path: Path) -> None:
+    said = environment(tmp_path).stdout + environment(tmp_path, "train").stdout
+    assert said.count("environment: installing into venv") == 1
+    assert "installing into venv" in environment(tmp_path).stdout
 
 
 def test_installed_torch_is_kept(tmp_path: Path) -> None:

@@ -210,7 +210,7 @@ def test_align_keeps_imported_rows_and_refuses_their_names(tmp_path: Path) -> No
         command = ["align", str(tmp_path / scene), "--out", str(tmp_path / "pairs"), "--scale", "2", *words]
         return CliRunner().invoke(main, command).output
 
-    assert "RAW has scenes of the names of imported pairs (a); rename its captures" in align("a")
+    assert "CAPTURES has scenes of the names of imported pairs (a); rename its captures" in align("a")
     assert "kept: 1 scene " in align("b")
     assert read_dataset(tmp_path / "pairs")["imported_from"] == "../source"
     assert sorted(rows(tmp_path / "pairs")) == ["a", "b"]

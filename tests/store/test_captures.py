@@ -103,6 +103,15 @@ def test_what_a_manifest_may_not_say(line: str, message: str, tmp_path: Path) ->
     assert getattr(caught.value, "exit_code", None) == 2
 
 
+def test_rows_are_counted_with_those_of_another_scale(tmp_path: Path) -> None:
+    header, other, scene = "scene,hr,lr,scale", "other,b.png,c.png,4", "{},b.png,c.png,2"
+    for second, message in ((".b", r"row 4: scene '\.b' begins"), ("A", r"rows 2 and 4: scenes 'a' and 'A'")):
+        lines = (header, scene.format("a"), other, scene.format(second))
+        (tmp_path / "manifest.csv").write_text("\n".join(lines))
+        with pytest.raises(LayoutError, match=message):
+            find_captures(tmp_path, scale=2)
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [

@@ -95,18 +95,18 @@ def _check_names(captures: list[Capture], source: Path) -> None:
 
     It must occur once also on disks that ignore case or the encoding of accents in names.
     """
-    seen: dict[str, tuple[int, str]] = {}
-    for row, capture in enumerate(captures, start=2):
+    seen: dict[str, Capture] = {}
+    for capture in captures:
         scene, file = capture.scene, capture.hr or capture.lr
-        where, name = f"{source}, row {row}", "it"
-        if file is not None and not source.is_file():
+        where, name = f"{source}, row {capture.row}", "it"
+        if file is not None and not capture.row:
             where, name = f"{file.parent}", repr(file.name[:80])
         if problem := scene_problem(scene):
             raise LayoutError(f"{where}: scene {scene[:80]!r} {problem}; rename {name}")
         if problem := cell_problem(capture.group):
             raise LayoutError(f"{where}, column group: {capture.group[:80]!r} {problem}; rename it")
-        first, other = seen.setdefault(unicodedata.normalize("NFC", scene).casefold(), (row, scene))
-        if first == row:
+        first = seen.setdefault(unicodedata.normalize("NFC", scene).casefold(), capture)
+        if first is capture:
             continue
-        where = f"{source}, rows {first} and {row}" if source.is_file() else f"{source}"
-        raise LayoutError(f"{where}: scenes {other!r} and {scene!r} would share files on some disks; rename one")
+        where = f"{source}, rows {first.row} and {capture.row}" if capture.row else f"{source}"
+        raise LayoutError(f"{where}: scenes {first.scene!r} and {scene!r} would share files on some disks; rename one")

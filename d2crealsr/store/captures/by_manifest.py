@@ -13,9 +13,9 @@ from pathlib import Path
 
 from d2crealsr.errors import LayoutError
 from d2crealsr.store.captures.capture import Capture, RawLayout
+from d2crealsr.store.csv_files import FIRST_ROW, read_rows
 from d2crealsr.store.listing import PLACEHOLDER
 from d2crealsr.store.pairs import formula_problem, is_plain
-from d2crealsr.store.tables import read_rows
 
 __all__ = ["MANIFEST"]
 
@@ -30,7 +30,7 @@ def _find(raw: Path, scale: int, said: list[str]) -> list[Capture] | None:
         raise LayoutError(f"{path}: columns missing: {', '.join(missing)}; expected scene,hr,lr,group")
     captures: list[Capture] = []
     others: Counter[int] = Counter()
-    for number, row in enumerate(rows, start=2):
+    for number, row in enumerate(rows, start=FIRST_ROW):
         cells = dict(zip(header, row, strict=True))
         where = f"{path}, row {number}"
         own = _scale_in(cells.get("scale", ""), where)
@@ -40,7 +40,8 @@ def _find(raw: Path, scale: int, said: list[str]) -> list[Capture] | None:
         hr, lr = (_inside(path.parent, cells[name], f"{where}, column {name}") for name in ("hr", "lr"))
         looked_for = [cells[name] for name, found in (("hr", hr), ("lr", lr)) if found is None and cells[name]]
         absent = ", ".join(_not_there(relative, f"row {number} of {path.name}") for relative in looked_for)
-        captures.append(Capture(scene=cells["scene"], hr=hr, lr=lr, group=cells.get("group", ""), absent=absent))
+        group = cells.get("group", "")
+        captures.append(Capture(scene=cells["scene"], hr=hr, lr=lr, group=group, absent=absent, row=number))
     if others:
         ways = ", ".join(f"align --scale {own} takes {count}" for own, count in sorted(others.items()))
         there = f"{others.total()} of {len(rows)} rows are of another scale than {scale}: {ways}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -17,7 +17,8 @@ class Capture:
     """One scene: an HR and an LR capture. ``hr`` or ``lr`` is None if there is no such file.
 
     ``group`` names the printed picture; scenes of one group are always in the same split. If it is empty, the scene is
-    a group of its own. ``absent`` says which file was expected for a capture that is None.
+    a group of its own. ``absent`` says which file was expected for a capture that is None. ``row`` is that of the
+    manifest that names the scene, 0 if a file's name does.
     """
 
     scene: str
@@ -25,6 +26,7 @@ class Capture:
     lr: Path | None
     group: str = ""
     absent: str = ""
+    row: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
