@@ -90,7 +90,8 @@ def evaluate(
     """
     from d2c.checkpoints.native import checkpoint_path
     from d2c.console import quality_tables
-    from d2c.evaluation.evaluate import EvalOptions, check_csv, evaluate_files, means, write_csv
+    from d2c.evaluation.evaluate import EvalOptions, evaluate_files, means
+    from d2c.evaluation.table import check_csv, write_csv
     from d2c.inference.failures import Failures
     from d2c.networks.base.sampling import Sampling
     from d2c.training.runfolder import RunFolder

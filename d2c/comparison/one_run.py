@@ -12,7 +12,8 @@ from d2c.checkpoints.native import load
 from d2c.console import quality_tables
 from d2c.data.layouts import find_pairs, size_of, with_split
 from d2c.device import pick_device
-from d2c.evaluation.evaluate import EvalOptions, evaluate_files, means, write_csv
+from d2c.evaluation.evaluate import EvalOptions, evaluate_files, means
+from d2c.evaluation.table import write_csv
 from d2c.inference.figures import Box, comparison_figure
 from d2c.inference.files import Figures, Limits, upscale_files
 from d2c.inference.run import laid_out

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import functools
-import io
 import math
 import typing
 from collections.abc import Sequence
@@ -31,7 +28,7 @@ from d2c.metrics import PROTOCOLS, least_side, quality, to_uint8
 from d2c.networks import network_of
 from d2c.networks.base.trial import check_images
 from d2c.precision import available_precision
-from d2crealsr.store import ImageError, ScaleError, UsageError, files, images, outputs
+from d2crealsr.store import ImageError, ScaleError, files, images
 from d2crealsr.ui.progress import Reporter
 
 if TYPE_CHECKING:
@@ -53,7 +50,6 @@ __all__ = [
     "EvalOptions",
     "FilePairs",
     "Row",
-    "check_csv",
     "check_measurable",
     "evaluate",
     "evaluate_files",
@@ -62,7 +58,6 @@ __all__ = [
     "means",
     "method_images",
     "methods",
-    "write_csv",
 ]
 
 
@@ -208,13 +203,7 @@ def evaluate_files(
     run, met = options.run, failures or Failures(reporter)
     pairs = _chosen(_pairs_for(model, data, reporter), split, data, reporter)
     met.total = len(pairs)
-    chosen = []
-    for pair in pairs:
-        with met.of(pair.name):
-            check_measurable(pair, protocols)
-            pair.hr_size  # noqa: B018  (raises an error for a file that cannot be read)
-            chosen.append(pair)
-    check_sizes(chosen)
+    chosen = _measurable(pairs, protocols, met)
     digest = functools.cache(files.sha256_of)
     pixels = FilePairs(chosen, convert_profile=options.convert_profile)
     if not options.trust_pairs:
@@ -222,39 +211,61 @@ def evaluate_files(
         check_belonging(chosen, pixels, digest, kept)
     if run is not None and (trained := _trained_on(chosen, run, digest)):
         reporter.note(f"{trained} of these {len(pairs)} pairs were trained on: their figures say nothing of new images")
-    device, (network, config) = next(model.parameters()).device, network_of(model)
+    device, ensemble = next(model.parameters()).device, options.self_ensemble
     precision = available_precision(options.precision, device, reporter.note)
-    ensemble = options.self_ensemble
-    for pair in chosen:
-        size = pair.lr_size
-        make_plan(
-            network.upscaler(config),
-            size,
-            device,
-            str(pair.lr),
-            keep_all=True,
-            self_ensemble=ensemble,
-            precision=precision,
-        )
+    _check_memory(model, chosen, self_ensemble=ensemble, precision=precision)
     rows = []
     progress = reporter.images("evaluating")
     for done, pair in enumerate(chosen):
         with met.of(pair.name), naming_lack_of_memory(functools.partial(_lack, pair.name, device, ensemble=ensemble)):
             rows += _measured(model, pixels[done], protocols, self_ensemble=ensemble, precision=precision)
         progress(done + 1, len(chosen))
-    if rows and ensemble:
+    if rows:
+        _tell_how(model, reporter, self_ensemble=ensemble, precision=precision)
+    if failures is None:
+        met.conclude()
+    return rows
+
+
+def _measurable(pairs: Sequence[Pair], protocols: Sequence[Any], met: Failures) -> list[Pair]:
+    """Those whose files can be read and are large enough; the others are named in ``met``."""
+    chosen = []
+    for pair in pairs:
+        with met.of(pair.name):
+            check_measurable(pair, protocols)
+            pair.hr_size  # noqa: B018  (raises an error for a file that cannot be read)
+            chosen.append(pair)
+    check_sizes(chosen)
+    return chosen
+
+
+def _check_memory(model: nn.Module, pairs: Sequence[Pair], *, self_ensemble: bool, precision: Precision) -> None:
+    """Raise MemoryNeedError if a result would not fit into memory."""
+    device, (network, config) = next(model.parameters()).device, network_of(model)
+    for pair in pairs:
+        make_plan(
+            network.upscaler(config),
+            pair.lr_size,
+            device,
+            str(pair.lr),
+            keep_all=True,
+            self_ensemble=self_ensemble,
+            precision=precision,
+        )
+
+
+def _tell_how(model: nn.Module, reporter: Reporter, *, self_ensemble: bool, precision: Precision) -> None:
+    """Notes on how the results were computed."""
+    network, config = network_of(model)
+    if self_ensemble:
         reporter.note(f"methods marked {MARK} are means over {TURNS} flips and transposes of each image")
-    if rows and network.sampling is not None and network.sampling.samples:
+    if network.sampling is not None and network.sampling.samples:
         drawn = network.sampling
         reporter.note(
             f"samples are drawn at temperature {drawn.temperature:g} with fixed seeds; {network.main} is at 0"
         )
-    if rows:
-        said = "" if precision == "fp32" else f"; computed in {precision}"
-        reporter.note(f"measured at scale {config.scale}, that of the checkpoint{said}")
-    if failures is None:
-        met.conclude()
-    return rows
+    said = "" if precision == "fp32" else f"; computed in {precision}"
+    reporter.note(f"measured at scale {config.scale}, that of the checkpoint{said}")
 
 
 def _lack(name: str, device: torch.device, *, ensemble: bool) -> str:
@@ -349,35 +360,6 @@ def means(rows: Iterable[Row | DistanceRow]) -> list[Any]:
         type(group[0])("mean", *key, *map(_mean, zip(*(row[3:] for row in group), strict=True)))
         for key, group in collected.items()
     ]
-
-
-def check_csv(path: Path, inputs: Sequence[Path]) -> None:
-    """Raise an error if :func:`write_csv` cannot write there or would replace a file that is not such a table."""
-    what = "a table of d2c eval"
-    for more in ((), ("precision",), ("distance", "precision")):  # an earlier table may have further columns
-        with contextlib.suppress(UsageError):
-            outputs.check_tables([(path, what, (*Row._fields, *more))], inputs)
-            return
-    outputs.check_tables([(path, what, (*Row._fields, "distance"))], inputs)
-
-
-def write_csv(path: Path, rows: Iterable[Row | DistanceRow], precision: Precision = "fp32") -> None:
-    """Write rows as ``image,method,protocol,psnr_db,ssim``, completely or not at all.
-
-    If there are perceptual distances, they are in a further column ``distance``, and cells without a value are empty.
-    A precision other than fp32 is in a last column ``precision``.
-    """
-    rows, text = list(rows), io.StringIO()
-    extra = ["distance"] if any(isinstance(row, DistanceRow) for row in rows) else []
-    computed = {} if precision == "fp32" else {"precision": precision}
-    writer = csv.DictWriter(text, [*Row._fields, *extra, *computed], restval="", lineterminator="\n")
-    writer.writeheader()
-    for row in rows:
-        if isinstance(row, DistanceRow):
-            writer.writerow(row._asdict() | computed | {"distance": f"{row.distance:.6f}"})
-        else:
-            writer.writerow(row._asdict() | computed | {"psnr_db": f"{row.psnr_db:.6f}", "ssim": f"{row.ssim:.8f}"})
-    files.write_text(path, text.getvalue())
 
 
 def _mean(values: Iterable[float]) -> float:

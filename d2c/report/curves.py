@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 import itertools
 import math
 from dataclasses import dataclass
@@ -91,64 +92,84 @@ _OTHERS = ((2, "", 1.8), (3, "2 3", 1.8), (5, "8 3 2 3", 1.8))
 _DASHES = ("", "6 4", "2 3", "8 3 2 3", "1 2")
 
 
+class _Words(NamedTuple):
+    title: str
+    shows: str
+    better: str
+    worse: str
+    todo: str
+
+
+_QUALITY = _Words(
+    "Quality on the validation scenes",
+    "PSNR-Y (protocol basicsr-y), mean over the validation scenes, of bicubic interpolation and of what the "
+    "network makes.",
+    "{main} above bicubic and rising.",
+    "Flat below bicubic, or falling while the loss falls: the network learns the training pairs by heart.",
+    "Still rising: train on. Falling: more scenes. Flat below bicubic: look at the pairs (d2crealsr report).",
+)
+_SSIM = _Words(
+    "Structural similarity",
+    "SSIM on Y of the same images.",
+    "Higher, and in the same order as PSNR.",
+    "PSNR rises and SSIM falls: the output gets smoother.",
+    "Look at the crops below.",
+)
+_LOSS = _Words(
+    "Loss and its terms",
+    "The loss that was minimised, and its parts.",
+    "Falling, then level.",
+    "Rising, or jumping by orders of magnitude.",
+    "Rising: lower --lr.",
+)
+_RATE = _Words(
+    "Learning rate",
+    "The learning rate of each step.",
+    "Quality that still rises where the rate falls.",
+    "A rate that is halved while the loss still falls fast.",
+    "A longer run, or --lr-halve-epochs.",
+)
+
+
 def figures(log: Log, network: Network, train: TrainSettings) -> list[Figure]:
     """Charts of all values in the log: quality, comparisons of the network, losses, learning rate."""
-    step = "step, over all stages" if log.stages else "step"
-    main = network.main.capitalize()
-    terms = dict.fromkeys(name for kind in network.stages(train) for name in kind.terms)
-    losses = [
-        Series(name=name, points=log.curve(name), colour=k % 6 + 1, dashes=_DASHES[k % len(_DASHES)])
-        for k, name in enumerate(terms)
-    ]
+    chart = functools.partial(draw, x_label="step, over all stages" if log.stages else "step", marks=log.stages)
+    quality = _QUALITY._replace(better=_QUALITY.better.format(main=network.main.capitalize()))
     rate = [Series(name="learning rate", points=log.curve("lr"), colour=1)]
-    compared = [
-        (
-            (f"difference-{number}", chart.title),
-            draw(_differences(log, chart), x_label=step, y_label="difference [dB]", marks=log.stages),
-            *chart[2:],
-        )
-        for number, chart in enumerate(network.differences, start=1)
-    ]
     found = [
-        (
-            ("quality", "Quality on the validation scenes"),
-            draw(_methods(log, "psnr_db", network), x_label=step, y_label="PSNR-Y [dB]", marks=log.stages),
-            "PSNR-Y (protocol basicsr-y), mean over the validation scenes, of bicubic interpolation and of what the "
-            "network makes.",
-            f"{main} above bicubic and rising.",
-            "Flat below bicubic, or falling while the loss falls: the network learns the training pairs by heart.",
-            "Still rising: train on. Falling: more scenes. Flat below bicubic: look at the pairs (d2crealsr report).",
+        ("quality", quality, chart(_methods(log, "psnr_db", network), y_label="PSNR-Y [dB]")),
+        *(
+            (f"difference-{number}", _words_of(each), chart(_differences(log, each), y_label="difference [dB]"))
+            for number, each in enumerate(network.differences, start=1)
         ),
-        *compared,
-        (
-            ("ssim", "Structural similarity"),
-            draw(_methods(log, "ssim", network), x_label=step, y_label="SSIM", marks=log.stages),
-            "SSIM on Y of the same images.",
-            "Higher, and in the same order as PSNR.",
-            "PSNR rises and SSIM falls: the output gets smoother.",
-            "Look at the crops below.",
-        ),
-        (
-            ("loss", "Loss and its terms"),
-            draw(losses, x_label=step, y_label="loss (logarithmic)", marks=log.stages, logarithmic=True),
-            "The loss that was minimised, and its parts.",
-            "Falling, then level.",
-            "Rising, or jumping by orders of magnitude.",
-            "Rising: lower --lr.",
-        ),
-        (
-            ("rate", "Learning rate"),
-            draw(rate, x_label=step, y_label="learning rate (logarithmic)", marks=log.stages, logarithmic=True),
-            "The learning rate of each step.",
-            "Quality that still rises where the rate falls.",
-            "A rate that is halved while the loss still falls fast.",
-            "A longer run, or --lr-halve-epochs.",
-        ),
+        ("ssim", _SSIM, chart(_methods(log, "ssim", network), y_label="SSIM")),
+        ("loss", _LOSS, chart(_losses(log, network, train), y_label="loss (logarithmic)", logarithmic=True)),
+        ("rate", _RATE, chart(rate, y_label="learning rate (logarithmic)", logarithmic=True)),
     ]
     return [
-        Figure(*name, chart, " ".join(filter(None, (shows, network.remarks.get(name[0])))), *words)
-        for name, chart, shows, *words in found
-        if chart is not None
+        Figure(
+            name,
+            words.title,
+            drawn,
+            " ".join(filter(None, (words.shows, network.remarks.get(name)))),
+            words.better,
+            words.worse,
+            words.todo,
+        )
+        for name, words, drawn in found
+        if drawn is not None
+    ]
+
+
+def _words_of(chart: Difference) -> _Words:
+    return _Words(chart.title, chart.shows, chart.better, chart.worse, chart.todo)
+
+
+def _losses(log: Log, network: Network, train: TrainSettings) -> list[Series]:
+    terms = dict.fromkeys(name for kind in network.stages(train) for name in kind.terms)
+    return [
+        Series(name=name, points=log.curve(name), colour=k % 6 + 1, dashes=_DASHES[k % len(_DASHES)])
+        for k, name in enumerate(terms)
     ]
 
 

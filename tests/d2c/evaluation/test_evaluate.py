@@ -17,6 +17,7 @@ from d2c.d2csr.figures import branches_figure, images, oracle, weights_figure
 from d2c.data.patches import PixelPair
 from d2c.errors import BatchError, ConfigError, DataError, MemoryNeedError
 from d2c.evaluation import evaluate
+from d2c.evaluation.table import write_csv
 from d2c.inference import figures, plan
 from d2c.inference import files as upscale_module
 from d2c.inference.bicubic import bicubic
@@ -81,7 +82,7 @@ def test_means_and_csv(tmp_path):
     averaged = evaluate.means(rows)
     assert averaged[0] == ("mean", "fused", "basicsr-y", 30.5, pytest.approx(0.85))
     assert averaged[1].psnr_db == math.inf
-    evaluate.write_csv(tmp_path / "t.csv", rows)
+    write_csv(tmp_path / "t.csv", rows)
     with (tmp_path / "t.csv").open(newline="") as file:
         assert next(iter(csv.DictReader(file))) == {
             "image": "a",
