@@ -27,20 +27,20 @@ from d2crealsr.dataset.events import (
     scene_done,
 )
 from d2crealsr.dataset.far_workers import what_is_lacking
-from d2crealsr.dataset.freshness import Aligner, SceneResult, SceneTask, is_withdrawn, missing, recipe_of
+from d2crealsr.dataset.freshness import Aligner, SceneResult, SceneTask, is_withdrawn, missing
 from d2crealsr.dataset.lens_profiles import check_lensfun
 from d2crealsr.dataset.pairs_folder import open_pairs, written_folders
 from d2crealsr.dataset.points import Starts, read_points
 from d2crealsr.dataset.reruns import Rerun
 from d2crealsr.dataset.run_options import RunOptions
 from d2crealsr.dataset.scene import lost_scene, remove_published, run_scene
+from d2crealsr.dataset.tasks import tasks_of
 from d2crealsr.dataset.tone_curves import with_tones_of_file
 from d2crealsr.errors import LayoutError, MachineError
 from d2crealsr.jobs.workers import run_tasks
 from d2crealsr.store.captures import Capture, captures_root, find_captures
 from d2crealsr.store.decisions import first_names, read_decisions
 from d2crealsr.store.description import DATASET_FILE, load_description
-from d2crealsr.store.developing import rendering_of
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
@@ -53,7 +53,6 @@ from d2crealsr.ui.versions import version
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Mapping, Sequence
 
-    from d2crealsr.registration.points import PointPairs
     from d2crealsr.settings import AlignSettings
 
 __all__ = ["BuildResult", "Event", "RunStarted", "SceneDone", "build"]
@@ -136,27 +135,8 @@ def build(
         elif starts.changed:
             ledger.merge(old | {"points": {}} | starts.entry_before(ledger.accepted))
         # 2. One task a scene. The parent alone writes the journal, as results come.
-        task_of = functools.partial(
-            SceneTask,
-            root=root,
-            out=out,
-            settings=rerun.settings,
-            align=align,
-            judges=align is align_pair,
-            options=run,
-            lease=lease,
-        )
-        recipe = functools.cache(functools.partial(recipe_of, rerun.settings))  # most scenes share theirs
-        tasks = [
-            task_of(
-                capture=capture,
-                points=starts.now.get(capture.scene, ()),
-                decision=decisions.get(capture.scene),
-                force=run.force or not ledger.is_whole(capture.scene),
-                **_before(ledger, rerun, capture, starts.now.get(capture.scene, ()), recipe),
-            )
-            for capture in captures
-        ]
+        common = {"root": root, "out": out, "align": align, "judges": align is align_pair, "options": run}
+        tasks = tasks_of(common | {"lease": lease}, captures, ledger, rerun, starts, decisions)
         withdrawn = {task.capture.scene for task in tasks if is_withdrawn(task)}
         some = next((path for capture in captures for path in (capture.hr, capture.lr) if path is not None), None)
         results = run_tasks(
@@ -230,23 +210,6 @@ def _description(rerun: Rerun, raw_root: str, old: Mapping[str, Any], run: RunOp
 
 
 # --- the run -----------------------------------------------------------------------------------------------------
-
-
-def _before(
-    ledger: Ledger, rerun: Rerun, capture: Capture, points: PointPairs, recipe: Callable[..., str]
-) -> dict[str, Any]:
-    """What a task is told of earlier runs: the scene's row, the result held back, and the recipes of then and now.
-
-    ``recipe`` is :func:`recipe_of` for the settings of the run.
-    """
-    scene = capture.scene
-    rendering = frozenset(rendering_of(path) for path in (capture.hr, capture.lr) if path is not None) - {""}
-    return {
-        "known": ledger.row(scene),
-        "held": SceneResult(**ledger.held[scene], lost=True) if scene in ledger.held else None,
-        "recipe": recipe(rerun.version, points, rendering),
-        "former": recipe(rerun.former_version, points, rendering),
-    }
 
 
 def _run(
