@@ -62,7 +62,12 @@ def cleaned_sensor_file(data: bytes, orientation: int) -> bytes:
 
     Raises ValueError or struct.error if the file is damaged, or has no directories that are known.
     """
-    made, _ = _without_entries(data)
+    made = bytearray(data)
+    blocks = list(_blocks(data))
+    if not blocks:
+        raise ValueError("its structure is not known")
+    for block in blocks:
+        _clean(made, block)
     for packet in _XMP.finditer(data):
         made[packet.start() : packet.end()] = b" " * (packet.end() - packet.start())
     return bytes(made)
@@ -70,18 +75,9 @@ def cleaned_sensor_file(data: bytes, orientation: int) -> bytes:
 
 def has_notes(data: bytes) -> bool:
     """Whether camera RAW has notes of the maker. Those of files that are no TIFF are not looked for."""
-    return not data.startswith(_MARKS) or bool(_NOTES & _without_entries(data)[1])
-
-
-def _without_entries(data: bytes) -> tuple[bytearray, set[int]]:
-    """A copy without personal entries, and the tags that it has."""
-    made, tags = bytearray(data), set[int]()
-    blocks = list(_blocks(data))
-    if not blocks:
-        raise ValueError("its structure is not known")
-    for block in blocks:
-        _clean(made, block, tags)
-    return made, tags
+    made = bytearray(data)
+    # Mostly the first block has them, so that the rest of the file is not searched for others.
+    return not data.startswith(_MARKS) or any(_NOTES & _clean(made, block) for block in _blocks(data))
 
 
 def _blocks(data: bytes) -> Iterator[_Block]:
@@ -97,11 +93,12 @@ def _blocks(data: bytes) -> Iterator[_Block]:
             yield _Block(found.end(), end, everything, whole=found[1] == _BOX_OF_POSITION)
 
 
-def _clean(made: bytearray, block: _Block, tags: set[int]) -> None:
-    """Take personal entries out of all directories that the first one leads to, and note which tags are left."""
+def _clean(made: bytearray, block: _Block) -> set[int]:
+    """Take personal entries out of all directories that the first one leads to. Returns the tags that are left."""
     order = "<" if made[block.base : block.base + 2] == b"II" else ">"
     todo = [(int(struct.unpack_from(f"{order}I", made, block.base + 4)[0]), block.whole)]
     seen: set[int] = set()
+    tags: set[int] = set()
     while todo:
         at, whole = todo.pop()
         if at and at not in seen and len(seen) < _MOST_DIRECTORIES:
@@ -109,6 +106,7 @@ def _clean(made: bytearray, block: _Block, tags: set[int]) -> None:
             others, left = _clean_directory(made, block, (order, at, whole))
             todo += others
             tags |= left
+    return tags
 
 
 def _clean_directory(
