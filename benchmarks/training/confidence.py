@@ -45,6 +45,7 @@ from d2c.checkpoints.native import load
 from d2c.d2csr.presets import PRESETS
 from d2c.data.layouts import find_pairs, with_split
 from d2c.data.patches import to_tensor
+from d2c.losses import luma
 from d2c.training.train import Request, train
 from d2crealsr.store import read_image
 
@@ -115,12 +116,7 @@ def predictions(model: D2CSR, lr: NDArray[Any]) -> Plane:
     """Luma of the predictions of all branches, (P, H, W), in 8-bit levels."""
     with torch.inference_mode():
         made = model.diverge(to_tensor(np.ascontiguousarray(lr))[None])[0]
-    return np.asarray(_luma(made.permute(0, 2, 3, 1).numpy() * 255))
-
-
-def _luma(rgb: NDArray[np.floating]) -> Plane:
-    """BT.601 luma without its offset, not rounded."""
-    return np.asarray(rgb @ np.array([65.481, 128.553, 24.966]) / 255, np.float32)
+    return np.asarray(255 * luma(made))
 
 
 def over_turns(model: D2CSR, lr: NDArray[Any]) -> Plane:
@@ -136,7 +132,7 @@ def over_turns(model: D2CSR, lr: NDArray[Any]) -> Plane:
 
 def maps_of(nets: dict[str, D2CSR], pair: Pair) -> dict[str, tuple[Plane, dict[str, Plane]]]:
     """The error of each picture and the candidates for it, over blocks without those at the border."""
-    lr, hr = read_image(pair.lr), _luma(read_image(pair.hr).astype(np.float32))
+    lr, hr = read_image(pair.lr), np.asarray(255 * luma(to_tensor(read_image(pair.hr))))
     made = {name: predictions(net, lr) for name, net in nets.items()}
     pictures = {name: made[name].mean(axis=0) for name in ("tree", "path")}
     found = {}

@@ -26,6 +26,7 @@ from d2c.command.options import (
     given,
     model_of,
     new_reporter,
+    note_equal_samples,
     precision_of,
 )
 from d2crealsr.ui.json_text import json_text
@@ -105,6 +106,7 @@ def evaluate(
     if csv_file is not None:
         check_csv(csv_file, [checkpoint, data])
     reporter = new_reporter()
+    note_equal_samples(temperature, samples, reporter)
     precision = options["precision"] = precision_of(options["precision"], model, reporter)
     failures = Failures(reporter)
     run = RunFolder(checkpoint_path(checkpoint).parent)

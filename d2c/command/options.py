@@ -33,6 +33,7 @@ __all__ = [
     "given",
     "model_of",
     "new_reporter",
+    "note_equal_samples",
     "precision_of",
 ]
 
@@ -123,6 +124,13 @@ def check_draws(model: nn.Module, *, self_ensemble: bool, **asked: Any) -> Any:
                 f"{name}: --self-ensemble takes the mean of eight images, but samples differ; leave one of them out"
             )
     return network, config
+
+
+def note_equal_samples(temperature: float | None, samples: int | None, reporter: Reporter) -> None:
+    """Say that samples at temperature 0 are not drawn, if any were asked for."""
+    if samples and temperature == 0:
+        equal = "the sample equals" if samples == 1 else f"all {samples} samples equal"
+        reporter.note(f"temperature: at 0 {equal} the result; give --temperature above 0 for different images")
 
 
 def precision_of(asked: Any, model: nn.Module, reporter: Reporter) -> Any:

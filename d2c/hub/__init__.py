@@ -42,6 +42,8 @@ def from_pretrained(where: str | PathLike[str], *, network: str | None = None, *
         contradicts them.
     ConfigError
         When huggingface_hub is not installed.
+    TypeError
+        When there is no such option.
     """
     folder = _folder()
     from huggingface_hub.errors import HFValidationError
@@ -84,6 +86,8 @@ def save_pretrained(
     ------
     UsageError
         When the folder holds files of these names that this function did not write.
+    TypeError
+        When there is no such option.
     ConfigError
         When huggingface_hub is not installed.
     """

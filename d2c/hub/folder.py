@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from d2c.networks import network_of
 from d2crealsr.store import outputs
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
     from os import PathLike
 
     from torch import nn
@@ -44,6 +46,7 @@ class HubFolder(ModelHubMixin):
 
     def save_pretrained(self, save_directory: str | Path, **options: Any) -> str | None:
         """Write the folder; the mixin calls this for an upload as well."""
+        _check_options("save_pretrained", options, ModelHubMixin.save_pretrained, ModelHubMixin.push_to_hub)
         folder = Path(save_directory)
         outputs.check_output(folder / WEIGHTS, "weights of d2c", _is_checkpoint)
         outputs.check_output(folder / CONFIG, "a configuration of d2c", _is_config)
@@ -59,6 +62,7 @@ class HubFolder(ModelHubMixin):
         cls, *, model_id: str, network: str | None = None, config: Any = None, **options: Any
     ) -> HubFolder:
         """``options`` are those of a download. The weights contain the configuration too, and both have to agree."""
+        _check_options("from_pretrained", options, hf_hub_download)
         path = Path(model_id) / WEIGHTS
         if not Path(model_id).is_dir():
             path = Path(hf_hub_download(repo_id=model_id, filename=WEIGHTS, **options))
@@ -88,6 +92,14 @@ class HubFolder(ModelHubMixin):
     def generate_model_card(self, *args: Any, **kwargs: Any) -> ModelCard:
         """The card in place of the mixin's template."""
         return ModelCard(card_of(self.model, self.sources))
+
+
+def _check_options(function: str, options: Iterable[str], *known: Callable[..., Any]) -> None:
+    """Refuse an option that none of these functions of huggingface_hub has, as Python does."""
+    names = {name for each in known for name in inspect.signature(each).parameters}
+    for name in options:
+        if name not in names:
+            raise TypeError(f"{function}() got an unexpected keyword argument {name!r}")
 
 
 def _configuration(model: nn.Module) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import functools
 import itertools
 import time
@@ -13,7 +14,7 @@ import torch
 
 from d2c.device import available_bytes, naming_lack_of_memory
 from d2c.errors import DataError
-from d2c.inference import figures, output, results
+from d2c.inference import confidence, figures, output, results
 from d2c.inference.beside import computes_beside, work_through
 from d2c.inference.canvas import Canvas, rows_as_type
 from d2c.inference.ensemble import MARK, TURNS
@@ -53,7 +54,8 @@ def upscale_files(
     8-bit images give 8-bit results, and 16-bit images 16-bit results. An alpha channel is upscaled bicubically. The
     orientation flag is applied, so the result needs none. Colours are sRGB: an image with another profile is refused,
     or converted if ``limits`` say so. Equal channels give equal channels. A result of more than 2³⁰ pixels is
-    ``OUT/NAME_x{scale}.tif``, a BigTIFF.
+    ``OUT/NAME_x{scale}.tif``, a BigTIFF. The map of :mod:`d2c.inference.confidence` is made of the result, also of one
+    that exists already.
 
     Each result stores what it was made from (:mod:`d2c.inference.results`). Results that exist already are not made
     again, and any other file in their place is left alone. If an image cannot be read or does not fit into memory, it
@@ -88,7 +90,9 @@ def upscale_files(
     def compute(job: Job, decoded: Any) -> Callable[[], None]:
         """Upscale a file; returns what writes its results."""
         writes: list[Callable[[], None]] = []
-        if wanted.any:
+        if job.only_map:
+            return functools.partial(_write_map, job, _read(confidence.finished_result, job.target))
+        if wanted.need_outputs:
             _upscale_and_draw(model, job, decoded, wanted, limits, writes.append)
         else:
             counter.done, counter.name = done[job.source] - _parts(model, job), job.source.name
@@ -164,7 +168,7 @@ def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limit
         next(model.parameters()).device,
         str(path),
         sample_bytes=_sample_bytes(path),
-        keep_all=wanted.any,
+        keep_all=wanted.need_outputs,
         max_memory=limits.max_memory,
         self_ensemble=limits.self_ensemble,
         precision=limits.precision,
@@ -178,7 +182,12 @@ def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limit
     for name, settings in wanted.settings.items():
         drawn = origin._replace(settings={**limits.settings, **settings})
         notes[_beside(target, name)] = drawn.note
-    return Job(path, target, plan, origin.input, notes)
+    job = Job(path, target, scale, plan, origin.input, notes)
+    if not wanted.confidence:
+        return job
+    told = own._replace(settings={**own.settings, "figure": confidence.NAME, "value": confidence.UNIT})
+    more = dataclasses.replace(plan, result=plan.result + scale**2 * plan.width * plan.height)
+    return job._replace(plan=more, wanted={**notes, job.map: told.note})
 
 
 def seconds_of(model: nn.Module, plan: Plan, precision: Precision = "fp32") -> float:
@@ -228,6 +237,9 @@ class _Counter:
 
 
 def _parts(model: nn.Module, job: Job) -> int:
+    """Number of parts in which the work on a file is counted."""
+    if job.only_map:
+        return 1
     network, config = network_of(model)
     return parts(network.upscaler(config), job.plan)
 
@@ -247,20 +259,21 @@ def _upscale_file(
     grey = limits.grey and output.is_grey(pixels)
     folder = limits.spill or job.target.parent
     job.target.parent.mkdir(parents=True, exist_ok=True)
-    with contextlib.ExitStack() as opened:
-        strips = upscale_strips(model, pixels, job.plan, folder, progress, precision=limits.precision)
-        made = opened.enter_context(contextlib.closing(strips))
+    strips = upscale_strips(model, pixels, job.plan, folder, progress, precision=limits.precision)
+    with contextlib.closing(strips) as made:
         if shape[0] * shape[1] <= PNG_PIXELS:
             canvas = Canvas(shape, pixels.dtype, like.device, grey=grey)
             for strip in made:
                 canvas.put(strip.first, strip.sr)
-            hand_over(functools.partial(output.write_png, job.target, canvas.pixels(), alpha, note))
+            hand_over(functools.partial(_write_all, job, {job.target: canvas.pixels()}, alpha, {}))
             return
         if alpha is not None:
             raise DataError(f"{job.source}: has transparency, which so large results cannot keep; flatten it")
-        write = opened.enter_context(output.big_tiff(job.target, shape, pixels.dtype, note))
-        for strip in made:
-            write(strip.first, rows_as_type(strip.sr, pixels.dtype, grey=grey))
+        with output.big_tiff(job.target, shape, pixels.dtype, note) as write:
+            for strip in made:
+                write(strip.first, rows_as_type(strip.sr, pixels.dtype, grey=grey))
+    if job.map in job.missing:
+        _write_map(job, confidence.finished_result(job.target))
 
 
 def _upscale_and_draw(
@@ -305,7 +318,7 @@ def _beside(target: Path, name: str) -> Path:
 
 
 def _write_all(job: Job, photographs: Mapping[Path, Any], alpha: Any, drawn: Mapping[str, Any]) -> None:
-    """Write what is missing of a result, its samples and its figures."""
+    """Write what is missing of a result, its samples, its figures and its map."""
     for place, pixels in photographs.items():
         if place in job.missing:
             output.write_png(place, pixels, alpha, (results.KEY, job.wanted[place]))
@@ -313,6 +326,12 @@ def _write_all(job: Job, photographs: Mapping[Path, Any], alpha: Any, drawn: Map
         place = _beside(job.target, name)
         if place in job.missing:
             images.write_image(place, picture, note=(results.KEY, job.wanted[place]))
+    if job.map in job.missing:
+        _write_map(job, photographs[job.target])
+
+
+def _write_map(job: Job, image: Any) -> None:
+    confidence.write_map(job.map, image, job.scale, (results.KEY, job.wanted[job.map]))
 
 
 def _check_hr(hr: Path, path: Path, expected: tuple[int, int]) -> None:

@@ -6,8 +6,10 @@ import dataclasses
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
+from d2c.inference import confidence
 from d2c.precision import available_precision
 from d2crealsr.store import files
+from d2crealsr.store.images import MAX_PIXELS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -28,22 +30,24 @@ __all__ = ["Figures", "Job", "Limits"]
 class Figures:
     """What is made in addition to the upscaled images.
 
-    That are figures of the network, samples with a figure of them, and a figure of a patch (with HR if given).
+    That are figures of the network, samples with a figure of them, a figure of a patch (with HR if given), and the map
+    of :mod:`d2c.inference.confidence`.
     """
 
     names: tuple[str, ...] = ()
     box: Box | None = None
     hr: Path | None = None
     sampling: Sampling | None = None
+    confidence: bool = False
 
     @property
-    def any(self) -> bool:
-        """Whether anything of it is requested."""
+    def need_outputs(self) -> bool:
+        """Whether anything is requested that is made of all outputs of the network. The map needs the result alone."""
         return bool(self.settings)
 
     @property
     def settings(self) -> dict[str, dict[str, Any]]:
-        """For each of them its name, and the settings on which it depends besides image and checkpoint."""
+        """For each but the map its name, and the settings on which it depends besides image and checkpoint."""
         drawn: dict[str, dict[str, Any]] = {name: {"figure": name, **self._drawn_with} for name in self.by_network}
         if self.box is not None:
             hr = "" if self.hr is None else files.sha256_of(self.hr)
@@ -99,12 +103,24 @@ class Limits:
 
 
 class Job(NamedTuple):
-    """A file to upscale: source, target and plan. ``wanted`` are its results, and the notes stored in them."""
+    """A file to upscale: source, target, scale and plan. ``wanted`` are its results, and the notes stored in them."""
 
     source: Path
     target: Path
+    scale: int
     plan: Plan
     sha256: str
     wanted: Mapping[Path, str]
     missing: Sequence[Path] = ()
     """The results that do not exist yet."""
+
+    @property
+    def map(self) -> Path:
+        """The file of the map of :mod:`d2c.inference.confidence`, whether it is wanted or not."""
+        return self.target.with_name(f"{self.target.stem}_{confidence.NAME}{self.target.suffix}")
+
+    @property
+    def only_map(self) -> bool:
+        """Whether nothing but the map is missing, and it can be made of the result that is there."""
+        readable = self.scale**2 * self.plan.width * self.plan.height <= MAX_PIXELS
+        return list(self.missing) == [self.map] and (readable or self.target.suffix == ".tif")

@@ -25,7 +25,7 @@ LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 
 
 class Rows(Protocol):
-    """Receives rows ``(rows, W, 3)`` of a result, of which the first is row ``first`` of the image."""
+    """Receives rows ``(rows, W[, 3])`` of a result, of which the first is row ``first`` of the image."""
 
     def __call__(self, first: int, rows: NDArray[Any]) -> None: ...
 
@@ -42,9 +42,11 @@ def write_png(path: Path, pixels: NDArray[Any], alpha: NDArray[Any] | None, note
 
 @contextlib.contextmanager
 def big_tiff(
-    path: Path, shape: tuple[int, int, int], dtype: np.dtype[Any], note: tuple[str, str] | None = None
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], note: tuple[str, str] | None = None
 ) -> Iterator[Rows]:
     """An uncompressed BigTIFF file, written completely or not at all, which is never in memory as a whole.
+
+    ``shape`` is ``(H, W, 3)`` for RGB, or ``(H, W)`` for grey.
 
     ``note`` is a key and a text that are stored in the description of the file.
 
@@ -62,7 +64,7 @@ def big_tiff(
                 shape=shape,
                 dtype=dtype,
                 bigtiff=True,
-                photometric="rgb",
+                photometric="rgb" if len(shape) == 3 else "minisblack",
                 metadata=dict([note] if note else []),
             )
             with temporary.open("rb+") as file:

@@ -1,4 +1,4 @@
-"""Example crops of validation scenes: LR, bicubic, all outputs of the network, HR."""
+"""Example crops of validation scenes: LR, bicubic, all outputs of the network, HR, and where errors are likelier."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import PIL.Image
 from scipy.ndimage import uniform_filter
 
 from d2c.inference.bicubic import bicubic
@@ -14,7 +13,8 @@ from d2c.inference.figures import CIVIDIS, Box, cut, heat
 from d2c.inference.run import upscale
 from d2c.metrics import quality, to_uint8, y_basicsr
 from d2c.networks import network_of
-from d2crealsr.store import files
+from d2c.report.likely_errors import LikelyErrors, likely_errors
+from d2c.report.panels import Panel, PanelWriter
 from d2crealsr.store.animation import write_animation
 
 if TYPE_CHECKING:
@@ -26,22 +26,11 @@ if TYPE_CHECKING:
     from d2c.data.patches import PixelPair
     from d2c.settings.config import Precision
 
-__all__ = ["Example", "Panel", "busiest", "make_example"]
+__all__ = ["Example", "busiest", "make_example"]
 
 _SIDE_LR_PX = 32
 _BLINK_PX = 512
 """Largest side of a blinking crop."""
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Panel:
-    """One picture: its label, file under ``files/``, description, side in px, and PSNR-Y (nan if there is none)."""
-
-    label: str
-    file: str
-    words: str
-    side: int
-    psnr_db: float = float("nan")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,12 +47,13 @@ class Example:
     title: str
     low: float
     high: float
+    doubt: LikelyErrors
     blink: str
 
     @property
     def files(self) -> list[str]:
         """The names under ``files/`` that the page shows."""
-        return [*(panel.file for panel in (*self.pictures, *self.maps)), self.blink]
+        return [*(panel.file for panel in (*self.pictures, *self.maps, *self.doubt.panels)), self.blink]
 
 
 def make_example(
@@ -86,15 +76,8 @@ def make_example(
     maps = network.maps(made)
     values: Any = list(maps.planes.values()) or (0.0, 1.0)
     low, high = np.quantile(values, (0.01, 0.99)).tolist()
-    where = f"of scene {pair.name}"
-
-    def panel(label: str, picture: NDArray[np.uint8], words: str, psnr: float = float("nan")) -> Panel:
-        name = f"{prefix}-{label.replace(' ', '-').lower()}.png"
-        with files.atomic_path(folder / name) as temporary:
-            PIL.Image.fromarray(np.ascontiguousarray(picture)).save(temporary, format="png")
-        return Panel(label=label, file=name, words=f"{words} {where}", side=max(picture.shape[:2]), psnr_db=psnr)
-
-    truth = to_uint8(hr)
+    writer = PanelWriter(folder, prefix, pair.name)
+    panel, truth = writer.write, to_uint8(hr)
     pictures = [panel("LR", to_uint8(cut(lr, box, 1)), "LR")]
     for name, image in images.items():
         label, psnr = name.replace("_", " "), quality(image, truth, scale, "basicsr-y").psnr
@@ -104,12 +87,15 @@ def make_example(
         panel(label, heat((cut(plane, box, scale) - low) / max(high - low, 1e-6), CIVIDIS), label.capitalize())
         for label, plane in maps.planes.items()
     ]
+    beside = [each for each in pictures if each.label in ("LR", network.main.replace("_", " "))]
+    doubt = likely_errors(made.sr, hr, scale, box, writer, beside)
     turns = {**{name: images[name] for name in ("bicubic", network.main) if name in images}, "HR": hr}
     frames = {name: _enlarged(to_uint8(cut(image, box, scale))) for name, image in turns.items()}
     write_animation(folder / (blink := f"{prefix}-blink.webp"), frames)
     return Example(
-        name=pair.name, box=box, pictures=pictures, maps=planes, title=maps.title, low=low, high=high, blink=blink
-    )
+        name=pair.name, box=box, pictures=pictures, maps=planes, title=maps.title, low=low, high=high, doubt=doubt,
+        blink=blink,
+    )  # fmt: skip
 
 
 def _enlarged(crop: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -79,7 +79,8 @@ class Matrix:
     only : sequence of str
         Names of arms; all if there are none.
     failures : list of str
-        A sentence for each arm that diverges at every rate, and for each arm and seed that could not be trained.
+        A sentence for each arm that diverges at every rate or does not fit into memory, and for each arm and seed that
+        could not be trained.
     """
 
     work: Work
@@ -122,29 +123,43 @@ class Matrix:
             [arm for arm in self.arms if arm.name in MAIN],
             [arm for arm in self.arms if arm.name not in MAIN],
         ):
-            self._try_rates(group)
-            rates = self._rates(group)
+            too_large = self._try_rates(group)
+            rates = self._rates([arm for arm in group if arm.name not in too_large])
             for seed in self.seeds:
                 for family in self._families([arm for arm in group if arm.name in rates]):
                     for rate in dict.fromkeys(rates[arm.name] for arm in family):
                         self._measure([arm for arm in family if rates[arm.name] == rate], rate, seed)
 
-    def _try_rates(self, group: Sequence[Arm]) -> None:
-        """A trial of each rate for each arm. One that diverges has no PSNR."""
-        last = self.size.milestones[-1]
+    def _try_rates(self, group: Sequence[Arm]) -> set[str]:
+        """A trial of each rate for each arm. One that diverges has no PSNR.
+
+        Returns the names of the arms that do not fit into memory. Their trials are left for another run, perhaps with
+        more memory.
+        """
+        last, too_large = self.size.milestones[-1], set[str]()
         for family in self._families(group):
             for rate in self.size.rates:
-                if not (missing := [arm for arm in family if not self.trials.find(arm.name, rate)]):
+                left = [arm for arm in family if arm.name not in too_large]
+                if not (missing := [arm for arm in left if not self.trials.find(arm.name, rate)]):
                     continue
                 course = self._course(family[0], rate, TRIAL_SEED)
                 for arm in missing:
-                    found: dict[str, Any] = {"steps": last}
                     try:
-                        found["psnr_db"] = course.validated(arm, last)
-                    except TrainingError as error:
-                        self.work.reporter.note(f"{arm.name}, rate {rate:g}: {error}")
-                    self.trials.add((arm.name, rate), found)
+                        self._try(course, arm, last)
+                    except (MemoryNeedError, MemoryRanOutError) as error:
+                        too_large.add(arm.name)
+                        self._fail(f"{arm.name}, rate {rate:g}: {error}")
                 course.remove(family, self.size.milestones)
+        return too_large
+
+    def _try(self, course: Course, arm: Arm, steps: int) -> None:
+        """Write the trial of an arm at the rate of a course."""
+        found: dict[str, Any] = {"steps": steps}
+        try:
+            found["psnr_db"] = course.validated(arm, steps)
+        except TrainingError as error:
+            self.work.reporter.note(f"{arm.name}, rate {course.rate:g}: {error}")
+        self.trials.add((arm.name, course.rate), found)
 
     def _rates(self, group: Sequence[Arm]) -> dict[str, float]:
         """The best rate of each arm; an arm that diverges at every rate has none, and is a failure."""

@@ -155,3 +155,13 @@ def test_networks_are_used_without_the_package(model, monkeypatch):
 def _refused(name):
     if name.startswith("huggingface_hub"):
         raise ModuleNotFoundError(name)
+
+
+def test_an_option_that_does_not_exist_is_refused_as_by_python(model, tmp_path):
+    with pytest.raises(TypeError, match=r"save_pretrained\(\) got an unexpected keyword argument 'nonsense'"):
+        model.save_pretrained(tmp_path / "hub", nonsense=1)
+    assert not (tmp_path / "hub").exists()
+    model.save_pretrained(tmp_path / "hub", commit_message="of an upload", repo_id="me/x")
+    with pytest.raises(TypeError, match=r"from_pretrained\(\) got an unexpected keyword argument 'nonsense'"):
+        d2c.D2CSR.from_pretrained(tmp_path / "hub", nonsense=1)
+    assert d2c.D2CSR.from_pretrained(tmp_path / "hub", local_files_only=True).config == SMALL

@@ -216,6 +216,9 @@ def test_upscaling_draws_what_is_asked_for(checkpoint, pairs_x4, tmp_path):
     assert not np.array_equal(several["000_x4_sample_2.png"], several["000_x4_sample_1.png"])
     assert several["000_x4_samples.png"].shape[1] > 4 * plain["000_x4.png"].shape[1]
     assert "results are there already" in good(*where, tmp_path / "several", "--samples", 2, "--temperature", 0.8)
+    said = good(*where, tmp_path / "cold", "--samples", 2, "--temperature", 0, "--confidence")
+    assert "temperature: at 0 all 2 samples equal the result; give --temperature above 0 for different images" in said
+    assert (tmp_path / "cold" / "000_x4_confidence.png").exists()
     one = made("plain", "--samples", 1)  # beside what is there
     assert list(one) == ["000_x4.png", "000_x4_sample_1.png"]
     assert "with these settings" in refused(*where, tmp_path / "drawn", "--temperature", 0.7)

@@ -12,7 +12,7 @@ from d2c.comparison.deadline import Deadline, TimeIsUp
 from d2c.comparison.worth import course
 from d2c.comparison.worth.arms import SIZES
 from d2c.comparison.worth.matrix import TRIAL_SEED, Matrix, Table
-from d2c.errors import ConfigError, DataError, TrainingError
+from d2c.errors import ConfigError, DataError, MemoryNeedError, MemoryRanOutError, TrainingError
 from d2crealsr.ui.interrupts import Interrupted
 from d2crealsr.ui.progress import Reporter
 
@@ -157,6 +157,33 @@ def test_an_arm_that_diverges_at_every_rate_does_not_end_the_others(begun, monke
     found = Matrix(work=work, tests=tests, size=TINY, seeds=[0], only=["path-depth", "path-body"])
     found.run()
     assert [why.partition(":")[0] for why in sorted(found.failures)] == ["path-body, seed 0", "path-depth"]
+
+
+@pytest.mark.parametrize("error", [MemoryRanOutError, MemoryNeedError])
+def test_an_arm_that_does_not_fit_into_memory_is_tried_once_and_again_in_the_next_run(begun, monkeypatch, error):
+    work, tests = begun
+    size, tried = dataclasses.replace(TINY, rates=(1e-3, 2e-3)), []
+
+    def validated(self, arm, _steps):
+        tried.append((arm.name, self.rate))
+        if arm.name == "path-depth":
+            raise error("too large")
+        return 20.0
+
+    def row(self, arm, *_):
+        assert arm.name == "path-body"
+        raise TrainingError("the loss is inf")
+
+    monkeypatch.setattr(course.Course, "validated", validated)
+    monkeypatch.setattr(course.Course, "row", row)
+    for _ in range(2):
+        found = Matrix(work=work, tests=tests, size=size, seeds=[0], only=["path-depth", "path-body"])
+        found.run()
+        assert found.failures == ["path-depth, rate 0.001: too large", "path-body, seed 0: the loss is inf"]
+        assert {trial["arm"] for trial in found.trials.rows} == {"path-body"}
+    assert tried.count(("path-depth", 1e-3)) == 2
+    assert tried.count(("path-body", 1e-3)) == tried.count(("path-body", 2e-3)) == 1
+    assert ("path-depth", 2e-3) not in tried
 
 
 def test_other_pairs_another_size_and_unknown_arms_are_refused(begun):
