@@ -24,7 +24,7 @@ from d2crealsr.registration import tone as tones
 from d2crealsr.registration.demosaic import phase_of
 from d2crealsr.registration.locate import Located, locate, registration_statistics
 from d2crealsr.registration.points import start_from_points
-from d2crealsr.registration.sift import CONVERGED_HR_PX, NEAR_ENOUGH_LR_PX, register
+from d2crealsr.registration.sift import register
 from d2crealsr.registration.swapped import look_for_swap
 from d2crealsr.settings import AlignSettings, tones_by_camera
 from d2crealsr.store.images import CaptureImage, read_capture
@@ -320,7 +320,7 @@ def _registered(
         scale=settings.scale,
         iters=settings.iters,
         tone=lr.tone,
-        settled_hr_px=CONVERGED_HR_PX if settings.refine == "none" else NEAR_ENOUGH_LR_PX * settings.scale,
+        then_refined=settings.refine != "none",
         start=start,
     )
 

@@ -7,28 +7,26 @@ one. Homographies are composed, so no image is resampled twice.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
-from d2crealsr import opencv
-from d2crealsr.imaging import degrade, geometry, photometry
-from d2crealsr.opencv import Keypoints
+from d2crealsr.imaging import degrade, geometry
 from d2crealsr.registration import features
+from d2crealsr.registration.lr_view import LrView, footprint, inside, window, zoom_for
 from d2crealsr.settings import scale_advice
 from d2crealsr.types import AlignmentFailure, Crop, Size, Stage
 
 if TYPE_CHECKING:
     from d2crealsr.imaging.degrade import LinearReduced
+    from d2crealsr.opencv import Keypoints
     from d2crealsr.types import Array, Image, Matrix, StageName
 
 __all__ = [
-    "CONVERGED_HR_PX",
     "MIN_INLIERS",
     "MIN_KEYPOINTS",
-    "NEAR_ENOUGH_LR_PX",
     "Registration",
     "is_plausible",
     "register",
@@ -42,10 +40,10 @@ MIN_KEYPOINTS = 24
 MIN_INLIERS = 12
 """Smallest number of matches that must agree on a homography. Fewer could agree by chance."""
 
-CONVERGED_HR_PX = 0.02
+_CONVERGED_HR_PX = 0.02
 """Iterations stop when the mean movement of the estimate over the central part of HR is below this, in HR px."""
 
-NEAR_ENOUGH_LR_PX = 0.5
+_NEAR_ENOUGH_LR_PX = 0.5
 """The same limit in LR px if direct refinement follows, which reaches the optimum even from much further away."""
 
 _ROUGH_PIXELS = (400_000, 600_000)
@@ -56,8 +54,20 @@ is first searched in smaller images, which suffice for most scenes."""
 _ROUGH_KEYPOINTS = 2000
 """Number of HR keypoints for the rough search, the strongest ones. LR gets four times as many; HR covers a quarter."""
 
-_DETECTION_ZOOM = 2.0
-"""LR is enlarged by this factor for detection, because its finest and best keypoints are below SIFT's first octave."""
+_QUICK_PIXELS = 120_000
+_QUICK_KEYPOINTS = 1000
+"""Sizes of the same search if direct refinement follows. Its result is off by .1 to .4 HR px, and the refinement
+reaches the optimum from 3 LR px."""
+
+_QUICK_ZOOM = 0.25
+"""Smallest zoom of that search. With a smaller one, keypoints are too uncertain in LR px."""
+
+_SHARPEST_LR_PX = 0.5
+"""Smallest blur of LR, in px, from which the refinement starts."""
+
+_SURELY = 100
+"""Number of matches that must agree in both registrations of the quick search. With fewer, registration starts anew
+with all keypoints."""
 
 _PLAUSIBLE_SCALE = 2.0
 """Largest factor between the scale of a rough estimate and the nominal one. Beyond it the estimate is rejected."""
@@ -80,15 +90,6 @@ class Registration:
     stages: tuple[Stage, ...]
 
 
-class _View(NamedTuple):
-    """Linear luma of a part of the LR capture, enlarged ``zoom`` times, and its keypoints in its own pixels."""
-
-    luma: Float32
-    keypoints: Keypoints
-    H_lr_to_view: Matrix
-    zoom: float
-
-
 class _Fit(NamedTuple):
     """The result of matching: the homography (None if too few matches agree) and the counts for the stage."""
 
@@ -104,7 +105,7 @@ def register(
     scale: int,
     iters: int,
     tone: str,
-    settled_hr_px: float = CONVERGED_HR_PX,
+    then_refined: bool = False,
     start: Registration | None = None,
 ) -> Registration | AlignmentFailure:
     """Estimate the homography from HR to LR capture by SIFT: first roughly, then at most ``iters − 1`` times again.
@@ -121,8 +122,8 @@ def register(
         Largest number of SIFT registrations, including the rough one.
     tone : str
         Tone curve of the captures.
-    settled_hr_px : float
-        Mean movement in HR px below which iterations stop.
+    then_refined : bool
+        Whether direct refinement follows, for which an estimate within a few LR px is enough.
     start : Registration, optional
         A rough estimate that stands in for the first registration, such as one from points.
 
@@ -132,24 +133,47 @@ def register(
         The failure is ``low_texture`` if an image has too few keypoints, ``too_few_matches`` if too few matches agree,
         and ``scale_mismatch`` if they agree on a scale far from the nominal one.
     """
+    if then_refined and iters > 1 and start is None and (quick := _quickly(hr, lr, scale, tone)):
+        return quick
+    settled_hr_px = _NEAR_ENOUGH_LR_PX * scale if then_refined else _CONVERGED_HR_PX
     rough = _rough(hr, lr, scale, tone) if start is None else (start.H_hr_to_lr, start.stages[0])
     if isinstance(rough, AlignmentFailure):
         return rough
     H, first = rough
     stages = [first]
     if iters > 1:
-        footprint = _footprint(H, hr.full_size, Size.of(lr))
-        view = _view(lr, footprint, scale, tone, _MAX_FINE_PIXELS)
+        view = LrView.of(lr, footprint(H, hr.full_size, Size.of(lr)), scale, tone, _MAX_FINE_PIXELS)
         while len(stages) < iters and not stages[-1].stopped:
             H, stage = _registered_again(hr, view, H, len(stages) + 1, scale, settled_hr_px)
             stages.append(stage)
     return Registration(H, tuple(stages))
 
 
+def _quickly(hr: LinearReduced, lr: Image, scale: int, tone: str) -> Registration | None:
+    """Two registrations in the reduced middle of LR, the second with HR mapped to it by the first.
+
+    Keypoints of LR are detected once. None if few matches agree or the second registration moves the estimate. The
+    blur of the second stage is that of LR itself, without the reduction.
+    """
+    middle = window(geometry.frame_centre(Size.of(lr)), hr.full_size, Size.of(lr), scale)
+    if zoom_for(middle, scale, _QUICK_PIXELS) < _QUICK_ZOOM:
+        return None
+    view = LrView.of(lr, middle, scale, tone, _QUICK_PIXELS, 4 * _QUICK_KEYPOINTS)
+    found = _locate(hr, view, scale, _QUICK_KEYPOINTS)
+    if isinstance(found, AlignmentFailure) or found[1].n_inliers < _SURELY:
+        return None
+    here = view.of_part(footprint(found[0], hr.full_size, Size.of(lr)))
+    H, second = _registered_again(hr, here, found[0], 2, scale, _NEAR_ENOUGH_LR_PX * scale)
+    if second.stopped != "converged" or second.n_inliers < _SURELY:
+        return None
+    blur = np.sqrt(max(second.sigma_blur_hr_px**2 - (scale * view.blur_lr_px) ** 2, (_SHARPEST_LR_PX * scale) ** 2))
+    return Registration(H, (found[1], replace(second, sigma_blur_hr_px=float(blur))))
+
+
 def _rough(hr: LinearReduced, lr: Image, scale: int, tone: str) -> tuple[Matrix, Stage] | AlignmentFailure:
     """Search HR in the middle of LR. If that fails, search the reduced whole frame, then again around the result."""
     lr_size = Size.of(lr)
-    middle, whole = _window(geometry.frame_centre(lr_size), hr.full_size, lr_size, scale), Crop(0, 0, *lr_size)
+    middle, whole = window(geometry.frame_centre(lr_size), hr.full_size, lr_size, scale), Crop(0, 0, *lr_size)
     found = _found_in(hr, lr, middle, scale, tone)
     if not isinstance(found, AlignmentFailure) or middle == whole:
         return found
@@ -157,7 +181,7 @@ def _rough(hr: LinearReduced, lr: Image, scale: int, tone: str) -> tuple[Matrix,
     if isinstance(somewhere, AlignmentFailure):
         return _clearest(found, somewhere)
     place = geometry.project(somewhere[0], geometry.frame_centre(hr.full_size))
-    return _found_in(hr, lr, _window(place, hr.full_size, lr_size, scale), scale, tone)
+    return _found_in(hr, lr, window(place, hr.full_size, lr_size, scale), scale, tone)
 
 
 def _found_in(
@@ -165,10 +189,10 @@ def _found_in(
 ) -> tuple[Matrix, Stage] | AlignmentFailure:
     """Search HR in a part of LR, at increasing resolution."""
     fewer, more = _ROUGH_PIXELS
-    found = _locate(hr, lr, part, scale, tone, fewer)
+    found = _locate(hr, LrView.of(lr, part, scale, tone, fewer, 4 * _ROUGH_KEYPOINTS), scale, _ROUGH_KEYPOINTS)
     if not isinstance(found, AlignmentFailure):
         return found
-    again = _locate(hr, lr, part, scale, tone, more)
+    again = _locate(hr, LrView.of(lr, part, scale, tone, more, 4 * _ROUGH_KEYPOINTS), scale, _ROUGH_KEYPOINTS)
     return _clearest(again, found) if isinstance(again, AlignmentFailure) else again
 
 
@@ -177,15 +201,12 @@ def _clearest(failure: AlignmentFailure, other: AlignmentFailure) -> AlignmentFa
     return other if other.reason == "scale_mismatch" else failure
 
 
-def _locate(
-    hr: LinearReduced, lr: Image, part: Crop, scale: int, tone: str, pixels: int
-) -> tuple[Matrix, Stage] | AlignmentFailure:
-    """One rough registration: match all of HR with a part of LR without knowledge of the position."""
-    view = _view(lr, part, scale, tone, pixels, 4 * _ROUGH_KEYPOINTS)
+def _locate(hr: LinearReduced, view: LrView, scale: int, max_keypoints: int) -> tuple[Matrix, Stage] | AlignmentFailure:
+    """One rough registration: match all of HR with a view of LR without knowledge of the position."""
     sigma = scale * max(1.0, 1 / view.zoom)
     H_hr_to_small = geometry.scaling(view.zoom / scale)
     small_size = Size(*(max(8, round(side * view.zoom / scale)) for side in hr.full_size))
-    keypoints = features.detect(hr.on_grid(hr.blurred(hr.luma, sigma), H_hr_to_small, small_size), _ROUGH_KEYPOINTS)
+    keypoints = features.detect(hr.on_grid(hr.blurred(hr.luma, sigma), H_hr_to_small, small_size), max_keypoints)
     for name, found in (("HR", keypoints), ("LR", view.keypoints)):
         if len(found.points) < MIN_KEYPOINTS:
             message = f"{name}: {len(found.points)} keypoints, at least {MIN_KEYPOINTS} needed; shoot more texture"
@@ -207,7 +228,7 @@ def _locate(
 
 
 def _registered_again(
-    hr: LinearReduced, view: _View, H_hr_to_lr: Matrix, iteration: int, scale: int, settled_hr_px: float
+    hr: LinearReduced, view: LrView, H_hr_to_lr: Matrix, iteration: int, scale: int, settled_hr_px: float
 ) -> tuple[Matrix, Stage]:
     """Register HR again, after mapping it to LR's grid and blur with the present estimate."""
     size = Size.of(view.luma)
@@ -215,7 +236,7 @@ def _registered_again(
     p_hr = geometry.project(geometry.inverse(H_hr_to_view), geometry.pixel_centres(size))
     sigma = degrade.estimate_blur(hr, view.luma, p_hr, scale)
     warped = hr.on_grid(hr.blurred(hr.luma, sigma), H_hr_to_view, size)
-    keypoints = _inside(features.detect(warped), hr.holds(p_hr, margin_hr_px=scale))
+    keypoints = inside(features.detect(warped), hr.holds(p_hr, margin_hr_px=scale))
     matches = features.match_nearby(keypoints, view.keypoints, _SEARCH_RADIUS_LR_PX * view.zoom)
     fit = _fit(keypoints, view, matches, H_hr_to_view, _FINE_THRESHOLD_LR_PX)
     if fit.H_hr_to_lr is None:
@@ -228,7 +249,7 @@ def _registered_again(
 
 
 def _fit(
-    keypoints: Keypoints, view: _View, matches: features.Matches, H_hr_to_image: Matrix, threshold_lr_px: float
+    keypoints: Keypoints, view: LrView, matches: features.Matches, H_hr_to_image: Matrix, threshold_lr_px: float
 ) -> _Fit:
     """The homography on which matches between an image made from HR and a view of LR agree."""
     source, target = keypoints.points[matches.hr], view.keypoints.points[matches.lr]
@@ -270,47 +291,6 @@ def _stage(
         update_max_hr_px=float("nan") if update is None else float(update.max()),
         stopped=stopped,
     )
-
-
-def _view(lr: Image, part: Crop, scale: int, tone: str, max_pixels: int, max_keypoints: int = 0) -> _View:
-    """Cut a part out of LR, enlarge it for detection (or reduce it if it is too large), and detect keypoints."""
-    zoom = 1.0 if scale == 1 else _DETECTION_ZOOM
-    pixels = part.width * part.height
-    if pixels * zoom**2 > max_pixels:
-        zoom = min(1.0, float(np.sqrt(max_pixels / pixels)))
-    window = opencv.as_image(lr[part.y : part.y + part.height, part.x : part.x + part.width])
-    luma = photometry.luma(photometry.to_linear(window, tone))
-    if zoom != 1:
-        size = Size(round(part.width * zoom), round(part.height * zoom))
-        luma = opencv.resize(luma, size, "cubic" if zoom > 1 else "area")
-    exact = np.array([luma.shape[1] / part.width, luma.shape[0] / part.height])
-    H_part_to_view = np.array([[exact[0], 0, (exact[0] - 1) / 2], [0, exact[1], (exact[1] - 1) / 2], [0, 0, 1.0]])
-    H_lr_to_view = geometry.compose(H_part_to_view, geometry.translation(-part.x, -part.y))
-    return _View(luma, features.detect(luma, max_keypoints), H_lr_to_view, zoom)
-
-
-def _window(centre: Array, hr_size: Size, lr_size: Size, scale: int) -> Crop:
-    """The part of LR around ``centre`` that is twice as large as HR should be there; all of LR if that is smaller."""
-    width, height = (min(2 * side // scale, limit) for side, limit in zip(hr_size, lr_size, strict=True))
-    x = int(np.clip(round(centre[0] - (width - 1) / 2), 0, lr_size.width - width))
-    y = int(np.clip(round(centre[1] - (height - 1) / 2), 0, lr_size.height - height))
-    return Crop(x, y, width, height)
-
-
-def _footprint(H_hr_to_lr: Matrix, hr_size: Size, lr_size: Size) -> Crop:
-    """The rectangle of LR that HR covers."""
-    outline = geometry.project(H_hr_to_lr, geometry.corners(hr_size))
-    left, top = np.clip(np.floor(outline.min(axis=0)).astype(int), 0, np.array(lr_size) - 1)
-    right, bottom = np.clip(np.ceil(outline.max(axis=0)).astype(int) + 1, [left + 1, top + 1], lr_size)
-    return Crop(int(left), int(top), int(right - left), int(bottom - top))
-
-
-def _inside(keypoints: Keypoints, mask: NDArray[np.bool_]) -> Keypoints:
-    """The keypoints inside a mask."""
-    column, row = np.rint(keypoints.points).astype(int).T
-    height, width = mask.shape
-    keep = mask[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
-    return Keypoints(keypoints.points[keep], keypoints.sizes[keep], keypoints.descriptors[keep])
 
 
 def is_plausible(H_hr_to_lr: Matrix, hr_size: Size, scale: int) -> bool:
