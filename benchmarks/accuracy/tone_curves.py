@@ -8,14 +8,16 @@ moved by as much (contrast), a film's toe and shoulder (filmic), a logarithm wit
 with different curves of these (mixed). The file of `tone` comes from other scenes (--tone-seeds), which are tuning
 seeds, and has one curve for HR and one for LR, as these files name no camera.
 
-The file is used on all scenes, and captures that are sRGB are aligned with --tone srgb on all. Other values of --tone
-are compared with it on the first eight scenes. fitted: the curve that was fitted to captures that are sRGB, which the
-file leaves out because the scenes do not show that it is needed.
+file: --tone with this file. It is used on all scenes, and so is --tone srgb for captures that are sRGB. Otherwise srgb
+and auto are measured on the first eight scenes. fitted: the curve that was fitted to captures that are sRGB, which
+the file leaves out because the scenes do not show that it is needed. known: the curve itself, to 16 numbers. No better
+fit of curves can remove its errors, since rounding, JPEG and noise are those of captures under the curve. No curve of
+single channels undoes contrast on luma, so it has no such row.
 
 mean: true error in HR px, as in accuracy.alignment, over the scenes that have an estimate, and its interval of 95 %
 (from, to); loss: its mean increase against the same scenes under sRGB with --tone srgb, and the interval (low, high).
-rejected: pairs that are rejected, or have no estimate, although the same scene is accepted under sRGB; below: the upper
-end of the interval of 95 % of their share.
+good: mean error over the pairs that are accepted under sRGB, and the upper end of its interval (good to). rejected:
+those of them that are rejected, or have no estimate; below: the upper end of the interval of 95 % of their share.
 
 With --work, rows are kept as they come, and a second run goes on where the first one ended.
 """
@@ -31,6 +33,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import numpy as np
 
+from benchmarks.accuracy.tone_styles import CURVES, CURVES_OF_CHANNELS, Light, contrast, known_name
 from benchmarks.intervals import Mean, mean_of, of_share
 from benchmarks.program import PATH, print_and_store, program, with_out, with_size, with_small
 from benchmarks.result_tables import Row, text_table
@@ -42,7 +45,6 @@ from d2crealsr.dataset.find_tone import find_tone
 from d2crealsr.imaging.tone_family import curve_name
 from d2crealsr.jobs import threads
 from d2crealsr.simulate import SIZES, encode_capture
-from d2crealsr.simulate.printing import srgb_of_linear
 from d2crealsr.simulate.sensor import balanced_light
 from d2crealsr.simulate.shoot import mosaics
 from d2crealsr.store.files import write_bytes
@@ -53,58 +55,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.simulate.settings import SizeName
 
-Light = np.ndarray[Any, Any]
-
-_STEEPNESS = 6.0
-_JPEG_LUMA = np.array([0.299, 0.587, 0.114], np.float32)
 _LEVELS = 1 << 18
-
-
-def _sigmoid(value: Light) -> Light:
-    """A contrast curve of encoded values from (0, 0) to (1, 1), steepest in the middle."""
-    low, high = (1 / (1 + np.exp(-_STEEPNESS * (end - 0.5))) for end in (0, 1))
-    curved: Light = (1 / (1 + np.exp(-_STEEPNESS * (value - 0.5))) - low) / (high - low)
-    return curved
-
-
-def s_curve(linear: Light) -> Light:
-    """The sigmoid on encoded values of each channel."""
-    return _sigmoid(srgb_of_linear(linear))
-
-
-def contrast(linear: Light) -> Light:
-    """The sigmoid on luma; the colours move by as much."""
-    encoded = srgb_of_linear(linear)
-    luma = encoded @ _JPEG_LUMA
-    moved: Light = encoded + (_sigmoid(luma) - luma)[..., None]
-    return moved
-
-
-def filmic(linear: Light) -> Light:
-    """Toe and shoulder of a film: a rational curve (J. Hable, "Filmic tonemapping for real-time rendering", 2010)."""
-
-    def film(x: Light) -> Light:
-        return (x * (0.22 * x + 0.03) + 0.002) / (x * (0.22 * x + 0.3) + 0.06) - 0.01 / 0.3
-
-    encoded: Light = srgb_of_linear(np.clip(film(4 * linear) / film(np.float64(4)), 0, 1))  # type: ignore[arg-type]
-    return encoded
-
-
-def flat(linear: Light) -> Light:
-    """Logarithmic from a raised black to a lowered white, as the flat profiles of video."""
-    encoded: Light = 0.1 + 0.85 * np.log1p(60 * linear) / np.log(61)
-    return encoded
-
-
-CURVES: dict[str, tuple[Callable[[Light], Light], Callable[[Light], Light]]] = {
-    "srgb": (srgb_of_linear, srgb_of_linear),
-    "S-curve": (s_curve, s_curve),
-    "contrast": (contrast, contrast),
-    "filmic": (filmic, filmic),
-    "flat": (flat, flat),
-    "mixed": (filmic, s_curve),
-}
-"""The curves of HR and of LR."""
 
 _COMPARED = 8
 """Number of scenes on which other values of ``--tone`` are compared with the file."""
@@ -174,11 +125,17 @@ def tones(curve: str, file: ToneFile, *, compared: bool) -> dict[str, str]:
     hr, lr = file.curves["hr"], file.curves["lr"]
     found = {"srgb": "srgb"} if compared or curve == "srgb" else {}
     found |= {"auto": "auto"} if compared else {}
-    found["file"] = hr.tone if hr.tone == lr.tone else f"{hr.tone}/{lr.tone}"
-    if curve == "srgb" and compared:
+    found["file"] = _named(hr.tone, lr.tone)
+    if curve in CURVES_OF_CHANNELS:
+        found["known"] = _named(*map(known_name, CURVES[curve]))
+    if curve == "srgb":
         middles = (curve_name(np.mean(camera.interval, axis=1)) for camera in (hr, lr))
         found["fitted"] = "/".join(middles)
     return found
+
+
+def _named(hr: str, lr: str) -> str:
+    return hr if hr == lr else f"{hr}/{lr}"
 
 
 def measure(scene: BenchScene, tone_files: dict[str, ToneFile], *, compared: bool) -> list[Row]:
@@ -234,11 +191,13 @@ def summarise(rows: Sequence[Row]) -> list[Row]:
         pairs = pairs[np.isfinite(pairs).all(axis=1)]
         good = [row for row in of_both if plain[row["seed"]]["status"] == "accepted"]
         rejected = sum(row["status"] != "accepted" for row in good)
+        of_good = _mean(np.array([row["mean"] for row in good if np.isfinite(row["mean"])]))
         table.append(
             {"curve": curve, "--tone": setting, "scenes": len(pairs)}
             | dict(zip(("mean", "from", "to"), _mean(pairs[:, 0]), strict=True))
             | {"p95": float(np.percentile(pairs[:, 0], 95)) if len(pairs) else float("nan")}
             | dict(zip(("loss", "low", "high"), _mean(pairs[:, 0] - pairs[:, 1]), strict=True))
+            | {"good": of_good.mean, "good to": of_good.high}
             | {"rejected": rejected, "of": len(good), "below": of_share(rejected, len(good))[1]}
         )
     return table

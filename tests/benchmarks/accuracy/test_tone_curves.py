@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
+import numpy as np
 import pytest
 
 from benchmarks.accuracy.tone_curves import summarise, tones
+from benchmarks.accuracy.tone_styles import Light, filmic, flat, known_name, s_curve
 from benchmarks.result_tables import Row
+from d2crealsr.imaging.tone_family import named_curve
 from d2crealsr.store.tone_file import CameraCurve, ToneFile
 
 
@@ -40,6 +44,7 @@ def test_the_loss_is_that_of_the_same_scenes() -> None:
 def test_a_scene_without_an_estimate_is_rejected_and_one_that_srgb_rejects_is_not_counted() -> None:
     *_, file = summarise(ROWS)
     assert (file["rejected"], file["of"]) == (1, 3)
+    assert (file["good"], file["good to"]) == (pytest.approx(0.03), pytest.approx(0.03 + 0.01 * 12.706, abs=1e-4))
     assert file["below"] == pytest.approx(0.906, abs=0.001), "1 of 3, by the exact binomial interval"
 
 
@@ -55,7 +60,18 @@ def test_other_values_of_tone_are_measured_on_the_compared_scenes_only() -> None
         misfit_after=0.01,
         tool_version="1",
     )
-    assert tones("flat", file, compared=False) == {"file": "srgb"}
-    assert tones("srgb", file, compared=False) == {"srgb": "srgb", "file": "srgb"}
+    known = known_name(flat)
+    assert tones("contrast", file, compared=False) == {"file": "srgb"}
+    assert tones("flat", file, compared=False) == {"file": "srgb", "known": known}
+    assert tones("mixed", file, compared=False)["known"] == f"{known_name(filmic)}/{known_name(s_curve)}"
     fitted = {"fitted": "curve=-0.1:0:0/curve=0.1:0:0"}
+    assert tones("srgb", file, compared=False) == {"srgb": "srgb", "file": "srgb"} | fitted
     assert tones("srgb", file, compared=True) == {"srgb": "srgb", "auto": "auto", "file": "srgb"} | fitted
+
+
+@pytest.mark.parametrize("curve", [s_curve, filmic, flat])
+def test_a_known_curve_is_the_inverse_but_for_scale_and_offset(curve: Callable[[Light], Light]) -> None:
+    light = np.linspace(0, 1, 201)
+    decoded = named_curve(known_name(curve)).decoded(curve(light))
+    slope, offset = np.polyfit(decoded, light, 1)
+    assert np.abs(slope * decoded + offset - light).max() < 0.002
