@@ -32,7 +32,7 @@ from d2crealsr.imaging.comparison import LrCrop
 from d2crealsr.imaging.geometry import CaptureMapping
 from d2crealsr.jobs import threads
 from d2crealsr.registration.gauss_newton import Fit, gauss_newton
-from d2crealsr.registration.prediction import Parameters, Predictor
+from d2crealsr.registration.prediction import FIELD, Parameters, Predictor
 from d2crealsr.registration.refine import covered, with_brightness
 from d2crealsr.store.images import read_image
 from d2crealsr.store.layouts import find_pair_folder
@@ -105,7 +105,7 @@ def refined(hr: LinearReduced, lr: Image, start: CaptureMapping, sigma: float) -
     blur = float(np.hypot(sigma, _SOFTENING_PX))
     part = part.softened(_SOFTENING_PX).compared_with(hr, start, blur)
     predictor = Predictor(hr, _TONE)
-    begin = with_brightness(Parameters(start, blur, np.ones(3), np.zeros(5), 0.0), predictor, part)
+    begin = with_brightness(Parameters(start, blur, np.ones(3), np.zeros(FIELD), 0.0), predictor, part)
     fit = gauss_newton(predictor, part, begin, begin, "radial", _SETTLED_PX)
     if fit is None:
         raise ImageError("too_small", "refinement of the pair diverges")

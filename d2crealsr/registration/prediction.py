@@ -25,15 +25,17 @@ if TYPE_CHECKING:
     from d2crealsr.imaging.sampling import Sampled
     from d2crealsr.types import Array
 
-__all__ = ["GEOMETRY", "Parameters", "Prediction", "Predictor"]
+__all__ = ["FIELD", "GEOMETRY", "Parameters", "Prediction", "Predictor"]
 
 Float32 = NDArray[np.float32]
 
 GEOMETRY = 9
 """Number of geometric parameters, which come first: eight of the homography and one of the HR lens."""
 
-_FIELD = 5
-SIZE = GEOMETRY + 1 + 3 + _FIELD + 1
+FIELD = 6
+"""Number of coefficients of the illumination."""
+
+SIZE = GEOMETRY + 1 + 3 + FIELD + 1
 """Number of parameters: geometry, blur, gains, field, offset."""
 
 _SAME_BLUR_HR_PX = 1e-3
@@ -56,8 +58,10 @@ class Parameters:
     sigma : float
         Blur in HR px.
     gain : (3,) ndarray
-    field : (5,) ndarray
-        Illumination 1 + field · (x, y, x², xy, y²), with x and y from the centre of HR in half-diagonals.
+    field : (6,) ndarray
+        Illumination 1 + field · (x, y, x², xy, y², (x² + y²)²), with x and y from the centre of HR in half-diagonals.
+        The last term is needed because HR has vignetting too: the illumination is the light in LR over that in HR, and
+        1 / (1 − v·r²) is 1 + v·r² + v²·r⁴ + …
     offset : float
     """
 
@@ -81,7 +85,7 @@ class Parameters:
             ),
             sigma=float(np.sqrt(max(variance, smallest_blur**2))),
             gain=self.gain + light[:3],
-            field=self.field + light[3 : 3 + _FIELD],
+            field=self.field + light[3 : 3 + FIELD],
             offset=self.offset + float(light[-1]),
         )
 
@@ -163,7 +167,7 @@ class Predictor:
         columns = [gx * x, gx * y, gx, gy * x, gy * y, gy, -x * radial, -y * radial, -radial * (x**2 + y**2)]
         columns.append(np.float32(0.5) * blurring)
         columns += [by_gain[..., c] * field for c in range(3)]
-        columns += [by_field * basis[..., i] for i in range(_FIELD)]
+        columns += [by_field * basis[..., i] for i in range(FIELD)]
         columns.append(slope @ _ONES)
         return encoded @ JPEG_LUMA, columns
 
@@ -173,9 +177,10 @@ class Predictor:
         return field
 
     def _basis(self, p_hr: Array) -> Float32:
-        """x, y, x², xy, y² of positions in the unit frame, (..., 5)."""
+        """x, y, x², xy, y², (x² + y²)² of positions in the unit frame, (..., FIELD)."""
         x, y = np.moveaxis(self.unit.of_points(p_hr).astype(np.float32), -1, 0)
-        return np.stack([x, y, x**2, x * y, y**2], axis=-1)
+        xx, yy = x**2, y**2
+        return np.stack([x, y, xx, x * y, yy, (xx + yy) ** 2], axis=-1)
 
     def _blurred(self, sigma: float) -> Sampled:
         """HR blurred by σ."""

@@ -18,7 +18,7 @@ from d2crealsr.imaging.lr_part import LrPart
 from d2crealsr.registration.covariance import covariance, curvature, slopes_of_residual
 from d2crealsr.registration.demosaic import PHASES, Phase, find_phase, through_mosaic
 from d2crealsr.registration.gauss_newton import Fit, LensModel, gauss_newton
-from d2crealsr.registration.prediction import Parameters, Predictor
+from d2crealsr.registration.prediction import FIELD, Parameters, Predictor
 from d2crealsr.types import Crop
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def refine(
     whole = whole.compared_with(hr, start, sigma)
     some = whole.thinned(_stride(whole.crop))
     predictor = Predictor(hr, tone)
-    begin = with_brightness(Parameters(start, sigma, np.ones(3), np.zeros(5), 0.0), predictor, some)
+    begin = with_brightness(Parameters(start, sigma, np.ones(3), np.zeros(FIELD), 0.0), predictor, some)
     fitted = functools.partial(gauss_newton, predictor, prior=begin, model=model)
     fit = fitted(some, begin, settled_hr_px=_ROUGHLY_HR_PX)
     if fit is None:

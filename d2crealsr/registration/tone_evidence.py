@@ -28,7 +28,7 @@ from d2crealsr.imaging import degrade, photometry
 from d2crealsr.imaging.photometry import JPEG_LUMA
 from d2crealsr.imaging.tone_family import KNOTS, ToneCurve, curve_name
 from d2crealsr.registration.gauss_newton import CHUNK_PIXELS, gauss_newton, solved
-from d2crealsr.registration.prediction import Parameters, Predictor
+from d2crealsr.registration.prediction import FIELD, Parameters, Predictor
 from d2crealsr.registration.refine import covered, less_demosaic, with_brightness
 from d2crealsr.types import Size
 
@@ -109,7 +109,7 @@ def evidence_of(scene: ToneScene, curves: Mapping[str, Array]) -> SceneEvidence 
         return None
     part = part.compared_with(source, scene.mapping, scene.sigma_hr_px)
     predictor = Predictor(source, lr.tone)
-    begin = Parameters(scene.mapping, scene.sigma_hr_px, np.ones(3), np.zeros(5), 0.0)
+    begin = Parameters(scene.mapping, scene.sigma_hr_px, np.ones(3), np.zeros(FIELD), 0.0)
     begin = with_brightness(begin, predictor, part)
     fit = gauss_newton(predictor, part, begin, begin, "radial", _SETTLED_HR_PX)
     if fit is not None and scene.phase is not None:

@@ -8,7 +8,7 @@ from d2crealsr.imaging import degrade, geometry, photometry
 from d2crealsr.imaging.lr_part import LrPart
 from d2crealsr.registration import gauss_newton, refine
 from d2crealsr.registration.covariance import covariance, curvature, slopes_of_residual
-from d2crealsr.registration.prediction import Parameters, Predictor
+from d2crealsr.registration.prediction import FIELD, Parameters, Predictor
 from d2crealsr.types import Crop, Size
 
 SIZE = Size(160, 120)
@@ -59,7 +59,7 @@ def test_residuals_that_contradict_the_texture_leave_a_finite_covariance(spread:
     hr, lr = captures(24, 0.006, 1)
     part = LrPart.of(lr, Crop(8, 8, SIZE.width - 16, SIZE.height - 16), TONE).softened(0.7)
     predictor = Predictor(degrade.reduced(hr, 1, TONE), TONE)
-    begin = Parameters(START, 1.0, np.ones(3), np.zeros(5), 0.0)
+    begin = Parameters(START, 1.0, np.ones(3), np.zeros(FIELD), 0.0)
     fit = gauss_newton.gauss_newton(predictor, part, begin, begin, "radial", 0.01)
     assert fit is not None
     opposed = fit.system._replace(residual=-2 * part.encoded.ravel(), spread=spread)

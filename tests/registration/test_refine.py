@@ -136,6 +136,18 @@ def test_at_scale_1_demosaicing_does_not_pull_towards_whole_pixels(fraction: flo
     assert found.sigma_blur_hr_px == pytest.approx(0.8, abs=0.1)
 
 
+def test_the_vignetting_of_hr_moves_a_smooth_card_little() -> None:
+    """LR over HR is divided by the vignetting of HR, and no quadratic describes that."""
+    grey = opencv.resize(np.random.default_rng(1).uniform(0.2, 0.7, (8, 12)).astype(np.float32), HR, "cubic")
+    light, true = np.clip(grey, 0.02, 0.9)[..., None].repeat(3, axis=2), true_mapping()
+    unit = geometry.UnitFrame.of(HR).of_points(geometry.pixel_centres(HR))
+    vignetted = light * (1 - 0.35 * np.sum(unit**2, axis=-1, keepdims=True)).astype(np.float32)
+    seen, hr = (photometry.quantised(shot, TONE, np.dtype(np.uint8)) for shot in (light, vignetted))
+    found = refined(hr, lr_capture(seen, true, noise=0.001), started_off(true, 2.0))
+    assert found is not None
+    assert error_hr_px(found.mapping, true).mean() < 0.08  # .12 with a quadratic illumination
+
+
 @pytest.mark.parametrize("k1", [0.0, 0.005, -0.02])
 def test_the_lens_is_fitted_with_the_homography(k1: float) -> None:
     hr, true = hr_capture(), true_mapping(k1_hr=k1)
