@@ -3,6 +3,7 @@
     python tools/evidence_figures.py docs/images
 
 `misalignment.svg` shows the PSNR that shifts cost at ×8 and at ×2, and what remains of HR's amplitude by frequency.
+`how-many-cards.svg` shows PSNR against the number of photographs in training.
 """
 
 from __future__ import annotations
@@ -32,6 +33,13 @@ CURVES = {
     "test pairs, each in its own direction": (TEAL, "^", "--"),
 }
 """Colour, marker and line of what is shifted."""
+
+TRAINED = {
+    "small": (BLUE, "o", "-", "network of 92,800 parameters"),
+    "tiny": (ORANGE, "s", "--", "network of 12,328 parameters"),
+    "filter": (TEAL, "^", ":", "best linear filter"),
+}
+"""Colour, marker, line and name of what is trained on more and more cards."""
 
 _LINEAR_DB = 0.1
 _TICKS_DB = (-0.3, -0.1, 0, 0.1, 0.3, 1, 3, 10)
@@ -118,11 +126,51 @@ def misalignment(rows: Sequence[Row]) -> Figure:
     return figure
 
 
+def how_many_cards(lines: Sequence[dict[str, str]], runs: Sequence[dict[str, str]]) -> Figure:
+    """PSNR against the number of photographs: means with their intervals, and every run of the networks as a dot."""
+    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+    ax = figure.subplots()
+    for network, (colour, marker, line, label) in TRAINED.items():
+        own = [row for row in lines if row["network"] == network]
+        ax.errorbar(
+            [int(row["cards"]) for row in own],
+            [float(row["test_db"]) for row in own],
+            yerr=[float(row["half_width_db"]) for row in own],
+            color=colour,
+            marker=marker,
+            linestyle=line,
+            capsize=3,
+            elinewidth=0.8,
+            label=label,
+        )
+        if network != "filter":
+            dots = [(int(row["cards"]), float(row["test_db"])) for row in runs if row["network"] == network]
+            ax.scatter(*zip(*dots, strict=True), s=6, color=colour, alpha=0.4, linewidths=0)
+    counts = sorted({int(row["cards"]) for row in lines})
+    ax.set_xscale("log")
+    ax.set_xticks(counts, [str(count) for count in counts])
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.set(xlabel="photographs in training", ylabel="PSNR-Y on new photographs [dB]")
+    ax.grid(axis="y", linewidth=0.5)
+    ax.legend(loc="center right")
+    return figure
+
+
+def table(name: str) -> list[dict[str, str]]:
+    """A stored table."""
+    with (RESULTS / name).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
 def main(folder: Path) -> None:
     """Write the figures, which have a white ground so that they can be read on dark pages."""
     with theme("light"), rc_context({"svg.hashsalt": "d2crealsr"}):
-        figure = misalignment(read_rows(RESULTS / "misalignment.csv"))
-        figure.savefig(folder / "misalignment.svg", facecolor="white", metadata={"Date": None})
+        figures = {
+            "misalignment": misalignment(read_rows(RESULTS / "misalignment.csv")),
+            "how-many-cards": how_many_cards(table("how-many-cards.csv"), table("how-many-cards-runs.csv")),
+        }
+        for name, figure in figures.items():
+            figure.savefig(folder / f"{name}.svg", facecolor="white", metadata={"Date": None})
 
 
 if __name__ == "__main__":
