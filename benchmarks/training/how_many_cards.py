@@ -179,7 +179,7 @@ def _gain(network: str, own: dict[int, Row], before: dict[int, Row]) -> Row:
     if network == FILTER and len(own) == 1:
         own = dict.fromkeys(before, own[0])
     gains = [row["test_db"] - before[draw]["test_db"] for draw, row in own.items() if draw in before]
-    if not gains:
+    if len(gains) < 2:
         return {}
     gain, half = float(np.mean(gains)), half_width(gains)
     return {"gain_db": gain, "gain_half_width_db": half, "resolved": "yes" if abs(gain) > half else "no"}

@@ -80,3 +80,12 @@ def test_the_network_starts_as_bicubic_interpolation_and_learns_detail():
     found = train_luma(network, [(lr, hr)], [(lr, hr)], schedule, 0)
     assert found.validation_db == pytest.approx(psnr_db(found.network.image(lr), hr, 2))
     assert found.validation_db > before + 1
+
+
+def test_the_stored_table_follows_from_its_runs():
+    rows = [numbers(row) for row in read_csv(RESULTS / "how-many-cards-runs.csv")]
+    stored = read_csv(RESULTS / "how-many-cards.csv")
+    for row, again in zip(stored, summary(rows), strict=True):
+        assert list(row) == [name for name in again if again[name] == again[name]]
+        for name, value in row.items():
+            assert value == again[name] if isinstance(again[name], str) else float(value) == pytest.approx(again[name])
