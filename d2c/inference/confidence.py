@@ -40,8 +40,8 @@ UNIT = (
 
 _SMOOTHED = 0.5
 """Standard deviation of the Gaussian in LR px, chosen on validation pairs (``benchmarks.training.confidence``)."""
-_AT_A_TIME = 2**22
-"""Pixels of the result in memory as floats."""
+_AT_A_TIME = 2**19
+"""Pixels of the result that are in memory as floats; each takes about 60 bytes."""
 
 
 def changes(image: NDArray[Any], scale: int) -> Plane:
@@ -96,12 +96,13 @@ def write_map(path: Path, image: NDArray[Any], scale: int, note: tuple[str, str]
     """Write the map of an upscaled image completely or not at all: a PNG, or a BigTIFF row by row for a ``.tif``."""
     height, width = image.shape[:2]
     values = likely_error(image, scale)
-    if path.suffix != ".tif":
-        images.write_image(path, enlarged(values, scale, 0, height), note=note)
-        return
-    with output.big_tiff(path, (height, width), np.dtype(np.uint8), note) as write:
-        for first, last in _strips(height, width, scale):
-            write(first, enlarged(values, scale, first, last))
+    strips = ((first, enlarged(values, scale, first, last)) for first, last in _strips(height, width, scale))
+    if path.suffix == ".tif":
+        with output.big_tiff(path, (height, width), np.dtype(np.uint8), note) as write:
+            for first, rows in strips:
+                write(first, rows)
+    else:
+        images.write_image(path, np.concatenate([rows for _, rows in strips]), note=note)
 
 
 def finished_result(path: Path) -> NDArray[Any]:
