@@ -3,12 +3,14 @@
     python -m benchmarks.training.confidence --work WORK --photos PHOTOS
 
 Two nets of the preset tiny are trained on simulated ×8 postcards: the tree of D2C-SR, whose picture is the mean of its
-four branches, and one path of it (width 1, four blocks), with two seeds. Candidates for a map are
+four branches, and one path of it (width 1, four blocks), with two seeds. The tree is then trained half as many steps
+through its third stage, which makes the fused picture. Candidates for a map are
 
-- the spread of the tree's branches,
+- the spread of the tree's branches, before and after the third stage,
 - the local gradient of the picture, which costs nothing,
 - the spread over the eight flips and turns of the image, of the tree and of the path,
-- the difference of the two seeds of the path.
+- the difference of the two seeds of the path,
+- a tail that predicts the logarithm of the variance, trained on the frozen tree and on the frozen path.
 
 A candidate and the error of the picture (luma) are compared as root mean squares over blocks of one LR px, within each
 image: by AUSE (area between the sparsification curves of the candidate and of the error itself; 0 is perfect), by rank
@@ -32,6 +34,7 @@ import torch
 from benchmarks.intervals import half_width
 from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
+from benchmarks.training.log_variance import Sample, fitted_tail, log_variance, sample
 from benchmarks.training.shifted_scenes import with_scenes
 from benchmarks.training.sparsification import (
     ause,
@@ -54,6 +57,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
+    from torch import nn
 
     from d2c.d2csr.network import D2CSR
     from d2c.data.layouts import Pair
@@ -69,7 +73,12 @@ SMOOTHED_OVER = (0.0, 0.5, 1.0, 2.0)
 """Widths of the Gaussian on a map, in blocks, one of which is chosen on validation."""
 
 NETS: dict[str, dict[str, Any]] = {"tree": {}, "path": {"width": 1, "blocks": 4}, "path-2": {"width": 1, "blocks": 4}}
-"""What is changed in the preset tiny."""
+NETS["third"] = {}
+"""What is changed in the preset tiny. The last one is the tree after the third stage."""
+
+PICTURES = ("tree", "path", "third")
+TAILED = ("tree", "path")
+"""Nets whose pictures are judged, and those of them that get a tail of log-variance."""
 
 
 class Candidate(NamedTuple):
@@ -85,24 +94,34 @@ CANDIDATES = (
     Candidate("tree", "gradient", 1),
     Candidate("tree", "spread of branches", 1),
     Candidate("tree", "spread over turns", 8),
+    Candidate("tree", "log-variance tail", 1),
     Candidate("path", "gradient", 1),
     Candidate("path", "spread over turns", 8),
     Candidate("path", "two seeds", 2),
+    Candidate("path", "log-variance tail", 1),
+    Candidate("third", "gradient", 1),
+    Candidate("third", "spread of branches", 1),
 )
 
 
 def trained(name: str, data: Path, work: Path, steps: int) -> D2CSR:
-    """A net, trained where that is not done."""
-    chosen = PRESETS["tiny"]
+    """A net, trained where that is not done. The third stage begins with the weights of the tree."""
+    chosen, third = PRESETS["tiny"], name == "third"
     settings = dataclasses.replace(
-        chosen.train, seed=int(name == "path-2"), steps=steps, validation=VALIDATION, validate_every=0
+        chosen.train,
+        seed=int(name == "path-2"),
+        steps=steps,
+        steps_together=steps // 2 if third else 0,
+        validation=VALIDATION,
+        validate_every=0,
     )
     request = Request(
         data=data,
         out=work / f"confidence-{name}-{steps}",
         model=dataclasses.replace(chosen.model, scale=SCALE, **NETS[name]),
         train=settings,
-        stage="1",
+        stage="3" if third else "1",
+        weights=work / f"confidence-tree-{steps}" / "last.safetensors" if third else None,
         device="cpu",
         cache=work / "confidence-cache",
         threads=1,
@@ -114,9 +133,15 @@ def trained(name: str, data: Path, work: Path, steps: int) -> D2CSR:
 
 def predictions(model: D2CSR, lr: NDArray[Any]) -> Plane:
     """Luma of the predictions of all branches, (P, H, W), in 8-bit levels."""
+    return outputs(model, lr)[0]
+
+
+def outputs(model: D2CSR, lr: NDArray[Any], *, fused: bool = False) -> tuple[Plane, Plane]:
+    """The predictions, and the picture: their mean, or the fused one."""
     with torch.inference_mode():
-        made = model.diverge(to_tensor(np.ascontiguousarray(lr))[None])[0]
-    return np.asarray(255 * luma(made))
+        made = model.diverge(to_tensor(np.ascontiguousarray(lr))[None])
+        picture = model.converge(made)[0] if fused else made.mean(dim=1)
+        return np.asarray(255 * luma(made[0])), np.asarray(255 * luma(picture[0]))
 
 
 def over_turns(model: D2CSR, lr: NDArray[Any]) -> Plane:
@@ -130,27 +155,48 @@ def over_turns(model: D2CSR, lr: NDArray[Any]) -> Plane:
     return np.stack(found)
 
 
-def maps_of(nets: dict[str, D2CSR], pair: Pair) -> dict[str, tuple[Plane, dict[str, Plane]]]:
-    """The error of each picture and the candidates for it, over blocks without those at the border."""
+class Seen(NamedTuple):
+    """The error of each picture of an image, and the candidates for it, for each LR px."""
+
+    errors: dict[str, Plane]
+    maps: dict[str, dict[str, Plane]]
+
+
+def errors_of(nets: dict[str, D2CSR], pair: Pair, names: Sequence[str]) -> dict[str, tuple[Plane, Plane, Plane]]:
+    """For each net its predictions, its picture, and the error of the picture over LR px."""
     lr, hr = read_image(pair.lr), np.asarray(255 * luma(to_tensor(read_image(pair.hr))))
-    made = {name: predictions(net, lr) for name, net in nets.items()}
-    pictures = {name: made[name].mean(axis=0) for name in ("tree", "path")}
-    found = {}
-    for name, picture in pictures.items():
-        maps = {
-            "gradient": np.hypot(*np.gradient(picture)),
-            "spread over turns": over_turns(nets[name], lr).std(axis=0),
-        }
-        if name == "tree":
-            maps["spread of branches"] = made[name].std(axis=0)
-        else:
-            maps["two seeds"] = np.abs(made["path"][0] - made["path-2"][0])
-        blocks = {kind: block_rms(image, SCALE) for kind, image in maps.items()}
-        found[name] = block_rms(picture - hr, SCALE), blocks
-    return found
+    made = {name: outputs(nets[name], lr, fused=name == "third") for name in names}
+    return {name: (found, picture, block_rms(picture - hr, SCALE)) for name, (found, picture) in made.items()}
 
 
-def chosen_width(candidate: Candidate, images: Sequence[dict[str, tuple[Plane, dict[str, Plane]]]]) -> float:
+def maps_of(nets: dict[str, D2CSR], tails: dict[str, nn.Module], pair: Pair) -> Seen:
+    """What there is of one image."""
+    lr, made = read_image(pair.lr), errors_of(nets, pair, PICTURES)
+    other = predictions(nets["path-2"], lr)[0]
+    maps: dict[str, dict[str, Plane]] = {}
+    for name, (found, picture, _) in made.items():
+        planes = {"gradient": np.hypot(*np.gradient(picture)), "spread of branches": found.std(axis=0)}
+        if name != "third":
+            planes["spread over turns"] = over_turns(nets[name], lr).std(axis=0)
+        if name == "path":
+            planes["two seeds"] = np.abs(found[0] - other)
+        maps[name] = {kind: block_rms(image, SCALE) for kind, image in planes.items()}
+        if name in tails:
+            maps[name]["log-variance tail"] = np.exp(log_variance(tails[name], nets[name], lr) / 2)
+    return Seen({name: error for name, (_, _, error) in made.items()}, maps)
+
+
+def trained_tails(nets: dict[str, D2CSR], training: Sequence[Pair], validation: Sequence[Pair]) -> dict[str, nn.Module]:
+    """A tail of log-variance for each net that gets one."""
+
+    def samples(name: str, pairs: Sequence[Pair]) -> list[Sample]:
+        found = [(pair, errors_of(nets, pair, [name])[name][2]) for pair in pairs]
+        return [sample(nets[name], read_image(pair.lr), error) for pair, error in found]
+
+    return {name: fitted_tail(samples(name, training), samples(name, validation)) for name in TAILED}
+
+
+def chosen_width(candidate: Candidate, images: Sequence[Seen]) -> float:
     """The width of smoothing with the highest mean rank correlation on these images."""
 
     def mean(sigma: float) -> float:
@@ -159,20 +205,18 @@ def chosen_width(candidate: Candidate, images: Sequence[dict[str, tuple[Plane, d
     return max(SMOOTHED_OVER, key=mean)
 
 
-def _compared(
-    candidate: Candidate, image: dict[str, tuple[Plane, dict[str, Plane]]], sigma: float
-) -> tuple[Plane, Plane]:
+def _compared(candidate: Candidate, image: Seen, sigma: float) -> tuple[Plane, Plane]:
     """A candidate's map and the error, without the blocks at the border."""
-    error, maps = image[candidate.picture]
     inner = (slice(1, -1), slice(1, -1))
-    return smoothed(maps[candidate.name], sigma)[inner], error[inner]
+    found, error = image.maps[candidate.picture][candidate.name], image.errors[candidate.picture]
+    return smoothed(found, sigma)[inner], error[inner]
 
 
 def row_of(
     candidate: Candidate,
     width: float,
     gradient_width: float,
-    images: Sequence[dict[str, tuple[Plane, dict[str, Plane]]]],
+    images: Sequence[Seen],
 ) -> Row:
     """One line of the table: means over the images, and half-widths of their intervals."""
     areas, ranks, partial, better = [], [], [], []
@@ -219,8 +263,10 @@ def main(work: Path, photos: Path | None, steps: int, scenes: int, out: Path | N
         recipe="postcards",
     ).folder
     nets = {name: trained(name, data, work, steps) for name in NETS}
-    validation = [maps_of(nets, pair) for pair in validation_pairs(data, VALIDATION)]
-    tested = [maps_of(nets, pair) for pair in with_split(find_pairs(data), "test", data)]
+    kept, training = validation_pairs(data, VALIDATION), with_split(find_pairs(data), "train", data)
+    tails = trained_tails(nets, [pair for pair in training if pair not in kept], kept)
+    validation = [maps_of(nets, tails, pair) for pair in kept]
+    tested = [maps_of(nets, tails, pair) for pair in with_split(find_pairs(data), "test", data)]
     widths = {candidate: chosen_width(candidate, validation) for candidate in CANDIDATES}
     rows = [row_of(each, widths[each], widths[Candidate(each.picture, "gradient", 1)], tested) for each in CANDIDATES]
     said = (
@@ -230,6 +276,7 @@ def main(work: Path, photos: Path | None, steps: int, scenes: int, out: Path | N
         "ause: area between the sparsification curves of map and error, 0 is perfect; rank: rank correlation\n"
         "rank_over_gradient: rank correlation minus that of the gradient; partial_rank: rank correlation given the "
         "gradient\n"
+        f"third: the tree after {steps // 2} steps of its third stage, fused; log-variance tail: on frozen nets\n"
         "each within an image; means over the test pairs, and half-widths of 95 % intervals over them"
     )
     print_and_store(f"{said}\n\n{text_table(rows)}", out, {"": rows})

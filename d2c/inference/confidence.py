@@ -1,7 +1,7 @@
 """Where an upscaled image is likelier to be wrong: the error that its local gradient lets expect, as a grey picture.
 
-Of all maps that were compared with the error (``benchmarks.training.confidence``), the local gradient of the result
-orders it best. It needs nothing but the result itself, so it is the same however the result was made.
+Of all maps that were compared with the error and need no training (``benchmarks.training.confidence``), the local
+gradient of the result orders it best. It needs nothing but the result itself, so it is the same however that was made.
 
 The gradient becomes an error by a curve that was fitted to ``builtin:x8`` on validation pairs
 (``benchmarks.training.confidence_levels``). For other checkpoints the map is an order, and its values are no levels.

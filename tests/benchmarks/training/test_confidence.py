@@ -14,7 +14,7 @@ pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
 import torch
 
 from benchmarks.training import confidence
-from benchmarks.training.confidence import CANDIDATES, SCALE, Candidate, chosen_width, over_turns, row_of
+from benchmarks.training.confidence import CANDIDATES, SCALE, Candidate, Seen, chosen_width, over_turns, row_of
 
 RESULT = Path(confidence.__file__).parents[1] / "results" / "confidence.csv"
 
@@ -44,7 +44,7 @@ def test_a_map_is_compared_within_each_image_and_with_the_gradient():
     for level in (1, 10):  # pooled, the level would make any map look good
         error, edges = level * rng.exponential(1, (2, 20, 30))
         noisy = error + level * rng.exponential(2, error.shape)
-        images.append({"tree": (error, {"gradient": edges, "spread of branches": noisy})})
+        images.append(Seen({"tree": error}, {"tree": {"gradient": edges, "spread of branches": noisy}}))
     candidate = Candidate("tree", "spread of branches", 1)
     assert chosen_width(candidate, images) == 0.0  # errors of neighbours have nothing in common here
     row = row_of(candidate, 0.0, 0.0, images)
