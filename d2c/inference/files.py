@@ -22,13 +22,14 @@ from d2c.inference.failures import Failures
 from d2c.inference.jobs import Figures, Job, Limits
 from d2c.inference.plan import PNG_PIXELS, check_disk, make_plan, spelled
 from d2c.inference.run import parts, upscale, upscale_strips
+from d2c.inference.writing import companion, write_all, write_map_of
 from d2c.networks import network_of
 from d2crealsr.store import ImageError, files, images
 from d2crealsr.store.outputs import check_folder, check_name
 from d2crealsr.ui.progress import Reporter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
     from typing import Any
 
@@ -91,7 +92,7 @@ def upscale_files(
         """Upscale a file; returns what writes its results."""
         writes: list[Callable[[], None]] = []
         if job.only_map:
-            return functools.partial(_write_map, job, _read(confidence.finished_result, job.target))
+            return functools.partial(write_map_of, job, _read(confidence.finished_result, job.target))
         if wanted.need_outputs:
             _upscale_and_draw(model, job, decoded, wanted, limits, writes.append)
         else:
@@ -181,7 +182,7 @@ def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limit
     notes = {target: own.note}
     for name, settings in wanted.settings.items():
         drawn = origin._replace(settings={**limits.settings, **settings})
-        notes[_beside(target, name)] = drawn.note
+        notes[companion(target, name)] = drawn.note
     job = Job(path, target, scale, plan, origin.input, notes)
     if not wanted.confidence:
         return job
@@ -265,7 +266,7 @@ def _upscale_file(
             canvas = Canvas(shape, pixels.dtype, like.device, grey=grey)
             for strip in made:
                 canvas.put(strip.first, strip.sr)
-            hand_over(functools.partial(_write_all, job, {job.target: canvas.pixels()}, alpha, {}))
+            hand_over(functools.partial(write_all, job, {job.target: canvas.pixels()}, alpha, {}))
             return
         if alpha is not None:
             raise DataError(f"{job.source}: has transparency, which so large results cannot keep; flatten it")
@@ -273,7 +274,7 @@ def _upscale_file(
             for strip in made:
                 write(strip.first, rows_as_type(strip.sr, pixels.dtype, grey=grey))
     if job.map in job.missing:
-        _write_map(job, confidence.finished_result(job.target))
+        write_map_of(job, confidence.finished_result(job.target))
 
 
 def _upscale_and_draw(
@@ -308,30 +309,8 @@ def _upscale_and_draw(
         drawn["patch"] = figures.patch_figure(pixels, named, wanted.box, hr)
     samples = zip(wanted.samples, made.more["samples"], strict=True) if wanted.samples else ()
     photographs = {job.target: output.as_type(made.sr, pixels.dtype)}
-    photographs |= {_beside(job.target, name): output.as_type(own(sample), pixels.dtype) for name, sample in samples}
-    hand_over(functools.partial(_write_all, job, photographs, alpha, drawn))
-
-
-def _beside(target: Path, name: str) -> Path:
-    """The file of a figure or of a sample, beside that of the result."""
-    return target.with_name(f"{target.stem}_{name}.png")
-
-
-def _write_all(job: Job, photographs: Mapping[Path, Any], alpha: Any, drawn: Mapping[str, Any]) -> None:
-    """Write what is missing of a result, its samples, its figures and its map."""
-    for place, pixels in photographs.items():
-        if place in job.missing:
-            output.write_png(place, pixels, alpha, (results.KEY, job.wanted[place]))
-    for name, picture in drawn.items():
-        place = _beside(job.target, name)
-        if place in job.missing:
-            images.write_image(place, picture, note=(results.KEY, job.wanted[place]))
-    if job.map in job.missing:
-        _write_map(job, photographs[job.target])
-
-
-def _write_map(job: Job, image: Any) -> None:
-    confidence.write_map(job.map, image, job.scale, (results.KEY, job.wanted[job.map]))
+    photographs |= {companion(job.target, name): output.as_type(own(sample), pixels.dtype) for name, sample in samples}
+    hand_over(functools.partial(write_all, job, photographs, alpha, drawn))
 
 
 def _check_hr(hr: Path, path: Path, expected: tuple[int, int]) -> None:

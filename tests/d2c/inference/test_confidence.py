@@ -61,6 +61,12 @@ def test_an_edge_is_light_where_it_is_and_dark_elsewhere():
     assert found.shape == (32, 64)
 
 
+def test_values_are_enlarged_bilinearly_between_the_centres_of_lr_pixels():
+    values = np.array([[0, 80]], np.float32)
+    assert enlarged(values, 4, 0, 4).tolist() == [[0, 0, 10, 30, 50, 70, 80, 80]] * 4
+    assert enlarged(values.T, 4, 3, 6).tolist() == [[30] * 4, [50] * 4, [70] * 4]
+
+
 def test_strips_leave_no_seams(monkeypatch):
     image = noise((40, 24))
     whole = changes(image, 4)
