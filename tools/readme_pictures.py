@@ -4,7 +4,7 @@
     python tools/readme_pictures.py demo docs/images     # the same, without the demo
 
 `captures.webp`: the HR and the LR shot, with HR's place in LR. `aligned.webp`: the published pair, LR enlarged and HR
-in turn. `upscaled.webp`: a part of it as bicubic interpolation enlarges LR, as the demo's model does, and HR.
+in turn. `upscaled.webp`: a part of it as bicubic interpolation enlarges LR, as `builtin:x8` does, and HR.
 `rejected.webp`: a scene of the demo, simulated once more with a sheet of paper on the card, and why it is rejected.
 """
 
@@ -32,7 +32,10 @@ if TYPE_CHECKING:
 
 RECIPE = Path(__file__).parents[1] / "d2crealsr" / "command" / "demo.csv"
 SCENE, COVERED = "001", "006"
-"""The scene of the demo that is shown, one that was not trained on, and the one that is covered in part."""
+"""The scene of the demo that is shown, whose photograph neither model was trained on, and the one that is covered."""
+
+READY = "builtin:x8"
+"""The checkpoint of the third picture. `d2c demo` upscales the scene by it."""
 
 WIDTH, HEIGHT, GAP = 480, 648, 12
 """Of every picture, in px: about twice of what a page shows, for screens of high resolution."""
@@ -87,11 +90,11 @@ def blink(lr: Pixels, hr: Pixels) -> list[Image.Image]:
     return [panel(enlarged(lr, hr), "LR, enlarged", 1), panel(hr, "HR", 1)]
 
 
-def upscaled(lr: Pixels, ours: Pixels, hr: Pixels) -> Image.Image:
-    """The same part three times."""
+def upscaled(lr: Pixels, ready: Pixels, hr: Pixels) -> Image.Image:
+    """The same part three times; ``ready``: LR upscaled by the checkpoint that comes with the package."""
     height, width = hr.shape[:2]
     box = (width // 4, height // 4, width * 7 // 8, height * 5 // 8)
-    images = {"bicubic": enlarged(lr, hr), "ours": ours, "HR": hr}
+    images = {"bicubic": enlarged(lr, hr), READY: ready, "HR": hr}
     return stacked([panel(image, label, 3, box) for label, image in images.items()])
 
 
@@ -113,15 +116,16 @@ def rejected() -> Image.Image:
 
 def main(demo: Path, out: Path) -> None:
     """Read the demo's folder, draw the four pictures."""
-    ours = demo / "run" / "figures" / f"{SCENE}_x8.png"
-    if not ours.is_file():
-        raise LayoutError(f"{ours}: is not there; run make demo first")
+    ready = demo / "run" / READY.replace(":", "-") / f"{SCENE}_x8.png"
+    if not ready.is_file():
+        raise LayoutError(f"{ready}: is not there; run make demo first")
     row = next(row for row in read_manifest(demo / "pairs").to_dict("records") if row["scene"] == SCENE)
     hr, lr = (read_image(demo / "pairs" / row[f"{side}_path"]) for side in ("hr", "lr"))
     out.mkdir(parents=True, exist_ok=True)
     first, second = blink(lr, hr)
     first.save(out / "aligned.webp", save_all=True, append_images=[second], duration=BLINK_MS, loop=0, quality=80)
-    pictures = {"captures": captures(demo, row), "upscaled": upscaled(lr, read_image(ours), hr), "rejected": rejected()}
+    third = upscaled(lr, read_image(ready), hr)
+    pictures = {"captures": captures(demo, row), "upscaled": third, "rejected": rejected()}
     for name, picture in pictures.items():
         picture.save(out / f"{name}.webp", quality=85)
 

@@ -17,8 +17,8 @@ from d2crealsr.ui.versions import how_to_install
 __all__ = ["RECIPE", "demo"]
 
 RECIPE = Path(__file__).with_name("demo.csv")
-"""Scenes of the demo. The photographs of one group, a cup of coffee first, are not trained on: with 3 test scenes, no
-other group of the recipe is that large."""
+"""Scenes of the demo: postcards of photographs, in groups that share none. The group with a cup of coffee is the test
+split, because no other group has only three accepted scenes."""
 
 _TEST = 3
 _CUT_SHORT, _BYTES = "hr/021.jpg", 40_000
