@@ -48,6 +48,7 @@ __all__ = [
     "set_thread_count",
     "sift",
     "thread_count",
+    "threefold",
     "use_one_thread",
     "warp",
 ]
@@ -345,6 +346,11 @@ def looked_up(image: Image, table: Float32) -> Float32:
     if image.dtype == np.uint8:
         return cast("Float32", cv2.LUT(image, table))
     return np.take(table, image)
+
+
+def threefold(plane: Float32) -> Float32:
+    """The same plane in three channels, (H, W) → (H, W, 3)."""
+    return cast("Float32", cv2.merge([plane] * 3))
 
 
 def lab(linear: Float32) -> Float32:

@@ -27,6 +27,8 @@ __all__ = ["LinearReduced", "estimate_blur", "reduced", "zncc"]
 Float32 = NDArray[np.float32]
 
 _MAX_BLUR_LR_PX = 4.0
+_KERNEL_REACH = 4.0
+"""Radius of the kernel of a blur, in σ."""
 _MIN_PIXELS = 256
 _HARDLY_CLIPPED = 0.1
 """Share of the light of an LR pixel that may come from clipped HR pixels if the LR pixel is to be trusted."""
@@ -141,7 +143,7 @@ def zncc(a: NDArray[np.floating], b: NDArray[np.floating]) -> float:
     return float(np.sum(a * b)) / norm if norm > 0 else 0.0
 
 
-def estimate_blur(hr: LinearReduced, lr_luma: Float32, p_hr: Array, scale: int) -> float:
+def estimate_blur(hr: LinearReduced, lr_luma: Float32, p_hr: Array, scale: int, *, within_lr_px: float = 0.01) -> float:
     """σ of the Gaussian blur, in HR px, for which HR is most similar to LR (highest zncc in linear light).
 
     Parameters
@@ -153,6 +155,8 @@ def estimate_blur(hr: LinearReduced, lr_luma: Float32, p_hr: Array, scale: int) 
         Positions of its pixels in HR.
     scale : int
         HR px per LR px. σ is searched up to four LR px.
+    within_lr_px : float
+        Error of σ, in LR px, up to which it is searched.
     """
     every = max(1, int(np.sqrt(lr_luma.size / _ENOUGH_PIXELS)))
     lr_luma, p_hr = lr_luma[::every, ::every], p_hr[::every, ::every]
@@ -163,9 +167,21 @@ def estimate_blur(hr: LinearReduced, lr_luma: Float32, p_hr: Array, scale: int) 
     if inside.sum() < _MIN_PIXELS:
         return float(scale)
 
+    part, origin_hr = _around(hr, p_hr[inside], _MAX_BLUR_LR_PX * scale)
+    at, seen = p_hr - origin_hr, lr_luma[inside]
+
     def unlikeness(sigma: float) -> float:
-        return -zncc(hr.at(hr.blurred(hr.luma, sigma), p_hr)[inside], lr_luma[inside])
+        return -zncc(hr.at(hr.blurred(part, sigma), at)[inside], seen)
 
     bounds = (0.0, _MAX_BLUR_LR_PX * scale)
-    found = minimize_scalar(unlikeness, bounds=bounds, method="bounded", options={"xatol": 0.01 * scale})
+    found = minimize_scalar(unlikeness, bounds=bounds, method="bounded", options={"xatol": within_lr_px * scale})
     return float(found.x)
+
+
+def _around(hr: LinearReduced, p_hr: Array, sigma_hr_px: float) -> tuple[Float32, Array]:
+    """The part of HR's luma that blurs up to σ bring to positions (N, 2), and its origin in HR px."""
+    reach = _KERNEL_REACH * sigma_hr_px + 2 * hr.factor
+    low, high = p_hr.min(axis=0) - reach, p_hr.max(axis=0) + reach
+    left, top = np.clip(low // hr.factor, 0, None).astype(int)
+    right, bottom = np.clip(high // hr.factor + 1, [left + 1, top + 1], np.array(hr.luma.shape[::-1])).astype(int)
+    return np.ascontiguousarray(hr.luma[top:bottom, left:right]), hr.factor * np.array([left, top])

@@ -8,6 +8,7 @@ those of b, ``H[2, 2] = 1``. Radial distortion maps captured to ideal positions 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
 
 _MOST_BENT = -4 / 27
 """Smallest ``k1·r²``, r the ideal radius, for which ``ratio·(1 + k1·(ratio·r)²) = 1`` has a positive solution."""
+
+_SERIES = (1, 1, 3, 12, 55, 273, 1428)
+"""Coefficients, of alternating signs, of the power series of that solution: ``binomial(3n, n) / (2n + 1)``."""
+
+_HARDLY_BENT = 0.005
+"""Size of ``k1·r²`` below which the terms that are left out are below 1e-12."""
 
 __all__ = [
     "CaptureMapping",
@@ -82,7 +89,7 @@ def translation(x: float, y: float) -> Matrix:
 def project(H: Matrix, points: Array) -> Array:
     """Apply ``H`` to (..., 2) points."""
     projected = points @ H[:2, :2].T
-    depth = points @ H[2, :2] + H[2, 2]
+    depth = points @ H[2, :2] + H[2, 2] if H[2, :2].any() else H[2, 2]
     for axis in range(2):  # much faster than along both coordinates of each point
         coordinate = projected[..., axis]
         coordinate += H[axis, 2]
@@ -218,7 +225,7 @@ class Lens:
         return self._moved(points, x, y, 1 + self.k1 * ((x**2 + y**2) / self._unit**2))
 
     def distort(self, points: Array) -> Array:
-        """Map ideal positions to captured positions, (..., 2): the inverse of :meth:`undistort` by Newton's method.
+        """Map ideal positions to captured positions, (..., 2): the inverse of :meth:`undistort`.
 
         The unknown is the ratio of the radii: ``ratio·(1 + k1·(ratio·r)²) = 1``, where r is the ideal radius. With
         k1 < 0 there is a largest ideal radius, at which ``k1·r² = −4/27`` and ratio = 3/2; the lens shows nothing
@@ -228,14 +235,7 @@ class Lens:
             return points
         x, y = self._from_centre(points)
         bend = np.maximum(self.k1 * (x**2 + y**2) / self._unit**2, _MOST_BENT)
-        ratio = 1 / (1 + bend)
-        for _ in range(12):
-            bent = bend * ratio**2
-            step = (ratio * (1 + bent) - 1) / (1 + 3 * bent)
-            ratio -= step
-            if not np.abs(step).max(initial=0) > 1e-13:
-                break
-        return self._moved(points, x, y, ratio)
+        return self._moved(points, x, y, _ratio_of_radii(bend))
 
     def _from_centre(self, points: Array) -> tuple[Array, Array]:
         """x and y of positions (..., 2) from the centre, each (...)."""
@@ -247,6 +247,23 @@ class Lens:
         moved[..., 0] = self._centre[0] + x * ratio
         moved[..., 1] = self._centre[1] + y * ratio
         return moved
+
+
+def _ratio_of_radii(bend: Array) -> Array:
+    """The solution of ``ratio·(1 + bend·ratio²) = 1``: by a power series if all are small, else by Newton."""
+    if np.abs(bend).max(initial=0) < _HARDLY_BENT:
+        series = np.full_like(bend, _SERIES[-1])
+        for coefficient in _SERIES[-2::-1]:
+            series = coefficient - bend * series
+        return series
+    ratio = 1 / (1 + bend)
+    for _ in range(12):
+        bent = bend * ratio**2
+        step = (ratio * (1 + bent) - 1) / (1 + 3 * bent)
+        ratio -= step
+        if not np.abs(step).max(initial=0) > 1e-13:
+            break
+    return ratio
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,6 +284,10 @@ class CaptureMapping:
         """Whether the mapping is a homography, without distortion on either side."""
         return self.k1_hr == 0 and self.k1_lr == 0
 
+    @cached_property
+    def _H_lr_to_hr(self) -> Matrix:
+        return inverse(self.H_hr_to_lr)
+
     def hr_to_lr(self, points_hr: Array) -> Array:
         """Map positions in the HR capture to positions in the LR capture, (..., 2)."""
         ideal_lr = project(self.H_hr_to_lr, Lens(self.k1_hr, self.hr_size).undistort(points_hr))
@@ -274,7 +295,7 @@ class CaptureMapping:
 
     def lr_to_hr(self, points_lr: Array) -> Array:
         """Map positions in the LR capture to those in the HR capture, (..., 2): ``distort_hr(H⁻¹·undistort_lr(p))``."""
-        ideal_hr = project(inverse(self.H_hr_to_lr), Lens(self.k1_lr, self.lr_size).undistort(points_lr))
+        ideal_hr = project(self._H_lr_to_hr, Lens(self.k1_lr, self.lr_size).undistort(points_lr))
         return Lens(self.k1_hr, self.hr_size).distort(ideal_hr)
 
     def with_lenses(self, *, k1_hr: float, k1_lr: float) -> CaptureMapping:

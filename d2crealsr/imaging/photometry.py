@@ -49,7 +49,7 @@ LUMA = np.array([0.2126, 0.7152, 0.0722], dtype=np.float32)
 JPEG_LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of *encoded* RGB in JPEG's luma (ITU-T T.871), which JPEG stores at full resolution."""
 
-_STRIP_ROWS = 512
+_STRIP_ROWS = 128
 
 
 def decode_tone(encoded: NDArray[Any], tone: str) -> NDArray[Any]:
@@ -151,7 +151,10 @@ def _encoding_table(tone: str) -> NDArray[np.uint8]:
 def quantised(linear: Float32, tone: str, dtype: np.dtype[Any]) -> Image:
     """Convert linear light to stored values of ``dtype``, clipped to its range and rounded once."""
     if dtype == np.uint8:
-        return opencv.as_image(np.take(_encoding_table(tone), _table_index(linear)))
+        index = linear * np.float32(1 << _ENCODER_BITS)
+        index += np.float32(0.5)
+        np.clip(index, 0, np.float32(1 << _ENCODER_BITS), out=index)
+        return opencv.as_image(np.take(_encoding_table(tone), index.astype(np.int32), mode="clip"))
     encoded = encode_tone(np.clip(linear.astype(np.float64), 0, 1), tone)
     return opencv.as_image(np.rint(encoded * np.iinfo(dtype).max).astype(dtype))
 

@@ -147,7 +147,7 @@ def _as_stored(
         part = bright[rows].reshape(-1, 3 * width)
         part *= gain
         if field is not None:
-            part *= np.repeat(field[rows], 3, axis=1)
+            part *= opencv.threefold(field[rows]).reshape(part.shape)
         part += offset
         stored[rows] = photometry.quantised(part.reshape(-1, width, 3), light.tone, dtype)
     return opencv.as_image(stored)
@@ -161,9 +161,11 @@ def _resampled(image: NDArray[np.float32], p: NDArray[np.float32], kernel: _Kern
 
 
 def _nodes(placement: Placement) -> Array:
-    """Positions in HR of every eighth published pixel, (rows, columns, 2), up to or beyond the last pixel."""
-    columns, rows = (side // _NODE_SPACING + 2 for side in placement.published_size)
-    return placement.in_hr(geometry.pixel_centres(Size(columns, rows)) * _NODE_SPACING)
+    """Positions in HR of the centres of 8 × 8 published pixels, and of a ring around them, (rows, columns, 2)."""
+    columns, rows = (side // _NODE_SPACING + 3 for side in placement.published_size)
+    return placement.in_hr(
+        geometry.project(geometry.scaling(_NODE_SPACING), geometry.pixel_centres(Size(columns, rows)) - 1)
+    )
 
 
 def _magnified(p_hr: Array, mapping: CaptureMapping, k: float) -> Array:
@@ -175,9 +177,10 @@ def _magnified(p_hr: Array, mapping: CaptureMapping, k: float) -> Array:
 
 def _between_nodes(values: Array, size: Size) -> NDArray[np.float32]:
     """Values at every pixel by linear interpolation between those at the nodes."""
-    H_pixel_to_node = np.diag([1 / _NODE_SPACING, 1 / _NODE_SPACING, 1.0])
-    dense: NDArray[np.float32] = opencv.warp(values.astype(np.float32), H_pixel_to_node, size, "linear")
-    return dense
+    rows, columns = values.shape[:2]
+    wider = Size(columns * _NODE_SPACING, rows * _NODE_SPACING)
+    dense: NDArray[np.float32] = opencv.resize(values.astype(np.float32), wider, "linear")
+    return dense[_NODE_SPACING : _NODE_SPACING + size.height, _NODE_SPACING : _NODE_SPACING + size.width]
 
 
 def _needed_part(hr: Image, nodes: Array, margin: int) -> tuple[Image, Array]:

@@ -193,10 +193,11 @@ def with_evidence(stage: Stage, pair: PublishedPair, statistics: Mapping[str, fl
         return dataclasses.replace(stage, residual_p50_hr_px=p50, zncc=zncc, gain_g=gain_g)
     k1_lr = mapping.k1_lr if stage.stage == "direct" else 0.0  # SIFT maps the captures as they are
     of_stage = dataclasses.replace(mapping, H_hr_to_lr=stage.H_hr_to_lr, k1_hr=stage.k1_hr, k1_lr=k1_lr)
+    left = residuals.under(pair.field, mapping, of_stage, pair.placement.scale)
     thin = lr_crop.thinned(_STRIDE)
     return dataclasses.replace(
         stage,
-        residual_p50_hr_px=residuals.percentile(lr_crop.residuals(look, of_stage), 50),
+        residual_p50_hr_px=residuals.percentile(left, 50),
         zncc=thin.zncc(look, of_stage),
         gain_g=thin.brightness(thin.seen(look.source, of_stage, look.sigma_hr_px), of_stage).gain[1],
     )

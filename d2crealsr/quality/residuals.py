@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
 if TYPE_CHECKING:
+    from d2crealsr.imaging.geometry import CaptureMapping
     from d2crealsr.types import Array, ResidualField
 
-__all__ = ["measured_share", "percentile", "typical_zncc", "worst_neighbourhood", "worst_side"]
+__all__ = ["measured_share", "percentile", "typical_zncc", "under", "worst_neighbourhood", "worst_side"]
 
 _NEIGHBOURHOOD = 1 / 3
 _LEAST_NEIGHBOURS = 3
@@ -21,6 +23,12 @@ _KNOWN_SHARE = 0.25
 """Smallest mean weight of the blocks of such a side."""
 _ALONE = 1 - 1e-6
 """Sum of squared shares of the weights (one over the effective number of blocks) that means a single block."""
+
+
+def under(field: ResidualField, mapping: CaptureMapping, other: CaptureMapping, scale: int) -> ResidualField:
+    """The residual field of another mapping, given that of ``mapping``: the content is in the same places of HR."""
+    p_hr = mapping.lr_to_hr(field.points_lr + field.shifts_hr_px / scale)
+    return replace(field, shifts_hr_px=scale * (other.hr_to_lr(p_hr) - field.points_lr))
 
 
 def percentile(field: ResidualField, q: float) -> float:

@@ -63,7 +63,8 @@ _QUICK_ZOOM = 0.25
 """Smallest zoom of that search. With a smaller one, keypoints are too uncertain in LR px."""
 
 _SHARPEST_LR_PX = 0.5
-"""Smallest blur of LR, in px, from which the refinement starts."""
+_BLUR_WITHIN_LR_PX = 0.05
+"""Smallest blur of LR, in px, from which the refinement starts after that search, and how accurate it is."""
 
 _SURELY = 100
 """Number of matches that must agree in both registrations of the quick search. With fewer, registration starts anew
@@ -163,7 +164,8 @@ def _quickly(hr: LinearReduced, lr: Image, scale: int, tone: str) -> Registratio
     if isinstance(found, AlignmentFailure) or found[1].n_inliers < _SURELY:
         return None
     here = view.of_part(footprint(found[0], hr.full_size, Size.of(lr)))
-    H, second = _registered_again(hr, here, found[0], 2, scale, _NEAR_ENOUGH_LR_PX * scale)
+    near = _NEAR_ENOUGH_LR_PX * scale
+    H, second = _registered_again(hr, here, found[0], 2, scale, near, _BLUR_WITHIN_LR_PX)
     if second.stopped != "converged" or second.n_inliers < _SURELY:
         return None
     blur = np.sqrt(max(second.sigma_blur_hr_px**2 - (scale * view.blur_lr_px) ** 2, (_SHARPEST_LR_PX * scale) ** 2))
@@ -228,13 +230,19 @@ def _locate(hr: LinearReduced, view: LrView, scale: int, max_keypoints: int) -> 
 
 
 def _registered_again(
-    hr: LinearReduced, view: LrView, H_hr_to_lr: Matrix, iteration: int, scale: int, settled_hr_px: float
+    hr: LinearReduced,
+    view: LrView,
+    H_hr_to_lr: Matrix,
+    iteration: int,
+    scale: int,
+    settled_hr_px: float,
+    blur_within_lr_px: float = 0.01,
 ) -> tuple[Matrix, Stage]:
     """Register HR again, after mapping it to LR's grid and blur with the present estimate."""
     size = Size.of(view.luma)
     H_hr_to_view = geometry.compose(view.H_lr_to_view, H_hr_to_lr)
     p_hr = geometry.project(geometry.inverse(H_hr_to_view), geometry.pixel_centres(size))
-    sigma = degrade.estimate_blur(hr, view.luma, p_hr, scale)
+    sigma = degrade.estimate_blur(hr, view.luma, p_hr, scale, within_lr_px=blur_within_lr_px)
     warped = hr.on_grid(hr.blurred(hr.luma, sigma), H_hr_to_view, size)
     keypoints = inside(features.detect(warped), hr.holds(p_hr, margin_hr_px=scale))
     matches = features.match_nearby(keypoints, view.keypoints, _SEARCH_RADIUS_LR_PX * view.zoom)

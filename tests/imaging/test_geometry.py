@@ -126,3 +126,9 @@ def test_capture_mapping_there_and_back(H: np.ndarray, k1_hr: float, k1_lr: floa
     p_lr = mapping.hr_to_lr(p)
     if (p_lr >= 0).all() and (p_lr <= 899).all():
         np.testing.assert_allclose(mapping.lr_to_hr(p_lr), p, atol=1e-5)
+
+
+@given(st.floats(-0.0049, 0.0049), points)
+def test_weak_distortion_is_inverted_to_double_precision(k1: float, p: np.ndarray) -> None:
+    lens = geometry.Lens(k1, SIZE)
+    np.testing.assert_allclose(lens.distort(lens.undistort(p)), p, rtol=1e-11, atol=1e-9)

@@ -218,3 +218,13 @@ def test_clipped_pixels_neither_differ_nor_pull() -> None:
     left = field.points_lr[:, 0] < CROP.x + 36
     assert not field.weights[left].any()
     np.testing.assert_allclose(np.median(field.shifts_hr_px[field.weights > 0.5], axis=0), (0.5, 0), atol=0.04)
+
+
+def test_a_field_tells_what_another_mapping_would_leave() -> None:
+    points = np.array([[50.0, 40], [90, 60]])
+    here = ResidualField(
+        points_lr=points, shifts_hr_px=np.array([[0.2, 0], [0, -0.1]]), weights=np.ones(2), zncc=np.ones(2)
+    )
+    moved = geometry.compose(geometry.translation(0.25, -0.5), GRID.H_hr_to_lr)
+    there = residuals.under(here, GRID, dataclasses.replace(GRID, H_hr_to_lr=moved), SCALE)
+    np.testing.assert_allclose(there.shifts_hr_px, here.shifts_hr_px + np.array([2, -4]), atol=1e-9)
