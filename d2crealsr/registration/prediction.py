@@ -119,7 +119,7 @@ class Predictor:
             p_hr = parameters.mapping.lr_to_hr(positions)
             return blurred.at(p_hr) * self.light(parameters, p_hr) + np.float32(parameters.offset)
 
-        return np.concatenate([lit(observation.positions[strip]) for strip in _strips(observation)])
+        return np.concatenate([lit(observation.positions[strip]) for strip in _strips(observation.encoded)])
 
     def light(self, parameters: Parameters, p_hr: Array) -> Float32:
         """Gain times illumination at positions in HR, (h, w, 3)."""
@@ -132,13 +132,16 @@ class Predictor:
 
     def encoded_luma(self, linear: Float32) -> Float32:
         """Encoded luma of linear RGB, (h, w)."""
-        return photometry.encode_with_slope(linear, self._tone)[0] @ JPEG_LUMA
+        luma = np.empty(linear.shape[:2], np.float32)
+        for rows in _strips(luma):
+            luma[rows] = photometry.encode_with_slope(linear[rows], self._tone)[0] @ JPEG_LUMA
+        return luma
 
     def predict(self, parameters: Parameters, observation: LrPart) -> Prediction:
         """Predict the luma of an observation, and its derivative by each parameter."""
         count, width = observation.encoded.size, observation.encoded.shape[1]
         prediction = Prediction(np.empty(count, np.float32), np.empty((SIZE, count), np.float32))
-        for strip in _strips(observation):
+        for strip in _strips(observation.encoded):
             flat = slice(strip.start * width, strip.stop * width)
             luma, columns = self._strip(parameters, observation.positions[strip])
             prediction.luma[flat] = luma.ravel()
@@ -194,8 +197,8 @@ def _over_channels(a: Float32, b: Float32) -> Float32:
     return cast("Float32", (a * b) @ _ONES)
 
 
-def _strips(observation: LrPart) -> list[slice]:
-    """Rows of an observation, a few at a time."""
-    height, width = observation.encoded.shape
+def _strips(image: Float32) -> list[slice]:
+    """Rows of an image, (h, w), a few at a time."""
+    height, width = image.shape
     rows = max(1, _STRIP_PIXELS // width)
     return [slice(top, min(top + rows, height)) for top in range(0, height, rows)]
