@@ -142,12 +142,12 @@ def network_rows(bench: Bench, work: Path, steps: int, draws: int, minutes: floa
     return rows
 
 
-def filter_rows(bench: Bench) -> list[Row]:
-    """The rows of the filter; a single one where all draws have the same cards."""
-    everything = len(bench.pixels)
-    return [
-        bench.filter_row(cards, draw) for cards in DRAWS for draw in range(1 if cards == everything else FILTER_DRAWS)
-    ]
+def filter_rows(bench: Bench, path: Path) -> list[Row]:
+    """The rows of the filter, made once; a single one where all draws have the same cards."""
+    if not path.exists():
+        one = len(bench.pixels)
+        write_csv(path, [bench.filter_row(n, draw) for n in DRAWS for draw in range(1 if n == one else FILTER_DRAWS)])
+    return [numbers(row) for row in read_csv(path)]
 
 
 def numbers(row: dict[str, str]) -> Row:
@@ -159,30 +159,33 @@ def numbers(row: dict[str, str]) -> Row:
 
 
 def summary(rows: Sequence[Row]) -> list[Row]:
-    """A line for each network and number of cards: the mean over the draws, and the gain over the number before."""
+    """A line for each network and number of cards: the mean over the draws, the gain over the number before it, and
+    that over the fewest cards."""
     lines = []
     for network in dict.fromkeys(row["network"] for row in rows):
         before: dict[int, Row] = {}
+        fewest: dict[int, Row] = {}
         for cards in DRAWS:
             own = {row["draw"]: row for row in rows if (row["network"], row["cards"]) == (network, cards)}
             if own:
                 psnr, pooled = ([row[name] for row in own.values()] for name in ("test_db", "pooled_db"))
                 line = {"network": network, "cards": cards, "draws": len(own), "test_db": float(np.mean(psnr))}
                 line |= {"half_width_db": half_width(psnr), "pooled_db": float(np.mean(pooled))}
-                lines.append(line | _gain(network, own, before))
-            before = own
+                lines.append(line | _gain("gain", network, own, before) | _gain("total", network, own, fewest))
+            before, fewest = own, fewest or own
     return lines
 
 
-def _gain(network: str, own: dict[int, Row], before: dict[int, Row]) -> Row:
+def _gain(name: str, network: str, own: dict[int, Row], fewer: dict[int, Row]) -> Row:
     """The gain over fewer cards, paired within draws. The one filter of all cards is paired with every draw."""
     if network == FILTER and len(own) == 1:
-        own = dict.fromkeys(before, own[0])
-    gains = [row["test_db"] - before[draw]["test_db"] for draw, row in own.items() if draw in before]
+        own = dict.fromkeys(fewer, own[0])
+    gains = [row["test_db"] - fewer[draw]["test_db"] for draw, row in own.items() if draw in fewer]
     if len(gains) < 2:
         return {}
     gain, half = float(np.mean(gains)), half_width(gains)
-    return {"gain_db": gain, "gain_half_width_db": half, "resolved": "yes" if abs(gain) > half else "no"}
+    resolved = "yes" if abs(gain) > half else "no"
+    return {f"{name}_db": gain, f"{name}_half_width_db": half, f"{name}_resolved": resolved}
 
 
 def answers(lines: Sequence[Row]) -> list[str]:
@@ -190,7 +193,7 @@ def answers(lines: Sequence[Row]) -> list[str]:
     said = []
     for network in dict.fromkeys(line["network"] for line in lines):
         own = [line for line in lines if line["network"] == network]
-        gained = [line["cards"] for line in own if line.get("resolved") == "yes" and line["gain_db"] > 0]
+        gained = [line["cards"] for line in own if line.get("gain_resolved") == "yes" and line["gain_db"] > 0]
         most = max(gained, default=own[0]["cards"])
         if most == own[-1]["cards"] and gained:
             said.append(f"{network}: the last gain, at {most} photographs, was still resolved")
@@ -213,7 +216,7 @@ def main(work: Path, photos: Path, minutes: float, steps: int, draws: int, out: 
     torch.set_num_threads(1)
     cards = cards_of(work / "cards", photos)
     bench = Bench.of(cards)
-    rows = network_rows(bench, work, steps, draws, minutes) + filter_rows(bench)
+    rows = network_rows(bench, work, steps, draws, minutes) + filter_rows(bench, work / "filter.csv")
     lines = summary(rows)
     parameters = {
         name: sum(part.numel() for part in LumaNetwork(SCALE, **of).parameters()) for name, of in NETWORKS.items()
@@ -228,7 +231,7 @@ def main(work: Path, photos: Path, minutes: float, steps: int, draws: int, out: 
         f"{plain['pooled_db']:.3f}\n"
         "test_db: mean over the draws of the mean over the images; half_width_db: of its 95 % interval over the draws\n"
         "pooled_db: PSNR by the error of all images together, mean over the draws\n"
-        "gain_db: over the number of cards in the line above, paired within draws"
+        "gain_db: over the number of cards in the line above; total_db: over the fewest; both paired within draws"
     )
     tables = {"": lines, "-runs": rows}
     if (work / "trials.csv").exists():

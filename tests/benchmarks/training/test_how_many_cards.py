@@ -65,7 +65,8 @@ def test_gains_are_taken_within_a_draw():
     assert (more["gain_db"], more["draws"]) == (pytest.approx(0.6), 3)
     assert more["gain_half_width_db"] == pytest.approx(4.303 * 0.1 / np.sqrt(3), rel=1e-3)
     assert answers([few, more]) == ["tiny: the last gain, at 10 photographs, was still resolved"]
-    assert answers([few, more | {"resolved": "no"}]) == ["tiny: beyond 5 photographs the gain was not resolved"]
+    assert (more["total_db"], more["total_resolved"]) == (more["gain_db"], "yes")
+    assert answers([few, more | {"gain_resolved": "no"}]) == ["tiny: beyond 5 photographs the gain was not resolved"]
 
 
 @pytest.mark.slow  # the first step of Adam imports much of torch
