@@ -152,7 +152,7 @@ def how_many_cards(lines: Sequence[dict[str, str]], runs: Sequence[dict[str, str
     ax.xaxis.set_minor_locator(NullLocator())
     ax.set(xlabel="photographs in training", ylabel="PSNR-Y on new photographs [dB]")
     ax.grid(axis="y", linewidth=0.5)
-    ax.legend(loc="center right")
+    ax.legend(loc="lower right", bbox_to_anchor=(1, 0.18))
     return figure
 
 
