@@ -20,7 +20,10 @@ worker of a cluster that says nothing and issues a :class:`WorkerWarning`.
 from __future__ import annotations
 
 import errno
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 __all__ = [
     "ChangedWarning",
@@ -105,6 +108,10 @@ class ImageError(D2CRealSRError):
     def __init__(self, message: str, *, reason: str = "unreadable") -> None:
         super().__init__(message)
         self.reason = reason
+
+    def at(self, path: Path) -> str:
+        """The text with the whole path of the image, whose name it begins with otherwise."""
+        return f"{path}: {str(self).removeprefix(f'{path.name}: ')}"
 
 
 class MachineError(D2CRealSRError):

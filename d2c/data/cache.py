@@ -111,7 +111,7 @@ class ImageCache:
                 raise self._not_written(obstacle) from obstacle
             decoded = images.decode_image(content, path.name, convert=self.convert_profile)
         except ImageError as error:
-            raise DataError(f"{path}: {error}") from error
+            raise DataError(error.at(path)) from error
         try:
             with files.atomic_path(mapped) as temporary, temporary.open("wb") as file:
                 np.save(file, np.ascontiguousarray(np.moveaxis(decoded, -1, 0)))

@@ -16,7 +16,7 @@ from scipy.ndimage import gaussian_filter
 
 from d2c.inference import output
 from d2c.metrics import y_basicsr
-from d2crealsr.store import images
+from d2crealsr.store import ImageError, images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -117,7 +117,10 @@ def finished_result(path: Path) -> NDArray[Any]:
         return images.read_image_and_alpha(path)[0]
     import tifffile
 
-    return np.asarray(tifffile.memmap(path, mode="r"))
+    try:
+        return np.asarray(tifffile.memmap(path, mode="r"))
+    except (OSError, ValueError, tifffile.TiffFileError) as error:
+        raise ImageError(f"{path.name}: the data is truncated or damaged") from error
 
 
 def _strips(height: int, width: int, scale: int) -> Iterator[tuple[int, int]]:

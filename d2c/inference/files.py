@@ -92,7 +92,7 @@ def upscale_files(
         """Upscale a file; returns what writes its results."""
         writes: list[Callable[[], None]] = []
         if job.only_map:
-            return functools.partial(write_map_of, job, _read(confidence.finished_result, job.target))
+            return functools.partial(write_map_of, job, _finished_result(job.target))
         if wanted.need_outputs:
             _upscale_and_draw(model, job, decoded, wanted, limits, writes.append)
         else:
@@ -344,4 +344,15 @@ def _read(reader: Any, path: Path) -> Any:
     try:
         return reader(path)
     except ImageError as error:
-        raise DataError(f"{path}: {error}") from error
+        raise DataError(error.at(path)) from error
+
+
+def _finished_result(path: Path) -> Any:
+    """The pixels of a result that is there already."""
+    try:
+        return confidence.finished_result(path)
+    except ImageError as error:
+        raise DataError(
+            f"{path}: this result is damaged, so that no map can be made of it; delete it and give the command again, "
+            "which makes both"
+        ) from error

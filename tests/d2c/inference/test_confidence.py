@@ -13,6 +13,7 @@ from click.testing import CliRunner
 from d2c import D2CSR, D2CConfig
 from d2c.checkpoints import native
 from d2c.cli import cli
+from d2c.errors import DataError
 from d2c.inference import confidence, files, plan
 from d2c.inference.confidence import HALF, changes, enlarged, likely_error
 from d2c.inference.files import Figures, Limits, upscale_files
@@ -133,3 +134,26 @@ def test_the_command_writes_it_beside_each_result(model, tmp_path):
     assert called("--confidence") == (["a_x2.png", "a_x2_confidence.png"], f"{tmp_path / 'out' / 'a_x2.png'}\n")
     (tmp_path / "out" / "a_x2_confidence.png").unlink()
     assert called("--confidence", "--plan", "--json")[1].strip() == "[]"  # a map alone needs no network
+
+
+@pytest.mark.parametrize("ending", ["png", "tif"])
+def test_a_damaged_result_of_which_a_map_is_wanted_is_named_with_what_to_do(model, tmp_path, monkeypatch, ending):
+    write_image(tmp_path / "a.png", noise((20, 20)))
+    for module in (plan, files):
+        monkeypatch.setattr(module, "PNG_PIXELS", 10 if ending == "tif" else plan.PNG_PIXELS)
+    (written,) = upscale_files(model, [tmp_path / "a.png"], tmp_path / "out")
+    data = written.read_bytes()
+    middle = len(data) // 2
+    written.write_bytes(data[:middle] + (bytes(60) + data[middle + 60 :] if ending == "png" else b""))
+    with pytest.raises(DataError, match=rf"a_x2.{ending}: this result is damaged, .*; delete it and give the command"):
+        upscale_files(model, [tmp_path / "a.png"], tmp_path / "out", MAP)
+    written.unlink()
+    upscale_files(model, [tmp_path / "a.png"], tmp_path / "out", MAP)
+    assert written.read_bytes() == data
+    assert (tmp_path / "out" / f"a_x2_confidence.{ending}").exists()
+
+
+def test_an_image_that_cannot_be_read_is_named_once(model, tmp_path):
+    (tmp_path / "a.png").write_bytes(b"no image")
+    with pytest.raises(DataError, match=rf"^{tmp_path / 'a.png'}: its header cannot be read"):
+        upscale_files(model, [tmp_path / "a.png"], tmp_path / "out")
