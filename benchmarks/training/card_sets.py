@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from benchmarks.result_tables import write_csv
+from benchmarks.result_tables import read_csv, write_csv
 from d2c.data.layouts import find_pairs
 from d2c.inference.bicubic import bicubic
 from d2c.metrics import quality, to_uint8
@@ -57,10 +57,15 @@ def cards_of(work: Path, photos: Path) -> Cards:
     Raises
     ------
     UsageError
-        When the accepted photographs are too few for the parts.
+        When the photographs, or the accepted ones, are too few for the parts, or ``work`` has the pairs of others.
     """
-    names = sorted(path.stem for path in photos.glob("*.jpg"))
-    if not (work / "done").is_file():
+    names, needed = sorted(path.stem for path in photos.glob("*.jpg")), sum(SHARES.values())
+    if len(names) <= needed:
+        raise UsageError(f"--photos: {photos} has {len(names)} photographs (*.jpg), expected more than {needed}")
+    if (work / "done").is_file():
+        if [row["source"] for row in read_csv(work / "recipe.csv")] != names:
+            raise UsageError(f"--work: {work} has the pairs of other photographs than {photos}; give another folder")
+    else:
         write_csv(work / "recipe.csv", [_recipe(number, name) for number, name in enumerate(names, start=1)])
         settings = SimulateSettings(size="mini", scenes=len(names), seed=SEED, scale=SCALE)
         simulate(work / "raw", settings=settings, photos=photos, manifest=work / "recipe.csv")
@@ -76,7 +81,7 @@ def dealt(pairs: Sequence[Pair], photographs: int) -> Cards:
     if len(pairs) <= needed:
         raise UsageError(
             f"--photos: QA accepts the captures of {len(pairs)} of {photographs} photographs (*.jpg), expected more "
-            f"than {needed}; add photographs"
+            f"than {needed}; add photographs, and give another --work"
         )
     order = [pairs[i] for i in np.random.default_rng(SEED).permutation(len(pairs))]
     return Cards(order[: SHARES["train"]], order[SHARES["train"] : needed], order[needed:], photographs - len(pairs))

@@ -35,6 +35,7 @@ from benchmarks.result_tables import Row, read_csv, text_table, write_csv
 from benchmarks.training.card_sets import KINDS, SCALE, Cards, cards_of, kinds_of, subset
 from benchmarks.training.least_squares import filtered, fitted, luma
 from benchmarks.training.luma_network import LumaNetwork, Schedule, psnr_db, train_luma
+from d2crealsr.errors import UsageError
 from d2crealsr.store import read_image
 
 if TYPE_CHECKING:
@@ -50,6 +51,8 @@ FILTER_DRAWS = 40
 """Draws of the filter, which takes no time."""
 FILTER = "filter"
 NETWORKS = {"tiny": {"features": 12, "blocks": 2}, "small": {"features": 32, "blocks": 4}}
+TESTED = {"network", "cards", "draw", "test_db", "pooled_db"}
+"""Columns of every row."""
 STEPS, VALIDATE_EVERY = 1000, 100
 RATES = (1e-3, 2e-3, 4e-3)
 TRIAL_CARDS, TRIAL_DRAW, TRIAL_STEPS = 20, 100, 300
@@ -114,8 +117,8 @@ def chosen_rates(bench: Bench, path: Path, steps: int) -> dict[str, float]:
         write_csv(path, rows)
     best = {}
     for network in NETWORKS:
-        own = [row for row in read_csv(path) if row["network"] == network]
-        best[network] = float(max(own, key=lambda row: float(row["validation_db"]))["rate"])
+        own = [row for row in stored(path, {"network", "rate", "validation_db"}) if row["network"] == network]
+        best[network] = float(max(own, key=lambda row: row["validation_db"])["rate"])
     return best
 
 
@@ -129,7 +132,9 @@ def tasks(most: int) -> Iterator[tuple[str, int, int]]:
 def network_rows(bench: Bench, work: Path, steps: int, draws: int, minutes: float) -> list[Row]:
     """The rows of all runs so far; those that are lacking are made, until the minutes are over."""
     end, path = time.monotonic() + 60 * minutes, work / "rows.csv"
-    rows = [numbers(row) for row in read_csv(path)] if path.exists() else []
+    rows = stored(path, TESTED | {"steps"}, "this line") if path.exists() else []
+    if other := {row["steps"] for row in rows} - {steps}:
+        raise UsageError(f"--work: {path} has runs of {min(other)} steps, expected {steps}; give another folder")
     done = {(row["network"], row["cards"], row["draw"]) for row in rows}
     for network, cards, draw in tasks(draws):
         if time.monotonic() >= end:
@@ -147,7 +152,26 @@ def filter_rows(bench: Bench, path: Path) -> list[Row]:
     if not path.exists():
         one = len(bench.pixels)
         write_csv(path, [bench.filter_row(n, draw) for n in DRAWS for draw in range(1 if n == one else FILTER_DRAWS)])
-    return [numbers(row) for row in read_csv(path)]
+    return stored(path, TESTED)
+
+
+def stored(path: Path, needed: set[str], spoilt: str = "the file") -> list[Row]:
+    """The rows of a file, with numbers in place of text. ``spoilt`` is what has to be made again if one is damaged.
+
+    Raises
+    ------
+    UsageError
+        When one of them is damaged.
+    """
+    rows = []
+    for line, row in enumerate(read_csv(path), start=2):
+        try:
+            if None in row or not needed <= row.keys():
+                raise ValueError
+            rows.append(numbers(row))
+        except ValueError as error:
+            raise UsageError(f"{path}: line {line} is damaged; delete {spoilt}, which is made again") from error
+    return rows
 
 
 def numbers(row: dict[str, str]) -> Row:

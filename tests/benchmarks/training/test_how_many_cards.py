@@ -16,8 +16,8 @@ pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
 import torch
 
 from benchmarks.training import how_many_cards
-from benchmarks.training.card_sets import KINDS, SHARES, dealt, subset
-from benchmarks.training.how_many_cards import DRAWS, answers, numbers, summary, tasks
+from benchmarks.training.card_sets import KINDS, SHARES, cards_of, dealt, subset
+from benchmarks.training.how_many_cards import DRAWS, answers, network_rows, numbers, summary, tasks
 from benchmarks.training.luma_network import LumaNetwork, Schedule, psnr_db, train_luma
 
 RESULTS = Path(how_many_cards.__file__).parents[1] / "results"
@@ -34,6 +34,39 @@ def test_no_photograph_is_in_two_parts_and_all_are_used():
     assert ([len(part) for part in cards[:3]], cards.refused) == ([40, 8, 8], 4)
     with pytest.raises(UsageError, match=r"captures of 48 of 60 photographs .* expected more than 48"):
         dealt(pairs(sum(SHARES.values())), 60)
+
+
+def test_too_few_photographs_are_refused_before_anything_is_simulated(tmp_path):
+    with pytest.raises(UsageError, match=r"--photos: .* has 0 photographs \(\*\.jpg\), expected more than 48"):
+        cards_of(tmp_path / "work", tmp_path)
+    assert not (tmp_path / "work").exists()
+
+
+def test_pairs_of_other_photographs_are_not_taken_for_those_of_a_folder(tmp_path):
+    (tmp_path / "done").touch()
+    (tmp_path / "recipe.csv").write_text("scene,source\n001,somebody\n")
+    for number in range(49):
+        (tmp_path / f"{number}.jpg").touch()
+    with pytest.raises(UsageError, match=r"--work: .* has the pairs of other photographs .*; give another folder"):
+        cards_of(tmp_path, tmp_path)
+
+
+RUN = "network,cards,draw,test_db,pooled_db,steps\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        (RUN + "tiny,5,0,26.1,26.0,1000\ntiny,5,", r"rows\.csv: line 3 is damaged; delete this line"),
+        (RUN + "tiny,5,x,26.1,26.0,1000\n", r"rows\.csv: line 2 is damaged; delete this line"),
+        (RUN + "tiny,5,0,26.1,26.0,2\n", r"runs of 2 steps, expected 1000; give another folder"),
+    ],
+    ids=["cut", "no number", "other steps"],
+)
+def test_a_stored_row_that_cannot_be_used_is_named(tmp_path, text, match):
+    (tmp_path / "rows.csv").write_text(text)
+    with pytest.raises(UsageError, match=match):
+        network_rows(None, tmp_path, 1000, 8, 0)
 
 
 def test_subsets_are_nested_and_have_equally_many_cards_of_each_kind():
