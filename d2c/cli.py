@@ -49,7 +49,7 @@ def cli() -> None:
       d2c train --data pairs/                   train D2C-SR
       d2c eval runs/paper --data pairs/         measure it on the test scenes
       d2c upscale photo.jpg --checkpoint runs/paper --out upscaled/
-      d2c upscale photo.jpg --checkpoint builtin:x8 --out upscaled/    without training
+      d2c upscale photo.jpg --checkpoint builtin:x8 --out upscaled/
     """
 
 

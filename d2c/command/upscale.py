@@ -81,7 +81,7 @@ def _figure_options(network: Network) -> list[click.Option]:
 @click.option(
     "--confidence",
     is_flag=True,
-    help="Write NAME_xSCALE_confidence.png, too: light where the result changes quickly and an error is likelier.",
+    help="Also write NAME_xSCALE_confidence.png: light where the result changes quickly and an error is likelier.",
 )
 @click.option("--box", metavar="X,Y,W,H", help="Draw this patch (in LR px): LR, bicubic, all outputs and HR.")
 @click.option("--hr", type=FILE, help="HR image for the figure of the patch. Only with one file.")

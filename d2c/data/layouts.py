@@ -170,7 +170,7 @@ def size_of(path: Path) -> tuple[int, int]:
         return images.read_size(path)
     except ImageError as error:
         missing = "" if path.exists() else " (no such file; write / for \\)" if "\\" in str(path) else " (no such file)"
-        raise DataError(f"{path}{missing}: {error}") from error
+        raise DataError(error.at(path, missing)) from error
 
 
 def _from_folder(data: Path, scale: int | None, note: Note) -> list[Pair]:

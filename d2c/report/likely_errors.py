@@ -49,7 +49,7 @@ def likely_errors(
     values = confidence.likely_error(to_uint8(sr), scale)
     error = np.abs(y_basicsr(sr) - y_basicsr(hr))
     height, width = values.shape
-    planes = {confidence.NAME: confidence.enlarged(values, scale, 0, scale * height), "error": error}
+    planes = {"likely error": confidence.enlarged(values, scale, 0, scale * height), "error": error}
     tops = [max(float(np.quantile(plane, _LIGHTEST)), 1.0) for plane in planes.values()]
     drawn = [
         writer.write(label, heat(cut(plane, box, scale) / top, CIVIDIS), words)

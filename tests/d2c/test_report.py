@@ -87,7 +87,7 @@ def test_the_page_has_every_chart_and_the_crops_of_validation_scenes(run, pairs)
     assert scene in {"001", "002", "003", "004", "005"}
     methods = ["bicubic", *(f"branch-{k}" for k in (1, 2, 3, 4)), "mean", "fused", "oracle"]
     labels = ["lr", *methods, "hr", *(f"weight-{k}" for k in (1, 2, 3, 4))]
-    labels += ["lr", "fused", "confidence", "error"]
+    labels += ["lr", "fused", "likely-error", "error"]
     assert [picture["src"] for picture in page.pictures] == [f"files/scene-1-{label}.png" for label in labels]
     assert all(f"of scene {scene}" in picture["alt"] for picture in page.pictures)
     folder = run / "report"
