@@ -142,6 +142,8 @@ def missing(wanted: Mapping[Path, str], inputs: Iterable[Path], *, overwrite: bo
         left.append(target)
     if in_the_way:
         names = _few([str(path) for path in in_the_way])
+        if overwrite:
+            raise ConfigError(f"{names}: a folder is in the place of a result; give another folder with --out")
         raise ConfigError(
             f"{names}: there already, and not made of these images by this checkpoint with these settings; "
             "give another folder with --out, or replace with --overwrite"

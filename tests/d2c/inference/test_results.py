@@ -104,7 +104,7 @@ def test_another_file_in_the_way_is_refused_before_anything_is_written(model, ph
 
 def test_a_folder_in_the_way_is_refused_even_when_files_may_be_replaced(model, photos):
     (photos / "out" / "a_x2.png").mkdir(parents=True)
-    with pytest.raises(ConfigError, match=r"a_x2\.png: there already"):
+    with pytest.raises(ConfigError, match=r"a_x2\.png: a folder is in the place of a result; give another folder"):
         upscale_files(model, [photos], photos / "out", limits=Limits(overwrite=True))
 
 
