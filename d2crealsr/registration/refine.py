@@ -47,8 +47,8 @@ _PHASE_SIDE = 256
 _CLEARLY_WORSE = 1.1
 """Ratio of the residuals' robust σ, with demosaicing accounted for and without, from which the recognised phase is
 dropped. What a rough fit leaves of black squares or text can be similar to demosaicing: the ratio is then 1.25 to 1.4,
-and the error doubles. For 42 plain scenes of half
-size it is .84 to 1.05, and 1.1 to 1.3 for three, whose error becomes smaller without the phase."""
+and the error doubles. For half-size scenes with a filter it is .84 to 1.05, but for three of 50 it is 1.1 to 1.3, and
+the error of these is smaller without the phase."""
 
 _INNER_SHARE = 0.5
 """Share of the HR frame that the upright rectangle inside it must hold, if the mapping is to be fitted in it."""
