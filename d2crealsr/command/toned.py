@@ -84,5 +84,7 @@ def _told(curve: CameraCurve) -> str:
 
     if curve.tone == "srgb" and curve.scenes < FEWEST_SCENES:
         return f"srgb: {counted(curve.scenes, 'scene')} by this camera cannot show another, {FEWEST_SCENES} needed"
-    told = curve.tone if curve.tone != "srgb" else "srgb: the scenes do not show a departure from it"
-    return f"{told} (better in {curve.improved} scenes that it was not fitted to)"
+    share = f"{curve.improved} of {counted(curve.scenes, 'scene')}"
+    if curve.tone == "srgb":
+        return f"srgb: the scenes do not show a departure from it (another curve predicts {share} better: too few)"
+    return f"{curve.tone} (better than srgb in {share} that it was not fitted to)"

@@ -47,7 +47,7 @@ _PHASE_SIDE = 256
 _CLEARLY_WORSE = 1.1
 """Ratio of the residuals' robust σ, with demosaicing accounted for and without, from which the recognised phase is
 dropped. What a rough fit leaves of black squares or text can be similar to demosaicing: the ratio is then 1.25 to 1.4,
-and the error doubles. For half-size scenes with a filter it is .84 to 1.05, but for three of 50 it is 1.1 to 1.3, and
+and the error doubles. For half-size scenes with a filter it is .84 to 1.05, but for three of 45 it is 1.1 to 1.3, and
 the error of these is smaller without the phase."""
 
 _INNER_SHARE = 0.5

@@ -93,7 +93,7 @@ def test_the_command_says_what_it_found_and_what_comes_next(given: list[ToneScen
     out = tmp_path / "tone.json"
     result = CliRunner().invoke(main, ["tone", str(raw), "--out", str(out), "--scale", "4"])
     assert result.exit_code == 0, result.output
-    assert "hr: curve=0.5:-0.1:-0.3:-0.2:0.1 (better in 11 scenes that it was not fitted to)" in result.stdout
+    assert "hr: curve=0.5:-0.1:-0.3:-0.2:0.1 (better than srgb in 11 of " in result.stdout
     assert "lr: srgb: the scenes do not show a departure from it" in result.stdout
     assert f"align {raw} --out pairs/ --scale 4 --tone {out}" in result.stdout
     file = read_tone_file(out)
