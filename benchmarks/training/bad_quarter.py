@@ -48,11 +48,43 @@ _SHIFTED: dict[Cause, str] = {
     "constant": "in one direction",
     "turned": "in one direction, trained on flips and turns",
 }
-_ROUNDS = 3
+ROUNDS = 3
+"""How often every pair is registered against its prediction."""
+
 _DRAWS = 5
 _FINENESS = 50
 """Shifts are estimated to one in so many HR px."""
 _BORDER = 8
+
+
+def bad_of(count: int) -> list[bool]:
+    """Which of ``count`` training pairs are shifted: every fourth."""
+    return [k % 4 == 0 for k in range(count)]
+
+
+def shifts_of_quarter(cause: Cause, length: float, count: int) -> list[Shift]:
+    """The shift of each of ``count`` training pairs in HR px; it is zero for three of four."""
+    bad = bad_of(count)
+    moved = iter(shifts_of(cause, length, sum(bad)))
+    return [next(moved) if each else (0.0, 0.0) for each in bad]
+
+
+def without_others(count: int, seed: int) -> list[bool]:
+    """Which pairs are kept where, for each shifted one, one of the three that follow it is left out at random."""
+    bad, kept = bad_of(count), [True] * count
+    for place, after in enumerate(np.random.default_rng(seed).integers(1, 4, count)):
+        if bad[place] and place + after < count:
+            kept[place + int(after)] = False
+    return kept
+
+
+def registered(scene: Scene, shift: Shift, predicted: NDArray[np.floating]) -> Shift:
+    """The shift of HR after it has been registered against a prediction."""
+    inner = (slice(_BORDER, -_BORDER), slice(_BORDER, -_BORDER))
+    (dy, dx), _, _ = phase_cross_correlation(
+        predicted[inner], scene.warped(shift)[inner], upsample_factor=_FINENESS, normalization=None
+    )
+    return shift[0] + float(dx), shift[1] + float(dy)
 
 
 class Quarter:
@@ -60,16 +92,14 @@ class Quarter:
 
     def __init__(self, train: Sequence[Scene], test: Sequence[Scene], scale: int, cause: Cause) -> None:
         self.train, self.test, self.scale, self.cause = train, test, scale, cause
-        self.bad = [k % 4 == 0 for k in range(len(train))]
         self.none: list[Shift] = [(0.0, 0.0)] * len(train)
         self.best = self._scores(self._fit(self.none))
 
     def rows(self, length: float) -> list[Row]:
         """A row for each remedy."""
-        moved = iter(shifts_of(self.cause, length, sum(self.bad)))
-        shifts = [next(moved) if bad else (0.0, 0.0) for bad in self.bad]
-        good = [not bad for bad in self.bad]
-        again = self._realigned(shifts)
+        shifts = shifts_of_quarter(self.cause, length, len(self.train))
+        good = [not bad for bad in bad_of(len(self.train))]
+        again = self.realigned(shifts)
         remedies = {
             "none": (self._lost(shifts), shifts),
             "left out": (self._lost(shifts, good), self.none),
@@ -81,8 +111,19 @@ class Quarter:
 
     def unshifted(self) -> Row:
         """What realignment does where there is nothing to realign."""
-        again = self._realigned(self.none)
+        again = self.realigned(self.none)
         return self._row(0.0, "realigned", self._lost(again), np.zeros(len(self.test)), again)
+
+    def realigned(self, shifts: Sequence[Shift]) -> list[Shift]:
+        """The shifts that remain after every pair has been registered against its prediction, over and over."""
+        left = list(shifts)
+        for _ in range(ROUNDS):
+            filters = self._fit(left)
+            left = [
+                registered(scene, by, filtered(scene.lr_luma, filters, self.scale))
+                for scene, by in zip(self.train, left, strict=True)
+            ]
+        return left
 
     def _fit(self, shifts: Sequence[Shift], kept: Sequence[bool] | None = None) -> Filters:
         """The filters of the pairs that are kept, with HR shifted."""
@@ -103,28 +144,8 @@ class Quarter:
 
     def _others(self, shifts: Sequence[Shift]) -> NDArray[np.float64]:
         """Loss where as many good pairs are left out, as the mean over draws."""
-        draws = []
-        for seed in range(_DRAWS):
-            kept = [True] * len(self.train)
-            for place, after in enumerate(np.random.default_rng(seed).integers(1, 4, len(kept))):
-                if self.bad[place] and place + after < len(kept):
-                    kept[place + int(after)] = False
-            draws.append(self._lost(shifts, kept))
+        draws = [self._lost(shifts, without_others(len(self.train), seed)) for seed in range(_DRAWS)]
         return np.asarray(np.mean(draws, 0))
-
-    def _realigned(self, shifts: Sequence[Shift]) -> list[Shift]:
-        """The shifts that remain after every pair has been registered against its prediction, over and over."""
-        left = list(shifts)
-        inner = (slice(_BORDER, -_BORDER), slice(_BORDER, -_BORDER))
-        for _ in range(_ROUNDS):
-            filters = self._fit(left)
-            for k, scene in enumerate(self.train):
-                hr, sr = scene.warped(left[k]), filtered(scene.lr_luma, filters, self.scale)
-                (dy, dx), _, _ = phase_cross_correlation(
-                    sr[inner], hr[inner], upsample_factor=_FINENESS, normalization=None
-                )
-                left[k] = (left[k][0] + float(dx), left[k][1] + float(dy))
-        return left
 
     def _row(
         self,

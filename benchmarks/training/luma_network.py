@@ -70,6 +70,8 @@ class Schedule:
     batch: int = 4
     patch: int = 24
     average: float = 0.99
+    turned: bool = True
+    """Whether crops are used in random flips and turns."""
 
 
 class Result(NamedTuple):
@@ -89,7 +91,7 @@ def psnr_db(image: NDArray[np.floating], hr: NDArray[np.floating], border: int) 
 def train_luma(
     network: LumaNetwork, pairs: Sequence[LumaPair], validation: Sequence[LumaPair], schedule: Schedule, seed: int
 ) -> Result:
-    """Train by the absolute error of random crops in random flips and turns; returns the best averaged weights."""
+    """Train by the absolute error of random crops, in random flips and turns; returns the best averaged weights."""
     rng, scale = np.random.default_rng(seed), network.scale
     tensors = [(torch.from_numpy(lr) / _PEAK, torch.from_numpy(hr) / _PEAK) for lr, hr in pairs]
     optimiser = torch.optim.Adam(network.parameters(), schedule.rate)
@@ -121,7 +123,7 @@ def _batch(
         y, x = (int(rng.integers(length - side + 1)) for length in lr.shape)
         big = scale * side
         crops.append((lr[y : y + side, x : x + side], hr[scale * y : scale * y + big, scale * x : scale * x + big]))
-    turns, mirrored = int(rng.integers(4)), bool(rng.integers(2))
+    turns, mirrored = int(rng.integers(4)) * schedule.turned, bool(rng.integers(2)) and schedule.turned
     batch = []
     for planes in zip(*crops, strict=True):
         stacked = torch.rot90(torch.stack(planes)[:, None], turns, (2, 3))
