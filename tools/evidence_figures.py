@@ -127,7 +127,7 @@ def misalignment(rows: Sequence[Row]) -> Figure:
 
 
 def how_many_cards(lines: Sequence[dict[str, str]], runs: Sequence[dict[str, str]]) -> Figure:
-    """PSNR against the number of photographs: means with intervals, and every run of the networks as a dot beside them."""
+    """PSNR against the number of photographs: means with intervals, and each run of the networks as a dot."""
     figure = Figure(figsize=(6.5, 4.2), layout="constrained")
     ax = figure.subplots()
     for network, (colour, marker, line, label) in TRAINED.items():
