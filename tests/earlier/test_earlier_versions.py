@@ -72,8 +72,8 @@ def test_a_stopped_run_may_get_more_steps_and_is_told_that_its_pairs_changed(fol
 
 
 def mapped(H):
-    """Where a mapping to LR has the corners of a rectangle in HR, (4, 2)."""
-    corners = np.array([[100, 100, 1], [500, 100, 1], [100, 300, 1], [500, 300, 1]]) @ H.T
+    """Where a mapping to LR has the corners of the part of HR that all scenes have, (4, 2)."""
+    corners = np.array([[0, 0, 1], [231, 0, 1], [0, 149, 1], [231, 149, 1]]) @ H.T
     return corners[:, :2] / corners[:, 2:]
 
 
@@ -86,14 +86,13 @@ def test_a_rerun_leaves_its_pairs_as_they_are(folder):
     assert done.exit_code == 0, done.output
     new = d2crealsr.read_manifest(pairs)
     assert {p: p.read_bytes() for p in pairs.glob("?r/*.png")}.keys() == images.keys()
-    pd.testing.assert_frame_equal(
-        new[["scene", "status", "split", "reasons"]], old[["scene", "status", "split", "reasons"]]
-    )
+    pd.testing.assert_frame_equal(new[["scene", "status", "split"]], old[["scene", "status", "split"]])
+    # Since illumination has more freedom, the rejected scene is uncertain too; every reason of then still holds.
+    for now, then in zip(new["reasons"], old["reasons"], strict=True):
+        assert set(then.split(";")) <= set(now.split(";"))
     H = [f"h{row}{column}" for row in range(3) for column in range(3)]
-    whole = new["hr_clipped_fraction"] == 0
-    assert whole.sum() == 1
-    np.testing.assert_allclose(new.loc[whole, H], old.loc[whole, H], rtol=1e-4, atol=1e-6)
-    # Clipped HR pixels are no longer used, so the others have moved a little.
+    # In LR px, without the lens that is fitted along: clipped HR pixels are no longer used, illumination has a term of fourth
+    # order, and SIFT starts from fewer keypoints.
     for one, other in zip(new[H].to_numpy(float), old[H].to_numpy(float), strict=True):
         apart = mapped(one.reshape(3, 3)) - mapped(other.reshape(3, 3))
         assert np.abs(apart).max() < 0.25
