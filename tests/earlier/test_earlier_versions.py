@@ -91,8 +91,8 @@ def test_a_rerun_leaves_its_pairs_as_they_are(folder):
     for now, then in zip(new["reasons"], old["reasons"], strict=True):
         assert set(then.split(";")) <= set(now.split(";"))
     H = [f"h{row}{column}" for row in range(3) for column in range(3)]
-    # In LR px, without the lens that is fitted along: clipped HR pixels are no longer used, illumination has a term of fourth
-    # order, and SIFT starts from fewer keypoints.
+    # LR px, without the lens that is fitted too: clipped HR pixels are no longer used, illumination has a
+    # term of fourth order, and SIFT starts from fewer keypoints.
     for one, other in zip(new[H].to_numpy(float), old[H].to_numpy(float), strict=True):
         apart = mapped(one.reshape(3, 3)) - mapped(other.reshape(3, 3))
         assert np.abs(apart).max() < 0.25
