@@ -72,21 +72,22 @@ def read_rows(path: Path) -> list[Row]:
         ]
 
 
+def with_intervals(
+    ax: Axes, measured: Sequence[tuple[float, float, float]], colour: str, marker: str, line: str, label: str
+) -> None:
+    """A curve through (x, y, half-width of the interval of y)."""
+    x, y, half_width = zip(*measured, strict=True)
+    ax.errorbar(
+        x, y, yerr=half_width, color=colour, marker=marker, linestyle=line, capsize=2, elinewidth=0.8, label=label
+    )
+
+
 def losses(ax: Axes, rows: Sequence[Row], scale: int) -> None:
     """PSNR lost against the shift in HR px, with a second axis in LR px."""
     for shifted, (colour, marker, line) in CURVES.items():
         found = [row for row in rows if (row.scale, row.shifted) == (scale, shifted) and row.hr_px]
-        ax.errorbar(
-            [row.hr_px for row in found],
-            [row.loss_db for row in found],
-            yerr=[row.half_width_db for row in found],
-            color=colour,
-            marker=marker,
-            linestyle=line,
-            capsize=2,
-            elinewidth=0.8,
-            label=shifted,
-        )
+        measured = [(row.hr_px, row.loss_db, row.half_width_db) for row in found]
+        with_intervals(ax, measured, colour, marker, line, shifted)
     ax.axhline(0, color=GREY, linewidth=0.8)
     ax.set_xscale("log")
     log_axis(ax.xaxis)
@@ -132,17 +133,8 @@ def how_many_cards(lines: Sequence[dict[str, str]], runs: Sequence[dict[str, str
     ax = figure.subplots()
     for network, (colour, marker, line, label) in TRAINED.items():
         own = [row for row in lines if row["network"] == network]
-        ax.errorbar(
-            [int(row["cards"]) for row in own],
-            [float(row["test_db"]) for row in own],
-            yerr=[float(row["half_width_db"]) for row in own],
-            color=colour,
-            marker=marker,
-            linestyle=line,
-            capsize=3,
-            elinewidth=0.8,
-            label=label,
-        )
+        measured = [(float(row["cards"]), float(row["test_db"]), float(row["half_width_db"])) for row in own]
+        with_intervals(ax, measured, colour, marker, line, label)
         if network != "filter":
             dots = [(1.05 * int(row["cards"]), float(row["test_db"])) for row in runs if row["network"] == network]
             ax.scatter(*zip(*dots, strict=True), s=14, color=colour, alpha=0.5, linewidths=0)

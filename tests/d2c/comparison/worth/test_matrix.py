@@ -140,12 +140,14 @@ def test_a_rate_that_diverges_is_left_out_and_a_failed_seed_is_named(begun, monk
     assert [trial["psnr_db"] for trial in found.trials.rows] == ["20", ""]
 
 
-def test_an_arm_that_diverges_at_every_rate_does_not_end_the_others(begun, monkeypatch):
-    work, tests = begun
+def path_depth_fails_in_its_trials(monkeypatch, error):
+    """The other arm, path-body, ends its trials and diverges when it is trained. Returns the trials as they come."""
+    tried = []
 
     def validated(self, arm, _steps):
+        tried.append((arm.name, self.rate))
         if arm.name == "path-depth":
-            raise TrainingError("the loss is nan")
+            raise error
         return 20.0
 
     def row(self, arm, *_):
@@ -154,6 +156,12 @@ def test_an_arm_that_diverges_at_every_rate_does_not_end_the_others(begun, monke
 
     monkeypatch.setattr(course.Course, "validated", validated)
     monkeypatch.setattr(course.Course, "row", row)
+    return tried
+
+
+def test_an_arm_that_diverges_at_every_rate_does_not_end_the_others(begun, monkeypatch):
+    work, tests = begun
+    path_depth_fails_in_its_trials(monkeypatch, TrainingError("the loss is nan"))
     found = Matrix(work=work, tests=tests, size=TINY, seeds=[0], only=["path-depth", "path-body"])
     found.run()
     assert [why.partition(":")[0] for why in sorted(found.failures)] == ["path-body, seed 0", "path-depth"]
@@ -162,20 +170,8 @@ def test_an_arm_that_diverges_at_every_rate_does_not_end_the_others(begun, monke
 @pytest.mark.parametrize("error", [MemoryRanOutError, MemoryNeedError])
 def test_an_arm_that_does_not_fit_into_memory_is_tried_once_and_again_in_the_next_run(begun, monkeypatch, error):
     work, tests = begun
-    size, tried = dataclasses.replace(TINY, rates=(1e-3, 2e-3)), []
-
-    def validated(self, arm, _steps):
-        tried.append((arm.name, self.rate))
-        if arm.name == "path-depth":
-            raise error("too large")
-        return 20.0
-
-    def row(self, arm, *_):
-        assert arm.name == "path-body"
-        raise TrainingError("the loss is inf")
-
-    monkeypatch.setattr(course.Course, "validated", validated)
-    monkeypatch.setattr(course.Course, "row", row)
+    size = dataclasses.replace(TINY, rates=(1e-3, 2e-3))
+    tried = path_depth_fails_in_its_trials(monkeypatch, error("too large"))
     for _ in range(2):
         found = Matrix(work=work, tests=tests, size=size, seeds=[0], only=["path-depth", "path-body"])
         found.run()
