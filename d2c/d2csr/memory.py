@@ -16,6 +16,7 @@ import torch
 from d2c.d2csr.banded import hidden_bytes
 from d2c.d2csr.network import D2CSR
 from d2c.networks.base.shapes import shapes_only
+from d2c.realignment import MARGIN_LR_PX
 from d2c.tails.tail import upscale_factors
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def step_memory(
     fuses = kind == "stage 2"
     each = {"stage 2": _FUSING_PLANES, "together": _TOGETHER_PLANES}.get(kind, _LOSS_PLANES)
     planes = hr * (3 + each * model.predictions)
+    if train.realign:  # HR with its margin, beside what is cut from it
+        planes += 3 * samples * (side + 2 * MARGIN_LR_PX * model.scale) ** 2
     hidden = (
         0
         if kind == "stage 1"

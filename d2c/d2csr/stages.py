@@ -34,6 +34,7 @@ class D2CStage(Stage):
     config: TrainConfig
     terms = TERMS
     weights = ("alpha",)
+    realigns = True
     kind: ClassVar[Kind]
 
     def term_weights(self, epoch: int) -> dict[str, float]:
@@ -52,6 +53,10 @@ class D2CStage(Stage):
         chosen: Any = self.model if whole else self.model.convergence
         if whole or device.type == "cpu":
             chosen.to(memory_format=torch.channels_last)
+
+    def _target(self, predictions: Tensor, hr: Tensor) -> Tensor:
+        """HR where it fits best on the mean of the predictions, which all stages have."""
+        return self.target(predictions.detach().mean(dim=1), hr) if self.config.realign else hr
 
     def _divergence(self, predictions: Tensor, hr: Tensor, alpha: float) -> DivergenceTerms:
         model, config = self.model.config, self.config
@@ -83,7 +88,7 @@ class DivergenceStage(D2CStage):
 
     def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> Terms:
         predictions = self.model.diverge(lr)
-        terms = self._divergence(predictions, hr, weights["alpha"])
+        terms = self._divergence(predictions, self._target(predictions, hr), weights["alpha"])
         return {**terms._asdict(), "spread": spread(predictions)}
 
 
@@ -100,7 +105,7 @@ class ConvergenceStage(D2CStage):
     def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> Terms:
         with torch.no_grad():
             predictions = self.model.diverge(lr)
-        loss = self._convergence(predictions, hr)
+        loss = self._convergence(predictions, self._target(predictions, hr))
         return {"total": loss, "convergence": loss, "spread": spread(predictions)}
 
 
@@ -111,6 +116,7 @@ class JointStage(D2CStage):
 
     def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> Terms:
         predictions = self.model.diverge(lr)
+        hr = self._target(predictions, hr)
         terms = self._divergence(predictions, hr, weights["alpha"])
         fused = self._convergence(predictions.detach(), hr)
         return {**terms._asdict(), "total": terms.total + fused, "convergence": fused, "spread": spread(predictions)}
@@ -129,7 +135,7 @@ class TogetherStage(D2CStage):
 
     def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> Terms:
         predictions = self.model.diverge(lr)
-        loss = self._convergence(predictions, hr)
+        loss = self._convergence(predictions, self._target(predictions, hr))
         return {"total": loss, "convergence": loss, "spread": spread(predictions)}
 
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from d2c.data.crop_weights import spread_evenly
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -38,8 +40,10 @@ class Mixture:
     members: Sequence[Sequence[int]]
     weights: Sequence[float]
 
-    def pairs(self, key: tuple[int, int], first: int, count: int) -> list[int]:
+    def pairs(self, key: tuple[int, int], first: int, count: int, shares: Sequence[float] | None = None) -> list[int]:
         """The places of the pairs for ``count`` patches from number ``first`` on. ``key`` is (seed, stage).
+
+        With ``shares``, one for each place, pairs of a dataset are used as often as these say.
 
         Examples
         --------
@@ -57,7 +61,10 @@ class Mixture:
             turn, position = divmod(number, len(own))
             if (dataset, turn) not in orders:
                 rng = np.random.default_rng((*key, _ORDER, dataset, turn))
-                orders[dataset, turn] = rng.permutation(len(own)).tolist()
+                order = rng.permutation(len(own)).tolist()
+                if shares is not None:
+                    order = spread_evenly(order, [shares[place] for place in own], rng.random())
+                orders[dataset, turn] = order
             found.append(own[orders[dataset, turn][position]])
         return found
 

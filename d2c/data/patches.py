@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
+from d2c.data.crop_weights import shares, spread_evenly
 from d2c.errors import ConfigError, DataError
+from d2c.realignment import MARGIN_LR_PX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from d2c.data.cache import Mapped
+    from d2c.data.crop_weights import CropWeights
     from d2c.data.mixture import Mixture
     from d2c.data.travel import RawBatch
     from d2c.settings.config import TrainSettings
@@ -33,9 +36,17 @@ _AHEAD, _AHEAD_RAW = 2, 6
 _THREADS = 3
 """Threads that cut raw batches."""
 
+_DUE, _AGAIN = 5, 6
+"""Parts of the keys of what weights draw: how often each pair is used, and crops in place of others."""
+_TRIES = 200
+"""Crops that are drawn at most until one is not left out."""
+
 
 class Batch(NamedTuple):
-    """Patches of a step: ``lr`` (N, 3, p, p) and ``hr`` (N, 3, s·p, s·p), float32 RGB on [0, 1]."""
+    """Patches of a step: ``lr`` (N, 3, p, p) and ``hr`` (N, 3, s·p, s·p), float32 RGB on [0, 1].
+
+    For ``--realign``, HR has a margin of :data:`d2c.realignment.MARGIN_LR_PX` LR pixels on each side.
+    """
 
     lr: Tensor
     hr: Tensor
@@ -60,13 +71,15 @@ def to_tensor(pixels: NDArray[np.uint8] | NDArray[np.uint16]) -> Tensor:
 class CropSource:
     """Draws the batches of a training run. An epoch uses one patch of every pair; an incomplete batch is dropped.
 
-    With a mixture, pairs are used as that says, and an epoch is only a number of steps.
+    With a mixture, pairs are used as that says, and an epoch is only a number of steps. With ``weights``, one for each
+    pair, pairs are used as often as they weigh, and crops of a pair too.
     """
 
     pairs: Sequence[PixelPair]
     scale: int
     config: TrainSettings
     mixture: Mixture | None = None
+    weights: Sequence[CropWeights] | None = None
 
     def __post_init__(self) -> None:
         if len(self.pairs) < self.config.batch:
@@ -80,11 +93,23 @@ class CropSource:
                     f"{pair.name}: its HR image is {pair.hr.shape[1]}x{pair.hr.shape[0]}, expected {self.scale} times "
                     f"the LR image's {width}x{height}; it was replaced meanwhile: run the command again"
                 )
-            if min(height, width) < self.config.patch:
+            largest = min(height, width) - 2 * self._margin
+            if largest < self.config.patch:
+                around = f" with the {self._margin} px around it that --realign needs" if self._margin else ""
+                remedy = f"use --patch {largest} or less" if largest > 0 else "leave it out"
                 raise ConfigError(
-                    f"{pair.name}: its LR image is {width}x{height}, smaller than a patch of {self.config.patch}; "
-                    f"use --patch {min(height, width)} or less"
+                    f"{pair.name}: its LR image is {width}x{height}, smaller than a patch of {self.config.patch}"
+                    f"{around}; {remedy}"
                 )
+
+    @property
+    def _margin(self) -> int:
+        """LR px around a patch within which HR may be moved."""
+        return MARGIN_LR_PX if self.config.realign else 0
+
+    @property
+    def _hr_side(self) -> int:
+        return self.scale * (self.config.patch + 2 * self._margin)
 
     @property
     def steps_per_epoch(self) -> int:
@@ -99,8 +124,7 @@ class CropSource:
         share = self.config.batch // world
         first = rank * share
         chosen = self._chosen(stage, step)[first : first + share]
-        size = self.config.patch
-        batch = Batch(*(torch.empty(share, 3, side, side) for side in (size, self.scale * size)))
+        batch = Batch(*(torch.empty(share, 3, side, side) for side in (self.config.patch, self._hr_side)))
         for k, place in enumerate(chosen):
             lr, hr, turn = self.draw(place, (self.config.seed, stage, 1, step, first + k))
             write_patch(lr, turn, batch.lr[k])
@@ -113,7 +137,7 @@ class CropSource:
 
         share = self.config.batch // world
         first = rank * share
-        raw = empty_batch(share, self.config.patch, self.scale, wide=self._wide)
+        raw = empty_batch(share, self.config.patch, self._hr_side, wide=self._wide)
         for k, place in enumerate(self._chosen(stage, step)[first : first + share]):
             put(raw, k, *self.draw(place, (self.config.seed, stage, 1, step, first + k)))
         return raw
@@ -125,12 +149,18 @@ class CropSource:
 
     def _chosen(self, stage: int, step: int) -> list[int]:
         """Places of the pairs of a step, for all processes together."""
-        count = self.config.batch
+        count, seed = self.config.batch, self.config.seed
         if self.mixture is not None:
-            return self.mixture.pairs((self.config.seed, stage), step * count, count)
+            return self.mixture.pairs((seed, stage), step * count, count, self._shares)
         epoch, position = divmod(step, self.steps_per_epoch)
-        order = order_of(self.config.seed, stage, epoch, len(self.pairs))
+        order = order_of(seed, stage, epoch, len(self.pairs))
+        if self._shares is not None:
+            order = spread_evenly(order, self._shares, np.random.default_rng((seed, stage, _DUE, epoch)).random())
         return order[position * count : (position + 1) * count]
+
+    @functools.cached_property
+    def _shares(self) -> list[float] | None:
+        return None if self.weights is None else shares(self.weights)
 
     def batches(
         self, stage: int, steps: range, rank: int = 0, world: int = 1, *, raw: bool = False
@@ -153,7 +183,15 @@ class CropSource:
     def draw(self, place: int, key: tuple[int, ...]) -> tuple[Mapped, Mapped, int]:
         """The pixels of a patch of a pair, LR (p, p, 3) and HR (s·p, s·p, 3), and the number of its turn."""
         config = self.config
-        return draw_patch(self.pairs[place], key, patch=config.patch, scale=self.scale, augment=config.augment)
+        return draw_patch(
+            self.pairs[place],
+            key,
+            patch=config.patch,
+            scale=self.scale,
+            augment=config.augment,
+            margin=self._margin,
+            weights=None if self.weights is None else self.weights[place],
+        )
 
 
 def order_of(seed: int, stage: int, epoch: int, count: int) -> list[int]:
@@ -163,16 +201,39 @@ def order_of(seed: int, stage: int, epoch: int, count: int) -> list[int]:
 
 
 def draw_patch(
-    pair: PixelPair, key: tuple[int, ...], *, patch: int, scale: int, augment: bool
+    pair: PixelPair,
+    key: tuple[int, ...],
+    *,
+    patch: int,
+    scale: int,
+    augment: bool,
+    margin: int = 0,
+    weights: CropWeights | None = None,
 ) -> tuple[Mapped, Mapped, int]:
-    """The pixels of a patch of a pair, LR (p, p, 3) and HR (s·p, s·p, 3), and the number of its turn."""
+    """The pixels of a patch of a pair, LR (p, p, 3) and HR (s·p, s·p, 3), and the number of its turn.
+
+    HR has a ``margin`` on each side, in LR px. With ``weights``, a patch is left out with the probability that its
+    weight lacks to the largest one of its pair, and another one is drawn.
+    """
     rng = np.random.default_rng(key)
-    height, width = pair.lr.shape[:2]
-    x = int(rng.integers(width - patch + 1))  # the last offset included
-    y = int(rng.integers(height - patch + 1))
+    x, y = _corner(pair, patch, margin, rng)
     turn = int(rng.integers(8)) if augment else 0
-    hr = pair.hr[scale * y : scale * (y + patch), scale * x : scale * (x + patch)]
-    return pair.lr[y : y + patch, x : x + patch], hr, turn
+    if weights is not None:
+        again = np.random.default_rng((*key, _AGAIN))
+        for _ in range(_TRIES):
+            if again.random() < weights.at(x, y):
+                break
+            x, y = _corner(pair, patch, margin, again)
+    rows, columns = (slice(scale * (first - margin), scale * (first + patch + margin)) for first in (y, x))
+    return pair.lr[y : y + patch, x : x + patch], pair.hr[rows, columns], turn
+
+
+def _corner(pair: PixelPair, patch: int, margin: int, rng: np.random.Generator) -> tuple[int, int]:
+    """The first pixel of a patch, which lies at least ``margin`` px inside of LR."""
+    height, width = pair.lr.shape[:2]
+    x = margin + int(rng.integers(width - patch - 2 * margin + 1))  # the last offset included
+    y = margin + int(rng.integers(height - patch - 2 * margin + 1))
+    return x, y
 
 
 def write_patch(pixels: Mapped, turn: int, out: Tensor) -> None:

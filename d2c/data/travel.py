@@ -23,6 +23,8 @@ __all__ = ["RawBatch", "as_floats", "empty_batch", "put"]
 class RawBatch(NamedTuple):
     """Patches of a step: ``lr`` (N, 3, p, p) and ``hr`` (N, 3, s·p, s·p), uint8, or int16 with the bits of uint16.
 
+    HR has a margin where that of :class:`d2c.data.patches.Batch` has one.
+
     Colour planes lie one after the other, as in the cache, so that whole rows are copied. ``turns`` (N,) has the number
     of the flip and transpose of each patch, uint8; ``peaks`` (2, N) the largest integers of the LR and of the HR image,
     float32.
@@ -34,11 +36,11 @@ class RawBatch(NamedTuple):
     peaks: Tensor
 
 
-def empty_batch(samples: int, size: int, scale: int, *, wide: bool) -> RawBatch:
-    """A batch to fill with patches of ``size``, of 16-bit integers if ``wide``; in pinned memory if there is a GPU."""
+def empty_batch(samples: int, lr_side: int, hr_side: int, *, wide: bool) -> RawBatch:
+    """A batch to fill with patches, of 16-bit integers if ``wide``; in pinned memory if there is a GPU."""
     kind = torch.int16 if wide else torch.uint8
     pin = torch.cuda.is_available()
-    lr, hr = (torch.empty(samples, 3, side, side, dtype=kind, pin_memory=pin) for side in (size, scale * size))
+    lr, hr = (torch.empty(samples, 3, side, side, dtype=kind, pin_memory=pin) for side in (lr_side, hr_side))
     turns = torch.empty(samples, dtype=torch.uint8, pin_memory=pin)
     return RawBatch(lr, hr, turns, torch.empty(2, samples, pin_memory=pin))
 

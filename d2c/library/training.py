@@ -154,6 +154,7 @@ def _stage_of(loss: Any) -> type[Stage]:
 
     def forward(self: Stage, lr: Tensor, hr: Tensor, **weights: float) -> dict[str, Tensor]:
         sr = self.upscaled(lr)
+        hr = self.target(sr, hr)
         try:
             total = loss(sr, hr)
         except Exception as error:  # the user's own code may raise anything
@@ -166,4 +167,4 @@ def _stage_of(loss: Any) -> type[Stage]:
         return {"total": total}
 
     name = getattr(loss, "__qualname__", type(loss).__qualname__)
-    return type(name, (Stage,), {"forward": forward, "__module__": getattr(loss, "__module__", "")})
+    return type(name, (Stage,), {"forward": forward, "realigns": True, "__module__": getattr(loss, "__module__", "")})

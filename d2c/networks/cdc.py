@@ -173,9 +173,11 @@ class CDCStage(Stage):
     """The gradient-weighted loss of the image, and L1 of the intermediate images on flat parts, edges and corners."""
 
     terms = ("total", "weighted", *_PARTS)
+    realigns = True
 
     def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> dict[str, Tensor]:
         sr, images = self.model.parts(lr)
+        hr = self.target(sr, hr)
         with no_autocast(sr.device):
             sr, images, hr = at_least_fp32(sr), at_least_fp32(images), at_least_fp32(hr)
             masks = harris_masks(hr)

@@ -146,8 +146,15 @@ class _LPKPN(nn.Module):
 
     def forward(self, lr: Tensor) -> Tensor:
         image, luma = self.enlarged(lr)
-        # With chroma as it is, a change of luma is the same change of R, G and B, on the range from black to white.
-        return image + (rebuilt(self.levels(luma)) - luma) / _CONTRAST
+        return self.combined(image, luma, self.levels(luma))
+
+    @staticmethod
+    def combined(image: Tensor, luma: Tensor, levels: Sequence[Tensor]) -> Tensor:
+        """The enlarged image with its luma rebuilt from the levels.
+
+        With chroma as it is, a change of luma is the same change of R, G and B, on the range from black to white.
+        """
+        return image + (rebuilt(levels) - luma) / _CONTRAST
 
 
 class LPKPNStage(Stage):
@@ -159,9 +166,13 @@ class LPKPNStage(Stage):
     """
 
     terms = ("total", "fine", "middle", "coarse")
+    realigns = True
 
     def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> dict[str, Tensor]:
-        levels = self.model.levels(self.model.enlarged(lr)[1])
+        image, luma = self.model.enlarged(lr)
+        levels = self.model.levels(luma)
+        if self.config.realign:
+            hr = self.target(self.model.combined(image, luma, levels), hr)
         with no_autocast(hr.device):
             wanted = laplacian_pyramid(_luma(at_least_fp32(hr)))
             pixels = hr.shape[0] * hr.shape[2] * hr.shape[3]

@@ -156,6 +156,16 @@ class TrainSettings:
     )
     patch: int = setting(96, "Side of a patch.", unit="LR px", at_least=1, group=PATCHES)
     augment: bool = setting(True, "Flip and transpose patches at random.", group=PATCHES)
+    weigh_pairs: bool = setting(
+        False,
+        "Draw patches the less often the more their pair is displaced there, by residuals.csv and the predicted error.",
+        group=PATCHES,
+    )
+    realign: bool = setting(
+        False,
+        "In every step, move each HR patch to where it fits best on the prediction, by up to 1.5 LR px.",
+        group=PATCHES,
+    )
 
     lr: float = setting(1e-4, "Learning rate of Adam at the start of a stage.", at_least=0, group=OPTIMISER)
     lr_halve_epochs: int = setting(

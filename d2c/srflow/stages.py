@@ -36,7 +36,8 @@ class EncoderStage(PixelStage):
         return list(self.model.encoder.parameters())
 
     def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> dict[str, Tensor]:
-        return {"total": pixel_loss(self.model.encoder(lr), hr, self.config.loss)}
+        sr = self.model.encoder(lr)
+        return {"total": pixel_loss(sr, self.target(sr, hr), self.config.loss)}
 
 
 class FlowStage(Stage):

@@ -17,6 +17,7 @@ from d2c.device import pick_device
 from d2c.errors import ConfigError
 from d2c.precision import autocasting, permitting_tf32, set_tf32
 from d2c.training.graph import StepGraph
+from d2c.training.log import MOVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -206,7 +207,7 @@ class Engine:
         for number, (lr_part, hr_part) in enumerate(pieces, start=1):
             autocast = autocasting(self.config.precision, self.device)
             with self._averaged_at_the_end(number == parts), autocast, self._compiled():
-                terms = self.module(lr_part, hr_part, **weights)
+                terms = {**self.module(lr_part, hr_part, **weights), **self._moved()}
                 loss = terms["total"] / parts
             with self._averaged_at_the_end(number == parts):
                 self.scaler.scale(loss).backward()
@@ -217,6 +218,10 @@ class Engine:
             self.scaler.update()
             self._move_average()
         return sums
+
+    def _moved(self) -> dict[str, Tensor]:
+        """How far HR has been moved, as a column of the log."""
+        return {MOVED: self.stage.moved_hr_px} if self.stage.moved_hr_px is not None else {}
 
     def _clipped(self) -> bool:
         """Clip the gradients, if there is a limit. Returns whether to make the step."""

@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     from d2c.networks import Network
 
-__all__ = ["RunLog", "columns", "read_log_rows"]
+__all__ = ["MOVED", "RunLog", "columns", "read_log_rows"]
+
+MOVED = "realigned_hr_px"
+"""Column with the mean length by which HR patches were moved, with ``--realign``."""
 
 _MOST_STEPS = 2**53
 
@@ -26,8 +29,9 @@ def columns(network: Network, config: Any, train: Any) -> list[str]:
     """Columns of ``log.csv``. The last ones have values only in rows with a validation."""
     stages = network.stages(train)
     terms = [*(name for kind in stages for name in kind.weights), *(name for kind in stages for name in kind.terms)]
+    moved = [MOVED] if train.realign else []
     validation = [f"val_{what}_{method}" for what in ("psnr_db", "ssim") for method in methods(network, config)]
-    return list(dict.fromkeys(["stage", "step", "epoch", "lr", *terms, *validation]))
+    return list(dict.fromkeys(["stage", "step", "epoch", "lr", *terms, *moved, *validation]))
 
 
 class RunLog:

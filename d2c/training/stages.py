@@ -51,12 +51,23 @@ def asked_stages(network: Network, train: Any, choice: str) -> dict[int, type[St
     if not stages:
         raise ConfigError(f"network: {network.name} has no stages; its method stages must return at least one")
     if choice in _ALL:
-        return stages
+        return _realigning(network, train, stages)
     if not choice.isdecimal() or int(choice) not in stages:
         there = "stage 1 only" if len(stages) == 1 else f"stages 1 to {len(stages)}"
         how = f"a {stages[1].label} run" if stages[1].label else "this run"
         raise ConfigError(f"stage: {how} has {there}, got {choice}; change --stage")
-    return {int(choice): stages[int(choice)]}
+    return _realigning(network, train, {int(choice): stages[int(choice)]})
+
+
+def _realigning(network: Network, train: Any, asked: dict[int, type[Stage]]) -> dict[int, type[Stage]]:
+    """The stages. Raises :class:`ConfigError` if HR patches are to be moved in one that does not do so."""
+    for number, kind in asked.items():
+        if train.realign and not kind.realigns:
+            raise ConfigError(
+                f"realign: stage {number} of {network.name} does not move HR patches (its loss has to take HR from "
+                "Stage.target, and to say so by realigns = True); leave --realign out"
+            )
+    return asked
 
 
 def label(number: int, stage: type[Stage]) -> str:

@@ -17,6 +17,7 @@ import torch
 from d2c.checkpoints import native
 from d2c.data.belonging import KEPT, check_belonging
 from d2c.data.cache import CachedPairs, ImageCache
+from d2c.data.crop_weights import crop_weights, digest, said
 from d2c.data.datasets import Datasets
 from d2c.data.hold_out import grouped, hold_out
 from d2c.data.patches import CropSource
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from d2c.data.crop_weights import CropWeights
     from d2c.data.layouts import Pair
     from d2c.data.records import PairRecord
     from d2c.networks import Network, NetworkConfig, TrainSettings
@@ -177,12 +179,16 @@ class Training:
         self.saved = (self.state["stage"], self.state["step"]) if self.state else None
         chosen, held_out = resume.parts(before, pairs, cached.digests, lambda: self._parts(pairs), outside)
         records = pair_records(chosen, held_out, cached.digests)
+        weights = self._crop_weights(chosen)
         facts = {"data": fingerprint(records), "weights": self._started_from(before), **stages_fact(request.stages)}
+        facts |= {"errors": digest(weights)} if weights else {}
         settings = resume.Settings(find(request.network), request.model, self.config, facts, records, self.datasets)
         if before:
             resume.check_same(before, settings, folder.path)
         mixture = self.datasets.mixture(chosen)
-        self.source = CropSource(pairs=CachedPairs(chosen, cached), scale=scale, config=self.config, mixture=mixture)
+        self.source = CropSource(
+            pairs=CachedPairs(chosen, cached), scale=scale, config=self.config, mixture=mixture, weights=weights
+        )
         self.validation = CachedPairs(held_out, cached)
         if before and self.saved:
             resume.check_lengths(before, settings, self.source.steps_per_epoch, self.saved, folder.path)
@@ -196,6 +202,8 @@ class Training:
         for text in [*left_out, *self.datasets.said(chosen)]:
             reporter.note(text)
         self._introduce(records)
+        if weights:
+            said(chosen, weights, reporter.note)
 
     def _introduce(self, records: Sequence[PairRecord]) -> None:
         """Say how many pairs there are, and on which device the run is."""
@@ -209,6 +217,12 @@ class Training:
         where = f"{device}, {_threads_said(torch.get_num_threads())}" if device.type == "cpu" else str(device)
         where += "" if self.precision == "fp32" else f", {self.precision}"
         note(f"{len(trained)} pairs to train on, {len(validated)} to validate on; {where}")
+
+    def _crop_weights(self, chosen: Sequence[Pair]) -> list[CropWeights] | None:
+        """The weights of the crops of the pairs to train on; None without ``--weigh-pairs``."""
+        if not self.config.weigh_pairs:
+            return None
+        return crop_weights(chosen, self.datasets.sources(), self.config.patch)
 
     def _parts(self, pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
         """The pairs for training and those for validation in a new run."""

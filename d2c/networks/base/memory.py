@@ -8,6 +8,7 @@ import torch
 
 from d2c.networks.base.shapes import AliveBytes, shapes_only
 from d2c.networks.base.trial import check_terms, trial
+from d2c.realignment import MARGIN_LR_PX
 
 if TYPE_CHECKING:
     from d2c.networks.base.entry import Network
@@ -42,7 +43,8 @@ def counted_step(network: Network, config: Any, train: Any, stage: type[Stage], 
     samples = max(1, train.batch // (processes * train.accumulate))
     with trial(network), shapes_only():
         made = stage(network.make(config), train)
-        lr, hr = (torch.empty(samples, 3, side, side) for side in (train.patch, config.scale * train.patch))
+        hr_side = config.scale * (train.patch + (2 * MARGIN_LR_PX if train.realign else 0))
+        lr, hr = (torch.empty(samples, 3, side, side) for side in (train.patch, hr_side))
         trained = sum(parameter.numel() for parameter in made.trained())
     with trial(network), AliveBytes() as alive:
         terms = made(lr, hr, **made.term_weights(0))

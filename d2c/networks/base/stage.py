@@ -12,6 +12,7 @@ from torch import nn
 from d2c.device import at_least_fp32, no_autocast
 from d2c.networks.base.entry import network_of
 from d2c.networks.base.trial import check_output
+from d2c.realignment import realigned
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -47,6 +48,10 @@ class Stage(nn.Module, abc.ABC):
         that of D2C-SR, 2,000 of 22,000 epochs.
     may_be_left_out : bool
         Whether a later stage may begin without this one.
+    realigns : bool
+        Whether ``forward`` compares HR by :meth:`target` with what it predicts, as ``--realign`` needs it.
+    moved_hr_px : Tensor or None
+        By how many HR px the last call of :meth:`target` has moved HR, a mean over the patches.
     skips : Skips or None
         Counts steps whose gradient is not finite, which are then left out. None ends the run when the loss is not
         finite.
@@ -61,12 +66,14 @@ class Stage(nn.Module, abc.ABC):
     judged_by: ClassVar[str] = ""
     share: ClassVar[float] = 1 / 11
     may_be_left_out: ClassVar[bool] = False
+    realigns: ClassVar[bool] = False
     skips: Skips | None = None
     milestones: ClassVar[Sequence[float]] = (0.5, 0.8, 0.9, 0.95)
 
     def __init__(self, model: Any, config: Any) -> None:
         super().__init__()
         self.model, self.config = model, config
+        self.moved_hr_px: Tensor | None = None
         for parameter in model.parameters():
             parameter.requires_grad_(False)
         for parameter in self.trained():
@@ -128,6 +135,17 @@ class Stage(nn.Module, abc.ABC):
     def lay_out(self, device: torch.device) -> None:
         """Arrange the weights in memory in the order that is fastest on the device. Their values do not change."""
 
+    def target(self, sr: Tensor, hr: Tensor) -> Tensor:
+        """The HR image with which the loss compares a prediction ``sr``, RGB or luma on [0, 1]: ``hr`` itself.
+
+        With ``--realign`` it is the part of ``hr`` that fits best, because ``hr`` then has a margin.
+        """
+        if not self.config.realign:
+            return hr
+        found = realigned(sr, hr)
+        self.moved_hr_px = found.length
+        return found.hr
+
     @abc.abstractmethod
     def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> dict[str, Tensor]:
         """The loss ``total`` of a batch, RGB on [0, 1], and its terms."""
@@ -146,8 +164,11 @@ class PixelStage(Stage):
     Where the training settings have a ``loss`` (:class:`d2c.settings.config.PixelSettings`), it minimises that one.
     """
 
+    realigns = True
+
     def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> dict[str, Tensor]:
         sr = self.upscaled(lr)
+        hr = self.target(sr, hr)
         with no_autocast(sr.device):
             return {"total": pixel_loss(at_least_fp32(sr), at_least_fp32(hr), getattr(self.config, "loss", "l1"))}
 

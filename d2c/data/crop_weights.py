@@ -1,0 +1,193 @@
+"""Weigh crops by how well their pair is aligned there, as residuals.csv and manifest.csv of a pairs folder tell it.
+
+The weight of a crop is ``1 / (1 + e² / u²)``. Its squared error e² is the mean squared displacement of the blocks in it
+plus the square of the predicted error of the pair; u is a quarter of an LR pixel, up to which misalignment costs
+training little (docs/training-evidence.md). If a displacement e disturbs HR as noise of the variance e² would, and what
+a network cannot know of a well aligned HR has the variance u², these are the weights of least squares.
+
+A weight is a share of the crops and not a factor of the loss, so it means the same for every network and every loss,
+and no step is spent on crops that hardly count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from d2c.errors import ConfigError
+from d2crealsr.store.pairs import load_parts, read_manifest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from d2c.data.layouts import Pair
+
+__all__ = ["CropWeights", "crop_weights", "digest", "said", "shares", "spread_evenly"]
+
+_HARMLESS_LR_PX = 0.25
+_ENOUGH = 1.0
+"""Sum of the confidences of the blocks in a crop, below which the whole pair's blocks speak for it."""
+_PLACES = 7
+"""Crops along each side for which the weight of a pair is computed."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class CropWeights:
+    """The blocks of a pair, and the weights of its crops that follow from them.
+
+    Attributes
+    ----------
+    size : (int, int)
+        Width and height of LR.
+    patch : int
+        Side of a crop in LR px.
+    blocks : (B, 4) array of float64
+        Of each block: x and y of its centre in LR px of the published image, its squared displacement as a share of
+        u², and its confidence.
+    predicted : float
+        The square of the predicted error of the pair, as a share of u².
+    """
+
+    size: tuple[int, int]
+    patch: int
+    blocks: NDArray[np.float64]
+    predicted: float
+
+    def at(self, x: int, y: int) -> float:
+        """The weight of the crop whose first LR pixel is (x, y), as a share of the largest one in this pair."""
+        return min(1.0, self._weight(x, y) / self._largest)
+
+    @cached_property
+    def mean(self) -> float:
+        """The mean weight of the pair's crops, above 0 and at most 1."""
+        return float(np.mean(self._sampled))
+
+    @cached_property
+    def _largest(self) -> float:
+        return float(np.max(self._sampled))
+
+    @cached_property
+    def _sampled(self) -> list[float]:
+        xs, ys = (np.linspace(0, side - self.patch, _PLACES).astype(int) for side in self.size)
+        return [self._weight(int(x), int(y)) for y in ys for x in xs]
+
+    @cached_property
+    def _whole(self) -> float:
+        """Mean squared displacement over the pair."""
+        squares, confidence = self.blocks[:, 2], self.blocks[:, 3]
+        return float(squares @ confidence / confidence.sum()) if confidence.sum() else 0.0
+
+    def _weight(self, x: int, y: int) -> float:
+        inside = np.all(np.abs(self.blocks[:, :2] - (x, y) - self.patch / 2) <= self.patch / 2, axis=1)
+        squares, confidence = self.blocks[inside, 2], self.blocks[inside, 3]
+        known = confidence.sum()
+        error = float(squares @ confidence / known) if known >= _ENOUGH else self._whole
+        return 1 / (1 + error + self.predicted)
+
+
+def crop_weights(pairs: Sequence[Pair], folders: Mapping[str, Path | None], patch: int) -> list[CropWeights]:
+    """The weights for pairs, of which ``folders`` has the dataset by the source of the pair.
+
+    A pair without measured blocks and without a predicted error has the weight 1.
+
+    Raises
+    ------
+    ConfigError
+        When a dataset has no measured errors.
+    """
+    found: dict[str, CropWeights] = {}
+    for source in dict.fromkeys(pair.source for pair in pairs):
+        own = {pair.name: pair for pair in pairs if pair.source == source}
+        folder = folders[source]
+        if folder is None or not (folder / "residuals.csv").is_file():
+            raise ConfigError(
+                f"weigh-pairs: {folder} has no residuals.csv with measured errors; leave --weigh-pairs out, or measure "
+                f"the pairs: d2crealsr import {folder} --out PAIRS"
+            )
+        blocks = _blocks(folder, own)
+        if not any(map(len, blocks.values())):
+            raise ConfigError(
+                f"weigh-pairs: {folder}/residuals.csv has no block of a pair to train on; leave --weigh-pairs out, or "
+                "measure the pairs: d2crealsr import without --no-audit"
+            )
+        rows = read_manifest(folder, ["scene", "lr_x", "lr_y", "sigma_hr_px"]).set_index("scene").fillna(0)
+        for name, pair in own.items():
+            x, y, sigma = map(float, rows.loc[name].to_numpy())
+            unit = (_HARMLESS_LR_PX * pair.scale) ** 2
+            placed = np.array(blocks[name], np.float64).reshape(-1, 4)
+            placed[:, :2] -= x, y
+            placed[:, 2] /= unit
+            found[pair.key] = CropWeights(size=pair.lr_size, patch=patch, blocks=placed, predicted=sigma**2 / unit)
+    return [found[pair.key] for pair in pairs]
+
+
+def _blocks(folder: Path, own: Mapping[str, Pair]) -> dict[str, list[tuple[float, float, float, float]]]:
+    """Of each pair's blocks the centre, the squared displacement in HR px², and the confidence, which is above 0."""
+    found: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in own}
+    for frame in load_parts(folder, "residuals.csv"):
+        for scene, x, y, dx, dy, weight in frame[_COLUMNS].itertuples(index=False):
+            if scene in found and weight > 0 and not math.isnan(dx + dy):
+                found[scene].append((x, y, dx**2 + dy**2, weight))
+    return found
+
+
+_COLUMNS = ["scene", "lr_x", "lr_y", "dx_hr_px", "dy_hr_px", "weight"]
+
+
+def shares(weights: Sequence[CropWeights]) -> list[float]:
+    """The mean weight of each pair."""
+    return [each.mean for each in weights]
+
+
+def spread_evenly(order: Sequence[int], weights: Sequence[float], offset: float) -> list[int]:
+    """The places of an epoch of as many crops as there are pairs, each pair as often as its weight says.
+
+    A pair that is due 1.3 times is used once or twice. Equal weights leave the order as it is.
+
+    Parameters
+    ----------
+    order : sequence of int
+        A permutation of the places.
+    weights : sequence of float
+        Above 0, for each place.
+    offset : float
+        On [0, 1), at random for each epoch.
+
+    Examples
+    --------
+    >>> spread_evenly([2, 0, 3, 1], [1, 1, 1, 1], 0.3), spread_evenly([2, 0, 3, 1], [2, 1, 0.5, 0.5], 0.3)
+    ([2, 0, 3, 1], [1, 0, 2, 0])
+    """
+    due = np.cumsum(weights) * (len(order) / math.fsum(weights))
+    drawn = np.searchsorted(due[:-1], np.arange(len(order)) + offset, side="right")
+    return [int(drawn[place]) for place in order]
+
+
+def digest(weights: Sequence[CropWeights]) -> str:
+    """SHA-256 of everything that the weights follow from."""
+    hashed = hashlib.sha256()
+    for each in weights:
+        hashed.update(repr((each.size, each.patch, each.predicted)).encode() + each.blocks.tobytes())
+    return hashed.hexdigest()
+
+
+def said(pairs: Sequence[Pair], weights: Sequence[CropWeights], note: Callable[[str], None]) -> None:
+    """Say how the pairs weigh, and which one weighs least."""
+    means = shares(weights)
+    least = int(np.argmin(means))
+    note(
+        f"weights of the pairs by their measured errors: {min(means):.2f} to {max(means):.2f}, mean "
+        f"{np.mean(means):.2f}; the least is that of {pairs[least].title}"
+    )
+    unknown = [pair.title for pair, each in zip(pairs, weights, strict=True) if not len(each.blocks)]
+    if unknown:
+        count = f"{len(unknown)} pair{'' if len(unknown) == 1 else 's'}"
+        note(f"{count} without measured blocks, which weigh as if nothing were displaced: {', '.join(unknown[:3])}")
