@@ -10,6 +10,7 @@ Nothing here depends on values on the host, so a training step with it can be a 
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
@@ -76,7 +77,8 @@ def shift_of(sr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
     """Where HR has the content minus where the prediction has it, and the variance of this estimate.
 
     The images are those of :func:`realigned`. They may differ in brightness and contrast. The shift is the most
-    probable one if shifts are normally distributed with .5 LR px along each axis, and what remains is noise.
+    probable one if shifts are normally distributed with .5 LR px along each axis, and what remains is noise. It is zero
+    if the images differ no less after it, as where a pattern repeats itself.
 
     Returns
     -------
@@ -87,35 +89,43 @@ def shift_of(sr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
     step = max(1, scale // 2)  # HR px of a pixel in which is measured
     template, image = (_smooth(F.avg_pool2d(_plane(x), step)) for x in (sr, hr))
     margin = MARGIN_LR_PX * scale // step
-    without = _Without(template)
-    dx, dy = map(without, _slopes(template))
+    contrast = _Contrast(template)
+    dx, dy = (contrast.taken_out(slopes)[0] for slopes in _slopes(template))
     xx, xy, yy = ((a * b).sum(dim=1) for a, b in ((dx, dx), (dx, dy), (dy, dy)))
     prior = (step / (_EXPECTED_LR_PX * scale)) ** 2
     shift = template.new_zeros(len(template), 2)
-    for _ in range(_ROUNDS):
-        left = without(_bilinear(image, shift, margin, template.shape[-2:]))
+    before = torch.full_like(shift[:, 0], math.inf)
+    for number in range(_ROUNDS):
+        left, factor = contrast.taken_out(_bilinear(image, shift, margin, template.shape[-2:]))
         noise = _CORRELATED * (left.square().mean(dim=1) + _ROUNDING)
+        before = before if number else noise
         held = noise * prior
-        a, c = xx + held, yy + held
-        determinant = a * c - xy * xy
-        by_x, by_y = (dx * left).sum(dim=1) + held * shift[:, 0], (dy * left).sum(dim=1) + held * shift[:, 1]
-        change = torch.stack([c * by_x - xy * by_y, a * by_y - xy * by_x], dim=1) / determinant[:, None]
+        a, b, c = factor**2 * xx + held, factor**2 * xy, factor**2 * yy + held
+        determinant = a * c - b * b
+        by_x, by_y = (
+            factor * (slope * left).sum(dim=1) + held * own
+            for slope, own in zip((dx, dy), shift.unbind(dim=1), strict=True)
+        )
+        change = torch.stack([c * by_x - b * by_y, a * by_y - b * by_x], dim=1) / determinant[:, None]
         shift = (shift - change).clamp(-margin, margin)
-    return shift * step, noise * (a + c) / determinant * step**2
+    better = (noise <= before)[:, None]
+    return torch.where(better, shift * step, torch.zeros_like(shift)), noise * (a + c) / determinant * step**2
 
 
-class _Without:
-    """Takes out of planes what another brightness and contrast of a template could explain; returns ``(N, pixels)``."""
+class _Contrast:
+    """Takes out of planes what another brightness and contrast of a template could explain."""
 
     def __init__(self, template: Tensor) -> None:
         flat = template.flatten(1)
         self.shape = flat - flat.mean(dim=1, keepdim=True)
         self.energy = self.shape.square().sum(dim=1, keepdim=True) + 1e-12
 
-    def __call__(self, planes: Tensor) -> Tensor:
+    def taken_out(self, planes: Tensor) -> tuple[Tensor, Tensor]:
+        """What is left ``(N, pixels)``, and the contrast ``(N,)`` by which the template was multiplied, 0 or more."""
         flat = planes.flatten(1)
         flat = flat - flat.mean(dim=1, keepdim=True)
-        return flat - self.shape * ((flat * self.shape).sum(dim=1, keepdim=True) / self.energy)
+        factor = (flat * self.shape).sum(dim=1, keepdim=True).clamp(min=0) / self.energy
+        return flat - self.shape * factor, factor[:, 0]
 
 
 def _scale(sr: Tensor, hr: Tensor) -> int:
@@ -139,6 +149,7 @@ def _moved_along(images: Tensor, shift: Tensor, margin: int, dim: int) -> Tensor
     distance = taps - (shift - whole)[:, None]  # (N, T)
     kernel = torch.sinc(distance) * torch.sinc(distance / _LOBES) * (distance.abs() < _LOBES)
     kernel = kernel / kernel.sum(dim=1, keepdim=True)
+    kernel = torch.where((shift == whole)[:, None], (taps == 0).to(kernel.dtype), kernel)
     last = images.shape[dim] - 1
     places = torch.arange(margin, images.shape[dim] - margin, device=images.device)
     places = places + whole.long()[:, None]  # (N, L)

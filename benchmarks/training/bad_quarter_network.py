@@ -29,8 +29,9 @@ import torch
 
 from benchmarks.intervals import half_width
 from benchmarks.program import print_and_store, program, with_out, with_small
-from benchmarks.result_tables import Row, read_csv, text_table, write_csv
+from benchmarks.result_tables import Row, text_table
 from benchmarks.training.bad_quarter import Quarter, bad_of, registered, shifts_of_quarter, without_others
+from benchmarks.training.kept_rows import kept_rows, with_minutes
 from benchmarks.training.luma_network import LumaNetwork, Schedule, train_luma
 from benchmarks.training.shifted_scenes import scenes_at, with_scenes
 
@@ -150,29 +151,6 @@ class Bench:
         return shifts
 
 
-def all_rows(bench: Bench, path: Path, seeds: int, minutes: float) -> list[Row]:
-    """The rows of all runs so far; those that are lacking are made, until the minutes are over."""
-    end = time.monotonic() + 60 * minutes
-    rows = [numbers(row) for row in read_csv(path)] if path.exists() else []
-    done = {_key(row) for row in rows}
-    for arm, seed in tasks(seeds):
-        if time.monotonic() >= end:
-            break
-        if (arm, seed) not in done:
-            rows.append(bench.row(arm, seed))
-            write_csv(path, rows)
-            click.echo(text_table(rows[-1:]), err=True)
-    return rows
-
-
-def numbers(row: dict[str, str]) -> Row:
-    """A stored row with numbers in place of text."""
-    return {
-        name: value if name in ("shifted", "remedy") else int(value) if name in ("seed", "steps") else float(value)
-        for name, value in row.items()
-    }
-
-
 def _key(row: Row) -> tuple[Arm, int]:
     causes = {said: cause for cause, said in CAUSES.items()}
     return Arm(causes[row["shifted"]], row["hr_px"], row["remedy"]), row["seed"]
@@ -208,7 +186,7 @@ def summary(rows: Sequence[Row]) -> list[Row]:
 @with_scenes(10)
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Seeds of each arm.")
 @click.option("--steps", type=click.IntRange(1), default=400, show_default=True, help="Steps of a run.")
-@click.option("--minutes", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Begin no run later.")
+@with_minutes
 @with_small("One seed of two steps on ten scenes", seeds=1, steps=2, scenes=10)
 @with_out
 def main(
@@ -216,7 +194,9 @@ def main(
 ) -> None:
     torch.set_num_threads(1)
     train, test = scenes_at(SCALE, work, scenes, photos)
-    rows = all_rows(Bench(train, test, steps), work / f"rows-{scenes}-{steps}.csv", seeds, minutes)
+    bench = Bench(train, test, steps)
+    path = work / f"rows-{scenes}-{steps}.csv"
+    rows = kept_rows(path, tasks(seeds), _key, lambda task: bench.row(*task), minutes)
     lines = summary(rows)
     said = (
         f"PSNR-Y at x{SCALE} where {sum(bad_of(len(train)))} of {len(train)} training pairs are shifted, by a small "

@@ -32,8 +32,9 @@ from torch.nn import functional as F
 
 from benchmarks.intervals import half_width
 from benchmarks.program import print_and_store, program, with_out, with_small
-from benchmarks.result_tables import Row, read_csv, text_table, write_csv
+from benchmarks.result_tables import Row, read_csv, text_table
 from benchmarks.training.bad_quarter import bad_of, registered, shifts_of_quarter
+from benchmarks.training.kept_rows import kept_rows, with_minutes
 from benchmarks.training.least_squares import luma
 from benchmarks.training.luma_network import psnr_db
 from benchmarks.training.shifted_scenes import scenes_at, with_scenes
@@ -215,27 +216,6 @@ def _luma_of(model: nn.Module, scene: Scene) -> NDArray[np.float32]:
     return luma(np.rint(255 * image).astype(np.uint8))
 
 
-def all_rows(benches: dict[int, Bench], path: Path, seeds: int, minutes: float) -> list[Row]:
-    """The rows of all runs so far; those that are lacking are made, until the minutes are over."""
-    end = time.monotonic() + 60 * minutes
-    rows = [numbers(row) for row in read_csv(path)] if path.exists() else []
-    done = {_key(row) for row in rows}
-    for arm, seed in tasks(list(benches), seeds):
-        if time.monotonic() >= end:
-            break
-        if (arm, seed) not in done:
-            rows.append(benches[arm.scale].row(arm, seed))
-            write_csv(path, rows)
-            click.echo(text_table(rows[-1:]), err=True)
-    return rows
-
-
-def numbers(row: dict[str, str]) -> Row:
-    """A stored row with numbers in place of text."""
-    kinds = {"shifted": str, "remedy": str, "seed": int, "steps": int, "scale": int}
-    return {name: kinds.get(name, float)(value) if value else "" for name, value in row.items()}
-
-
 def _key(row: Row) -> tuple[Arm, int]:
     causes = {said: cause for cause, said in CAUSES.items()}
     return Arm(row["scale"], causes[row["shifted"]], row["hr_px"], row["remedy"]), row["seed"]
@@ -275,7 +255,7 @@ def _line(arm: Arm, runs: dict[tuple[Arm, int], Row], seeds: Sequence[int]) -> R
 @click.option("--scale", "scales", type=click.Choice(list(SETTINGS)), multiple=True, default=list(SETTINGS))
 @click.option("--seeds", type=click.IntRange(1), default=5, show_default=True, help="Seeds of each arm.")
 @click.option("--steps", type=click.IntRange(1), default=600, show_default=True, help="Steps of a run.")
-@click.option("--minutes", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Begin no run later.")
+@with_minutes
 @with_small("One seed of two steps on ten scenes at one scale", seeds=1, steps=2, scenes=10, scales=[2])
 @with_out
 def main(
@@ -289,7 +269,8 @@ def main(
     out: Path | None,
 ) -> None:
     benches = {scale: Bench(scale, work, scenes, photos, steps) for scale in scales}
-    rows = all_rows(benches, work / f"knowing-{scenes}-{steps}.csv", seeds, minutes)
+    path = work / f"knowing-{scenes}-{steps}.csv"
+    rows = kept_rows(path, tasks(scales, seeds), _key, lambda task: benches[task[0].scale].row(*task), minutes)
     lines = summary(rows)
     counts = ", ".join(f"{sum(bad_of(len(b.train)))} of {len(b.train)} at x{scale}" for scale, b in benches.items())
     said = (

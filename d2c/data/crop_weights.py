@@ -20,21 +20,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from d2c.errors import ConfigError
-from d2crealsr.store.pairs import load_parts, read_manifest
+from d2crealsr.store.pairs import has_table, load_parts, read_manifest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
     from d2c.data.layouts import Pair
 
-__all__ = ["CropWeights", "crop_weights", "digest", "said", "shares", "spread_evenly"]
+__all__ = ["CropWeights", "check_measured", "crop_weights", "digest", "said", "shares", "spread_evenly"]
 
 _HARMLESS_LR_PX = 0.25
 _ENOUGH = 1.0
 """Sum of the confidences of the blocks in a crop, below which the whole pair's blocks speak for it."""
+_LARGEST_HR_PX = 1e6
 _PLACES = 7
 """Crops along each side for which the weight of a pair is computed."""
 
@@ -86,7 +87,8 @@ class CropWeights:
         return float(squares @ confidence / confidence.sum()) if confidence.sum() else 0.0
 
     def _weight(self, x: int, y: int) -> float:
-        inside = np.all(np.abs(self.blocks[:, :2] - (x, y) - self.patch / 2) <= self.patch / 2, axis=1)
+        centre = np.array([x, y]) + (self.patch - 1) / 2
+        inside = np.all(np.abs(self.blocks[:, :2] - centre) <= self.patch / 2, axis=1)
         squares, confidence = self.blocks[inside, 2], self.blocks[inside, 3]
         known = confidence.sum()
         error = float(squares @ confidence / known) if known >= _ENOUGH else self._whole
@@ -96,22 +98,22 @@ class CropWeights:
 def crop_weights(pairs: Sequence[Pair], folders: Mapping[str, Path | None], patch: int) -> list[CropWeights]:
     """The weights for pairs, of which ``folders`` has the dataset by the source of the pair.
 
-    A pair without measured blocks and without a predicted error has the weight 1.
+    A pair without measured blocks weighs by its predicted error alone, and without that one it has the weight 1.
 
     Raises
     ------
     ConfigError
         When a dataset has no measured errors.
+    DataError
+        When a table violates the format.
     """
+    sources = dict.fromkeys(pair.source for pair in pairs)
+    check_measured(folders[source] for source in sources)
     found: dict[str, CropWeights] = {}
-    for source in dict.fromkeys(pair.source for pair in pairs):
+    for source in sources:
         own = {pair.name: pair for pair in pairs if pair.source == source}
         folder = folders[source]
-        if folder is None or not (folder / "residuals.csv").is_file():
-            raise ConfigError(
-                f"weigh-pairs: {folder} has no residuals.csv with measured errors; leave --weigh-pairs out, or measure "
-                f"the pairs: d2crealsr import {folder} --out PAIRS"
-            )
+        assert folder is not None
         blocks = _blocks(folder, own)
         if not any(map(len, blocks.values())):
             raise ConfigError(
@@ -121,6 +123,7 @@ def crop_weights(pairs: Sequence[Pair], folders: Mapping[str, Path | None], patc
         rows = read_manifest(folder, ["scene", "lr_x", "lr_y", "sigma_hr_px"]).set_index("scene").fillna(0)
         for name, pair in own.items():
             x, y, sigma = map(float, rows.loc[name].to_numpy())
+            sigma = min(sigma, _LARGEST_HR_PX)
             unit = (_HARMLESS_LR_PX * pair.scale) ** 2
             placed = np.array(blocks[name], np.float64).reshape(-1, 4)
             placed[:, :2] -= x, y
@@ -129,13 +132,23 @@ def crop_weights(pairs: Sequence[Pair], folders: Mapping[str, Path | None], patc
     return [found[pair.key] for pair in pairs]
 
 
+def check_measured(folders: Iterable[Path | None]) -> None:
+    """Raise :class:`ConfigError` for the first dataset that has no table of measured errors."""
+    for folder in folders:
+        if folder is None or not (folder.is_dir() and has_table(folder, "residuals.csv")):
+            raise ConfigError(
+                f"weigh-pairs: {folder} has no residuals.csv with measured errors; leave --weigh-pairs out, or give "
+                "the pairs folder of d2crealsr align, or one in which d2crealsr import has measured these pairs"
+            )
+
+
 def _blocks(folder: Path, own: Mapping[str, Pair]) -> dict[str, list[tuple[float, float, float, float]]]:
     """Of each pair's blocks the centre, the squared displacement in HR px², and the confidence, which is above 0."""
     found: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in own}
     for frame in load_parts(folder, "residuals.csv"):
         for scene, x, y, dx, dy, weight in frame[_COLUMNS].itertuples(index=False):
             if scene in found and weight > 0 and not math.isnan(dx + dy):
-                found[scene].append((x, y, dx**2 + dy**2, weight))
+                found[scene].append((x, y, min(math.hypot(dx, dy), _LARGEST_HR_PX) ** 2, weight))
     return found
 
 
@@ -159,7 +172,7 @@ def spread_evenly(order: Sequence[int], weights: Sequence[float], offset: float)
     weights : sequence of float
         Above 0, for each place.
     offset : float
-        On [0, 1), at random for each epoch.
+        Between 0 and 1, at random for each epoch.
 
     Examples
     --------
@@ -190,4 +203,4 @@ def said(pairs: Sequence[Pair], weights: Sequence[CropWeights], note: Callable[[
     unknown = [pair.title for pair, each in zip(pairs, weights, strict=True) if not len(each.blocks)]
     if unknown:
         count = f"{len(unknown)} pair{'' if len(unknown) == 1 else 's'}"
-        note(f"{count} without measured blocks, which weigh as if nothing were displaced: {', '.join(unknown[:3])}")
+        note(f"{count} without measured blocks, which weigh by their predicted error alone: {', '.join(unknown[:3])}")

@@ -115,15 +115,15 @@ def check_same(before: Settings, now: Settings, run: Path) -> None:
             f"{run}: its run is trained by {stages or 'the stages of its network'}, now it would be by "
             f"{wanted or 'these'}; give the same loss to go on, or another --out"
         )
-    if before.facts.get("errors") != now.facts.get("errors"):
-        raise ConfigError(
-            f"{run}: its run weighs the pairs by errors that have changed since (residuals.csv or sigma_hr_px in "
-            f"manifest.csv); restore them to go on, or start a new run from its weights with {from_run(run)}"
-        )
     if before.facts.get("data") != now.facts["data"]:
         raise ConfigError(
             f"{run}: its data changed since: {_data_changes(before, now)}; restore them to go on, or start a new run "
             f"from its weights with {from_run(run)}"
+        )
+    if before.facts.get("errors") != now.facts.get("errors"):
+        raise ConfigError(
+            f"{run}: its run weighs the pairs by errors that have changed since (residuals.csv or sigma_hr_px in "
+            f"manifest.csv); restore them to go on, or start a new run from its weights with {from_run(run)}"
         )
 
 

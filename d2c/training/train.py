@@ -8,6 +8,7 @@ from (seed, stage, step), and a state contains everything that the next step nee
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -17,7 +18,7 @@ import torch
 from d2c.checkpoints import native
 from d2c.data.belonging import KEPT, check_belonging
 from d2c.data.cache import CachedPairs, ImageCache
-from d2c.data.crop_weights import crop_weights, digest, said
+from d2c.data.crop_weights import check_measured, crop_weights, digest, said
 from d2c.data.datasets import Datasets
 from d2c.data.hold_out import grouped, hold_out
 from d2c.data.patches import CropSource
@@ -163,6 +164,8 @@ class Training:
         self.asked = asked_stages(network, self.config, request.stage)
         left_out: list[str] = []
         self.datasets, scale = request.datasets, request.model.scale
+        if self.config.weigh_pairs:
+            check_measured(self._weighed().values())
         pairs = self.datasets.pairs(scale, left_out.append)
         outside = self.datasets.validation_pairs(scale, left_out.append)
         before = None if folder.is_blank() else folder.settings(request.network)
@@ -222,7 +225,11 @@ class Training:
         """The weights of the crops of the pairs to train on; None without ``--weigh-pairs``."""
         if not self.config.weigh_pairs:
             return None
-        return crop_weights(chosen, self.datasets.sources(), self.config.patch)
+        return crop_weights(chosen, self._weighed(), self.config.patch)
+
+    def _weighed(self) -> dict[str, Path | None]:
+        """The datasets of the pairs to train on, by their source."""
+        return dataclasses.replace(self.datasets, validate_on=None).sources()
 
     def _parts(self, pairs: list[Pair]) -> tuple[list[Pair], list[Pair]]:
         """The pairs for training and those for validation in a new run."""

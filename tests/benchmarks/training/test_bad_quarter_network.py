@@ -12,7 +12,8 @@ from benchmarks.result_tables import read_csv
 pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
 
 from benchmarks.training import bad_quarter_network
-from benchmarks.training.bad_quarter_network import CAUSES, EXACT, REMEDIES, SHIFTS, arms, numbers, summary, tasks
+from benchmarks.training.bad_quarter_network import CAUSES, EXACT, REMEDIES, SHIFTS, arms, summary, tasks
+from benchmarks.training.kept_rows import numbers
 
 RESULTS = Path(bad_quarter_network.__file__).parents[1] / "results"
 
