@@ -158,12 +158,12 @@ class TrainSettings:
     augment: bool = setting(True, "Flip and transpose patches at random.", group=PATCHES)
     weigh_pairs: bool = setting(
         False,
-        "Draw patches the less often the more their pair is displaced there, by residuals.csv and the predicted error.",
+        "Draw fewer patches where a pair is displaced, by the errors that the pairs folder has (residuals.csv).",
         group=PATCHES,
     )
     realign: bool = setting(
         False,
-        "In every step, move each HR patch to where it fits best on the prediction, by up to 1.5 LR px.",
+        "In every step, move each HR patch to where it fits the prediction best, by at most 1.5 LR px.",
         group=PATCHES,
     )
 
