@@ -31,7 +31,7 @@ MOST_LR_PX = 1.5
 """Longest shift."""
 
 LEAST_LR_PX = 0.125
-"""Length from which on a shift is made; a little more of it is left out the nearer it is to this one."""
+"""Shortest shift that is made. Of a longer one, of length L, ``L − LEAST_LR_PX² / L`` is made."""
 
 _ROUNDS = 6
 _EXPECTED_LR_PX = 0.5
@@ -41,7 +41,7 @@ _CORRELATED = 9.0
 _ROUNDING = 1e-6
 """Variance of the rounding to 8 bit, nearly, so that a flat patch does not follow it."""
 _SIGMAS = 2.0
-"""Standard errors below which a shift is not made."""
+"""Standard errors within which a shift is not made; they are added to :data:`LEAST_LR_PX`, as squares."""
 _LOBES = 4
 
 
@@ -97,6 +97,7 @@ def shift_of(sr: Tensor, hr: Tensor) -> tuple[Tensor, Tensor]:
     before = torch.full_like(shift[:, 0], math.inf)
     for number in range(_ROUNDS):
         left, factor = contrast.taken_out(_bilinear(image, shift, margin, template.shape[-2:]))
+        factor = factor.clamp(min=0)  # images that are not alike give no shift
         noise = _CORRELATED * (left.square().mean(dim=1) + _ROUNDING)
         before = before if number else noise
         held = noise * prior
@@ -121,10 +122,10 @@ class _Contrast:
         self.energy = self.shape.square().sum(dim=1, keepdim=True) + 1e-12
 
     def taken_out(self, planes: Tensor) -> tuple[Tensor, Tensor]:
-        """What is left ``(N, pixels)``, and the contrast ``(N,)`` by which the template was multiplied, 0 or more."""
+        """What is left ``(N, pixels)``, and the contrast ``(N,)`` by which the template was multiplied."""
         flat = planes.flatten(1)
         flat = flat - flat.mean(dim=1, keepdim=True)
-        factor = (flat * self.shape).sum(dim=1, keepdim=True).clamp(min=0) / self.energy
+        factor = (flat * self.shape).sum(dim=1, keepdim=True) / self.energy
         return flat - self.shape * factor, factor[:, 0]
 
 
