@@ -34,7 +34,6 @@ class D2CStage(Stage):
     config: TrainConfig
     terms = TERMS
     weights = ("alpha",)
-    realigns = True
     kind: ClassVar[Kind]
 
     def term_weights(self, epoch: int) -> dict[str, float]:
@@ -81,6 +80,7 @@ class DivergenceStage(D2CStage):
     """Stage 1: the tree learns P predictions that are close to HR but differ from each other (Eq. 7)."""
 
     kind = "stage 1"
+    realigns = True
     judged_by = "mean"
 
     def trained(self) -> list[nn.Parameter]:
@@ -96,6 +96,7 @@ class ConvergenceStage(D2CStage):
     """Stage 2: the tree is frozen, and the convergence net learns to fuse the predictions (Eq. 9)."""
 
     kind = "stage 2"
+    realigns = True
     lengths = ("steps_convergence", "epochs_convergence")
     may_be_left_out = True
 
@@ -113,6 +114,7 @@ class JointStage(D2CStage):
     """Train both nets in every step, with one pass of the tree. Eq. 9 trains only the convergence net."""
 
     kind = label = "joint"
+    realigns = True
 
     def forward(self, lr: Tensor, hr: Tensor, **weights: float) -> Terms:
         predictions = self.model.diverge(lr)
@@ -130,6 +132,7 @@ class TogetherStage(D2CStage):
     """
 
     kind = "together"
+    realigns = True
     lengths = ("steps_together", "epochs_together")
     share = 1 / 5
 

@@ -147,7 +147,7 @@ def _blocks(folder: Path, own: Mapping[str, Pair]) -> dict[str, list[tuple[float
     found: dict[str, list[tuple[float, float, float, float]]] = {name: [] for name in own}
     for frame in load_parts(folder, "residuals.csv"):
         for scene, x, y, dx, dy, weight in frame[_COLUMNS].itertuples(index=False):
-            if scene in found and weight > 0 and not math.isnan(dx + dy):
+            if scene in found and weight > 0 and math.isfinite(dx + dy):
                 found[scene].append((x, y, min(math.hypot(dx, dy), _LARGEST_HR_PX) ** 2, weight))
     return found
 
@@ -197,8 +197,8 @@ def said(pairs: Sequence[Pair], weights: Sequence[CropWeights], note: Callable[[
     means = shares(weights)
     least = int(np.argmin(means))
     note(
-        f"weights of the pairs by their measured errors: {min(means):.2f} to {max(means):.2f}, mean "
-        f"{np.mean(means):.2f}; the least is that of {pairs[least].title}"
+        f"weights of the pairs by their measured errors (1: none): {min(means):.2f} to {max(means):.2f}, mean "
+        f"{np.mean(means):.2f}; {pairs[least].title} is drawn least"
     )
     unknown = [pair.title for pair, each in zip(pairs, weights, strict=True) if not len(each.blocks)]
     if unknown:

@@ -125,12 +125,18 @@ class Datasets:
             table["validate_on"] = str(self.validate_on.absolute())
         return table
 
-    def said(self, pairs: Sequence[Pair]) -> list[str]:
-        """A sentence on each of several datasets: its pairs to train on, and its share of the patches."""
+    def said(self, pairs: Sequence[Pair], weights: Sequence[float] | None = None) -> list[str]:
+        """A sentence on each of several datasets: its pairs to train on, and its share of the patches.
+
+        ``weights`` say how often each pair is used in comparison with the others.
+        """
         counts = Counter(pair.source for pair in pairs)
         if len(self.data) < 2:
             return []
-        shares = _shares(self.data_weight or [counts[str(number)] for number in range(1, len(self.data) + 1)])
+        parts = dict.fromkeys(map(str, range(1, len(self.data) + 1)), 0.0)
+        for pair, weight in zip(pairs, weights or [1.0] * len(pairs), strict=True):
+            parts[pair.source] += weight
+        shares = _shares(self.data_weight or [*parts.values()])
         return [
             f"{path}: {_counted(range(counts[str(number)]), 'pair')} to train on, {share:.1%} of the patches"
             for number, (path, share) in enumerate(zip(self.data, shares, strict=True), start=1)

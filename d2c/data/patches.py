@@ -95,7 +95,7 @@ class CropSource:
                 )
             largest = min(height, width) - 2 * self._margin
             if largest < self.config.patch:
-                around = f" with the {self._margin} px around it that --realign needs" if self._margin else ""
+                around = f" and the {self._margin} LR px on each side that --realign needs" if self._margin else ""
                 remedy = f"use --patch {largest} or less" if largest > 0 else "leave it out"
                 raise ConfigError(
                     f"{pair.name}: its LR image is {width}x{height}, smaller than a patch of {self.config.patch}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from d2c.evaluation.evaluate import is_one_of_many
 from d2c.report.charts import Series, draw
-from d2c.training.log import read_log_rows
+from d2c.training.log import MOVED, read_log_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -122,6 +122,13 @@ _LOSS = _Words(
     "Rising, or jumping by orders of magnitude.",
     "Rising: lower --lr.",
 )
+_MOVED = _Words(
+    "How far HR patches were moved",
+    "Mean length of the shifts of --realign in a step.",
+    "Falling to about 0 where pairs are well aligned. At the start the prediction is poor, and the shifts are too long.",
+    "Level above .25 LR px: many pairs are misaligned.",
+    "d2crealsr audit names them.",
+)
 _RATE = _Words(
     "Learning rate",
     "The learning rate of each step.",
@@ -144,6 +151,7 @@ def figures(log: Log, network: Network, train: TrainSettings) -> list[Figure]:
         ),
         ("ssim", _SSIM, chart(_methods(log, "ssim", network), y_label="SSIM")),
         ("loss", _LOSS, chart(_losses(log, network, train), y_label="loss (logarithmic)", logarithmic=True)),
+        ("moved", _MOVED, chart(_moved(log), y_label="length [HR px]")),
         ("rate", _RATE, chart(rate, y_label="learning rate (logarithmic)", logarithmic=True)),
     ]
     return [
@@ -171,6 +179,10 @@ def _losses(log: Log, network: Network, train: TrainSettings) -> list[Series]:
         Series(name=name, points=log.curve(name), colour=k % 6 + 1, dashes=_DASHES[k % len(_DASHES)])
         for k, name in enumerate(terms)
     ]
+
+
+def _moved(log: Log) -> list[Series]:
+    return [Series(name="shift", points=log.curve(MOVED), colour=1)]
 
 
 def _methods(log: Log, what: str, network: Network) -> list[Series]:

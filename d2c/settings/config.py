@@ -158,12 +158,13 @@ class TrainSettings:
     augment: bool = setting(True, "Flip and transpose patches at random.", group=PATCHES)
     weigh_pairs: bool = setting(
         False,
-        "Draw fewer patches where a pair is displaced, by the errors that the pairs folder has (residuals.csv).",
+        "Draw fewer patches from misaligned pairs, and from misaligned parts of a pair, by the pairs folder's "
+        "residuals.csv.",
         group=PATCHES,
     )
     realign: bool = setting(
         False,
-        "In every step, move each HR patch to where it fits the prediction best, by at most 1.5 LR px.",
+        "In every step, move each HR patch by up to 1.5 LR px to where it fits best what the network predicts.",
         group=PATCHES,
     )
 

@@ -31,6 +31,7 @@ class EncoderStage(PixelStage):
     """Stage 1: the encoder alone, as RRDB."""
 
     model: SRFlow
+    realigns = True
 
     def trained(self) -> list[nn.Parameter]:
         return list(self.model.encoder.parameters())

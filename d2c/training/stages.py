@@ -63,9 +63,13 @@ def _realigning(network: Network, train: Any, asked: dict[int, type[Stage]]) -> 
     """The stages. Raises :class:`ConfigError` if HR patches are to be moved in one that does not do so."""
     for number, kind in asked.items():
         if train.realign and not kind.realigns:
+            earlier = (
+                f", or train stage {number - 1} with it (--stage {number - 1}) and this one in a new run without it "
+                f"(--weights RUN --stage {number} --out NEW)"
+            )
             raise ConfigError(
-                f"realign: stage {number} of {network.name} does not move HR patches (its loss has to take HR from "
-                "Stage.target, and to say so by realigns = True); leave --realign out"
+                f"realign: stage {number} of {network.name}, {kind.__name__}, does not align HR with a prediction; "
+                f"leave --realign out{earlier if number > 1 else ''}"
             )
     return asked
 

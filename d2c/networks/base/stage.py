@@ -49,7 +49,8 @@ class Stage(nn.Module, abc.ABC):
     may_be_left_out : bool
         Whether a later stage may begin without this one.
     realigns : bool
-        Whether ``forward`` compares HR by :meth:`target` with what it predicts, as ``--realign`` needs it.
+        Whether ``forward`` takes HR from :meth:`target`, as ``--realign`` needs it. A class with a ``forward`` of its
+        own has to say so itself.
     moved_hr_px : Tensor or None
         By how many HR px the last call of :meth:`target` has moved HR, a mean over the patches.
     skips : Skips or None
@@ -69,6 +70,11 @@ class Stage(nn.Module, abc.ABC):
     realigns: ClassVar[bool] = False
     skips: Skips | None = None
     milestones: ClassVar[Sequence[float]] = (0.5, 0.8, 0.9, 0.95)
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "forward" in vars(cls) and "realigns" not in vars(cls):
+            cls.realigns = False  # what another forward does says nothing about this one
 
     def __init__(self, model: Any, config: Any) -> None:
         super().__init__()

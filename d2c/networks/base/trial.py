@@ -54,6 +54,11 @@ def check_terms(network: Network, stage: Stage, terms: Any) -> None:
             f"network: {network.name} has a stage {kind} that returns {got}, expected a dictionary of "
             f"{', '.join(stage.terms)}; correct its forward or its terms"
         )
+    if stage.config.realign and stage.moved_hr_px is None:
+        raise ConfigError(
+            f"network: {network.name} has a stage {kind} that says realigns = True, but does not take HR from target; "
+            "correct its forward, or leave --realign out"
+        )
     if "total" not in terms or not terms["total"].requires_grad:
         raise ConfigError(
             f"network: {network.name} has a stage {kind} whose loss, total, does not depend on any parameter that it "

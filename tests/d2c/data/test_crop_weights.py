@@ -156,7 +156,7 @@ def test_weights_and_pairs_without_blocks_are_said(make_pairs, tmp_path):
     notes = []
     said(find_pairs(folder), weights_of(folder, 8), notes.append)
     assert notes == [
-        "weights of the pairs by their measured errors: 0.20 to 1.00, mean 0.73; the least is that of 001",
+        "weights of the pairs by their measured errors (1: none): 0.20 to 1.00, mean 0.73; 001 is drawn least",
         "1 pair without measured blocks, which weigh by their predicted error alone: 000",
     ]
     measured(folder, [(name, 8, 8, 0, 1, 1) for name in ("000", "001", "002")])

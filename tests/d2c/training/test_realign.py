@@ -104,11 +104,11 @@ def test_an_image_without_room_for_the_margin_is_said():
     assert source(patch=7).batch(1, 0).hr.shape[-1] == 2 * 11
     with pytest.raises(
         ConfigError,
-        match=r"^0: its LR image is 11x13, smaller than a patch of 8 with the 2 px around it that --realign needs; "
+        match=r"^0: its LR image is 11x13, smaller than a patch of 8 and the 2 LR px on each side that --realign needs; "
         r"use --patch 7 or less$",
     ):
         source(patch=8)
-    with pytest.raises(ConfigError, match="patch of 1 with the 2 px around it that --realign needs; leave it out"):
+    with pytest.raises(ConfigError, match="patch of 1 and the 2 LR px on each side that --realign needs; leave it out"):
         source(size=(4, 9), patch=1)
     assert source(patch=8, realign=False).batch(1, 0).hr.shape[-1] == 16
 
@@ -194,7 +194,7 @@ def test_too_small_images_are_said_in_one_line(pairs, tmp_path):
     words += ["--patch", 18, "--batch", 2, "--device", "cpu", "--realign", "--cache", tmp_path / "cache"]
     done = CliRunner().invoke(cli, [str(word) for word in words])
     assert done.exit_code == 2
-    assert "smaller than a patch of 18 with the 2 px around it that --realign needs; use --patch 16" in done.stderr
+    assert "smaller than a patch of 18 and the 2 LR px on each side that --realign needs; use --patch 16" in done.stderr
     assert "Traceback" not in done.output
 
 

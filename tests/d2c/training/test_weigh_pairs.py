@@ -90,7 +90,7 @@ def test_how_the_pairs_weigh_is_said(displaced, tmp_path):
     listen = Listen()
     run(displaced, tmp_path / "run", listen, steps=1)
     assert (
-        "weights of the pairs by their measured errors: 0.01 to 0.96, mean 0.67; the least is that of 003"
+        "weights of the pairs by their measured errors (1: none): 0.01 to 0.96, mean 0.67; 003 is drawn least"
         in listen.notes
     )
     assert not any("without measured blocks" in note for note in listen.notes)
