@@ -125,7 +125,7 @@ _LOSS = _Words(
 _MOVED = _Words(
     "How far HR patches were moved",
     "Mean length of the shifts of --realign in a step.",
-    "Falling to about 0 where pairs are well aligned. At the start the prediction is poor, and the shifts are too long.",
+    "Falling to about 0 where pairs are well aligned. At the start, with a poor prediction, shifts are too long.",
     "Level above .25 LR px: many pairs are misaligned.",
     "d2crealsr audit names them.",
 )

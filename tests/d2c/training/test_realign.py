@@ -19,9 +19,11 @@ from d2c.d2csr.memory import step_memory
 from d2c.data.patches import CropSource, PixelPair
 from d2c.data.travel import as_floats
 from d2c.errors import ConfigError
-from d2c.networks import Network
-from d2c.networks.base.stage import Stage
+from d2c.networks import Network, find
+from d2c.networks.base.stage import PixelStage, Stage
 from d2c.realignment import MARGIN_LR_PX
+from d2c.training.memory import step_memories
+from d2c.training.stages import with_stages
 from d2crealsr.store.images import write_image
 
 RUN = {"preset": "tiny", "scale": 2, "batch": 2, "patch": 16, "ema": 0.0, "log_every": 1, "save_every": 1}
@@ -104,8 +106,8 @@ def test_an_image_without_room_for_the_margin_is_said():
     assert source(patch=7).batch(1, 0).hr.shape[-1] == 2 * 11
     with pytest.raises(
         ConfigError,
-        match=r"^0: its LR image is 11x13, smaller than a patch of 8 and the 2 LR px on each side that --realign needs; "
-        r"use --patch 7 or less$",
+        match=r"^0: its LR image is 11x13, smaller than a patch of 8 and the 2 LR px on each side that --realign "
+        r"needs; use --patch 7 or less$",
     ):
         source(patch=8)
     with pytest.raises(ConfigError, match="patch of 1 and the 2 LR px on each side that --realign needs; leave it out"):
@@ -136,7 +138,8 @@ def test_nothing_is_logged_without_it(pairs, tmp_path):
 
 def test_the_flow_of_srflow_is_refused(pairs, tmp_path):
     flow = {"network": "srflow", "scale": 4, "patch": 4}
-    said = r"^realign: stage 2 of srflow does not move HR patches .*; leave --realign out$"
+    said = r"^realign: stage 2 of srflow, FlowStage, does not align HR with a prediction; leave --realign out, or "
+    said += r"train stage 1 with it \(--stage 1\) and this one in a new run without it \(--weights RUN --stage 2 "
 
     for stage in ({}, {"stage": "2"}):
         with pytest.raises(ConfigError, match=said):
@@ -166,6 +169,30 @@ class Targeting(Plain):
         return super().forward(lr, self.target(sr, hr))
 
 
+class OwnPixels(PixelStage):
+    """Another forward than that of its parent."""
+
+    forward = Plain.forward
+
+
+def test_a_stage_with_another_forward_does_not_inherit_that_hr_is_moved(pairs, tmp_path):
+    assert PixelStage.realigns
+    assert not OwnPixels.realigns
+    with pytest.raises(ConfigError, match="stage 1 of edsr, OwnPixels, does not align HR"):
+        run(pairs, tmp_path / "run", loss=OwnPixels, **SMALL)
+
+
+def test_a_stage_that_says_so_and_takes_hr_as_it_is_is_refused():
+    def cut(self, lr, hr, **weights):
+        return Plain.forward(self, lr, hr[..., 16:-16, 16:-16])
+
+    careless = type("Careless", (Plain,), {"forward": cut, "realigns": True})
+    network = find("edsr")
+    tiny, train = network.preset("tiny").model, network.train(patch=8, batch=2, realign=True)
+    with pytest.raises(ConfigError, match=r"Careless that says realigns = True, but does not take HR from target"):
+        step_memories(with_stages(network, [careless]), tiny, train, "all", torch.device("cpu"))
+
+
 def test_a_loss_of_ones_own_gets_hr_that_was_moved(pairs, tmp_path):
     seen = []
 
@@ -184,8 +211,7 @@ def test_a_stage_of_ones_own_has_to_say_that_it_moves_hr(pairs, tmp_path):
     with pytest.raises(ConfigError) as refused:
         run(pairs, tmp_path / "plain", loss=Plain, **SMALL)
     assert str(refused.value) == (
-        "realign: stage 1 of edsr does not move HR patches (its loss has to take HR from Stage.target, and to say so "
-        "by realigns = True); leave --realign out"
+        "realign: stage 1 of edsr, Plain, does not align HR with a prediction; leave --realign out"
     )
 
 
