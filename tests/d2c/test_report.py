@@ -20,7 +20,7 @@ from d2c.d2csr.entry import NETWORK
 from d2c.inference.figures import CIVIDIS, heat
 from d2c.report.charts import Series, draw, ticks
 from d2c.report.crops import busiest
-from d2c.report.curves import figures, read_log
+from d2c.report.curves import Log, figures, read_log
 from d2c.report.headline import State, judged
 from d2c.training.runfolder import RunFolder
 
@@ -233,6 +233,12 @@ def test_curves_count_steps_over_both_stages(run):
     assert [line.name for line in gain.lines] == ["fused − mean", "best branch − mean"]
     assert gain.lines[0].last == pytest.approx(log.last("val_psnr_db_fused") - log.last("val_psnr_db_mean"))
     assert gain.marks == [(pytest.approx(gain.left + 4 / 6 * (gain.right - gain.left), abs=0.1), "stage 2")]
+
+
+def test_the_shifts_of_realignment_are_a_chart_where_there_are_any():
+    for moved, shown in ((2.5, True), (float("nan"), False)):
+        log = Log(rows=[{"at": at, "total": 1.0, "realigned_hr_px": moved} for at in (10.0, 20.0)], stages=[])
+        assert ("moved" in [figure.id for figure in figures(log, NETWORK, TrainConfig())]) == shown
 
 
 def test_a_chart_puts_points_where_their_values_are():

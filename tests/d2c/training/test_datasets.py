@@ -289,6 +289,17 @@ def test_shares_of_any_size_are_usable(three):
     assert sum(pairs[place].source == "1" for place in drawn) == 50
 
 
+def test_a_share_is_that_of_the_weights_of_the_pairs(three):
+    datasets = Datasets(data=tuple(three[:2]))
+    pairs = datasets.pairs(2, print)
+    weights = [0.5 if pair.source == "1" else 1.5 for pair in pairs]
+    counts = [sum(pair.source == source for pair in pairs) for source in "12"]
+    share = counts[0] / (counts[0] + 3 * counts[1])
+    said = datasets.said(pairs, weights)
+    assert said[0].endswith(f"{share:.1%} of the patches")
+    assert said[1].endswith(f"{1 - share:.1%} of the patches")
+
+
 def test_a_dataset_given_twice_is_refused(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "a")
