@@ -104,8 +104,8 @@ def crop_weights(pairs: Sequence[Pair], folders: Mapping[str, Path | None], patc
     ------
     ConfigError
         When a dataset has no measured errors.
-    DataError
-        When a table violates the format.
+    LayoutError, TableError
+        When the manifest is missing, or a table violates the format (:mod:`d2crealsr.errors`).
     """
     sources = dict.fromkeys(pair.source for pair in pairs)
     check_measured(folders[source] for source in sources)
