@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from d2c.data.layouts import Pair
 
-__all__ = ["CropWeights", "check_measured", "crop_weights", "digest", "said", "shares", "spread_evenly"]
+__all__ = ["CropWeights", "check_measured", "crop_weights", "digest", "said"]
 
 _HARMLESS_LR_PX = 0.25
 _ENOUGH = 1.0
@@ -155,35 +155,6 @@ def _blocks(folder: Path, own: Mapping[str, Pair]) -> dict[str, list[tuple[float
 _COLUMNS = ["scene", "lr_x", "lr_y", "dx_hr_px", "dy_hr_px", "weight"]
 
 
-def shares(weights: Sequence[CropWeights]) -> list[float]:
-    """The mean weight of each pair."""
-    return [each.mean for each in weights]
-
-
-def spread_evenly(order: Sequence[int], weights: Sequence[float], offset: float) -> list[int]:
-    """The places of an epoch of as many crops as there are pairs, each pair as often as its weight says.
-
-    A pair that is due 1.3 times is used once or twice. Equal weights leave the order as it is.
-
-    Parameters
-    ----------
-    order : sequence of int
-        A permutation of the places.
-    weights : sequence of float
-        Above 0, for each place.
-    offset : float
-        Between 0 and 1, at random for each epoch.
-
-    Examples
-    --------
-    >>> spread_evenly([2, 0, 3, 1], [1, 1, 1, 1], 0.3), spread_evenly([2, 0, 3, 1], [2, 1, 0.5, 0.5], 0.3)
-    ([2, 0, 3, 1], [1, 0, 2, 0])
-    """
-    due = np.cumsum(weights) * (len(order) / math.fsum(weights))
-    drawn = np.searchsorted(due[:-1], np.arange(len(order)) + offset, side="right")
-    return [int(drawn[place]) for place in order]
-
-
 def digest(weights: Sequence[CropWeights]) -> str:
     """SHA-256 of everything that the weights follow from."""
     hashed = hashlib.sha256()
@@ -194,7 +165,7 @@ def digest(weights: Sequence[CropWeights]) -> str:
 
 def said(pairs: Sequence[Pair], weights: Sequence[CropWeights], note: Callable[[str], None]) -> None:
     """Say how the pairs weigh, and which one weighs least."""
-    means = shares(weights)
+    means = [each.mean for each in weights]
     least = int(np.argmin(means))
     note(
         f"weights of the pairs by their measured errors (1: none): {min(means):.2f} to {max(means):.2f}, mean "

@@ -125,7 +125,7 @@ class Datasets:
             table["validate_on"] = str(self.validate_on.absolute())
         return table
 
-    def said(self, pairs: Sequence[Pair], weights: Sequence[float] | None = None) -> list[str]:
+    def said(self, pairs: Sequence[Pair], weights: Sequence[float] = ()) -> list[str]:
         """A sentence on each of several datasets: its pairs to train on, and its share of the patches.
 
         ``weights`` say how often each pair is used in comparison with the others.

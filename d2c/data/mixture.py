@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from d2c.data.crop_weights import spread_evenly
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-__all__ = ["Mixture"]
+__all__ = ["Mixture", "spread_evenly"]
 
 _ORDER, _OFFSETS = 2, 3
 """Parts of the keys of the random numbers. The parts 0 and 1 belong to :class:`d2c.data.patches.CropSource`."""
@@ -80,3 +78,27 @@ class Mixture:
                 return dataset, before
             patch, left = patch - before, left - weight
         return len(self.weights) - 1, patch
+
+
+def spread_evenly(order: Sequence[int], weights: Sequence[float], offset: float) -> list[int]:
+    """The places of an epoch of as many crops as there are pairs, each pair as often as its weight says.
+
+    A pair that is due 1.3 times is used once or twice. Equal weights leave the order as it is.
+
+    Parameters
+    ----------
+    order : sequence of int
+        A permutation of the places.
+    weights : sequence of float
+        Above 0, for each place.
+    offset : float
+        Between 0 and 1, at random for each epoch.
+
+    Examples
+    --------
+    >>> spread_evenly([2, 0, 3, 1], [1, 1, 1, 1], 0.3), spread_evenly([2, 0, 3, 1], [2, 1, 0.5, 0.5], 0.3)
+    ([2, 0, 3, 1], [1, 0, 2, 0])
+    """
+    due = np.cumsum(weights) * (len(order) / math.fsum(weights))
+    drawn = np.searchsorted(due[:-1], np.arange(len(order)) + offset, side="right")
+    return [int(drawn[place]) for place in order]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import torch
 
-from d2c.data.crop_weights import shares, spread_evenly
+from d2c.data.mixture import spread_evenly
 from d2c.errors import ConfigError, DataError
 from d2c.realignment import MARGIN_LR_PX
 
@@ -160,7 +160,7 @@ class CropSource:
 
     @functools.cached_property
     def _shares(self) -> list[float] | None:
-        return None if self.weights is None else shares(self.weights)
+        return None if self.weights is None else [each.mean for each in self.weights]
 
     def batches(
         self, stage: int, steps: range, rank: int = 0, world: int = 1, *, raw: bool = False

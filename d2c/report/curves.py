@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from d2c.evaluation.evaluate import is_one_of_many
+from d2c.networks.base.stage import MOVED
 from d2c.report.charts import Series, draw
-from d2c.training.log import MOVED, read_log_rows
+from d2c.training.log import read_log_rows
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,9 +15,9 @@ from torch.nn.parallel import DistributedDataParallel
 from d2c.data.travel import as_floats
 from d2c.device import pick_device
 from d2c.errors import ConfigError
+from d2c.networks.base.stage import MOVED
 from d2c.precision import autocasting, permitting_tf32, set_tf32
 from d2c.training.graph import StepGraph
-from d2c.training.log import MOVED
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from d2c.errors import ConfigError, DataError
 from d2c.evaluation.evaluate import methods
+from d2c.networks.base.stage import MOVED
 from d2crealsr.store import files
 from d2crealsr.ui.versions import how_to_install
 
@@ -17,10 +18,7 @@ if TYPE_CHECKING:
 
     from d2c.networks import Network
 
-__all__ = ["MOVED", "RunLog", "columns", "read_log_rows"]
-
-MOVED = "realigned_hr_px"
-"""Column with the mean length by which HR patches were moved, with ``--realign``."""
+__all__ = ["RunLog", "columns", "read_log_rows"]
 
 _MOST_STEPS = 2**53
 

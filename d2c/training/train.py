@@ -18,7 +18,7 @@ import torch
 from d2c.checkpoints import native
 from d2c.data.belonging import KEPT, check_belonging
 from d2c.data.cache import CachedPairs, ImageCache
-from d2c.data.crop_weights import check_measured, crop_weights, digest, said, shares
+from d2c.data.crop_weights import check_measured, crop_weights, digest, said
 from d2c.data.datasets import Datasets
 from d2c.data.hold_out import grouped, hold_out
 from d2c.data.patches import CropSource
@@ -202,7 +202,7 @@ class Training:
         self.graph = here.device.type == "cuda" and request.cuda_graph and network.cuda_graph
         if self.graph and here.size > 1:
             reporter.note("several processes exchange gradients within a step, so it does not run as one CUDA graph")
-        for text in [*left_out, *self.datasets.said(chosen, shares(weights) if weights else None)]:
+        for text in [*left_out, *self.datasets.said(chosen, [each.mean for each in weights or ()])]:
             reporter.note(text)
         self._introduce(records)
         if weights:

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
     from d2c.networks.base.skips import Skips
 
-__all__ = ["PixelStage", "Stage", "halvings", "pixel_loss"]
+__all__ = ["MOVED", "PixelStage", "Stage", "halvings", "pixel_loss"]
+
+MOVED = "realigned_hr_px"
+"""Column of the log with the mean length by which HR patches were moved, with ``--realign``."""
 
 _EPSILON = 1e-3
 """Difference below which the Charbonnier loss is nearly a parabola."""

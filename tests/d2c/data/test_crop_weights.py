@@ -15,14 +15,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d2c.d2csr.config import TrainConfig
-from d2c.data.crop_weights import CropWeights, crop_weights, digest, said, shares, spread_evenly
+from d2c.data.crop_weights import CropWeights, crop_weights, digest, said
 from d2c.data.layouts import find_pairs
-from d2c.data.mixture import Mixture
+from d2c.data.mixture import Mixture, spread_evenly
 from d2c.data.patches import CropSource, PixelPair
 from d2c.data.travel import as_floats
 from d2c.errors import ConfigError
 
 COLUMNS = ["scene", "lr_x", "lr_y", "dx_hr_px", "dy_hr_px", "weight"]
+
+
+def shares(weights):
+    return [each.mean for each in weights]
 
 
 def measured(folder, blocks, sigma=None, corner=(0, 0)):
