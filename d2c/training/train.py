@@ -165,7 +165,7 @@ class Training:
         left_out: list[str] = []
         self.datasets, scale = request.datasets, request.model.scale
         if self.config.weigh_pairs:
-            check_measured(self._weighed().values())
+            check_measured(self._folders().values())
         pairs = self.datasets.pairs(scale, left_out.append)
         outside = self.datasets.validation_pairs(scale, left_out.append)
         before = None if folder.is_blank() else folder.settings(request.network)
@@ -182,15 +182,15 @@ class Training:
         self.saved = (self.state["stage"], self.state["step"]) if self.state else None
         chosen, held_out = resume.parts(before, pairs, cached.digests, lambda: self._parts(pairs), outside)
         records = pair_records(chosen, held_out, cached.digests)
-        weights = self._crop_weights(chosen)
+        by_error = self._crop_weights(chosen)
         facts = {"data": fingerprint(records), "weights": self._started_from(before), **stages_fact(request.stages)}
-        facts |= {"errors": digest(weights)} if weights else {}
+        facts |= {"errors": digest(by_error)} if by_error else {}
         settings = resume.Settings(find(request.network), request.model, self.config, facts, records, self.datasets)
         if before:
             resume.check_same(before, settings, folder.path)
         mixture = self.datasets.mixture(chosen)
         self.source = CropSource(
-            pairs=CachedPairs(chosen, cached), scale=scale, config=self.config, mixture=mixture, weights=weights
+            pairs=CachedPairs(chosen, cached), scale=scale, config=self.config, mixture=mixture, weights=by_error
         )
         self.validation = CachedPairs(held_out, cached)
         if before and self.saved:
@@ -202,11 +202,11 @@ class Training:
         self.graph = here.device.type == "cuda" and request.cuda_graph and network.cuda_graph
         if self.graph and here.size > 1:
             reporter.note("several processes exchange gradients within a step, so it does not run as one CUDA graph")
-        for text in [*left_out, *self.datasets.said(chosen, [each.mean for each in weights or ()])]:
+        for text in [*left_out, *self.datasets.said(chosen, [each.mean for each in by_error or ()])]:
             reporter.note(text)
         self._introduce(records)
-        if weights:
-            said(chosen, weights, reporter.note)
+        if by_error:
+            said(chosen, by_error, reporter.note)
 
     def _introduce(self, records: Sequence[PairRecord]) -> None:
         """Say how many pairs there are, and on which device the run is."""
@@ -225,9 +225,9 @@ class Training:
         """The weights of the crops of the pairs to train on; None without ``--weigh-pairs``."""
         if not self.config.weigh_pairs:
             return None
-        return crop_weights(chosen, self._weighed(), self.config.patch)
+        return crop_weights(chosen, self._folders(), self.config.patch)
 
-    def _weighed(self) -> dict[str, Path | None]:
+    def _folders(self) -> dict[str, Path | None]:
         """The datasets of the pairs to train on, by their source."""
         return dataclasses.replace(self.datasets, validate_on=None).sources()
 

@@ -9,7 +9,6 @@ import tomllib
 
 import pandas as pd
 import pytest
-import torch
 from click.testing import CliRunner
 
 from d2c.cli import cli
@@ -24,6 +23,9 @@ from d2c.training.runfolder import RunFolder
 from d2c.training.train import Request, train
 from d2crealsr.store import read_image, write_image
 from d2crealsr.ui.progress import Reporter
+from tests.d2c.training.conftest import same
+
+pytestmark = pytest.mark.usefixtures("memory_is_not_counted")
 
 NETWORK = find("edsr")
 MODEL = NETWORK.config(scale=2, features=3, blocks=1)
@@ -48,19 +50,6 @@ def run(data, out, reporter=None, train_changes=None, **request):
 
 def command(*words):
     return CliRunner().invoke(cli, [str(word) for word in words])
-
-
-def same(one, other):
-    a, b = (x.state_dict() for x in (one, other))
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _memory_is_not_counted():
-    """Counting the memory of a step takes longer than the steps here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("d2c.training.train.check_step_fits", lambda *arguments: None)
-        yield
 
 
 @pytest.fixture(scope="module")

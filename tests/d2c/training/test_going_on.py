@@ -28,6 +28,7 @@ from d2c.training.runfolder import RunFolder
 from d2c.training.train import Request, train
 from d2crealsr.store import read_image, sha256_of, write_image
 from d2crealsr.ui.progress import Reporter
+from tests.d2c.training.conftest import same
 
 MODEL = D2CConfig(scale=2, features=3, groups=1, blocks=1, reduction=3, convergence_features=3)
 TRAIN = TrainConfig(batch=2, patch=8, lr=1e-3, steps=4, steps_convergence=3, validation=0.2)
@@ -46,11 +47,6 @@ def run(pairs, out, reporter=None, stage="both", weights=None, scale=2, **change
     model = dataclasses.replace(MODEL, scale=scale)
     places = {"data": pairs, "out": out, "weights": weights, "cache": out.parent / "cache"}
     return train(Request(**places, model=model, train=settings, stage=stage, device="cpu"), reporter)
-
-
-def same(one, other):
-    a, b = (x.state_dict() for x in (one, other))
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 @pytest.fixture(scope="module")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-
 import numpy as np
 import pytest
 import torch
@@ -25,6 +23,9 @@ from d2c.realignment import MARGIN_LR_PX
 from d2c.training.memory import step_memories
 from d2c.training.stages import with_stages
 from d2crealsr.store.images import write_image
+from tests.d2c.training.conftest import log_of, same
+
+pytestmark = pytest.mark.usefixtures("memory_is_not_counted")
 
 RUN = {"preset": "tiny", "scale": 2, "batch": 2, "patch": 16, "ema": 0.0, "log_every": 1, "save_every": 1}
 RUN |= {"validation": 0.0, "validate_every": 0, "device": "cpu", "threads": 1, "steps": 2, "realign": True}
@@ -32,26 +33,8 @@ SMALL = {"network": "edsr", "features": 3, "blocks": 1}
 COLUMN = "realigned_hr_px"
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _memory_is_not_counted():
-    """Counting the memory of a step takes longer than the steps here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("d2c.training.train.check_step_fits", lambda *arguments: None)
-        yield
-
-
 def run(data, out, reporter=None, **changes):
     return d2c.train(data, out, reporter=reporter, **{**RUN, "cache": out.parent / "cache", **changes})
-
-
-def log_of(out):
-    with (out / "log.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def same(one, other):
-    a, b = (x.state_dict() for x in (one, other))
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 def source(scale=2, size=(13, 11), *, dtype=np.uint8, **changes):

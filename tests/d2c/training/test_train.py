@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import functools
 import os
@@ -28,6 +27,7 @@ from d2c.training.runfolder import RunFolder
 from d2c.training.train import Request, train
 from d2crealsr.errors import D2CRealSRError, LockError
 from d2crealsr.ui.progress import Reporter
+from tests.d2c.training.conftest import log_of, same
 
 MODEL = D2CConfig(scale=2, features=6, groups=1, blocks=1, reduction=3, convergence_features=5)
 TRAIN = TrainConfig(
@@ -41,16 +41,6 @@ def run(pairs, out, reporter=None, **changes):
     request = {"data": pairs, "out": out, "device": "cpu", "threads": 1, "cache": out.parent / "cache"} | request
     settings = {"model": dataclasses.replace(MODEL, **model), "train": dataclasses.replace(TRAIN, **changes)}
     return train(Request(**(settings | request)), reporter)
-
-
-def log_of(out):
-    with (out / "log.csv").open(newline="") as file:
-        return list(csv.DictReader(file))
-
-
-def same(one, other):
-    a, b = (x.state_dict() for x in (one, other))
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
 
 
 @pytest.fixture(scope="module")

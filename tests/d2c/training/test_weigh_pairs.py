@@ -8,7 +8,6 @@ from collections import Counter
 
 import pandas as pd
 import pytest
-import torch
 from click.testing import CliRunner
 
 import d2c
@@ -16,6 +15,9 @@ from d2c.cli import cli
 from d2c.data.patches import CropSource
 from d2c.errors import ConfigError
 from d2crealsr.ui.progress import Reporter
+from tests.d2c.training.conftest import same
+
+pytestmark = pytest.mark.usefixtures("memory_is_not_counted")
 
 TINY = {"network": "edsr", "scale": 2, "features": 3, "blocks": 1, "batch": 2, "patch": 8, "lr": 1e-3}
 RUN = {**TINY, "validation": 0.0, "validate_every": 0, "device": "cpu", "threads": 1, "weigh_pairs": True}
@@ -42,19 +44,6 @@ def measured(folder, shifts, sigma=0.1):
 
 def run(data, out, reporter=None, **changes):
     return d2c.train(data, out, reporter=reporter, **{**RUN, "cache": out.parent / "cache", "steps": 4, **changes})
-
-
-def same(one, other):
-    a, b = (x.state_dict() for x in (one, other))
-    return a.keys() == b.keys() and all(torch.equal(a[k], b[k]) for k in a)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _memory_is_not_counted():
-    """Counting the memory of a step takes longer than the steps here."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("d2c.training.train.check_step_fits", lambda *arguments: None)
-        yield
 
 
 @pytest.fixture
