@@ -159,10 +159,10 @@ def test_two_processes_start_the_flow_alike_and_freeze_the_encoder_at_once(pairs
     assert all(torch.equal(value, both[1][name]) for name, value in both[0].items())
     one = native.load(tmp_path / "one").state_dict()
     assert both[0]["started"]
-    # Adam makes whole steps where a gradient is nothing but rounding, so a few numbers may differ on any machine.
+    # Adam makes whole steps where a gradient is nothing but rounding, so two numbers may differ by one on any machine.
     pairs = [(value.double(), one[name].double()) for name, value in both[0].items()]
     near = torch.cat([torch.isclose(a, b, atol=2e-4, rtol=1e-3).flatten() for a, b in pairs])
-    assert near.sum() >= 0.99 * len(near)
+    assert (~near).sum() <= 2
 
 
 @pytest.mark.parametrize(
