@@ -98,7 +98,7 @@ def _trained_cells(work: Work, methods: Sequence[Method], rates: Sequence[float]
             work.reporter.note(f"{method.label} is not trained in {work.out} and left out")
     if not able:
         raise ConfigError(f"{work.out}: has none of these methods trained; run table1.py with the same options first")
-    cells = [Cell(work, method) for method in with_best_rates(work, able, rates)]
+    cells = [Cell(work, method) for method in with_best_rates(work, able, rates)[0]]
     for cell in cells:
         cell.trained()  # checks that it was trained as the options say
     return {cell: cell.outputs() for cell in cells}

@@ -6,7 +6,7 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from d2c.comparison.cells import Cell
-from d2c.errors import ConfigError, TrainingError
+from d2c.errors import ConfigError, MemoryNeedError, MemoryRanOutError, TrainingError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -17,25 +17,39 @@ if TYPE_CHECKING:
 __all__ = ["at_rate", "best_rate", "trials_of", "with_best_rates"]
 
 
-def with_best_rates(work: Work, methods: Sequence[Method], rates: Sequence[float], seed: int = 0) -> list[Method]:
+def with_best_rates(
+    work: Work, methods: Sequence[Method], rates: Sequence[float], seed: int = 0
+) -> tuple[list[Method], list[str]]:
     """The methods with the rate, of those given, that has the best PSNR on the validation pairs with one seed.
 
     With one rate all have it; without any, each keeps its own.
     A trial costs a whole training. That of the best rate is kept as the cell of its seed. Nothing is measured on test
     pairs to choose.
 
+    Returns
+    -------
+    methods : list of Method
+        All but those that diverge at every rate or do not fit into memory.
+    failures : list of str
+        A sentence for each of these.
+
     Raises
     ------
     ConfigError
         When there are no validation pairs to judge by.
-    TrainingError
-        When a method diverges at every rate.
     """
     if not rates:
-        return list(methods)
+        return list(methods), []
     if len(rates) == 1:
-        return [at_rate(method, rates[0], alone=True) for method in methods]
-    return [_best(work, method, rates, seed) if method.network else method for method in methods]
+        return [at_rate(method, rates[0], alone=True) for method in methods], []
+    found, failures = [], []
+    for method in methods:
+        try:
+            found.append(_best(work, method, rates, seed) if method.network else method)
+        except (TrainingError, MemoryNeedError, MemoryRanOutError) as error:
+            failures.append(f"{method.name}: {error}")
+            work.reporter.note(failures[-1])
+    return found, failures
 
 
 def trials_of(method: Method, rates: Sequence[float]) -> list[Method]:

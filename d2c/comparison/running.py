@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -82,8 +83,9 @@ def run_comparison(
     with Interrupts() as interrupts:
         work, tests = begin(front, interrupts)
         methods = methods_at(work.scale)
-        methods = with_best_rates(work, methods, () if rules.native else rates)
+        methods, failures = with_best_rates(work, methods, () if rules.native else rates)
         found = compare(work, methods, range(front.seeds), tests)
+    found = dataclasses.replace(found, failures=[*failures, *found.failures])
     how = "each network by the loss, rate, schedule, batch and patch of its publication"
     if not rules.native:
         tried = " or ".join(f"{rate:g}" for rate in rates)

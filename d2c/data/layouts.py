@@ -169,8 +169,8 @@ def size_of(path: Path) -> tuple[int, int]:
     try:
         return images.read_size(path)
     except ImageError as error:
-        missing = "" if path.exists() else " (no such file; write / for \\)" if "\\" in str(path) else " (no such file)"
-        raise DataError(error.at(path, missing)) from error
+        hint = " (write / for \\)" if "\\" in str(path) and not path.exists() else ""
+        raise DataError(error.at(path, hint)) from error
 
 
 def _from_folder(data: Path, scale: int | None, note: Note) -> list[Pair]:

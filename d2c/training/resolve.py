@@ -9,6 +9,7 @@ from d2c.data.datasets import Datasets, datasets_in
 from d2c.errors import ConfigError
 from d2c.networks import network_in, stored
 from d2c.settings import toml
+from d2c.settings.config import types_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,8 +67,8 @@ def resolve(
     before = tables.get("train", {}).get("precision", base[1].precision)
     given |= _one_precision(given, before)
     for kind, name in ((network.config, "model"), (network.train, "train")):  # options may correct a file
-        own = {f.name for f in dataclasses.fields(kind)}
-        tables[name] = tables.get(name, {}) | {key: value for key, value in given.items() if key in own}
+        own = {key: toml.typed(given[key], wanted, key) for key, wanted in types_of(kind).items() if key in given}
+        tables[name] = tables.get(name, {}) | own
     model = toml.from_table(network.config, tables["model"], base[0], str(file))
     train = toml.from_table(network.train, tables["train"], base[1], str(file))
     if "scale" not in tables["model"]:

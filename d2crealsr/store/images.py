@@ -128,9 +128,11 @@ def bytes_of(path: Path) -> bytes:
     try:
         return files.read_bytes(path)
     except OSError as error:
-        raise ImageError(
-            f"{path.name}: cannot be read ({error.strerror}); check the file and its permissions"
-        ) from error
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> ImageError:
+    return ImageError(f"{path.name}: cannot be read ({error.strerror}); check the file and its permissions")
 
 
 def read_capture(
@@ -229,7 +231,11 @@ def read_size(path: Path) -> tuple[int, int]:
         When the file is missing or its header cannot be read.
     """
     try:
-        with files.open_regular(path) as file:
+        opened = files.open_regular(path)
+    except OSError as error:
+        raise _unreadable(path, error) from error
+    try:
+        with opened as file:
             return size_in(file, path.name)
     except ImageError:
         raise

@@ -83,7 +83,7 @@ def test_missing_and_damaged_files_are_named(pairs_folder):
     with pytest.raises(DataError, match=r"lr/002\.png: its header cannot be read"):
         find_pairs(pairs_folder)
     (pairs_folder / "lr/002.png").unlink()
-    with pytest.raises(DataError, match=r"lr/002\.png \(no such file\): its header"):
+    with pytest.raises(DataError, match=r"lr/002\.png: cannot be read \(No such file"):
         find_pairs(pairs_folder)
 
 
@@ -276,7 +276,7 @@ def test_what_is_left_out_is_noted(tmp_path):
     ("line", "message"),
     [
         ("x/a.png;y/a.png", "line 1: got paths separated by semicolons, expected LR and HR, a tab between"),
-        ("x/a.png y\\a.png", r"y\\a\.png \(no such file; write / for \\\)"),
+        ("x/a.png y\\a.png", r"y\\a\.png \(write / for \\\): cannot be read"),
     ],
 )
 def test_lists_that_cannot_be_followed(line, message, tmp_path):

@@ -157,3 +157,6 @@ def test_an_image_that_cannot_be_read_is_named_once(model, tmp_path):
     (tmp_path / "a.png").write_bytes(b"no image")
     with pytest.raises(DataError, match=rf"^{tmp_path / 'a.png'}: its header cannot be read"):
         upscale_files(model, [tmp_path / "a.png"], tmp_path / "out")
+    (tmp_path / "a.png").unlink()
+    with pytest.raises(DataError, match=rf"^{tmp_path / 'a.png'}: cannot be read \(No such file or directory\)"):
+        upscale_files(model, [tmp_path / "a.png"], tmp_path / "out")

@@ -71,6 +71,21 @@ def test_what_is_no_model_of_d2c_is_named():
             d2c.upscale(np.zeros((4, 4, 3), np.uint8), model)
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"weigh_pairs": "yes"}, "weigh_pairs: got 'yes', expected bool; correct it"),
+        ({"seed": 1.5}, "seed: got 1.5, expected int; correct it"),
+        ({"features": "8"}, "features: got '8', expected int; correct it"),
+    ],
+)
+def test_an_option_of_another_type_is_named(option, message, pairs, tmp_path):
+    with pytest.raises(ConfigError) as refused:
+        d2c.train(pairs, tmp_path / "run", **option)
+    assert str(refused.value) == message
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_order_of_bytes_does_not_matter():
     model = d2c.D2CSR(SMALL)
     pixels = np.arange(48, dtype=np.uint16).reshape(4, 4, 3) * 1000
