@@ -95,7 +95,8 @@ class Trained:
 class Cell:
     """A method with one seed (0 for those without) on one training set.
 
-    It may start from a checkpoint (``weights``), and keep weights on the way (``keep_at``, steps of a stage).
+    It may start from a checkpoint (``weights``), and keep weights on the way (``keep_at``, steps of a stage). It is
+    validated ``validations`` times at most, the last time at its end.
     """
 
     def __init__(
@@ -106,12 +107,13 @@ class Cell:
         *,
         weights: Path | None = None,
         keep_at: frozenset[int] = frozenset(),
+        validations: int = 10,
     ) -> None:
         if work.precision and method.network and work.precision in find(method.network).precisions:
             train = dataclasses.replace(method.train, precision=work.precision, tf32=False)
             method = dataclasses.replace(method, train=train)
         self.work, self.method, self.seed = work, method, seed
-        self.weights, self.keep_at = weights, keep_at
+        self.weights, self.keep_at, self.validations = weights, keep_at, validations
         parts = [name_of(work.data), method.name, method.trial, f"seed{seed}" if method.seeded else ""]
         self.folder = work.out / "cells" / "_".join(filter(None, parts))
         self.run = self.folder / "run"
@@ -250,7 +252,7 @@ class Cell:
         if not steps:
             return settings
         settings = with_lengths(find(method.network), settings, method.stage, steps)
-        times = min(10, max(2, steps // 10))  # in very short trainings ten would cost more than the steps
+        times = min(self.validations, max(2, steps // 10))  # more would cost more than a few steps
         often = {"validate_every": max(1, steps // times), "save_every": max(1, steps // 5), "log_every": 50}
         warmup = {"warmup": steps // 50} if method.warmup else {}
         return dataclasses.replace(settings, **often, **warmup)

@@ -52,7 +52,7 @@ class Course:
         self.work, self.rate, self.seed = work, rate, seed
         steps = {arm.split(milestone)[0] for arm in family for milestone in milestones}
         trunk = at_rate(family[0].trunk, rate)
-        self.trunk = Cell(self._for(max(steps)), trunk, seed, keep_at=frozenset(steps))
+        self.trunk = Cell(self._for(max(steps)), trunk, seed, keep_at=frozenset(steps), validations=1)
 
     def validated(self, arm: Arm, milestone: int) -> float:
         """PSNR of the arm's result on the validation pairs, with the weights at a milestone that ends stage 1."""
@@ -99,7 +99,7 @@ class Course:
     def _last_stage(self, arm: Arm, milestone: int) -> Cell:
         first, own = arm.split(milestone)
         method = dataclasses.replace(at_rate(arm.method, self.rate), name=f"{arm.name}-{milestone}")
-        return Cell(self._for(own), method, self.seed, weights=self._kept(first))
+        return Cell(self._for(own), method, self.seed, weights=self._kept(first), validations=1)
 
     def _weights(self, arm: Arm, milestone: int) -> Path:
         if arm.last is None:

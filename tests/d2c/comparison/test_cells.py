@@ -60,6 +60,15 @@ def test_a_killed_cell_goes_on_and_ends_as_if_it_had_not_been(begun, monkeypatch
     assert len(again.curve()) == 3
 
 
+def test_a_cell_that_is_validated_once_at_its_end_has_the_same_weights(begun):
+    work, _ = begun
+    often, once = Cell(work, edsr()), Cell(dataclasses.replace(work, out=work.out / "once"), edsr(), validations=1)
+    assert often.trained().crops == once.trained().crops == 6
+    assert once.curve() == often.curve()[-1:]
+    assert once.curve()[0][0] == 6
+    assert sha256_of(once.run / "last.safetensors") == sha256_of(often.run / "last.safetensors")
+
+
 def test_other_settings_or_another_budget_are_refused_by_name(begun):
     work, _ = begun
     Cell(work, edsr()).trained()
