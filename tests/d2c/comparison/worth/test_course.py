@@ -7,7 +7,7 @@ from d2c.comparison.worth.course import Course
 
 
 def test_each_training_of_a_course_is_validated_once_at_its_end(begun):
-    """Only the last value is asked for, and on large images ten validations cost more than the steps of a last stage."""
+    """Only the last value is asked for, and on large images ten validations cost more than the steps."""
     work, _ = begun
     size = SIZES["tiny"]
     family = [arm for arm in arms_of(size, 2) if arm.name in ("published", "mean")]
