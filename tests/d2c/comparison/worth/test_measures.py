@@ -12,13 +12,13 @@ from d2c.comparison.worth.measures import COLUMNS, best_constants, measured, noi
 from d2c.metrics import psnr_y
 
 
-@pytest.fixture
-def predicted(monkeypatch):
-    """Three predictions of an image, of which .7 of the first and .3 of the second are the truth."""
+@pytest.fixture(params=[(20, 24), (900, 800)], ids=["small", "large"])
+def predicted(request, monkeypatch):
+    """Three predictions of an image, of which .7 of the first and .3 of the second are the truth but for noise."""
     rng = np.random.default_rng(0)
-    predictions = np.float32(rng.uniform(0.2, 0.8, (3, 20, 24, 3)))
-    truth = 0.7 * predictions[0] + 0.3 * predictions[1]
-    weights = np.zeros((3, 20, 24, 1), np.float32)
+    predictions = np.float32(rng.uniform(0.2, 0.8, (3, *request.param, 3)))
+    truth = 0.7 * predictions[0] + 0.3 * predictions[1] + rng.normal(0, 0.01, predictions[0].shape)
+    weights = np.zeros((3, *request.param, 1), np.float32)
     weights[0] = 1.0
     made = (predictions, weights, predictions[0])
     monkeypatch.setattr(measures, "_predictions", lambda *_: made)
@@ -31,6 +31,13 @@ def test_the_best_constants_are_those_that_made_the_truth(predicted):
     found = best_constants(None, [pair, pair], "fp32")
     np.testing.assert_allclose(found, [0.7, 0.3, 0.0], atol=0.01)
     assert found.sum() == pytest.approx(1.0)
+
+
+def test_predictions_that_are_all_the_truth_have_equal_constants(predicted, monkeypatch):
+    predictions, _ = predicted
+    same = np.rint(255 * predictions[:1].repeat(3, axis=0)) / 255
+    monkeypatch.setattr(measures, "_predictions", lambda *_: (same, None, None))
+    np.testing.assert_allclose(best_constants(None, [SimpleNamespace(hr=same[0])], "fp32"), 1 / 3)
 
 
 def test_a_row_has_every_column_and_the_constants_are_above_the_mean(predicted):
