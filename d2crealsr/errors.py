@@ -109,9 +109,9 @@ class ImageError(D2CRealSRError):
         super().__init__(message)
         self.reason = reason
 
-    def at(self, path: Path, remark: str = "") -> str:
-        """The text with the whole path of the image, whose name it begins with otherwise, and a remark on it."""
-        return f"{path}{remark}: {str(self).removeprefix(f'{path.name}: ')}"
+    def at(self, path: Path) -> str:
+        """The text with the whole path of the image, whose name it begins with otherwise."""
+        return f"{path}: {str(self).removeprefix(f'{path.name}: ')}"
 
 
 class MachineError(D2CRealSRError):

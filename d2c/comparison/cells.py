@@ -95,8 +95,8 @@ class Trained:
 class Cell:
     """A method with one seed (0 for those without) on one training set.
 
-    It may start from a checkpoint (``weights``), and keep weights on the way (``keep_at``, steps of a stage). It is
-    validated ``validations`` times at most, the last time at its end.
+    It may start from a checkpoint (``weights``), and keep weights on the way (``keep_at``, steps of a stage). With a
+    budget it is validated some ``validations`` times, and always at the end of a stage.
     """
 
     def __init__(
@@ -252,7 +252,7 @@ class Cell:
         if not steps:
             return settings
         settings = with_lengths(find(method.network), settings, method.stage, steps)
-        times = min(self.validations, max(2, steps // 10))  # more would cost more than a few steps
+        times = min(self.validations, max(2, steps // 10))  # in short trainings some ten steps apart
         often = {"validate_every": max(1, steps // times), "save_every": max(1, steps // 5), "log_every": 50}
         warmup = {"warmup": steps // 50} if method.warmup else {}
         return dataclasses.replace(settings, **often, **warmup)

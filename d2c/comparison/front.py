@@ -119,9 +119,9 @@ def begin(front: Front, interrupts: Interrupts) -> tuple[Work, list[TestSet]]:
 
 
 def conclude(found: Comparison) -> None:
-    """Raise :class:`BatchError` if cells failed."""
+    """Raise :class:`BatchError` if methods or cells failed."""
     if found.failures:
-        raise BatchError(f"{len(found.failures)} could not be trained, the others are done: {found.failures[0]}")
+        raise BatchError(f"{len(found.failures)} failed, the others are done: {found.failures[0]}")
 
 
 def run_program(main: click.Command, name: str) -> None:

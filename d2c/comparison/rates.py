@@ -29,7 +29,7 @@ def with_best_rates(
     Returns
     -------
     methods : list of Method
-        All but those that diverge at every rate or do not fit into memory.
+        All of them, or with several rates all but those that diverge at every rate or do not fit into memory.
     failures : list of str
         A sentence for each of these.
 
@@ -60,12 +60,22 @@ def trials_of(method: Method, rates: Sequence[float]) -> list[Method]:
 
 
 def best_rate(
-    label: str, rates: Sequence[float], score: Callable[[float], float | None], note: Callable[[str], None]
+    label: str,
+    rates: Sequence[float],
+    score: Callable[[float], float | None],
+    note: Callable[[str], None],
+    remedy: str = "add a lower --lr",
 ) -> float:
-    """The rate with the best PSNR on the validation pairs, which ``score`` says; None if the training diverges."""
+    """The rate with the best PSNR on the validation pairs, which ``score`` says; None if the training diverges.
+
+    Raises
+    ------
+    TrainingError
+        When all diverge. ``remedy`` is the end of its message.
+    """
     scores = {rate: psnr for rate in rates if (psnr := score(rate)) is not None}
     if not scores:
-        raise TrainingError(f"{label} diverges at every rate of {', '.join(map(str, rates))}; lower --lr")
+        raise TrainingError(f"diverges at every rate of {', '.join(map(str, rates))}; {remedy}")
     best = max(scores, key=scores.__getitem__)
     said = ", ".join(f"{rate:g}: {psnr:.3f} dB" for rate, psnr in scores.items())
     note(f"{label}: rate {best:g} of {said} (validation)")

@@ -169,8 +169,9 @@ def size_of(path: Path) -> tuple[int, int]:
     try:
         return images.read_size(path)
     except ImageError as error:
-        hint = " (write / for \\)" if "\\" in str(path) and not path.exists() else ""
-        raise DataError(error.at(path, hint)) from error
+        if "\\" in str(path) and not path.exists():
+            raise DataError(f"{path}: no such file; write / for \\ in its path") from error
+        raise DataError(error.at(path)) from error
 
 
 def _from_folder(data: Path, scale: int | None, note: Note) -> list[Pair]:

@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["from_table", "read", "to_text", "typed"]
+__all__ = ["from_table", "of_type", "read", "to_text"]
+
+_WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
 T = TypeVar("T", bound=NetworkConfig | TrainSettings)
 
@@ -48,16 +50,22 @@ def from_table(kind: type[T], table: Mapping[str, Any], base: T, where: str) -> 
         if name not in types:
             raise ConfigError(f"{where}: unknown setting {name!r}, expected one of {', '.join(types)}")
         if value is not None or getattr(base, name) is not None:  # checkpoints keep settings without a value
-            values[name] = typed(value, types[name], f"{where}: {name}")
+            values[name] = of_type(value, types[name], f"{where}: {name}")
     return dataclasses.replace(base, **values)
 
 
-def typed(value: Any, kind: type, where: str) -> Any:
-    """The value of a setting, of its type. ``where`` begins the message of the error if it is of another one."""
+def of_type(value: Any, kind: type, where: str) -> Any:
+    """The value of a setting if it is of its type; a whole number may stand for a float.
+
+    Raises
+    ------
+    ConfigError
+        If it is of another type. ``where`` begins the message.
+    """
     if kind is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ConfigError(f"{where}: got {value!r}, expected {kind.__name__}; correct it")
+        raise ConfigError(f"{where}: got {value!r}, expected {kind.__name__}; give {_WORDS[kind]}")
     return value
 
 

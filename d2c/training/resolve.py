@@ -67,7 +67,7 @@ def resolve(
     before = tables.get("train", {}).get("precision", base[1].precision)
     given |= _one_precision(given, before)
     for kind, name in ((network.config, "model"), (network.train, "train")):  # options may correct a file
-        own = {key: toml.typed(given[key], wanted, key) for key, wanted in types_of(kind).items() if key in given}
+        own = {key: toml.of_type(given[key], wanted, key) for key, wanted in types_of(kind).items() if key in given}
         tables[name] = tables.get(name, {}) | own
     model = toml.from_table(network.config, tables["model"], base[0], str(file))
     train = toml.from_table(network.train, tables["train"], base[1], str(file))

@@ -132,7 +132,8 @@ def bytes_of(path: Path) -> bytes:
 
 
 def _unreadable(path: Path, error: OSError) -> ImageError:
-    return ImageError(f"{path.name}: cannot be read ({error.strerror}); check the file and its permissions")
+    remedy = "check its name" if isinstance(error, FileNotFoundError) else "check the file and its permissions"
+    return ImageError(f"{path.name}: cannot be read ({error.strerror}); {remedy}")
 
 
 def read_capture(

@@ -12,10 +12,11 @@ import pandas as pd
 import pytest
 from click.testing import CliRunner
 
+from d2c.comparison import cells
 from d2c.comparison.cells import Cell, Work
 from d2c.comparison.methods import BICUBIC, FILTER
 from d2c.d2csr.presets import PRESETS
-from d2c.errors import ConfigError
+from d2c.errors import BatchError, ConfigError, TrainingError
 from d2c.inference.bicubic import bicubic
 from d2c.settings.presets import scaled_down
 from d2crealsr.command.demo import RECIPE
@@ -229,6 +230,25 @@ def test_every_method_of_table_1_is_trained_and_each_tries_the_same_rates(pairs,
     assert len(list((tmp_path / "cells").iterdir())) == 2 + 2 * 11
     assert read_image(tmp_path / "plots/table1-crops.png").std() > 10
     assert (tmp_path / "plots/table1-crops.pdf").read_bytes().startswith(b"%PDF")
+
+
+def test_where_nothing_can_be_trained_the_reasons_are_said_and_no_table_is_written(pairs, tmp_path, monkeypatch):
+    def diverge(*_args):
+        raise TrainingError("the loss is nan")
+
+    monkeypatch.setattr(cells, "train", diverge)
+    where = ["--train", pairs, "--out", tmp_path, "--size", "tiny", "--device", "cpu", "--budget", "crops=4"]
+    for rates, reason in (
+        ([1e-3, 1e-4], "edsr: diverges at every rate of 0.001, 0.0001; add a lower --lr"),
+        ([1e-3], f"{pairs.name}_edsr_seed0: the loss is nan"),
+    ):
+        options = [part for rate in rates for part in ("--lr", rate)]
+        arguments = [*where, *options, "--only", "edsr", "--seeds", 1, "--batch", 2, "--patch", 8]
+        with pytest.raises(BatchError, match=f"^nothing could be trained: .*{re.escape(reason)}$"):
+            CliRunner().invoke(
+                recipe("table1").main, [str(a) for a in arguments], catch_exceptions=False, standalone_mode=False
+            )
+    assert not (tmp_path / "table1.csv").exists()
 
 
 @pytest.mark.slow

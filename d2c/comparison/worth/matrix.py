@@ -180,7 +180,8 @@ class Matrix:
             row = self.trials.find(arm.name, rate)
             return float(row["psnr_db"]) if row and row["psnr_db"] else None
 
-        return best_rate(arm.method.label, self.size.rates, score, self.work.reporter.note)
+        remedy = "--size gives the rates, so leave it out by --only"
+        return best_rate(arm.method.label, self.size.rates, score, self.work.reporter.note, remedy)
 
     def _measure(self, arms: Sequence[Arm], rate: float, seed: int) -> None:
         """The missing rows of arms that share stage 1 and their rate."""

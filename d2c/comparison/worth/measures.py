@@ -55,7 +55,7 @@ def best_constants(model: nn.Module, pairs: Iterable[PixelPair], precision: Prec
         errors = np.stack([_inner(y_basicsr(p) - truth, border).ravel() for p in predictions])
         products = products + errors @ errors.T
     count = len(products)
-    products = products / (np.trace(products) or 1.0)  # beside those of large images, the ones would count as zeros
+    products = products / (np.trace(products) or 1.0)  # else lstsq takes the condition of large images for rounding
     system = np.block([[products, np.ones((count, 1))], [np.ones((1, count)), np.zeros((1, 1))]])
     found = np.linalg.lstsq(system, np.append(np.zeros(count), 1.0), rcond=None)[0]
     return np.asarray(found[:count])

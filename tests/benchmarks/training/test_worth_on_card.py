@@ -46,7 +46,8 @@ def test_best_constants_are_near_the_plain_mean(runs):
 
 def test_the_table_and_the_page_are_of_the_runs(runs):
     stored = pd.read_csv(RESULTS / "worth-small.csv")
-    made = pd.concat([differences(runs, name) for name in ("path-depth", "path-body", "mean")], ignore_index=True)
+    compared = ("path-depth", "path-body", "path-parameters", "mean")
+    made = pd.concat([differences(runs, name) for name in compared], ignore_index=True)
     pd.testing.assert_frame_equal(stored, made, rtol=1e-4, atol=1e-6)
     text = (RESULTS / "worth-small.txt").read_text()
     page = (Path(worth_on_card.__file__).parents[2] / "docs" / "training-evidence.md").read_text()

@@ -47,7 +47,8 @@ def test_a_method_that_cannot_be_trained_at_any_rate_is_named_and_the_others_go_
     found, failures = with_best_rates(work, methods, RATES)
     assert [method.name for method in found] == ["srresnet", "bicubic"]
     (failure,) = failures
-    expected = "EDSR diverges at every rate of 0.001, 0.0001; lower --lr" if isinstance(error, TrainingError) else error
+    diverges = "diverges at every rate of 0.001, 0.0001; add a lower --lr"
+    expected = diverges if isinstance(error, TrainingError) else error
     assert failure == f"edsr: {expected}"
 
 

@@ -276,7 +276,7 @@ def test_what_is_left_out_is_noted(tmp_path):
     ("line", "message"),
     [
         ("x/a.png;y/a.png", "line 1: got paths separated by semicolons, expected LR and HR, a tab between"),
-        ("x/a.png y\\a.png", r"y\\a\.png \(write / for \\\): cannot be read"),
+        ("x/a.png y\\a.png", r"y\\a\.png: no such file; write / for \\ in its path"),
     ],
 )
 def test_lists_that_cannot_be_followed(line, message, tmp_path):

@@ -74,9 +74,9 @@ def test_what_is_no_model_of_d2c_is_named():
 @pytest.mark.parametrize(
     ("option", "message"),
     [
-        ({"weigh_pairs": "yes"}, "weigh_pairs: got 'yes', expected bool; correct it"),
-        ({"seed": 1.5}, "seed: got 1.5, expected int; correct it"),
-        ({"features": "8"}, "features: got '8', expected int; correct it"),
+        ({"weigh_pairs": "yes"}, "weigh_pairs: got 'yes', expected bool; give true or false"),
+        ({"seed": 1.5}, "seed: got 1.5, expected int; give a whole number"),
+        ({"features": "8"}, "features: got '8', expected int; give a whole number"),
     ],
 )
 def test_an_option_of_another_type_is_named(option, message, pairs, tmp_path):
