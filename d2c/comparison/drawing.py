@@ -95,7 +95,7 @@ def _trained_cells(work: Work, methods: Sequence[Method], rates: Sequence[float]
     able = [m for m in methods if all(Cell(work, trial).is_trained for trial in trials_of(m, rates))]
     for method in methods:
         if method not in able:
-            work.reporter.note(f"{method.label} is not trained in {work.out} and left out")
+            work.reporter.note(f"{method.label} is left out: not all of its trainings are finished in {work.out}")
     if not able:
         raise ConfigError(f"{work.out}: has none of these methods trained; run table1.py with the same options first")
     cells = [Cell(work, method) for method in with_best_rates(work, able, rates)[0]]
