@@ -1,6 +1,6 @@
 """Does D2C-SR's tree of branches beat one path? Arms of equal steps, compared over paired seeds.
 
-    python pipelines/worth.py --train pairs --test newpairs --out worth --precision bf16 --minutes 13
+    python pipelines/worth.py --train pairs --test newpairs --out worth --size table-3 --precision bf16 --minutes 13
     python pipelines/worth.py --train pairs --out worth-tiny --size tiny --seeds 2 --device cpu
 
 The main arms are D2C-SR as published; stage 1 and then everything through Eq. 9; the tree by stage 1 alone, with the

@@ -74,7 +74,11 @@ def _train_options(network: Network) -> list[click.Option]:
     "kept for validation.",
 )
 @click.option("--network", help=f"A network listed by d2c networks, or module:NAME for your own.  [default: {DEFAULT}]")
-@click.option("--out", type=FILE, help="Folder of the run. A run in it is resumed.  [default: runs/NETWORK-PRESET]")
+@click.option(
+    "--out",
+    type=FILE,
+    help="Folder of the run. A run in it is resumed.  [default: runs/PRESET for D2C-SR, else runs/NETWORK-PRESET]",
+)
 @click.option("--config", "config_file", type=FILE, help="A TOML file of settings, such as a run's config.toml.")
 @click.option("--stage", metavar="[N|all]", default="all", show_default=True, help="Number of the stage to train.")
 @DEVICE

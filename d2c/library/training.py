@@ -54,7 +54,7 @@ def train(
     data : path or sequence of paths
         Folders or lists of pairs, of which the training split is used.
     out : path, optional
-        Folder of the run; by default ``runs/NETWORK-PRESET``.
+        Folder of the run; by default ``runs/PRESET`` for D2C-SR, else ``runs/NETWORK-PRESET``.
     network : str or type
         A name in the table of networks, ``module:NAME``, or a class that extends :class:`d2c.networks.Network`. It may
         be defined in a notebook.
