@@ -42,13 +42,17 @@ def quality_tables(rows: Sequence[Row | DistanceRow]) -> list[str]:
 def _table(title: str, cells: Sequence[tuple[str, str, str]]) -> str:
     """Cells (line, column, text) below the names of their columns, as plain text that never cuts a number."""
     columns = list(dict.fromkeys(column for _, column, _ in cells))
-    lines: dict[str, dict[str, str]] = {}
+    lines: list[tuple[str, dict[str, str]]] = []
+    last: dict[str, dict[str, str]] = {}
     for line, column, text in cells:
-        lines.setdefault(line, {})[column] = text
-    first = max(len(line) for line in lines)
+        if column in last.get(line, {column: ""}):  # an image may have the name of the means
+            last[line] = {}
+            lines.append((line, last[line]))
+        last[line][column] = text
+    first = max(len(line) for line, _ in lines)
     wide = {column: max(10, len(column) + 2) for column in columns}
     rows = [" " * first + "".join(f"{column:>{wide[column]}}" for column in columns)]
-    rows += [f"{line:<{first}}" + "".join(f"{found[c]:>{wide[c]}}" for c in columns) for line, found in lines.items()]
+    rows += [f"{line:<{first}}" + "".join(f"{found[c]:>{wide[c]}}" for c in columns) for line, found in lines]
     return "\n".join([title, *rows])
 
 

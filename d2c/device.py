@@ -31,14 +31,19 @@ __all__ = [
 ]
 
 
-def pick_device(name: str = "auto") -> torch.device:
+def pick_device(device: str | torch.device = "auto") -> torch.device:
     """The device of that name: ``auto`` (CUDA if there is one, else the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
+
+    A device of PyTorch is returned as it is.
 
     Raises
     ------
     ConfigError
         When the name is none of these, or this machine has no such device.
     """
+    if isinstance(device, torch.device):
+        return device
+    name = device if isinstance(device, str) else repr(device)
     found = re.fullmatch(r"auto|cpu|cuda(?::(\d{1,3}))?", name)
     if found is None:
         raise ConfigError(f"device: got {name!r}, expected auto, cpu, cuda or cuda:N (N from 0); change --device")

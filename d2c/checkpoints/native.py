@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -13,6 +14,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as to_safetensors
 
 from d2c.checkpoints.builtin import builtin_path, is_builtin
+from d2c.device import pick_device
 from d2c.errors import CheckpointError, ConfigError
 from d2c.networks import DEFAULT, network_of, stored
 from d2c.networks.base.plausible import check_plausible, one_line
@@ -21,7 +23,7 @@ from d2c.settings.toml import from_table
 from d2crealsr.store import files
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from os import PathLike
 
     from torch import Tensor, nn
@@ -94,7 +96,7 @@ def load(
         A ``.safetensors`` file, the folder of a run (its last checkpoint), or the name of a built-in checkpoint such as
         ``builtin:x8``.
     device : str or torch.device
-        Device of its weights.
+        Device of its weights: a device of PyTorch, or ``auto``, ``cpu``, ``cuda`` or ``cuda:N``.
     network : str or type, optional
         Name of the network, or its class. Needed for your own network, ``module:NAME``, because a name in a file is
         never imported.
@@ -103,9 +105,14 @@ def load(
     ------
     CheckpointError
         When there is no such file, it is not one of our checkpoints, or its weights do not fit its configuration.
+    ConfigError
+        When there is no such device, or ``network`` is neither a name nor a class.
     """
+    if not isinstance(network, (str, type, NoneType)):
+        raise ConfigError(f"network: got {network!r:.80}, expected a name, module:NAME, or a class")
+    place = pick_device(device)
     file = checkpoint_path(path)
-    name = str(path) if is_builtin(path) else file.name
+    name = str(path) if is_builtin(path) else str(file)
     with _opened(file) as (opened, described):
         found = stored(str(described.get("network", DEFAULT)), network, name)
         config = from_table(found.config, described["config"], found.config(), name)
@@ -113,12 +120,10 @@ def load(
     check_plausible(found, config, [tensor.numel() for tensor in weights.values()], name)
     model = found.make(config)
     _check_numbers(weights, model.state_dict(), name)
-    try:
-        model.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
-        raise CheckpointError(f"{name}: its weights do not fit its configuration: {one_line(error)}") from error
+    _check_tensors(weights, model.state_dict(), name)
+    model.load_state_dict(weights, strict=True)
     model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return model.to(device).eval()
+    return model.to(place).eval()
 
 
 def digest(path: str | PathLike[str]) -> str:
@@ -149,17 +154,44 @@ def _opened(file: Path) -> Iterator[tuple[Any, dict[str, Any]]]:
             if not isinstance(described, dict) or described.get("format") != FORMAT:
                 got = described.get("format") if isinstance(described, dict) else described
                 raise CheckpointError(
-                    f"{file.name}: metadata says format {str(got)[:80]!r}, expected {FORMAT!r}; "
+                    f"{file}: metadata says format {str(got)[:80]!r}, expected {FORMAT!r}; "
                     "it was not written by d2c (released weights: use d2c convert)"
                 )
             yield opened, {**described, "notes": dict(described["notes"])}
     except OSError as error:
         raise CheckpointError(f"{file}: cannot be read ({error.strerror or error}); check the file") from error
     except (SafetensorError, KeyError, ValueError, TypeError, AttributeError, RecursionError) as error:
-        raise CheckpointError(f"{file.name}: is not a complete safetensors checkpoint: {one_line(error)}") from error
+        raise CheckpointError(
+            f"{file}: is not a complete safetensors checkpoint: {one_line(error)}; {_remedy(file)}"
+        ) from error
     except ConfigError as error:
-        said = f"{file.name}: {error.said}" if isinstance(error, SettingError) else error  # a file has no options
+        said = f"{file}: {error.said}" if isinstance(error, SettingError) else error  # a file has no options
         raise CheckpointError(f"{said}; was it written by a newer version?") from error
+
+
+def _remedy(file: Path) -> str:
+    """What to do about a file that is no safetensors checkpoint."""
+    if file.suffix in (".pt", ".pth", ".ckpt", ".pkl", ".bin"):
+        return "weights of other programs are read by d2c convert"
+    return "give another checkpoint, such as best.safetensors beside it, or get the file again"
+
+
+def _check_tensors(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], name: str) -> None:
+    """Refuse weights whose names or shapes are not those of the network, and name the first of them."""
+    lacking = [key for key in expected if key not in weights]
+    strange = [key for key in weights if key not in expected]
+    shapes = {key: (tuple(weights[key].shape), tuple(expected[key].shape)) for key in weights if key in expected}
+    other = [f"{key} with {got} numbers, expected {want}" for key, (got, want) in shapes.items() if got != want]
+    found = {"it lacks": lacking, "it has, unknown to the network,": strange, "it has": other}
+    if said := [f"{what} {_first_of(keys)}" for what, keys in found.items() if keys]:
+        raise CheckpointError(
+            f"{name}: its weights do not fit its configuration: {'; '.join(said)}; give the file as d2c wrote it "
+            "(weights of other programs: d2c convert)"
+        )
+
+
+def _first_of(keys: Sequence[str]) -> str:
+    return f"{keys[0]:.200}" + (f" and {len(keys) - 1} more" if len(keys) > 1 else "")
 
 
 def _check_numbers(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor], name: str) -> None:

@@ -119,7 +119,7 @@ def upscale(
     """Upscale image FILES, and the images directly in FOLDERS. Depth, transparency and orientation are kept.
 
     Every result records its input and its checkpoint. After an interruption, give the same command again: finished
-    results are kept. An image that cannot be read is named and skipped, and the exit code is then 1.
+    results are kept. Of several images, those that cannot be read are named and left out, and the exit code is then 1.
 
     An image that does not fit into memory is processed in strips, with feature maps in temporary files. The result is
     the same. A result of more than 2^30 pixels becomes a BigTIFF, NAME_xSCALE.tif.

@@ -98,7 +98,9 @@ class D2CSRNetwork(Network):
         return figures.branches_figure(made) if figure == "branches" else figures.weights_figure(made)
 
     def step_memory(self, config: Any, train: Any, stage: Any, device: torch.device, processes: int = 1) -> StepMemory:
-        if device.type == "cuda":
+        from d2c.d2csr.stages import D2CStage
+
+        if device.type == "cuda" or not issubclass(stage, D2CStage):  # a loss or stage of the user's own is counted
             return super().step_memory(config, train, stage, device, processes)
         from d2c.d2csr.memory import step_memory
 

@@ -48,6 +48,8 @@ def from_pretrained(where: str | PathLike[str], *, network: str | None = None, *
     folder = _folder()
     from huggingface_hub.errors import HFValidationError
 
+    if Path(where).exists():
+        folder.check_weights(Path(where))
     if Path(where).is_dir():
         folder.check_config(Path(where))
         return folder.from_pretrained(str(where), network=network, **options).model

@@ -79,6 +79,15 @@ class HubFolder(ModelHubMixin):
         return made
 
     @staticmethod
+    def check_weights(folder: Path) -> None:
+        """Raise CheckpointError for what is on this machine and is no folder of :meth:`save_pretrained`."""
+        if not (folder / WEIGHTS).is_file():
+            raise CheckpointError(
+                f"{folder}: is no folder that save_pretrained wrote, which has {WEIGHTS} and {CONFIG}; read a "
+                "checkpoint or a run with d2c.load"
+            )
+
+    @staticmethod
     def check_config(folder: Path) -> None:
         """Raise CheckpointError for a configuration that the mixin would fail to read. It may be absent."""
         path = folder / CONFIG

@@ -21,7 +21,18 @@ if TYPE_CHECKING:
 
     Picture: TypeAlias = "NDArray[np.uint8]"
 
-__all__ = ["CIVIDIS", "PAPER", "Box", "comparison_figure", "cut", "heat", "patch_figure", "reduced", "side_by_side"]
+__all__ = [
+    "CIVIDIS",
+    "PAPER",
+    "Box",
+    "comparison_figure",
+    "cut",
+    "heat",
+    "is_inside",
+    "patch_figure",
+    "reduced",
+    "side_by_side",
+]
 
 _LABEL_HEIGHT, _GAP = 20, 4
 _CAPTION_HEIGHT, _CAPTION_SIZE = 40, 22
@@ -70,8 +81,7 @@ def patch_figure(
         When the box is not inside the image.
     """
     height, width = lr.shape[:2]
-    inside = box.x >= 0 and box.y >= 0 and box.x + box.width <= width and box.y + box.height <= height
-    if not inside or box.width < 1 or box.height < 1:
+    if not is_inside(box, width, height):
         raise ConfigError(
             f"box: got {','.join(map(str, box))}, expected x,y,width,height inside {width}x{height} LR px"
         )
@@ -83,6 +93,11 @@ def patch_figure(
     size = (panel, max(1, round(panel * box.height / box.width)))
     panels = [(label, _enlarged(to_uint8(cut(image, box, factor)), size)) for label, image, factor in images]
     return side_by_side(panels, in_a_row=len(panels) if len(panels) <= 8 else 8)
+
+
+def is_inside(box: Box, width: int, height: int) -> bool:
+    """Whether a box has pixels, all of them within an image of that size."""
+    return 0 <= box.x < box.x + box.width <= width and 0 <= box.y < box.y + box.height <= height
 
 
 def comparison_figure(lr: NDArray[Any], sr: NDArray[Any], hr: NDArray[Any], caption: str) -> Picture:

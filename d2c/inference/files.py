@@ -174,6 +174,11 @@ def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limit
         self_ensemble=limits.self_ensemble,
         precision=limits.precision,
     )
+    if wanted.box is not None and not figures.is_inside(wanted.box, *size):
+        raise DataError(
+            f"{path}: has {size[0]}x{size[1]} pixels, and the box {','.join(map(str, wanted.box))} is not inside; "
+            "change --box, or upscale this image without it"
+        )
     if wanted.hr is not None:
         _check_hr(wanted.hr, path, (scale * size[0], scale * size[1]))
     origin = origin._replace(input=files.sha256_of(path))

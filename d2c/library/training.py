@@ -8,11 +8,13 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from torch import Tensor
 
 from d2c.errors import ConfigError, D2CError
 from d2c.networks import DEFAULT, Network, default_out, find
 from d2c.networks.base.stage import Stage
+from d2c.settings import toml
 from d2c.training.resolve import resolve
 from d2c.training.train import Request
 from d2c.training.train import train as run_training
@@ -31,7 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["train"]
 
-_RUN = ("stage", "device", "threads", "cache", "weights", "tensorboard", "trust_pairs", "convert_profile", "cuda_graph")
+_PLACES, _SWITCHES = ("cache", "weights"), ("tensorboard", "trust_pairs", "convert_profile", "cuda_graph")
+_RUN = ("stage", "device", "threads", *_PLACES, *_SWITCHES)
 """Arguments that are fields of :class:`d2c.training.train.Request`. All others are settings."""
 
 
@@ -83,14 +86,13 @@ def train(
     _check_network(network)
     chosen = find(network)
     folder = Path(out) if out is not None else default_out(chosen, preset)
-    run_options = {name: options.pop(name) for name in _RUN if name in options}
-    run_options |= {name: Path(run_options[name]) for name in ("cache", "weights") if run_options.get(name) is not None}
-    places: dict[str, Any] = {
-        "data": _paths(data),
-        **{n: options.pop(n) for n in ("data_weight", "validate_on") if n in options},
-    }
-    if places.get("validate_on") is not None:
-        places["validate_on"] = Path(places["validate_on"])
+    run_options = {name: _run_option(name, options.pop(name)) for name in _RUN if name in options}
+    run_options = {name: value for name, value in run_options.items() if value is not None}
+    places: dict[str, Any] = {"data": _paths(data)}
+    if (weights := options.pop("data_weight", None)) is not None:
+        places["data_weight"] = (weights,) if isinstance(weights, (int, float, np.number)) else tuple(weights)
+    if (validate_on := options.pop("validate_on", None)) is not None:
+        places["validate_on"] = _path("validate_on", validate_on)
     _check_names(chosen, options)
     file = folder / "config.toml" if preset is None and is_run(folder / "config.toml") else None
     model, settings, datasets = resolve(chosen, preset, file, options | places, resumed=file is not None)
@@ -114,6 +116,25 @@ def _paths(data: Any) -> tuple[Path, ...]:
     if not listed or not all(isinstance(path, (str, PathLike)) for path in listed):
         raise ConfigError(f"data: got {data!r:.80}, expected the path of a folder or list of pairs, or several paths")
     return tuple(map(Path, listed))
+
+
+def _path(name: str, value: Any) -> Path:
+    if not isinstance(value, (str, PathLike)):
+        raise ConfigError(f"{name}: got {value!r:.80}, expected a path")
+    return Path(value)
+
+
+def _run_option(name: str, value: Any) -> Any:
+    """An argument of the run in the type that it has there; None stands for the default."""
+    if value is None:
+        return None
+    if name in _PLACES:
+        return _path(name, value)
+    value = value.item() if isinstance(value, np.generic) else value
+    if name in ("stage", "device"):  # a number, or a device of PyTorch, is taken by its name, which is checked later
+        return str(value)
+    kinds = {"threads": int} | dict.fromkeys(_SWITCHES, bool)
+    return toml.of_type(value, kinds[name], name)
 
 
 def _check_network(network: Any) -> None:

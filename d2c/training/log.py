@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["RunLog", "columns", "read_log_rows"]
 
 _MOST_STEPS = 2**53
+_FIRST = b"stage,step,"
 
 
 def columns(network: Network, config: Any, train: Any) -> list[str]:
@@ -47,7 +49,7 @@ class RunLog:
         self, path: Path, names: Sequence[str], *, stage: int, step: int, tensorboard: Path | None = None
     ) -> None:
         self.names = names
-        rows = read_log_rows(path)
+        rows = read_log_rows(path) if (stage, step) > (0, 0) or not _is_log(path) else []  # none would be kept
         strange = sorted(set(rows[0] if rows else ()) - set(self.names))
         if strange:
             raise DataError(f"{path}: has a column {strange[0]!r:.80}, which this run's log does not; {_REMEDY}")
@@ -90,6 +92,13 @@ class RunLog:
 
 
 _REMEDY = "restore it, or move it away to go on without its rows"
+
+
+def _is_log(path: Path) -> bool:
+    """Whether a file begins as a log of any network's run does."""
+    with contextlib.suppress(OSError), files.open_regular(path) as file:
+        return file.read(len(_FIRST)) == _FIRST
+    return False
 
 
 def read_log_rows(path: Path) -> list[dict[str, str]]:

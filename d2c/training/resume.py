@@ -1,7 +1,8 @@
 """Determine what may change when a run is resumed, and report what may not.
 
 Settings that do not change the weights may change. The schedules follow the epoch and not the number of steps. A stage
-that is given more steps therefore ends with the same weights as if it had been given them at the start. This holds
+that is given more steps therefore ends with the same weights as if it had been given them at the start, if its rate is
+constant or falls by steps; along a cosine or milestones, the rate follows the longer schedule from there on. This holds
 while the state of the stage is the last one. A stage is over when the next one has begun with its weights, or when the
 moving average has replaced them.
 """
@@ -220,6 +221,15 @@ def check_lengths(before: Settings, now: Settings, steps_per_epoch: int, state: 
         raise ConfigError(
             f"{said}, but {why}; keep the {had} steps, or start a new run from it with {from_run(run, stage=number)}"
         )
+
+
+def rate_said(before: Settings, now: Settings) -> str:
+    """What is added about the rate of a stage that gets another length; empty if its rate does not depend on it."""
+    schedule = getattr(now.train, "schedule", "step")
+    lengths = [f.name for f in dataclasses.fields(now.train) if f.metadata.get("length")]
+    if schedule == "step" or all(getattr(before.train, name) == getattr(now.train, name) for name in lengths):
+        return ""
+    return f"; the rate follows the {schedule} schedule of the new length from here on"
 
 
 def settings_changes(before: Settings, now: Settings) -> str:

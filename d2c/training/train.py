@@ -271,7 +271,7 @@ class Training:
                 f"({resume.settings_changes(written, settings) or 'data'}); start all with the same command"
             )
         if before and (changes := resume.settings_changes(before, settings)):
-            self.reporter.note(f"resumed with other settings: {changes}")
+            self.reporter.note(f"resumed with other settings: {changes}{resume.rate_said(before, settings)}")
 
     def run(self) -> nn.Module:
         """Train the requested stages, beginning with the state in the folder."""
@@ -300,10 +300,11 @@ class Training:
         first = min(self.asked)
         before = list(enumerate(self.network.stages(self.config)[: first - 1], start=1))
         needed = [n for n, kind in before if n > done and (n == at_stage or not kind.may_be_left_out)]
-        if needed and self.request.weights is None:
+        if needed and (self.state or self.request.weights is None):
+            other = f"train stage {first} from a checkpoint in a new run (--weights RUN --stage {first} --out NEW)"
             raise ConfigError(
                 f"stage: {self.folder.path} holds no finished stage {needed[-1]}, which stage {first} needs; "
-                f"run it with --stage {needed[-1]} first, or give --weights"
+                f"run it with --stage {needed[-1]} first, or {other if self.state else 'give --weights'}"
             )
         return [number for number in self.asked if number > done]
 

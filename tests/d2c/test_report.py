@@ -192,7 +192,9 @@ def test_a_damaged_checkpoint_is_said_and_a_damaged_log_is_one_line(run):
     whole = (run / "last.safetensors").read_bytes()
     (run / "last.safetensors").write_bytes(whole[:100])
     page = made(run)
-    assert any("Example crops are left out: last.safetensors: is not a complete" in text for text in page.texts["p"])
+    assert any(
+        f"Example crops are left out: {run / 'last.safetensors'}: is not a complete" in text for text in page.texts["p"]
+    )
     for text in ("stage,step,total\n1,one,2\n", "step,total\n1,2\n"):
         (run / "log.csv").write_text(text)
         result = command("report", run)

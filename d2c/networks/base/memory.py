@@ -11,10 +11,12 @@ from d2c.networks.base.trial import check_terms, trial
 from d2c.realignment import MARGIN_LR_PX
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from d2c.networks.base.entry import Network
     from d2c.networks.base.stage import Stage
 
-__all__ = ["ALLOCATOR", "CountedMemory", "StepMemory", "counted_step"]
+__all__ = ["ALLOCATOR", "CountedMemory", "StepMemory", "counted_step", "patches_without_data"]
 
 _FLOAT = 4
 ALLOCATOR = 1.3
@@ -38,13 +40,18 @@ class CountedMemory(NamedTuple):
     tensors: float
 
 
+def patches_without_data(samples: int, scale: int, train: Any) -> tuple[Tensor, Tensor]:
+    """LR and HR patches of a step, whose numbers mean nothing; HR has a margin if it is to be realigned."""
+    hr_side = scale * (train.patch + (2 * MARGIN_LR_PX if train.realign else 0))
+    return torch.empty(samples, 3, train.patch, train.patch), torch.empty(samples, 3, hr_side, hr_side)
+
+
 def counted_step(network: Network, config: Any, train: Any, stage: type[Stage], processes: int) -> CountedMemory:
     """The peak memory of a step of one process, forward and backward pass, in float32."""
     samples = max(1, train.batch // (processes * train.accumulate))
     with trial(network), shapes_only():
         made = stage(network.make(config), train)
-        hr_side = config.scale * (train.patch + (2 * MARGIN_LR_PX if train.realign else 0))
-        lr, hr = (torch.empty(samples, 3, side, side) for side in (train.patch, hr_side))
+        lr, hr = patches_without_data(samples, config.scale, train)
         trained = sum(parameter.numel() for parameter in made.trained())
     with trial(network), AliveBytes() as alive:
         terms = made(lr, hr, **made.term_weights(0))

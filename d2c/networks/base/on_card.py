@@ -11,11 +11,10 @@ import contextlib
 import functools
 from typing import TYPE_CHECKING, Any
 
-import torch
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from d2c.networks.base.entry import Network
-from d2c.networks.base.memory import CountedMemory
+from d2c.networks.base.memory import CountedMemory, patches_without_data
 from d2c.networks.base.shapes import AliveBytes, shapes_only, without_random_numbers
 from d2c.networks.base.trial import check_terms, trial
 from d2c.precision import autocasting
@@ -39,7 +38,7 @@ def counted_on_card(network: Network, config: Any, train: Any, stage: type[Stage
     half = train.precision in ("bf16", "fp16")
     with trial(network), run_siblings(side_by_side=True), _counting(half):
         made = stage(network.make(config), train)
-        lr, hr = (torch.empty(samples, 3, side, side) for side in (train.patch, config.scale * train.patch))
+        lr, hr = patches_without_data(samples, config.scale, train)
         with AliveBytes() as alive:
             with autocasting(train.precision, lr.device):
                 terms = made(lr, hr, **made.term_weights(0))

@@ -66,5 +66,7 @@ def setting_options(network: Network) -> list[click.Option]:
         for f in dataclasses.fields(settings):
             value = getattr(settings, f.name)
             note = "" if value is None else f"[paper: {value}]"
+            if f.name == "scale":
+                note = "[default: that of the data]"
             options.append(setting_option(f, types[f.name], note=note, default=None))
     return options

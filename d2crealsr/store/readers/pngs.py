@@ -11,7 +11,9 @@ import contextlib
 import io
 import struct
 import zlib
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
 
 from d2crealsr import opencv
 from d2crealsr.store.primaries import (
@@ -30,6 +32,8 @@ from d2crealsr.store.xmp import orientation_in_xmp
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+
+    from numpy.typing import NDArray
 
 __all__ = ["PNG", "SIGNATURE", "marked_as_srgb", "text_in", "with_chunk", "without_texts"]
 
@@ -217,10 +221,25 @@ def _profile_of_code(primaries: int, transfer: int, matrix: int, full_range: int
     return profile_of_code(primaries, transfer)
 
 
+def _decode(data: bytes) -> NDArray[Any]:
+    """The pixels. Grey of which one level is transparent (``tRNS``, 11.3.1.1) becomes RGBA, as colours do by itself."""
+    pixels = opencv.decode(without_texts(data))
+    level = next(
+        (data[at + 8 : at + 10] for kind, size, at in _walk(io.BytesIO(data)) if (kind, size) == (b"tRNS", 2)), b""
+    )
+    if pixels.ndim != 2 or not level:
+        return pixels
+    depth, most = data[_HEADER_END - 9], np.iinfo(pixels.dtype).max
+    largest = 2**depth - 1
+    transparent = (int.from_bytes(level, "big") & largest) * (most // largest)
+    alpha = np.where(pixels == transparent, 0, most).astype(pixels.dtype)
+    return np.dstack([pixels, pixels, pixels, alpha])
+
+
 PNG = Reader(
     name="PNG",
     suffixes=(".png",),
     begins=lambda start: start.startswith(SIGNATURE),
     header=_header,
-    decode=lambda data: opencv.decode(without_texts(data)),
+    decode=_decode,
 )

@@ -77,5 +77,18 @@ def test_weights_that_do_not_fit_are_refused(tmp_path):
         d2c.load(path)
     weights.pop("head.bias")
     native.save_weights(path, SMALL, weights)
-    with pytest.raises(CheckpointError, match=r"head\.bias"):
+    with pytest.raises(
+        CheckpointError, match=r"m\.safetensors: .*configuration: it lacks head\.bias; give the file as"
+    ):
         d2c.load(path)
+    prefixed = {f"module.{name}": weight for name, weight in D2CSR(SMALL).state_dict().items()}
+    native.save_weights(path, SMALL, prefixed)
+    with pytest.raises(
+        CheckpointError, match=r"it lacks .* and \d+ more; it has, unknown .* module\..* more"
+    ) as refused:
+        d2c.load(path)
+    assert str(path) in str(refused.value)
+    assert len(str(refused.value)) < 500 + len(str(path))
+    torch.save(D2CSR(SMALL).state_dict(), tmp_path / "m.pt")
+    with pytest.raises(CheckpointError, match=r"m\.pt: is not a .*; weights of other programs are read by d2c convert"):
+        d2c.load(tmp_path / "m.pt")

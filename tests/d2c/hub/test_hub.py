@@ -112,7 +112,7 @@ def test_what_is_wrong_is_named_before_anything_is_written(model, run, tmp_path,
     (tmp_path / "other" / "config.json").write_text("{}")
     with pytest.raises(UsageError, match="holds something else than a configuration of d2c"):
         model.save_pretrained(tmp_path / "other")
-    with pytest.raises(CheckpointError, match="no such checkpoint"):
+    with pytest.raises(CheckpointError, match="is no folder that save_pretrained wrote"):
         d2c.hub.from_pretrained(tmp_path)
     network = find("edsr")
     d2c.hub.save_pretrained(network.make(network.preset("tiny").model), tmp_path / "edsr")
@@ -144,6 +144,12 @@ def test_a_folder_that_is_not_there_and_a_repository_without_a_connection_are_on
     for where in (tmp_path / "none", "me/none"):
         with pytest.raises(CheckpointError, match=r"none: is no folder here, and cannot be read from the Hub .*OWNER"):
             d2c.hub.from_pretrained(where, cache_dir=tmp_path)
+
+
+def test_a_run_or_a_file_is_no_folder_of_the_hub(model, run, tmp_path):
+    for where in (run, run / "log.csv", tmp_path):
+        with pytest.raises(CheckpointError, match=r"is no folder that save_pretrained wrote.* with d2c\.load"):
+            d2c.D2CSR.from_pretrained(where)
 
 
 def test_networks_are_used_without_the_package(model, monkeypatch):

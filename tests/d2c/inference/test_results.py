@@ -218,6 +218,15 @@ def test_figures_are_results_like_any_other(model, photos):
     assert not (photos / "b_x2.png").exists()
 
 
+def test_a_box_outside_one_of_several_images_leaves_out_only_this_one(model, photos):
+    write_image(photos / "b.png", noise(size=(3, 3)))
+    with pytest.raises(BatchError, match=r"1 of 3 could not be worked on, the others are done: .*b\.png"):
+        upscale_files(model, [photos], photos / "out", Figures(box=Box(0, 0, 4, 4)))
+    assert {path.name for path in (photos / "out").glob("*_patch.png")} == {"a_x2_patch.png", "c_x2_patch.png"}
+    with pytest.raises(DataError, match=r"b\.png: has 3x3 pixels, and the box 0,0,4,4 is not inside; change --box"):
+        upscale_files(model, [photos / "b.png"], photos / "out", Figures(box=Box(0, 0, 4, 4)))
+
+
 def test_one_image_given_twice_or_two_of_one_name_are_refused(model, photos):
     with pytest.raises(ConfigError, match=r"a\.png: is given twice"):
         upscale_files(model, [photos, photos / "a.png"], photos / "out")

@@ -135,3 +135,45 @@ def test_a_loss_that_cannot_be_used_is_named(pairs, tmp_path):
         with pytest.raises(ConfigError, match=message):
             d2c.train(pairs, tmp_path / "run", network=Nearest, loss=loss, **QUICK)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("loss", [offset, torch.nn.L1Loss(), Squares])
+def test_a_loss_of_ones_own_trains_the_default_network(loss, pairs, tmp_path):
+    d2c.train(pairs, tmp_path / "run", loss=loss, **QUICK)
+    assert d2c.load(tmp_path / "run").config.scale == 2
+
+
+def test_numbers_of_numpy_and_devices_of_torch_are_taken_as_pythons(pairs, tmp_path):
+    given = QUICK | {"steps": np.int64(1), "augment": np.bool_(True), "threads": np.int64(1)}
+    given |= {"device": torch.device("cpu"), "stage": 1, "lr": np.float64(0.1), "data_weight": 1.0}
+    model = d2c.train(pairs, tmp_path / "run", network="edsr", features=8, blocks=1, **given)
+    same = d2c.train(
+        pairs, tmp_path / "same", network="edsr", features=8, blocks=1, lr=0.1, data_weight=(1.0,), **QUICK
+    )
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True))
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"stage": 1.5}, "stage: this run has stages 1 to 2, got 1.5; change --stage"),
+        ({"threads": "1"}, "threads: got '1', expected int; give a whole number"),
+        ({"cuda_graph": "no"}, "cuda_graph: got 'no', expected bool; give true or false"),
+        ({"weights": 3}, "weights: got 3, expected a path"),
+        ({"validate_on": 3}, "validate_on: got 3, expected a path"),
+    ],
+)
+def test_an_argument_of_the_run_of_another_type_is_named(option, message, pairs, tmp_path):
+    with pytest.raises(ConfigError) as refused:
+        d2c.train(pairs, tmp_path / "run", **option)
+    assert str(refused.value) == message
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_is_loaded_by_the_name_of_a_device():
+    assert next(d2c.load("builtin:x8", device="cpu").parameters()).device == torch.device("cpu")
+    assert next(d2c.load("builtin:x8", device=torch.device("meta")).parameters()).is_meta
+    with pytest.raises(ConfigError, match=r"device: got 'gpu', expected auto, cpu, cuda or cuda:N"):
+        d2c.load("builtin:x8", device="gpu")
+    with pytest.raises(ConfigError, match=r"network: got 5, expected a name, module:NAME, or a class"):
+        d2c.load("builtin:x8", network=5)

@@ -117,6 +117,27 @@ def test_stage_2_is_finished_before_stage_3_if_it_has_begun(pairs, tmp_path, mon
         run(pairs, tmp_path / "run", stage="3", steps_together=1)
 
 
+def test_weights_do_not_excuse_the_rest_of_a_stage_that_was_begun(finished, pairs, tmp_path, monkeypatch):
+    monkeypatch.setattr("d2crealsr.ui.interrupts.Interrupts.asked", property(lambda self: True))
+    with pytest.raises(KeyboardInterrupt):
+        run(pairs, tmp_path / "run", weights=finished)
+    monkeypatch.undo()
+    with pytest.raises(ConfigError, match=r"no finished stage 1, .*--stage 1 first, or train stage 2 .*--out NEW"):
+        run(pairs, tmp_path / "run", stage="2", weights=finished)
+    run(pairs, tmp_path / "run", weights=finished)
+    assert RunFolder(tmp_path / "run").last.exists()
+
+
+def test_a_longer_cosine_is_said_to_follow_its_new_length(pairs, tmp_path):
+    heard = Listen()
+    run(pairs, tmp_path / "run", stage="1", schedule="cosine", steps=2)
+    run(pairs, tmp_path / "run", heard, stage="1", schedule="cosine", steps=4)
+    said = (
+        "resumed with other settings: steps 2 → 4; the rate follows the cosine schedule of the new length from here on"
+    )
+    assert said in heard.notes
+
+
 def test_fewer_steps_than_planned_are_free_and_fewer_than_done_are_not(pairs, tmp_path, monkeypatch):
     monkeypatch.setattr("d2crealsr.ui.interrupts.Interrupts.asked", property(lambda self: True))
     with pytest.raises(KeyboardInterrupt):

@@ -88,3 +88,16 @@ def test_numbers_that_are_no_measurement_draw_no_chart_that_fails(value, tmp_pat
     (tmp_path / "log.csv").write_text(text(((1, 0), (1, 2**53), (2, 3))).replace("0.5", value, 20))
     for figure in figures(read_log(tmp_path / "log.csv"), NETWORK, TrainConfig()):
         assert all(math.isfinite(tick.at) for tick in (*figure.chart.x_ticks, *figure.chart.y_ticks))
+
+
+def test_a_log_of_steps_that_were_not_saved_may_be_of_another_network(tmp_path):
+    path = tmp_path / "log.csv"
+    other = "stage,step,epoch,lr,l1\n1,1,0,0.001,0.5\n"
+    path.write_text(other)
+    with pytest.raises(DataError, match="has a column 'l1', which this run's log does not"):
+        RunLog(path, NAMES, stage=1, step=1)
+    RunLog(path, NAMES, stage=0, step=0)
+    assert path.read_text() == ",".join(NAMES) + "\n"
+    path.write_text("mine\n")
+    with pytest.raises(DataError, match="is not the log of a run"):
+        RunLog(path, NAMES, stage=0, step=0)

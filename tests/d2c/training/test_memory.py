@@ -170,3 +170,17 @@ def test_a_step_whose_scaled_gradients_overflow_is_left_out_and_the_next_ones_tr
     again = Engine(NETWORK.stages(train)[0](NETWORK.make(model), train), train)
     again.restore(engine.state())
     assert again.scaler.get_scale() == engine.scaler.get_scale()
+
+
+@pytest.mark.parametrize("name", ["d2csr", "edsr"])
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_step_that_realigns_is_counted_with_its_margin(name, device):
+    preset = find(name).preset("tiny")
+    plain, realigned = (
+        step_memories(
+            find(name), preset.model, dataclasses.replace(preset.train, realign=on), "1", torch.device(device)
+        )
+        for on in (False, True)
+    )
+    for kind, memory in plain.items():
+        assert memory.total < realigned[kind].total < 1.5 * memory.total

@@ -12,7 +12,7 @@ import PIL.Image
 import pytest
 
 from d2crealsr.errors import ImageError
-from d2crealsr.store.images import decode_image, read_capture, read_size
+from d2crealsr.store.images import decode_image, read_capture, read_image_and_alpha, read_size
 from d2crealsr.store.readers import pngs
 from tests.icc import ADOBE_RGB, SRGB, matrix_profile
 
@@ -211,3 +211,32 @@ def test_the_libraries_print_nothing_of_their_own(capfd: pytest.CaptureFixture[s
     with pytest.raises(ImageError, match="truncated"):
         decode_image(whole[:2000], "a.png")
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("pixels", "level", "at"),
+    [
+        (np.arange(20, dtype=np.uint8).reshape(4, 5), b"\0\7", (1, 2)),
+        (300 + np.arange(20, dtype=np.uint16).reshape(4, 5), struct.pack(">H", 307), (1, 2)),
+    ],
+)
+def test_grey_with_a_transparent_level_is_transparent_there(pixels, level, at, tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(png((b"tRNS", level), pixels=pixels))
+    colours, alpha = read_image_and_alpha(path)
+    assert alpha is not None
+    assert np.argwhere(alpha == 0).tolist() == [list(at)]
+    assert np.delete(alpha.ravel(), 7).min() == np.iinfo(pixels.dtype).max
+    assert (colours == pixels[..., None]).all()
+    with pytest.raises(ImageError, match="transparent"):
+        decode_image(path.read_bytes(), "a.png")
+
+
+def test_a_transparent_level_of_few_bits_is_scaled_like_the_pixels(tmp_path):
+    rows = [b"\0" + bytes(byte for byte in row) for row in ((0x01, 0x23), (0x45, 0x67))]  # levels 0 to 7 of 15
+    data = pngs.SIGNATURE + chunk(b"IHDR", struct.pack(">IIBBBBB", 4, 2, 4, 0, 0, 0, 0))
+    data += chunk(b"tRNS", b"\0\3") + chunk(b"IDAT", zlib.compress(b"".join(rows))) + chunk(b"IEND", b"")
+    (tmp_path / "a.png").write_bytes(data)
+    colours, alpha = read_image_and_alpha(tmp_path / "a.png")
+    assert colours[0, 3].tolist() == [51] * 3
+    assert np.argwhere(alpha == 0).tolist() == [[0, 3]]
