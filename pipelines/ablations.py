@@ -23,7 +23,7 @@ import click
 
 from d2c.comparison.ablation import ablation_page, outputs_table, variants
 from d2c.comparison.compare import compare
-from d2c.comparison.front import Front, begin, conclude, program, run_program, with_front
+from d2c.comparison.front import Front, begin, check_trained, conclude, program, run_program, with_front
 from d2c.comparison.methods import BICUBIC
 from d2c.comparison.pages import METHODS_OF_BOUNDS, smoke_warning
 from d2c.d2csr.presets import PRESETS
@@ -48,6 +48,7 @@ def main(front: Front, size: str, scale_down: int) -> None:
             raise ConfigError(f"model: got {unknown[0]!r}, expected some of {', '.join(every)}; change --only")
         rows = {key: method for key, method in every.items() if not front.only or key in front.only}
         found = compare(work, [BICUBIC, *dict.fromkeys(rows.values())], range(front.seeds), tests)
+    check_trained(found, [BICUBIC])
     table = outputs_table(found, rows, tests)
     write_text(front.out / "ablations.csv", table.to_csv(index=False, float_format="%.6f"))
     crops = max((trained.crops for _, trained in found.cells), default=0)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from d2c.comparison.compare import compare
-from d2c.comparison.front import begin, conclude, program, run_program, with_front
+from d2c.comparison.front import begin, check_trained, conclude, program, run_program, with_front
 from d2c.comparison.methods import Method
 from d2c.comparison.not_inferior import loss_of
 from d2c.comparison.pages import markdown_table
@@ -77,8 +77,11 @@ def page(found: Comparison, tested: TestSet, names: list[Precision]) -> str:
         grids = {name: _grid(rows[(rows["method"] == name) & (rows["output"] == output)]) for name in names}
         for name in names[1:]:
             paired = grids[REFERENCE].index.intersection(grids[name].index)  # seeds that both were trained from
-            loss = loss_of(grids[REFERENCE].loc[paired].to_numpy(), grids[name].loc[paired].to_numpy())
-            lines.append([output, name, f"{grids[name].to_numpy().mean():.3f}", str(loss)])
+            loss = "no seed was trained in both"
+            if len(paired):
+                loss = str(loss_of(grids[REFERENCE].loc[paired].to_numpy(), grids[name].loc[paired].to_numpy()))
+            psnr = "not trained" if grids[name].empty else f"{grids[name].to_numpy().mean():.3f}"
+            lines.append([output, name, psnr, loss])
     head = ["output", "precision", "PSNR-Y dB", "loss against fp32, lower and upper 95 % limit"]
     return f"## {tested.name} ×{tested.scale}, {len(tested.pairs)} images\n\n{markdown_table(head, lines)}"
 
@@ -103,6 +106,7 @@ def main(front: Front, size: str) -> None:
         work, tests = begin(front, interrupts)
         trained = methods(preset._replace(model=dataclasses.replace(preset.model, scale=work.scale)), names)
         found = compare(work, trained, range(front.seeds), tests)
+    check_trained(found)
     write_text(front.out / "precision.csv", found.rows.to_csv(index=False, float_format="%.6f"))
     pages = [page(found, tested, names) for tested in tests]
     text = "\n\n".join(["# Precision of training", *pages, *found.failures]) + "\n"

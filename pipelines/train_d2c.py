@@ -9,11 +9,11 @@ Each step does only what is missing, so you can stop the program at any time and
 from __future__ import annotations
 
 import dataclasses
-import sys
 from pathlib import Path
 
 import click
 
+from d2c.comparison.front import program, run_program
 from d2c.comparison.one_run import train_and_show
 from d2c.console import ConsoleReporter
 from d2c.data.layouts import find_pairs
@@ -22,12 +22,12 @@ from d2c.precision import PRECISIONS
 from d2c.settings.config import Precision
 from d2c.settings.presets import scaled_down
 from d2c.training.train import Request
-from d2crealsr.store import D2CRealSRError
+from d2crealsr.ui.interrupts import Interrupts
 
 PATH = click.Path(path_type=Path)
 
 
-@click.command(help=(__doc__ or "").replace("\n\n    ", "\n\n\b\n    "))
+@program(__doc__)
 @click.option("--data", type=PATH, required=True, help="A split pairs folder, or another layout that d2c knows.")
 @click.option("--out", type=PATH, required=True, help="The run's folder; quality.csv and figures/ go there too.")
 @click.option("--network", "network_name", default=DEFAULT, show_default=True, help="As d2c train takes it.")
@@ -63,15 +63,15 @@ def main(
     request = Request(
         data=data, out=out, model=model_settings, train=train_settings, network=network.name, device=device
     )
-    shown = train_and_show(request, precision=precision or "fp32", count=count, caption=caption, reporter=reporter)
+    measuring = precision or "fp32"
+    with Interrupts() as interrupts:
+        shown = train_and_show(
+            request, precision=measuring, count=count, caption=caption, reporter=reporter, interrupts=interrupts
+        )
     click.echo(f"\nPictures (upscaled, a patch, and the figures of the network): {shown.figures}")
     if shown.comparison is not None:
         click.echo(f"The model: {out}\nLR enlarged | ours | HR, one picture: {shown.comparison}")
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except D2CRealSRError as error:
-        click.echo(f"train_d2c: {error}", err=True)
-        sys.exit(error.exit_code)
+    run_program(main, "train_d2c")

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from d2c.comparison import least_squares
 from d2c.comparison.budget import Budget, shares, with_lengths
 from d2c.comparison.clock import Clock
-from d2c.comparison.test_sets import measure, name_of, pairs_digest, read_measured, write_measured
+from d2c.comparison.test_sets import measure, name_of, read_measured, write_measured
+from d2c.comparison.training_set import TrainingSet, read_training_set
 from d2c.data.layouts import find_pairs, with_split
 from d2c.errors import ConfigError
 from d2c.evaluation.evaluate import FilePairs
@@ -27,6 +28,7 @@ from d2c.inference.run import laid_out, upscale
 from d2c.networks import find, network_of
 from d2c.precision import available_precision
 from d2c.training.log import read_log_rows
+from d2c.training.runfolder import RunFolder
 from d2c.training.stages import asked_stages
 from d2c.training.train import Request, train
 from d2crealsr.store import files
@@ -69,6 +71,8 @@ class Work:
         As ``--device`` takes it.
     precision : str or None
         Arithmetic of training and measuring; None for that of the method's settings, and fp32 for measuring.
+    known : dict
+        The training sets that were read, by data and scale. Copies with other settings share it.
     """
 
     data: Path
@@ -79,6 +83,14 @@ class Work:
     precision: Precision | None = None
     reporter: Reporter = field(default_factory=Reporter)
     interrupts: Interrupts = field(default_factory=Interrupts)
+    known: dict[tuple[Path, int], TrainingSet] = field(default_factory=dict, repr=False, compare=False)
+
+    def training_set(self) -> TrainingSet:
+        """The training pairs with their hashes, which are computed once."""
+        place = (self.data, self.scale)
+        if place not in self.known:
+            self.known[place] = read_training_set(training_pairs(self))
+        return self.known[place]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,8 +140,8 @@ class Cell:
     def trained(self) -> Trained:
         """Train what is left to train; returns what it has cost in all."""
         wanted = self._asked()
-        if self._plan.exists() and (planned := _read(self._plan))["asked"] != wanted:
-            raise ConfigError(f"{self.folder}: was begun with {differing(planned['asked'], wanted)}; {REMEDY}")
+        if self._plan.exists():
+            self._check_same(_read(self._plan)["asked"], wanted)
         if not self.is_trained:
             self.work.reporter.note(f"{self.folder}:")
             if self.method.network and (asked := self.work.precision) not in (None, self._precision()):
@@ -204,14 +216,34 @@ class Cell:
         """What is asked for, as it is compared with the plan of an earlier run."""
         method, work = self.method, self.work
         asked: dict[str, Any] = {"data": name_of(work.data), "scale": work.scale}
-        if method.name == "filter":
-            asked["pairs"] = pairs_digest(training_pairs(self.work))
+        if method.name != "bicubic":  # which is not trained
+            asked["pairs"] = work.training_set().digest
         if method.network:
             asked |= {"network": method.network, "stage": method.stage, "budget": str(work.budget or "as the settings")}
             free = {f.name for f in dataclasses.fields(method.train) if f.metadata.get("free")}
             train = {k: v for k, v in dataclasses.asdict(method.train).items() if k not in free}
             asked |= {"model": dataclasses.asdict(method.model), "train": train | {"seed": self.seed}}
         return asked
+
+    def _check_same(self, before: dict[str, Any], wanted: dict[str, Any]) -> None:
+        """Raise :class:`ConfigError` if the cell was begun with other settings, or on other pairs.
+
+        Earlier versions kept no digest for networks, so the pairs are compared with the run's record of them as well.
+        """
+        had, has = ({name: value for name, value in asked.items() if name != "pairs"} for asked in (before, wanted))
+        if had != has:
+            raise ConfigError(f"{self.folder}: was begun with {differing(had, has)}; {REMEDY}")
+        if self.method.name == "bicubic":
+            return
+        now = wanted["pairs"]
+        changes = self.work.training_set().changes_since(RunFolder(self.run).pairs)
+        if changes or before.get("pairs", now) != now:
+            data = self.work.data
+            said = changes or f"their SHA-256 was {before['pairs'][:12]}…, now it is {now[:12]}…"
+            raise ConfigError(
+                f"{self.folder}: was begun with other training pairs than those of {data}: {said}; "
+                "restore the pairs, or give another --out"
+            )
 
     def _fit(self, asked: dict[str, Any]) -> Trained:
         """Fit the filter; for bicubic there is nothing to do."""

@@ -39,14 +39,15 @@ _PROTOCOL = "basicsr-y"
 
 
 def methods_of_figure8(only: Sequence[str], size: str, scale: int, rules: Rules) -> list[Method]:
-    """The points of the figure, or those of them that ``only`` names."""
+    """The points of the figure that have this scale, or those of them that ``only`` names."""
     names = [*(name for name in METHODS if name != "d2csr"), *STRUCTURES]
     if unknown := [name for name in only if name not in names]:
         raise ConfigError(f"method: got {unknown[0]!r}, expected some of {', '.join(names)}; change --only")
-    others = [name for name in METHODS if name != "d2csr" and (not only or name in only)]
+    named = [name for name in METHODS if name != "d2csr" and name in only]
+    others = chosen(named, size, scale, rules) if named or not only else []
     tree = chosen(["d2csr"], size, scale, rules)[0]
     sizes = [_of_size(tree, name, size) for name in STRUCTURES if not only or name in only]
-    return [*(chosen(others, size, scale, rules) if others else []), *sizes]
+    return [*(method for method in others if method.name != "d2csr"), *sizes]
 
 
 def _of_size(tree: Method, name: str, size: str) -> Method:

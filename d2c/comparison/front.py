@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from d2c.comparison.compare import Comparison
+    from d2c.comparison.methods import Method
     from d2c.comparison.test_sets import TestSet
     from d2c.settings.config import Precision
 
-__all__ = ["PATH", "Front", "begin", "conclude", "program", "run_program", "with_front"]
+__all__ = ["PATH", "Front", "begin", "check_trained", "conclude", "program", "run_program", "with_front"]
 
 PATH = click.Path(path_type=Path)
 
@@ -116,6 +117,12 @@ def begin(front: Front, interrupts: Interrupts) -> tuple[Work, list[TestSet]]:
         twice = next(name for name in names if names.count(name) > 1)
         raise ConfigError(f"test: two sets are called {twice}; rename a folder, or leave one out")
     return work, tests
+
+
+def check_trained(found: Comparison, beside: Sequence[Method] = ()) -> None:
+    """Raise :class:`BatchError` with the reasons if no cell was trained, except those of the methods ``beside``."""
+    if all(cell.method in beside for cell, _ in found.cells):
+        raise BatchError(f"nothing could be trained: {'; '.join(found.failures)}")
 
 
 def conclude(found: Comparison) -> None:

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from d2c.comparison.compare import compare
-from d2c.comparison.front import begin, conclude
+from d2c.comparison.front import begin, check_trained, conclude
 from d2c.comparison.methods import Rules
 from d2c.comparison.rates import with_best_rates
 from d2c.comparison.results import write_results
-from d2c.errors import BatchError, ConfigError
+from d2c.errors import ConfigError
 from d2crealsr.ui.interrupts import Interrupts
 from d2crealsr.ui.options import is_given
 
@@ -86,8 +86,7 @@ def run_comparison(
         methods, failures = with_best_rates(work, methods, () if rules.native else rates)
         found = compare(work, methods, range(front.seeds), tests)
     found = dataclasses.replace(found, failures=[*failures, *found.failures])
-    if not found.cells:
-        raise BatchError(f"nothing could be trained: {'; '.join(found.failures)}")
+    check_trained(found)
     how = "each network by the loss, rate, schedule, batch and patch of its publication"
     if not rules.native:
         tried = " or ".join(f"{rate:g}" for rate in rates)

@@ -40,6 +40,8 @@ __all__ = [
     "write_measured",
 ]
 
+_NAMED = 3
+
 
 class Measured(NamedTuple):
     """One output of a method for one image by one protocol. ``lattice`` is in levels of the 8-bit Y."""
@@ -106,7 +108,8 @@ def open_test_set(data: Path, scale: int, trained_on: Path, reporter: Reporter) 
     Raises
     ------
     DataError
-        When there are none, they do not belong together, one is too small to be measured, or they were trained on.
+        When there are none, they do not belong together, one is too small to be measured, or they were trained on,
+        which copies of the training pairs were as well.
     """
     pairs = find_pairs(data, scale=scale, note=reporter.note)
     if any(pair.split for pair in pairs):
@@ -117,20 +120,47 @@ def open_test_set(data: Path, scale: int, trained_on: Path, reporter: Reporter) 
         reporter.note(f"{data}: measuring all {len(pairs)} pairs, as it has no test split")
     for pair in pairs:
         check_measurable(pair, PROTOCOLS)
-    check_belonging(pairs, FilePairs(pairs), functools.cache(files.sha256_of), None)
+    digest = functools.cache(files.sha256_of)
+    _refuse_trained(pairs, data, _trained(find_pairs(trained_on, scale=scale)), trained_on, digest)
+    check_belonging(pairs, FilePairs(pairs), digest, None)
     return TestSet(
         name=name_of(data),
         data=data,
         scale=scale,
         pairs=pairs,
         layout=layouts.find_pair_folder(data, scale=scale).layout if data.is_dir() else "list",
-        fingerprint=pairs_digest(pairs),
+        fingerprint=pairs_digest(pairs, digest),
     )
 
 
-def pairs_digest(pairs: Sequence[Pair]) -> str:
-    """SHA-256 of the names and contents of pairs."""
-    lines = [f"{pair.name} {files.sha256_of(pair.lr)} {files.sha256_of(pair.hr)} {pair.reduce}" for pair in pairs]
+def _trained(pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs of the training split, or all of them if there are no splits."""
+    split = "train" if any(pair.split for pair in pairs) else ""
+    return [pair for pair in pairs if pair.split == split]
+
+
+def _refuse_trained(
+    pairs: Sequence[Pair], data: Path, trained: Sequence[Pair], trained_on: Path, digest: Callable[[Path], str]
+) -> None:
+    """Raise :class:`DataError` if HR of a pair to measure on has the bytes of HR of a training pair.
+
+    Only files of equal sizes are hashed.
+    """
+    sizes = {pair.hr.stat().st_size for pair in pairs}
+    seen = {digest(pair.hr): pair.name for pair in trained if pair.hr.stat().st_size in sizes}
+    both = [pair for pair in pairs if digest(pair.hr) in seen] if seen else []
+    if both:
+        names = [f"{pair.name} has that of {seen[digest(pair.hr)]}" for pair in both[:_NAMED]]
+        raise DataError(
+            f"{data}: {len(both)} of the {len(pairs)} pairs to measure on have the HR image of a training pair of "
+            f"{trained_on} ({', '.join(names)}{', …' if len(both) > _NAMED else ''}), and pairs that were trained on "
+            "are never measured; remove them, or measure on another dataset with --test"
+        )
+
+
+def pairs_digest(pairs: Sequence[Pair], digest: Callable[[Path], str] = files.sha256_of) -> str:
+    """SHA-256 of the names and contents of pairs. ``digest`` is that of a file."""
+    lines = [f"{pair.name} {digest(pair.lr)} {digest(pair.hr)} {pair.reduce}" for pair in pairs]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import re
+import runpy
+import signal
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,14 +17,18 @@ from click.testing import CliRunner
 
 from d2c.comparison import cells
 from d2c.comparison.cells import Cell, Work
+from d2c.comparison.compare import Comparison
 from d2c.comparison.methods import BICUBIC, FILTER
+from d2c.comparison.test_sets import TestSet
 from d2c.d2csr.presets import PRESETS
 from d2c.errors import BatchError, ConfigError, TrainingError
 from d2c.inference.bicubic import bicubic
 from d2c.settings.presets import scaled_down
+from d2c.training.runfolder import RunFolder
 from d2crealsr.command.demo import RECIPE
 from d2crealsr.simulate.recipe import POSTCARDS
 from d2crealsr.store.images import read_image, write_image
+from d2crealsr.ui.progress import Reporter
 
 PIPELINES = Path(__file__).parents[2] / "pipelines"
 
@@ -50,6 +57,26 @@ def test_from_pairs_to_figures(pairs, tmp_path):
     before = {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*.png")}
     run("train_d2c", *arguments)
     assert {p: p.stat().st_mtime_ns for p in (tmp_path / "run").rglob("*.png")} == before
+
+
+def test_a_signal_lets_a_step_end_and_saves_it(pairs, tmp_path, monkeypatch):
+    class Impatient(Reporter):
+        def start(self, what, total, done=0):
+            self.what = what
+
+        def step(self, done, info=""):
+            if (self.what, done) == ("stage 1", 1):
+                signal.raise_signal(signal.SIGINT)
+
+    arguments = ["--data", pairs, "--out", tmp_path, "--preset", "tiny", "--scale-down", 25, "--device", "cpu"]
+    monkeypatch.setattr(sys, "argv", ["train_d2c.py", *map(str, arguments)])
+    monkeypatch.setattr("d2c.console.ConsoleReporter", Impatient)
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_path(str(PIPELINES / "train_d2c.py"), run_name="__main__")
+    assert ended.value.code == 130
+    assert RunFolder(tmp_path).load_state()["step"] == 2  # the next save was due at step 4
+    monkeypatch.undo()
+    assert "fused" in run("train_d2c", *arguments)
 
 
 def test_a_captioned_picture_ends_it(pairs, tmp_path):
@@ -251,6 +278,18 @@ def test_where_nothing_can_be_trained_the_reasons_are_said_and_no_table_is_writt
     assert not (tmp_path / "table1.csv").exists()
 
 
+@pytest.mark.parametrize("name", ["precision", "ablations"])
+def test_where_no_model_can_be_trained_the_reasons_are_said_and_nothing_is_written(name, pairs, tmp_path, monkeypatch):
+    def diverge(*_args):
+        raise TrainingError("the loss is nan")
+
+    monkeypatch.setattr(cells, "train", diverge)
+    where = ["--train", pairs, "--out", tmp_path, "--size", "tiny", "--device", "cpu", "--seeds", 1]
+    with pytest.raises(BatchError, match=r"^nothing could be trained: .*_seed0: the loss is nan"):
+        CliRunner().invoke(recipe(name).main, [str(a) for a in where], catch_exceptions=False, standalone_mode=False)
+    assert [path.name for path in tmp_path.iterdir()] == ["cells"]
+
+
 @pytest.mark.slow
 def test_a_flow_has_both_stages_in_one_budget_and_a_line_for_its_samples(make_pairs, tmp_path):
     pairs = make_pairs(tmp_path / "pairs", scale=4, count=4)
@@ -338,6 +377,16 @@ def test_precisions_are_compared_over_paired_seeds(make_pairs, tmp_path):
     assert re.search(r"\| fused \| bf16 \| \d+\.\d{3} \| .*2 seeds: undecided \|", output)
     refused = CliRunner().invoke(recipe("precision").main, [*map(str, arguments), "--precision", "bf16"])
     assert "leave --precision out" in str(refused.exception)
+
+
+@pytest.mark.parametrize(("trained", "psnr"), [("fp32", "not trained"), ("bf16", "25.000")])
+def test_precisions_without_a_common_seed_have_no_loss(trained, psnr):
+    names = ["test", "method", "seed", "output", "protocol", "image", "psnr_db"]
+    rows = [("cards", trained, 0, output, "basicsr-y", "000", 25.0) for output in ("fused", "mean")]
+    found = Comparison(cells=[], rows=pd.DataFrame(rows, columns=names), failures=[])
+    tested = TestSet(name="cards", data=Path("cards"), scale=2, pairs=[], layout="folders", fingerprint="")
+    page = recipe("precision").page(found, tested, ["fp32", "bf16"])
+    assert f"| fused | bf16 | {psnr} | no seed was trained in both |" in page
 
 
 @pytest.mark.parametrize("option", [("--lr", 1e-3), ("--batch", 2), ("--patch", 16), ("--loss", "l1")])

@@ -54,6 +54,16 @@ def test_the_sizes_of_figure_8_are_the_papers():
         methods_of_figure8(["d2csr-9M"], "paper", 8, Rules())
 
 
+def test_a_network_without_the_scale_is_left_out_of_figure_8_unless_it_is_named():
+    at_4, at_2 = ([m.name for m in methods_of_figure8([], "tiny", scale, Rules())] for scale in (4, 2))
+    assert [name for name in at_4 if name not in at_2] == ["srflow"]
+    assert len(at_4) == len(set(at_4))
+    assert at_4[-len(STRUCTURES) :] == list(STRUCTURES)
+    with pytest.raises(ConfigError, match="scale: got 2, expected 4 or 8"):
+        methods_of_figure8(["srflow"], "tiny", 2, Rules())
+    assert [m.name for m in methods_of_figure8(["d2csr-0.19M"], "tiny", 2, Rules())] == ["d2csr-0.19M"]
+
+
 def test_the_papers_sentence_is_answered_yes_no_or_unresolved():
     assert answer(Difference(0.1, 0.05, 0.15, "interval")) == "yes"
     assert answer(Difference(-0.1, -0.15, -0.05, "interval")) == "no"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import json
+import shutil
 
 import pytest
 
@@ -12,6 +14,7 @@ from d2c.comparison.cells import Cell
 from d2c.comparison.methods import BICUBIC, FILTER, Rules, chosen
 from d2c.comparison.test_sets import name_of, open_test_set
 from d2c.errors import ConfigError, DataError, TrainingError
+from d2c.training.runfolder import RunFolder
 from d2crealsr.store.files import sha256_of
 from d2crealsr.ui.progress import Reporter
 
@@ -101,14 +104,65 @@ def test_bicubic_and_the_filter_have_no_seeds_and_the_filter_beats_bicubic(begun
     assert best["filter"] > best["bicubic"]
 
 
-def test_a_filter_is_not_kept_for_pairs_that_changed(begun, make_pairs):
+def anew(work, **changes):
+    """The work as another start of the program has it."""
+    return dataclasses.replace(work, known={}, **changes)
+
+
+def exchange(pairs):
+    """Make the test split of a pairs folder its training split, and the other way round."""
+    text = (pairs / "manifest.csv").read_text()
+    text = text.replace(",test,", ",other,").replace(",train,", ",test,").replace(",other,", ",train,")
+    (pairs / "manifest.csv").write_text(text)
+
+
+@pytest.mark.parametrize("method", [FILTER, edsr()], ids=["filter", "network"])
+def test_a_cell_is_not_kept_for_pairs_that_changed(method, begun, make_pairs):
     work, _ = begun
-    changing = make_pairs(work.out.parent / "changing", count=3)
+    changing = make_pairs(work.out.parent / "changing", count=6, test=3)
     work = dataclasses.replace(work, data=changing)
-    Cell(work, FILTER).trained()
-    make_pairs(changing, count=3, seed=9)
-    with pytest.raises(ConfigError, match="was begun with pairs = "):
-        Cell(work, FILTER).trained()
+    for each in (BICUBIC, method):
+        Cell(work, each).trained()
+    exchange(changing)
+    refused = r"was begun with other training pairs than those of .*changing: .*; restore the pairs, or give another"
+    with pytest.raises(ConfigError, match=refused):
+        Cell(anew(work), method).trained()
+    Cell(anew(work), BICUBIC).trained()  # nothing of it comes from pairs
+    exchange(changing)
+    Cell(anew(work), method).trained()
+    copied = shutil.copytree(changing, changing.parent / "copy" / "changing")
+    Cell(anew(work, data=copied), method).trained()
+    namesake = make_pairs(changing.parent / "namesake" / "changing", count=6, test=3, seed=9)
+    with pytest.raises(ConfigError, match=refused):
+        Cell(anew(work, data=namesake), method).trained()
+
+
+def test_a_cell_without_a_digest_of_its_pairs_is_compared_with_the_record_of_its_run(begun, make_pairs):
+    work, _ = begun
+    changing = make_pairs(work.out.parent / "changing", count=6, test=3)
+    work = dataclasses.replace(work, data=changing)
+    cell = Cell(work, edsr())
+    trained = cell.trained()
+    plan = json.loads((cell.folder / "plan.json").read_text())
+    del plan["asked"]["pairs"]  # as an earlier version wrote it
+    (cell.folder / "plan.json").write_text(json.dumps(plan))
+    assert Cell(anew(work), edsr()).trained() == trained
+    exchange(changing)
+    changes = r"3 pairs added \(000, 001, 002\), 3 pairs removed \(00\d, 00\d, 00\d\); restore the pairs"
+    with pytest.raises(ConfigError, match=changes):
+        Cell(anew(work), edsr()).trained()
+    RunFolder(cell.run).pairs.unlink()
+    assert Cell(anew(work), edsr()).trained() == trained
+
+
+def test_training_pairs_are_hashed_once_for_all_cells(begun, monkeypatch):
+    work, _ = begun
+    asked, read = [], cells.read_training_set
+    monkeypatch.setattr(cells, "read_training_set", lambda pairs: asked.append(len(pairs)) or read(pairs))
+    for method in (FILTER, edsr()):
+        Cell(work, method).trained()
+        Cell(dataclasses.replace(work, out=work.out / "other"), method).trained()
+    assert asked == [5]
 
 
 def test_a_cell_that_diverges_is_named_and_the_others_go_on(begun, monkeypatch):
@@ -129,6 +183,19 @@ def test_training_pairs_are_never_measured(make_pairs, larger_pairs, tmp_path):
         (tmp_path / "list" / side).symlink_to(larger_pairs / side)
     with pytest.raises(DataError, match="is trained on and has no test split"):
         open_test_set(tmp_path / "list", 2, tmp_path / "list", Reporter())
-    found = open_test_set(tmp_path / "list", 2, larger_pairs, Reporter())
+    elsewhere = make_pairs(tmp_path / "elsewhere", count=2, seed=3)
+    found = open_test_set(tmp_path / "list", 2, elsewhere, Reporter())
     assert (len(found.pairs), found.name, found.layout) == (7, "list", "folders")
     assert name_of(larger_pairs) == "cards"
+
+
+def test_copies_of_training_pairs_are_never_measured(larger_pairs, tmp_path):
+    for side in ("hr", "lr"):
+        (tmp_path / "copies" / side).mkdir(parents=True)
+        for name in ("000", "001", "005"):
+            shutil.copy(larger_pairs / side / f"{name}.png", tmp_path / "copies" / side / f"of{name}.png")
+    with pytest.raises(DataError, match=r"copies: 1 of the 3 pairs .* have the HR .* \(of005 has that of 005\), and"):
+        open_test_set(tmp_path / "copies", 2, larger_pairs, Reporter())
+    for side in ("hr", "lr"):
+        (tmp_path / "copies" / side / "of005.png").unlink()
+    assert len(open_test_set(tmp_path / "copies", 2, larger_pairs, Reporter()).pairs) == 2
