@@ -77,6 +77,7 @@ def ingest(
     """
     from d2crealsr.command import ingested
     from d2crealsr.ingest.contact_sheet import check_sheet, draw_sheet
+    from d2crealsr.ingest.rows import typed
     from d2crealsr.ingest.run import ingest as run
 
     options = {name: value for name, value in given.items() if value is not None}
@@ -85,7 +86,7 @@ def ingest(
     if watch:
         return _watch(card, out, **options)
     if contact_sheet is not None:
-        check_sheet(contact_sheet)
+        check_sheet(contact_sheet, card, out)
     with ingested.progress() as (on_frame, on_search):
         result = run(card, out, dry_run=dry_run, jobs=jobs, on_frame=on_frame, on_search=on_search, **options)
     for text in result.notes:
@@ -95,7 +96,11 @@ def ingest(
     if contact_sheet is not None:
         draw_sheet(contact_sheet, result)
         echo(f"written: {contact_sheet}", err=True)
-    told = json_text(result.rows) if as_json else ingested.summary(result, str(out), dry_run=dry_run)
+    told = (
+        json_text([typed(row) for row in result.rows])
+        if as_json
+        else ingested.summary(result, str(out), dry_run=dry_run)
+    )
     click.echo(told)
     return 0 if result.total else _NO_SCENE
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from d2crealsr.command.ingested import commands_to_align
@@ -22,7 +24,6 @@ from d2crealsr.ui.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from d2crealsr.ingest.events import Event
 
@@ -41,19 +42,24 @@ def lines(event: Event, card: Path, out: Path) -> Iterator[str]:
     elif isinstance(event, Noted):
         yield event.text
     elif isinstance(event, Waiting):
-        yield f"{_name(event.frame.path, card)}: WAITING for {REMIND_SECONDS:.0f} s, {_missing(event)}"
+        yield f"{_name(event.frame.path, card, out)}: WAITING for {REMIND_SECONDS:.0f} s, {_missing(event)}"
     elif isinstance(event, Seen):
-        yield f"{_name(event.frame.path, card)}: {_what(event)}{_figures(event)}"
+        yield f"{_name(event.frame.path, card, out)}: {_what(event)}{_figures(event)}"
     elif isinstance(event, Lonely):
-        yield f"{_name(event.frame.path, card)}: MISSING, {_missing(event)}"
+        yield f"{_name(event.frame.path, card, out)}: MISSING, {_missing(event)}"
     elif isinstance(event, Judged):
         yield _verdict(event)
     else:
         yield from _left(event, card, out)
 
 
-def _name(path: Path, card: Path) -> str:
-    return path.relative_to(card).as_posix() if path.is_relative_to(card) else str(path)
+def _name(path: Path, card: Path, out: Path) -> str:
+    """A frame as it is named for a person: within the card, or by the raw folder as it was typed."""
+    for folder, shown in ((card, Path()), (out, out)):
+        real = os.path.realpath(folder)
+        if path.is_relative_to(real):
+            return (shown / path.relative_to(real)).as_posix()
+    return str(path)
 
 
 def _what(event: Seen) -> str:
@@ -110,11 +116,11 @@ def _left(event: Left, card: Path, out: Path) -> Iterator[str]:
         yield "  " + _verdict(judged)
     for lonely in event.lonely:
         blurred = "it is blurred" if is_blurred(lonely.frame) else f"its {_OTHER[lonely.likely]} is missing"
-        yield f"  {_name(lonely.frame.path, card)}: no other frame shows the same; {blurred}"
+        yield f"  {_name(lonely.frame.path, card, out)}: no other frame shows the same; {blurred}"
     for frame, note in event.doubtful:
-        yield f"  {_name(frame.path, card)}: {note}"
+        yield f"  {_name(frame.path, card, out)}: {note}"
     for frame in event.unreadable:
-        yield f"  {_name(frame.path, card)}: {frame.problem}"
+        yield f"  {_name(frame.path, card, out)}: {frame.problem}"
     if event.rejected or event.lonely:
         yield "next:   shoot again what is listed, with the same command; or align what is there:"
     yield from commands_to_align(str(out), event.scales)

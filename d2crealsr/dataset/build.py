@@ -43,7 +43,7 @@ from d2crealsr.store.decisions import first_names, read_decisions
 from d2crealsr.store.description import DATASET_FILE, load_description
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.ledger import Ledger
-from d2crealsr.store.locks import lock_folder
+from d2crealsr.store.locks import check_lease, holds_lease, lock_folder
 from d2crealsr.store.outputs import same_file
 from d2crealsr.store.ownership import refuse_links
 from d2crealsr.store.pairs import write_dataset
@@ -154,6 +154,7 @@ def build(
             with contextlib.suppress(MachineError):
                 remove_leftovers(*written_folders(out))
         # 3. Former settings remain in the description until the whole folder is made with new ones.
+        check_lease(out, lease)
         ledger.merge(description)
     return result_of(out, events, kept, [*left_out, *notes, *decision_notes(events, decisions, withdrawn)])
 
@@ -162,12 +163,12 @@ def build(
 
 
 def _refuse_overlap(captures: Sequence[Capture], root: Path, out: Path) -> None:
-    """Make sure that publishing cannot overwrite captures."""
+    """Make sure that publishing cannot overwrite captures, nor put a pairs folder among them."""
     refuse_links(out, "hr", "lr")
     paths = (path for capture in captures for path in (capture.hr, capture.lr) if path is not None)
     folders = {Path(os.path.realpath(path)).parent for path in paths}
     written = (out / "hr", out / "lr")
-    if same_file(out, root) or any(same_file(folder, place) for folder in folders for place in written):
+    if same_file(out, root) or any(same_file(folder, place) for folder in folders for place in (out, *written)):
         raise LayoutError(f"{out}: holds the captures themselves; give another folder with --out")
 
 
@@ -219,7 +220,11 @@ def _run(
     results: Generator[SceneResult],
     on_event: Callable[[Event], None],
 ) -> tuple[list[SceneDone], list[str]]:
-    """Enter results as they come, and losses last. Whatever ends the run early, the journal is merged."""
+    """Enter results as they come, and losses last. Whatever ends the run early, the journal is merged.
+
+    If the pairs folder has gone in the meantime, nothing is written: it would be made anew without its description.
+    """
+    out, lease = tasks[0].out, tasks[0].lease
     recipes = {task.capture.scene: task.recipe for task in tasks}
     standing = {scene: row for scene, row in ledger.accepted.items() if scene in recipes}
     events: list[SceneDone] = []
@@ -232,6 +237,7 @@ def _run(
         with contextlib.closing(results):
             for result in results:
                 scene = result.row["scene"]
+                check_lease(out, lease)
                 if result.lost:
                     losses[scene] = result
                     ledger.hold(scene, **_parts(result))
@@ -240,17 +246,18 @@ def _run(
                     _enter(ledger, result)
                 recaptured += [scene] * result.recaptured
                 if result.traceback:
-                    _log(tasks[0].out, result.traceback)
+                    _log(out, result.traceback)
                 events.append(scene_done(len(events) + 1, len(tasks), result))
                 on_event(events[-1])
         gone = rerun.settle_losses(losses, standing, recipes, allowed=tasks[0].options.allow_loss)
         for scene, result in losses.items():
-            remove_published(tasks[0].out, scene)
+            remove_published(out, scene)
             _enter(ledger, result)
         ledger.release(losses)
     except BaseException:
         with contextlib.suppress(Exception):  # report the first failure, not this one
-            ledger.merge()
+            if holds_lease(out, lease):
+                ledger.merge()
         raise
     return events, [note for note in (gone, recaptured_note(recaptured), kept_note(events), scale_note(events)) if note]
 

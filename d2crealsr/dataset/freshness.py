@@ -60,6 +60,9 @@ TRY_AGAIN = ("extra_missing", "internal_error", "out_of_memory", "too_large", "w
 """Failures that may not occur in another run, with other limits or on another machine. They do not depend on the
 recipe, and no published pair is removed because of them."""
 
+_LOOKED_UP_AGAIN = ("lens_unknown",)
+"""Failures that end when something else than captures and settings changes: here lensfun's database. They do depend on
+the recipe, so that a published pair may be lost because of them."""
 
 _RECIPE_FORMAT = 1
 """Part of every recipe. It changes when a version of the format changes what numbers mean, which version 2 did not."""
@@ -241,7 +244,7 @@ def _hash(path: Path) -> str:
 def still_holds(task: SceneTask, sources: Row) -> bool:
     """Whether this run would produce the same estimate or failure as the earlier one, and its files exist."""
     known, out = task.known, task.out
-    if known is None or known["reasons"] in TRY_AGAIN:
+    if known is None or known["reasons"] in (*TRY_AGAIN, *_LOOKED_UP_AGAIN):
         return False
     same_estimate = task.judges and estimate_of(known["recipe"]) == estimate_of(task.recipe)
     if known["recipe"] != task.recipe and not same_estimate:

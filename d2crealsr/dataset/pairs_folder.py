@@ -10,6 +10,7 @@ from d2crealsr.store.columns import TABLES
 from d2crealsr.store.description import DATASET_FILE, FORMAT_VERSION, load_description
 from d2crealsr.store.files import remove_leftovers
 from d2crealsr.store.ledger import Ledger
+from d2crealsr.store.listing import list_images
 from d2crealsr.store.merge import recover
 from d2crealsr.store.ownership import refuse_foreign, refuse_links
 from d2crealsr.store.pairs import load_table
@@ -24,7 +25,8 @@ def open_pairs(out: Path) -> tuple[Ledger, dict[str, Any]]:
     """The tables and description of the pairs folder, empty for a new one. Removes leftovers of a killed run."""
     refuse_links(out, "hr", "lr")
     described = (out / DATASET_FILE).exists()
-    images = [path for side in ("hr", "lr") for path in (out / side).glob("*")]
+    sides = [out / side for side in ("hr", "lr") if (out / side).is_dir()]
+    images = [path for side in sides for path in list_images(side, deep=False).images]
     if images and not described:
         raise LayoutError(
             f"{out}: has {len(images)} files in hr/ and lr/ and no {DATASET_FILE}; give a new folder with --out"

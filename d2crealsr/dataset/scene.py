@@ -64,7 +64,7 @@ def run_scene(task: SceneTask) -> SceneResult:
     clock = _Clock()
     row, stood = source_cells(task), is_published(task)
     if stood and (why := unavailable(task, row)):
-        return _taken_back(task, dict(task.known or {})) if is_withdrawn(task) else _kept(task, why)
+        return _withdrawn(task, why) if is_withdrawn(task) else _kept(task, why)
     known = task.known if not task.force and still_holds(task, row) else None
     if known is not None and known["recipe"] == task.recipe and known["accepted_by"] == acceptor_of_row(task, known):
         return SceneResult(row={**known, **row}, unchanged=True)
@@ -119,6 +119,15 @@ def _failed(task: SceneTask, sources: Row, *, reason: str, message: str, of_imag
 def _kept(task: SceneTask, why: str) -> SceneResult:
     """The result that leaves the published pair as it is."""
     return SceneResult(row={**(task.known or {}), "group": task.capture.group}, unchanged=True, kept=why)
+
+
+def _withdrawn(task: SceneTask, why: str) -> SceneResult:
+    """The result of withdrawing the accept of a pair whose captures cannot be used: the pair goes if QA rejects it."""
+    kept = _kept(task, why)
+    by = acceptor_of_row(task, kept.row)
+    if not by:
+        return _taken_back(task, kept.row)
+    return dataclasses.replace(kept, row=kept.row | {"accepted_by": by}, unchanged=False, judged=True)
 
 
 def _result_of(task: SceneTask, sources: Row, outcome: Alignment | AlignmentFailure) -> SceneResult:

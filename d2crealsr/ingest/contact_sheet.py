@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +20,6 @@ from d2crealsr.ui.text import plain
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from d2crealsr.ingest.frames import Frame
     from d2crealsr.ingest.plan import Entry
@@ -35,10 +36,16 @@ _COLUMNS = 6
 _PAPER, _INK, _FRAME, _USED, _LEFT = (255, 255, 255), (20, 20, 20), (230, 120, 0), (0, 120, 60), (150, 60, 60)
 
 
-def check_sheet(path: Path) -> None:
-    """Raise UsageError if a contact sheet may not be written there."""
+def check_sheet(path: Path, card: Path, out: Path) -> None:
+    """Raise UsageError if a contact sheet may not be written there, or would be taken for a frame or a capture."""
     if path.suffix.lower() not in _SUFFIXES:
         raise UsageError(f"{path}: expected a name that ends in .png or .jpg; change --contact-sheet")
+    for folder in (card, out / "hr", out / "lr"):
+        if Path(os.path.realpath(path)).is_relative_to(os.path.realpath(folder)):
+            raise UsageError(
+                f"{path}: lies within {folder}, where it would be taken for a picture of the camera; give another "
+                "place with --contact-sheet"
+            )
     check_output(path, "a contact sheet", lambda there: note_in(there, _NOTE[0]) == _NOTE[1])
 
 

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from d2crealsr.ingest.plan import Entry, Scene
     from d2crealsr.store.exif import ExifData
 
-__all__ = ["frame_row", "printed_number", "scene_row"]
+__all__ = ["frame_row", "printed_number", "scene_row", "typed"]
+
+_NUMBERS = (
+    *("sharpness", "clipped_fraction", "scale_effective", "likeness"),
+    *("focal_mm", "f_number", "exposure_s", "latitude", "longitude"),
+)
+"""Columns of a frame whose numbers the table has as texts of fixed precision."""
 
 
 def frame_row(entry: Entry, frame: Frame, card: Path, file: str, keep_private: bool) -> dict[str, Any]:
@@ -70,6 +76,11 @@ def scene_row(
         **_taken(lr.exif, "lr_", keep_private),
         "mark": number,
     }
+
+
+def typed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row of a frame with its numbers as numbers, for other programs."""
+    return {name: float(cell) if name in _NUMBERS and cell is not None else cell for name, cell in row.items()}
 
 
 def printed_number(frame: Frame) -> str:

@@ -97,7 +97,8 @@ def ingest(
     paths, notes = card_files(card, out, prefer)
     check_folder(out)
     with contextlib.nullcontext() if dry_run else lock_folder(out):
-        session = Session(card, out, keep_private=keep_private, keeps=not dry_run)
+        session = Session(_real(card), _real(out), keep_private=keep_private, keeps=not dry_run)
+        paths = [session.card / path.relative_to(card) for path in paths]
         session.add(session.read(paths, jobs=jobs, on_frame=on_frame), on_search)
         plan = session.plan()
         if dry_run:
@@ -139,7 +140,7 @@ def watching(
     _check_folders(card, out)
     check_folder(out)
     with lock_folder(out):
-        session = Session(card, out, keep_private=keep_private)
+        session = Session(_real(card), _real(out), keep_private=keep_private)
         yield Watch(session, Placing(files, keep_private), lambda: False, prefer)
 
 
@@ -162,6 +163,11 @@ def card_files(card: Path, out: Path, prefer: Preference = "jpeg") -> tuple[list
 def _check_folders(card: Path, out: Path) -> None:
     if not card.is_dir():
         raise LayoutError(f"{card}: is no folder; give the folder with the frames, such as DCIM")
-    inner, outer = Path(os.path.realpath(out)), Path(os.path.realpath(card))
+    inner, outer = _real(out), _real(card)
     if inner.is_relative_to(outer) or outer.is_relative_to(inner):
         raise LayoutError(f"{out}: lies within {card} or around it; give another folder with --out")
+
+
+def _real(folder: Path) -> Path:
+    """The folder itself: the path ``../raw`` would count as one within the path ``.``, which it is not."""
+    return Path(os.path.realpath(folder))

@@ -33,7 +33,8 @@ class Session:
     Parameters
     ----------
     card, out : Path
-        The folder of frames, which may have the ``cards.csv`` of the printed cards, and the raw folder.
+        The folder of frames, which may have the ``cards.csv`` of the printed cards, and the raw folder. Both without
+        links and ``..``, so that the path of a frame says in which of them it lies.
     keep_private : bool
         Whether the tables have serial numbers and places.
     keeps : bool

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,7 +70,7 @@ def _said(pairs: Path, names: Sequence[str]) -> str:
     which = f"{names[0]} was" if len(names) == 1 else f"{', '.join(names)}: each was"
     return (
         f"{pairs}: {which} changed since it was written; restore it from a copy or, if the edit was made on purpose, "
-        f"run d2crealsr verify --accept-edits {pairs}"
+        f"run d2crealsr verify --accept-edits {shlex.quote(str(pairs))}"
     )
 
 

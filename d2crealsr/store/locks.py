@@ -113,13 +113,27 @@ def check_lease(folder: Path, lease: str) -> None:
     A worker may outlive its run, if only the parent was killed or if a cluster finishes tasks for which nobody waits.
     It must not publish into a folder in which another run may be working.
 
+    The folder itself may have gone too: it was deleted, or its disk was unmounted. It must not be made anew then.
+
     Raises
     ------
     MachineError
-        When the run is over.
+        When the run is over, or the folder is not there any more.
     """
-    if not holds_lease(folder, lease):
-        raise MachineError(f"{folder}: the run that this scene belongs to is over; nothing of it was written")
+    if holds_lease(folder, lease):
+        return
+    over = "the run that this scene belongs to is over"
+    if not folder.is_dir():
+        raise MachineError(
+            f"{folder}: is not there any more, and was when the run began; nothing more was written; put it back, or "
+            "mount its disk, and run the same command again"
+        )
+    if not (folder / _HOLDER).exists():
+        raise MachineError(
+            f"{folder}: has no {_HOLDER} any more, so {over}, or the folder was emptied or its disk unmounted; nothing "
+            "more was written; if no run is going on, restore the folder and run the same command again"
+        )
+    raise MachineError(f"{folder}: {over}, and {_described(folder)} holds the folder; nothing of it was written")
 
 
 def holds_lease(folder: Path, lease: str) -> bool:

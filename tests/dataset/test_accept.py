@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from d2crealsr.dataset.build import SceneDone, build
+from d2crealsr.dataset.verify import verify
 from d2crealsr.errors import TableError
 from d2crealsr.store.files import sha256_of
 from d2crealsr.store.images import write_image
 from d2crealsr.store.pairs import read_manifest, read_residuals
+from d2crealsr.types import AlignmentFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -137,6 +139,33 @@ def test_only_scenes_whose_decision_changed_are_done_again(
     assert done_by(mixed, out, align=judging, accept=decide(s06="reject")) == {"06"}
     assert done_by(mixed, out, align=judging) == set()
     assert content(out) == without
+
+
+@pytest.mark.parametrize("against", [True, False])
+def test_a_withdrawn_pair_without_its_capture_goes_only_if_qa_rejects_it(
+    against: bool, mixed: Path, judging: Aligner, decide: Callable[..., Path], tmp_path: Path
+) -> None:
+    def later(hr: Any, lr: Any, *, settings: Any) -> Any:
+        found = judging(hr, lr, settings=settings)
+        return found if against or isinstance(found, AlignmentFailure) else dataclasses.replace(found, reasons=())
+
+    out = tmp_path / "pairs"
+    build(mixed, out, align=judging, accept=decide(s05="accept"))
+    build(mixed, out, align=later, force=True)
+    assert manifest(out).loc["05", ["accepted_by", "reasons"]].tolist() == [
+        "reviewer",
+        "not_same_scene" if against else "",
+    ]
+    (mixed / "hr" / "05.png").unlink()
+    result = build(mixed, out, align=later, accept=decide(s05="reject"))
+    row = manifest(out).loc["05"]
+    assert (out / "hr" / "05.png").exists() is (out / "lr" / "05.png").exists() is not against
+    if against:
+        assert row[["status", "accepted_by", "reasons", "hr_path"]].tolist() == ["rejected", "", "not_same_scene", ""]
+    else:
+        assert row[["status", "accepted_by", "reasons", "hr_path"]].tolist() == ["accepted", "qa", "", "hr/05.png"]
+        assert any("05 (hr/05.png is not there)" in note for note in result.notes)
+    assert not [found for found in verify(out).findings if found.where == "05"]
 
 
 def test_same_bytes_for_any_jobs_and_any_way_there(

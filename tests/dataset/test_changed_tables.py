@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shlex
 import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from d2crealsr.command.cli import main
 from d2crealsr.dataset.split import split
 from d2crealsr.dataset.verify import accept_edits, verify
 from d2crealsr.errors import ChangedWarning, LayoutError, LockError, TableError
+from d2crealsr.store.changes import refuse_if_changed
 from d2crealsr.store.layouts import find_pair_folder
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
@@ -72,6 +74,15 @@ def test_commands_that_read_say_it_once_and_go_on(command: str, pairs: Path) -> 
     (warning,) = [line for line in done.stderr.splitlines() if line.startswith("Warning: ")]
     assert f"manifest.csv, residuals.csv: each was {SAID}" in warning
     assert "verify --accept-edits" in warning
+
+
+def test_the_command_that_is_named_can_be_pasted(pairs: Path) -> None:
+    moved = pairs.rename(pairs.with_name("pär's pairs"))
+    edit_two(moved)
+    with pytest.raises(TableError) as raised:
+        refuse_if_changed(moved)
+    said = str(raised.value).partition("run ")[2]
+    assert shlex.split(said) == ["d2crealsr", "verify", "--accept-edits", str(moved)]
 
 
 @pytest.mark.parametrize("name", ["manifest.csv", "alignment.csv", "residuals.csv", "dataset.json"])

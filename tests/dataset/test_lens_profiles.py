@@ -151,6 +151,26 @@ def test_a_build_looks_profiles_up_and_writes_them_down(tmp_path: Path) -> None:
     assert "2.jpg: lens profile: lensfun does not know the camera" in rows.loc["2", "message"]
 
 
+def test_a_lens_that_was_unknown_is_looked_up_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for side in ("hr", "lr"):
+        (tmp_path / "raw" / side).mkdir(parents=True)
+        write_capture(tmp_path / "raw" / side / "1.jpg")
+
+    def unknown(*given: Any) -> lens_profiles.LensProfile:
+        raise ImageError("lens profile: lensfun does not know the camera", reason="lens_unknown")
+
+    monkeypatch.setattr("d2crealsr.dataset.build.check_lensfun", lambda: None)
+    for found, reasons in (
+        (unknown, "lens_unknown"),
+        (lambda *given: lens_profiles.LensProfile(k1=0.25, name="a lens", left_px=0.1), "too_few_matches"),
+    ):
+        monkeypatch.setattr(lens_profiles, "find_lens_profile", found)
+        build(tmp_path / "raw", tmp_path / "pairs", settings={"lens_profile": "hr"}, align=_told_settings)
+        row = read_manifest(tmp_path / "pairs").iloc[0]
+        assert row["reasons"] == reasons
+    assert row["message"].startswith("0.25")
+
+
 def test_without_lensfunpy_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "lensfunpy", None)
     with pytest.raises(UsageError, match=r"lensfunpy is not installed; pip install '\.\[lens\]'"):

@@ -31,8 +31,9 @@ def out(tmp_path: Path) -> Path:
 
 def test_captures_are_never_written_over(raw: Path, tmp_path: Path, aligner: Aligner) -> None:
     hashes = {path: sha256_of(path) for path in raw.rglob("*.png")}
-    with pytest.raises(LayoutError, match="holds the captures themselves"):
-        build(raw, raw, align=aligner)
+    for out in (raw, raw / "hr", raw / "lr"):
+        with pytest.raises(LayoutError, match="holds the captures themselves"):
+            build(raw, out, align=aligner)
     (raw / "manifest.csv").write_text("scene,hr,lr,group\n1,hr/001.png,lr/001.png,\n")
     with pytest.raises(LayoutError, match="holds the captures themselves"):
         build(raw / "manifest.csv", raw, align=aligner)
@@ -40,6 +41,8 @@ def test_captures_are_never_written_over(raw: Path, tmp_path: Path, aligner: Ali
     write_image(foreign / "hr" / "001.png", read_image(raw / "hr" / "001.png"))
     with pytest.raises(LayoutError, match=r"1 files in hr/ and lr/ and no dataset\.json"):
         build(raw, foreign, align=aligner)
+    (foreign / "hr" / "001.png").rename(foreign / "hr" / ".DS_Store")
+    assert build(raw, foreign, align=aligner).accepted
     assert {path: sha256_of(path) for path in raw.rglob("*.png")} == hashes
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,14 +12,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 
-from d2crealsr.dataset.build import build
+from d2crealsr.dataset.build import SceneDone, build
 from d2crealsr.dataset.scene import SceneTask, run_scene
 from d2crealsr.errors import MachineError
 from d2crealsr.settings import AlignSettings
 from d2crealsr.store.captures import find_captures
 from d2crealsr.store.images import read_image, write_image
 from d2crealsr.store.locks import lock_folder
-from d2crealsr.store.pairs import read_manifest
+from d2crealsr.store.pairs import read_dataset, read_manifest
+from d2crealsr.types import AlignmentFailure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -115,6 +117,39 @@ def test_a_worker_that_outlives_its_run_publishes_nothing(raw: Path, tmp_path: P
         (out / "hr" / "001.png").unlink()
     with pytest.raises(MachineError, match="the run that this scene belongs to is over"):
         run_scene(mine)
-    with lock_folder(out), pytest.raises(MachineError, match="is over"):  # another run is there now
+    with (
+        lock_folder(out),
+        pytest.raises(MachineError, match=r"is over, and process \d+ on .* holds"),
+    ):  # another run is there now
         run_scene(mine)
     assert not (out / "hr" / "001.png").exists()
+
+
+@pytest.mark.parametrize("emptied", [False, True], ids=["deleted", "emptied"])
+@pytest.mark.parametrize("when", ["aligning", "published"])
+def test_a_pairs_folder_that_goes_during_the_run_is_not_made_anew(
+    when: str, emptied: bool, raw: Path, tmp_path: Path, aligner: Aligner
+) -> None:
+    out = tmp_path / "out"
+
+    def go() -> None:
+        shutil.rmtree(out)
+        if emptied:  # as a place where a disk was mounted
+            out.mkdir()
+
+    def align(hr: Any, lr: Any, *, settings: Any) -> Any:
+        if when == "aligning" and out.exists() and any(out.iterdir()):
+            go()
+        found = aligner(hr, lr, settings=settings)
+        return found if when == "published" else AlignmentFailure(reason="low_texture", message="few keypoints")
+
+    def on_event(event: Any) -> None:
+        if when == "published" and isinstance(event, SceneDone):
+            go()
+
+    said = r"has no \.lock-holder any more, so the run .* is over, or" if emptied else "is not there any more, and was"
+    with pytest.raises(MachineError, match=rf"out: {said}.*run the same command again$"):
+        build(raw, out, align=align, settings={"scale": 4}, on_event=on_event)
+    assert (list(out.iterdir()) if emptied else out.exists()) == ([] if emptied else False)
+    assert build(raw, out, align=aligner, settings={"scale": 4}).accepted == 5
+    assert read_dataset(out)["scale"] == 4

@@ -91,6 +91,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
     "gone": (lambda p: (p / "lr/NA.png").unlink(), ["missing_file lr/NA.png"]),
     "folder gone": (lambda p: shutil.rmtree(p / "lr"), [f"missing_file lr{s}" for s in ("", *LR)]),
     "stranger": (lambda p: shutil.copy(p / "hr/001.png", p / "hr/x.png"), ["file_without_row hr/x.png"]),
+    "files of the system": (
+        lambda p: [(p / "hr" / name).touch() for name in (".DS_Store", "._x.png", "Thumbs.db")],
+        [],
+    ),
     "leftover": (lambda p: (p / "hr/.tmp-1.png").touch(), ["leftover hr/.tmp-1.png"]),
     "link": (lambda p: link_out(p / "hr/001.png"), ["leaves_folder hr/001.png"]),
     "not accepted": (

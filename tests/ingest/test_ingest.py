@@ -6,7 +6,7 @@ import csv
 import hashlib
 import json
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -21,9 +21,6 @@ from d2crealsr.ingest.run import card_files, ingest, watching
 from d2crealsr.ingest.session import Session
 from d2crealsr.store.captures import find_captures
 from tests.ingest.conftest import HEIGHT, WIDTH, MemoryCard, texture, wide
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -112,6 +109,9 @@ def test_a_dry_run_prints_the_table_and_writes_nothing_but_the_sheet(memory_card
     assert not out.exists()
     rows = json.loads(CliRunner().invoke(main, [*command, "--json"]).stdout)
     assert {row["frame"]: row["role"] for row in rows} == {"a.jpg": "hr", "b.jpg": "lr"}
+    numbers = ("sharpness", "clipped_fraction", "scale_effective", "matches", "likeness", "f_number", "exposure_s")
+    assert all(isinstance(rows[1][name], int | float) for name in numbers)
+    assert (rows[0]["scale_effective"], rows[0]["exposure_s"], rows[0]["time"][:4]) == (None, 0.01, "2026")
     first = sheet.read_bytes()
     assert CliRunner().invoke(main, command).exit_code == 0  # its own sheet is replaced
     assert sheet.read_bytes() == first
@@ -147,6 +147,24 @@ def test_a_rerun_adds_what_is_new_even_if_the_card_was_emptied(memory_card: Memo
     added = rows_of(out / "manifest.csv")[2]
     assert (added["hr_camera_serial"], added["lr_latitude"]) == ("SECRET-1", "52.500000")
     assert added["lr_longitude"] == "-13.400000"
+
+
+def test_a_card_named_by_a_dot_may_be_emptied(
+    memory_card: MemoryCard, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = texture(6, WIDTH, HEIGHT)
+    memory_card.add("a.jpg", "hr", card)
+    memory_card.add("b.jpg", "lr", wide(card, 2))
+    memory_card.add("c.jpg", "nothing", texture(7, WIDTH, HEIGHT))
+    monkeypatch.chdir(memory_card.path)
+    ingest(Path(), Path("../raw"))
+    before = hashes(tmp_path / "raw")
+    for name in ("a.jpg", "b.jpg"):
+        (memory_card.path / name).unlink()
+    again = ingest(Path(), Path("../raw"))
+    assert [row["frame"] for row in again.rows] == ["c.jpg"]
+    assert hashes(tmp_path / "raw").keys() == before.keys()
+    assert {row["frame"] for row in rows_of(tmp_path / "raw" / "frames.csv")} == {"a.jpg", "b.jpg", "c.jpg"}
 
 
 def test_two_shootings_of_a_card_are_two_scenes_of_one_group(memory_card: MemoryCard, tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import signal
+from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,6 @@ from tests.ingest.conftest import HEIGHT, WIDTH, MemoryCard, blurred, texture, w
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 GOOD = {"problems": [], "scale": 2.0, "overlap": 1.0, "error_hr_px": 0.05}
 BAD = GOOD | {"problems": [["clipped", "hr_clipped_fraction 0.2 above 0.07", "Expose HR less."]]}
@@ -89,6 +89,27 @@ def test_every_frame_and_every_scene_is_named_and_a_shot_again_takes_the_place_o
     with (tmp_path / "raw" / "frames.csv").open(newline="") as file:
         used = {row["file"]: row["frame"] for row in csv.DictReader(file) if row["file"]}
     assert used == {"hr/card_001.jpg": "b.jpg", "lr/card_001_x2.jpg": "c.jpg"}
+
+
+def test_a_card_named_by_a_dot_may_be_emptied_before_the_watch(
+    memory_card: MemoryCard, tmp_path: Path, verdicts: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, two = texture(5, WIDTH, HEIGHT), texture(6, WIDTH, HEIGHT)
+    memory_card.add("a.jpg", "lr", wide(one, 2))
+    memory_card.add("b.jpg", "hr", one)
+    monkeypatch.chdir(memory_card.path)
+    watched_while(Path(), Path("../raw"))
+    for name in ("a.jpg", "b.jpg"):
+        (memory_card.path / name).unlink()
+    (tmp_path / "raw" / "lr" / "card_001_x2.jpg").unlink()
+    memory_card.add("c.jpg", "hr", two)
+    memory_card.add("d.jpg", "lr", wide(two, 2))
+    events = watched_while(Path(), Path("../raw"))
+    lines = [line for event in events for line in watched.lines(event, Path(), Path("../raw"))]
+    assert lines[0].startswith("watching .; ")
+    assert {"c.jpg", "d.jpg"} <= {line.partition(":")[0] for line in lines}
+    assert any(line.startswith("  ../raw/hr/card_001.jpg: no other frame shows the same") for line in lines)
+    assert (tmp_path / "raw" / "lr" / "card_002_x2.jpg").is_file()
 
 
 def test_a_frame_whose_other_half_does_not_come_is_named_again_after_a_while(

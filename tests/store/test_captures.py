@@ -120,8 +120,18 @@ def test_rows_are_counted_with_those_of_another_scale(tmp_path: Path) -> None:
         (["hr/a.png"], "no captures found"),
         (["hr/.x", "lr/.x"], "no captures found"),
         (["hr/a.png", "hr/a.jpg", "lr/a.png"], r"a\.jpg and a\.png are both scene 'a'"),
-        (["hr/a.png", "hr/A.png", "lr/a.png"], "scenes 'A' and 'a' would share files"),
-        (["hr/caf\u00e9.png", "lr/cafe\u0301.png"], "would share files"),
+        (
+            ["hr/a.png", "hr/A.png", "lr/a.png"],
+            r"scenes 'A' \(hr/A\.png\) and 'a' \(hr/a\.png, lr/a\.png\) differ only in case, and would share files",
+        ),
+        (
+            ["hr/caf\u00e9.png", "hr/cafe\u0301.png", "lr/cafe\u0301.png"],
+            r"lr/cafe\u0301\.png\) and .* \(hr/caf\u00e9\.png\) differ only in how accents are encoded",
+        ),
+        (
+            ["hr/\u00c9.png", "hr/e\u0301.png", "lr/x.png"],
+            "differ only in case and in how accents are encoded, and would",
+        ),
         (["hr/a\nb.png", "lr/x.png"], "control characters"),
         (["=cmd()_HR.png", "=cmd()_LR8.png"], r"scene '=cmd\(\)' begins with '='"),
     ],
@@ -206,6 +216,52 @@ def test_a_capture_of_a_kind_that_is_not_read_is_named(tmp_path: Path) -> None:
         "1 image (hr/in/c.jpg) is in inner folders and left out",
         "1 file (hr/a.PSD) is left out, of a kind that is not read; export it as TIFF or JPEG",
     ]
+
+
+@pytest.mark.parametrize(
+    ("hr", "lr", "how"),
+    [
+        ("hr/caf\u00e9.jpg", "lr/cafe\u0301.jpg", "in how accents are encoded"),
+        ("hr/IMG_1.jpg", "lr/img_1.jpg", "in case"),
+        ("caf\u00e9_HR.png", "cafe\u0301_LR8.png", "in how accents are encoded"),
+    ],
+)
+def test_hr_and_lr_whose_names_differ_in_form_only_are_paired_and_named(
+    hr: str, lr: str, how: str, tmp_path: Path
+) -> None:
+    touch(tmp_path, hr, lr, *(["hr/b.jpg", "lr/b.jpg"] if "/" in hr else ["b_HR.png", "b_LR8.png"]))
+    scene = Path(hr).stem.removesuffix("_HR")
+    assert [row for row in found(tmp_path) if row[0] == scene] == [(scene, hr, lr, scene)]
+    assert len(found(tmp_path)) == 2
+    assert notes_of(tmp_path) == [f"1 LR file ({lr}) is paired with HR although the names differ {how}"]
+
+
+def test_images_that_a_manifest_does_not_name_are_named(tmp_path: Path) -> None:
+    touch(tmp_path, *(f"{side}/{name}.jpg" for side in ("hr", "lr") for name in ("a", "b", "c")))
+    rows = "scene,hr,lr,scale\na,hr/a.jpg,lr/a.jpg,\nb,x/../hr/b.jpg,lr/b.jpg,4\n,../x/y.jpg,/z/y.jpg,4\n"
+    (tmp_path / "manifest.csv").write_text(rows)
+    unnamed = "2 images (hr/c.jpg, lr/c.jpg) are in no row of manifest.csv and left out"
+    assert notes_of(tmp_path)[1:] == [unnamed]
+    said: list[str] = []
+    find_captures(tmp_path / "manifest.csv", note=said.append)  # a list given by itself is a choice
+    assert len(said) == 1
+    (tmp_path / "frames.csv").write_text("frame,file\nx.jpg,hr/c.jpg\ny.jpg,\n")
+    assert notes_of(tmp_path)[1:] == ["1 image (lr/c.jpg) is in no row of manifest.csv and left out"]
+    (tmp_path / "frames.csv").write_bytes(b"\xff")
+    assert notes_of(tmp_path)[1:] == [unnamed]
+    for path in tmp_path.glob("?r/c.jpg"):
+        path.unlink()
+    touch(tmp_path, "reference/a.png", "sheet.png", "hr/in/d.jpg")
+    assert len(notes_of(tmp_path)) == 1
+
+
+def test_images_in_other_folders_than_the_captures_are_named(tmp_path: Path) -> None:
+    touch(tmp_path, "a_HR.png", "a_LR8.png", "day2/b_HR.png", "day2/b_LR8.png", "day2/x.png", "day2/b_LR4.png")
+    assert notes_of(tmp_path) == ["2 images (day2/b_HR.png, day2/b_LR8.png) are in inner folders and left out"]
+    touch(tmp_path, "hr/a.png", "lr/a.png")
+    for name in ("a_HR.png", "day2/x.png"):
+        (tmp_path / name).unlink()
+    assert notes_of(tmp_path) == ["1 image (a_LR8.png) is beside the folders hr and lr and left out"]
 
 
 def test_folders_in_any_case(tmp_path: Path) -> None:

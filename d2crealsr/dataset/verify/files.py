@@ -12,6 +12,7 @@ from d2crealsr.errors import ImageError
 from d2crealsr.imaging.estimate import Estimate
 from d2crealsr.store.files import TEMPORARY_PREFIX, sha256_of
 from d2crealsr.store.images import read_image, read_size
+from d2crealsr.store.listing import list_images
 from d2crealsr.types import Crop
 
 if TYPE_CHECKING:
@@ -30,11 +31,15 @@ class SceneFiles:
 
 
 def folder_findings(folder: Path, rows: Sequence[Row]) -> Iterator[Finding]:
-    """Find files that no accepted row names, and leftovers of a killed run."""
+    """Find images that no accepted row names, and leftovers of a killed run.
+
+    Systems put hidden files and tables of thumbnails (``.DS_Store``, ``Thumbs.db``) into every folder that is shown.
+    """
     named = {row[f"{side}_path"] for row in rows if row["status"] == "accepted" for side in ("hr", "lr")}
     for side in ("", "hr", "lr"):
         try:
             present = sorted((folder / side).iterdir())
+            images = set(list_images(folder / side, deep=False).images) if side else set()
         except OSError as error:
             if named:
                 yield Finding(code="missing_file", where=side, text=f"cannot be listed ({error.strerror})")
@@ -43,7 +48,7 @@ def folder_findings(folder: Path, rows: Sequence[Row]) -> Iterator[Finding]:
             relative = path.relative_to(folder).as_posix()
             if path.name.startswith(TEMPORARY_PREFIX):
                 yield Finding(code="leftover", where=relative, text="a file that was never finished; run align again")
-            elif side and relative not in named:
+            elif path in images and relative not in named:
                 yield Finding(
                     code="file_without_row", where=relative, text="no accepted scene of the manifest names it"
                 )

@@ -6,15 +6,15 @@ To add a layout, write a module with its :class:`~d2crealsr.store.captures.captu
 
 from __future__ import annotations
 
-import unicodedata
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from d2crealsr.errors import LayoutError, MachineError
 from d2crealsr.store.captures import by_manifest, by_name
+from d2crealsr.store.captures.by_name import difference
 from d2crealsr.store.captures.capture import Capture, RawLayout
 from d2crealsr.store.captures.preference import PREFERENCES, Preference, preferred
-from d2crealsr.store.listing import any_of
+from d2crealsr.store.listing import any_of, folded, shown
 from d2crealsr.store.pairs import cell_problem, scene_problem
 
 if TYPE_CHECKING:
@@ -105,8 +105,16 @@ def _check_names(captures: list[Capture], source: Path) -> None:
             raise LayoutError(f"{where}: scene {scene[:80]!r} {problem}; rename {name}")
         if problem := cell_problem(capture.group):
             raise LayoutError(f"{where}, column group: {capture.group[:80]!r} {problem}; rename it")
-        first = seen.setdefault(unicodedata.normalize("NFC", scene).casefold(), capture)
+        first = seen.setdefault(folded(scene), capture)
         if first is capture:
             continue
         where = f"{source}, rows {first.row} and {capture.row}" if capture.row else f"{source}"
-        raise LayoutError(f"{where}: scenes {first.scene!r} and {scene!r} would share files on some disks; rename one")
+        one, other = (_named(each, source) for each in (first, capture))
+        differ = f" differ only {how}, and" if (how := difference(first.scene, scene)) else ""
+        raise LayoutError(f"{where}: scenes {one} and {other}{differ} would share files on some disks; rename one")
+
+
+def _named(capture: Capture, folder: Path) -> str:
+    """A scene with its files, unless a manifest names them."""
+    files = [shown(path, folder) for path in (capture.hr, capture.lr) if path is not None and not capture.row]
+    return f"{capture.scene!r} ({', '.join(files)})" if files else repr(capture.scene)

@@ -6,18 +6,26 @@ of the scale that is asked for are taken, and those without a scale.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 from collections import Counter
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from d2crealsr.errors import LayoutError
+from d2crealsr.errors import LayoutError, MachineError, TableError
 from d2crealsr.store.captures.capture import Capture, RawLayout
 from d2crealsr.store.csv_files import FIRST_ROW, read_rows
-from d2crealsr.store.listing import PLACEHOLDER
+from d2crealsr.store.listing import PLACEHOLDER, few_of, folded, list_images
 from d2crealsr.store.pairs import formula_problem, is_plain
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
 __all__ = ["MANIFEST"]
+
+_RECORD = "frames.csv"
+"""The table in which ``ingest`` records what became of each frame."""
 
 
 def _find(raw: Path, scale: int, said: list[str]) -> list[Capture] | None:
@@ -48,7 +56,30 @@ def _find(raw: Path, scale: int, said: list[str]) -> list[Capture] | None:
         if not captures:
             raise LayoutError(f"{path}: {there}; give that --scale")
         said.append(f"{path.name}: {there}")
+    if raw.is_dir():  # a list that is given as a file chooses among many
+        places = [header.index(name) for name in ("hr", "lr")]
+        if unnamed := list(_unnamed(raw, [row[place] for row in rows for place in places if row[place]])):
+            said.append(f"{few_of(unnamed, raw, 'image')} in no row of {path.name} and left out")
     return captures
+
+
+def _unnamed(raw: Path, named: Iterable[str]) -> Iterator[Path]:
+    """Images in the folders of the named files that neither the manifest nor the record of ``ingest`` names."""
+    paths = [path for path in map(os.path.normpath, named) if _is_within(path)]
+    known = {folded(Path(path).as_posix()) for path in [*paths, *_recorded(raw / _RECORD)]}
+    for folder in sorted({raw / Path(path).parent for path in paths}):
+        with contextlib.suppress(MachineError):  # whoever reads a capture there says so
+            images = list_images(folder, deep=False).images
+            yield from (path for path in images if folded(path.relative_to(raw).as_posix()) not in known)
+
+
+def _recorded(table: Path) -> list[str]:
+    """Files that an ``ingest`` has placed, also those of scenes that stand no more; none if there is no such record."""
+    try:
+        header, rows = read_rows(table) if table.is_file() else ([], [])
+    except (TableError, MachineError):  # the captures do not depend on it
+        return []
+    return [row[header.index("file")] for row in rows] if "file" in header else []
 
 
 def _scale_in(text: str, where: str) -> int | None:
@@ -73,12 +104,17 @@ def _inside(root: Path, relative: str, where: str) -> Path | None:
     if not relative:
         return None
     normal = os.path.normpath(relative)
-    if Path(normal).is_absolute() or normal.split("/", 1)[0] == ".." or not is_plain(normal):
+    if not _is_within(normal):
         raise LayoutError(f"{where}: got {relative!r}, expected a relative path inside {root}; move the file there")
     if problem := formula_problem(normal) or formula_problem(Path(normal).name):
         raise LayoutError(f"{where}: {relative[:80]!r} {problem}; rename the file")
     path = root / normal
     return path if _is_capture(path) else None
+
+
+def _is_within(normal: str) -> bool:
+    """Whether a normal path can be one of a file inside the folder of the manifest."""
+    return not Path(normal).is_absolute() and normal.split("/", 1)[0] != ".." and is_plain(normal)
 
 
 def _is_capture(path: Path) -> bool:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
+import unicodedata
 from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from d2crealsr.errors import LayoutError
+from d2crealsr.errors import LayoutError, MachineError
 from d2crealsr.store.captures.capture import Capture, RawLayout
 from d2crealsr.store.captures.preference import preferred
 from d2crealsr.store.listing import UNREAD, few_of, list_images
-from d2crealsr.store.sides import side_of
+from d2crealsr.store.sides import match_names, side_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.store.captures.preference import Preference
 
-__all__ = ["FOLDERS", "SUFFIXES"]
+__all__ = ["FOLDERS", "SUFFIXES", "difference"]
 
 
 def _in_folders(raw: Path, _scale: int, said: list[str], prefer: Preference) -> list[Capture] | None:
@@ -39,12 +41,14 @@ def _in_folders(raw: Path, _scale: int, said: list[str], prefer: Preference) -> 
         if inner:
             said.append(f"{few_of(inner, raw, 'image')} in inner folders and left out")
         said.extend(replace(listing, folder=raw).notes)
+    if beside := list_images(raw, deep=False).images:
+        said.append(f"{few_of(beside, raw, 'image')} beside the folders hr and lr and left out")
     direct = [[path for path in listing.images if path.parent == listing.folder] for listing in listings]
     chosen = preferred([*direct[0], *direct[1]], prefer)
     said.extend(filter(None, [chosen.note(raw, prefer)]))
     kept = set(chosen.files)
     hr, lr = (_by_stem(path for path in side if path in kept) for side in direct)
-    return _pair_up(hr, lr, [path for each in listings for path in each.unread], raw)
+    return _pair_up(hr, lr, [path for each in listings for path in each.unread], raw, said)
 
 
 def _by_suffixes(raw: Path, scale: int, said: list[str], prefer: Preference) -> list[Capture] | None:
@@ -59,11 +63,21 @@ def _by_suffixes(raw: Path, scale: int, said: list[str], prefer: Preference) -> 
             used = {*hr.values(), *lr.values()}
             if others := [p for p in chosen.files if p not in used and not re.fullmatch(r".+_LR\d+", p.stem)]:
                 said.append(f"{few_of(others, raw, 'image')} not named as captures are and left out")
-            return _pair_up(hr, lr, listing.unread, raw, ("_HR", f"_LR{scale}", "H", "L"))
+            if inner := _in_subfolders(raw, (hr_pattern, lr_pattern)):
+                said.append(f"{few_of(inner, raw, 'image')} in inner folders and left out")
+            return _pair_up(hr, lr, listing.unread, raw, said, ("_HR", f"_LR{scale}", "H", "L"))
     scales = sorted({match[1] for file in listing.images if (match := re.fullmatch(r".+_LR(\d+)", file.stem))})
     if scales:
         raise LayoutError(f"{raw}: no NAME_LR{scale}.* found, only _LR{', _LR'.join(scales)}; give --scale {scales[0]}")
     return None
+
+
+def _in_subfolders(raw: Path, patterns: Sequence[str]) -> list[Path]:
+    """Images in inner folders that are named as captures are. Those that may not be listed are no matter here."""
+    with contextlib.suppress(MachineError):
+        inner = (path for path in list_images(raw).images if path.parent != raw)
+        return [path for path in inner if any(re.fullmatch(pattern, path.stem) for pattern in patterns)]
+    return []
 
 
 def _by_stem(files: Iterable[Path], pattern: str = r"(.+)") -> dict[str, Path]:
@@ -82,9 +96,25 @@ def _by_stem(files: Iterable[Path], pattern: str = r"(.+)") -> dict[str, Path]:
 
 
 def _pair_up(
-    hr: dict[str, Path], lr: dict[str, Path], unread: Sequence[Path], raw: Path, endings: Sequence[str] = ("",)
+    hr: dict[str, Path],
+    lr: dict[str, Path],
+    unread: Sequence[Path],
+    raw: Path,
+    said: list[str],
+    endings: Sequence[str] = ("",),
 ) -> list[Capture]:
-    """Scenes by name. If a capture is missing, the scene names a file of an unsupported format that may be it."""
+    """Scenes by name. If a capture is missing, the scene names a file of an unsupported format that may be it.
+
+    HR and LR may differ in case or in how accents are encoded, as after copying by different systems. A scene is then
+    named as its HR is.
+    """
+    names = match_names(list(hr), list(lr))
+    if other := {name: there for name, there in names.items() if name != there}:
+        how = " or ".join(sorted({difference(name, there) for name, there in other.items()}))
+        files = [lr[there] for there in other.values()]
+        said.append(f"{few_of(files, raw, 'LR file')} paired with HR although the names differ {how}")
+    own = {there: name for name, there in names.items()}
+    lr = {own.get(name, name): path for name, path in lr.items()}
     captures = []
     named: defaultdict[str, list[Path]] = defaultdict(list)
     for path in unread:
@@ -97,6 +127,16 @@ def _pair_up(
         absent = f"{few_of(there, raw, 'file')} there, {UNREAD}" if there and lacks else ""
         captures.append(Capture(scene=scene, hr=hr.get(scene), lr=lr.get(scene), absent=absent))
     return captures
+
+
+def difference(name: str, other: str) -> str:
+    """In what two names differ that some disks take for one; empty for equal names."""
+    if name == other:
+        return ""
+    one, two = (unicodedata.normalize("NFC", each) for each in (name, other))
+    if one == two:
+        return "in how accents are encoded"
+    return "in case" if name.casefold() == other.casefold() else "in case and in how accents are encoded"
 
 
 FOLDERS = RawLayout(name="folders", files="folders hr/ and lr/ with equal file names", find=_in_folders, prefers=True)
