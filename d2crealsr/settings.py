@@ -16,6 +16,7 @@ from d2crealsr.types import Size
 __all__ = [
     "CURVE",
     "MAX_DIFFERING_PLACE_HR_PX",
+    "MIN_SIDE",
     "STRICT_SHARE",
     "AlignSettings",
     "CropRequest",
@@ -51,6 +52,9 @@ MAX_DIFFERING_PLACE_HR_PX = 27.0
 """Largest extent of a place that differs, for QA and audit. A place of 36 HR px that differs by .15 of full scale
 measures more at scale 8, even if only its colour differs."""
 
+MIN_SIDE = 32
+"""Smallest published LR side, in px; a smaller crop is rejected as ``crop_too_small``."""
+
 
 def setting(
     default: Any,
@@ -66,14 +70,20 @@ def setting(
     return dataclasses.field(default=default, metadata=metadata)
 
 
+_SIZE = re.compile(r"(\d{1,9})x(\d{1,9})")
+
+
 def crop_request(text: CropRequest) -> Size | None:
     """The size requested by ``"WxH"``; None for ``"default"`` and ``"max"``."""
     if text in ("default", "max"):
         return None
-    match = re.fullmatch(r"(\d+)x(\d+)", text)
+    match = _SIZE.fullmatch(text)
     if match is None:
-        raise SettingsError(f"crop: got {text!r}, expected WxH in LR pixels (as 432x288), 'max' or 'default'")
-    return Size(int(match[1]), int(match[2]))
+        raise SettingsError(f"crop: got {text!r:.80}, expected WxH in LR pixels (as 432x288), 'max' or 'default'")
+    size = Size(int(match[1]), int(match[2]))
+    if min(size) < MIN_SIDE:
+        raise SettingsError(f"crop: got {text!r}, expected sides of at least {MIN_SIDE} LR pixels; change --crop")
+    return size
 
 
 _ALIGNMENT, _IMAGES, _RULES = "Alignment", "Published images", "Quality rules"
@@ -258,6 +268,8 @@ def settings_from(values: Mapping[str, Any], where: str) -> AlignSettings:
                 f"{where}: setting {name} is {value!r:.80}, expected a {kind.__name__}; restore the file, or correct it"
             )
         known[name] = kind(value)
+    if (match := _SIZE.fullmatch(known.get("crop", ""))) and min(map(int, match.groups())) < MIN_SIDE:
+        del known["crop"]  # earlier versions took it, and published nothing by it
     try:
         return AlignSettings(**known)
     except SettingsError as error:

@@ -104,6 +104,11 @@ class AuditResult:
         }
 
     @property
+    def measured(self) -> int:
+        """Number of pairs about which something is known: all but those that were not measured or cannot be read."""
+        return int((~self.table["verdict"].isin([NOT_MEASURED, "wrong_size", "unreadable"])).sum())
+
+    @property
     def summary(self) -> dict[str, float]:
         """Number of pairs by verdict, medians over the measured pairs in HR px, and the mean of their loss in dB."""
         counts = {str(verdict): float(n) for verdict, n in self.table["verdict"].value_counts().items()}

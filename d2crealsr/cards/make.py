@@ -11,11 +11,12 @@ from d2crealsr.cards.sheets import BLEED, Sheet, sheet_for
 from d2crealsr.errors import ImageError, LayoutError, TableError, UsageError
 from d2crealsr.imaging.marks import MOST_SCENES, modules_of, scene_of
 from d2crealsr.store.cards_table import CARD_COLUMNS, read_cards, write_cards
+from d2crealsr.store.csv_files import rows_in_parts
 from d2crealsr.store.files import sha256_of, write_bytes
 from d2crealsr.store.images import read_capture
 from d2crealsr.store.listing import list_images, shown
 from d2crealsr.store.naming import picture_of
-from d2crealsr.store.outputs import check_output, check_tables
+from d2crealsr.store.outputs import check_output
 from d2crealsr.store.pairs import cell_problem
 
 if TYPE_CHECKING:
@@ -58,7 +59,8 @@ def make_cards(
     """Write a PDF with a card for each photograph of a folder, and ``cards.csv`` beside it.
 
     Photographs that an earlier ``cards.csv`` lists keep their numbers, and what a person wrote into its columns
-    ``group`` and ``source_licence``. New ones get the next numbers, in the order of their names.
+    ``group`` and ``source_licence`` and into columns of their own. New ones get the next numbers, in the order of their
+    names.
 
     Raises
     ------
@@ -117,7 +119,7 @@ def _check(photos: Path, out: Path, table: Path) -> None:
     if not photos.is_dir():
         raise LayoutError(f"{photos}: no such folder of photographs; check its name")
     check_output(out, "a PDF of cards", _is_own)
-    check_tables([(table, "a table of cards", [column.name for column in CARD_COLUMNS])])
+    check_output(table, "a table of cards", _is_own_table)
 
 
 def _is_own(path: Path) -> bool:
@@ -125,6 +127,11 @@ def _is_own(path: Path) -> bool:
         start = file.read(_START)
         file.seek(max(0, path.stat().st_size - _END))
         return start.startswith(b"%PDF-") and f"({CREATOR})".encode() in file.read()
+
+
+def _is_own_table(path: Path) -> bool:
+    """Whether a table has the columns of ``cards.csv``. A person may have added others."""
+    return {column.name for column in CARD_COLUMNS if column.fixed} <= set(rows_in_parts(path)[0])
 
 
 def _photographs(photos: Path) -> tuple[list[Path], list[str]]:
@@ -164,7 +171,7 @@ def _card(
     own_ppi = photograph.shape[1] / ((sheet.card[0] + 2 * BLEED) / 25.4)
     found = _carried(sheet, settings, min(settings.dpi, own_ppi))
     looks = looks_of(photograph)
-    row = {
+    row = old | {
         "scene": old.get("scene") or _next_scene(rows),
         "group": old.get("group") or picture_of(source.rpartition(".")[0] or source),
         "source": source,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from d2crealsr.audit.benchmark_loss import MEASURED_SCALES, loss_db
 from d2crealsr.command.console import findings_lines
-from d2crealsr.ui.terminal import styled
+from d2crealsr.ui.terminal import Styled, styled
 from d2crealsr.ui.text import counted
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ def audit_summary(result: AuditResult) -> str:
     if result.not_measured:
         lines += ["", f"{len(result.not_measured)} of {counted(len(table), 'pair')} not measured, which is no finding:"]
         lines += [f"  {line}" for line in result.not_measured]
+    if not result.measured and not result.findings:
+        return styled([*lines, "", Styled("nothing was measured", {"fg": "yellow"})])
     return styled([*lines, *findings_lines(result.findings)])
 
 

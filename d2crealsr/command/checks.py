@@ -54,7 +54,7 @@ def validate(pairs: Path, truth: Path, csv: Path | None, as_json: bool, jobs: in
     cls=SettingsCommand,
     settings="d2crealsr.audit.pair:AuditSettings",
     layouts="d2crealsr.store.layouts:PAIR_LAYOUTS",
-    epilog="Exit code: 0 clean, 4 findings, 2 wrong use or no known layout.",
+    epilog="Exit code: 0 clean, 3 nothing was measured, 4 findings, 2 wrong use or no known layout.",
 )
 @click.argument("folder", type=PATH, metavar="DIR")
 @click.option("--scale", type=click.IntRange(1, 16), metavar="N", help="Measure only pairs of this scale.")
@@ -99,7 +99,7 @@ def audit(
     for path, table in ((out, result.table), (fields, result.fields)):
         if path is not None:
             write_text(path, table.to_csv(index=False, float_format="%.6g"))
-    return _FINDINGS if result.findings else 0
+    return _FINDINGS if result.findings else 0 if result.measured else NOTHING_ACCEPTED
 
 
 @click.command(cls=Command, epilog="Exit code: 0 clean, 4 findings, 2 no pairs folder.")

@@ -117,8 +117,8 @@ def import_(folder: Path, out: Path, scale: int | None, audit: bool, jobs: int) 
     """Bring existing pairs into a pairs folder.
 
     DIR is a folder of pairs, laid out in one of the ways below; it may be an export. All its pairs are accepted, with
-    the split that DIR states. They are measured as by `audit`, and the manifest has the results. Nothing in DIR is
-    modified.
+    the split that DIR states, except for those that a reviewer left out. They are measured as by `audit`, and the
+    manifest has the results. Nothing in DIR is modified.
 
     \b
     Examples:

@@ -2,15 +2,32 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
+from typing import Any
 
 import click
+
+from d2crealsr.errors import MachineError
 
 __all__ = ["JOBS", "JSON", "NOTHING_ACCEPTED", "PAIRS", "PATH", "PREFER"]
 
 NOTHING_ACCEPTED = 3
 
-PATH = click.Path(path_type=Path)
+
+class _Path(click.Path):
+    """A path. One that may not be read is an error of the machine, and not wrong use as for click."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """The path."""
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if os.access(path, os.F_OK) and not os.access(path, os.R_OK):
+            raise MachineError(f"{path}: cannot be read ({os.strerror(errno.EACCES)}); check its permissions")
+        return path
+
+
+PATH = _Path(path_type=Path, readable=False)
 PAIRS = click.argument("pairs", type=PATH, default=Path("pairs"))
 JOBS = click.option(
     "--jobs",

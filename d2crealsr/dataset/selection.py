@@ -30,6 +30,7 @@ _ORDER: dict[str, Callable[[Any, Any], Any]] = {
     "=": operator.eq,
 }
 _TEXT = ("!~", "~")
+_ALL_COLUMNS = "docs/pairs-format.md has all columns"
 _CLAUSE = re.compile(
     r"""\s*(?P<column>[^\s<>=!~'"]+)\s*(?P<operator><=|>=|!=|==|!~|<|>|=|~)\s*
     (?:'(?P<single>[^']*)'|"(?P<double>[^"]*)"|(?P<bare>[^\s'"<>=!~]\S*))\s*(?P<next>and\b|$|(?=\S))""",
@@ -108,14 +109,16 @@ def ordered(table: pd.DataFrame, keys: Sequence[str]) -> pd.DataFrame:
 
 
 def pick_columns(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
-    """These columns in this order.
+    """These columns in this order. One that is named again counts once.
 
     Raises
     ------
     UsageError
-        When a column does not exist.
+        When a column does not exist, or none is named.
     """
-    return table[[_known(table, name, "columns") for name in names]]
+    if not names:
+        raise UsageError(f"columns: got no names, expected some as in scene,status, or all; {_ALL_COLUMNS}")
+    return table[[_known(table, name, "columns") for name in dict.fromkeys(names)]]
 
 
 def _known(table: pd.DataFrame, name: str, option: str) -> str:
@@ -124,7 +127,7 @@ def _known(table: pd.DataFrame, name: str, option: str) -> str:
         return name
     close = [known for known in names if len(name) > 2 and name in known]
     close += [known for known in difflib.get_close_matches(name, names, n=3) if known not in close]
-    remedy = f"did you mean {' or '.join(close[:4])}?" if close else "docs/pairs-format.md has all columns"
+    remedy = f"did you mean {' or '.join(close[:4])}?" if close else _ALL_COLUMNS
     raise UsageError(f"{option}: got column {name!r}, which the table does not have; {remedy}")
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from d2crealsr import opencv
 from d2crealsr.imaging import geometry
 from d2crealsr.imaging.placement import Placement
-from d2crealsr.settings import crop_request
+from d2crealsr.settings import MIN_SIDE, crop_request
 from d2crealsr.types import Crop, Size
 
 if TYPE_CHECKING:
@@ -19,9 +19,6 @@ if TYPE_CHECKING:
     from d2crealsr.types import Array, Image
 
 __all__ = ["DEFAULT_SHARE", "MIN_SIDE", "choose_crop", "cut", "default_size", "place", "requested_size"]
-
-MIN_SIDE = 32
-"""Smallest published LR side, in px; a smaller crop is rejected as ``crop_too_small``."""
 
 _PER_MILLE = 288
 """Half the published share of the HR frame's sides, in ‰: 3456×2304 of 6000×4000, as in the paper. It is a whole number
@@ -77,7 +74,7 @@ def choose_crop(mapping: CaptureMapping, scale: int, request: CropRequest) -> Cr
     If this does not fit into both captures, it is the largest rectangle with that centre that does, which may be empty.
     Its origin is a whole LR pixel.
     """
-    wanted = requested_size(request, mapping, scale)
+    wanted = _within(mapping.lr_size, requested_size(request, mapping, scale))
     centre = mapping.hr_centre_in_lr
 
     def around_centre(width: int, height: int) -> Crop:
@@ -99,6 +96,12 @@ def choose_crop(mapping: CaptureMapping, scale: int, request: CropRequest) -> Cr
             break
         best = max(best, tallest(width), key=lambda crop: crop.width * crop.height)
     return best
+
+
+def _within(lr_size: Size, wanted: Size) -> Size:
+    """A size with sides that LR has, each as even or odd as before, since larger ones need not be tried."""
+    width, height = (side - 2 * max(0, (side - most + 1) // 2) for side, most in zip(wanted, lr_size, strict=True))
+    return Size(width, height)
 
 
 def cut(image: Image, crop: Crop) -> Image:

@@ -1,7 +1,8 @@
 """Import existing pairs into a pairs folder: copy their images, measure them, and write their rows.
 
 Imported rows have no estimate (ADR 16): ``accepted_by`` is ``import``, the crop is the whole LR image, and the
-statistics are those that `audit` measures. PNG files are copied as they are; other images are written as PNG.
+statistics are those that `audit` measures. PNG files are copied as they are; other images are written as PNG, with
+their colour profile.
 """
 
 from __future__ import annotations
@@ -9,10 +10,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
+from d2crealsr import opencv
 from d2crealsr.audit.folder import AuditResult, audit
 from d2crealsr.audit.pair import MEASURED
 from d2crealsr.dataset.pairs_folder import open_pairs
@@ -21,16 +26,20 @@ from d2crealsr.importing.incoming import IncomingPair, find_incoming
 from d2crealsr.store.columns import MANIFEST
 from d2crealsr.store.decisions import first_names
 from d2crealsr.store.files import sha256_of, write_bytes
-from d2crealsr.store.images import bytes_of, decode_image, write_image
+from d2crealsr.store.images import bytes_of, decode_image, read_header
 from d2crealsr.store.layouts import box_reduced, whole_part
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.outputs import same_file
 from d2crealsr.store.pairs import is_plain, published_paths, write_dataset
+from d2crealsr.store.readers.pngs import with_chunk
+from d2crealsr.ui.text import counted
 from d2crealsr.ui.versions import version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+
+    from numpy.typing import NDArray
 
     from d2crealsr.audit.folder import Listener
     from d2crealsr.importing.incoming import Incoming
@@ -41,6 +50,8 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _COLUMNS = [name for name in ("residual_shape", *MEASURED) if name in {column.name for column in MANIFEST}]
 """Statistics of an audit that mean the same in the manifest."""
 _UNUSABLE = ("unreadable", "wrong_size")
+_SPACE = slice(16, 20)
+"""Where a colour profile says of what kind its colours are. PNG takes a profile of grey in grey pictures only."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -130,7 +141,7 @@ def import_pairs(
         if measure and todo:
             new = {pair.found.scene for pair in todo}
             measured = _by_scene(audit(folder, scale=scale, scenes=new, jobs=jobs, on_pair=on_pair))
-        description = _description(old, incoming.scale, source)
+        description = _description(old, incoming, source)
         if not old:
             write_dataset(out, description)
         work = _Import(folder=folder, out=out, scale=incoming.scale, ledger=ledger)
@@ -154,8 +165,20 @@ def import_pairs(
         unchanged=len(incoming.pairs) - len(todo),
         left_out=tuple(left_out),
         findings=tuple(findings),
-        notes=incoming.notes,
+        notes=(*incoming.notes, *_of_reviewed(incoming, ledger)),
     )
+
+
+def _of_reviewed(incoming: Incoming, ledger: Ledger) -> list[str]:
+    """Sentences on the pairs that a reviewer of the source left out, and on those that an earlier import took."""
+    gone = incoming.reviewed_out
+    said = [f"left out by a reviewer: {counted(len(gone), 'accepted pair')} ({first_names(gone)})"] if gone else []
+    if stay := [scene for scene in gone if ledger.row(scene) is not None]:
+        said.append(
+            f"{counted(len(stay), 'pair')} of them imported earlier ({first_names(stay)}); leave out by "
+            "d2crealsr split --decisions"
+        )
+    return said
 
 
 def _refuse_others(incoming: Incoming, ledger: Ledger, old: Mapping[str, Any], source: str, out: Path) -> None:
@@ -203,16 +226,11 @@ def _by_scene(result: AuditResult) -> dict[str, _Measured]:
     return found
 
 
-def _description(old: Mapping[str, Any], scale: int, source: str) -> dict[str, Any]:
-    """The entries of ``dataset.json``. Those that `align` wrote stay."""
-    new = {
-        "scale": scale,
-        "tool": "d2crealsr",
-        "tool_version": version("d2crealsr"),
-        "licence": "",
-        "citation": "",
-    }
-    return {**new, **old, "imported_from": source}
+def _description(old: Mapping[str, Any], incoming: Incoming, source: str) -> dict[str, Any]:
+    """The entries of ``dataset.json``. Those that `align` wrote stay; terms that are empty are those of the source."""
+    terms = {name: old.get(name) or incoming.terms.get(name, "") for name in ("licence", "citation")}
+    new = {"scale": incoming.scale, "tool": "d2crealsr", "tool_version": version("d2crealsr")}
+    return {**new, **old, **terms, "imported_from": source}
 
 
 @dataclass(kw_only=True)
@@ -261,17 +279,35 @@ class _Import:
         for side, path in zip(("hr", "lr"), published_paths(pair.scene), strict=True):
             source, place = getattr(pair.found, side), self.out / path
             data = bytes_of(source)
+            image = decode_image(data, source.name)  # a damaged image is left out
             if pair.reduce > 1:
-                image = decode_image(data, source.name)
-                write_image(place, whole_part(image, pair.reduce) if side == "hr" else box_reduced(image, pair.reduce))
-            elif data.startswith(_PNG):
-                decode_image(data, source.name)  # a damaged image is left out
-                write_bytes(place, data)
+                part = whole_part(image, pair.reduce) if side == "hr" else box_reduced(image, pair.reduce)
+                write_bytes(place, _png_of(part, data, source.name))
             else:
-                write_image(place, decode_image(data, source.name))
+                write_bytes(place, data if data.startswith(_PNG) else _png_of(image, data, source.name))
             cells |= {
                 f"{side}_path": path,
                 f"{side}_sha256": sha256_of(place),
                 f"{side}_source_sha256": hashlib.sha256(data).hexdigest(),
             }
         return cells
+
+
+def _png_of(image: NDArray[Any], data: bytes, name: str) -> bytes:
+    """An image as PNG, with the colour profile of the file with these bytes, so that its values mean the same colours.
+
+    Raises
+    ------
+    ImageError
+        ``colour_profile``: the file has colours of which there is no profile.
+    """
+    header = read_header(data, name)
+    if header.strange_colours:
+        raise ImageError(
+            f"{name}: has {header.strange_colours}, which cannot be kept when it is written as PNG; export it with the "
+            "profile sRGB",
+            reason="colour_profile",
+        )
+    of_grey = header.profile[_SPACE] == b"GRAY" and bool((image == image[..., :1]).all())
+    png = opencv.encode_png(np.ascontiguousarray(image[..., 0]) if of_grey else image)
+    return with_chunk(png, b"iCCP", b"icc\0\0" + zlib.compress(header.profile)) if header.profile else png

@@ -9,12 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from d2crealsr.errors import ImageError, LayoutError, ScaleError
+from d2crealsr.store.description import DATASET_FILE, load_description
 from d2crealsr.store.images import read_size
 from d2crealsr.store.layouts import find_pair_folder, reduced_size, size_ratio
+from d2crealsr.store.layouts.tabled import PAIRS
 from d2crealsr.store.naming import picture_of, split_of
 from d2crealsr.store.pairs import is_plain, scene_problem
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from d2crealsr.store.layouts import ImagePair, PairFolder
 
 __all__ = ["Incoming", "IncomingPair", "find_incoming"]
@@ -48,13 +52,19 @@ class IncomingPair:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Incoming:
-    """The pairs of a folder, all of one scale. ``left_out`` has a sentence for each pair that cannot be imported."""
+    """The pairs of a folder, all of one scale.
+
+    ``left_out`` has a sentence for each pair that cannot be imported. Of a pairs folder, ``reviewed_out`` are the
+    scenes that a reviewer left out, and ``terms`` are its licence and citation.
+    """
 
     layout: str
     scale: int
     pairs: tuple[IncomingPair, ...]
     left_out: tuple[str, ...]
+    reviewed_out: tuple[str, ...]
     notes: tuple[str, ...]
+    terms: Mapping[str, str]
 
 
 def find_incoming(folder: Path, scale: int | None) -> Incoming:
@@ -71,6 +81,7 @@ def find_incoming(folder: Path, scale: int | None) -> Incoming:
     if len(scales) > 1:
         some = ", ".join(map(str, sorted(scales)))
         raise ScaleError(f"{folder}: has pairs of scales {some}; choose one with --scale", tuple(sorted(scales)))
+    looked = [each for each in looked if not each[0].left_out]
     taken = [(pair, size) for pair, its, size in looked if its and not isinstance(size, str)]
     chosen = next(iter(scales), scale or 1)
     names = _scenes([pair.scene for pair, _ in taken], folder)
@@ -93,7 +104,23 @@ def find_incoming(folder: Path, scale: int | None) -> Incoming:
     if found.unpaired:
         notes.append(f"{len(found.unpaired)} images without a partner are left out")
     left_out = [f"{pair.scene}: {problem}" for pair, _, problem in looked if isinstance(problem, str)]
-    return Incoming(layout=found.layout, scale=chosen, pairs=tuple(pairs), left_out=tuple(left_out), notes=tuple(notes))
+    return Incoming(
+        layout=found.layout,
+        scale=chosen,
+        pairs=tuple(pairs),
+        left_out=tuple(left_out),
+        reviewed_out=tuple(pair.scene for pair in found.pairs if pair.left_out),
+        notes=tuple(notes),
+        terms=_terms(found, folder),
+    )
+
+
+def _terms(found: PairFolder, folder: Path) -> dict[str, str]:
+    """Licence and citation of a pairs folder, if it says them."""
+    if found.layout != PAIRS.name or not (folder / DATASET_FILE).exists():
+        return {}
+    described = load_description(folder)
+    return {name: described[name] for name in ("licence", "citation") if name in described}
 
 
 def _looked_at(pair: ImagePair, found: PairFolder, scale: int | None) -> tuple[int, tuple[int, int] | str]:

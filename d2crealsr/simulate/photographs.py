@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from d2crealsr.errors import ImageError, LayoutError, MachineError
 from d2crealsr.store import images
+from d2crealsr.store.listing import list_images
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -128,7 +129,7 @@ def wheel_library() -> Library:
 
 
 def folder_library(folder: Path) -> Library:
-    """The user's own photographs: every image file of ``folder``. Each is a group of its own, named by its stem.
+    """The user's own photographs: every image file of ``folder`` but hidden ones. Each is a group, named by its stem.
 
     Raises
     ------
@@ -137,7 +138,7 @@ def folder_library(folder: Path) -> Library:
     """
     if not folder.is_dir():
         raise LayoutError(f"{folder}: no such folder of photographs; change --photos")
-    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in images.IMAGE_SUFFIXES)
+    found = list_images(folder, deep=False).images
     if not found:
         raise LayoutError(f"{folder}: holds no image ({', '.join(images.IMAGE_SUFFIXES)}); change --photos")
     paths = {path.stem: path for path in found}

@@ -6,6 +6,7 @@ Row numbers in errors are those that a spreadsheet shows: the header is row 1.
 from __future__ import annotations
 
 import csv
+import errno
 import io
 import itertools
 from typing import TYPE_CHECKING
@@ -94,4 +95,6 @@ def _lines(path: Path) -> Iterator[list[str]]:
             f"{path}: not a CSV file in UTF-8 ({why}); restore it, or save it as CSV in UTF-8 with commas"
         ) from error
     except OSError as error:
+        if error.errno in (errno.EISDIR, errno.EINVAL):  # a folder, a pipe or a device
+            raise LayoutError(f"{path}: {error.strerror}; give the CSV file") from error
         raise MachineError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error

@@ -6,6 +6,7 @@ the direction of text. They are replaced.
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
@@ -28,11 +29,17 @@ class Styled(NamedTuple):
 
 
 def styled(lines: Iterable[str | Styled]) -> str:
-    """Join lines to a text that has no escape sequences except those of the styles."""
-    return "\n".join(
-        plain(line) if isinstance(line, str) else click.style(plain(line.text), **line.style) + plain(line.rest)
-        for line in lines
-    )
+    """Join lines to a text that has no escape sequences except those of the styles.
+
+    There are no styles if ``NO_COLOR`` is in the environment (no-color.org), or on a terminal that has none.
+    """
+    without = bool(os.environ.get("NO_COLOR")) or os.environ.get("TERM") == "dumb"
+
+    def drawn(line: Styled) -> str:
+        text = plain(line.text)
+        return (text if without else click.style(text, **line.style)) + plain(line.rest)
+
+    return "\n".join(plain(line) if isinstance(line, str) else drawn(line) for line in lines)
 
 
 def echo(text: object, *, err: bool = False) -> None:

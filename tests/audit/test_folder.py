@@ -186,14 +186,18 @@ def test_a_pair_that_cannot_be_measured_is_no_finding(tmp_path: Path) -> None:
     write_pair(tmp_path, "1", (flat, flat))
     write_pair(tmp_path, "2", (flat[:20, :40], flat[:20, :40]))
     result = run("audit", tmp_path)
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 3, result.output
     assert "2 of 2 pairs not measured, which is no finding:\n  1: too_little_texture: contrast" in result.stdout
-    assert "no findings" in result.stdout
+    assert "no findings" not in result.stdout
+    assert result.stdout.endswith("\nnothing was measured\n")
+    assert run("audit", tmp_path, "--json").exit_code == 3
     write_pair(tmp_path, "3", pair(2, seed=1, lr_seed=2))
     found = audit(tmp_path)
     assert [line.split(":")[0] for line in found.not_measured] == ["1", "2"]
     assert [line.split(":")[0] for line in found.findings] == ["3"]
     assert run("audit", tmp_path).exit_code == 4
+    write_pair(tmp_path, "3", pair(2))
+    assert run("audit", tmp_path).exit_code == 0
 
 
 @pytest.mark.parametrize("only_in", ["hr", "lr"])

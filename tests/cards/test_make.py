@@ -135,6 +135,35 @@ def test_a_second_run_keeps_numbers_and_what_a_person_wrote(photos: Path, tmp_pa
     assert "left out: the same.png has the same content as a new one.png" in result.problems
 
 
+def test_columns_that_a_person_added_stay(photos: Path, tmp_path: Path) -> None:
+    out, table = tmp_path / "cards.pdf", tmp_path / "cards.csv"
+    make_cards(photos, out, settings=COARSE)
+    written = rows_of(table)
+    with table.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, ["place", *written[0]])
+        writer.writeheader()
+        writer.writerows({"place": f"drawer {row['scene']}", **row} for row in written)
+    (photos / "dog.png").unlink()
+    write_image(photos / "new.png", picture(9))
+    make_cards(photos, out, settings=COARSE)
+    rows = rows_of(table)
+    assert list(rows[0]) == [*written[0], "place"]
+    assert [row["place"] for row in rows] == ["drawer 0001", "drawer 0002", "drawer 0003", ""]
+    assert [row["page"] for row in rows] == ["1", "", "2", "3"]
+
+
+def test_a_table_that_cards_did_not_write_is_not_replaced(photos: Path, tmp_path: Path) -> None:
+    table = tmp_path / "cards.csv"
+    table.write_text("scene,group,source\n0001,boat,boat.png\n", encoding="utf-8")
+    with pytest.raises(UsageError, match="holds something else than a table of cards, and is not replaced"):
+        make_cards(photos, tmp_path / "cards.pdf", settings=COARSE)
+    table.unlink()
+    make_cards(photos, tmp_path / "cards.pdf", settings=COARSE)
+    table.write_text(table.read_text(encoding="utf-8").replace(",", ";"), encoding="utf-8")
+    with pytest.raises(TableError, match="its columns are separated by semicolons, expected commas"):
+        make_cards(photos, tmp_path / "cards.pdf", settings=COARSE)
+
+
 def test_photographs_that_are_no_good_are_named(photos: Path, tmp_path: Path) -> None:
     white = picture(5)
     white[60:150, 90:150] = 255

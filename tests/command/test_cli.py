@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import re
 import subprocess
 import sys
@@ -147,6 +148,11 @@ def test_tracebacks_only_when_asked_for(raw: Path, tmp_path: Path) -> None:
         (["split", "{tmp}/nowhere"], "no manifest.csv"),
         (["split", "{tmp}/empty", "--test", "-1"], "Invalid value for '--test'"),
         (["validate", "{tmp}/empty"], "Missing option '--truth'"),
+        (
+            ["align", "{raw}", "--out", "{tmp}/o", "--accept", "{raw}"],
+            "is a folder, expected a file; give the CSV file",
+        ),
+        (["align", "{raw}", "--out", "{tmp}/o", "--crop", "31x99"], "got '31x99', expected sides of at least 32 LR"),
         (["simulate", "--out", "{tmp}/s", "--size", "huge"], "'huge' is not one of"),
         (["simulate", "--out", "{tmp}/s", "--nuisance", "rain"], "got 'rain'"),
         (["frobnicate"], "No such command"),
@@ -168,6 +174,17 @@ def test_a_machine_that_fails_is_1(raw: Path, tmp_path: Path) -> None:
         result = run("align", raw, "--out", tmp_path / "out")
     assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
     assert "in use by process" in result.stderr
+
+
+@pytest.mark.parametrize(
+    "args",
+    [["align", "{it}", "--out", "{it}/o"], ["summary", "{it}"], ["audit", "{it}"], ["validate", "--truth", "{it}"]],
+)
+def test_a_path_that_may_not_be_read_is_1(args: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.access", lambda path, mode: os.fspath(path) != str(tmp_path) or mode != os.R_OK)
+    result = run(*(arg.format(it=tmp_path) for arg in args))
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: {tmp_path}: cannot be read (Permission denied); check its permissions\n"
 
 
 def test_what_nobody_foresaw_is_1_and_one_line(raw: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,6 +134,17 @@ def test_order_and_columns(pairs: Path) -> None:
         summarise(pairs, sort=["-sigma"])
 
 
+@pytest.mark.parametrize("kind", ["table", "csv", "json"])
+def test_columns_count_once_and_some_are_needed(kind: str, pairs: Path) -> None:
+    once, twice = (
+        run("summary", pairs, "--columns", names, "--format", kind) for names in ("scene,status", "scene,status,scene")
+    )
+    assert (once.exit_code, twice.output) == (0, once.output)
+    none = run("summary", pairs, "--columns", " ,", "--format", kind)
+    assert none.exit_code == 2
+    assert "columns: got no names, expected some as in scene,status, or all" in none.output
+
+
 def test_csv_and_json_can_be_read_back(pairs: Path) -> None:
     everything = summarise(pairs, columns=["all"])
     assert as_csv(everything) == (pairs / "manifest.csv").read_text()

@@ -5,7 +5,7 @@ import pytest
 
 from d2crealsr.errors import SettingsError
 from d2crealsr.imaging import crop, geometry
-from d2crealsr.settings import AlignSettings
+from d2crealsr.settings import AlignSettings, settings_from
 from d2crealsr.types import Crop, Size
 
 
@@ -95,6 +95,31 @@ def test_nothing_where_hr_lies_outside_lr() -> None:
 def test_a_wrong_request_says_what_is_expected() -> None:
     with pytest.raises(SettingsError, match="expected WxH"):
         AlignSettings(crop="large")
+    with pytest.raises(SettingsError, match="expected WxH"):
+        AlignSettings(crop="9" * 5000 + "x99")
+
+
+@pytest.mark.parametrize("crop", ["0x0", "1x1", "31x200", "200x31"])
+def test_a_request_that_is_always_too_small_is_refused(crop: str) -> None:
+    with pytest.raises(SettingsError, match=f"crop: got '{crop}', expected sides of at least 32 LR pixels"):
+        AlignSettings(crop=crop)
+    assert settings_from({"crop": crop}, "dataset.json") == AlignSettings()  # an earlier version took it
+    assert AlignSettings(crop="32x32").crop == "32x32"
+
+
+@pytest.mark.parametrize(
+    ("wide", "same"), [("999999998x60", "400x60"), ("60x999999998", "60x300"), ("401x61", "399x61")]
+)
+def test_a_request_beyond_lr_is_tried_from_lrs_size_on(wide: str, same: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    m = mapping(Size(3000, 2000), Size(400, 300), 8, offset=(20.0, 0.0))
+    tried: list[Crop] = []
+    fits = crop._fits
+    monkeypatch.setattr(crop, "_fits", lambda placement: tried.append(placement.crop) or fits(placement))
+    chosen = crop.choose_crop(m, 8, wide)
+    assert max(each.width for each in tried) <= 400
+    assert max(each.height for each in tried) <= 300
+    assert chosen == crop.choose_crop(m, 8, same)
+    assert chosen.width >= 32
 
 
 def test_crop_is_a_named_tuple() -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from d2crealsr.command.cli import main
 from d2crealsr.dataset.exports import PAIR_EXPORTS
@@ -19,9 +21,11 @@ from d2crealsr.dataset.split import split
 from d2crealsr.dataset.verify import verify
 from d2crealsr.errors import LayoutError, ScaleError
 from d2crealsr.importing import import_pairs
-from d2crealsr.store.images import read_image, write_image
+from d2crealsr.store.images import foreign_colours, read_image, write_image
 from d2crealsr.store.pairs import load_table, read_dataset, read_manifest
+from d2crealsr.store.readers.pngs import with_chunk
 from d2crealsr.store.tables import records
+from tests.icc import ADOBE_RGB, WIDE_GREY, matrix_profile
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -144,6 +148,84 @@ def test_other_formats_and_reduced_pairs_become_png(tmp_path: Path) -> None:
     assert (row["scale"], row["lr_width"], row["lr_height"], row["split"]) == (4, 3, 2, "train")
     assert verify(tmp_path / "reduced", captures=True).findings == ()
     assert import_pairs(tmp_path / "RealSR", tmp_path / "whole", measure=False).scale == 1
+
+
+@pytest.mark.parametrize("kind", ["jpg", "grey.jpg", "png"])
+def test_what_is_written_anew_keeps_its_colour_profile(kind: str, tmp_path: Path) -> None:
+    grey = kind.startswith("grey")
+    profile = matrix_profile("mine", WIDE_GREY if grey else ADOBE_RGB, 1.8)
+    source = two_folders(tmp_path / "source", "a")
+    for path in [*source.glob("*/a.png")]:
+        if kind == "png":  # is reduced
+            picture(path, 16, 16)
+            path.write_bytes(with_chunk(path.read_bytes(), b"iCCP", b"icc\0\0" + zlib.compress(profile)))
+            continue
+        image = Image.open(path).convert("L" if grey else "RGB")
+        image.save(path.with_suffix(".jpg"), icc_profile=profile)
+        path.unlink()
+    import_pairs(source, tmp_path / "pairs", scale=2, measure=False)
+    for side in ("hr", "lr"):
+        (before,) = (source / side.upper()).iterdir()
+        after = tmp_path / "pairs" / side / "a.png"
+        names = [foreign_colours(path.read_bytes(), path.name, convert=True) for path in (before, after)]
+        assert names == ["mine", "mine"]
+        with Image.open(after) as written:
+            assert written.mode == ("L" if grey else "RGB")
+            assert written.info["icc_profile"] == profile
+        if kind != "png":
+            np.testing.assert_array_equal(read_image(after), read_image(before))
+    assert verify(tmp_path / "pairs", captures=True).findings == ()
+
+
+def test_colours_without_a_profile_are_left_out_where_they_would_be_lost(tmp_path: Path) -> None:
+    source = two_folders(tmp_path / "source", "a", "b")
+    for name in ("a", "b"):
+        picture(source / "LR" / f"{name}.png", 16, 12)
+    strange = source / "HR" / "a.png"
+    strange.write_bytes(with_chunk(strange.read_bytes(), b"cICP", bytes([9, 16, 0, 1])))
+    result = import_pairs(source, tmp_path / "pairs", scale=2, measure=False)
+    assert result.imported == 1
+    assert [line.split(", ")[0] for line in result.left_out] == ["a: a.png: has the cICP chunk 9"]
+    assert import_pairs(source, tmp_path / "whole", measure=False).imported == 2
+
+
+def test_what_a_reviewer_left_out_is_not_taken_back(tmp_path: Path) -> None:
+    shutil.copytree(EARLIER, tmp_path / "source")
+    earlier = import_pairs(tmp_path / "source", tmp_path / "earlier", measure=False)
+    assert (earlier.imported, earlier.notes) == (3, ())
+    decisions = tmp_path / "decisions.csv"
+    decisions.write_text("scene,decision,note\ncoffee,reject,blurred\n", encoding="utf-8")
+    split(tmp_path / "source", decisions=decisions)
+    result = import_pairs(tmp_path / "source", tmp_path / "pairs", measure=False)
+    assert (result.imported, result.left_out) == (2, ())
+    assert result.notes == ("left out by a reviewer: 1 accepted pair (coffee)",)
+    assert sorted(rows(tmp_path / "pairs")) == ["astronaut", "chelsea"]
+    again = import_pairs(tmp_path / "source", tmp_path / "earlier", measure=False)
+    assert again.unchanged == 2
+    assert "1 pair of them imported earlier (coffee)" in again.notes[-1]
+
+
+def test_licence_and_citation_of_a_pairs_folder_are_taken_over(tmp_path: Path) -> None:
+    shutil.copytree(EARLIER, tmp_path / "source")
+
+    def terms() -> tuple[str, str]:
+        import_pairs(tmp_path / "source", tmp_path / "pairs", measure=False)
+        described = read_dataset(tmp_path / "pairs")
+        return described["licence"], described["citation"]
+
+    def state(**entries: str) -> None:
+        path = tmp_path / "source" / "dataset.json"
+        path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | entries), encoding="utf-8")
+
+    state(licence="", citation="")
+    assert terms() == ("", "")
+    state(licence="CC-BY-4.0", citation="Doe 2024")
+    assert terms() == ("CC-BY-4.0", "Doe 2024")
+    state(licence="CC0-1.0")
+    assert terms() == ("CC-BY-4.0", "Doe 2024")  # what the folder says already stays
+    assert verify(tmp_path / "pairs").findings == ()
+    (tmp_path / "source" / "dataset.json").unlink()
+    assert import_pairs(tmp_path / "source", tmp_path / "other", measure=False).imported == 3
 
 
 def test_one_scale_is_chosen(tmp_path: Path) -> None:

@@ -58,5 +58,5 @@ def test_fringes_count_while_they_are_not_corrected() -> None:
 def test_sift_alone_stays_as_it_is() -> None:
     source = LinearReduced(PLANE[..., None].repeat(3, axis=2), PLANE, 4)
     sift = Located(source, MAPPING, (SIFT,))
-    found = locate(sift, np.zeros((80, 100, 3), np.uint8), "srgb", AlignSettings(refine="none", crop="20x20"))
+    found = locate(sift, np.zeros((80, 100, 3), np.uint8), "srgb", AlignSettings(refine="none", scale=16))
     assert found is sift

@@ -145,7 +145,7 @@ _run("folder hr that is a loop", 2, "no captures", _loop_inside)
 _run("decisions of other columns", 2, "expected scene,decision,note", _decisions("a,b\n1,2\n"))
 _run("decisions that are none", 2, "expected accept or reject", _decisions("scene,decision,note\na,maybe,\n"))
 _run("decisions that are no table", 2, "not a CSV file", _decisions('scene,decision,note\na,"acc\n'))
-_run("decisions that are a folder", 1, "cannot be read", lambda raw: ["--accept", str(raw / "hr")])
+_run("decisions that are a folder", 2, "give the CSV file", lambda raw: ["--accept", str(raw / "hr")])
 _run(
     "threshold that is no number", 2, "expected a finite number; change --max-sigma", lambda raw: ["--max-sigma", "nan"]
 )

@@ -152,7 +152,10 @@ def test_own_photographs(tmp_path):
     deep = np.full((40, 60, 3), 25700, np.uint16)
     write_image(tmp_path / "sea.png", deep)
     write_image(tmp_path / "hill.png", np.zeros((40, 60, 3), np.uint8))
+    (tmp_path / "._sea.png").write_bytes(b"what macOS keeps beside a file")
+    (tmp_path / "more.jpg").mkdir()
     library = folder_library(tmp_path)
+    assert set(library.paths) == {"sea", "hill"}
     assert (library.read("sea") == 100).all()
     recipes = default_recipes(10, 0, library)
     assert {recipe.group for recipe in recipes if recipe.source} == {"sea", "hill"}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from d2crealsr.errors import LayoutError
+from d2crealsr.errors import LayoutError, TableError
 from d2crealsr.store.images import write_image
 from d2crealsr.store.layouts import find_pair_folder, size_ratio
 
@@ -47,6 +47,16 @@ def test_pairs_format(tmp_path: Path) -> None:
         find_pair_folder(tmp_path, scale=4)
     manifest(tmp_path, "bad,rejected,,card,8,,\n")
     with pytest.raises(LayoutError, match="of 1 scene in the manifest none is accepted"):
+        find_pair_folder(tmp_path)
+
+
+def test_pairs_that_a_reviewer_left_out_are_marked(tmp_path: Path) -> None:
+    path = tmp_path / "manifest.csv"
+    header = "scene,status,split,group,scale,hr_path,lr_path,left_out_of\n"
+    path.write_text(f"{header}a,accepted,,card,8,hr/a.png,lr/a.png,train\nb,accepted,test,card,8,hr/b.png,lr/b.png,\n")
+    assert [(pair.scene, pair.left_out) for pair in find_pair_folder(tmp_path).pairs] == [("a", True), ("b", False)]
+    path.write_text(path.read_text().replace("train", "trian"))
+    with pytest.raises(TableError, match="column left_out_of: got 'trian'"):
         find_pair_folder(tmp_path)
 
 

@@ -9,7 +9,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from d2crealsr.errors import ImageError, LayoutError, MachineError, TableError
+from d2crealsr.errors import ImageError, LayoutError, TableError
 from d2crealsr.store import files, images, layouts, ledger, locks
 from d2crealsr.store.decisions import read_decisions
 from d2crealsr.store.pairs import scene_problem
@@ -28,9 +28,26 @@ def test_what_steers_a_terminal_is_replaced() -> None:
     assert plain("ünï 写真 🎴\tone\nline") == "ünï 写真 🎴\tone\nline"
 
 
+@pytest.fixture
+def in_colour(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+
+
+@pytest.mark.usefixtures("in_colour")
 def test_only_our_own_styles_reach_the_terminal() -> None:
     text = terminal.styled(["\x1b[31mred", terminal.Styled("\x1b[1mbold", {"bold": True}, "\x1b[0m")])
     assert text == "?[31mred\n" + click.style("?[1mbold", bold=True) + "?[0m"
+
+
+@pytest.mark.usefixtures("in_colour")
+@pytest.mark.parametrize(
+    ("name", "value", "drawn"), [("NO_COLOR", "1", False), ("NO_COLOR", "", True), ("TERM", "dumb", False)]
+)
+def test_no_styles_where_none_are_wanted(name: str, value: str, drawn: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    text = terminal.styled([terminal.Styled("4 findings", {"fg": "red", "bold": True}, " in all")])
+    assert text == ("\x1b[31m\x1b[1m4 findings\x1b[0m in all" if drawn else "4 findings in all")
 
 
 def test_printing_goes_through_one_place() -> None:
@@ -60,7 +77,7 @@ def test_no_pipe_device_or_folder_is_read(tmp_path: Path) -> None:
         for look in (images.read_image, images.read_size):
             with pytest.raises(ImageError, match=rf"{name}\.png: "):
                 look(path)
-        with pytest.raises(MachineError, match=f"is {kind}, expected a file"):
+        with pytest.raises(LayoutError, match=f"is {kind}, expected a file; give the CSV file"):
             read_rows(path)
         with pytest.raises(LayoutError, match=f"is {kind}, expected a file"):
             layouts.text_of(path)

@@ -31,6 +31,8 @@ class ImagePair:
         RealSR is published. It is then a pair of scale 1, unless a scale is asked for: LR is then reduced by it.
     group, split : str
         From the table of a pairs folder; in other layouts the scene and ``""``.
+    left_out : bool
+        Whether a reviewer left the pair out (``split --decisions``), by the table of a pairs folder.
     """
 
     scene: str
@@ -40,6 +42,7 @@ class ImagePair:
     at_hr_size: bool = False
     group: str = ""
     split: str = ""
+    left_out: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
