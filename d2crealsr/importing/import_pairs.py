@@ -10,14 +10,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
-from d2crealsr import opencv
 from d2crealsr.audit.folder import AuditResult, audit
 from d2crealsr.audit.pair import MEASURED
 from d2crealsr.dataset.pairs_folder import open_pairs
@@ -26,20 +22,17 @@ from d2crealsr.importing.incoming import IncomingPair, find_incoming
 from d2crealsr.store.columns import MANIFEST
 from d2crealsr.store.decisions import first_names
 from d2crealsr.store.files import sha256_of, write_bytes
-from d2crealsr.store.images import bytes_of, decode_image, read_header
+from d2crealsr.store.images import bytes_of, decode_image, png_like
 from d2crealsr.store.layouts import box_reduced, whole_part
 from d2crealsr.store.ledger import Ledger
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.outputs import same_file
 from d2crealsr.store.pairs import is_plain, published_paths, write_dataset
-from d2crealsr.store.readers.pngs import with_chunk
 from d2crealsr.ui.text import counted
 from d2crealsr.ui.versions import version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from numpy.typing import NDArray
 
     from d2crealsr.audit.folder import Listener
     from d2crealsr.importing.incoming import Incoming
@@ -50,8 +43,6 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _COLUMNS = [name for name in ("residual_shape", *MEASURED) if name in {column.name for column in MANIFEST}]
 """Statistics of an audit that mean the same in the manifest."""
 _UNUSABLE = ("unreadable", "wrong_size")
-_SPACE = slice(16, 20)
-"""Where a colour profile says of what kind its colours are. PNG takes a profile of grey in grey pictures only."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -282,32 +273,12 @@ class _Import:
             image = decode_image(data, source.name)  # a damaged image is left out
             if pair.reduce > 1:
                 part = whole_part(image, pair.reduce) if side == "hr" else box_reduced(image, pair.reduce)
-                write_bytes(place, _png_of(part, data, source.name))
+                write_bytes(place, png_like(part, data, source.name))
             else:
-                write_bytes(place, data if data.startswith(_PNG) else _png_of(image, data, source.name))
+                write_bytes(place, data if data.startswith(_PNG) else png_like(image, data, source.name))
             cells |= {
                 f"{side}_path": path,
                 f"{side}_sha256": sha256_of(place),
                 f"{side}_source_sha256": hashlib.sha256(data).hexdigest(),
             }
         return cells
-
-
-def _png_of(image: NDArray[Any], data: bytes, name: str) -> bytes:
-    """An image as PNG, with the colour profile of the file with these bytes, so that its values mean the same colours.
-
-    Raises
-    ------
-    ImageError
-        ``colour_profile``: the file has colours of which there is no profile.
-    """
-    header = read_header(data, name)
-    if header.strange_colours:
-        raise ImageError(
-            f"{name}: has {header.strange_colours}, which cannot be kept when it is written as PNG; export it with the "
-            "profile sRGB",
-            reason="colour_profile",
-        )
-    of_grey = header.profile[_SPACE] == b"GRAY" and bool((image == image[..., :1]).all())
-    png = opencv.encode_png(np.ascontiguousarray(image[..., 0]) if of_grey else image)
-    return with_chunk(png, b"iCCP", b"icc\0\0" + zlib.compress(header.profile)) if header.profile else png

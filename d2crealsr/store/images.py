@@ -8,6 +8,7 @@ differs between formats (ADR 0003).
 from __future__ import annotations
 
 import hashlib
+import zlib
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ from d2crealsr.store.headers import MAX_PIXELS, needed, one_line, read_header, s
 from d2crealsr.store.notes import with_note
 from d2crealsr.store.profiles import foreign_profile, to_srgb
 from d2crealsr.store.readers import IMAGE_SUFFIXES, START, Header, reader_of
-from d2crealsr.store.readers.pngs import marked_as_srgb
+from d2crealsr.store.readers.pngs import marked_as_srgb, with_chunk
 from d2crealsr.store.readers.reader import Developed
 from d2crealsr.types import Size
 
@@ -41,6 +42,7 @@ __all__ = [
     "bytes_of",
     "decode_image",
     "foreign_colours",
+    "png_like",
     "read_capture",
     "read_header",
     "read_image",
@@ -51,6 +53,9 @@ __all__ = [
 
 MAX_CAPTURE_SIDE = 32_766
 """Longest side of a capture in pixels. OpenCV's remap cannot warp a longer one."""
+
+_SPACE = slice(16, 20)
+"""Where a colour profile says of what kind its colours are. PNG takes a profile of grey in grey pictures only."""
 
 _FEW_COLOURS = ("P", "1")
 """Pillow's modes of a palette and of one bit. 256 colours on a smooth card passed QA with 2.4 HR px of error."""
@@ -296,6 +301,26 @@ def write_image(
         data = marked_as_srgb(data) if names_colours else data
         data = data if note is None else with_note(data, *note)
     files.write_bytes(path, data)
+
+
+def png_like(image: NDArray[Any], like: bytes, name: str) -> bytes:
+    """An image as PNG, with the colour profile of the file ``like``, so that its values mean the same colours.
+
+    Raises
+    ------
+    ImageError
+        ``colour_profile``: the file has colours of which there is no profile.
+    """
+    header = read_header(like, name)
+    if header.strange_colours:
+        raise ImageError(
+            f"{name}: has {header.strange_colours}, which cannot be kept when it is written as PNG; export it with the "
+            "profile sRGB",
+            reason="colour_profile",
+        )
+    of_grey = header.profile[_SPACE] == b"GRAY" and bool((image == image[..., :1]).all())
+    png = opencv.encode_png(np.ascontiguousarray(image[..., 0]) if of_grey else image)
+    return with_chunk(png, b"iCCP", b"icc\0\0" + zlib.compress(header.profile)) if header.profile else png
 
 
 def _as_rgb(pixels: NDArray[Any], name: str) -> Image:

@@ -22,7 +22,7 @@ from d2crealsr.imaging.crop import cut
 from d2crealsr.store.changes import refuse_if_changed
 from d2crealsr.store.description import DATASET_FILE, load_description
 from d2crealsr.store.files import cannot_write, link_file, read_bytes, remove_leftovers, sha256_of, write_bytes
-from d2crealsr.store.images import decode_image, write_image
+from d2crealsr.store.images import decode_image, png_like
 from d2crealsr.store.locks import lock_folder
 from d2crealsr.store.pairs import has_table, read_manifest
 from d2crealsr.store.tables import records
@@ -153,7 +153,9 @@ class _Publishing:
     record: ExportRecord
     files: HowWritten
     result: ExportResult
-    _decoded: Callable[[Path, str], Image] = field(default_factory=lambda: functools.lru_cache(2)(_decode))
+    _decoded: Callable[[Path, str], tuple[Image, bytes]] = field(
+        default_factory=lambda: functools.lru_cache(2)(_decode)
+    )
 
     def run(self, made: Arrangement, on_file: Callable[[int, int], None]) -> None:
         known = self.record.files
@@ -181,8 +183,11 @@ class _Publishing:
             self.result.unchanged += 1
             return
         if picture.box is not None:
-            image = self._decoded(picture.source, picture.sha256)
-            write_image(place, cut(image, picture.box))
+            image, data = self._decoded(picture.source, picture.sha256)
+            try:
+                write_bytes(place, png_like(cut(image, picture.box), data, picture.source.name))
+            except ImageError as error:
+                raise LayoutError(f"{picture.source.parent}: {error}") from error
             digest = sha256_of(place)
         elif how == "copy":
             data, digest = _checked(picture.source, picture.sha256)
@@ -247,8 +252,10 @@ def _checked(path: Path, sha256: str) -> tuple[bytes, str]:
     return data, digest
 
 
-def _decode(path: Path, sha256: str) -> Image:
+def _decode(path: Path, sha256: str) -> tuple[Image, bytes]:
+    """A published image, and its file."""
+    data = _checked(path, sha256)[0]
     try:
-        return decode_image(_checked(path, sha256)[0], path.name)
+        return decode_image(data, path.name), data
     except ImageError as error:
         raise LayoutError(f"{path}: {error}; run d2crealsr verify") from error

@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import csv
 import re
+import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import PIL.Image
 import pytest
 
 from d2crealsr.dataset.exports import PAIR_EXPORTS
 from d2crealsr.dataset.exports.export_pairs import export_pairs
 from d2crealsr.errors import LayoutError, UsageError
+from d2crealsr.store.files import sha256_of
 from d2crealsr.store.images import read_image, read_size
+from d2crealsr.store.readers.pngs import with_chunk
+from tests.icc import ADOBE_RGB, matrix_profile
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from tests.dataset.exports.conftest import PairsFolder
 
 LAYOUTS = {layout.name: layout for layout in PAIR_EXPORTS}
 
@@ -73,6 +80,18 @@ def test_sub_images_cover_the_pair_and_overlap_by_half(pairs: Path) -> None:
         np.testing.assert_array_equal(read_image(out / "train/LR" / name), lr[y : y + 6, x : x + 6])
         large = hr[2 * y : 2 * y + 12, 2 * x : 2 * x + 12]
         np.testing.assert_array_equal(read_image(out / "train/HR" / name), large)
+
+
+def test_sub_images_keep_the_colour_profile_of_the_pair(folder: PairsFolder) -> None:
+    folder.add("0001", "train")
+    profile, hr = matrix_profile("mine", ADOBE_RGB, 1.8), folder.path / "hr/0001.png"
+    hr.write_bytes(with_chunk(hr.read_bytes(), b"iCCP", b"icc\0\0" + zlib.compress(profile)))
+    folder.rows["0001"]["hr_sha256"] = sha256_of(hr)
+    pairs = folder.write(settings={"scale": 2, "crop": "max"})
+    out = exported(pairs, "basicsr", sub_images=12)
+    for path in (out / "train/HR").iterdir():
+        with PIL.Image.open(path) as written:
+            assert written.info["icc_profile"] == profile
 
 
 def test_a_pair_smaller_than_a_sub_image_stays_whole(pairs: Path) -> None:
