@@ -52,7 +52,7 @@ def _table(title: str, cells: Sequence[tuple[str, str, str]]) -> str:
     first = max(len(line) for line, _ in lines)
     wide = {column: max(10, len(column) + 2) for column in columns}
     rows = [" " * first + "".join(f"{column:>{wide[column]}}" for column in columns)]
-    rows += [f"{line:<{first}}" + "".join(f"{found[c]:>{wide[c]}}" for c in columns) for line, found in lines]
+    rows += [f"{line:<{first}}" + "".join(f"{found.get(c, ''):>{wide[c]}}" for c in columns) for line, found in lines]
     return "\n".join([title, *rows])
 
 

@@ -68,8 +68,11 @@ def to_float(image: Pixels) -> Plane:
 
 
 def y_basicsr(image: Pixels) -> Plane:
-    """BT.601 Y of the 8-bit image, 16 to 235, unrounded, in float64."""
-    rgb = to_uint8(image).astype(np.float64)
+    """BT.601 Y of the 8-bit image, 16 to 235, unrounded, in float64. It is NaN where the image is."""
+    unknown = np.isnan(image) if np.issubdtype(image.dtype, np.floating) else np.zeros((), bool)
+    rgb = to_uint8(np.where(unknown, 0, image) if unknown.any() else image).astype(np.float64)
+    if unknown.any():
+        rgb[unknown] = np.nan
     return np.asarray((65.481 * rgb[..., 0] + 128.553 * rgb[..., 1] + 24.966 * rgb[..., 2]) / 255.0 + 16.0)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["read_arrays"]
 
 _FLOATS = ("f2", "f4", "f8")
+_REMEDY = "give the file that the authors released (a .safetensors file of d2c needs no conversion)"
 _MAX_BYTES = 1 << 30
 _MAX_DIMENSIONS = 8
 _MAX_PARTS = 64
@@ -182,7 +183,7 @@ def read_arrays(file: IO[bytes], name: str) -> dict[str, dict[str, NDArray[np.fl
     except CheckpointError as error:
         raise CheckpointError(f"{name}: {error}") from error
     except Exception as error:  # a damaged pickle can raise almost anything
-        raise CheckpointError(f"{name}: is not a complete pickle ({type(error).__name__})") from error
+        raise CheckpointError(f"{name}: is not a complete pickle ({type(error).__name__}); {_REMEDY}") from error
 
 
 def _items(value: Any) -> Iterator[tuple[str, Any]]:

@@ -108,7 +108,7 @@ def evaluate(
     reporter = new_reporter()
     note_equal_samples(temperature, samples, reporter)
     precision = options["precision"] = precision_of(options["precision"], model, reporter)
-    failures = Failures(reporter)
+    failures, protocols = Failures(reporter), tuple(dict.fromkeys(protocols))
     run = RunFolder(checkpoint_path(checkpoint).parent)
     rows = evaluate_files(model, data, split, protocols, reporter, failures, EvalOptions(run=run, **options))
     rows += means(rows)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -151,7 +152,8 @@ def train(
     )
     with Interrupts() as interrupts:
         run(request, new_reporter(), interrupts)
-    echo(f"{out / 'last.safetensors'}")
+    if os.environ.get("RANK", "0") == "0":  # of several processes one says it
+        echo(f"{out / 'last.safetensors'}")
 
 
 def _step_plan(

@@ -4,8 +4,8 @@ The images and the seeds are both samples: other photographs would give other di
 weights. The interval is a t interval. Its variance is the sum of three parts: the variance of the images' differences
 (means over the seeds) divided by the number of images, and for each of the two methods the variance of its seeds' means
 (over the images) divided by the number of seeds. The degrees of freedom are those of Welch and Satterthwaite. A method
-without seeds, as bicubic, adds no part. With fewer than three seeds, nothing can be said of their variance: the result
-is then the range of the differences that the seeds gave, and is called a range.
+without seeds, as bicubic, adds no part. With fewer than three seeds, or with one image, nothing can be said of their
+variance: the result is then the range of the differences that the seeds gave, and is called a range.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ __all__ = ["LEAST_SEEDS", "Difference", "Paired", "difference", "half_width", "p
 Kind: TypeAlias = Literal["interval", "range"]
 
 LEAST_SEEDS = 3
+_LEAST_IMAGES = 2
 _CONFIDENCE = 0.95
 
 
@@ -67,7 +68,7 @@ def difference(
     mean = float(a.mean() - b.mean())
     of_seeds = [(a - b).mean(axis=1)] if paired else [rows.mean(axis=1) for rows in (a, b)]
     random = [values for values, depends in zip(of_seeds, seeded, strict=False) if depends]
-    if any(len(values) < LEAST_SEEDS for values in random):
+    if a.shape[1] < _LEAST_IMAGES or any(len(values) < LEAST_SEEDS for values in random):
         least, most = (of_seeds[0].min(), of_seeds[0].max()) if paired else _extremes(*of_seeds)
         return Difference(mean, float(least), float(most), "range")
     samples = [a.mean(axis=0) - b.mean(axis=0), *random]

@@ -157,7 +157,10 @@ def triplet_weight(epoch: int, config: TrainConfig) -> float:
 @torch.no_grad()
 @chain
 def spread(predictions: Tensor) -> Tensor:
-    """The divergence, a scalar: RMS difference of the predictions ``(N, P, 3, H, W)`` from their mean over P."""
+    """The divergence, a scalar: RMS difference of the predictions ``(N, P, 3, H, W)`` from their mean over P.
+
+    A step in several parts or processes logs the mean over them, which is some percent smaller than that of the batch.
+    """
     detached = predictions.detach().to(torch.promote_types(predictions.dtype, torch.float32))
     deviation: Tensor = (detached - detached.mean(dim=1, keepdim=True)).square().mean().sqrt()
     return deviation

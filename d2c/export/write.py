@@ -92,6 +92,12 @@ def export(
     beside = Path() if is_builtin(checkpoint) else source.parent
     path = out or beside / "export" / _name(of.name, config.scale, precision, chosen.suffix)
     outputs.check_output(path, "an exported model", chosen.is_own, [source])
+    others = {_format(name).suffix: name for name in FORMATS if name != format}
+    if path.suffix.lower() in others and path.suffix.lower() != chosen.suffix:
+        raise ConfigError(
+            f"{path}: has the suffix of the format {others[path.suffix.lower()]}, and {format} is to be written, whose "
+            f"suffix is {chosen.suffix}; change --out or --format"
+        )
     described = {
         "network": of.name,
         "config": dataclasses.asdict(config),

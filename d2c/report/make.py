@@ -120,7 +120,15 @@ def report(
     assert settings is not None
     where = _datasets(data, settings, started)
     examples, notes = _examples(
-        folder, settings, where, out, count=scenes, device=target, precision=computed, reporter=reporter
+        folder,
+        settings,
+        where,
+        out,
+        count=scenes,
+        device=target,
+        precision=computed,
+        reporter=reporter,
+        named=bool(data),
     )
     if not log.rows:
         notes.insert(0, "The log has no rows yet: training has just begun, or was stopped before its first row.")
@@ -214,8 +222,9 @@ def _examples(
     device: torch.device,
     precision: Precision,
     reporter: Reporter,
+    named: bool,
 ) -> tuple[list[Example], list[str]]:
-    """Example crops, and one line for every reason why some are missing."""
+    """Example crops, and one line for every reason why some are missing. Data that a person ``named`` must be there."""
     if count == 0:
         return [], ["No example crops were asked for (--scenes 0)."]
     if data is None:
@@ -224,12 +233,13 @@ def _examples(
         return [], ["No example crops yet: there is no checkpoint. It comes with the first saved state."]
     examples: list[Example] = []
     notes: list[str] = []
+    shown = _shown(data, settings) if named else None
     try:
         model = native.load(folder.last, device=device, network=settings.network.name)
         drawing, config = network_of(model)
         if drawing.sampling is not None:
             drawing.sampled(Sampling(samples=_SAMPLES)).note(model, config)
-        pairs, note = _shown(data, settings)
+        pairs, note = shown or _shown(data, settings)
         notes += [note] if note else []
         chosen = FilePairs([pair for pair in pairs if is_measurable(pair)][:count], convert_profile=True)
         reporter.start("example crops", len(chosen))
@@ -239,6 +249,7 @@ def _examples(
         reporter.finish()
     except D2CRealSRError as error:
         notes.append(f"Example crops are left out: {error}.")
+        reporter.note(f"example crops are left out: {error}")
     return examples, notes
 
 

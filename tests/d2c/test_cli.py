@@ -102,7 +102,7 @@ def test_eval_prints_a_table_and_writes_csv(run_folder, pairs, tmp_path):
     table = tmp_path / "table.csv"
     result = d2c_command(
         *("eval", run_folder, "--data", pairs, "--csv", table, "--device", "cpu"),
-        *("--protocol", "basicsr-y", "--protocol", "d2c-released"),
+        *("--protocol", "basicsr-y", "--protocol", "d2c-released", "--protocol", "basicsr-y"),
     )
     assert result.exit_code == 0, result.output
     lines = table.read_text().splitlines()

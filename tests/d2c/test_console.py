@@ -18,3 +18,9 @@ def test_an_image_that_is_called_mean_keeps_its_line():
         ["b", "30.000"],
         ["mean", "25.000"],
     ]
+
+
+def test_a_cell_that_is_missing_is_empty():
+    rows = [Row("a", "bicubic", "basicsr-y", 20.0, 0.5), Row("b", "sr", "basicsr-y", 21.0, 0.5)]
+    table, _ = quality_tables(rows)
+    assert [line.split() for line in table.splitlines()[2:]] == [["a", "20.000"], ["b", "21.000"]]

@@ -162,3 +162,10 @@ def test_bicubic_keeps_types_and_clips():
     assert wide.shape == (16, 32, 3)
     assert (wide.min(), wide.max()) == (0, 65535)
     assert bicubic(step.astype(np.uint8), 16, 32).dtype == np.uint8
+
+
+@pytest.mark.parametrize("measure", [psnr_y, psnr_released])
+def test_an_image_that_is_not_a_number_somewhere_has_no_psnr(measure):
+    image = np.full((9, 9, 3), 0.5, np.float32)
+    image[4, 4, 1] = np.nan
+    assert np.isnan(measure(image, np.full_like(image, 0.5), 1))

@@ -175,7 +175,9 @@ def test_a_run_that_has_just_begun_and_one_in_the_middle_of_a_row(run):
 
 
 def test_without_the_data_or_with_others_it_says_so(run, pairs, make_pairs, tmp_path):
-    page = made(run, "--data", tmp_path / "nowhere")
+    for path in (run / "config.toml", run / "state" / "started.json"):
+        path.write_text(path.read_text().replace(str(pairs), str(tmp_path / "nowhere")))
+    page = made(run)
     assert any("Example crops are left out" in text and "nowhere" in text for text in page.texts["p"])
     other = make_pairs(tmp_path / "other", seed=1)
     page = made(run, "--data", other, "--scenes", "1")
@@ -186,6 +188,15 @@ def test_without_the_data_or_with_others_it_says_so(run, pairs, make_pairs, tmp_
     assert any("does not say where its data are" in text for text in page.texts["p"])
     page = made(run, "--data", pairs, "--scenes", "1")
     assert not any("not those of the run" in text for text in page.texts["p"])
+
+
+def test_data_that_are_named_and_cannot_be_read_keep_the_page(run, pairs, tmp_path):
+    made(run, "--data", pairs, "--scenes", "1")
+    page = (run / "report" / "index.html").read_bytes()
+    result = command("report", run, "--device", "cpu", "--data", tmp_path / "none")
+    assert result.exit_code == 2
+    assert "none" in result.stderr
+    assert (run / "report" / "index.html").read_bytes() == page
 
 
 def test_a_damaged_checkpoint_is_said_and_a_damaged_log_is_one_line(run):

@@ -77,7 +77,8 @@ def read_state(source: Path) -> dict[str, Tensor]:
         raise CheckpointError(f"{source}: cannot be read ({error.strerror})") from error
     except Exception as error:  # a damaged pickle may raise anything
         raise CheckpointError(
-            f"{source}: not a file of weights that PyTorch wrote ({type(error).__name__}); no code in it was executed"
+            f"{source}: not a file of weights that PyTorch wrote ({type(error).__name__}); no code in it was "
+            "executed; give the file of weights that the authors released"
         ) from error
     while isinstance(content, dict) and (key := next((name for name in _WRAPPERS if name in content), None)):
         content = content[key]

@@ -50,3 +50,9 @@ def test_outputs_of_one_training_are_compared_within_each_seed():
 def test_one_value_is_not_called_a_range():
     assert str(Difference(0.1, 0.1, 0.1, "range")) == "+0.100 (one value, no range)"
     assert str(Difference(0.1, 0.0, 0.2, "range")) == "+0.100 (range +0.000 … +0.200)"
+
+
+def test_one_image_says_nothing_of_other_images():
+    found = difference(np.array([[30.0], [30.2], [30.4]]), np.array([[29.0], [29.1], [29.3]]))
+    assert found.kind == "range"
+    assert not found.resolved

@@ -107,6 +107,15 @@ def test_only_files_of_an_export_are_replaced(checkpoint, tmp_path):
         assert other.read_bytes() == b"work"
 
 
+def test_a_file_of_another_format_is_not_named_so(checkpoint, tmp_path):
+    with pytest.raises(
+        ConfigError, match=r"m\.onnx: has the suffix of the format onnx, and safetensors is to be written"
+    ):
+        write.export(checkpoint, "safetensors", tmp_path / "m.onnx")
+    assert not (tmp_path / "m.onnx").exists()
+    assert write.export(checkpoint, "safetensors", tmp_path / "m.weights").path.exists()
+
+
 def test_what_cannot_be_exported_is_named(checkpoint, tmp_path, monkeypatch):
     network, model = tiny("edsr")
     native.save(tmp_path / "edsr.safetensors", model)
