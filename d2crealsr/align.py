@@ -23,7 +23,7 @@ from d2crealsr.quality.shape import name_shape
 from d2crealsr.registration import tone as tones
 from d2crealsr.registration.demosaic import phase_of
 from d2crealsr.registration.locate import Located, locate, registration_statistics
-from d2crealsr.registration.points import start_from_points
+from d2crealsr.registration.points import checked_points, start_from_points
 from d2crealsr.registration.sift import register
 from d2crealsr.registration.swapped import look_for_swap
 from d2crealsr.settings import AlignSettings, tones_by_camera
@@ -165,7 +165,8 @@ def align_pair(
     Raises
     ------
     SettingsError
-        When a setting is out of its range, or asks for a lens profile; or when the points determine no mapping.
+        When a setting is of another type or out of its range, or asks for a lens profile; when a capture is no image
+        of the kinds above; or when the points are not four finite numbers each, or determine no mapping.
 
     Examples
     --------
@@ -184,10 +185,11 @@ def align_pair(
         raise SettingsError(
             f"tone: got {settings.tone:.80}, whose curves build() looks up by camera; give a name, or HR/LR for two"
         )
+    points = checked_points(points)
     try:
-        hr_image = _loaded(hr, convert=True)
+        hr_image = _loaded("hr", hr, convert=True)
         balanced_as = Path(hr) if isinstance(hr, (str, Path)) else None
-        lr_image = _loaded(lr, convert=settings.convert_lr_profile, balanced_as=balanced_as)
+        lr_image = _loaded("lr", lr, convert=settings.convert_lr_profile, balanced_as=balanced_as)
     except ImageError as error:
         return AlignmentFailure(reason=error.reason, message=str(error))
     for side, image in (("HR", hr_image), ("LR", lr_image)):
@@ -200,11 +202,18 @@ def align_pair(
 
 
 def _loaded(
-    image: Image | Path | str | CaptureImage, *, convert: bool, balanced_as: Path | None = None
+    name: str, image: Image | Path | str | CaptureImage, *, convert: bool, balanced_as: Path | None = None
 ) -> CaptureImage:
     if isinstance(image, (str, Path)):
         return read_capture(Path(image), convert=convert, balanced_as=balanced_as)
-    return image if isinstance(image, CaptureImage) else CaptureImage(opencv.as_image(image))
+    if isinstance(image, CaptureImage):
+        return image
+    if not isinstance(image, np.ndarray):
+        raise SettingsError(f"{name}: got {image!r:.80}, expected a path, an array of pixels or a CaptureImage")
+    try:
+        return CaptureImage(opencv.as_image(image))
+    except ValueError as error:
+        raise SettingsError(f"{name}: {error}") from error
 
 
 def _aligned(

@@ -6,8 +6,10 @@ import dataclasses
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from typing import Any, Literal, TypeAlias, get_args, get_origin, get_type_hints
 
 from d2crealsr.errors import SettingsError
@@ -324,13 +326,19 @@ def check_tone(tone: str) -> None:
 
 
 def check_ranges(settings: Any) -> None:
-    """Raise :class:`SettingsError` for the first field outside its range or choices."""
+    """Raise :class:`SettingsError` for the first field of another type or outside its range or choices.
+
+    A number of NumPy, which JSON does not know, becomes one of Python.
+    """
     hints = get_type_hints(type(settings))
     for f in dataclasses.fields(settings):
-        value, low, high = getattr(settings, f.name), f.metadata.get("at_least"), f.metadata.get("at_most")
+        given, low, high = getattr(settings, f.name), f.metadata.get("at_least"), f.metadata.get("at_most")
+        value = _typed(f.name, given, hints[f.name])
+        if value is not given:
+            object.__setattr__(settings, f.name, value)
         choices = get_args(hints[f.name]) if get_origin(hints[f.name]) is Literal else ()
-        if choices and value not in choices:
-            raise SettingsError(f"{f.name}: got {value!r}, expected one of {', '.join(choices)}")
+        if choices and not (isinstance(value, str) and value in choices):
+            raise SettingsError(f"{f.name}: got {value!r:.80}, expected one of {', '.join(choices)}")
         if isinstance(value, float) and not math.isfinite(value):
             option = "--" + f.name.replace("_", "-")
             raise SettingsError(f"{f.name}: got {value}, expected a finite number; change {option}")
@@ -338,3 +346,31 @@ def check_ranges(settings: Any) -> None:
             wanted = f"{low} to {high}" if high is not None else f"at least {low}"
             option = "--" + f.name.replace("_", "-")
             raise SettingsError(f"{f.name}: got {value}, expected {wanted}; change {option}")
+
+
+_KINDS: dict[Any, tuple[Any, str]] = {
+    bool: (bool, "True or False"),
+    int: (Integral, "a whole number"),
+    float: (Real, "a number"),
+    str: (str, "a text"),
+    tuple[str, ...]: ((tuple, list), "a tuple of texts"),
+}
+"""By the type hint of a field: the types whose values it takes, and what they are called."""
+
+
+def _typed(name: str, value: Any, hint: Any) -> Any:
+    """The value in the type of its field; raises :class:`SettingsError` if it is none."""
+    numpy = sys.modules.get("numpy")  # settings are read where nothing else needs it
+    plain = value.item() if numpy is not None and isinstance(value, numpy.generic) else value
+    if hint not in _KINDS:
+        return plain
+    kinds, wanted = _KINDS[hint]
+    fits = isinstance(plain, kinds) and isinstance(plain, bool) == (hint is bool)
+    several = fits and isinstance(plain, (tuple, list))
+    if not fits or (several and not all(isinstance(each, str) for each in plain)):
+        raise SettingsError(f"{name}: got {value!r:.80}, expected {wanted}")
+    if several:
+        return tuple(plain)
+    if isinstance(plain, (str, int, float)):
+        return plain
+    return int(plain) if hint is int else float(plain)

@@ -263,7 +263,8 @@ _SHOWN = (
 def validation_summary(result: ValidationResult) -> str:
     """The error table, its figures over the accepted pairs, and the findings."""
     table = result.table[list(_SHOWN)].rename(columns=lambda name: name.removesuffix("_hr_px"))
-    lines: list[str | Styled] = [table.to_string(index=False, float_format="{:.3f}".format, na_rep=""), ""]
+    shown = table.to_string(index=False, float_format="{:.3f}".format, na_rep="") if len(table) else "no scenes"
+    lines: list[str | Styled] = [shown, ""]
     if not result.measured:
         why = "no pair is accepted" if not result.summary["accepted"] else "no accepted pair could be compared"
         lines.append(Styled(f"nothing was measured: {why}", {"fg": "yellow"}))

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from d2crealsr.command.options import NOTHING_ACCEPTED, PATH
+from d2crealsr.errors import LayoutError
 from d2crealsr.ui.program import Command
 from d2crealsr.ui.terminal import echo, note
 from d2crealsr.ui.versions import how_to_install
@@ -55,9 +56,12 @@ def demo(out: Path) -> int:
     from d2crealsr.dataset.split import split
     from d2crealsr.simulate import SimulateSettings, simulate
     from d2crealsr.store.files import write_text
-    from d2crealsr.truth.validate import validate
+    from d2crealsr.store.outputs import check_tables
+    from d2crealsr.truth.validate import COLUMNS, validate
 
-    raw, pairs = out / "raw", out / "pairs"
+    raw, pairs, errors = out / "raw", out / "pairs", out / "errors.csv"
+    _refuse_others(out)
+    check_tables([(errors, "a table of validate", COLUMNS)])
     _say("simulate", "--manifest", RECIPE, "--out", raw, "--size", "mini")
     with console.counter("simulating", None) as on_scene:
         simulate(raw, settings=SimulateSettings(size="mini"), manifest=RECIPE, jobs=0, on_scene=on_scene)
@@ -73,7 +77,6 @@ def demo(out: Path) -> int:
     _say("split", pairs, "--test", _TEST)
     click.echo(console.split_summary(split(pairs, test=_TEST)))
 
-    errors = out / "errors.csv"
     _say("validate", pairs, "--truth", raw / "truth.csv", "--csv", errors)
     with console.quiet_counter("comparing") as on_pair:
         checked = validate(pairs, raw / "truth.csv", jobs=0, on_scene=on_pair)
@@ -84,6 +87,18 @@ def demo(out: Path) -> int:
     told = "" if out == Path("d2crealsr-demo") else f" {shlex.quote(str(out))}"
     echo(f"next:   d2c demo{told} trains a small network on these pairs (this needs PyTorch)")
     return 0
+
+
+def _refuse_others(out: Path) -> None:
+    """Raise LayoutError if the folder has pairs or captures itself, since those of the demo are in folders below it."""
+    from d2crealsr.store.ownership import holdings
+
+    for holding, example in holdings(out).items():
+        if holding in ("pairs", "captures"):
+            raise LayoutError(
+                f"{out}: holds {holding} ({example.name}), among which the demo would write its own; "
+                "give another folder with --out"
+            )
 
 
 def _report(pairs: Path) -> None:

@@ -6,7 +6,7 @@ simplest model that explains the points is taken: a similarity, then an affine m
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.types import Array, Matrix
 
-__all__ = ["FEWEST", "PointPairs", "outside", "points_problem", "start_from_points"]
+__all__ = ["FEWEST", "PointPairs", "checked_points", "outside", "points_problem", "start_from_points"]
 
 PointPairs: TypeAlias = "tuple[tuple[float, float, float, float], ...]"
 """Corresponding points ``(hr_x, hr_y, lr_x, lr_y)``: pixel centres of the upright captures."""
@@ -34,6 +34,29 @@ _THINNEST = 0.05
 
 _CLICK_LR_PX = 3.0
 """A model explains the points if its error has at most this root mean square a coordinate and degree of freedom."""
+
+
+def checked_points(points: Any) -> PointPairs:
+    """Points that a caller gave, as numbers of Python.
+
+    Raises
+    ------
+    SettingsError
+        When they are not four finite numbers each.
+    """
+    try:
+        table = np.asarray(points, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        table = np.empty((0, 0))
+    if table.shape == (0,):
+        return ()
+    if table.ndim != 2 or table.shape[1] != 4 or not np.isfinite(table).all():
+        got = f"an array of shape {points.shape}" if isinstance(points, np.ndarray) else f"{points!r:.80}"
+        if table.ndim == 2 and table.shape[1] == 4:
+            number = 1 + int(np.argmin(np.isfinite(table).all(axis=1)))
+            got = f"{table[number - 1].tolist()} as point {number}"
+        raise SettingsError(f"points: got {got}, expected finite numbers (hr_x, hr_y, lr_x, lr_y) for each point")
+    return tuple((hr_x, hr_y, lr_x, lr_y) for hr_x, hr_y, lr_x, lr_y in table.tolist())
 
 
 def points_problem(points: Sequence[Sequence[float]]) -> str:

@@ -12,8 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
+from scipy.stats import norm, wilcoxon
 from scipy.stats import t as student
-from scipy.stats import wilcoxon
 
 from d2crealsr.imaging.tone_family import KNOTS
 from d2crealsr.registration.tone_evidence import evidence_of
@@ -52,8 +52,8 @@ class FittedCurve(NamedTuple):
     numbers : (KNOTS,) ndarray
         Numbers of :class:`~d2crealsr.imaging.tone_family.ToneCurve`, with mean 0. All are 0 if sRGB stands.
     interval : (KNOTS,) and (KNOTS,) ndarray
-        Their intervals of 95 % by leaving out one scene at a time (jackknife). If sRGB stands they are those of the
-        curve that was tried.
+        Their intervals of 95 % by leaving out one scene by this camera at a time (jackknife), or those of the prior if
+        there are fewer than two. If sRGB stands they are those of the curve that was tried.
     improved : int
         Number of scenes by this camera whose misfit is smaller by the curves of the other scenes than with sRGB.
     chance : float
@@ -175,9 +175,8 @@ class _Fit:
         without = self._left_out([other for other in kept if other != camera])
         shown = np.array([camera in scene.cameras for scene in self._scenes])
         gain = (self._misfits(without) - self._misfits(left_out))[shown]
-        scenes, own = len(left_out), self._of_camera == camera
-        error = np.sqrt((scenes - 1) / scenes * np.sum((left_out - left_out.mean(axis=0)) ** 2, axis=0))[own]
-        half = student.ppf(0.975, scenes - 1) * error
+        own = self._of_camera == camera
+        half = _half_width(left_out[shown])[own]
         numbers = self._solution(kept)[own]
         chance = float(wilcoxon(gain, alternative="greater").pvalue) if np.any(gain) else 1.0
         return FittedCurve(numbers, (numbers - half, numbers + half), int(np.sum(gain > 0)), chance)
@@ -202,3 +201,16 @@ class _Fit:
         square = np.einsum("si,sij,sj->s", away, self._matrices, away)
         misfits: Array = square - 2 * np.sum(self._vectors * away, axis=1)
         return misfits
+
+
+def _half_width(left_out: Array) -> Array:
+    """Half the width of the intervals of 95 % by the solutions without each scene in turn, (S, P) → (P,).
+
+    They are those by the camera. The others say little about its numbers, and with them the interval is too narrow.
+    """
+    scenes = len(left_out)
+    if scenes < 2:
+        return np.full(left_out.shape[1], norm.ppf(0.975) * _PRIOR)
+    error = np.sqrt((scenes - 1) / scenes * np.sum((left_out - left_out.mean(axis=0)) ** 2, axis=0))
+    half: Array = student.ppf(0.975, scenes - 1) * error
+    return half

@@ -24,6 +24,10 @@ RECIPE_COLUMNS = (
 
 _NEEDED = ("scene", "group", "source", "generator", "texture_seed", "capture_seed")
 
+_LARGEST_SEED = 2**63 - 1
+_DIGITS = 100
+"""Most digits of a seed, zeros before it included; Python does not read numbers of thousands of digits."""
+
 
 def recipe_row(recipe: Recipe, image_format: str) -> dict[str, str | int]:
     """A recipe as a row of :data:`RECIPE_COLUMNS`; photographs are joined by ``;``."""
@@ -95,6 +99,7 @@ def _recipe(cells: dict[str, str], library: Library, where: str) -> Recipe:
 
 def _seed(cells: dict[str, str], column: str, where: str) -> int:
     text = cells[column]
-    if not (text.isascii() and text.isdigit() and int(text) < 2**63):
-        raise TableError(f"{where}: {column} {text!r}, expected a whole number of 0 or more; correct it")
+    if not (text.isascii() and text.isdigit() and len(text) <= _DIGITS and int(text) <= _LARGEST_SEED):
+        wanted = f"a whole number from 0 to {_LARGEST_SEED}"
+        raise TableError(f"{where}: {column} {text!r:.80}, expected {wanted}; correct it")
     return int(text)

@@ -154,7 +154,7 @@ def read_manifest(pairs: str | os.PathLike[str], columns: Sequence[str] | None =
     Raises
     ------
     LayoutError
-        When there is no manifest.
+        When there is no manifest, or ``pairs`` is a file.
     TableError
         When it violates the format: missing columns, values out of range, repeated scenes, paths out of the folder.
     """
@@ -200,6 +200,8 @@ def load_parts(
     A part is checked when it is reached. The rows of a scene may be in two parts.
     """
     path = Path(pairs) / name
+    if path.parent.is_file():
+        raise LayoutError(f"{path.parent}: is a file, expected a pairs folder; give the folder that holds it")
     with open_journal(Path(pairs)) as journal:  # before the table, which may be merged in the meantime
         if not path.exists() and not journal.replaced:
             remedy = "give a pairs folder, or make one: d2crealsr align CAPTURES --out PAIRS"

@@ -164,7 +164,7 @@ def validate(
     for found in run_in_order(partial(_measure, pairs, truth), tasks, jobs=jobs):
         measured.append(found)
         on_scene(len(measured), len(tasks))
-    table = pd.DataFrame([values for values, _ in measured])
+    table = pd.DataFrame([values for values, _ in measured], columns=[*COLUMNS, "floor_hr_px"])
     floors = table["floor_hr_px"].dropna()
     floor = float(floors.max()) if len(floors) else float("nan")
     findings = [line for _, problems in measured for line in problems]

@@ -39,6 +39,33 @@ def test_the_demo_does_the_main_job_and_again_changes_nothing(tmp_path: Path, mo
     assert contents(out) == before
 
 
+def test_the_demo_replaces_no_other_table(tmp_path: Path) -> None:
+    (tmp_path / "errors.csv").write_text("my own table\n")
+    result = CliRunner().invoke(main, ["demo", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert "errors.csv: holds something else than a table of validate, and is not replaced" in result.output
+    assert contents(tmp_path) == {str(tmp_path / "errors.csv"): b"my own table\n"}
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "held"),
+    [
+        ("dataset.json", '{"format": "d2crealsr-pairs"}', "pairs (dataset.json)"),
+        ("manifest.csv", "scene,status,hr_path,lr_path", "pairs (manifest.csv)"),
+        ("manifest.csv", "scene,hr,lr", "captures (manifest.csv)"),
+        ("hr/001.jpg", "an image", "captures (001.jpg)"),
+    ],
+)
+def test_the_demo_writes_nothing_among_pairs_or_captures(tmp_path: Path, file: str, text: str, held: str) -> None:
+    path = tmp_path / file
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(text)
+    result = CliRunner().invoke(main, ["demo", "--out", str(tmp_path)])
+    assert result.exit_code == 2
+    assert f"holds {held}, among which the demo would write its own; give another folder with --out" in result.output
+    assert [each for each in tmp_path.rglob("*") if each.is_file()] == [path]
+
+
 def without_matplotlib(name: str, *more: Any) -> Any:
     return None if name == "matplotlib" else _found(name, *more)
 

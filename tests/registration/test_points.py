@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 from d2crealsr.align import Alignment, align_pair
 from d2crealsr.errors import SettingsError
 from d2crealsr.imaging import geometry
-from d2crealsr.registration.points import outside, points_problem, start_from_points
+from d2crealsr.registration.points import checked_points, outside, points_problem, start_from_points
 from d2crealsr.registration.sift import Registration
 from d2crealsr.simulate import Recipe, SimulateSettings, shoot
 from d2crealsr.types import AlignmentFailure, Size
@@ -65,6 +67,49 @@ def test_points_that_determine_nothing(hr: np.ndarray, problem: str) -> None:
     assert problem in points_problem(pairs(hr, lr))
     with pytest.raises(SettingsError, match=f"points: {problem}"):
         started(hr, lr)
+
+
+@pytest.mark.parametrize(
+    ("points", "got"),
+    [
+        (5, "5"),
+        (None, "None"),
+        ("abcd", "'abcd'"),
+        ([(1, 2, 3)] * 4, "[(1, 2, 3), (1, 2, 3), (1, 2, 3), (1, 2, 3)]"),
+        ([(1, 2, 3, 4), (1, 2, 3)], "[(1, 2, 3, 4), (1, 2, 3)]"),
+        (np.zeros((4, 5)), "an array of shape (4, 5)"),
+        ([(1, 2, 3, 4), (1, np.nan, 3, 4)], "[1.0, nan, 3.0, 4.0] as point 2"),
+        ([(1, 2, 3, np.inf)] * 4, "[1.0, 2.0, 3.0, inf] as point 1"),
+    ],
+)
+def test_what_is_no_table_of_points_is_refused(points: Any, got: str) -> None:
+    blank = np.full((40, 60, 3), 200, np.uint8)
+    with pytest.raises(SettingsError) as caught:
+        align_pair(blank, blank, points=points)
+    assert str(caught.value) == f"points: got {got}, expected finite numbers (hr_x, hr_y, lr_x, lr_y) for each point"
+
+
+def test_points_may_be_an_array_or_lists_or_none() -> None:
+    assert checked_points(()) == checked_points([]) == checked_points(np.empty((0, 4))) == ()
+    rows = ((1.0, 2.0, 3.0, 4.5), (5.0, 6.0, 7.0, 8.0))
+    assert checked_points(rows) == checked_points(np.array(rows)) == checked_points([list(row) for row in rows]) == rows
+
+
+@pytest.mark.parametrize(
+    ("image", "message"),
+    [
+        (None, "got None, expected a path, an array of pixels or a CaptureImage"),
+        ([[[1, 2, 3]]], "got [[[1, 2, 3]]], expected a path, an array of pixels or a CaptureImage"),
+        (np.zeros((40, 60, 3)), "expected (H, W, 3) uint8 or uint16 RGB, got (40, 60, 3) float64"),
+        (np.zeros((40, 60), np.uint8), "expected (H, W, 3) uint8 or uint16 RGB, got (40, 60) uint8"),
+    ],
+)
+def test_what_is_no_image_is_refused_with_its_side(image: Any, message: str) -> None:
+    blank = np.full((40, 60, 3), 200, np.uint8)
+    for side, captures in (("hr", (image, blank)), ("lr", (blank, image))):
+        with pytest.raises(SettingsError) as caught:
+            align_pair(*captures)
+        assert str(caught.value) == f"{side}: {message}"
 
 
 def test_more_points_may_lie_on_a_line_but_two_must_not() -> None:

@@ -8,17 +8,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from scipy.stats import t as student
 
 from d2crealsr import opencv
 from d2crealsr.imaging import degrade, geometry, photometry
-from d2crealsr.imaging.tone_family import ToneCurve
+from d2crealsr.imaging.tone_family import KNOTS, ToneCurve
+from d2crealsr.registration import pooled_tone
 from d2crealsr.registration.pooled_tone import FEWEST_SCENES, PooledTone, fit_tone
-from d2crealsr.registration.tone_evidence import ToneScene, evidence_of
+from d2crealsr.registration.prediction import FIELD, Parameters
+from d2crealsr.registration.tone_evidence import SceneEvidence, ToneScene, evidence_of
 from d2crealsr.store.images import CaptureImage
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
 
     Curve = Callable[[np.ndarray], np.ndarray]
 
@@ -114,6 +117,61 @@ def test_a_capture_whose_curve_is_known_keeps_it() -> None:
 
 def test_too_few_scenes_say_nothing() -> None:
     assert fit_tone([scene(seed, srgb, srgb, ("one", "one")) for seed in range(FEWEST_SCENES - 1)]) is None
+
+
+def quadratic(scene: ToneScene, curves: Mapping[str, np.ndarray]) -> SceneEvidence:
+    """Evidence whose normal equations are exact, and concern only the scene's own camera."""
+    rng = np.random.default_rng(int(scene.name))
+    root = rng.normal(size=(40, KNOTS))
+    own, camera = root.T @ root, scene.cameras[0]
+    matrix, vector = np.zeros((len(curves) * KNOTS,) * 2), np.zeros(len(curves) * KNOTS)
+    first = [*curves].index(camera) * KNOTS
+    at = np.s_[first : first + KNOTS]
+    matrix[at, at], vector[at] = own, own @ (CURVE + rng.normal(0, 0.1, KNOTS) - curves[camera])
+    return SceneEvidence(
+        matrix, vector, 1.0, Parameters(scene.mapping, scene.sigma_hr_px, np.ones(3), np.zeros(FIELD), 0.0)
+    )
+
+
+CURVE = np.array([0.5, -0.2, -0.3, -0.2, 0.2])
+
+
+def known(cameras: Sequence[str]) -> list[ToneScene]:
+    """Scenes for :func:`quadratic`, one for each name of a camera."""
+    plain = scene(0, srgb, srgb, ("", ""))
+    return [replace(plain, name=str(seed), cameras=(camera, camera)) for seed, camera in enumerate(cameras)]
+
+
+def test_intervals_rest_on_the_scenes_by_the_camera(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pooled_tone, "evidence_of", quadratic)
+    alone, among = fit_tone(known(["a"] * 6)), fit_tone(known(["a"] * 6 + ["b"] * 12))
+    assert alone is not None
+    assert among is not None
+    np.testing.assert_allclose(among.curves["a"].numbers, alone.curves["a"].numbers, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(among.curves["a"].interval, alone.curves["a"].interval, rtol=0, atol=1e-9)
+
+
+def test_an_interval_is_that_of_the_jackknife(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pooled_tone, "evidence_of", quadratic)
+    found = fit_tone(known(["a"] * 7))
+    assert found is not None
+    told = [quadratic(one, {"a": np.zeros(KNOTS)}) for one in known(["a"] * 7)]
+    without = [
+        np.linalg.solve(sum(each.matrix for each in rest) / 16 + np.eye(KNOTS), sum(each.vector for each in rest) / 16)
+        for rest in ([*told[:left_out], *told[left_out + 1 :]] for left_out in range(7))
+    ]
+    half = student.ppf(0.975, 6) * np.sqrt(6 / 7 * np.sum((without - np.mean(without, axis=0)) ** 2, axis=0))
+    low, high = found.curves["a"].interval
+    np.testing.assert_allclose((high - low) / 2, half, rtol=1e-9)
+
+
+def test_a_camera_of_one_scene_has_the_interval_of_the_prior(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pooled_tone, "evidence_of", quadratic)
+    found = fit_tone(known(["a"] * 6 + ["b"]))
+    assert found is not None
+    low, high = found.curves["b"].interval
+    np.testing.assert_allclose((high - low) / 2, 1.959964, rtol=1e-6)
+    assert not found.curves["b"].supported
 
 
 @pytest.mark.parametrize("numbers", [np.zeros(5), np.array([0.5, -0.2, -0.3, -0.2, 0.2])])

@@ -74,6 +74,8 @@ def test_rows_round_trip(tmp_path):
         ({"source": ""}, "row 2: generator 'smooth' without a photograph"),
         ({"texture_seed": "-1"}, "row 2: texture_seed '-1', expected a whole number"),
         ({"capture_seed": "1.5"}, "row 2: capture_seed '1.5'"),
+        ({"texture_seed": "9" * 23}, f"texture_seed '{'9' * 23}', expected a whole number from 0 to {2**63 - 1};"),
+        ({"capture_seed": "9" * 5000}, f"row 2: capture_seed '9+, expected a whole number from 0 to {2**63 - 1};"),
         ({"scene": "a/b"}, "row 2: scene 'a/b' contains '/'"),
         ({"scene": ".a"}, "row 2: scene '.a' begins with a dot"),
     ],
@@ -81,6 +83,11 @@ def test_rows_round_trip(tmp_path):
 def test_bad_cells_are_refused_by_row(tmp_path, changes, message):
     with pytest.raises(TableError, match=message):
         read_recipes(table(tmp_path, **changes), wheel_library())
+
+
+def test_the_largest_seed_is_taken(tmp_path):
+    (recipe,) = read_recipes(table(tmp_path, texture_seed=str(2**63 - 1)), wheel_library())
+    assert recipe.texture_seed == 2**63 - 1
 
 
 def test_bad_tables_are_refused(tmp_path):

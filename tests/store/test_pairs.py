@@ -207,6 +207,14 @@ def test_only_the_columns_that_are_wanted_need_be_there(tmp_path: Path) -> None:
         pairs.read_manifest(tmp_path)
 
 
+def test_a_table_in_place_of_its_folder_is_refused(tmp_path: Path) -> None:
+    table = tmp_path / "manifest.csv"
+    table.write_text("scene\n")
+    for read in (pairs.read_manifest, pairs.read_alignment, pairs.read_residuals):
+        with pytest.raises(LayoutError, match=r"manifest\.csv: is a file, expected a pairs folder; give the folder"):
+            read(table)
+
+
 def test_missing_and_unwritable_tables(tmp_path: Path) -> None:
     with pytest.raises(LayoutError, match="align CAPTURES"):
         pairs.read_manifest(tmp_path)

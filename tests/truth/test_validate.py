@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from d2crealsr.store.images import write_image
 from d2crealsr.store.pairs import write_pairs_table
 from d2crealsr.store.tables import frame_of
 from d2crealsr.truth.shift import fourier_shift
-from d2crealsr.truth.validate import validate
+from d2crealsr.truth.validate import COLUMNS, validate
 
 SCALE = 8
 X, Y, WIDTH, HEIGHT = 140, 93, 48, 32
@@ -152,6 +153,22 @@ def test_nothing_measured_is_said_and_has_its_own_exit_code(tmp_path: Path) -> N
     result = CliRunner().invoke(main, ["validate", str(pairs), "--truth", str(truth)])
     assert result.exit_code == 4
     assert "nothing was measured: no accepted pair could be compared\n\n1 finding\n" in result.stdout
+
+
+def test_a_folder_without_scenes_has_nothing_to_measure(tmp_path: Path) -> None:
+    pairs, truth = make(tmp_path, {"a": Scene()})
+    manifest = pairs / "manifest.csv"
+    manifest.write_text(manifest.read_text().splitlines()[0] + "\n")
+    found = validate(pairs, truth)
+    assert (len(found.table), list(found.table), found.findings) == (0, list(COLUMNS), [])
+    assert found.summary["scenes"] == found.summary["accepted"] == 0
+    result = CliRunner().invoke(main, ["validate", str(pairs), "--truth", str(truth), "--csv", str(tmp_path / "e.csv")])
+    assert result.exit_code == 3
+    assert result.stdout.splitlines()[-1] == "nothing was measured: no pair is accepted"
+    assert (tmp_path / "e.csv").read_text() == ",".join(COLUMNS) + "\n"
+    result = CliRunner().invoke(main, ["validate", str(pairs), "--truth", str(truth), "--json"])
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["scenes"] == []
 
 
 def test_scene_that_the_truth_does_not_know(tmp_path: Path) -> None:
