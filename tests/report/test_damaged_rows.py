@@ -103,7 +103,7 @@ def test_what_an_earlier_report_did_not_write_is_drawn_again(pairs: Path, text: 
 def test_a_pipe_in_a_tables_place_is_said(pairs: Path, name: str) -> None:
     (pairs / name).unlink()
     os.mkfifo(pairs / name)
-    with pytest.raises(D2CRealSRError, match=rf"{name}: cannot be read \(is a pipe, expected a file\)"):
+    with pytest.raises(D2CRealSRError, match=rf"{name}: (cannot be read \()?is a pipe, expected a file"):
         make_report(pairs)
 
 
