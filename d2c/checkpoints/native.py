@@ -181,7 +181,7 @@ def _check_tensors(weights: Mapping[str, Tensor], expected: Mapping[str, Tensor]
     lacking = [key for key in expected if key not in weights]
     strange = [key for key in weights if key not in expected]
     shapes = {key: (tuple(weights[key].shape), tuple(expected[key].shape)) for key in weights if key in expected}
-    other = [f"{key} with {got} numbers, expected {want}" for key, (got, want) in shapes.items() if got != want]
+    other = [f"{key} of shape {got}, expected {want}" for key, (got, want) in shapes.items() if got != want]
     found = {"it lacks": lacking, "it has, unknown to the network,": strange, "it has": other}
     if said := [f"{what} {_first_of(keys)}" for what, keys in found.items() if keys]:
         raise CheckpointError(

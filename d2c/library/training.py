@@ -130,7 +130,7 @@ def _run_option(name: str, value: Any) -> Any:
         return None
     if name in _PLACES:
         return _path(name, value)
-    value = value.item() if isinstance(value, np.generic) else value
+    value = toml.plain(value)
     if name in ("stage", "device"):  # a number, or a device of PyTorch, is taken by its name, which is checked later
         return str(value)
     kinds = {"threads": int} | dict.fromkeys(_SWITCHES, bool)

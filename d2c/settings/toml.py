@@ -7,6 +7,8 @@ import json
 import tomllib
 from typing import TYPE_CHECKING, Any, TypeVar
 
+import numpy as np
+
 from d2c.errors import ConfigError
 from d2c.settings.config import NetworkConfig, TrainSettings, types_of
 from d2crealsr.store import files
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-__all__ = ["from_table", "of_type", "read", "to_text"]
+__all__ = ["from_table", "of_type", "plain", "read", "to_text"]
 
 _WORDS = {bool: "true or false", int: "a whole number", float: "a number", str: "text"}
 
@@ -52,6 +54,11 @@ def from_table(kind: type[T], table: Mapping[str, Any], base: T, where: str) -> 
         if value is not None or getattr(base, name) is not None:  # checkpoints keep settings without a value
             values[name] = of_type(value, types[name], f"{where}: {name}")
     return dataclasses.replace(base, **values)
+
+
+def plain(value: Any) -> Any:
+    """The value as Python's own type, if it is a number of NumPy's, which TOML does not know."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def of_type(value: Any, kind: type, where: str) -> Any:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import dataclasses
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import numpy as np
-
 from d2c.data.datasets import Datasets, datasets_in
 from d2c.errors import ConfigError
 from d2c.networks import network_in, stored
@@ -59,7 +57,7 @@ def resolve(
     if unknown := sorted(set(tables) - {"model", "train", "data"}):
         raise ConfigError(f"{file}: unknown table [{unknown[0]}], expected [model] and [train]")
     stored(network_in(tables, network.name), network.name, str(file))
-    given = {name: _plain(value) for name, value in options.items() if not (value is None or _is_empty(value))}
+    given = {name: toml.plain(value) for name, value in options.items() if not (value is None or _is_empty(value))}
     named = datasets_in(tables.get("train", {}), str(file))
     named |= {name: given.pop(name) for name in ("data", "data_weight", "validate_on") if name in given}
     if not named.get("data"):
@@ -76,11 +74,6 @@ def resolve(
     if "scale" not in tables["model"]:
         model = dataclasses.replace(model, scale=datasets.scale())
     return Resolved(model, train, datasets)
-
-
-def _plain(value: object) -> object:
-    """The value as Python's own type, if it is a number of NumPy's."""
-    return value.item() if isinstance(value, np.generic) else value
 
 
 def _is_empty(value: object) -> bool:

@@ -223,10 +223,12 @@ def check_lengths(before: Settings, now: Settings, steps_per_epoch: int, state: 
         )
 
 
-def rate_said(before: Settings, now: Settings) -> str:
-    """What is added about the rate of a stage that gets another length; empty if its rate does not depend on it."""
+def rate_said(before: Settings, now: Settings, lengths: Sequence[str]) -> str:
+    """What is added about the rate of a begun stage that gets another length; empty if its rate does not depend on it.
+
+    ``lengths`` are the settings of its length.
+    """
     schedule = getattr(now.train, "schedule", "step")
-    lengths = [f.name for f in dataclasses.fields(now.train) if f.metadata.get("length")]
     if schedule == "step" or all(getattr(before.train, name) == getattr(now.train, name) for name in lengths):
         return ""
     return f"; the rate follows the {schedule} schedule of the new length from here on"

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
-import importlib.util
 import re
 import runpy
 import signal
 import sys
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from d2c.comparison import cells
 from d2c.comparison.cells import Cell, Work
-from d2c.comparison.compare import Comparison
 from d2c.comparison.methods import BICUBIC, FILTER
-from d2c.comparison.test_sets import TestSet
 from d2c.d2csr.presets import PRESETS
-from d2c.errors import BatchError, ConfigError, TrainingError
+from d2c.errors import ConfigError
 from d2c.inference.bicubic import bicubic
 from d2c.settings.presets import scaled_down
 from d2c.training.runfolder import RunFolder
@@ -29,15 +24,7 @@ from d2crealsr.command.demo import RECIPE
 from d2crealsr.simulate.recipe import POSTCARDS
 from d2crealsr.store.images import read_image, write_image
 from d2crealsr.ui.progress import Reporter
-
-PIPELINES = Path(__file__).parents[2] / "pipelines"
-
-
-def recipe(name):
-    spec = importlib.util.spec_from_file_location(name, PIPELINES / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+from tests.d2c.recipes import PIPELINES, recipe
 
 
 def run(name, *arguments):
@@ -259,37 +246,6 @@ def test_every_method_of_table_1_is_trained_and_each_tries_the_same_rates(pairs,
     assert (tmp_path / "plots/table1-crops.pdf").read_bytes().startswith(b"%PDF")
 
 
-def test_where_nothing_can_be_trained_the_reasons_are_said_and_no_table_is_written(pairs, tmp_path, monkeypatch):
-    def diverge(*_args):
-        raise TrainingError("the loss is nan")
-
-    monkeypatch.setattr(cells, "train", diverge)
-    where = ["--train", pairs, "--out", tmp_path, "--size", "tiny", "--device", "cpu", "--budget", "crops=4"]
-    for rates, reason in (
-        ([1e-3, 1e-4], "edsr: diverges at every rate of 0.001, 0.0001; add a lower --lr"),
-        ([1e-3], f"{pairs.name}_edsr_seed0: the loss is nan"),
-    ):
-        options = [part for rate in rates for part in ("--lr", rate)]
-        arguments = [*where, *options, "--only", "edsr", "--seeds", 1, "--batch", 2, "--patch", 8]
-        with pytest.raises(BatchError, match=f"^nothing could be trained: .*{re.escape(reason)}$"):
-            CliRunner().invoke(
-                recipe("table1").main, [str(a) for a in arguments], catch_exceptions=False, standalone_mode=False
-            )
-    assert not (tmp_path / "table1.csv").exists()
-
-
-@pytest.mark.parametrize("name", ["precision", "ablations"])
-def test_where_no_model_can_be_trained_the_reasons_are_said_and_nothing_is_written(name, pairs, tmp_path, monkeypatch):
-    def diverge(*_args):
-        raise TrainingError("the loss is nan")
-
-    monkeypatch.setattr(cells, "train", diverge)
-    where = ["--train", pairs, "--out", tmp_path, "--size", "tiny", "--device", "cpu", "--seeds", 1]
-    with pytest.raises(BatchError, match=r"^nothing could be trained: .*_seed0: the loss is nan"):
-        CliRunner().invoke(recipe(name).main, [str(a) for a in where], catch_exceptions=False, standalone_mode=False)
-    assert [path.name for path in tmp_path.iterdir()] == ["cells"]
-
-
 @pytest.mark.slow
 def test_a_flow_has_both_stages_in_one_budget_and_a_line_for_its_samples(make_pairs, tmp_path):
     pairs = make_pairs(tmp_path / "pairs", scale=4, count=4)
@@ -377,16 +333,6 @@ def test_precisions_are_compared_over_paired_seeds(make_pairs, tmp_path):
     assert re.search(r"\| fused \| bf16 \| \d+\.\d{3} \| .*2 seeds: undecided \|", output)
     refused = CliRunner().invoke(recipe("precision").main, [*map(str, arguments), "--precision", "bf16"])
     assert "leave --precision out" in str(refused.exception)
-
-
-@pytest.mark.parametrize(("trained", "psnr"), [("fp32", "not trained"), ("bf16", "25.000")])
-def test_precisions_without_a_common_seed_have_no_loss(trained, psnr):
-    names = ["test", "method", "seed", "output", "protocol", "image", "psnr_db"]
-    rows = [("cards", trained, 0, output, "basicsr-y", "000", 25.0) for output in ("fused", "mean")]
-    found = Comparison(cells=[], rows=pd.DataFrame(rows, columns=names), failures=[])
-    tested = TestSet(name="cards", data=Path("cards"), scale=2, pairs=[], layout="folders", fingerprint="")
-    page = recipe("precision").page(found, tested, ["fp32", "bf16"])
-    assert f"| fused | bf16 | {psnr} | no seed was trained in both |" in page
 
 
 @pytest.mark.parametrize("option", [("--lr", 1e-3), ("--batch", 2), ("--patch", 16), ("--loss", "l1")])

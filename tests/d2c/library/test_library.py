@@ -77,6 +77,11 @@ def test_what_is_no_model_of_d2c_is_named():
         ({"weigh_pairs": "yes"}, "weigh_pairs: got 'yes', expected bool; give true or false"),
         ({"seed": 1.5}, "seed: got 1.5, expected int; give a whole number"),
         ({"features": "8"}, "features: got '8', expected int; give a whole number"),
+        ({"stage": 1.5}, "stage: this run has stages 1 to 2, got 1.5; change --stage"),
+        ({"threads": "1"}, "threads: got '1', expected int; give a whole number"),
+        ({"cuda_graph": "no"}, "cuda_graph: got 'no', expected bool; give true or false"),
+        ({"weights": 3}, "weights: got 3, expected a path"),
+        ({"validate_on": 3}, "validate_on: got 3, expected a path"),
     ],
 )
 def test_an_option_of_another_type_is_named(option, message, pairs, tmp_path):
@@ -151,23 +156,6 @@ def test_numbers_of_numpy_and_devices_of_torch_are_taken_as_pythons(pairs, tmp_p
         pairs, tmp_path / "same", network="edsr", features=8, blocks=1, lr=0.1, data_weight=(1.0,), **QUICK
     )
     assert all(torch.equal(a, b) for a, b in zip(model.parameters(), same.parameters(), strict=True))
-
-
-@pytest.mark.parametrize(
-    ("option", "message"),
-    [
-        ({"stage": 1.5}, "stage: this run has stages 1 to 2, got 1.5; change --stage"),
-        ({"threads": "1"}, "threads: got '1', expected int; give a whole number"),
-        ({"cuda_graph": "no"}, "cuda_graph: got 'no', expected bool; give true or false"),
-        ({"weights": 3}, "weights: got 3, expected a path"),
-        ({"validate_on": 3}, "validate_on: got 3, expected a path"),
-    ],
-)
-def test_an_argument_of_the_run_of_another_type_is_named(option, message, pairs, tmp_path):
-    with pytest.raises(ConfigError) as refused:
-        d2c.train(pairs, tmp_path / "run", **option)
-    assert str(refused.value) == message
-    assert not (tmp_path / "run").exists()
 
 
 def test_a_checkpoint_is_loaded_by_the_name_of_a_device():

@@ -136,6 +136,8 @@ def test_a_longer_cosine_is_said_to_follow_its_new_length(pairs, tmp_path):
         "resumed with other settings: steps 2 → 4; the rate follows the cosine schedule of the new length from here on"
     )
     assert said in heard.notes
+    run(pairs, tmp_path / "run", heard, stage="1", schedule="cosine", steps=4, steps_convergence=9)
+    assert "resumed with other settings: steps-convergence 3 → 9" in heard.notes  # a stage that has not begun
 
 
 def test_fewer_steps_than_planned_are_free_and_fewer_than_done_are_not(pairs, tmp_path, monkeypatch):
