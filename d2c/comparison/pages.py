@@ -24,8 +24,8 @@ METHODS_OF_BOUNDS = (
     "Differences are those of the means over images and seeds. *Interval*: 95 % t interval over images and seeds (the "
     "variance of the images' differences over the number of images, plus for each method the variance of its seeds' "
     "means over the number of seeds; degrees of freedom by Welch and Satterthwaite), not corrected for the number of "
-    "comparisons. *Range*: with fewer than three seeds or one image, the least and the largest difference of their means, which is "
-    "no interval and resolves nothing. Methods without seeds have none to vary."
+    "comparisons. *Range*: with fewer than three seeds or one image, the least and the largest difference of their "
+    "means, which is no interval and resolves nothing. Methods without seeds have none to vary."
 )
 
 
