@@ -201,7 +201,7 @@ def test_a_process_that_is_asked_to_end_says_so(
     with running(mixed, out, tmp_path, *options, until="manifest.csv") as process:
         os.killpg(process.pid, sent)  # as Ctrl-C does: to the workers as well
         _, errors = process.communicate(timeout=60)
-        assert process.returncode == 128 + sent
+        assert process.returncode == 128 + sent, errors
     assert errors.splitlines()[-1].startswith(f"{said}; what is done is saved")
     assert "Traceback" not in errors
     assert len(read_manifest(out)) >= 1
