@@ -13,12 +13,13 @@ from benchmarks.result_tables import write_csv
 from d2c.data.hold_out import hold_out
 from d2c.data.layouts import find_pairs, with_split
 from d2crealsr.dataset.build import build
-from d2crealsr.dataset.split import split
+from d2crealsr.dataset.split import joined_groups, split
 from d2crealsr.settings import AlignSettings
 from d2crealsr.simulate import SimulateSettings, simulate
 from d2crealsr.store import read_image, write_image
 from d2crealsr.store.files import write_text
 from d2crealsr.store.layouts import box_reduced, find_pair_folder, whole_part
+from d2crealsr.store.pairs import read_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -89,16 +90,30 @@ def simulated(
     recipe: RecipeName | None = None,
     jobs: int = 1,
 ) -> TrainingSet:
-    """Pairs of simulated captures (defaults), aligned by `d2crealsr align` and split, all under ``folder``."""
+    """Pairs of simulated captures (defaults), aligned by `d2crealsr align` and split, all under ``folder``.
+
+    The test split has ``test`` scenes or the next larger number that whole groups can give.
+    """
     pairs = folder / "pairs"
     if not (folder / "done").is_file():
         settings = SimulateSettings(size=size, scenes=scenes, seed=seed, scale=scale)
         simulate(folder / "raw", settings=settings, photos=photos, recipe=recipe, jobs=jobs)
         build(folder / "raw", pairs, settings=AlignSettings(scale=scale), jobs=jobs)
-        split(pairs, test=test, seed=seed)
+        split(pairs, test=_of_whole_groups(pairs, test), seed=seed)
         write_text(folder / "done", "simulated, aligned, split\n")
     doc = f"{scenes} simulated captures of {size} size (seed {seed}), aligned by d2crealsr"
     return TrainingSet(name=f"simulated-x{scale}", folder=pairs, doc=doc)
+
+
+def _of_whole_groups(pairs: Path, test: int) -> int:
+    """The smallest possible number of test scenes from ``test`` on; if there is none, ``test``, which split refuses."""
+    manifest = read_manifest(pairs)
+    groups = manifest.assign(group=joined_groups(manifest))
+    sizes = groups[groups["status"] == "accepted"].groupby("group").size()
+    sums = {0}
+    for size in sizes:
+        sums |= {known + int(size) for known in sums}
+    return min((number for number in sums if test <= number < sizes.sum()), default=test)
 
 
 def validation_pairs(data: Path, share: float) -> list[Pair]:
