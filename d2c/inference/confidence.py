@@ -34,7 +34,7 @@ HALF = 14.0
 """Gradient in 8-bit levels per LR px at which a grey value is half of 255."""
 UNIT = (
     f"255 g / (g + {HALF:g}) of the gradient g of Y in 8-bit levels per LR pixel; "
-    "with builtin:x8 about ten times the error of Y in 8-bit levels"
+    "with builtin:x8 about ten times the error of Y in 8-bit levels, below 130 up to 27 times"
 )
 """What a grey value is; stored in the file."""
 

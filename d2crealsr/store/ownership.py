@@ -53,8 +53,7 @@ def refuse_links(folder: Path, *names: str) -> None:
 
 def first_image(folder: Path) -> Path | None:
     """The first picture directly in a folder, by its ending; None if there is none."""
-    there = sorted(folder.iterdir()) if folder.is_dir() else []
-    return next((path for path in there if path.suffix.lower() in _IMAGES and not path.name.startswith(".")), None)
+    return next(_pictures(folder), None) if folder.is_dir() else None
 
 
 def holdings(folder: Path) -> dict[Holding, Path]:
@@ -71,11 +70,18 @@ def holdings(folder: Path) -> dict[Holding, Path]:
     return found
 
 
+def _pictures(folder: Path) -> Iterator[Path]:
+    """The pictures directly in a folder; not hidden ones, such as the ._ files that macOS puts beside every file."""
+    return (p for p in sorted(folder.iterdir()) if p.suffix.lower() in _IMAGES and not p.name.startswith("."))
+
+
 def _seen(folder: Path) -> Iterator[tuple[Holding, Path]]:
     for path in sorted(folder.iterdir()):
         name, suffix = path.name.lower(), path.suffix.lower()
+        if name.startswith("._"):
+            continue
         if name in ("hr", "lr") and path.is_dir():
-            yield from (("captures", image) for image in sorted(path.iterdir()) if image.suffix.lower() in _IMAGES)
+            yield from (("captures", image) for image in _pictures(path))
         elif name == "dataset.json" and (read_json(path, dict) or {}).get("format") == "d2crealsr-pairs":
             yield "pairs", path
         elif name == "manifest.csv":

@@ -131,7 +131,11 @@ import d2crealsr.dataset.build
 def slow():
     quick = quick_aligner()
     def align(hr, lr, *, settings):
-        import time
+        import pathlib, time
+        first = pathlib.Path({first!r})
+        if {longer} and first.exists():
+            time.sleep({longer})
+        first.touch()
         time.sleep({pause})
         return quick(hr, lr, settings=settings)
     return align
@@ -145,11 +149,21 @@ if __name__ == "__main__":
 
 @contextlib.contextmanager
 def running(
-    raw: Path, out: Path, tmp_path: Path, *options: str, until: str = "lr/[!.]*.png", pause: float = 0.5
+    raw: Path,
+    out: Path,
+    tmp_path: Path,
+    *options: str,
+    until: str = "lr/[!.]*.png",
+    pause: float = 0.5,
+    longer: float = 0,
 ) -> Any:
-    """`d2crealsr align` in a process group of its own, once it has such a file; its aligner pauses before each pair."""
-    script = tmp_path / "run.py"
-    script.write_text(SCRIPT.format(here=str(Path(__file__).parent), pause=pause))
+    """`d2crealsr align` in a process group of its own, once it has such a file.
+
+    Its aligner pauses before each pair, and for longer once one has begun: then some are left when the file is there,
+    however slow the disk is.
+    """
+    script, first = tmp_path / "run.py", tmp_path / "begun"
+    script.write_text(SCRIPT.format(here=str(Path(__file__).parent), pause=pause, longer=longer, first=str(first)))
     command = [sys.executable, str(script), "align", str(raw), "--out", str(out), *options]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
     try:
@@ -198,7 +212,7 @@ def test_a_process_that_is_asked_to_end_says_so(
     aligner: Aligner,
 ) -> None:
     out = tmp_path / "out"
-    with running(mixed, out, tmp_path, *options, until="manifest.csv") as process:
+    with running(mixed, out, tmp_path, *options, until="manifest.csv", longer=30) as process:
         os.killpg(process.pid, sent)  # as Ctrl-C does: to the workers as well
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 128 + sent, errors

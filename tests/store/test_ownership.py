@@ -50,7 +50,20 @@ def test_a_pairs_table_without_a_description_is_pairs(tmp_path: Path) -> None:
     assert list(holdings(tmp_path)) == ["pairs"]
 
 
-@pytest.mark.parametrize("name", ["notes.txt", ".DS_Store", "run.log", "photo.jpg", "report/index.html", "config.toml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "notes.txt",
+        ".DS_Store",
+        "run.log",
+        "photo.jpg",
+        "report/index.html",
+        "config.toml",
+        "hr/._1.png",
+        "._001L.jpg",
+        "._best.safetensors",
+    ],
+)
 def test_other_files_are_no_obstacle(tmp_path: Path, name: str) -> None:
     (tmp_path / name).parent.mkdir(exist_ok=True)
     (tmp_path / name).write_text("[tool]\n")
