@@ -34,7 +34,7 @@ PRESETS: dict[str, Preset] = {
     "small": Preset(
         D2CConfig(features=32, groups=2, blocks=1, convergence_features=32),
         TrainConfig(patch=48, lr=2e-4, steps=40_000, steps_convergence=8_000, log_every=100),
-        "the paper's 0.91 M parameters; hours on one GPU",
+        "about the paper's 0.91 M parameters; hours on one GPU",
     ),
     "tiny": Preset(
         D2CConfig(features=16, groups=1, blocks=1, borders="composed", convergence_features=16, convergence_gain=_GAIN),
