@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d2crealsr.imaging.crop import MIN_SIDE, cut
-from d2crealsr.imaging.estimate import Estimate
+from d2crealsr.imaging.estimate import Estimate, missing_cells
 from d2crealsr.imaging.warp import warp_hr
 from d2crealsr.quality.verdict import RULES
 from d2crealsr.store.columns import MANIFEST
@@ -109,9 +109,11 @@ def published_from_row(
     Returns
     -------
     (hr, lr) or None
-        None if the row has no estimate.
+        None if the row has no estimate, or lacks a part of one.
     """
+    if missing_cells(row):  # a default in its place would give other pixels
+        return None
     estimate = Estimate.from_row(row, Size.of(hr), Size.of(lr))
-    if estimate is None:
+    if estimate is None or estimate.placement.crop.side < 1:
         return None
     return warp_hr(hr, estimate, settings.interpolation), cut(lr, estimate.placement.crop)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from d2crealsr.types import Matrix
 
-__all__ = ["Estimate", "homography_cells", "mapping_from_row"]
+__all__ = ["Estimate", "homography_cells", "mapping_from_row", "missing_cells"]
 
 Row: TypeAlias = "dict[str, Any]"
 
@@ -30,6 +30,8 @@ _HOMOGRAPHY = tuple(f"h{row}{column}" for row in range(3) for column in range(3)
 _CROP = ("lr_x", "lr_y", "lr_width", "lr_height")
 _GAIN, _OFFSET = (tuple(f"{name}_{channel}" for channel in "rgb") for name in ("gain", "offset"))
 _FIELD = ("field_x", "field_y", "field_r2")
+_LIGHT = ("tone", *_GAIN, *_OFFSET, *_FIELD)
+_LENSES = ("k1_hr", "k1_lr")
 _CA_K = ("ca_k_r", "ca_k_b")
 _NO_SIZE = Size(1, 1)
 _NO_CROP = Crop(0, 0, 0, 0)
@@ -73,18 +75,20 @@ class Estimate:
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], hr_size: Size = _NO_SIZE, lr_size: Size = _NO_SIZE) -> Estimate | None:
-        """The estimate in a manifest row; None if the row has none, such as that of a failed scene.
+        """The estimate in a manifest row; None if the row has none, such as that of a failed scene, or is damaged.
+
+        A row is damaged if it has only some of the cells of its mapping, brightness or chromatic aberration.
 
         Parameters
         ----------
         row : mapping
-            Cells by column. A missing cell is None, nan, or absent. If the row has no crop, the crop has no pixels. If
-            it has no brightness or lenses, these are left as they were captured.
+            Cells by column. A missing cell is None, nan, empty, or absent. If the row has no crop, the crop has no
+            pixels. If it has no brightness or lenses at all, these are left as they were captured.
         hr_size, lr_size : Size
             Sizes of the upright captures, needed to evaluate lens distortion and the illumination field.
         """
         mapping = mapping_from_row(row, hr_size, lr_size)
-        if mapping is None:
+        if mapping is None or _is_torn(row, _LIGHT) or _is_torn(row, _CA_K):
             return None
         crop, gain, offset, field, ca_k = (_cells(row, names) for names in (_CROP, _GAIN, _OFFSET, _FIELD, _CA_K))
         placement = Placement(mapping, _NO_CROP if crop is None else Crop(*map(int, crop)), int(row["scale"]))
@@ -103,7 +107,7 @@ def homography_cells(H_hr_to_lr: Matrix) -> Row:
 def mapping_from_row(
     row: Mapping[str, Any], hr_size: Size, lr_size: Size, *, k1_lr: float | None = None
 ) -> CaptureMapping | None:
-    """The mapping in a row of the manifest, of ``alignment.csv`` or of ``truth.csv``; None if it has none.
+    """The mapping in a row of the manifest, of ``alignment.csv`` or of ``truth.csv``; None if it has none or a part.
 
     Parameters
     ----------
@@ -114,16 +118,30 @@ def mapping_from_row(
         Distortion of the LR lens, for rows without that column.
     """
     cells = _cells(row, _HOMOGRAPHY)
-    if cells is None:
+    if cells is None or (k1_lr is None and _is_torn(row, _LENSES)):
         return None
-    lenses = {name: cell[0] for name in ("k1_hr", "k1_lr") if (cell := _cells(row, [name]))}
+    lenses = {name: cell[0] for name in _LENSES if (cell := _cells(row, [name]))}
     if k1_lr is not None:
         lenses["k1_lr"] = k1_lr
     H = np.array(cells, dtype=np.float64).reshape(3, 3)
     return CaptureMapping(H_hr_to_lr=H, hr_size=hr_size, lr_size=lr_size, **lenses)
 
 
+def missing_cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    """The columns of an estimate that `align` always writes, and that are empty in a row; without those of the crop."""
+    return _missing(row, (*_HOMOGRAPHY, *_LENSES, *_LIGHT, *_CA_K))
+
+
+def _is_torn(row: Mapping[str, Any], names: Sequence[str]) -> bool:
+    """Whether some of these cells are missing, but not all."""
+    return 0 < len(_missing(row, names)) < len(names)
+
+
+def _missing(row: Mapping[str, Any], names: Sequence[str]) -> tuple[str, ...]:
+    cells = {name: row.get(name) for name in names}
+    return tuple(name for name, cell in cells.items() if cell is None or cell == "" or cell != cell)
+
+
 def _cells(row: Mapping[str, Any], names: Sequence[str]) -> tuple[Any, ...] | None:
     """The cells of these columns; None if one is missing."""
-    cells = tuple(row.get(name) for name in names)
-    return None if any(cell is None or cell != cell for cell in cells) else cells
+    return None if _missing(row, names) else tuple(row[name] for name in names)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -55,7 +55,8 @@ class ImportResult:
     layout : str
         Name of the layout that was found.
     imported, unchanged : int
-        Number of pairs that were written, and that an earlier import had written already.
+        Number of pairs that were written, and that an earlier import had written already. Pairs of which only the row
+        was written again count as imported; a note names them.
     left_out : tuple of str
         One line for each pair that cannot be imported, and why.
     findings : tuple of str
@@ -97,7 +98,8 @@ def import_pairs(
 ) -> ImportResult:
     """Import the pairs of a folder of a known layout (:mod:`d2crealsr.store.layouts`) into a pairs folder.
 
-    A second import of the same folder adds what is new and replaces what changed. Splits that `split` gave stay.
+    A second import of the same folder adds what is new and replaces what changed, in the images or in what the folder
+    says of them: groups, and where the files lie. Splits stay, and a pair without one is given that of the folder.
 
     Parameters
     ----------
@@ -127,7 +129,8 @@ def import_pairs(
         ledger, old = open_pairs(out)
         source = Path(os.path.relpath(folder, out)).as_posix()
         _refuse_others(incoming, ledger, old, source, out)
-        todo = [pair for pair in incoming.pairs if not _stands(ledger.row(pair.scene), pair, out, measure=measure)]
+        stand = {p.scene for p in incoming.pairs if _stands(ledger.row(p.scene), p, out, measure=measure)}
+        todo = [pair for pair in incoming.pairs if pair.scene not in stand]
         measured: dict[str, _Measured] = {}
         if measure and todo:
             new = {pair.found.scene for pair in todo}
@@ -138,6 +141,8 @@ def import_pairs(
         work = _Import(folder=folder, out=out, scale=incoming.scale, ledger=ledger)
         left_out, findings = list(incoming.left_out), []
         try:
+            standing = [pair for pair in incoming.pairs if pair.scene in stand]
+            left_out += [f"{pair.scene}: {problem}" for pair in standing if (problem := work.renew(pair))]
             for done, pair in enumerate(todo, start=1):
                 its = measured.get(pair.found.scene, _NOT_MEASURED)
                 problem = its.unusable or work.take(pair, its)
@@ -152,11 +157,11 @@ def import_pairs(
     return ImportResult(
         scale=incoming.scale,
         layout=incoming.layout,
-        imported=work.taken,
-        unchanged=len(incoming.pairs) - len(todo),
+        imported=work.taken + len(work.renewed),
+        unchanged=work.unchanged,
         left_out=tuple(left_out),
         findings=tuple(findings),
-        notes=(*incoming.notes, *_of_reviewed(incoming, ledger)),
+        notes=(*incoming.notes, *work.notes(), *_of_splits(incoming, ledger, folder), *_of_reviewed(incoming, ledger)),
     )
 
 
@@ -170,6 +175,19 @@ def _of_reviewed(incoming: Incoming, ledger: Ledger) -> list[str]:
             "d2crealsr split --decisions"
         )
     return said
+
+
+def _of_splits(incoming: Incoming, ledger: Ledger, folder: Path) -> list[str]:
+    """A sentence on the pairs that the source puts in another split than the pairs folder."""
+    splits = {scene: row["split"] for scene in ledger.scenes if (row := ledger.row(scene)) is not None}
+    other = [pair for pair in incoming.pairs if pair.split and splits.get(pair.scene, "") not in ("", pair.split)]
+    if not other:
+        return []
+    named = first_names([f"{pair.scene}: {splits[pair.scene]}, not {pair.split}" for pair in other])
+    return [
+        f"{counted(len(other), 'pair')} in another split than in {folder} ({named}); splits that pairs have stay, "
+        "since a network may have been trained on them; to have those of the source, import into another folder (--out)"
+    ]
 
 
 def _refuse_others(incoming: Incoming, ledger: Ledger, old: Mapping[str, Any], source: str, out: Path) -> None:
@@ -226,20 +244,58 @@ def _description(old: Mapping[str, Any], incoming: Incoming, source: str) -> dic
 
 @dataclass(kw_only=True)
 class _Import:
-    """Publish pairs in a pairs folder, which this process has locked."""
+    """Publish pairs in a pairs folder, which this process has locked.
+
+    ``taken`` and ``unchanged`` are numbers of pairs; ``renewed`` are, by scene, the columns that changed where the
+    images did not.
+    """
 
     folder: Path
     out: Path
     scale: int
     ledger: Ledger
     taken: int = 0
+    unchanged: int = 0
+    renewed: dict[str, set[str]] = field(default_factory=dict)
+
+    def renew(self, pair: IncomingPair) -> str:
+        """Bring the row of a pair whose images stand up to date. Returns as :meth:`take`."""
+        said = self._said(pair)
+        if isinstance(said, str):
+            return said
+        before = self.ledger.row(pair.scene) or {}
+        self.ledger.update({"scene": pair.scene, **said})
+        self.ledger.fill_split(pair.scene, pair.split)
+        after = self.ledger.row(pair.scene) or {}
+        if changed := {name for name in (*said, "split") if after.get(name) != before.get(name)}:
+            self.renewed[pair.scene] = changed
+        else:
+            self.unchanged += 1
+        return ""
+
+    def notes(self) -> list[str]:
+        """A sentence on the pairs of which only the row was written again, if there are any."""
+        if not self.renewed:
+            return []
+        columns = ", ".join(sorted(set().union(*self.renewed.values())))
+        pairs = counted(len(self.renewed), "pair")
+        return [f"{pairs} with unchanged images: {columns} taken from the source ({first_names([*self.renewed])})"]
+
+    def _said(self, pair: IncomingPair) -> dict[str, str] | str:
+        """What the source says of a pair, as cells, or why its files cannot be named. A group that it does not state
+        does not replace the present one."""
+        sources = {f"{side}_source": getattr(pair.found, side) for side in ("hr", "lr")}
+        said = {name: path.relative_to(self.folder).as_posix() for name, path in sources.items()}
+        if bad := next((path for path in said.values() if not is_plain(path)), None):
+            return f"{bad[:80]!r} contains control characters or is not UTF-8; rename it"
+        row = self.ledger.row(pair.scene)
+        return {**said, "group": pair.group if row is None or pair.states_group else row["group"]}
 
     def take(self, pair: IncomingPair, measured: _Measured) -> str:
         """Publish a pair and enter its rows. Returns why that is not possible; otherwise an empty text."""
-        found = pair.found
-        sources = {side: getattr(found, side).relative_to(self.folder).as_posix() for side in ("hr", "lr")}
-        if bad := next((path for path in sources.values() if not is_plain(path)), None):
-            return f"{bad[:80]!r} contains control characters or is not UTF-8; rename it"
+        said = self._said(pair)
+        if isinstance(said, str):
+            return said
         try:
             cells = self._publish(pair)
         except ImageError as error:
@@ -249,10 +305,8 @@ class _Import:
             "status": "accepted",
             "accepted_by": "import",
             "split": pair.split,
-            "group": pair.group,
             "scale": self.scale,
-            "hr_source": sources["hr"],
-            "lr_source": sources["lr"],
+            **said,
             "lr_x": 0,
             "lr_y": 0,
             "lr_width": pair.lr_size[0],
@@ -261,6 +315,7 @@ class _Import:
             **measured.cells,
         }
         self.ledger.replace(row, residuals=[{**block, "scene": pair.scene} for block in measured.residuals])
+        self.ledger.fill_split(pair.scene, pair.split)
         self.taken += 1
         return ""
 

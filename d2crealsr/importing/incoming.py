@@ -36,6 +36,8 @@ class IncomingPair:
         The pair in its own folder.
     split : {"train", "test", ""}
     group : str
+    states_group : bool
+        Whether a table states the group. Otherwise it is only what the name says.
     lr_size : (width, height)
         Size of LR as it is published.
     reduce : int
@@ -46,6 +48,7 @@ class IncomingPair:
     found: ImagePair
     split: Literal["train", "test", ""]
     group: str
+    states_group: bool
     lr_size: tuple[int, int]
     reduce: int
 
@@ -96,6 +99,7 @@ def find_incoming(folder: Path, scale: int | None) -> Incoming:
             found=pair,
             split=by_val if split == "val" else split,
             group=pair.group if found.tabled and pair.group else picture_of(scene),
+            states_group=_states_group(pair, found),
             lr_size=size,
             reduce=chosen if pair.at_hr_size else 1,
         )
@@ -139,6 +143,10 @@ def _looked_at(pair: ImagePair, found: PairFolder, scale: int | None) -> tuple[i
         wanted = f"{stated} times" if stated else "a whole number of times"
         return 0, f"HR is {hr[0]}x{hr[1]}, expected {wanted} LR's {lr[0]}x{lr[1]}"
     return ratio, lr
+
+
+def _states_group(pair: ImagePair, found: PairFolder) -> bool:
+    return found.layout == PAIRS.name or (found.tabled and pair.group not in ("", picture_of(pair.scene)))
 
 
 def _split(pair: ImagePair, found: PairFolder, folder: Path) -> Literal["train", "test", "val", ""]:

@@ -91,12 +91,13 @@ def gauss_newton(
     settled_hr_px: float,
     near: System | None = None,
 ) -> Fit | None:
-    """Iterate to the parameters that best predict an observation; None if the iteration diverges.
+    """Iterate to the parameters that best predict an observation; None if the iteration diverges or cannot begin.
 
     Near the optimum the Jacobian hardly changes, so it is kept. The residuals, which determine the optimum, are always
     computed again. ``near`` are normal equations that hold at the start, if they are known.
     """
-    if not observation.trusted.any():  # all of LR or of HR is clipped
+    # All of LR or of HR is clipped, or a channel of LR is black throughout, whose prior would have no width.
+    if not observation.trusted.any() or not prior.gain.all():
         return None
     outline = observation.positions[[0, 0, -1, -1], [0, -1, 0, -1]]
     now, where = start, start.mapping.lr_to_hr(outline)

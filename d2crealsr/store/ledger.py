@@ -103,6 +103,13 @@ class Ledger:
         self._manifest[scene] = new
         self._whole.add(scene)
 
+    def fill_split(self, scene: str, split: str) -> None:
+        """Enter the split of a scene that has none, unless a reviewer left the scene out."""
+        row = self._manifest[scene]
+        if split and not row["split"] and not row.get("left_out_of"):
+            self._manifest[scene] = {**row, "split": split}
+            self._append({"cells": {scene: {"split": split}}})
+
     def hold(self, scene: str, **parts: Any) -> None:
         """Hold back a result (``row``, ``stages``, … as plain values). The tables stay as they are."""
         self.held[scene] = parts

@@ -7,15 +7,18 @@ import shutil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from d2crealsr.dataset import rejudge
 from d2crealsr.dataset.build import build
+from d2crealsr.dataset.verify import accept_edits
 from d2crealsr.quality import verdict
 from d2crealsr.settings import AlignSettings
 from d2crealsr.simulate import SimulateSettings, simulate
-from d2crealsr.store.images import write_image
+from d2crealsr.store.images import read_image, write_image
 from d2crealsr.store.pairs import read_manifest
+from d2crealsr.store.tables import records
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,6 +124,28 @@ def test_what_does_not_stand_is_done(raw: Path, fresh: dict[str, Path]) -> None:
     assert content(out) == content(fresh["strict"])
     result = build(raw, out, settings=AlignSettings(qa_profile="strict", interpolation="lanczos4"))
     assert (result.done, result.judged) == (4, 0)
+
+
+@pytest.mark.parametrize("cells", [["gain_g"], ["k1_hr"], ["tone"], ["ca_k_r", "ca_k_b"], ["lr_x"]])
+def test_a_row_that_lacks_a_part_of_its_estimate_is_not_published(cells: list[str], fresh: dict[str, Path]) -> None:
+    """A default in its place would give other pixels without a word."""
+    row = next(row for row in records(read_manifest(fresh["default"])) if row["scene"] == "good")
+    hr, lr = (read_image(fresh["default"].parents[1] / "raw" / side / "good.jpg") for side in ("hr", "lr"))
+    assert rejudge.published_from_row(row, hr, lr, AlignSettings()) is not None
+    damaged = row | {name: "" if name == "tone" else None for name in cells}
+    assert rejudge.published_from_row(damaged, hr, lr, AlignSettings()) is None
+
+
+def test_a_pair_whose_row_was_damaged_is_aligned_again(raw: Path, fresh: dict[str, Path]) -> None:
+    out = raw.parent / "fresh" / "torn"
+    shutil.copytree(fresh["nothing is good"], out)
+    table = pd.read_csv(out / "manifest.csv", dtype=str, keep_default_na=False)
+    table.loc[table["scene"] == "good", "gain_g"] = ""
+    table.to_csv(out / "manifest.csv", index=False)
+    accept_edits(out)
+    result = build(raw, out, settings=SETTINGS["default"])
+    assert (result.done, result.judged) == (1, 3)
+    assert content(out) == content(fresh["default"])
 
 
 def test_another_aligner_is_asked_again(

@@ -105,6 +105,10 @@ DAMAGE: dict[str, tuple[Callable[[Path], Any], list[str]]] = {
     "qa against itself": (lambda p: edit(p, "001", reasons="clipped"), ["contradiction 001"]),
     "no homography": (lambda p: edit(p, "001", h00=""), ["contradiction 001"]),
     "no crop": (lambda p: edit(p, "001", lr_x=""), ["contradiction 001"]),
+    **{
+        f"without {name}": (lambda p, name=name: edit(p, "001", **{name: ""}), ["contradiction 001"])
+        for name in ("gain_g", "offset_r", "field_x", "k1_hr", "tone", "ca_k_b")
+    },
     "matrix not normalised": (lambda p: edit(p, "001", h22="2"), ["contradiction 001"]),
     "scale": (lambda p: edit(p, "null", scale="4"), ["scale_differs null"]),
     "other path": (
@@ -172,6 +176,15 @@ def test_damage_is_found_and_nothing_else(name: str, pairs: Path) -> None:
     edited = [table for table in present if described and (pairs / table).read_bytes() != whole[table]]
     assert sorted(codes(pairs)) == sorted([*expected, *(f"changed_table {table}" for table in edited)])
     assert state(pairs) == before
+
+
+def test_a_missing_cell_is_named_with_what_to_do(pairs: Path) -> None:
+    edit(pairs, "NA", gain_g="", tone="")
+    (text,) = [finding.text for finding in verify(pairs).findings if finding.code == "contradiction"]
+    assert text == (
+        "accepted without 2 cells of the estimate (tone, gain_g), which align always writes; restore manifest.csv, or "
+        "run align --force"
+    )
 
 
 def test_captures_that_changed_since(pairs: Path, raw: Path) -> None:

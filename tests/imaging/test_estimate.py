@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from d2crealsr.imaging import geometry
-from d2crealsr.imaging.estimate import Estimate, homography_cells, mapping_from_row
+from d2crealsr.imaging.estimate import Estimate, homography_cells, mapping_from_row, missing_cells
 from d2crealsr.imaging.photometry import Photometry
 from d2crealsr.imaging.placement import Placement
 from d2crealsr.store.columns import MANIFEST
@@ -106,10 +106,35 @@ def test_a_crop_without_pixels_has_no_cells_and_comes_back_as_one() -> None:
 
 def test_what_a_row_leaves_out_is_as_it_was_captured() -> None:
     H = example().placement.mapping.H_hr_to_lr
-    found = Estimate.from_row({"scale": 4, "tone": "", "k1_hr": None, "gain_r": 2.0, **homography_cells(H)})
+    found = Estimate.from_row({"scale": 4, "tone": "", "k1_hr": None, **homography_cells(H)})
     assert found is not None
     assert (found.light, found.ca_k) == (Photometry(), (0.0, 0.0))
     assert (found.placement.mapping.k1_hr, found.placement.mapping.k1_lr) == (0.0, 0.0)
+
+
+GROUPS = {
+    "lenses": ("k1_hr", "k1_lr"),
+    "light": ("tone", *(f"{name}_{c}" for name in ("gain", "offset") for c in "rgb"), "field_x", "field_y", "field_r2"),
+    "chromatic aberration": ("ca_k_r", "ca_k_b"),
+}
+
+
+@pytest.mark.parametrize("missing", [None, float("nan")])
+@pytest.mark.parametrize("group", GROUPS)
+def test_a_part_of_a_group_is_damage_and_a_whole_group_may_be_absent(group: str, missing: object) -> None:
+    row = example().to_row()
+    for name in GROUPS[group]:
+        damaged = row | {name: "" if name == "tone" else missing}
+        assert Estimate.from_row(damaged) is None, name
+        assert missing_cells(damaged) == (name,)
+    without = {name: cell for name, cell in row.items() if name not in GROUPS[group]}
+    assert Estimate.from_row(without) is not None
+    assert missing_cells(without) == GROUPS[group]
+
+
+def test_no_cell_is_missing_in_a_row_that_was_written() -> None:
+    assert missing_cells(example().to_row()) == ()
+    assert missing_cells(dataclasses.replace(example(), light=Photometry(), ca_k=(0.0, 0.0)).to_row()) == ()
 
 
 def test_a_stages_row_takes_the_lr_lens_from_elsewhere() -> None:

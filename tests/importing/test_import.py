@@ -18,7 +18,7 @@ from d2crealsr.command.cli import main
 from d2crealsr.dataset.exports import PAIR_EXPORTS
 from d2crealsr.dataset.exports.export_pairs import export_pairs
 from d2crealsr.dataset.split import split
-from d2crealsr.dataset.verify import verify
+from d2crealsr.dataset.verify import accept_edits, verify
 from d2crealsr.errors import LayoutError, ScaleError
 from d2crealsr.importing import import_pairs
 from d2crealsr.store.images import foreign_colours, read_image, write_image
@@ -264,6 +264,77 @@ def test_a_second_import_adds_and_replaces_and_keeps_splits(tmp_path: Path) -> N
     after = rows(tmp_path / "pairs")
     assert {scene: row["split"] for scene, row in after.items()} == {**before, "c": ""}
     assert verify(tmp_path / "pairs", captures=True).findings == ()
+
+
+def test_groups_that_were_corrected_in_the_source_arrive(tmp_path: Path) -> None:
+    source, pairs = tmp_path / "source", tmp_path / "pairs"
+    export_pairs(EARLIER, source, layout=LAYOUTS["imagefolder"])
+    import_pairs(source, pairs, measure=False)
+    for table in source.glob("*/metadata.csv"):
+        text = table.read_text(encoding="utf-8")
+        table.write_text(re.sub(r",(astronaut|chelsea),(?=\d)", ",same_card,", text), encoding="utf-8")
+    result = import_pairs(source, pairs, measure=False)
+    assert (result.imported, result.unchanged) == (2, 1)
+    assert result.notes == ("2 pairs with unchanged images: group taken from the source (astronaut, chelsea)",)
+    assert [row["group"] for row in rows(pairs).values()] == ["same_card", "same_card", "coffee"]
+    assert [finding.code for finding in verify(pairs, captures=True).findings] == ["group_torn"]
+    again = import_pairs(source, pairs, measure=False)
+    assert (again.imported, again.unchanged, again.notes) == (0, 3, ())
+
+
+def test_a_group_that_the_source_does_not_state_stays_as_it_was_edited(tmp_path: Path) -> None:
+    source, pairs = two_folders(tmp_path / "source", "a", "b"), tmp_path / "pairs"
+    import_pairs(source, pairs, measure=False)
+    text = (pairs / "manifest.csv").read_text(encoding="utf-8")
+    (pairs / "manifest.csv").write_text(re.sub(r",[ab],2,hr/", ",same_card,2,hr/", text), encoding="utf-8")
+    accept_edits(pairs)
+    two_folders(source, "a", seed=1)
+    result = import_pairs(source, pairs, measure=False)
+    assert (result.imported, result.unchanged, result.notes) == (1, 1, ())
+    assert {row["group"] for row in rows(pairs).values()} == {"same_card"}
+
+
+def test_what_the_source_says_later_of_splits_and_places_arrives(tmp_path: Path) -> None:
+    """Equal images, images that change at the same time, and a pair that a reviewer of the pairs folder left out."""
+    source, pairs = two_folders(tmp_path / "source", "a", "b", "changed", "out"), tmp_path / "pairs"
+    import_pairs(source, pairs, measure=False)
+    decisions = tmp_path / "decisions.csv"
+    decisions.write_text("scene,decision,note\nout,reject,\n", encoding="utf-8")
+    split(pairs, test=1, decisions=decisions)
+    unsplit = re.sub(r"(?m)(accepted,,)(train|test)", r"\1", (pairs / "manifest.csv").read_text(encoding="utf-8"))
+    (pairs / "manifest.csv").write_text(unsplit, encoding="utf-8")
+    accept_edits(pairs)
+    (source / "test").mkdir()
+    (source / "HR").rename(source / "test" / "HR")
+    (source / "LR").rename(source / "test" / "LR")
+    two_folders(source / "test", "changed", seed=1)
+    result = import_pairs(source, pairs, measure=False)
+    assert (result.imported, result.unchanged) == (4, 0)
+    expected = "3 pairs with unchanged images: hr_source, lr_source, split taken from the source (a, b, out)"
+    assert result.notes == (expected,)
+    splits = {"a": "test", "b": "test", "changed": "test", "out": ""}
+    assert {scene: row["split"] for scene, row in rows(pairs).items()} == splits
+    assert [row["hr_source"] for row in rows(pairs).values()] == [f"test/HR/{scene}.png" for scene in splits]
+    assert verify(pairs, captures=True).findings == ()
+
+
+def test_a_pair_that_moved_to_another_split_stays_in_its_own_with_a_note(tmp_path: Path) -> None:
+    source, pairs = tmp_path / "source", tmp_path / "pairs"
+    two_folders(source / "train", "a", "b")
+    two_folders(source / "test", "c")
+    import_pairs(source, pairs, measure=False)
+    for side in ("HR", "LR"):
+        (source / "train" / side / "b.png").rename(source / "test" / side / "b.png")
+    result = import_pairs(source, pairs, measure=False)
+    assert (result.imported, result.unchanged) == (1, 2)
+    place, other = result.notes
+    assert place == "1 pair with unchanged images: hr_source, lr_source taken from the source (b)"
+    assert f"1 pair in another split than in {source} (b: train, not test)" in other
+    assert "import into another folder" in other
+    assert {scene: row["split"] for scene, row in rows(pairs).items()} == {"a": "train", "b": "train", "c": "test"}
+    assert verify(pairs, captures=True).findings == ()
+    again = import_pairs(source, pairs, measure=False)
+    assert (again.imported, again.unchanged, again.notes) == (0, 3, (other,))
 
 
 def test_pairs_of_others_stay_apart(tmp_path: Path) -> None:

@@ -256,3 +256,12 @@ def test_nothing_to_hold_on_to_gives_no_false_certainty() -> None:
 def test_where_every_pixel_is_clipped_none_has_a_say() -> None:
     hr, true = hr_capture(), true_mapping()
     assert refined(hr, np.full_like(lr_capture(hr, true), 255), started_off(true, 2.0)) is None
+
+
+@pytest.mark.parametrize("channel", range(3))
+@pytest.mark.filterwarnings("error")
+def test_a_channel_that_is_black_in_lr_gives_no_fit_and_no_warning(channel: int) -> None:
+    hr, mapping = hr_capture(), true_mapping()
+    lr = lr_capture(hr, mapping)
+    lr[..., channel] = 0
+    assert refined(hr, lr, mapping) is None

@@ -11,8 +11,10 @@ import numpy as np
 
 from d2crealsr.dataset.verify.finding import Finding, Row
 from d2crealsr.errors import D2CRealSRError
-from d2crealsr.imaging.estimate import Estimate
+from d2crealsr.imaging.estimate import Estimate, missing_cells
+from d2crealsr.store.decisions import first_names
 from d2crealsr.store.pairs import DATASET_FILE, has_table, load_parts, published_paths
+from d2crealsr.ui.text import counted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -69,10 +71,10 @@ def row_findings(rows: Sequence[Row], description: Row) -> Iterator[Finding]:
 def _contradictions(row: Row, status: str) -> Iterator[str]:
     if status == "accepted":
         estimate = Estimate.from_row(row)
-        if estimate is None:
-            if row["accepted_by"] != "import":
-                yield "accepted without a homography"
-        else:
+        if row["accepted_by"] != "import" and (missing := missing_cells(row)):
+            which = f"{counted(len(missing), 'cell')} of the estimate ({first_names(missing)})"
+            yield f"accepted without {which}, which align always writes; restore manifest.csv, or run align --force"
+        if estimate is not None:
             if (h22 := estimate.placement.mapping.H_hr_to_lr[2, 2]) != 1:
                 yield f"h22 is {h22:g}, expected 1"
             if estimate.placement.crop.side < 1:
