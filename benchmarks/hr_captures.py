@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from d2crealsr.simulate.session import Session
     from d2crealsr.types import Image
 
-__all__ = ["SHARES", "SHARP", "SOFT", "Captures", "captures", "enlarged", "jpeg", "sharpened"]
+__all__ = ["SHARES", "SHARP", "SOFT", "Captures", "captures", "enlarged", "jpeg", "shares_at", "sharpened"]
 
 SHARES = (8.0, 4.0, 2.0, 1.5)
 """Digital shares of the zoom: the lens is set to the scale divided by the share, and software does the rest."""
@@ -99,6 +99,11 @@ def captures(scene: BenchScene, folder: Path | None) -> Captures:
     return Captures(scene=scene, files=files)
 
 
+def shares_at(scale: int) -> list[float]:
+    """The shares of digital zoom at a scale."""
+    return [share for share in SHARES if share < 1.6 * scale]
+
+
 def _made(scene: BenchScene) -> dict[str, bytes]:
     recipe, settings = scene.recipe, scene.settings
     session, library = session_for(recipe, settings), wheel_library()
@@ -117,11 +122,10 @@ def _made(scene: BenchScene) -> dict[str, bytes]:
         light = _light(session, Tabletop(_coarse(card, dots), table.desk))
         developed[name] = _developed(light, session, noise)
     files = {name: opencv.encode_jpeg(image) for name, image in developed.items()}
-    for share in SHARES:
-        if share < 1.6 * scene.scale:
-            sides = (2 * round(side / share / 2) for side in session.size)
-            shorter = replace(session, size=Size(*sides))
-            files[f"zoom-{share:g}"] = opencv.encode_png(_developed(_light(shorter, table), shorter, noise))
+    for share in shares_at(scene.scale):
+        sides = (2 * round(side / share / 2) for side in session.size)
+        shorter = replace(session, size=Size(*sides))
+        files[f"zoom-{share:g}"] = opencv.encode_png(_developed(_light(shorter, table), shorter, noise))
     files["lr"] = opencv.encode_jpeg(wide_shot(session, table, stream("noise-lr", *seeds)))
     files["reference"] = opencv.encode_png(render_reference(session, table, scene.truth))
     return files

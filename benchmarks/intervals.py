@@ -11,7 +11,7 @@ from scipy.stats import t as student
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-__all__ = ["Mean", "half_width", "mean_of", "of_share"]
+__all__ = ["Mean", "half_width", "mean_of", "of_share", "resolved"]
 
 
 class Mean(NamedTuple):
@@ -41,6 +41,14 @@ def half_width(values: ArrayLike) -> float:
         return float("nan")
     spread = float(numbers.std(ddof=1)) / float(np.sqrt(numbers.size))
     return float(student.ppf(0.975, numbers.size - 1)) * spread
+
+
+def resolved(values: ArrayLike) -> str:
+    """Whether the interval of the mean excludes 0: yes or no; empty for a single value, which has no interval."""
+    half = half_width(values)
+    if half != half:
+        return ""
+    return "yes" if abs(float(np.asarray(values, float).mean())) > half else "no"
 
 
 def of_share(successes: int, count: int) -> tuple[float, float]:

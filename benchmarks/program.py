@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import errno
 import functools
+import importlib.util
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +17,10 @@ import click
 from benchmarks.result_tables import provenance, write_csv
 from benchmarks.scenes import BenchScene, side_by_side
 from benchmarks.seeds import parse_seeds, purpose_of
-from d2crealsr.errors import D2CRealSRError
+from d2crealsr.errors import D2CRealSRError, UsageError
 from d2crealsr.simulate import SIZES
 from d2crealsr.store.files import write_text
+from d2crealsr.ui.versions import how_to_install
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -25,8 +29,12 @@ if TYPE_CHECKING:
     from d2crealsr.simulate.settings import SizeName
 
 __all__ = [
+    "FILE",
+    "FOLDER",
     "PATH",
     "Run",
+    "needs",
+    "numbers_in",
     "over_scenes",
     "print_and_store",
     "program",
@@ -42,10 +50,38 @@ _Task = TypeVar("_Task")
 _Result = TypeVar("_Result")
 
 PATH = click.Path(path_type=Path)
+FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
+"""A folder that is read."""
+FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+"""A file that is read."""
+
+
+def _stored_in(path: Path) -> Path:
+    """The file in which the text of a result is stored, for what ``--out`` says."""
+    return path if path.suffix in (".txt", ".md") else path.with_name(f"{path.name}.txt")
+
+
+def _checked_out(_: click.Context, __: click.Parameter, path: Path | None) -> Path | None:
+    """Refuse before the work what nothing could be stored in after it."""
+    if path is None:
+        return None
+    if path.name in ("", ".."):
+        raise click.BadParameter(f"{path} names no file; expected a file, such as {path / 'table.txt'}")
+    file = _stored_in(path)
+    if file.is_dir():
+        raise click.BadParameter(f"{file} is a folder; expected a file, such as {file / 'table.txt'}")
+    above = next(folder for folder in file.absolute().parents if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise click.BadParameter(
+            f"{file} cannot be stored, since {above} is no folder or is read-only; give another file"
+        )
+    return path
+
 
 with_out = click.option(
     "--out",
     type=PATH,
+    callback=_checked_out,
     help="Store the result in OUT.txt (or OUT, if it ends in .txt or .md), rows in CSV files beside it.",
 )
 """Where :func:`print_and_store` stores the result."""
@@ -69,11 +105,47 @@ class _Program(click.Command):
             failure = click.ClickException(str(error))
             failure.exit_code = error.exit_code
             raise failure from error
+        except OSError as error:
+            if error.errno == errno.EPIPE:  # whoever reads the output has gone, which click knows
+                raise
+            raise click.ClickException(_said_of(error)) from error
+
+
+def _said_of(error: OSError) -> str:
+    """An error of the system in one line: the paths, what it says, and what to do."""
+    paths = [str(name) for name in (error.filename, error.filename2) if name is not None]
+    return f"{', '.join(paths) or 'the system'}: {error.strerror or error}; check the paths in the command"
 
 
 def program(about: str | None) -> Callable[[Callable[..., Any]], click.Command]:
     """Make a function a program whose help is the description of its module; indented lines are kept as they are."""
     return click.command(cls=_Program, help=(about or "").replace("\n\n    ", "\n\n\b\n    "))
+
+
+def needs(package: str, extra: str) -> None:
+    """Refuse to begin work for which a package is lacking.
+
+    Raises
+    ------
+    UsageError
+        When it is not installed.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise UsageError(f"{package} is not installed; run: {how_to_install(extra)}")
+
+
+def numbers_in(text: str, option: str) -> list[int]:
+    """The numbers in a text with commas between them.
+
+    Raises
+    ------
+    UsageError
+        When a word is no number above 0.
+    """
+    words = [word.strip() for word in text.split(",") if word.strip()]
+    if wrong := [word for word in words if not word.isdecimal() or not int(word)]:
+        raise UsageError(f"{option}: got {wrong[0]!r}, expected numbers from 1 on with commas between; change {option}")
+    return [int(word) for word in words]
 
 
 def with_seeds(default: str) -> Callable[[Any], Any]:
@@ -121,7 +193,7 @@ def print_and_store(
     click.echo(text, nl=False)
     if out is None:
         return
-    path = out if out.suffix in (".txt", ".md") else out.with_name(f"{out.name}.txt")
+    path = _stored_in(out)
     write_text(path, f"# {heading}\n\n```text\n{text}```\n" if path.suffix == ".md" else text)
     for added, rows in (tables or {}).items():
         write_csv(path.with_name(f"{path.stem}{added}.csv"), rows)

@@ -20,7 +20,9 @@ __all__ = ["Row", "cell", "command_line", "provenance", "read_csv", "text_table"
 
 Row: TypeAlias = "dict[str, Any]"
 
-_LOCAL = ("--cache", "--out", "--scratch", "--work", "--city100")
+_LOCAL = ("--cache", "--out", "--scratch", "--work", "--city100", "--keep")
+_NAMED = ("--photos", "--pairs", "--rejudge", "--net", "--checkpoint")
+"""Options of which the last part of a path is kept."""
 
 _PACKAGES = ("d2crealsr", "numpy", "scipy", "opencv-contrib-python", "scikit-image", "torch")
 
@@ -63,7 +65,7 @@ def read_csv(path: Path) -> list[dict[str, str]]:
 def command_line(arguments: Sequence[str]) -> str:
     """A program's command as anybody can repeat it: without the folders of this machine, which change no figure.
 
-    Of a folder of photographs or pairs its name is kept.
+    Of a folder or file that is read, such as one of photographs or of rows, its name is kept.
 
     Examples
     --------
@@ -74,11 +76,14 @@ def command_line(arguments: Sequence[str]) -> str:
     kept, rest = ["python", "-m", module], list(arguments[1:])
     while rest:
         argument = rest.pop(0)
-        if argument in _LOCAL:
-            rest = rest[1:]
-        elif argument in ("--photos", "--pairs") and rest:
-            kept += [argument, Path(rest.pop(0)).name]
-        elif not argument.startswith(tuple(f"{option}=" for option in _LOCAL)):
+        option, joined, value = argument.partition("=")
+        if option in _LOCAL:
+            rest = rest if joined else rest[1:]
+        elif option in _NAMED and joined:
+            kept.append(f"{option}={Path(value).name}")
+        elif option in _NAMED and rest:
+            kept += [option, Path(rest.pop(0)).name]
+        else:
             kept.append(argument)
     return shlex.join(kept)
 

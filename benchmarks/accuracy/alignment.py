@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 import numpy as np
+from click.core import ParameterSource
 
 from benchmarks.accuracy import cramer_rao
 from benchmarks.accuracy.error_bars import error_bars
@@ -190,6 +191,17 @@ def _told(rows: Sequence[Row]) -> str:
     return f"{row['seed']} {row['kind']} {row['method']}: {error}"
 
 
+def _seeds(seeds: str | None, count: int | None, first: int) -> str:
+    """The seeds by --seeds, or by --scenes and --seed, which are another way to say the same."""
+    source = click.get_current_context().get_parameter_source
+    given = {name: source(name) is ParameterSource.COMMANDLINE for name in ("seeds", "count", "seed")}
+    if given["seeds"] and (given["count"] or given["seed"]):
+        raise click.UsageError("--seeds and --scenes or --seed say the same in two ways; give one of them")
+    if given["seed"] and not count:
+        raise click.UsageError("--seed is the first seed of --scenes, which is not given; add --scenes, or use --seeds")
+    return f"{first}..{first + count - 1}" if count else seeds or "100..124"
+
+
 @program(__doc__)
 @click.option("--seeds", help="A..B, B included; a seed is a scene. Default 100..124.")
 @click.option("--scenes", "count", type=click.IntRange(min=1), help="Number of scenes from --seed on, for --seeds.")
@@ -212,7 +224,7 @@ def main(
     out: Path | None,
     **options: Any,
 ) -> None:
-    text = seeds or (f"{seed}..{seed + count - 1}" if count else "100..124")
+    text = _seeds(seeds, count, seed)
     wanted = parse_seeds(text)
     title = f"Alignment, {size} size, {purpose_of(wanted)} seeds {text}, nuisance: {nuisance}. Errors in HR px."
     scenes = [BenchScene(seed=s, size=size, nuisance=nuisance) for s in wanted]

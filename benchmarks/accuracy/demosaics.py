@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 
 from benchmarks.dng import write_dng
 from benchmarks.intervals import mean_of
-from benchmarks.program import Run, over_scenes, program, with_jobs, with_seeds, with_size, with_small
+from benchmarks.program import Run, needs, over_scenes, program, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, text_table
 from d2crealsr import opencv
 from d2crealsr.align import Alignment, align_pair
@@ -161,6 +161,7 @@ def _told(rows: Sequence[Row]) -> str:
 @program(__doc__)
 @over_scenes(with_seeds("100..109"), with_size("half"), with_jobs, with_small("One mini scene", seeds="0", size="mini"))
 def main(run: Run) -> None:
+    needs("rawpy", extra="raw")
     rows = [row for of_scene in run.each(measure, run.scenes(), told=_told) for row in of_scene]
     run.store(
         f"Demosaics and colour filters, {run.about}. Errors in HR px.\n\n{text_table(summarise(rows), digits=4)}", rows

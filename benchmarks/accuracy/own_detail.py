@@ -15,24 +15,25 @@ table is of two runs, the first with --align 8, the second with --only net, judg
 from __future__ import annotations
 
 import functools
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import click
 import numpy as np
 
-from benchmarks.hr_captures import SHARES, SHARP, SOFT, captures, enlarged, jpeg, sharpened
-from benchmarks.program import PATH, Run, over_scenes, program, with_cache, with_jobs, with_seeds, with_size, with_small
+from benchmarks.hr_captures import SHARP, SOFT, captures, enlarged, jpeg, shares_at, sharpened
+from benchmarks.program import FILE, Run, over_scenes, program, with_cache, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, read_csv, text_table
 from benchmarks.smooth_cards import SMOOTH, power_beyond_nyquist
 from d2crealsr import opencv
 from d2crealsr.align import Alignment, align_pair
+from d2crealsr.errors import UsageError
 from d2crealsr.quality import evidence, verdict
 from d2crealsr.settings import AlignSettings
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from benchmarks.hr_captures import Captures
     from benchmarks.scenes import BenchScene
@@ -58,27 +59,55 @@ ENLARGEMENTS: dict[str, Enlargement] = {
 }
 """What software makes of a capture of the lens, by name."""
 
+_SCALE = 8
+"""Scale of the pairs if none is given."""
+
 ALIGNED = (SHARP, "x8 bicubic, sharpened", "x4 bicubic")
 """Classes that ``--align`` registers."""
 
 
-def hr_captures(shots: Captures, nets: Sequence[Path], only: str = "") -> Iterator[tuple[str, Image]]:
-    """Every HR capture of a scene by the name of its class, or those whose name contains a text."""
-    return ((name, make()) for name, make in _makers(shots, nets) if only in name)
+def hr_captures(shots: Captures, nets: Sequence[Path], only: Sequence[str] = ()) -> Iterator[tuple[str, Image]]:
+    """Every HR capture of a scene by the name of its class, or those whose name contains one of some texts."""
+    return ((name, make()) for name, make in _makers(shots, nets) if is_wanted(name, only))
+
+
+def is_wanted(name: str, only: Sequence[str]) -> bool:
+    """Whether the name of a class contains one of some texts; every class if there are none."""
+    return not only or any(text in name for text in only)
+
+
+def check_only(only: Sequence[str], scale: int, nets: Sequence[Path]) -> None:
+    """Refuse texts that are in the name of no class, before anything is measured.
+
+    Raises
+    ------
+    UsageError
+        For the first of them.
+    """
+    names = [SHARP, *SOFT, *(f"x{share:g} {name}" for share in shares_at(scale) for name in ENLARGEMENTS)]
+    names += [_name_of(net) for net in nets]
+    for text in only:
+        if not any(text in name for name in names):
+            raise UsageError(
+                f"--only: {text!r} is in the name of no class at scale {scale}, expected a part of one of "
+                f"{', '.join(names)}; change --only, or give --net for a network"
+            )
 
 
 def _makers(shots: Captures, nets: Sequence[Path]) -> Iterator[tuple[str, Callable[[], Image]]]:
     size = Size.of(shots.picture(SHARP))
     for name in (SHARP, *SOFT):
         yield name, functools.partial(shots.picture, name)
-    for share in SHARES:
-        if f"zoom-{share:g}" in shots.files:
-            small = shots.picture(f"zoom-{share:g}")
-            for name, enlarge in ENLARGEMENTS.items():
-                yield f"x{share:g} {name}", functools.partial(enlarge, small, size, share)
+    for share in shares_at(shots.scene.scale):
+        small = shots.picture(f"zoom-{share:g}")
+        for name, enlarge in ENLARGEMENTS.items():
+            yield f"x{share:g} {name}", functools.partial(enlarge, small, size, share)
     for net in nets:
-        model = _loaded(net)
-        yield f"x{model.config.scale} by a trained net", functools.partial(upscaled_by, model, shots)
+        yield _name_of(net), functools.partial(upscaled_by, _loaded(net), shots)
+
+
+def _name_of(net: Path) -> str:
+    return f"x{_loaded(net).config.scale} by a trained net"
 
 
 @functools.cache
@@ -99,12 +128,12 @@ def upscaled_by(model: D2CSR, shots: Captures) -> Image:
 
 
 def measure(
-    scene: BenchScene, cache: Path | None, nets: Sequence[Path], only: str, aligned: frozenset[int]
+    scene: BenchScene, cache: Path | None, nets: Sequence[Path], only: Sequence[str], aligned: frozenset[int]
 ) -> list[Row]:
     """The measures of every HR capture of a scene."""
     shots = captures(scene, cache)
     settings = AlignSettings(scale=scene.scale)
-    facts: Row = {"seed": scene.seed, "kind": scene.kind}
+    facts: Row = {"scale": scene.scale, "size": scene.size, "seed": scene.seed, "kind": scene.kind}
     facts["beyond"] = power_beyond_nyquist(shots.published_reference, scene.scale)
     rows: list[Row] = []
     for name, hr in hr_captures(shots, nets, only):
@@ -122,6 +151,22 @@ def _by_align(hr: Image, lr: Image, settings: AlignSettings) -> Row:
     if not isinstance(pair, Alignment):
         return {"reasons": pair.reason}
     return {"aligned": pair.statistics["detail_scale"], "reasons": ";".join(pair.reasons)}
+
+
+def scale_of(lines: Sequence[dict[str, str]], asked: int | None) -> int:
+    """The scale of the rows of earlier runs; that which is asked for, or 8, if they do not state it.
+
+    Raises
+    ------
+    UsageError
+        When they are of several scales, or of another than is asked for.
+    """
+    scales = {int(line["scale"]) for line in lines if "scale" in line}
+    if len(scales) > 1 or (scales and asked not in (None, *scales)):
+        found = ", ".join(map(str, sorted(scales)))
+        wanted = "one scale" if asked is None else f"--scale {asked}"
+        raise UsageError(f"--rejudge: the rows are of scale {found}, expected {wanted}; judge the rows of one scale")
+    return next(iter(scales), asked or _SCALE)
 
 
 def rejudged(path: Path, settings: AlignSettings) -> list[Row]:
@@ -168,7 +213,7 @@ def compared(rows: Sequence[Row]) -> str:
     both = [row for row in rows if "reasons" in row]
     found = [row for row in both if "aligned" in row]
     same = sum(row["rejected"] == ("hr_not_sharper" in row["reasons"]) for row in found)
-    apart = max(abs(row["aligned"] - row["detail_scale"]) for row in found)
+    apart = max((abs(row["aligned"] - row["detail_scale"]) for row in found), default=float("nan"))
     return (
         f"Registered by the whole of align: {len(both)} captures, {len(both) - len(found)} without an estimate. Of the "
         f"others {same} have the same verdict, and detail_scale differs by at most {apart:.3f}."
@@ -184,22 +229,33 @@ def _told(rows: Sequence[Row]) -> str:
 @over_scenes(
     *(with_seeds("100..224"), with_size("mini"), with_jobs, with_cache), with_small("Two mini scenes", seeds="0..1")
 )
-@click.option("--scale", type=click.IntRange(2, 16), default=8, show_default=True, help="Scale of the pairs.")
-@click.option("--net", "nets", multiple=True, type=PATH, help="A checkpoint of d2c that enlarges as well; repeatable.")
-@click.option("--only", default="", help="Only classes whose name contains this.")
+@click.option("--scale", type=click.IntRange(2, 16), help="Scale of the pairs.  [default: 8, or that of the rows]")
+@click.option(
+    "--net",
+    "nets",
+    multiple=True,
+    type=click.Path(path_type=Path, exists=True),
+    help="A checkpoint of d2c that enlarges as well; repeatable.",
+)
+@click.option("--only", multiple=True, help="Only classes whose name contains this; repeatable.")
 @click.option("--align", "count", type=click.IntRange(min=0), default=0, help="Scenes that are registered as well.")
-@click.option("--rejudge", "earlier", multiple=True, type=PATH, help="Rows of an earlier run to judge; repeatable.")
-def main(run: Run, scale: int, count: int, earlier: tuple[Path, ...], **chosen: Any) -> None:
+@click.option("--rejudge", "earlier", multiple=True, type=FILE, help="Rows of an earlier run to judge; repeatable.")
+def main(run: Run, scale: int | None, count: int, earlier: tuple[Path, ...], **chosen: Any) -> None:
+    scale = scale_of([line for path in earlier for line in read_csv(path)], scale)
     settings = AlignSettings(scale=scale)
     measured = functools.partial(measure, cache=run.cache, aligned=frozenset(run.wanted[:count]), **chosen)
     if earlier:
         rows = [row for path in earlier for row in rejudged(path, settings)]
+        sizes = "".join(f"{size} size, " for size in dict.fromkeys(row["size"] for row in rows if "size" in row))
+        about = f"{', '.join(path.name for path in earlier)} judged again, {sizes}scale {scale}"
     else:
+        check_only(chosen["only"], scale, chosen["nets"])
+        about = f"{run.size} size, scale {scale}, {run.of_seeds}"
         rows = [row for of_scene in run.each(measured, run.scenes(scale=scale), told=_told) for row in of_scene]
     (rule,) = (rule for rule in verdict.RULES if rule.statistic == "detail_scale")
     limit = rule.limit(settings)
     parts = [
-        f"Own detail of HR: {run.size} size, scale {scale}, {run.of_seeds}; accepted from {limit:.2f}",
+        f"Own detail of HR: {about}; accepted from {limit:.2f}",
         text_table(summarise(rows), digits=2),
     ]
     parts += [compared(rows)] if any("reasons" in row for row in rows) else []

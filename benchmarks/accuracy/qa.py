@@ -15,15 +15,15 @@ which takes no time.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 import click
 
-from benchmarks.program import Run, over_scenes, program, with_cache, with_jobs, with_seeds, with_size, with_small
+from benchmarks.program import FILE, Run, over_scenes, program, with_cache, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, read_csv, text_table
 from benchmarks.scenes import CLASSES, PLAIN, captures_and_detail
 from benchmarks.smooth_cards import SMOOTH
@@ -35,6 +35,7 @@ from d2crealsr.types import AlignmentFailure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from benchmarks.scenes import BenchScene
 
@@ -45,11 +46,16 @@ DIFFERING_OF_BAD = 0.02
 PLACE_OF_BAD_HR_PX = 36.0
 MEAN_OF_GOOD_HR_PX = 0.3
 
+_SETTINGS = {field.name for field in dataclasses.fields(AlignSettings)}
+
 _FACTS = (
     *("class", "seed", "kind", "judged", "status", "reasons"),
     *("error_mean", "error_p95", "error_max", "differs", "place_hr_px", "beyond"),
 )
 """Columns that are no statistics, in this order, and the seconds."""
+
+
+_SWITCH = {"true": True, "false": False}
 
 
 def judged(*, same_scene: bool, worst: float, mean: float, differs: float, place: float = 0.0) -> Judged:
@@ -174,11 +180,24 @@ def _changed(settings: AlignSettings, changes: Sequence[str]) -> AlignSettings:
     values: dict[str, Any] = {}
     for change in changes:
         name, _, text = change.partition("=")
-        if not hasattr(settings, name) or not text:
+        if name not in _SETTINGS or not text:
             raise SettingsError(f"set: got {change!r}, expected NAME=VALUE with NAME a setting of align; change --set")
-        kind = type(getattr(settings, name))
-        values[name] = text.lower() == "true" if kind is bool else kind(text)
+        values[name] = _value(name, text, getattr(settings, name))
     return AlignSettings(**values)
+
+
+def _value(name: str, text: str, default: Any) -> Any:
+    """A value of a setting, of the type of its default."""
+    kind = type(default)
+    if kind is bool:
+        if text.lower() not in _SWITCH:
+            raise SettingsError(f"set: got {name}={text}, expected {name}=true or {name}=false; change --set")
+        return _SWITCH[text.lower()]
+    try:
+        return kind(text)
+    except ValueError as error:
+        expected = "a whole number" if kind is int else "a number"
+        raise SettingsError(f"set: got {name}={text}, expected {expected}; change --set") from error
 
 
 @program(__doc__)
@@ -188,7 +207,7 @@ def _changed(settings: AlignSettings, changes: Sequence[str]) -> AlignSettings:
 )
 @click.option("--class", "classes", multiple=True, type=click.Choice(CLASSES), help="Only this class; repeatable.")
 @click.option("--set", "changes", multiple=True, help="A setting of align, NAME=VALUE; repeatable.")
-@click.option("--rejudge", type=click.Path(path_type=Path, exists=True), help="Judge an earlier run's CSV again.")
+@click.option("--rejudge", type=FILE, help="Judge an earlier run's CSV again.")
 def main(run: Run, classes: tuple[str, ...], changes: tuple[str, ...], rejudge: Path | None) -> None:
     settings = _changed(AlignSettings(), changes)
     if rejudge:
@@ -196,7 +215,7 @@ def main(run: Run, classes: tuple[str, ...], changes: tuple[str, ...], rejudge: 
     else:
         scenes = [scene for name in classes or CLASSES for scene in run.scenes(nuisance=name)]
         rows = run.each(functools.partial(measure, cache=run.cache, settings=settings), scenes, told=told)
-    about = f"{rejudge} judged again" if rejudge else run.about
+    about = f"{rejudge.name} judged again" if rejudge else run.about
     wrong = wrong_verdicts(rows) or ["no bad pair accepted, no good pair rejected"]
     run.store(f"QA on stress captures: {about}\n\n{text_table(summarise(rows), digits=0)}", rows)
     click.echo("\n" + "\n".join(wrong))

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from benchmarks.dng import write_dng
-from benchmarks.program import Run, over_scenes, program, with_jobs, with_seeds, with_size, with_small
+from benchmarks.program import Run, needs, over_scenes, program, with_jobs, with_seeds, with_size, with_small
 from benchmarks.result_tables import Row, text_table
 from d2crealsr.align import Alignment, align_pair
 from d2crealsr.simulate import encode_capture
@@ -96,6 +96,7 @@ def table(results: list[tuple[BenchScene, list[Tried]]]) -> list[Row]:
     *(with_seeds("100..109"), with_size("mini"), with_jobs), with_small("One mini scene", seeds="0..0", size="mini")
 )
 def main(run: Run) -> None:
+    needs("rawpy", extra="raw")
     results = run.each(
         tried, run.scenes(), told=lambda r: f"{r[0].name}: " + ", ".join(f"{one.error_hr_px:.4f}" for one in r[1])
     )

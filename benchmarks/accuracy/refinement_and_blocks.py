@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import click
 import numpy as np
 
-from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.program import FOLDER, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from d2crealsr.errors import ImageError
 from d2crealsr.imaging import degrade, geometry, photometry
@@ -230,7 +230,7 @@ def _rms(field: Array) -> float:
 
 
 @program(__doc__)
-@click.option("--pairs", required=True, type=PATH, help="Folder of pairs of one size, such as City100.")
+@click.option("--pairs", required=True, type=FOLDER, help="Folder of pairs of one size, such as City100.")
 @click.option("--scenes", type=click.IntRange(1), help="Only the first so many pairs.")
 @with_out
 @with_small("One pair", scenes=1)

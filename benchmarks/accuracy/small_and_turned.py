@@ -22,7 +22,7 @@ import click
 import numpy as np
 
 from benchmarks.intervals import of_share
-from benchmarks.program import PATH, Run, over_scenes, program, with_jobs, with_seeds, with_small
+from benchmarks.program import FOLDER, Run, over_scenes, program, with_jobs, with_seeds, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.scenes import BenchScene
 from d2crealsr import opencv
@@ -162,7 +162,7 @@ def _photos(folder: Path) -> list[Path]:
 
 @program(__doc__)
 @over_scenes(with_seeds("100..199"), with_jobs, with_small("Two scenes", seeds="0..1"))
-@click.option("--photos", type=PATH, help="Make the captures from the photographs of this folder.")
+@click.option("--photos", type=FOLDER, help="Make the captures from the photographs of this folder.")
 def main(run: Run, photos: Path | None) -> None:
     files = _photos(photos) if photos else []
     rows = run.each(functools.partial(measure, photos=files), run.wanted, told=_told)

@@ -62,24 +62,29 @@ _COMPARED = 8
 
 
 class Work(NamedTuple):
-    """The folder of what is kept, the size of the scored captures, and that of those for the file of tone curves."""
+    """The folder of what is kept, the size of the scored captures, and what the files of tone curves are made from."""
 
     folder: Path
     size: SizeName
     tone_size: SizeName
+    tone_seeds: range
+
+    @property
+    def _made_from(self) -> str:
+        return f"{self.tone_size}-{self.tone_seeds[0]}..{self.tone_seeds[-1]}"
 
     @property
     def rows(self) -> Path:
-        """Table of what is measured so far."""
-        return self.folder / f"{self.size}-rows.csv"
+        """Table of what is measured so far with these files."""
+        return self.folder / f"{self.size}-by-{self._made_from}-rows.csv"
 
     def raw(self, curve: str) -> Path:
         """Captures from which the file of tone curves is made."""
-        return self.folder / f"{self.tone_size}-{curve}"
+        return self.folder / f"{self._made_from}-{curve}"
 
     def tone_file(self, curve: str) -> Path:
         """The file of tone curves."""
-        return self.folder / f"{self.tone_size}-{curve}.json"
+        return self.folder / f"{self._made_from}-{curve}.json"
 
 
 _COLUMNS = ("seed", "kind", "curve", "tone", "status", "mean", "worst", "sigma_hr_px")
@@ -104,10 +109,10 @@ def _developed(light: Light, curve: Callable[[Light], Light]) -> Light:
     return table[np.round(light * np.float32(_LEVELS - 1)).astype(np.int32)]
 
 
-def make_tone_files(work: Work, seeds: range) -> dict[str, ToneFile]:
+def make_tone_files(work: Work) -> dict[str, ToneFile]:
     """A file of tone curves for each curve, from scenes that are not scored."""
     wanted = [name for name in CURVES if not work.tone_file(name).is_file()]
-    for seed in seeds if wanted else ():
+    for seed in work.tone_seeds if wanted else ():
         last = work.raw(wanted[-1]) / "lr" / f"{seed}.jpg"
         if not last.is_file():
             made = captures(BenchScene(seed=seed, size=work.tone_size))
@@ -172,6 +177,24 @@ def _kept(path: Path) -> list[Row]:
     return rows
 
 
+def _lacking(rows: Sequence[Row], wanted: range) -> list[int]:
+    """The seeds that are not measured; or with the file only, but now among the first, which are compared."""
+    done = {row["seed"] for row in rows}
+    compared = {row["seed"] for row in rows if row["tone"] == "auto"}
+    return [seed for seed in wanted if seed not in (compared if seed in wanted[:_COMPARED] else done)]
+
+
+def _of_seeds(rows: Sequence[Row], wanted: range) -> list[Row]:
+    """The rows of a run on these seeds: of a cell the last one, and other values of --tone on the first scenes only."""
+    last = {(row["seed"], row["curve"], row["tone"]): row for row in rows if row["seed"] in wanted}
+    first = wanted[:_COMPARED]
+    return [
+        row
+        for (seed, curve, tone), row in last.items()
+        if seed in first or tone not in ("srgb", "auto") or (curve, tone) == ("srgb", "srgb")
+    ]
+
+
 def _append(path: Path, rows: Sequence[Row]) -> None:
     is_new = not path.is_file()
     with path.open("a", encoding="utf-8", newline="") as file:
@@ -220,29 +243,29 @@ def main(seeds: str, tone_seeds: str, size: SizeName, tone_size: SizeName, work:
     wanted, others = parse_seeds(seeds), parse_seeds(tone_seeds)
     if set(wanted) & set(others):
         raise click.UsageError("--seeds and --tone-seeds overlap; the file must come from other scenes")
+    said = f"{size} size, {purpose_of(wanted)} seeds {wanted[0]}..{wanted[-1]}; curves found from "
+    said += f"{purpose_of(others)} seeds {others[0]}..{others[-1]}, {tone_size} size"
     threads.use_one_thread()
     with contextlib.ExitStack() as stack:
         folder = work or Path(stack.enter_context(tempfile.TemporaryDirectory()))
-        text, rows = _scored(Work(folder, size, tone_size), wanted, others)
-    print_and_store(text, out, {"-scenes": rows})
+        table, rows = _scored(Work(folder, size, tone_size, others), wanted)
+    print_and_store(f"Tone curves, {said}. Errors in HR px.\n\n{table}", out, {"-scenes": rows})
 
 
-def _scored(work: Work, wanted: range, others: range) -> tuple[str, list[Row]]:
-    """The text of the result and its rows."""
-    tone_files = make_tone_files(work, others)
-    done = {row["seed"] for row in _kept(work.rows)}
-    for scene in (BenchScene(seed=seed, size=work.size) for seed in wanted if seed not in done):
+def _scored(work: Work, wanted: range) -> tuple[str, list[Row]]:
+    """The table of the result, the curves that were found, and the rows."""
+    tone_files = make_tone_files(work)
+    lacking = _lacking(_kept(work.rows), wanted)
+    for scene in (BenchScene(seed=seed, size=work.size) for seed in lacking):
         rows = measure(scene, tone_files, compared=scene.seed in wanted[:_COMPARED])
         _append(work.rows, rows)
         click.echo(f"{scene.seed} {scene.kind}: " + _told(rows), err=True)
-    rows = [row for row in _kept(work.rows) if row["seed"] in wanted]
-    about = f"{work.size} size, {purpose_of(wanted)} seeds {wanted[0]}..{wanted[-1]}; curves found from "
-    about += f"{purpose_of(others)} seeds {others[0]}..{others[-1]}, {work.tone_size} size"
+    rows = _of_seeds(_kept(work.rows), wanted)
     found = [
         f"{name}: {camera} {curve.tone}" for name, file in tone_files.items() for camera, curve in file.curves.items()
     ]
     table = text_table(summarise(rows), digits=4)
-    return "\n\n".join([f"Tone curves, {about}. Errors in HR px.", table, "Curves found", "\n".join(found)]), rows
+    return "\n\n".join([table, "Curves found", "\n".join(found)]), rows
 
 
 def _told(rows: Sequence[Row]) -> str:

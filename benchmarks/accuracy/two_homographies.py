@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from benchmarks.intervals import mean_of
-from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.program import FOLDER, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from d2crealsr.align import Alignment, align_pair
 from d2crealsr.imaging import geometry, photometry
@@ -170,7 +170,7 @@ def _summary(source: str, name: str, rows: Sequence[Row], of: int) -> Row:
 
 
 @program(__doc__)
-@click.option("--pairs", required=True, type=PATH, help="Folder of pairs of one size, such as City100.")
+@click.option("--pairs", required=True, type=FOLDER, help="Folder of pairs of one size, such as City100.")
 @click.option("--scale", type=click.IntRange(1, 8), default=4, show_default=True, help="Reduction of the moved image.")
 @click.option("--draws", type=click.IntRange(1), default=2, show_default=True, help="Couples of homographies an image.")
 @click.option("--scenes", type=click.IntRange(1), help="Only the first so many pairs.")

@@ -24,7 +24,16 @@ import click
 import numpy as np
 
 from benchmarks.measuring import alone, peak_bytes, seconds_of
-from benchmarks.program import print_and_store, program, with_cache, with_out, with_seeds, with_size, with_small
+from benchmarks.program import (
+    numbers_in,
+    print_and_store,
+    program,
+    with_cache,
+    with_out,
+    with_seeds,
+    with_size,
+    with_small,
+)
 from benchmarks.result_tables import Row, text_table
 from benchmarks.scenes import BenchScene, make_files
 from benchmarks.seeds import parse_seeds, purpose_of
@@ -223,11 +232,10 @@ def measure(
 @with_small("Two mini pairs", seeds="0..1", size="mini")
 def main(seeds: str, size: SizeName, cache: Path | None, at_a_time: str, pairs: int, out: Path | None) -> None:
     os.environ |= dict.fromkeys(_THREADS, "1")
-    wanted = parse_seeds(seeds)
+    wanted, jobs = parse_seeds(seeds), numbers_in(at_a_time, "--at-a-time")
     title = f"Cost of a pair, {size} size, {purpose_of(wanted)} seeds {seeds}, one thread"
     scenes = [BenchScene(seed=seed, size=size) for seed in wanted]
     with tempfile.TemporaryDirectory() as temporary:
-        jobs = [int(word) for word in at_a_time.split(",") if word]
         row, where, several = measure(scenes, cache or Path(temporary), jobs, pairs)
     lines = text_table([{"what": name, "value": value} for name, value in row.items()])
     tables = (text_table(rows) for rows in where)

@@ -30,7 +30,7 @@ import numpy as np
 
 from benchmarks.made_scenes import instant, many_captures
 from benchmarks.measuring import alone, peak_bytes
-from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.program import PATH, numbers_in, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.seeds import TUNING
 from d2crealsr.dataset.build import SceneDone, build
@@ -59,12 +59,13 @@ def main(scenes: str, real: str, leave_out: str, scratch: Path | None, out: Path
     """Run every command on a folder of each size, then compare the growth."""
     found: list[Row] = []
     without = set(leave_out.split(","))
+    made, counts = numbers_in(scenes, "--scenes"), numbers_in(real, "--real")
     with tempfile.TemporaryDirectory(dir=scratch) as folder:
-        for count in numbers_in(scenes):
+        for count in made:
             place = Path(folder) / f"made{count}"
             many_captures(place / "raw", count)
             found += commands(place, "made", count, MADE.keys() - without)
-        if counts := numbers_in(real):
+        if counts:
             raw = Path(folder) / "real"
             simulate(raw, settings=SimulateSettings(size="mini", scenes=max(counts), seed=TUNING[1].start))
             click.echo(f"{max(counts)} real scenes are simulated", err=True)
@@ -73,11 +74,6 @@ def main(scenes: str, real: str, leave_out: str, scratch: Path | None, out: Path
                 linked(raw, place / "raw", count)
                 found += commands(place, "real", count, REAL.keys() - without)
     print_and_store("\n\n".join([text_table(found, digits=2), text_table(growth(found), digits=2)]), out, {"": found})
-
-
-def numbers_in(text: str) -> list[int]:
-    """The numbers in a text with commas between them."""
-    return [int(word) for word in text.split(",") if word]
 
 
 def linked(raw: Path, few: Path, count: int) -> None:

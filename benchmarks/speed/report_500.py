@@ -28,6 +28,7 @@ from benchmarks.program import PATH, print_and_store, program, with_out, with_si
 from benchmarks.result_tables import Row, text_table
 from benchmarks.seeds import TUNING
 from d2crealsr.dataset.build import build
+from d2crealsr.errors import UsageError
 from d2crealsr.simulate import SimulateSettings, simulate
 from d2crealsr.store.pairs import (
     published_paths,
@@ -68,8 +69,10 @@ _ACTIONS = {
 @with_small("Six pairs", count=6)
 def main(count: int, size: SizeName, jobs: int, out: Path | None, keep: Path | None) -> None:
     """Make the pairs, then the report twice, then visit it."""
+    if keep and keep.exists() and not (keep.is_dir() and not any(keep.iterdir())):
+        raise UsageError(f"--keep: {keep} is no empty folder, and pairs are made in a new one; give another folder")
     with tempfile.TemporaryDirectory() as scratch:
-        folder = keep or Path(scratch)
+        folder = keep.resolve() if keep else Path(scratch)
         pairs = many_pairs(folder, count, size)
         rows = [made(pairs, jobs, "first report"), made(pairs, jobs, "again, nothing changed")]
         for row in rows:

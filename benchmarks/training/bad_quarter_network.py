@@ -27,7 +27,8 @@ import click
 import numpy as np
 import torch
 
-from benchmarks.intervals import half_width
+from benchmarks.asked import photographs_said
+from benchmarks.intervals import half_width, resolved
 from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.training.bad_quarter import Quarter, bad_of, registered, shifts_of_quarter, without_others
@@ -175,7 +176,7 @@ def summary(rows: Sequence[Row]) -> list[Row]:
                 line |= {"loss_db": float(lost.mean()), "half_width_db": half_width(lost)}
                 if remedy != "none":
                     line |= {"returned_db": float(back.mean()), "returned_half_width_db": half_width(back)}
-                    line |= {"resolved": "yes" if abs(float(back.mean())) > half_width(back) else "no"}
+                    line |= {"resolved": resolved(back)}
                 for name in ("drift_hr_px", "left_hr_px"):
                     line[name] = float(np.mean([row[name] for row in own]))
                 lines.append(line | {"seeds": len(seeds)})
@@ -196,7 +197,8 @@ def main(
     train, test = scenes_at(SCALE, work, scenes, photos)
     bench = Bench(train, test, steps)
     path = work / f"rows-{scenes}-{steps}.csv"
-    rows = kept_rows(path, tasks(seeds), _key, lambda task: bench.row(*task), minutes)
+    asked = {"scenes": scenes, "steps": steps, "photographs": photographs_said(photos)}
+    rows = kept_rows(path, tasks(seeds), _key, lambda task: bench.row(*task), minutes, asked)
     lines = summary(rows)
     said = (
         f"PSNR-Y at x{SCALE} where {sum(bad_of(len(train)))} of {len(train)} training pairs are shifted, by a small "

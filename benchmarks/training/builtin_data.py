@@ -7,14 +7,16 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from benchmarks.asked import REMEDY
 from benchmarks.training.training_sets import simulated
 from d2c.data.layouts import find_pairs
+from d2crealsr.errors import UsageError
 from d2crealsr.store.files import write_text
 from d2crealsr.store.pairs import read_manifest
 from d2crealsr.store.tables import read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from d2c.data.layouts import Pair
@@ -48,12 +50,19 @@ PARTS = {
 def make(work: Path, photos: Path, said: Callable[[str], None], scenes: int | None = None) -> None:
     """Simulate and align the captures of all parts. A part that is there already is kept.
 
+    The photographs are counted and dealt before anything is simulated.
+
     Parameters
     ----------
     scenes : int, optional
         Simulate only so many captures of each part.
+
+    Raises
+    ------
+    UsageError
+        When the photographs are too few, or the parts in ``work`` have others, or other captures.
     """
-    for name, folder in _dealt(photos, work):
+    for name, folder in _dealt(photos, work).items():
         part = PARTS[name]
         made = simulated(
             work / name,
@@ -68,20 +77,32 @@ def make(work: Path, photos: Path, said: Callable[[str], None], scenes: int | No
         said(f"{name}: {len(find_pairs(made.folder))} pairs of {made.doc}")
 
 
-def _dealt(photos: Path, work: Path) -> Iterator[tuple[str, Path | None]]:
-    """Each part with the folder of its photographs; None for those of the wheel."""
-    files = sorted(path for path in photos.iterdir() if path.suffix == ".jpg")
-    order = [files[i] for i in np.random.default_rng(SEED).permutation(len(files))]
-    for name, part in PARTS.items():
-        if name == "wheel":
-            yield name, None
-            continue
-        folder = work / "photos" / name
+def _dealt(photos: Path, work: Path) -> dict[str, Path | None]:
+    """The folder of the photographs of each part; None for those of the wheel."""
+    parts = {name: part for name, part in PARTS.items() if name != "wheel"}
+    files, needed = sorted(photos.glob("*.jpg")), sum(part.photographs for part in parts.values())
+    if len(files) < needed:
+        raise UsageError(f"--photos: {photos} has {len(files)} photographs (*.jpg), expected at least {needed}")
+    order = iter([files[i] for i in np.random.default_rng(SEED).permutation(len(files))])
+    deal = {work / "photos" / name: [next(order) for _ in range(part.photographs)] for name, part in parts.items()}
+    for folder, own in deal.items():
+        _check_same(folder, own, photos)
+    for folder, own in deal.items():
         folder.mkdir(parents=True, exist_ok=True)
-        for _ in range(part.photographs):
-            file = order.pop(0)
+        for file in own:
             shutil.copyfile(file, folder / file.name)
-        yield name, folder
+    return {name: work / "photos" / name if name in parts else None for name in PARTS}
+
+
+def _check_same(folder: Path, own: Sequence[Path], photos: Path) -> None:
+    """Refuse a part that has photographs which are not dealt to it, since more or others were there at that time."""
+    dealt = {(path.name, path.stat().st_size) for path in own}
+    others = [path.name for path in sorted(folder.glob("*")) if (path.name, path.stat().st_size) not in dealt]
+    if others:
+        raise UsageError(
+            f"{folder}: was made with other photographs than {photos} has now ({others[0]} does not belong to this "
+            f"part); {REMEDY}"
+        )
 
 
 def training_data(work: Path, collages: bool = True) -> list[Path]:

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 import torch
 
-from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.program import FOLDER, PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import read_csv, text_table, write_csv
 from benchmarks.training.builtin_data import SCALE, make, training_data
 from benchmarks.training.builtin_table import fitted_filter, image_rows, mean_rows, test_sets
@@ -180,7 +180,7 @@ def validations(work: Path) -> list[Row]:
 @program(__doc__)
 @click.argument("what", type=click.Choice(["data", "train", "table"]))
 @click.option("--work", type=PATH, required=True, help="Holds the pairs, the runs and the file of weights.")
-@click.option("--photos", type=PATH, help="Folder of sixty photographs (*.jpg); needed for data.")
+@click.option("--photos", type=FOLDER, help="Folder of sixty photographs (*.jpg) or more; needed for data.")
 @click.option("--minutes", type=float, default=60, show_default=True, help="Wall time of the training.")
 @click.option("--checkpoint", default="builtin:x8", show_default=True, help="What the table measures.")
 @click.option("--scenes", type=click.IntRange(2), help="Captures of each part.  [default: 80, 12, 24 and 18]")

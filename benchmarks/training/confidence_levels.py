@@ -21,7 +21,7 @@ import torch
 from scipy.optimize import minimize_scalar
 
 from benchmarks.intervals import half_width
-from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.program import FOLDER, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.training.builtin_data import SCALE, kept_pairs, pairs_of
 from benchmarks.training.sparsification import ause, block_rms, rank_correlation
@@ -97,7 +97,7 @@ def summary_row(name: str, images: Sequence[Seen]) -> Row:
 
 
 @program(__doc__)
-@click.option("--work", type=PATH, required=True, help="Pairs made by benchmarks.training.builtin_x8 data.")
+@click.option("--work", type=FOLDER, required=True, help="Pairs made by benchmarks.training.builtin_x8 data.")
 @click.option("--images", type=click.IntRange(2), help="Use only so many pairs of each part.")
 @with_small("Two pairs of each part", images=2)
 @with_out

@@ -29,8 +29,8 @@ import click
 import numpy as np
 import torch
 
-from benchmarks.intervals import half_width
-from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.intervals import half_width, resolved
+from benchmarks.program import FOLDER, PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, read_csv, text_table, write_csv
 from benchmarks.training.card_sets import KINDS, SCALE, Cards, cards_of, kinds_of, subset
 from benchmarks.training.least_squares import filtered, fitted, luma
@@ -207,9 +207,8 @@ def _gain(name: str, network: str, own: dict[int, Row], fewer: dict[int, Row]) -
     gains = [row["test_db"] - fewer[draw]["test_db"] for draw, row in own.items() if draw in fewer]
     if len(gains) < 2:
         return {}
-    gain, half = float(np.mean(gains)), half_width(gains)
-    resolved = "yes" if abs(gain) > half else "no"
-    return {f"{name}_db": gain, f"{name}_half_width_db": half, f"{name}_resolved": resolved}
+    found = {f"{name}_db": float(np.mean(gains)), f"{name}_half_width_db": half_width(gains)}
+    return found | {f"{name}_resolved": resolved(gains)}
 
 
 def answers(lines: Sequence[Row]) -> list[str]:
@@ -218,6 +217,9 @@ def answers(lines: Sequence[Row]) -> list[str]:
     for network in dict.fromkeys(line["network"] for line in lines):
         own = [line for line in lines if line["network"] == network]
         gained = [line["cards"] for line in own if line.get("gain_resolved") == "yes" and line["gain_db"] > 0]
+        if not any(line.get("gain_resolved") for line in own):
+            said.append(f"{network}: no gain is judged, since one draw gives no interval")
+            continue
         most = max(gained, default=own[0]["cards"])
         if most == own[-1]["cards"] and gained:
             said.append(f"{network}: the last gain, at {most} photographs, was still resolved")
@@ -228,7 +230,7 @@ def answers(lines: Sequence[Row]) -> list[str]:
 
 @program(__doc__)
 @click.option("--work", type=PATH, required=True, help="Holds the captures, the pairs and the rows.")
-@click.option("--photos", type=PATH, required=True, help="Folder of photographs (*.jpg), more than 48.")
+@click.option("--photos", type=FOLDER, required=True, help="Folder of photographs (*.jpg), more than 48.")
 @click.option("--minutes", type=click.FloatRange(min=0), default=60.0, show_default=True, help="Begin no run later.")
 @click.option("--steps", type=click.IntRange(1), default=STEPS, show_default=True, help="Steps of a run.")
 @click.option(

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from benchmarks.asked import check_asked
 from benchmarks.result_tables import Row, read_csv, text_table, write_csv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
 __all__ = ["kept_rows", "numbers", "with_minutes"]
@@ -30,8 +31,16 @@ def kept_rows(
     task_of: Callable[[Row], _Task],
     row_of: Callable[[_Task], Row],
     minutes: float,
+    asked: Mapping[str, Any],
 ) -> list[Row]:
-    """The rows in a file, and those of the tasks that it lacks, which are made until the minutes are over."""
+    """The rows in a file, and those of the tasks that it lacks, which are made until the minutes are over.
+
+    Raises
+    ------
+    UsageError
+        When the rows in the file are of something else than ``asked``.
+    """
+    check_asked(path.with_suffix(".asked.json"), asked)
     end = time.monotonic() + 60 * minutes
     rows = [numbers(row) for row in read_csv(path)] if path.exists() else []
     done = {task_of(row) for row in rows}

@@ -30,7 +30,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from benchmarks.intervals import half_width
+from benchmarks.asked import check_asked, photographs_said
+from benchmarks.intervals import half_width, resolved
 from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, read_csv, text_table
 from benchmarks.training.bad_quarter import bad_of, registered, shifts_of_quarter
@@ -134,6 +135,7 @@ class Bench:
         self.scale, self.steps = scale, steps
         self.train, self.test = scenes_at(scale, work, scenes, photos)
         self.work = work / f"knowing-x{scale}-{scenes}"
+        check_asked(self.work / "asked.json", {"scenes": scenes, "photographs": photographs_said(photos)})
         kinds = {
             row["scene"]: row["generator"] for row in read_csv(work / f"x{scale}-{scenes}" / "raw" / "manifest.csv")
         }
@@ -245,7 +247,7 @@ def _line(arm: Arm, runs: dict[tuple[Arm, int], Row], seeds: Sequence[int]) -> R
     if arm.remedy != NONE:
         back = psnr(arm) - psnr(arm._replace(remedy=NONE))
         line |= {"returned_db": float(back.mean()), "returned_half_width_db": half_width(back)}
-        line |= {"resolved": "yes" if abs(float(back.mean())) > half_width(back) else "no"}
+        line |= {"resolved": resolved(back)}
     line["drift_hr_px"] = float(np.mean([runs[arm, seed]["drift_hr_px"] for seed in seeds]))
     return line | {"seeds": len(seeds)}
 
@@ -270,7 +272,8 @@ def main(
 ) -> None:
     benches = {scale: Bench(scale, work, scenes, photos, steps) for scale in scales}
     path = work / f"knowing-{scenes}-{steps}.csv"
-    rows = kept_rows(path, tasks(scales, seeds), _key, lambda task: benches[task[0].scale].row(*task), minutes)
+    asked = {"scenes": scenes, "steps": steps, "photographs": photographs_said(photos)}
+    rows = kept_rows(path, tasks(scales, seeds), _key, lambda task: benches[task[0].scale].row(*task), minutes, asked)
     lines = summary(rows)
     counts = ", ".join(f"{sum(bad_of(len(b.train)))} of {len(b.train)} at x{scale}" for scale, b in benches.items())
     said = (

@@ -22,7 +22,8 @@ import click
 import numpy as np
 import torch
 
-from benchmarks.intervals import half_width
+from benchmarks.asked import check_asked, photographs_said
+from benchmarks.intervals import half_width, resolved
 from benchmarks.program import print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, read_csv, text_table, write_csv
 from benchmarks.training.shifted_scenes import CAUSES, Cause, scenes_at, shifts_of, with_scenes
@@ -145,13 +146,12 @@ def run_row(arm: str, seed: int, steps: int, work: Path, scenes: Sequence[Scene]
 def point_row(point: Point, runs: dict[tuple[str, int], dict[str, float]], seeds: Sequence[int]) -> Row:
     """The loss at one point: mean and half-width over the seeds."""
     lost = [runs["still", seed]["test_db"] - runs[point.arm, seed][point.column] for seed in seeds]
-    half = half_width(lost)
     return {
         "shifted": CAUSES[point.cause],
         "hr_px": point.hr_px,
         "loss_db": float(np.mean(lost)),
-        "half_width_db": half,
-        "resolved": "yes" if abs(float(np.mean(lost))) > half else "no",
+        "half_width_db": half_width(lost),
+        "resolved": resolved(lost),
         "seeds": len(lost),
     }
 
@@ -166,11 +166,13 @@ def main(work: Path, photos: Path | None, seeds: int, steps: int, scenes: int, o
     torch.set_num_threads(1)
     train_scenes, test_scenes = scenes_at(SCALE, work, scenes, photos)
     tested = Tested.of(test_scenes)
+    place = work / f"misaligned-{scenes}"
+    check_asked(place / "asked.json", {"scenes": scenes, "photographs": photographs_said(photos)})
     runs: dict[tuple[str, int], dict[str, float]] = {}
     rows: list[Row] = []
     for seed in range(seeds):
         for arm in ARMS:
-            runs[arm, seed] = run_row(arm, seed, steps, work, train_scenes, tested)
+            runs[arm, seed] = run_row(arm, seed, steps, place, train_scenes, tested)
             rows.append({"trained_on": arm, "seed": seed, **runs[arm, seed]})
             click.echo(text_table(rows[-1:]), err=True)
     points = [point_row(point, runs, range(seeds)) for point in POINTS]

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import click
 import numpy as np
 
-from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.program import FOLDER, PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, text_table
 from benchmarks.training.least_squares import filtered, fitted, luma
 from benchmarks.training.spectra import spectrum
@@ -146,8 +146,8 @@ def _kinds(raw: Path) -> dict[str, str]:
 
 @program(__doc__)
 @click.option("--work", type=PATH, required=True, help="Holds the captures and the pairs.")
-@click.option("--photos", type=PATH, help="Folder of photographs to print.  [default: those in scikit-image]")
-@click.option("--city100", type=PATH, help="Folder of City100 (001H.PNG, 001L.PNG, …).")
+@click.option("--photos", type=FOLDER, help="Folder of photographs to print.  [default: those in scikit-image]")
+@click.option("--city100", type=FOLDER, help="Folder of City100 (001H.PNG, 001L.PNG, …).")
 @click.option(
     "--scenes", type=click.IntRange(6), default=45, show_default=True, help="Simulated scenes of each recipe."
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 import click
 import numpy as np
 
-from benchmarks.program import PATH
+from benchmarks.program import FOLDER, PATH
 from benchmarks.training.least_squares import luma
 from benchmarks.training.training_sets import TEST, simulated
 from d2crealsr.imaging import geometry
@@ -88,7 +88,7 @@ def with_scenes(fewest: int) -> Callable[[Any], Any]:
     photos = "Folder of photographs to print.  [default: those in scikit-image]"
     options = (
         click.option("--scenes", type=click.IntRange(fewest), default=45, show_default=True, help="Simulated scenes."),
-        click.option("--photos", type=PATH, help=photos),
+        click.option("--photos", type=FOLDER, help=photos),
         click.option("--work", type=PATH, required=True, help="Holds the captures, the pairs and the runs."),
     )
 

@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any
 import click
 import torch
 
-from benchmarks.program import PATH, print_and_store, program, with_out, with_small
+from benchmarks.asked import REMEDY
+from benchmarks.program import FOLDER, PATH, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import Row, read_csv, text_table, write_csv
 from benchmarks.seeds import parse_seeds, purpose_of
 from benchmarks.training.training_sets import TrainingSet, city100_x4, simulated, validation_pairs
@@ -33,7 +34,9 @@ from d2c.d2csr.stages import spread
 from d2c.data.layouts import find_pairs, with_split
 from d2c.data.patches import to_tensor
 from d2c.evaluation.evaluate import FilePairs, evaluate, means
+from d2c.training.runfolder import RunFolder
 from d2c.training.train import Request, train
+from d2crealsr.errors import UsageError
 from d2crealsr.store.files import write_text
 from d2crealsr.ui.progress import Reporter
 
@@ -193,7 +196,9 @@ def table(runs: list[Run], on_test: bool) -> list[Row]:
     rows = {}
     for run in sorted(runs, key=lambda run: run.labels["seed"]):
         stored = run.folder / "row.csv"
-        if not stored.exists():
+        if stored.exists():
+            _check_trained(run)
+        else:
             minutes = train_run(run) / 60
             data = run.data.folder
             pairs = with_split(find_pairs(data), "test", data) if on_test else validation_pairs(data, VALIDATION)
@@ -205,6 +210,17 @@ def table(runs: list[Run], on_test: bool) -> list[Row]:
         click.echo(f"{run.folder.name}: fused {row['fused']:.3f}, mean {row['mean']:.3f} dB", err=True)
         rows[run.folder] = row
     return [rows[run.folder] for run in runs]
+
+
+def _check_trained(run: Run) -> None:
+    """Refuse a finished run that was trained with other settings, such as the steps of --small."""
+    before = RunFolder(run.folder).settings()
+    parts = ((before.model, run.model), (before.train, run.train)) if before else ()
+    fields = [(old, new, field) for old, new in parts for field in dataclasses.fields(old)]
+    for old, new, field in fields:
+        had, now = getattr(old, field.name), getattr(new, field.name)
+        if had != now and not field.metadata.get("free"):
+            raise UsageError(f"{run.folder}: was trained with {field.name} {had}, now asked for {now}; {REMEDY}")
 
 
 def shown(rows: list[Row]) -> str:
@@ -232,8 +248,10 @@ def training_sets(work: Path, city100: Path | None, only: str | None, small: boo
     elif only in (None, "city100-x4"):
         click.echo("City100 is not there (--city100): its rows are left out", err=True)
     if only in (None, "simulated-x8"):
-        size, scenes, test = ("mini", 6, 1) if small else ("half", 30, 5)
+        size, scenes, test = ("mini", 12, 2) if small else ("half", 30, 5)
         found.append(simulated(work / "simulated-x8", scale=8, size=size, scenes=scenes, seed=5, test=test, jobs=jobs))
+    if not found:
+        raise UsageError(f"--set: {only} needs City100, and no folder is given; give it with --city100")
     return found
 
 
@@ -259,7 +277,7 @@ def notes(sets: list[TrainingSet], steps: dict[str, tuple[int, int]]) -> str:
 @program(__doc__)
 @click.argument("part", type=click.Choice(["gain", "losses", "main"]))
 @click.option("--work", type=PATH, required=True, help="Holds the pairs and the runs.")
-@click.option("--city100", type=PATH, envvar="D2CREALSR_CITY100", help="Folder of City100's 001H.PNG, 001L.PNG, …")
+@click.option("--city100", type=FOLDER, envvar="D2CREALSR_CITY100", help="Folder of City100's 001H.PNG, 001L.PNG, …")
 @click.option("--seeds", help="A..B; by default 0..1 for tuning, 100..101 for `main`.")
 @click.option("--set", "only", type=click.Choice(["city100-x4", "simulated-x8"]), help="Only this set.")
 @click.option("--jobs", default=1, show_default=True, help="Scenes at a time when pairs are made.")

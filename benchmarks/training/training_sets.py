@@ -9,11 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from benchmarks.result_tables import write_csv
+from benchmarks.asked import REMEDY, check_asked, files_said, photographs_said
+from benchmarks.result_tables import read_csv, write_csv
 from d2c.data.hold_out import hold_out
 from d2c.data.layouts import find_pairs, with_split
 from d2crealsr.dataset.build import build
 from d2crealsr.dataset.split import joined_groups, split
+from d2crealsr.errors import UsageError
 from d2crealsr.settings import AlignSettings
 from d2crealsr.simulate import SimulateSettings, simulate
 from d2crealsr.store import read_image, write_image
@@ -33,6 +35,8 @@ __all__ = ["TEST", "TrainingSet", "city100_x4", "simulated", "validation_pairs"]
 TEST = 4
 """One of so many simulated scenes is kept for testing. Whole groups are kept, so it may be more."""
 _CITY_SCALE = 4
+_RECORD = "asked.json"
+"""Beside the pairs: what they were made from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,12 +64,23 @@ def city100_x4(city100: Path, folder: Path, scenes: int | None = None) -> Traini
     -----
     Reduced by the mean over 4×4 pixels, as a coarser sensor would see the optical image of the real LR capture; sizes
     are cut to multiples of 4. Every fourth scene from the third on is for testing.
+
+    Raises
+    ------
+    UsageError
+        When the folder has the pairs of other images.
     """
+    found = find_pair_folder(city100).pairs[:scenes]
+    if (folder / "manifest.csv").is_file() and not (folder / _RECORD).exists():
+        _check_unrecorded(folder, _CITY_SCALE, len(found))
+    else:
+        images = files_said(path for pair in found for path in (pair.hr, pair.lr))
+        check_asked(folder / _RECORD, {"scale": _CITY_SCALE, "scenes": len(found), "images": images})
     if not (folder / "manifest.csv").is_file():
         for kind in ("hr", "lr"):
             (folder / kind).mkdir(parents=True, exist_ok=True)
         rows = []
-        for number, pair in enumerate(find_pair_folder(city100).pairs[:scenes]):
+        for number, pair in enumerate(found):
             hr, lr = (whole_part(read_image(path), _CITY_SCALE) for path in (pair.hr, pair.lr))
             write_image(folder / f"hr/{pair.scene}.png", hr)
             write_image(folder / f"lr/{pair.scene}.png", box_reduced(lr, _CITY_SCALE))
@@ -93,8 +108,18 @@ def simulated(
     """Pairs of simulated captures (defaults), aligned by `d2crealsr align` and split, all under ``folder``.
 
     The test split has ``test`` scenes or the next larger number that whole groups can give.
+
+    Raises
+    ------
+    UsageError
+        When the folder has the pairs of another request, or no test split of this size can be drawn.
     """
     pairs = folder / "pairs"
+    if (folder / "done").is_file() and not (folder / _RECORD).exists():
+        _check_unrecorded(pairs, scale, scenes)
+    else:
+        asked = {"scale": scale, "size": size, "scenes": scenes, "seed": seed, "test": test, "recipe": recipe}
+        check_asked(folder / _RECORD, asked | {"photographs": photographs_said(photos)})
     if not (folder / "done").is_file():
         settings = SimulateSettings(size=size, scenes=scenes, seed=seed, scale=scale)
         simulate(folder / "raw", settings=settings, photos=photos, recipe=recipe, jobs=jobs)
@@ -103,6 +128,15 @@ def simulated(
         write_text(folder / "done", "simulated, aligned, split\n")
     doc = f"{scenes} simulated captures of {size} size (seed {seed}), aligned by d2crealsr"
     return TrainingSet(name=f"simulated-x{scale}", folder=pairs, doc=doc)
+
+
+def _check_unrecorded(pairs: Path, scale: int, scenes: int) -> None:
+    """Refuse finished pairs without a record, from an earlier version, whose scale or number of scenes is another."""
+    rows = read_csv(pairs / "manifest.csv")
+    scales = {int(float(row["scale"])) for row in rows if row["status"] == "accepted"}
+    if len(rows) != scenes or scales != {scale}:
+        had = f"scale {', '.join(map(str, sorted(scales)))}, scenes {len(rows)}"
+        raise UsageError(f"{pairs}: was made with {had}, now asked for scale {scale}, scenes {scenes}; {REMEDY}")
 
 
 def _of_whole_groups(pairs: Path, test: int) -> int:

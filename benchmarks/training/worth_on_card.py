@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from benchmarks.program import PATH, program, with_jobs, with_small
+from benchmarks.program import FOLDER, PATH, program, with_jobs, with_small
 from benchmarks.training.training_sets import TEST, simulated
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ _PIPELINE = Path(__file__).parents[2] / "pipelines" / "worth.py"
 
 @program(__doc__)
 @click.option("--work", type=PATH, required=True, help="Holds the pairs and the rows.")
-@click.option("--photos", type=PATH, help="Folder of photographs to print.  [default: those in scikit-image]")
+@click.option("--photos", type=FOLDER, help="Folder of photographs to print.  [default: those in scikit-image]")
 @click.option("--minutes", type=click.FloatRange(min=0), default=13.0, show_default=True, help="End after this time.")
 @click.option("--scale", type=click.Choice([2, 8]), default=8, show_default=True, help="HR pixels per LR pixel.")
 @click.option("--scenes", type=click.IntRange(6), default=120, show_default=True, help="Simulated scenes.")

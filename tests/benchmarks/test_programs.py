@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import re
 import tomllib
 from pathlib import Path
@@ -12,9 +13,9 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from benchmarks.program import print_and_store, program, with_out, with_small
+from benchmarks.program import numbers_in, print_and_store, program, with_out, with_small
 from benchmarks.result_tables import read_csv
-from d2crealsr.errors import MachineError, SettingsError
+from d2crealsr.errors import MachineError, SettingsError, UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -93,6 +94,66 @@ def test_an_expected_error_is_one_line_with_its_exit_code(error: Exception, code
     done = CliRunner().invoke(made(fail), [])
     assert done.exit_code == code
     assert done.stderr == f"Error: {error}\n"
+
+
+def test_an_error_of_the_system_is_one_line(tmp_path: Path) -> None:
+    def fail(count: int, out: Path | None) -> None:
+        (tmp_path / "not there").rename(tmp_path / "other")
+
+    done = CliRunner().invoke(made(fail), [])
+    paths = f"{tmp_path / 'not there'}, {tmp_path / 'other'}"
+    assert (done.exit_code, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith(f"Error: {paths}: ")
+    assert done.stderr.endswith("; check the paths in the command\n")
+
+
+@pytest.mark.parametrize("out", [".", "..", "folder/..", "folder.txt", "file/table"])
+def test_a_place_where_nothing_can_be_stored_is_refused_before_the_work(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "file").touch()
+    for name in ("folder", "folder.txt"):
+        (tmp_path / name).mkdir()
+    done = CliRunner().invoke(made(lambda count, out: pytest.fail("worked")), ["--out", out], catch_exceptions=False)
+    assert (done.exit_code, "Invalid value for '--out'" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [
+        *((f"training.{name}", "--photos") for name in ("misalignment", "postcards", "how_many_cards", "builtin_x8")),
+        ("training.training_evidence", "--city100"),
+        ("accuracy.two_homographies", "--pairs"),
+        ("accuracy.refinement_and_blocks", "--pairs"),
+        ("accuracy.small_and_turned", "--photos"),
+        ("accuracy.own_detail", "--rejudge"),
+        ("accuracy.own_detail", "--net"),
+    ],
+)
+def test_what_is_read_must_be_there(name: str, option: str, tmp_path: Path) -> None:
+    main = pytest.importorskip(f"benchmarks.{name}", exc_type=ImportError).main
+    needed = {"how_many_cards": [], "builtin_x8": ["data"], "training_evidence": ["gain"]}
+    given = [*needed.get(name.partition(".")[2], []), option, str(tmp_path / "absent")]
+    work = ["--work", str(tmp_path / "work")] if name.startswith("training.") else []
+    done = CliRunner().invoke(main, [*given, *work], catch_exceptions=False)
+    assert (done.exit_code, "does not exist" in done.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("name", ["demosaics", "raw"])
+def test_a_package_that_is_lacking_is_named_before_the_work(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    main = importlib.import_module(f"benchmarks.accuracy.{name}").main
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    monkeypatch.setattr("benchmarks.program.Run.each", lambda *_, **__: pytest.fail("worked"))
+    done = CliRunner().invoke(main, ["--small"], catch_exceptions=False)
+    assert (done.exit_code, "rawpy is not installed; run: pip install '.[raw]'" in done.stderr) == (2, True)
+
+
+def test_numbers_are_read_with_commas_between() -> None:
+    assert numbers_in("1, 20,3,", "--x") == [1, 20, 3]
+    assert numbers_in("", "--x") == []
+    with pytest.raises(UsageError, match=r"--x: got '-1', expected numbers from 1 on .*; change --x"):
+        numbers_in("4,-1", "--x")
 
 
 @pytest.mark.parametrize("name", ["table", "table.txt", "table-0.5"])

@@ -62,3 +62,26 @@ def test_small_run(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     assert float(rows["present"]["mean"]) == pytest.approx(start, rel=1e-6)
     assert 0 < float(rows[alignment.BOUND]["rms"]) < float(rows[alignment.DEFAULT]["rms"])
     assert "command:" in (tmp_path / "ladder.txt").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("given", "seeds"),
+    [
+        ([], "100..124"),
+        (["--small"], "0..1"),
+        (["--small", "--scenes", "3", "--seed", "5"], "5..7"),
+        (["--scenes", "2"], "100..101"),
+        (["--seeds", "7"], "7"),
+    ],
+)
+def test_seeds_are_those_that_were_given(given: list[str], seeds: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alignment, "side_by_side", lambda *_, **__: [[row(0.1)]])
+    done = CliRunner().invoke(alignment.main, given, catch_exceptions=False)
+    assert f" seeds {seeds}, " in done.stdout
+
+
+@pytest.mark.parametrize("given", [["--seeds", "0", "--scenes", "3"], ["--seeds", "0", "--seed", "5"], ["--seed", "5"]])
+def test_seeds_that_are_given_twice_are_refused(given: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(alignment, "side_by_side", lambda *_, **__: pytest.fail("worked"))
+    done = CliRunner().invoke(alignment.main, given, catch_exceptions=False)
+    assert (done.exit_code, "--scenes" in done.stderr) == (2, True)

@@ -18,6 +18,8 @@ from d2crealsr.types import Size
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from click.testing import Result
+
 
 def row(name: str, beyond: float, scale: float, factor: float = float("nan"), **more: Any) -> dict[str, Any]:
     facts = {"class": name, "beyond": beyond, "detail_scale": scale, "enlarged_by": factor, "rejected": scale < 2}
@@ -79,3 +81,45 @@ def test_small_run(cache: Path, tmp_path: Path) -> None:
     verdicts = {line["class"]: line["rejected"] for line in read_csv(tmp_path / "own-detail-scenes.csv")}
     assert verdicts["sharp"] == "False"
     assert all(said == "True" for name, said in verdicts.items() if name.startswith(("x8 ", "x4 ")))
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(own_detail.main, arguments, catch_exceptions=False)
+
+
+def test_the_header_of_rows_judged_again_is_of_these_rows(tmp_path: Path) -> None:
+    path = str(tmp_path / "rows.csv")
+    write_csv(tmp_path / "rows.csv", [row("sharp", 0.2, 3.0) | {"scale": 4, "size": "mini"}])
+    head = run("--rejudge", path).stdout.splitlines()[0]
+    assert head.startswith("Own detail of HR: rows.csv judged again, mini size, scale 4; accepted from ")
+    assert str(tmp_path) not in run(f"--rejudge={path}").stdout
+    refused = run("--rejudge", path, "--scale", "8")
+    assert (refused.exit_code, "rows are of scale 4, expected --scale 8" in refused.stderr) == (2, True)
+    write_csv(tmp_path / "rows.csv", [row("sharp", 0.2, 3.0)])
+    assert "rows.csv judged again, scale 2;" in run("--rejudge", path, "--scale", "2").stdout
+
+
+def test_classes_that_are_not_there_are_refused_before_the_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[tuple[str, ...]] = []
+
+    def measure(_scene: Any, only: tuple[str, ...], **_: Any) -> list[dict[str, Any]]:
+        seen.append(only)
+        return [row("sharp", 0.2, 3.0)]
+
+    monkeypatch.setattr(own_detail, "measure", measure)
+    for only, scale in (("sharpp", "8"), ("x8", "4"), ("net", "8")):
+        refused = run("--small", "--only", "sharp", "--only", only, "--scale", scale)
+        assert (refused.exit_code, f"--only: {only!r} is in the name of no class" in refused.stderr) == (2, True)
+    assert not seen
+    assert run("--small", "--only", "sharp", "--only", "x4").exit_code == 0
+    assert set(seen) == {("sharp", "x4")}
+
+
+def test_several_texts_choose_the_classes_that_have_any_of_them() -> None:
+    names = ("sharp", "x4 nearest", "x8 nearest")
+    assert [name for name in names if own_detail.is_wanted(name, ("sharp", "x4"))] == ["sharp", "x4 nearest"]
+    assert all(own_detail.is_wanted(name, ()) for name in names)
+
+
+def test_captures_without_an_estimate_are_counted() -> None:
+    assert "1 captures, 1 without an estimate" in own_detail.compared([row("sharp", 0.2, 3.0, reasons="no")])

@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks.accuracy import qa
-from benchmarks.result_tables import read_csv
+from benchmarks.result_tables import read_csv, write_csv
 from d2crealsr.errors import SettingsError
 from d2crealsr.settings import AlignSettings
 
@@ -79,6 +79,28 @@ def test_settings_are_read_as_what_they_are() -> None:
     assert (changed.iters, changed.brightness, changed.min_zncc, changed.refine) == (2, False, 0.5, "none")
     with pytest.raises(SettingsError, match="expected NAME=VALUE"):
         qa._changed(AlignSettings(), ["min_znc=0.5"])
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ("correct_ca=1", "correct_ca=true or correct_ca=false"),
+        ("brightness=yes", "brightness=true or brightness=false"),
+        ("iters=two", "a whole number"),
+        ("min_zncc=x", "a number"),
+        ("__doc__=x", "NAME=VALUE with NAME a setting of align"),
+    ],
+)
+def test_a_value_of_another_type_is_refused(change: str, expected: str) -> None:
+    with pytest.raises(SettingsError, match=rf"got '?{change}'?, expected {expected}.*; change --set"):
+        qa._changed(AlignSettings(), [change])
+
+
+def test_rows_judged_again_are_named_without_their_folder(tmp_path: Path) -> None:
+    write_csv(tmp_path / "rows.csv", ROWS)
+    done = CliRunner().invoke(qa.main, ["--rejudge", str(tmp_path / "rows.csv")], catch_exceptions=False)
+    assert "QA on stress captures: rows.csv judged again" in done.stdout
+    assert str(tmp_path) not in done.stdout
 
 
 @pytest.mark.slow

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
+from benchmarks.accuracy import tone_curves
 from benchmarks.accuracy.tone_curves import summarise, tones
 from benchmarks.accuracy.tone_styles import Light, filmic, flat, known_name, s_curve
 from benchmarks.result_tables import Row
@@ -75,3 +78,37 @@ def test_a_known_curve_is_the_inverse_but_for_scale_and_offset(curve: Callable[[
     decoded = named_curve(known_name(curve)).decoded(curve(light))
     slope, offset = np.polyfit(decoded, light, 1)
     assert np.abs(slope * decoded + offset - light).max() < 0.002
+
+
+@pytest.mark.parametrize("seeds", [["--seeds", "50..150"], ["--tone-seeds", "5000..5001"]])
+def test_wrong_seeds_are_refused_before_the_work(seeds: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tone_curves, "_scored", lambda *_: pytest.fail("worked"))
+    done = CliRunner().invoke(tone_curves.main, seeds, catch_exceptions=False)
+    assert (done.exit_code, "expected all of one kind" in done.stderr) == (2, True)
+
+
+def test_what_is_kept_is_named_by_all_that_decides_it(tmp_path: Path) -> None:
+    works = [
+        tone_curves.Work(tmp_path, "mini", tone_size, seeds)
+        for tone_size in ("mini", "half")
+        for seeds in (range(7000, 7006), range(7000, 7012), range(7006, 7012))
+    ]
+    for name in ("raw", "tone_file"):
+        assert len({getattr(work, name)("flat") for work in works}) == len(works)
+    assert len({work.rows for work in (*works, works[0]._replace(size="half"))}) == len(works) + 1
+
+
+def test_rows_of_another_range_of_seeds_give_the_rows_of_this_one() -> None:
+    def rows(seeds: range) -> list[Row]:
+        both = [(seed, ("srgb", "auto", "file") if seed in seeds[:8] else ("file",)) for seed in seeds]
+        return [row(seed, "flat", tone, 0.1) for seed, every in both for tone in every]
+
+    kept, wanted = rows(range(100, 112)), range(106, 118)
+    lacking = tone_curves._lacking(kept, wanted)
+    assert lacking == list(range(108, 118)), "106 and 107 are compared already"
+    kept += [one for one in rows(wanted) if one["seed"] in lacking]
+    assert tone_curves._lacking(kept, wanted) == []
+    for seeds in (wanted, range(100, 112)):
+        found = tone_curves._of_seeds(kept, seeds)
+        assert {(one["seed"], one["tone"]) for one in found} == {(one["seed"], one["tone"]) for one in rows(seeds)}
+        assert len(found) == len(rows(seeds))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from click.testing import CliRunner
 
 from benchmarks.speed import align_speed
 
@@ -25,3 +26,12 @@ def test_one_mini_pair(mini: BenchScene, cache: Path) -> None:
     assert sum(part["share"] for part in where.parts[:-1]) < 1.2
     assert any(line["function"] == "align:align_pair" for line in where.with_callees)
     assert where.own[0]["CPU s of its own"] >= where.own[-1]["CPU s of its own"] > 0
+
+
+@pytest.mark.parametrize("given", ["1,x", "0,2", "1.5"])
+def test_numbers_at_a_time_that_are_none_are_refused_before_the_work(
+    given: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(align_speed, "measure", lambda *_: pytest.fail("worked"))
+    done = CliRunner().invoke(align_speed.main, ["--small", "--at-a-time", given], catch_exceptions=False)
+    assert (done.exit_code, "expected numbers from 1 on" in done.stderr) == (2, True)

@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("torch")
 from benchmarks.training import builtin_data, builtin_table, builtin_x8
+from d2crealsr.errors import UsageError
 from d2crealsr.store.files import write_text
 
 
@@ -19,6 +20,19 @@ def test_no_photograph_is_in_two_parts(tmp_path):
     assert {name: len(found) for name, found in names.items()} == {"train": 40, "validation": 8, "test": 12}
     assert len(set().union(*names.values())) == 60
     assert parts["wheel"] is None
+    assert dict(builtin_data._dealt(tmp_path / "photos", tmp_path / "work")) == parts
+    write_text(tmp_path / "photos" / "000.jpg", "one more, by which the order changes")
+    with pytest.raises(UsageError, match=r"work.photos.train: was made with other photographs .*; give another --work"):
+        dict(builtin_data._dealt(tmp_path / "photos", tmp_path / "work"))
+
+
+def test_too_few_photographs_are_refused_before_anything_is_simulated(tmp_path, monkeypatch):
+    for k in range(59):
+        write_text(tmp_path / "photos" / f"{k:02d}.jpg", str(k))
+    monkeypatch.setattr(builtin_data, "simulated", lambda *_, **__: pytest.fail("simulated"))
+    with pytest.raises(UsageError, match=r"has 59 photographs \(\*\.jpg\), expected at least 60"):
+        builtin_data.make(tmp_path / "work", tmp_path / "photos", print)
+    assert not (tmp_path / "work").exists()
 
 
 def test_a_run_ends_at_its_time_without_an_error_and_only_then(monkeypatch):

@@ -124,3 +124,8 @@ def test_the_stored_table_follows_from_its_runs():
         for name, value in row.items():
             close = pytest.approx(again[name], nan_ok=True)
             assert value == again[name] if isinstance(again[name], str) else float(value) == close
+
+
+def test_one_draw_is_not_said_to_resolve_nothing():
+    rows = [{"network": "tiny", "cards": cards, "draw": 0, "test_db": 25.0, "pooled_db": 24.0} for cards in (5, 10)]
+    assert answers(summary(rows)) == ["tiny: no gain is judged, since one draw gives no interval"]

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 
 from benchmarks.result_tables import read_csv
 
@@ -43,3 +44,26 @@ def test_every_point_of_the_stored_table_follows_from_its_runs():
         assert float(row["loss_db"]) == pytest.approx(again["loss_db"])
         assert float(row["half_width_db"]) == pytest.approx(again["half_width_db"])
         assert row["resolved"] == again["resolved"]
+
+
+def test_a_small_run_does_not_spoil_the_full_one_in_the_same_folder(tmp_path, monkeypatch):
+    places = []
+
+    def row(arm, seed, steps, place, *_):
+        places.append(place)
+        return {"test_db": 25.0, "moved_test_db": 24.0}
+
+    monkeypatch.setattr(misaligned_network, "scenes_at", lambda *_: ([], []))
+    monkeypatch.setattr(misaligned_network.Tested, "of", lambda _: None)
+    monkeypatch.setattr(misaligned_network, "run_row", row)
+    for more in (["--small"], ["--seeds", "1"]):
+        done = CliRunner().invoke(misaligned_network.main, ["--work", str(tmp_path), *more], catch_exceptions=False)
+        assert done.exit_code == 0
+        assert " yes " not in done.stdout
+        assert " no " not in done.stdout, "one seed has no interval"
+    assert len(set(places)) == 2
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "one.jpg").touch()
+    others = ["--work", str(tmp_path), "--small", "--photos", str(tmp_path / "photos")]
+    done = CliRunner().invoke(misaligned_network.main, others)
+    assert (done.exit_code, "was made with photographs" in done.stderr) == (2, True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -10,9 +11,13 @@ from click.testing import CliRunner
 
 pytest.importorskip("torch", reason="torch is not installed (extra 'train')")
 
+from benchmarks.result_tables import write_csv
+from benchmarks.training import training_evidence
 from benchmarks.training.training_evidence import main, measured
 from benchmarks.training.training_sets import city100_x4, validation_pairs
+from d2c.d2csr.presets import PRESETS
 from d2c.data.layouts import find_pairs, with_split
+from d2crealsr.errors import UsageError
 from d2crealsr.store import read_image, write_image
 
 
@@ -46,6 +51,12 @@ def test_pairs_of_city100_are_reduced_and_split(city100, tmp_path):
     assert lr[3, 5, 1] == round(float(source[12:16, 20:24, 1].mean()))
     names = {p.name for p in with_split(pairs, "train", made.folder)}
     assert {p.name for p in validation_pairs(made.folder, 0.2)} < names
+    for record in (True, False):
+        if not record:
+            (made.folder / "asked.json").unlink()
+        city100_x4(city100, made.folder)
+        with pytest.raises(UsageError, match=r"was made with .*scenes 7.*, now asked for .*scenes 3"):
+            city100_x4(city100, made.folder, 3)
 
 
 @pytest.mark.slow
@@ -87,3 +98,31 @@ def test_test_pairs_are_for_reporting_seeds_only(city100, tmp_path):
     result = CliRunner().invoke(main, where)
     assert result.exit_code == 2
     assert "main needs reporting seeds" in result.output
+
+
+def test_a_finished_run_of_other_steps_is_refused(tmp_path):
+    from d2c.settings import toml
+
+    preset = PRESETS["tiny"]
+    settings = dataclasses.replace(preset.train, steps=20)
+    text = toml.to_text(
+        {"model": {"network": "d2csr", **dataclasses.asdict(preset.model)}, "train": dataclasses.asdict(settings)}
+    )
+    (tmp_path / "config.toml").write_text(text)
+    write_csv(tmp_path / "row.csv", [{"seed": 0, "cpu_minutes": 1, "fused": 20, "mean": 19}])
+    run = training_evidence.Run(folder=tmp_path, data=None, model=preset.model, train=settings, labels={"seed": 0})
+    assert training_evidence.table([run], on_test=False)[0]["fused"] == 20
+    longer = dataclasses.replace(run, train=dataclasses.replace(settings, steps=700))
+    with pytest.raises(UsageError, match="was trained with steps 20, now asked for 700; give another --work"):
+        training_evidence.table([longer], on_test=False)
+
+
+def test_the_small_simulated_set_fills_a_batch_and_the_others_need_city100(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(training_evidence, "simulated", lambda *_, **wanted: asked.append(wanted))
+    training_evidence.training_sets(tmp_path, None, "simulated-x8", True, 1)
+    scenes, test = asked[0]["scenes"], asked[0]["test"]
+    assert test
+    assert (1 - training_evidence.VALIDATION) * (scenes - test) - 2 > PRESETS["tiny"].train.batch  # QA may refuse two
+    with pytest.raises(UsageError, match=r"needs City100, .*; give it with --city100"):
+        training_evidence.training_sets(tmp_path, None, "city100-x4", True, 1)
