@@ -12,7 +12,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 import numpy as np
 
 from d2crealsr.audit.benchmark_loss import loss_db
-from d2crealsr.audit.pair import MEASURED, NOT_MEASURED, AuditSettings, classify, displacement, measure_pair
+from d2crealsr.audit.pair import (
+    MEASURED,
+    NOT_MEASURED,
+    AuditSettings,
+    classify,
+    displacement,
+    is_measured,
+    measure_pair,
+)
 from d2crealsr.errors import ImageError
 from d2crealsr.imaging.crop import MIN_SIDE
 from d2crealsr.jobs.workers import run_in_order
@@ -82,6 +90,9 @@ class AuditResult:
         The residual fields, ``scene, lr_x, lr_y, dx_hr_px, dy_hr_px, weight, zncc``. Positions are in the LR image.
     layout : str
         Name of the folder's layout.
+    alignment_known : tuple of bool
+        Whether the displacement of each pair is known, in the order of the table. It is not if the images show
+        different content, have too little texture, or cannot be compared.
     notes : tuple of str
         One sentence about each kind of file that was left out.
     """
@@ -91,6 +102,7 @@ class AuditResult:
     not_measured: list[str]
     fields: pd.DataFrame
     layout: str
+    alignment_known: tuple[bool, ...]
     notes: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
@@ -105,15 +117,16 @@ class AuditResult:
 
     @property
     def measured(self) -> int:
-        """Number of pairs about which something is known: all but those that were not measured or cannot be read."""
-        return int((~self.table["verdict"].isin([NOT_MEASURED, "wrong_size", "unreadable"])).sum())
+        """Number of pairs whose displacement is known."""
+        return sum(self.alignment_known)
 
     @property
     def summary(self) -> dict[str, float]:
         """Number of pairs by verdict, medians over the measured pairs in HR px, and the mean of their loss in dB."""
         counts = {str(verdict): float(n) for verdict, n in self.table["verdict"].value_counts().items()}
         names = ("residual_p50_hr_px", "smooth_hr_px", "floor_p50_hr_px", "floor_smooth_hr_px")
-        medians = {name: float(self.table[name].median()) for name in names}
+        measured = self.table[list(self.alignment_known)]
+        medians = {name: float(measured[name].median()) for name in names}
         loss = float(self.table["registration_loss_db"].mean())
         return {"pairs": float(len(self.table)), **counts, **medians, "registration_loss_db": loss}
 
@@ -172,9 +185,11 @@ def audit(
     tasks = [(pair, _allowed(pair, found, scale), scale or 1) for pair in pairs]
     rows: list[dict[str, Any]] = []
     fields: list[pd.DataFrame] = []
+    known: list[bool] = []
     with contextlib.closing(run_in_order(measure, tasks, jobs=jobs)) as results:
         for pair, (row, field) in zip(pairs, results, strict=True):
             paths = {"hr_path": _inside(pair.hr, root), "lr_path": _inside(pair.lr, root)}
+            known.append(row.pop("alignment_known"))
             loss = row.pop("registration_loss_db")  # the last column
             rows.append({"scene": pair.scene, **row, **paths, "registration_loss_db": loss})
             fields.append(_frame(pair.scene, field))
@@ -186,6 +201,7 @@ def audit(
         not_measured=[_line(row) for row in rows if row["verdict"] == NOT_MEASURED],
         fields=pd.concat(fields, ignore_index=True),
         layout=found.layout,
+        alignment_known=tuple(known),
         notes=found.notes,
     )
 
@@ -202,7 +218,8 @@ def _measure(
 ) -> tuple[dict[str, Any], ResidualField | None]:
     """A pair's row but for its name and paths, and its residual field; None where nothing could be measured."""
     pair, allowed, asked = task
-    nothing = {"scale": 0, "verdict": "", "reason": "", "residual_shape": "", **dict.fromkeys(_NUMBERS, float("nan"))}
+    numbers = dict.fromkeys(_NUMBERS, float("nan"))
+    nothing = {"scale": 0, "verdict": "", "reason": "", "residual_shape": "", **numbers, "alignment_known": False}
     try:
         hr_size, lr_size = read_size(pair.hr), read_size(pair.lr)
         reduce = asked if pair.at_hr_size else 1
@@ -223,9 +240,9 @@ def _measure(
     if verdict == "misaligned" and evidence.shape:
         reason += f"; the field is {evidence.shape}"
     told = {"scale": scale, "verdict": verdict, "reason": reason, "residual_shape": evidence.shape}
-    known = verdict in ("clean", "misaligned", "different_colours")
+    known = is_measured(verdict, evidence.statistics, scale, settings)
     loss = loss_db(displacement(evidence.statistics, scale), scale) if known else float("nan")
-    return {**told, **evidence.statistics, "registration_loss_db": loss}, evidence.field
+    return {**told, **evidence.statistics, "registration_loss_db": loss, "alignment_known": known}, evidence.field
 
 
 def _wrong_size(pair: ImagePair, hr: tuple[int, int], lr: tuple[int, int], allowed: tuple[int, ...]) -> str:

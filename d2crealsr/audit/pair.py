@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 
-from d2crealsr.audit import likeness
 from d2crealsr.audit.control import zero_shift_control
+from d2crealsr.audit.measurement import MIN_WEIGHT, TONE, measure_placement
 from d2crealsr.audit.smooth import fit_smooth
 from d2crealsr.imaging import degrade, geometry
-from d2crealsr.imaging.comparison import LrCrop
 from d2crealsr.quality import residuals
 from d2crealsr.quality.colour import compare_colours
 from d2crealsr.quality.evidence import place_cells
@@ -34,6 +33,7 @@ __all__ = [
     "Verdict",
     "classify",
     "displacement",
+    "is_measured",
     "measure_pair",
 ]
 
@@ -76,15 +76,10 @@ MEASURED = (
 )
 """Names of the statistics, in the order of the columns of the table."""
 
-_TONE = "srgb"
-_MIN_WEIGHT = 8.0
-"""Smallest sum of the blocks' weights from which the six numbers of an affine field are fitted."""
 _BORDER_SIGMAS = 2
 """Width of the border where no place that differs is sought, in σ of LR's blur: HR shows nothing beyond it."""
-_HARMLESS_LR_PX = 0.1
-"""Smooth part up to which blur and brightness are estimated well enough without removing it first."""
 _REACH_LR_PX = 3.0
-"""Largest shift that blocks measure well. Beyond it, the coarse shift of the whole image is more reliable."""
+"""Largest shift that blocks measure well from the published position. Beyond it, the coarse shift is given."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -158,27 +153,19 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
     PairEvidence
         Shifts are where HR has the content minus where LR has it, in HR px.
     """
-    crop, mapping = Crop(0, 0, lr.shape[1], lr.shape[0]), _as_published(lr, scale)
-    source = degrade.reduced(hr, scale, _TONE)
-    in_place = mapping
-    lr_crop, look = LrCrop.of(lr, crop, _TONE, scale=scale).with_look(source, mapping)
-    field = lr_crop.residuals(look, mapping)
+    crop, published = Crop(0, 0, lr.shape[1], lr.shape[0]), _as_published(lr, scale)
+    source = degrade.reduced(hr, scale, TONE)
+    found = measure_placement(lr, source, published, scale)
+    lr_crop, look, field = found.lr, found.look, found.field
     smooth = fit_smooth(field, crop)
-    if field.weights.sum() >= _MIN_WEIGHT and smooth.hr_px > _HARMLESS_LR_PX * scale:
-        # A displaced HR looks blurred. So estimate blur and brightness at its real position, then measure the shift.
-        in_place = smooth.taken_out(mapping)
-        lr_crop, look = lr_crop.with_look(source, in_place)
-        field = lr_crop.residuals(look, mapping)
-        smooth = fit_smooth(field, crop)
-    control = zero_shift_control(lr_crop, look, mapping, field).residuals(look, mapping)
+    control = zero_shift_control(lr_crop, look, found.start, found.from_start).residuals(look, found.start)
     shape = name_shape(field, crop)
-    alike = likeness.compare(look.through(mapping, lr_crop.positions), lr_crop.encoded, lr_crop.trusted, field, crop)
     constant_x, constant_y = smooth.constant
-    coarse_x, coarse_y = scale * alike.shift_lr_px
+    coarse_x, coarse_y = scale * found.coarse_lr_px
     border = math.ceil(_BORDER_SIGMAS * look.sigma_hr_px / scale)
     measured = {
         "blocks": len(field.weights),
-        "weight": field.weights.sum(),
+        "weight": found.weight,
         "residual_p50_hr_px": residuals.percentile(field, 50),
         "residual_p95_hr_px": residuals.percentile(field, 95),
         "constant_x_hr_px": constant_x,
@@ -192,17 +179,17 @@ def measure_pair(hr: Image, lr: Image, scale: int) -> PairEvidence:
         "floor_p50_hr_px": residuals.percentile(control, 50),
         "floor_p95_hr_px": residuals.percentile(control, 95),
         "floor_smooth_hr_px": fit_smooth(control, crop).hr_px,
-        "zncc": lr_crop.zncc(look, mapping),
-        "correlation": alike.correlation,
-        "unlike_fraction": alike.unlike,
+        "zncc": lr_crop.zncc(look, published),
+        "correlation": found.alike.correlation,
+        "unlike_fraction": found.alike.unlike,
         "coarse_x_hr_px": coarse_x,
         "coarse_y_hr_px": coarse_y,
-        "contrast": alike.contrast,
+        "contrast": found.alike.contrast,
         "sigma_blur_hr_px": look.sigma_hr_px,
-        "brightness_error": lr_crop.brightness_error(lr_crop.seen(source, mapping, look.sigma_hr_px)),
-        **place_cells(largest_place(lr_crop, lr_crop.shown(look, in_place), border)),
+        "brightness_error": lr_crop.brightness_error(lr_crop.seen(source, published, look.sigma_hr_px)),
+        **place_cells(largest_place(lr_crop, lr_crop.shown(look, found.in_place), border)),
     }
-    colours = compare_colours(lr_crop, look, in_place)
+    colours = compare_colours(lr_crop, look, found.in_place)
     measured |= {"colour_difference": colours.difference, "colour_ratio": colours.ratio}
     statistics = {name: float(measured.get(name, np.nan)) for name in MEASURED}
     return PairEvidence(statistics=statistics, field=field, shape=shape.name or "")
@@ -243,8 +230,15 @@ def classify(statistics: Mapping[str, float], scale: int, settings: AuditSetting
     return verdict, reason
 
 
+def is_measured(verdict: str, statistics: Mapping[str, float], scale: int, settings: AuditSettings) -> bool:
+    """Whether the displacement of a pair is known: it shows one content, and blocks or the coarse shift measured it."""
+    if verdict not in ("clean", "misaligned", "different_colours"):
+        return False
+    return _is_far_off(statistics, scale) or not _unmeasured(statistics, _uncertainty(statistics), settings)
+
+
 def displacement(statistics: Mapping[str, float], scale: int) -> float:
-    """How far HR lies off its place: the smooth part without its uncertainty, or the coarse shift if it is too large.
+    """How far HR lies off its place: the smooth part without its uncertainty, or a coarse shift beyond 3 LR px.
 
     The root mean square over the image, in HR px. It is often 0 for a well aligned pair, because the uncertainty is
     what the estimator finds in a pair without any shift.
@@ -256,7 +250,7 @@ def displacement(statistics: Mapping[str, float], scale: int) -> float:
 
 
 def _is_far_off(s: Mapping[str, float], scale: int) -> bool:
-    """Whether HR as a whole is displaced by more than blocks can measure."""
+    """Whether HR as a whole is displaced by more than blocks can measure from its published position."""
     return math.hypot(s["coarse_x_hr_px"], s["coarse_y_hr_px"]) > _REACH_LR_PX * scale
 
 
@@ -293,8 +287,8 @@ def _foreign_object(s: Mapping[str, float], settings: AuditSettings) -> tuple[Ve
 
 def _unmeasured(s: Mapping[str, float], error: float, settings: AuditSettings) -> str:
     """Why the field cannot be judged; empty if it can. ``error`` is the uncertainty of its smooth part, in HR px."""
-    if not s["weight"] >= _MIN_WEIGHT:
-        return f"blocks to measure weigh {s['weight']:.1f}, at least {_MIN_WEIGHT:g} needed"
+    if not s["weight"] >= MIN_WEIGHT:
+        return f"blocks to measure weigh {s['weight']:.1f}, at least {MIN_WEIGHT:g} needed"
     if not error <= settings.limit:
         return f"constant and affine part uncertain by {error:.2f} HR px, at most {settings.limit:g} may be"
     return ""
