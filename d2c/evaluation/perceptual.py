@@ -21,6 +21,7 @@ import torch
 from d2c.data.patches import to_tensor
 from d2c.errors import ConfigError
 from d2c.metrics import to_uint8
+from d2c.precision import computing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -95,6 +96,8 @@ def check_distances(kinds: Sequence[str]) -> None:
 def distance(sr: NDArray[Any], hr: NDArray[Any], border: int, kind: PerceptualDistance, device: torch.device) -> float:
     """The distance of two images ``(H, W, 3)``, both rounded to 8 bit, without a border.
 
+    It is computed in fp32, whatever arithmetic made the images.
+
     Parameters
     ----------
     border : int
@@ -103,7 +106,8 @@ def distance(sr: NDArray[Any], hr: NDArray[Any], border: int, kind: PerceptualDi
         Where it is computed.
     """
     inside = slice(border, -border or None)
-    return _measured(kind, *(to_tensor(to_uint8(image)[inside, inside])[None].to(device) for image in (sr, hr)))
+    with computing("fp32", device):
+        return _measured(kind, *(to_tensor(to_uint8(image)[inside, inside])[None].to(device) for image in (sr, hr)))
 
 
 def _measured(kind: PerceptualDistance, sr: Tensor, hr: Tensor) -> float:

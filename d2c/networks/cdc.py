@@ -19,6 +19,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from d2c.device import at_least_fp32, no_autocast
+from d2c.networks.base.constants import constant
 from d2c.networks.base.entry import Network
 from d2c.networks.base.initial import kaiming
 from d2c.networks.base.released import Naming, count, read_released
@@ -189,7 +190,7 @@ class CDCStage(Stage):
 
 def _sobel(planes: Tensor) -> tuple[Tensor, Tensor]:
     """Sobel derivatives of ``(N, C, h, w)`` along x and y; the outermost pixels are repeated."""
-    smooth, slope = planes.new_tensor([1.0, 2.0, 1.0]), planes.new_tensor([-1.0, 0.0, 1.0])
+    smooth, slope = constant((1.0, 2.0, 1.0), planes), constant((-1.0, 0.0, 1.0), planes)
     kernels = torch.stack([torch.outer(smooth, slope), torch.outer(slope, smooth)])[:, None]
     n, c, h, w = planes.shape
     padded = F.pad(planes.reshape(n * c, 1, h, w), (1, 1, 1, 1), mode="replicate")
@@ -203,7 +204,7 @@ def harris_masks(hr: Tensor) -> Tensor:
     The response is ``det − .04·trace²`` of the structure tensor over 3×3 pixels. It is a corner above .01 of its
     largest value in the patch, and an edge below −.001 of it.
     """
-    luma = torch.einsum("c,nchw->nhw", hr.new_tensor(_LUMA), hr)[:, None]
+    luma = torch.einsum("c,nchw->nhw", constant(_LUMA, hr), hr)[:, None]
     dx, dy = _sobel(luma)
     xx, yy, xy = (F.avg_pool2d(F.pad(p, (1, 1, 1, 1), mode="replicate"), 3, 1) for p in (dx * dx, dy * dy, dx * dy))
     response = xx * yy - xy**2 - 0.04 * (xx + yy) ** 2

@@ -20,6 +20,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from d2c.device import at_least_fp32, no_autocast
+from d2c.networks.base.constants import constant
 from d2c.networks.base.entry import Network
 from d2c.networks.base.initial import kaiming
 from d2c.networks.base.residual import ResidualBlock
@@ -62,7 +63,7 @@ class LPKPNConfig(NetworkConfig):
 
 def _binomial(planes: Tensor, gain: float = 1.0) -> Tensor:
     """Smooth ``(N, 1, h, w)`` with [1 4 6 4 1]²/256, zeros outside."""
-    row = planes.new_tensor([1.0, 4.0, 6.0, 4.0, 1.0]) / 16
+    row = constant((1.0, 4.0, 6.0, 4.0, 1.0), planes) / 16
     return F.conv2d(planes, gain * torch.outer(row, row)[None, None], padding=2)
 
 
@@ -96,11 +97,21 @@ def rebuilt(levels: Sequence[Tensor]) -> Tensor:
 
 def _luma(rgb: Tensor) -> Tensor:
     """Luma ``(N, 1, h, w)`` on [16/255, 235/255] of RGB on [0, 1]."""
-    return F.conv2d(rgb, rgb.new_tensor(_LUMA)[None, :, None, None]) + _BLACK
+    return F.conv2d(rgb, constant(_LUMA, rgb)[None, :, None, None]) + _BLACK
+
+
+def _filtered(level: Tensor, kernels: Tensor) -> Tensor:
+    """A level ``(N, 1, h, w)``, each pixel filtered with its own kernel of ``(N, 25, h, w)``, in the level's type."""
+    around = F.unfold(level, _KERNEL, padding=_KERNEL // 2).view_as(kernels)
+    return (around * kernels).sum(dim=1, keepdim=True)
 
 
 class _LPKPN(nn.Module):
-    """``(N, 3, h, w)`` to ``(N, 3, s·h, s·w)``, RGB on [0, 1]; the sides of the result are multiples of 4."""
+    """``(N, 3, h, w)`` to ``(N, 3, s·h, s·w)``, RGB on [0, 1]; the sides of the result are multiples of 4.
+
+    The kernels are predicted in the arithmetic that is asked for. Image and pyramid are computed at least in fp32, even
+    under autocast, because the image would otherwise be rounded to the 8 binary digits of bf16.
+    """
 
     def __init__(self, config: LPKPNConfig) -> None:
         super().__init__()
@@ -128,21 +139,22 @@ class _LPKPN(nn.Module):
 
     def predicted_kernels(self, luma: Tensor) -> list[Tensor]:
         """The kernels ``(N, 25, H/2^l, W/2^l)`` of each level for the luma ``(N, 1, H, W)``."""
-        shallow = self.first(F.pixel_unshuffle(luma, _QUARTER))
+        shallow = self.first(F.pixel_unshuffle(luma, _QUARTER).to(self.first.weight.dtype))
         features = self.after_body(self.body(shallow)) + shallow
         return [branch(features) for branch in self.kernels]
 
     def levels(self, luma: Tensor) -> list[Tensor]:
         """The levels of the pyramid of the enlarged luma, each filtered with the kernels of its pixels."""
-        return [
-            (F.unfold(level, _KERNEL, padding=_KERNEL // 2).view_as(kernels) * kernels).sum(dim=1, keepdim=True)
-            for level, kernels in zip(laplacian_pyramid(luma), self.predicted_kernels(luma), strict=True)
-        ]
+        predicted = self.predicted_kernels(luma)
+        with no_autocast(luma.device):
+            pyramid = laplacian_pyramid(at_least_fp32(luma))
+            return [_filtered(level, kernels) for level, kernels in zip(pyramid, predicted, strict=True)]
 
     def enlarged(self, lr: Tensor) -> tuple[Tensor, Tensor]:
         """The bicubically enlarged image, and its luma."""
-        image = bicubic_up(lr, self.scale)
-        return image, _luma(image)
+        with no_autocast(lr.device):
+            image = bicubic_up(at_least_fp32(lr), self.scale)
+            return image, _luma(image)
 
     def forward(self, lr: Tensor) -> Tensor:
         image, luma = self.enlarged(lr)
@@ -154,7 +166,8 @@ class _LPKPN(nn.Module):
 
         With chroma as it is, a change of luma is the same change of R, G and B, on the range from black to white.
         """
-        return image + (rebuilt(levels) - luma) / _CONTRAST
+        with no_autocast(image.device):
+            return image + (rebuilt(levels) - luma) / _CONTRAST
 
 
 class LPKPNStage(Stage):

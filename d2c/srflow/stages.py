@@ -44,7 +44,8 @@ class EncoderStage(PixelStage):
 class FlowStage(Stage):
     """Stage 2: the negative log-likelihood of HR with noise, in bits for each HR pixel.
 
-    In its first half the encoder is frozen. Steps whose gradient is not finite are left out.
+    In its first half the encoder is frozen. A longer stage has a later half, so an encoder that was trained already is
+    frozen again until then. Steps whose gradient is not finite are left out.
     """
 
     model: SRFlow
@@ -74,6 +75,13 @@ class FlowStage(Stage):
 
     def scheduled_rate(self, step: int, steps: int, epoch: int) -> float:
         return self.warmed_up(self.by_milestones(self.config.lr_flow, step, steps), step)
+
+    @classmethod
+    def follows_length(cls, config: Any) -> str:
+        return (
+            "the rate follows the milestones of the new length from here on, and the encoder is frozen, again if need "
+            "be, until half of it is done"
+        )
 
     def clip_norm(self) -> float:
         return self.config.clip_norm_flow

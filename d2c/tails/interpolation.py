@@ -34,9 +34,12 @@ def bicubic_up(image: Tensor, scale: int) -> Tensor:
 
 
 def _phases(scale: int, like: Tensor) -> Tensor:
-    """Weights ``(s, 5)`` of the LR pixels −2 … 2 for each of the s HR pixels in an LR pixel."""
-    centres = (torch.arange(scale, dtype=torch.float64) + 0.5) / scale - 0.5  # in LR pixels
-    x = (torch.arange(-2, 3, dtype=torch.float64) - centres[:, None]).abs()
+    """Weights ``(s, 5)`` of the LR pixels −2 … 2 for each of the s HR pixels in an LR pixel.
+
+    They are computed on the device of ``like``, so that a training step with them can be a CUDA graph.
+    """
+    centres = (torch.arange(scale, dtype=torch.float64, device=like.device) + 0.5) / scale - 0.5  # in LR pixels
+    x = (torch.arange(-2, 3, dtype=torch.float64, device=like.device) - centres[:, None]).abs()
     near = (_A + 2) * x**3 - (_A + 3) * x**2 + 1
     far = _A * x**3 - 5 * _A * x**2 + 8 * _A * x - 4 * _A
-    return torch.where(x <= 1, near, torch.where(x < 2, far, 0.0)).to(like)
+    return torch.where(x <= 1, near, torch.where(x < 2, far, torch.zeros_like(far))).to(like)

@@ -224,14 +224,15 @@ def check_lengths(before: Settings, now: Settings, steps_per_epoch: int, state: 
 
 
 def rate_said(before: Settings, now: Settings, lengths: Sequence[str]) -> str:
-    """What is added about the rate of a begun stage that gets another length; empty if its rate does not depend on it.
+    """What is added about a begun stage that gets another length; empty if nothing but its end depends on it.
 
     ``lengths`` are the settings of its length.
     """
-    schedule = getattr(now.train, "schedule", "step")
-    if schedule == "step" or all(getattr(before.train, name) == getattr(now.train, name) for name in lengths):
+    if all(getattr(before.train, name) == getattr(now.train, name) for name in lengths):
         return ""
-    return f"; the rate follows the {schedule} schedule of the new length from here on"
+    begun = [kind for kind in now.network.stages(now.train) if kind.lengths == lengths]
+    said = begun[0].follows_length(now.train) if begun else ""
+    return f"; {said}" if said else ""
 
 
 def settings_changes(before: Settings, now: Settings) -> str:

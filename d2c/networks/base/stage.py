@@ -111,6 +111,17 @@ class Stage(nn.Module, abc.ABC):
             rate = self.learning_rate(epoch)
         return self.warmed_up(rate, step)
 
+    @classmethod
+    def follows_length(cls, config: Any) -> str:
+        """What follows the new length of a begun stage that gets another one, as a clause; empty if nothing does.
+
+        A stage with a :meth:`scheduled_rate` or :meth:`before_step` of its own that depends on ``steps`` says so here.
+        """
+        schedule = getattr(config, "schedule", "step")
+        if schedule == "step":
+            return ""
+        return f"the rate follows the {schedule} schedule of the new length from here on"
+
     def by_milestones(self, rate: float, step: int, steps: int) -> float:
         """A rate, halved after each of the milestones that are past."""
         return float(rate * 0.5 ** sum(step > share * steps for share in self.milestones))

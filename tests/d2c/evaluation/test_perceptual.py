@@ -11,6 +11,7 @@ import pytest
 import torch
 from click.testing import CliRunner
 
+from d2c import precision
 from d2c.checkpoints import native
 from d2c.cli import cli
 from d2c.data.patches import to_tensor
@@ -102,6 +103,27 @@ def test_a_distance_is_that_of_8_bit_images_without_the_border(torchmetrics):
     expected = (to_tensor(rounded) - to_tensor(hr))[:, inside, inside].abs().mean()
     assert perceptual.distance(sr, hr, 2, "lpips", torch.device("cpu")) == pytest.approx(float(expected))
     assert perceptual._metric("lpips").options == {"net_type": "alex", "normalize": True}
+
+
+def test_a_distance_is_computed_in_fp32_also_where_tf32_and_autocast_are_on(torchmetrics, monkeypatch):
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)  # PyTorch's default
+    permitting = precision.permitting_tf32
+    monkeypatch.setattr(
+        precision, "permitting_tf32", lambda allowed, device: permitting(allowed, torch.device("cuda"))
+    )  # as on a card
+    seen = []
+
+    class Watched(Difference):
+        def __call__(self, sr, hr):
+            seen.append((torch.backends.cudnn.allow_tf32, torch.is_autocast_enabled("cpu")))
+            return super().__call__(sr, hr)
+
+    torchmetrics.DeepImageStructureAndTextureSimilarity = Watched
+    image = np.zeros((70, 70, 3), np.float32)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        assert perceptual.distance(image, image, 2, "dists", torch.device("cpu")) == 0
+    assert seen == [(False, False)]
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_small_images_are_refused(torchmetrics, checkpoint, pairs):

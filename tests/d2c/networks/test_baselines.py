@@ -14,12 +14,15 @@ import torch.nn.functional as F
 
 import d2c
 from d2c.checkpoints import native
+from d2c.data.patches import Batch
 from d2c.networks import find
 from d2c.networks.base.count import multiply_adds, parameters
 from d2c.networks.base.shapes import shapes_only
 from d2c.networks.cdc import gradient_weighted, harris_masks
 from d2c.networks.lpkpn import laplacian_pyramid, rebuilt
+from d2c.precision import computing
 from d2c.tails.interpolation import bicubic_up
+from d2c.training.engine import Engine
 from d2c.training.start import initial_model
 from tests.d2c.strip_plans import plan_of
 
@@ -175,6 +178,19 @@ def test_every_scale_has_an_image_of_its_size_and_a_gradient_for_each_parameter(
     assert model(lr).shape == hr.shape
 
 
+@pytest.mark.parametrize("realign", [False, True])
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_step_has_nothing_that_a_cuda_graph_cannot_hold(name, realign):
+    network, model = tiny(name, 2)
+    side, said = network.multiple, []
+    train = dataclasses.replace(network.preset("tiny").train, batch=2, patch=side, realign=realign)
+    engine = Engine(network.stages(train)[0](model, train), train, graph=True, note=said.append)
+    hr_side = 2 * side + 8 * realign
+    for _ in range(2):
+        engine.update(Batch(torch.rand(2, 3, side, side), torch.rand(2, 3, hr_side, hr_side)), 1e-3, {})
+    assert said == []
+
+
 @pytest.mark.parametrize("name", BASELINES)
 def test_saved_and_loaded_it_has_the_same_bits(name, tmp_path):
     network, model = tiny(name, 4)
@@ -256,6 +272,23 @@ def test_an_untrained_lpkpn_nearly_gives_the_interpolated_image(size, scale):
     with torch.no_grad():
         differs = model(lr) - bicubic_up(lr, scale)
     assert differs.square().mean().sqrt() < 0.1
+
+
+def test_half_precision_rounds_the_predicted_kernels_of_lpkpn_and_not_its_image():
+    _, model = tiny("lpkpn", 4)
+    lr = F.interpolate(torch.rand(1, 3, 6, 6), scale_factor=2, mode="bilinear")  # about as smooth as a photograph
+    with torch.no_grad():
+        exact, enlarged = model(lr), bicubic_up(lr, 4)
+        with computing("bf16", lr.device):
+            image, luma = model.enlarged(lr)
+            assert torch.equal(image, enlarged)
+            assert model.predicted_kernels(luma)[0].dtype == torch.bfloat16
+            differs = model(lr) - exact
+    assert differs.dtype == torch.float32
+    assert 0 < 255 * differs.square().mean().sqrt() < 0.2
+    half = model.half()
+    with torch.no_grad():
+        assert (half(lr.half()) - exact).abs().max() < 0.002
 
 
 def test_levels_of_the_pyramid_count_by_their_sums():

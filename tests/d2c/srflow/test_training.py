@@ -16,6 +16,7 @@ from d2c.errors import ConfigError
 from d2c.networks.base.skips import Skips
 from d2c.srflow.stages import NOISE
 from d2c.training.engine import Engine
+from d2c.training.resume import Settings, rate_said
 from tests.d2c.srflow.small_flow import NETWORK, images, settings, small, stage_of
 
 
@@ -88,6 +89,26 @@ def test_the_encoder_is_frozen_for_the_first_half_and_the_rate_is_halved_four_ti
     assert [rate / 1e-3 for rate in rates] == [1.0] * 4 + [0.5] * 2 + [0.25, 0.0625]
     long = [stage.scheduled_rate(step, 100, 0) / 1e-3 for step in (1, 50, 51, 75, 76, 90, 91, 95, 96)]
     assert long == [1.0, 1.0, 0.5, 0.5, 0.25, 0.25, 0.125, 0.125, 0.0625]
+
+
+@pytest.mark.parametrize("schedule", ["step", "cosine"])
+def test_a_longer_flow_stage_says_that_its_rate_and_its_frozen_encoder_follow_its_length(schedule):
+    before, longer = (settings(schedule=schedule, steps_flow=steps) for steps in (8, 20))
+    stage = stage_of(small(random=0), schedule=schedule, lr_flow=1e-3)
+    for step, steps, frozen, rate in ((8, 8, False, 1e-3 / 16), (9, 20, True, 1e-3), (11, 20, False, 5e-4)):
+        stage.before_step(step, steps)
+        assert stage._encoder()[0].requires_grad != frozen
+        assert stage.scheduled_rate(step, steps, 0) == pytest.approx(rate)
+    told = [Settings(NETWORK, small().config, train, {}, []) for train in (before, longer)]
+    said = (
+        "; the rate follows the milestones of the new length from here on, and the encoder is frozen, again if need "
+        "be, until half of it is done"
+    )
+    encoder, flow = (kind.lengths for kind in NETWORK.stages(longer))
+    assert rate_said(*told, flow) == said
+    assert rate_said(told[0], told[0], flow) == ""
+    longer = told[0]._replace(train=settings(schedule=schedule, steps_flow=8, steps=4))
+    assert ("cosine schedule" in rate_said(told[0], longer, encoder)) == (schedule == "cosine")
 
 
 def test_the_noise_has_its_deviation_and_depends_on_step_and_patch_alone():
