@@ -48,6 +48,8 @@ def make_plan(
     max_memory: int | None = None,
     self_ensemble: bool = False,
     precision: Precision | None = None,
+    taken: int = 0,
+    remedy: str = "",
 ) -> Plan:
     """The fastest way that fits into memory to upscale an LR image of ``size`` (width, height).
 
@@ -65,6 +67,10 @@ def make_plan(
         Whether the mean over the flips and transposes of the image is taken, for which its outputs are kept in memory.
     precision : str, optional
         Arithmetic of the network; by default fp32.
+    taken : int
+        Bytes of the free memory that other work of the process will take before.
+    remedy : str
+        What an error says to do; by default what can be done about an image that is to be upscaled.
 
     Raises
     ------
@@ -73,10 +79,16 @@ def make_plan(
     """
     upscaler.precision = precision or "fp32"
     needs: dict[str, Any] = {"sample_bytes": sample_bytes, "keep_all": keep_all, "means": self_ensemble}
-    plan = _fitting(upscaler, size, device, what, max_memory, needs)
+    free = available_bytes(device)
+    free = None if free is None else max(0, free - taken)
+    if not remedy:
+        remedy = (
+            "crop the image, " + "leave --self-ensemble out, " * self_ensemble + "or use a machine with more memory"
+        )
+    plan = _fitting(upscaler, size, device, what, free, max_memory, remedy, needs)
     if not self_ensemble:
         return plan
-    turned = _fitting(upscaler, size[::-1], device, what, max_memory, needs)
+    turned = _fitting(upscaler, size[::-1], device, what, free, max_memory, remedy, needs)
     memory, spilled = (max(getattr(one, name) for one in (plan, turned)) for name in ("memory", "spilled"))
     return dataclasses.replace(plan, turned=turned, memory=memory, spilled=spilled)
 
@@ -86,11 +98,12 @@ def _fitting(
     size: tuple[int, int],
     device: torch.device,
     what: str,
+    free: int | None,
     max_memory: int | None,
+    remedy: str,
     needs: dict[str, Any],
 ) -> Plan:
     """The first way of the upscaler that fits into memory."""
-    free = available_bytes(device)
     allowed = [value for value in (max_memory, None if free is None else int(_SHARE * free)) if value is not None]
     budget = min(allowed) if allowed else None
     plan = None
@@ -101,10 +114,9 @@ def _fitting(
     assert plan is not None
     limit = "--max-memory gives" if max_memory is not None and budget == max_memory else f"{device} has"
     why = f" ({upscaler.refusal})" if upscaler.refusal else ""
-    remedy = "crop the image, " + ("leave --self-ensemble out, " if needs["means"] else "")
     raise MemoryNeedError(
         f"{what}: upscaling {size[0]}x{size[1]} pixels by {upscaler.config.scale} needs about "
-        f"{spelled(plan.memory)}, {limit} {spelled(budget or 0)}{why}; {remedy}or use a machine with more memory"
+        f"{spelled(plan.memory)}, {limit} {spelled(budget or 0)}{why}; {remedy}"
     )
 
 

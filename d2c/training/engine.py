@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,10 +15,11 @@ from torch.nn.parallel import DistributedDataParallel
 
 from d2c.data.travel import as_floats
 from d2c.device import pick_device
-from d2c.errors import ConfigError
+from d2c.errors import ConfigError, TrainingError
 from d2c.networks.base.stage import MOVED
 from d2c.precision import autocasting, permitting_tf32, set_tf32
 from d2c.training.graph import StepGraph
+from d2crealsr.store import D2CRealSRError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from d2c.tails.chains import Compiler
 
 __all__ = ["Engine", "World", "set_tf32", "world"]
+
+_INTERRUPTED, _FAILED = 1, 2
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -53,11 +57,30 @@ class World:
 
     def any(self, flag: bool) -> bool:
         """Whether the flag is true in any process. All processes must call this."""
+        return bool(self.largest(flag)[0])
+
+    def largest(self, *values: float) -> list[float]:
+        """The largest of each of these numbers in all processes. All processes must call this."""
         if self.size == 1:
-            return flag
-        flags = torch.tensor(int(flag), device=self.device)
-        dist.all_reduce(flags, dist.ReduceOp.MAX)
-        return bool(flags)
+            return list(values)
+        numbers = torch.tensor(values, dtype=torch.float64, device=self.device)
+        dist.all_reduce(numbers, dist.ReduceOp.MAX)
+        found: list[float] = numbers.tolist()
+        return found
+
+    @contextlib.contextmanager
+    def ending_together(self) -> Iterator[None]:
+        """A ``with`` block of work that one process does. If it is interrupted or fails there, all processes end."""
+        try:
+            yield
+        except (KeyboardInterrupt, D2CRealSRError) as error:
+            self.largest(_INTERRUPTED if isinstance(error, KeyboardInterrupt) else _FAILED)
+            raise
+        ended = self.largest(0)[0]
+        if ended == _INTERRUPTED:
+            raise KeyboardInterrupt
+        if ended == _FAILED:
+            raise TrainingError("another process of this run ended, for the reason that it gives")
 
 
 @contextlib.contextmanager
@@ -91,7 +114,8 @@ class Engine:
         The stage, whose model is on the device already.
     config : TrainSettings
         Settings. ``batch`` is the number of patches in all processes together, so results do not depend on their
-        number.
+        number, nor on ``accumulate``; those of a network with batch normalisation do, since its means are over the
+        patches that pass through the network at once.
     size : int
         Number of processes.
     graph : bool
@@ -213,9 +237,11 @@ class Engine:
                 self.scaler.scale(loss).backward()
             for name, value in terms.items():
                 sums[name] = sums.get(name, 0) + value.detach() / parts
-        if self._clipped():
+        taken = self._clipped()
+        if taken:
             self.scaler.step(self.optimiser)
-            self.scaler.update()
+        self.scaler.update()  # also after a step that is left out, whose gradients have been divided by the scale
+        if taken:
             self._move_average()
         return sums
 
@@ -224,18 +250,21 @@ class Engine:
         return {MOVED: self.stage.moved_hr_px} if self.stage.moved_hr_px is not None else {}
 
     def _clipped(self) -> bool:
-        """Clip the gradients, if there is a limit. Returns whether to make the step."""
+        """Clip the gradients, if there is a limit. Returns whether to make the step, which their norm may forbid."""
         limit, skips = self.stage.clip_norm(), self.stage.skips
-        if not limit:
+        if not limit and skips is None:
             return True
         self.scaler.unscale_(self.optimiser)
-        norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit)
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit or math.inf)
         return skips is None or skips.takes(norm)
 
     @torch.no_grad()
     def loss(self, batch: Batch | RawBatch, weights: Mapping[str, float]) -> float:
-        """The loss of this process's share of a batch with the present weights. Nothing is changed."""
-        parts = self.config.accumulate
+        """The loss of this process's share of a batch with the present weights. Nothing is changed.
+
+        A graph keeps the memory of a whole step, so beside it one patch is computed at a time.
+        """
+        parts = len(batch.lr) if self.graph else self.config.accumulate
         batch = as_floats(self._placed(batch))
         pieces = zip(batch.lr.chunk(parts), batch.hr.chunk(parts), strict=True)
         self.stage.eval()  # so that layers that keep statistics of what they see do not count it twice
@@ -262,8 +291,8 @@ class Engine:
     def averaged_weights(self) -> Iterator[None]:
         """A ``with`` block in which the model has the moving average of its weights, if there is one."""
         own = [p.detach().clone() for p in self.parameters] if self.average else []
-        self._put(self.average)
         try:
+            self._put(self.average)
             yield
         finally:
             self._put(own)

@@ -92,7 +92,7 @@ class StepGraph:
         """One step. The terms are overwritten by the next step.
 
         A weight of zero stays a number, because a term without weight may be left out. There is a graph for each set of
-        terms that have weight.
+        terms that have weight. They share their memory, and are captured again after the first steps of another set.
         """
         if self.refused:
             return self.step(_placed(batch, self.device), weights)
@@ -100,6 +100,8 @@ class StepGraph:
         inputs = {name: self.weights[name] if value else value for name, value in weights.items()}
         key = tuple(name for name, value in weights.items() if value)
         runs = self.runs[key] = self.runs.get(key, 0) + 1
+        if runs <= _WARM_UP:  # launched one by one, beside which the graph of other terms would keep a step's memory
+            self.captured.clear()
         if runs == 1:
             return self._first(weights, inputs)
         if self.device.type != "cuda":

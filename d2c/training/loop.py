@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import math
 import time
@@ -12,12 +13,14 @@ import torch.distributed as dist
 
 from d2c.checkpoints import native
 from d2c.device import naming_lack_of_memory
-from d2c.errors import TrainingError
+from d2c.errors import MemoryNeedError, MemoryRanOutError, TrainingError
 from d2c.evaluation.evaluate import evaluate, is_one_of_many, means
 from d2c.training import resume
+from d2c.training.agreeing import Agreement
 from d2c.training.draws import own_draws, seed_draws
 from d2c.training.engine import Engine
 from d2c.training.finite import not_finite
+from d2c.training.memory import smaller_validation
 from d2c.training.pace import Pace
 from d2c.training.readings import Readings
 
@@ -34,9 +37,6 @@ if TYPE_CHECKING:
 __all__ = ["StageRun"]
 
 _SAVE_SECONDS = 600
-
-_AGREE_EVERY = 10
-"""Number of steps after which several processes agree on whether to end, for which they must wait for each other."""
 
 
 class StageRun:
@@ -58,6 +58,7 @@ class StageRun:
             with self.folder.taking_up():
                 self.engine.restore(state["engine"])
             self.first, self.best, self.unlogged = state["step"], state["best"], state["unlogged"]
+        self.agreement = Agreement(self.here, self.first)
         self.total = training.steps(number)
         self.saved_at = time.monotonic()
 
@@ -71,8 +72,8 @@ class StageRun:
             self.number, range(self.first, self.total), self.here.rank, self.here.size, raw=raw
         )
         pace = Pace(self.first, training.network, training.request.model)
-        # a step is done with its row and state, or not at all
-        with own_draws(self.here.device), training.interrupts.held():
+        # a step is done with its row and state, or not at all; and whatever follows needs the memory
+        with contextlib.closing(self.engine), own_draws(self.here.device), training.interrupts.held():
             if self.unlogged:
                 self._conclude(self.first, self.unlogged)
             for done, batch in enumerate(batches, start=self.first + 1):
@@ -84,7 +85,6 @@ class StageRun:
                 reporter.step(done, self.said)
                 if note := pace.note(done, self.total + training.steps_after(self.number)):
                     reporter.note(note)
-        self.engine.close()  # the next stage needs the memory
         reporter.finish()
 
     def _step(self, done: int, batch: Batch | RawBatch) -> None:
@@ -126,8 +126,9 @@ class StageRun:
         """Do what follows a step: validation, the row of the log, and saving the state if due or interrupted."""
         if self._validates(done):
             self._check_finite(done)
-            if self.here.leads:
-                values = values | self._validate_or_save(done, values)
+            with self.here.ending_together():
+                if self.here.leads:
+                    values = values | self._validate_or_save(done, values)
         if done in self.training.request.keep_at:
             self._keep(done)
         self._write(values)
@@ -142,13 +143,16 @@ class StageRun:
             raise KeyboardInterrupt  # another process was interrupted
 
     def _validate_or_save(self, done: int, values: dict[str, Any]) -> dict[str, float]:
-        """The columns of a validation. If it is interrupted, the state is saved, and it is repeated on resuming."""
+        """The columns of a validation. If it is interrupted or lacks memory, the state is saved and it comes again."""
         try:
-            with self.training.interrupts.held(False):
+            with naming_lack_of_memory(lambda: f"memory ran out on {self.here.device} in the validation"):
                 return self._validate(done)
         except KeyboardInterrupt:
             self._save(done, unlogged=values)
             raise
+        except (MemoryNeedError, MemoryRanOutError) as error:
+            self._save(done, unlogged=values)
+            raise type(error)(self._lack_in_validation(done, str(error))) from error
 
     def _validates(self, done: int) -> bool:
         return self._every(done, self.config.validate_every) and bool(self.training.validation)
@@ -158,10 +162,8 @@ class StageRun:
 
         Decisions that do not depend on the number of steps alone are agreed on by all processes every few steps.
         """
-        late, asked = time.monotonic() - self.saved_at > _SAVE_SECONDS, self.training.interrupts.asked
-        if self.here.size > 1:
-            agree = self._every(done, _AGREE_EVERY)
-            late, asked = (agree and self.here.any(flag) for flag in (late, asked))
+        flags = time.monotonic() - self.saved_at > _SAVE_SECONDS, self.training.interrupts.asked
+        late, asked = self.agreement.on(flags, done, last=done == self.total)
         return late or self._every(done, self.config.save_every), asked
 
     def _every(self, done: int, every: int) -> bool:
@@ -215,19 +217,29 @@ class StageRun:
             f"{resume.from_run(folder.path, stage=self.number)}"
         )
 
+    def _lack_in_validation(self, done: int, why: str) -> str:
+        """What is said when a validation lacks memory: that the step before it is saved, and what to change."""
+        smaller = smaller_validation(outside=self.training.request.validate_on is not None)
+        return (
+            f"stage {self.number}, step {done}: {why}; {self.folder.last} keeps this step: close other programs and "
+            f"give the same command again, or start a new run from its weights, with {smaller}: "
+            f"{resume.from_run(self.folder.path, stage=self.number)}"
+        )
+
     def _validate(self, done: int) -> dict[str, float]:
         """Measure on the validation part, keep the best weights, and return the columns of the log."""
         training, model = self.training, self.training.model
         with self.engine.averaged_weights():
             model.eval()
-            measured = means(evaluate(model, training.validation))
+            with training.interrupts.held(False):  # but not while weights are exchanged or written
+                measured = means(evaluate(model, training.validation))
             model.train()
             values = {f"val_psnr_db_{row.method}": row.psnr_db for row in measured}
             values |= {f"val_ssim_{row.method}": row.ssim for row in measured}
             score = values["val_psnr_db_" + (self.stage.judged_by or training.network.main)]
             if score > self.best:
-                self.best = score
                 native.save(self.folder.best, model, stage=self.number, step=done)
+                self.best = score  # a state with this number must not be saved without the weights
         psnr = [f"{row.method} {row.psnr_db:.3f}" for row in measured if not is_one_of_many(row.method)]
         training.reporter.note(f"stage {self.number}, step {done}: PSNR-Y (basicsr-y) {', '.join(psnr)}")
         return values

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from d2c.checkpoints import native
 from d2c.data.belonging import KEPT, check_belonging
@@ -33,7 +34,7 @@ from d2c.training.engine import world
 from d2c.training.finite import not_finite
 from d2c.training.log import RunLog, columns
 from d2c.training.loop import StageRun
-from d2c.training.memory import check_step_fits
+from d2c.training.memory import check_step_fits, check_validation_fits
 from d2c.training.runfolder import RunFolder, claim
 from d2c.training.stages import asked_stages, check_patch, stage_steps, stages_fact, with_stages
 from d2c.training.start import initial_model
@@ -202,9 +203,21 @@ class Training:
         self.graph = here.device.type == "cuda" and request.cuda_graph and network.cuda_graph
         if self.graph and here.size > 1:
             reporter.note("several processes exchange gradients within a step, so it does not run as one CUDA graph")
+        with here.ending_together():
+            if here.leads:
+                check_validation_fits(
+                    *(self.model, network, request.model, self.config, request.stage, held_out),
+                    graph=self.graph and here.size == 1,
+                    outside=outside is not None,
+                )
         for text in [*left_out, *self.datasets.said(chosen, [each.mean for each in by_error or ()])]:
             reporter.note(text)
         self._introduce(records)
+        if max(here.size, self.config.accumulate) > 1 and any(isinstance(m, _BatchNorm) for m in model.modules()):
+            reporter.note(
+                "batch normalisation takes its means over the patches that pass through the network at once, so the "
+                "results depend on the number of processes and on --accumulate"
+            )
         if by_error:
             said(chosen, by_error, reporter.note)
 

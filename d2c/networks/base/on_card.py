@@ -41,7 +41,7 @@ def counted_on_card(network: Network, config: Any, train: Any, stage: type[Stage
         lr, hr = patches_without_data(samples, config.scale, train)
         with AliveBytes() as alive:
             with autocasting(train.precision, lr.device):
-                terms = made(lr, hr, **made.term_weights(0))
+                terms = made(lr, hr, **_every_weight(made, train))
                 if type(network).step_memory is Network.step_memory:  # others may leave terms out
                     check_terms(network, made, terms)
             terms["total"].backward()
@@ -51,6 +51,20 @@ def counted_on_card(network: Network, config: Any, train: Any, stage: type[Stage
     kept = _FLOAT * (weights + averages * trained)
     batch = (_FLOAT + _BYTE) * (lr.numel() + hr.numel())  # as bytes, and the same as floats
     return CountedMemory(_WORKSPACE * (kept + batch + alive.peak), kept, batch + alive.peak)
+
+
+def _every_weight(stage: Stage, train: Any) -> dict[str, float]:
+    """The weights of the terms, each from the first epoch in which it is not zero: a term without weight is left out.
+
+    The number of epochs is not known where a stage has a number of steps, but is no larger than that.
+    """
+    steps, epochs = (int(getattr(train, name)) for name in stage.lengths)
+    found = stage.term_weights(0)
+    for epoch in range(1, steps or epochs):
+        if all(found.values()):
+            break
+        found = {name: found[name] or weight for name, weight in stage.term_weights(epoch).items()}
+    return found
 
 
 @contextlib.contextmanager

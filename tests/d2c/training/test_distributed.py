@@ -16,8 +16,10 @@ from d2c.d2csr.config import D2CConfig, TrainConfig
 from d2c.d2csr.stages import JointStage
 from d2c.data.patches import Batch
 from d2c.errors import ConfigError
+from d2c.networks import find
 from d2c.training.engine import Engine
 from d2c.training.train import Request, train
+from d2crealsr.ui.progress import Reporter
 
 MODEL = D2CConfig(scale=2, features=6, groups=1, blocks=1, reduction=3, convergence_features=5)
 TRAIN = TrainConfig(batch=4, patch=8, lr=1e-3, steps=3, joint=True, margin=0.5, validation=0.2, log_every=1)
@@ -32,7 +34,8 @@ torch.set_num_threads(1)
 sys.path.insert(0, str(Path(sys.argv[1]).parent))
 from test_distributed import MODEL, TRAIN, batch, model
 from d2c.training.engine import Engine, world
-from d2c.errors import TrainingError
+from d2c.errors import D2CError, MemoryNeedError, TrainingError
+from d2c.training import loop
 from d2c.d2csr.stages import JointStage
 from d2c.data.patches import Batch
 from d2c.tails.siblings import run_siblings
@@ -69,6 +72,17 @@ with world("cpu") as here:
         train(Request(data=Path(sys.argv[2]), out=out, model=MODEL, train=settings, device="cpu"))
     except TrainingError as error:
         Path(sys.argv[4] + f"-said-{here.rank}").write_text(str(error))
+
+    Engine.update = update
+    for name, error in {"interrupted": KeyboardInterrupt(), "failed": MemoryNeedError("too large")}.items():
+        def ending(*arguments):
+            raise error
+        loop.evaluate = ending  # only the first process validates
+        try:
+            out = Path(sys.argv[4] + "-" + name)
+            train(Request(data=Path(sys.argv[2]), out=out, model=MODEL, train=TRAIN, device="cpu"))
+        except (KeyboardInterrupt, D2CError) as found:
+            Path(sys.argv[4] + f"-{name}-{here.rank}").write_text(f"{type(found).__name__}: {found}")
 """
 
 
@@ -102,7 +116,11 @@ def two(pairs, tmp_path_factory):
         )
         for rank in range(2)
     ]
-    said = [process.communicate(timeout=100)[1].decode() for process in processes]
+    try:
+        said = [process.communicate(timeout=100)[1].decode() for process in processes]
+    finally:
+        for process in processes:
+            process.kill()
     assert [process.returncode for process in processes] == [0, 0], said
     return folder
 
@@ -162,3 +180,25 @@ def test_accumulated_parts_give_the_gradients_of_the_whole_batch():
 def test_a_batch_that_cannot_be_shared_names_the_options():
     with pytest.raises(ConfigError, match=r"4 patches have no equal parts for 3 processes × 1; change --batch"):
         Engine(JointStage(model(), TRAIN), TRAIN, size=3)
+
+
+@pytest.mark.slow
+def test_processes_end_together_where_the_first_is_interrupted_in_a_validation_or_fails_there(two):
+    said = [[(two / f"run-{name}-{rank}").read_text() for rank in (0, 1)] for name in ("interrupted", "failed")]
+    assert said[0] == ["KeyboardInterrupt: ", "KeyboardInterrupt: "]
+    assert said[1][0].startswith("MemoryNeedError: stage 1, step 3: too large; ")
+    assert said[1][1] == "TrainingError: another process of this run ended, for the reason that it gives"
+
+
+@pytest.mark.parametrize(("accumulate", "batch_norm", "said"), [(2, True, 1), (1, True, 0), (2, False, 0)])
+def test_batch_normalisation_in_parts_is_said_to_change_the_results(accumulate, batch_norm, said, pairs, tmp_path):
+    class Listen(Reporter):
+        def note(self, text):
+            heard.append(text)
+
+    heard, preset = [], find("srresnet").preset("tiny")
+    model = dataclasses.replace(preset.model, scale=2, batch_norm=batch_norm)
+    settings = dataclasses.replace(preset.train, batch=2, patch=8, steps=1, accumulate=accumulate, validation=0.0)
+    request = {"data": pairs, "out": tmp_path / "run", "device": "cpu", "network": "srresnet"}
+    train(Request(**request, model=model, train=settings), Listen())
+    assert sum("batch normalisation" in text and "--accumulate" in text for text in heard) == said

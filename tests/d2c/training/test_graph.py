@@ -225,3 +225,34 @@ def test_a_step_in_bf16_permits_tf32_in_what_remains_in_fp32(precision, permitte
     made = engine(config=dataclasses.replace(TRAIN, precision=precision), graph=False)
     trained(made, 2)
     assert asked == permitted
+
+
+def test_other_terms_warm_up_without_the_graph_of_the_first_ones(monkeypatch):
+    beside, launched = [], []
+
+    class Captured:
+        def replay(self):
+            launched.append("graph")
+
+        def pool(self):
+            return None
+
+    graph = StepGraph(lambda batch, weights: {}, torch.device("cpu"), [].append)
+    monkeypatch.setattr(graph, "device", _Card())
+    monkeypatch.setattr(graph, "_take", lambda batch, weights: graph.weights.update(weights))
+    monkeypatch.setattr(graph, "_aside", lambda step: beside.append(len(graph.captured)) or step())
+    monkeypatch.setattr(graph, "_capture", lambda inputs: (Captured(), {}))
+    for alpha in (0.0,) * 5 + (0.1,) * 5 + (0.0,) * 2:
+        graph.run((), {"l1": 1.0, "alpha": alpha})
+    assert beside == [0] * 6
+    assert (len(launched), len(graph.captured)) == (6, 2)
+
+
+def test_beside_a_graph_the_loss_is_computed_for_one_patch_at_a_time():
+    placed, plain = engine(graph=True), engine(graph=False)
+    seen = []
+    placed.stage.register_forward_pre_hook(lambda stage, patches: seen.append(len(patches[0])))
+    plain.stage.register_forward_pre_hook(lambda stage, patches: seen.append(len(patches[0])))
+    four = Batch(*(torch.cat([batch(seed)[part] for seed in (0, 1)]) for part in (0, 1)))
+    assert placed.loss(four, {"alpha": 0.5}) == pytest.approx(plain.loss(four, {"alpha": 0.5}), rel=1e-5)
+    assert seen == [1] * 4 + [2] * 2

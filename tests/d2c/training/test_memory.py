@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import re
+from contextlib import nullcontext
 
 import pytest
 import torch
@@ -15,13 +17,14 @@ from d2c.cli import cli
 from d2c.d2csr.config import TrainConfig
 from d2c.d2csr.entry import NETWORK
 from d2c.d2csr.memory import step_memory
+from d2c.data.layouts import find_pairs
 from d2c.data.patches import Batch
 from d2c.errors import MemoryNeedError
 from d2c.networks import find
 from d2c.precision import available_precision
 from d2c.training import memory as memory_train
 from d2c.training.engine import Engine
-from d2c.training.memory import check_step_fits, step_memories
+from d2c.training.memory import check_step_fits, check_validation_fits, step_memories
 from d2c.training.train import Request, train
 
 CPU = torch.device("cpu")
@@ -184,3 +187,29 @@ def test_a_step_that_realigns_is_counted_with_its_margin(name, device):
     )
     for kind, memory in plain.items():
         assert memory.total < realigned[kind].total < 1.5 * memory.total
+
+
+def test_a_schedule_is_counted_with_every_term_that_is_ever_weighted():
+    tiny = NETWORK.preset("tiny")
+
+    def counted(**changes):
+        train = dataclasses.replace(tiny.train, **changes)
+        return next(iter(step_memories(NETWORK, tiny.model, train, "1", torch.device("cuda")).values())).total
+
+    later = {"triplet_after": 200, "triplet_period": 1000, "triplet_length": 200}
+    always, never = counted(steps=2000), counted(steps=1000, **later)
+    assert counted(steps=2000, **later) == counted(steps=0, epochs=2000, **later) == always > never
+
+
+def test_a_validation_is_planned_beside_the_memory_of_a_graph(pairs, monkeypatch):
+    tiny = NETWORK.preset("tiny")
+    settings = dataclasses.replace(tiny.train, joint=True)
+    (step,) = step_memories(NETWORK, tiny.model, settings, "1", CPU).values()
+    chosen = find_pairs(pairs)
+    model = NETWORK.make(tiny.model)
+    for free, refused in ((step.total + 10**8, False), (step.total, True)):
+        monkeypatch.setattr("d2c.inference.plan.available_bytes", lambda device, free=free: int(free))
+        ask = functools.partial(check_validation_fits, model, NETWORK, tiny.model, settings, "1", chosen)
+        ask(graph=False, outside=True)
+        with pytest.raises(MemoryNeedError, match=r"images, or a lower --batch$") if refused else nullcontext():
+            ask(graph=True, outside=True)

@@ -14,7 +14,11 @@ from safetensors.torch import load_file
 
 from d2c.cli import cli
 from d2c.d2csr.config import D2CConfig, TrainConfig
+from d2c.data.patches import Batch
 from d2c.errors import CheckpointError, TrainingError
+from d2c.networks import find
+from d2c.networks.base.skips import Skips
+from d2c.networks.base.stage import PixelStage
 from d2c.training.engine import Engine
 from d2c.training.finite import not_finite
 from d2c.training.runfolder import RunFolder
@@ -157,3 +161,27 @@ def test_what_the_command_says_gets_one_on(pairs, tmp_path, monkeypatch):
     done = CliRunner().invoke(cli, [*command, *shlex.split(options), "1e-4"])
     assert done.exit_code == 0, done.output
     assert not not_finite(load_file("NEW/last.safetensors"))
+
+
+class Bearing(PixelStage):
+    """A stage that leaves out steps whose gradient is not finite."""
+
+    def __init__(self, model, config):
+        super().__init__(model, config)
+        self.skips, self.factor = Skips(), 1.0
+
+    def forward(self, lr, hr, **weights):
+        terms = super().forward(lr, hr, **weights)
+        return {**terms, "total": terms["total"] * self.factor}
+
+
+@pytest.mark.parametrize(("precision", "clip_norm"), [("fp32", 1.0), ("fp16", 1.0), ("fp32", 0.0), ("fp16", 0.0)])
+def test_a_stage_leaves_a_step_out_in_every_precision_and_without_a_limit(precision, clip_norm):
+    preset = find("srresnet").preset("tiny")
+    settings = dataclasses.replace(preset.train, batch=2, patch=8, precision=precision, clip_norm=clip_norm)
+    engine = Engine(Bearing(find("srresnet").make(preset.model), settings), settings)
+    batch = Batch(torch.rand(2, 3, 8, 8), torch.rand(2, 3, 8 * preset.model.scale, 8 * preset.model.scale))
+    for engine.stage.factor in (1.0, torch.inf, 1.0, 1.0):
+        engine.update(batch, 1e-3, {})
+    assert engine.stage.skips.state() == {"total": 1, "in_a_row": 0}
+    assert not not_finite(engine.stage.model.state_dict())
