@@ -59,7 +59,9 @@ class PairDataset(Dataset[Batch]):
         Those of the run whose crops are wanted; its first stage is 1.
     cache : path, optional
         Folder in which decoded images are kept as memory-mapped files, as `d2c train` keeps them in ``RUN/cache``.
-        Without one, an image is decoded whenever a patch of it is cut.
+        Without one, an image is decoded whenever a patch of it is cut, and only then refused.
+    convert_profile : bool
+        As ``--convert-profile``: convert images whose colour profile is not sRGB, instead of refusing them.
 
     Attributes
     ----------
@@ -70,7 +72,7 @@ class PairDataset(Dataset[Batch]):
     Raises
     ------
     DataError
-        When the folder has no pairs of this split or scale, or when images are missing or damaged.
+        When the folder has no pairs of this split or scale, or when images are missing, damaged or not sRGB.
     ConfigError
         When a pair is smaller than a patch, or whole images are to be augmented.
 
@@ -92,6 +94,7 @@ class PairDataset(Dataset[Batch]):
         batch: int = _DEFAULT.batch,
         stage: int = 1,
         cache: str | os.PathLike[str] | None = None,
+        convert_profile: bool = False,
     ) -> None:
         if split not in ("train", "test", "all"):
             raise ConfigError(f"split: got {split!r:.40}, expected train, test or all")
@@ -100,10 +103,13 @@ class PairDataset(Dataset[Batch]):
         self.scale, self.patch, self.augment = self.pairs[0].scale, patch, augment
         self.seed, self.batch, self.stage, self.epoch = seed, batch, stage, 0
         self._check()
-        images = [path for pair in self.pairs for path in (pair.lr, pair.hr)]
-        self._pixels: Sequence[PixelPair] = (
-            _ReadPairs(self.pairs) if cache is None else CachedPairs(self.pairs, ImageCache(Path(cache)).images(images))
-        )
+        self._pixels: Sequence[PixelPair]
+        if cache is None:
+            self._pixels = _ReadPairs(self.pairs, convert_profile=convert_profile)
+        else:
+            images = [path for pair in self.pairs for path in (pair.lr, pair.hr)]
+            kept = ImageCache(Path(cache), convert_profile=convert_profile)
+            self._pixels = CachedPairs(self.pairs, kept.images(images))
 
     def _check(self) -> None:
         """Raise ConfigError for numbers that are out of range, and if a pair is smaller than a patch."""
@@ -158,10 +164,10 @@ class PairDataset(Dataset[Batch]):
 
 
 class _ReadPairs(Sequence[PixelPair]):
-    """Pairs of images that are decoded on access."""
+    """Pairs of images that are decoded on access, as sRGB: images of other colours are converted, or refused."""
 
-    def __init__(self, pairs: Sequence[Pair]) -> None:
-        self.pairs = pairs
+    def __init__(self, pairs: Sequence[Pair], *, convert_profile: bool) -> None:
+        self.pairs, self.convert_profile = pairs, convert_profile
 
     def __len__(self) -> int:
         return len(self.pairs)
@@ -169,6 +175,7 @@ class _ReadPairs(Sequence[PixelPair]):
     def __getitem__(self, index: Any) -> Any:
         pair = self.pairs[index]
         try:
-            return as_pixels(pair, read_image(pair.lr), read_image(pair.hr))
+            lr, hr = (read_image(path, convert=self.convert_profile) for path in (pair.lr, pair.hr))
+            return as_pixels(pair, lr, hr)
         except ImageError as error:
             raise DataError(f"{pair.name}: {error}") from error

@@ -76,7 +76,9 @@ def save_pretrained(
     Parameters
     ----------
     run : path, optional
-        The folder of the run that trained it, from which the card has data, budget and validation.
+        The folder of the run that trained it, from which the card has the data, and the steps and the validation of
+        the checkpoint that the model is. If it is none of the run's, they are those of the last one, and the card says
+        so.
     metrics : path, optional
         A table that ``d2c eval --csv`` wrote, for the card.
     licence : str, optional
@@ -91,7 +93,7 @@ def save_pretrained(
     TypeError
         When there is no such option.
     ConfigError
-        When huggingface_hub is not installed.
+        When huggingface_hub is not installed, or the run trained a network of another configuration.
     """
     _folder()(model, run=run, metrics=metrics, licence=licence).save_pretrained(Path(folder), **options)
 

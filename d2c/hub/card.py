@@ -9,6 +9,7 @@ import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from d2c.errors import ConfigError, DataError
+from d2c.hub.checkpoint import check_same_model, reached
 from d2c.networks import network_of
 from d2c.networks.base.count import described
 from d2c.report.curves import read_log
@@ -22,12 +23,14 @@ if TYPE_CHECKING:
 
     from torch import nn
 
+    from d2c.hub.checkpoint import Reached
     from d2c.training.resume import Settings
 
 __all__ = ["CardSources", "card_of"]
 
 _VALIDATED_BY = "basicsr-y"
 """Protocol of the validation in a run's log."""
+_NOT_OWN = "The weights are those of no checkpoint of the run."
 _WHOLE_SETTINGS = ("batch", "patch", "lr", "schedule", "augment", "ema", "precision", "seed")
 
 
@@ -45,15 +48,18 @@ def card_of(model: nn.Module, sources: CardSources) -> str:
     Raises
     ------
     ConfigError, DataError
-        When the run or the table is none.
+        When the run or the table is none, or the run trains another configuration.
     """
     network, config = network_of(model)
-    folder, settings = None, None
+    folder, settings, done = None, None, None
     if sources.run is not None:
         folder = RunFolder(sources.run)
         if not is_run(folder.config):
             raise ConfigError(f"run: {sources.run} is not the folder of a run; give the folder that d2c train wrote")
         settings = folder.settings(network.name)
+        assert settings is not None
+        check_same_model(model, settings, sources.run)
+        done = reached(model, folder, read_log(folder.log), network.main)
     paper = f" ({network.paper})" if network.paper else ""
     lines = [
         *_head(sources.licence, config.scale),
@@ -65,15 +71,15 @@ def card_of(model: nn.Module, sources: CardSources) -> str:
         "",
         "## Data",
         "",
-        *_data(folder, settings),
+        *_data(settings),
         "",
         "## Training",
         "",
-        *_budget(folder, settings),
+        *_budget(done, settings),
         "",
         "## Quality",
         "",
-        *_quality(folder, network.main, sources.metrics),
+        *_quality(done, network.main, sources.metrics),
         "",
         "## Licence",
         "",
@@ -99,7 +105,7 @@ def _head(licence: str, scale: int) -> list[str]:
     ]
 
 
-def _data(folder: RunFolder | None, settings: Settings | None) -> list[str]:
+def _data(settings: Settings | None) -> list[str]:
     if settings is None:
         return ["Not recorded."]
     counts = {part: sum(r.part == part for r in settings.records) for part in ("train", "validation")}
@@ -128,29 +134,27 @@ def _description(path: Path) -> dict[str, Any]:
     return said if isinstance(said, dict) else {}
 
 
-def _budget(folder: RunFolder | None, settings: Settings | None) -> list[str]:
-    if folder is None or settings is None:
+def _budget(done: Reached | None, settings: Settings | None) -> list[str]:
+    if done is None or settings is None:
         return ["Not recorded."]
-    log = read_log(folder.log)
-    steps: dict[int, int] = {}
-    for row in log.rows:
-        steps[int(row["stage"])] = int(row["step"])
-    done = ", ".join(f"{count:,} in stage {stage}" for stage, count in steps.items()) or "none in the log"
+    counts = ", ".join(f"{count:,} in stage {stage}" for stage, count in done.steps.items()) or "none in the log"
+    steps = f"Steps: {counts}." if done.is_own else f"{_NOT_OWN} Steps up to the last checkpoint: {counts}."
     values = [f"{name} {getattr(settings.train, name)}" for name in _WHOLE_SETTINGS if hasattr(settings.train, name)]
-    lines = [f"Steps: {done}. Settings: {', '.join(values)}."]
+    lines = [f"{steps} Settings: {', '.join(values)}."]
     if settings.facts.get("weights", "random") != "random":
         lines += ["", f"It began with the weights of the file with SHA-256 `{settings.facts['weights']}`."]
     return lines
 
 
-def _quality(folder: RunFolder | None, main: str, metrics: Path | None) -> list[str]:
+def _quality(done: Reached | None, main: str, metrics: Path | None) -> list[str]:
     rows = [] if metrics is None else _measured(metrics)
-    if folder is not None:
-        log = read_log(folder.log)
+    if done is not None:
+        pairs = "validation pairs of the run" if done.is_own else "validation pairs, of the run's last checkpoint"
+        pairs += f", at {done.validated_before}" if done.validated_before else ""
         for method in dict.fromkeys(["bicubic", main]):
-            psnr, ssim = (log.last(f"val_{what}_{method}") for what in ("psnr_db", "ssim"))
+            psnr, ssim = (done.validated.get(f"val_{what}_{method}", math.nan) for what in ("psnr_db", "ssim"))
             if math.isfinite(psnr):
-                rows.append(["validation pairs of the run", method, _VALIDATED_BY, f"{psnr:.3f}", f"{ssim:.4f}", ""])
+                rows.append([pairs, method, _VALIDATED_BY, f"{psnr:.3f}", f"{ssim:.4f}", ""])
     if not rows:
         return ["Not measured."]
     head = ["pairs", "method", "protocol", "PSNR, dB", "SSIM", "distance"]

@@ -48,7 +48,7 @@ def changes(image: NDArray[Any], scale: int) -> Plane:
     """How quickly an image changes, for each LR px.
 
     It is the gradient of Y by central differences, as a root mean square over the pixels of one LR px, which is then
-    smoothed by a Gaussian of half an LR px.
+    smoothed by a Gaussian of half an LR px. Along a side of one pixel the gradient is 0.
 
     Parameters
     ----------
@@ -66,10 +66,16 @@ def changes(image: NDArray[Any], scale: int) -> Plane:
     parts = []
     for first, last in _strips(height, image.shape[1], scale):
         above, below = max(0, first - 1), min(height, last + 1)  # so that no strip has a border of its own
-        down, across = np.gradient(y_basicsr(image[above:below]))
+        down, across = _gradient(y_basicsr(image[above:below]))
         squares = np.asarray(down**2 + across**2)[first - above : last - above]
         parts.append(squares.reshape(-1, scale, image.shape[1] // scale, scale).mean(axis=(1, 3)))
     return np.asarray(gaussian_filter(scale * np.sqrt(np.concatenate(parts)), _SMOOTHED), np.float32)
+
+
+def _gradient(plane: NDArray[Any]) -> list[NDArray[Any]]:
+    """Central differences of a plane downwards and across; 0 along a side of one pixel."""
+    sides = enumerate(plane.shape)
+    return [np.gradient(plane, axis=axis) if side > 1 else np.zeros_like(plane) for axis, side in sides]
 
 
 def likely_error(image: NDArray[Any], scale: int) -> Plane:

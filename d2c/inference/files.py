@@ -180,7 +180,7 @@ def _job(model: nn.Module, path: Path, out: Path, wanted: Figures, limits: Limit
             "change --box, or upscale this image without it"
         )
     if wanted.hr is not None:
-        _check_hr(wanted.hr, path, (scale * size[0], scale * size[1]))
+        _check_hr(wanted.hr, path, (scale * size[0], scale * size[1]), limits)
     origin = origin._replace(input=files.sha256_of(path))
     sampling = network.sampling
     own = origin if sampling is None else origin._replace(settings={**limits.settings, **sampling.result_note})
@@ -309,7 +309,7 @@ def _upscale_and_draw(
     network, _ = network_of(model)
     drawn = {name: network.draw(name, made) for name in wanted.by_network}
     if wanted.box is not None:
-        hr = None if wanted.hr is None else _read(images.read_image, wanted.hr)
+        hr = None if wanted.hr is None else _hr_pixels(wanted.hr, limits)
         named = {name + MARK * limits.self_ensemble: image for name, image in network.images(made).items()}
         drawn["patch"] = figures.patch_figure(pixels, named, wanted.box, hr)
     samples = zip(wanted.samples, made.more["samples"], strict=True) if wanted.samples else ()
@@ -318,14 +318,25 @@ def _upscale_and_draw(
     hand_over(functools.partial(write_all, job, photographs, alpha, drawn))
 
 
-def _check_hr(hr: Path, path: Path, expected: tuple[int, int]) -> None:
-    """Raise an error if the HR image for the patch figure does not have the size of the result."""
+def _check_hr(hr: Path, path: Path, expected: tuple[int, int], limits: Limits) -> None:
+    """Raise an error if the HR image for the patch figure does not have the size of the result, or its colours."""
     got = _read(images.read_size, hr)
     if got != expected:
         raise DataError(
             f"{hr}: got {got[0]}x{got[1]} pixels, expected {expected[0]}x{expected[1]} (the size that {path.name} "
             "is upscaled to); give the HR image of this file"
         )
+
+    def colours(file: Path) -> str:
+        return images.foreign_colours(images.bytes_of(file), file.name, convert=limits.convert_profile)
+
+    if _read(colours, hr):
+        _hr_pixels(hr, limits)  # only decoding shows whether it can be converted
+
+
+def _hr_pixels(hr: Path, limits: Limits) -> Any:
+    """HR for the patch figure, in the colours of the result."""
+    return _read(functools.partial(images.read_image, convert=limits.convert_profile), hr)
 
 
 def _sample_bytes(path: Path) -> int:

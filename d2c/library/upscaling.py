@@ -17,7 +17,8 @@ from d2c.inference.output import is_grey
 from d2c.inference.plan import make_plan
 from d2c.inference.run import upscale_strips
 from d2c.networks import network_of
-from d2crealsr.store import ImageError, read_image
+from d2crealsr.store import ImageError
+from d2crealsr.store.images import read_image_and_alpha
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,6 +36,7 @@ def upscale(
     network: str | type[Network] | None = None,
     grey: bool = True,
     self_ensemble: bool = False,
+    convert_profile: bool = False,
 ) -> NDArray[Any]:
     """The upscaled image, as ``d2c upscale`` makes it.
 
@@ -53,6 +55,8 @@ def upscale(
         Whether an image with equal channels gives a result with equal channels.
     self_ensemble : bool
         Whether to take the mean over the eight flips and transposes of the image.
+    convert_profile : bool
+        Whether to convert a file whose colour profile is not sRGB, or to refuse it. Pixels of an array are sRGB.
 
     Returns
     -------
@@ -62,7 +66,7 @@ def upscale(
     Raises
     ------
     DataError
-        When the image cannot be read, or has another shape or type.
+        When the image cannot be read, has other colours than sRGB, transparent pixels, or another shape or type.
     CheckpointError
         When the checkpoint cannot be read.
     ConfigError
@@ -75,7 +79,7 @@ def upscale(
     >>> import d2c
     >>> d2c.upscale(photo, "runs/paper")  # doctest: +SKIP
     """
-    pixels = _pixels(image)
+    pixels = _read(Path(image), convert_profile) if isinstance(image, (str, PathLike)) else _pixels(image)
     used: nn.Module = (
         native.load(model, device=pick_device(device), network=network) if isinstance(model, (str, PathLike)) else model
     )
@@ -100,12 +104,19 @@ def upscale(
     return canvas.pixels()
 
 
-def _pixels(image: NDArray[Any] | str | PathLike[str]) -> NDArray[Any]:
-    if isinstance(image, (str, PathLike)):
-        try:
-            return read_image(Path(image))
-        except ImageError as error:
-            raise DataError(f"image: {error}") from error
+def _read(path: Path, convert_profile: bool) -> NDArray[Any]:
+    """The pixels of a file, by the function that ``d2c upscale`` reads it with; transparent pixels are refused."""
+    try:
+        pixels, alpha = read_image_and_alpha(path, convert=convert_profile)
+    except ImageError as error:
+        raise DataError(f"image: {error}") from error
+    if alpha is not None and (alpha != np.iinfo(alpha.dtype).max).any():
+        raise DataError(f"image: {path.name}: has transparent pixels, expected an opaque picture; flatten it")
+    return pixels
+
+
+def _pixels(image: NDArray[Any]) -> NDArray[Any]:
+    """The pixels of an array in the machine's order of bytes."""
     pixels = np.asarray(image)
     pixels = pixels.astype(pixels.dtype.newbyteorder("="), copy=False)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape or pixels.dtype not in (np.uint8, np.uint16):

@@ -45,6 +45,8 @@ if TYPE_CHECKING:
 __all__ = ["report"]
 
 _GENERATOR = "d2c report"
+_SCENES = 4
+"""Scenes of the validation part that are shown unless another number is asked for."""
 _SAMPLES = 3
 """Samples to show of a network that draws any."""
 _PICTURE = re.compile(r"scene-\d+-[a-z0-9.-]+\.(?:png|webp)")
@@ -71,7 +73,7 @@ def report(
     out: Path | None = None,
     data: Path | Sequence[Path] | None = None,
     network: str | None = None,
-    scenes: int = 4,
+    scenes: int = _SCENES,
     device: str = "auto",
     precision: Precision = "fp32",
     reporter: Reporter | None = None,
@@ -109,7 +111,8 @@ def report(
     reporter = reporter or Reporter()
     target = pick_device(device)
     computed = available_precision(precision, target, reporter.note)
-    folder, out = RunFolder(run), out or run / "report"
+    folder, usual = RunFolder(run), run / "report"
+    out = out or usual
     if not is_run(folder.config):
         if folder.config.exists():
             toml.read(folder.config)  # reports what is wrong with it
@@ -132,7 +135,13 @@ def report(
     )
     if not log.rows:
         notes.insert(0, "The log has no rows yet: training has just begun, or was stopped before its first row.")
-    options = [*_given("--network", network), *_given("--precision", _unusual(precision))]
+    options = [
+        *_given("--out", None if out == usual else out),
+        *_given("--network", network),
+        *_given("--scenes", None if scenes == _SCENES else scenes),
+        *_given("--device", None if device == "auto" else device),
+        *_given("--precision", _unusual(precision)),
+    ]
     html = page.render(
         "d2c.report",
         "run.html.j2",
@@ -154,7 +163,7 @@ def report(
 
 
 def _given(option: str, value: object) -> list[str]:
-    """An option of the command line, if it was given."""
+    """An option of the command line, if it was given another value than the default."""
     return [] if value is None else [option, str(value)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import dataclasses
 import importlib.util
 import json
 
@@ -10,6 +11,7 @@ import pytest
 import torch
 
 import d2c
+from d2c.checkpoints import native
 from d2c.errors import CheckpointError, ConfigError, DataError
 from d2c.networks import find
 from d2c.training.runfolder import RunFolder
@@ -27,7 +29,7 @@ def model():
 
 
 @pytest.fixture
-def run(tmp_path, pairs):
+def run(tmp_path, pairs, model):
     """The folder of a run as far as a card reads it."""
     from d2c.data.datasets import Datasets
     from d2c.data.records import PairRecord
@@ -40,6 +42,7 @@ def run(tmp_path, pairs):
     folder.settle(Settings(find("d2csr"), SMALL, settings, facts, records, Datasets(data=(pairs,))))
     names = "stage,step,val_psnr_db_bicubic,val_psnr_db_fused,val_ssim_bicubic,val_ssim_fused"
     folder.log.write_text(f"{names}\n1,40,,,,\n2,10,20.5,21.25,.5,.75\n")
+    native.save(folder.last, model, stage=2, step=10)
     return folder.path
 
 
@@ -80,6 +83,80 @@ def test_the_card_is_made_from_the_run(model, run, tmp_path):
     (tmp_path / "hub" / "README.md").write_text("my own words")
     model.save_pretrained(tmp_path / "hub", run=run)
     assert (tmp_path / "hub" / "README.md").read_text() == "my own words"
+
+
+@pytest.fixture
+def log(run):
+    """A log whose validations are told apart by their PSNR, ten times the stage and a thousandth of the step."""
+    rows = [(1, 10), (1, 20), (1, 30), (2, 10), (2, 20), (2, 30)]
+    lines = [f"{stage},{step},19.5,{10 * stage + step / 1000:.3f},.5,.75" for stage, step in rows]
+    lines[4] = "2,20,,,,"
+    (run / "log.csv").write_text("\n".join([(run / "log.csv").read_text().partition("\n")[0], *lines, ""]))
+    return run
+
+
+def another(seed):
+    torch.manual_seed(seed)
+    return d2c.D2CSR(SMALL).eval()
+
+
+@pytest.mark.parametrize(
+    ("file", "place", "steps", "validated"),
+    [
+        (
+            "last.safetensors",
+            (2, 30),
+            "Steps: 30 in stage 1, 30 in stage 2.",
+            "of the run | fused | basicsr-y | 20.030",
+        ),
+        ("best.safetensors", (1, 20), "Steps: 20 in stage 1.", "of the run | fused | basicsr-y | 10.020"),
+        (
+            "weights/stage2-step20.safetensors",
+            (2, 20),
+            "Steps: 30 in stage 1, 20 in stage 2.",
+            "of the run, at step 10 of stage 2 | fused | basicsr-y | 20.010",
+        ),
+        (
+            "weights/stage2-step25.safetensors",
+            (2, 25),
+            "Steps: 30 in stage 1, 25 in stage 2.",
+            "of the run, at step 10 of stage 2 | fused | basicsr-y | 20.010",
+        ),
+    ],
+)
+def test_the_card_has_the_steps_and_the_validation_of_the_checkpoint_that_is_saved(
+    log, tmp_path, file, place, steps, validated
+):
+    for seed, name in enumerate(("last.safetensors", "best.safetensors", "weights/stage1-step10.safetensors"), start=1):
+        native.save(log / name, another(seed), stage=1, step=10)
+    (log / "weights/stage1-step11.safetensors").write_bytes(b"damaged")
+    native.save(log / file, another(9), stage=place[0], step=place[1])
+    d2c.load(log / file).save_pretrained(tmp_path / "hub", run=log)
+    card = (tmp_path / "hub" / "README.md").read_text()
+    assert f"\n{steps} Settings: " in card
+    assert f"| validation pairs {validated} |" in card
+
+
+def test_weights_that_are_no_checkpoint_of_the_run_are_said_to_be_none(log, tmp_path):
+    native.save(log / "last.safetensors", another(1), stage=2, step=10)
+    another(5).save_pretrained(tmp_path / "hub", run=log)
+    card = (tmp_path / "hub" / "README.md").read_text()
+    none = "The weights are those of no checkpoint of the run. Steps up to the last checkpoint: "
+    assert f"{none}30 in stage 1, 10 in stage 2." in card
+    assert "| validation pairs, of the run's last checkpoint | fused | basicsr-y | 20.010 |" in card
+    (log / "last.safetensors").unlink()
+    another(5).half().save_pretrained(tmp_path / "other", run=log)
+    assert f"{none}30 in stage 1, 30 in stage 2." in (tmp_path / "other" / "README.md").read_text()
+
+
+def test_a_run_of_another_configuration_is_refused(run, tmp_path):
+    other = d2c.D2CSR(dataclasses.replace(SMALL, scale=4, features=4))
+    said = (
+        r"run: .*run has scale 2, features 8, the model has scale 4, features 4; give the run that trained this model"
+    )
+    with pytest.raises(ConfigError, match=said):
+        other.save_pretrained(tmp_path / "hub", run=run)
+    assert not (tmp_path / "hub").exists()
 
 
 def test_an_upload_has_the_files(model, run, monkeypatch):

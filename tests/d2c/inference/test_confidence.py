@@ -53,6 +53,15 @@ def test_a_ramp_has_its_own_slope_in_8_bit_levels_of_y_per_lr_pixel():
     assert likely_error(np.full((8, 8, 3), 90, np.uint8), 4).tolist() == [[0, 0], [0, 0]]
 
 
+@pytest.mark.parametrize("shape", [(1, 20), (20, 1), (1, 1)])
+def test_along_a_side_of_one_pixel_nothing_changes(shape, tmp_path):
+    ramp = np.arange(0, 2 * max(shape), 2, dtype=np.uint8).reshape(shape)[..., None].repeat(3, axis=2)
+    slope = 0 if shape == (1, 1) else 2 * (235 - 16) / 255
+    np.testing.assert_allclose(changes(ramp, 1), np.full(shape, slope), rtol=1e-5)
+    confidence.write_map(tmp_path / "map.png", ramp, 1, ("d2c", "{}"))
+    assert grey_map(tmp_path / "map.png").shape == shape
+
+
 def test_an_edge_is_light_where_it_is_and_dark_elsewhere():
     step = np.zeros((32, 64, 3), np.uint8)
     step[:, 36:] = 200
