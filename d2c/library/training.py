@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from torch import Tensor
 
 from d2c.errors import ConfigError, D2CError
-from d2c.networks import DEFAULT, Network, default_out, find
+from d2c.networks import DEFAULT, Network, default_out, find, network_in, stored
 from d2c.networks.base.stage import Stage
 from d2c.settings import toml
 from d2c.training.resolve import resolve
@@ -42,7 +41,7 @@ def train(
     data: str | PathLike[str] | Sequence[str | PathLike[str]],
     out: str | PathLike[str] | None = None,
     *,
-    network: str | type[Network] = DEFAULT,
+    network: str | type[Network] | None = None,
     preset: str | None = None,
     loss: Loss | type[Stage] | Sequence[type[Stage]] | None = None,
     reporter: Reporter | None = None,
@@ -58,9 +57,9 @@ def train(
         Folders or lists of pairs, of which the training split is used.
     out : path, optional
         Folder of the run; by default ``runs/PRESET`` for D2C-SR, else ``runs/NETWORK-PRESET``.
-    network : str or type
+    network : str or type, optional
         A name in the table of networks, ``module:NAME``, or a class that extends :class:`d2c.networks.Network`. It may
-        be defined in a notebook.
+        be defined in a notebook. By default that of the run in ``out``, or D2C-SR without a run or with a preset.
     preset : str, optional
         A size of the network with its schedule, such as ``tiny``; by default ``paper``.
     loss : callable or type, optional
@@ -84,17 +83,17 @@ def train(
     >>> d2c.train("pairs/", "runs/mine", preset="tiny", steps=200)  # doctest: +SKIP
     """
     _check_network(network)
-    chosen = find(network)
-    folder = Path(out) if out is not None else default_out(chosen, preset)
+    folder = Path(out) if out is not None else default_out(find(DEFAULT if network is None else network), preset)
+    file = folder / "config.toml" if preset is None and is_run(folder / "config.toml") else None
+    chosen = _network_of(file) if network is None else find(network)
     run_options = {name: _run_option(name, options.pop(name)) for name in _RUN if name in options}
     run_options = {name: value for name, value in run_options.items() if value is not None}
     places: dict[str, Any] = {"data": _paths(data)}
     if (weights := options.pop("data_weight", None)) is not None:
-        places["data_weight"] = (weights,) if isinstance(weights, (int, float, np.number)) else tuple(weights)
+        places["data_weight"] = _weights(weights)
     if (validate_on := options.pop("validate_on", None)) is not None:
         places["validate_on"] = _path("validate_on", validate_on)
     _check_names(chosen, options)
-    file = folder / "config.toml" if preset is None and is_run(folder / "config.toml") else None
     model, settings, datasets = resolve(chosen, preset, file, options | places, resumed=file is not None)
     named = {field.name: getattr(datasets, field.name) for field in dataclasses.fields(datasets)}
     request = Request(
@@ -124,6 +123,12 @@ def _path(name: str, value: Any) -> Path:
     return Path(value)
 
 
+def _weights(value: Any) -> tuple[float, ...]:
+    """The shares of the datasets: one number, or several."""
+    listed = tuple(value) if isinstance(value, Iterable) and not isinstance(value, (str, bytes)) else (value,)
+    return tuple(toml.of_type(toml.plain(weight), float, "data_weight") for weight in listed)
+
+
 def _run_option(name: str, value: Any) -> Any:
     """An argument of the run in the type that it has there; None stands for the default."""
     if value is None:
@@ -137,8 +142,20 @@ def _run_option(name: str, value: Any) -> Any:
     return toml.of_type(value, kinds[name], name)
 
 
+def _network_of(file: Path | None) -> Network:
+    """The network of the run with these settings; D2C-SR without a run."""
+    if file is None:
+        return find(DEFAULT)
+    name = network_in(toml.read(file))
+    if ":" in name:
+        raise ConfigError(
+            f"network: {file} is of {name[:80]}, whose code is imported only where it is named; give it as network"
+        )
+    return stored(name, None, str(file))
+
+
 def _check_network(network: Any) -> None:
-    if isinstance(network, str) or (isinstance(network, type) and issubclass(network, Network)):
+    if network is None or isinstance(network, str) or (isinstance(network, type) and issubclass(network, Network)):
         return
     raise ConfigError(
         f"network: got {network!r:.80}, expected a name (d2c networks lists them), module:NAME, or a class that "

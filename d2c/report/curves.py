@@ -44,6 +44,13 @@ class Log:
         prefix = "val_psnr_db_"
         return [name.removeprefix(prefix) for name in (self.rows[0] if self.rows else ()) if name.startswith(prefix)]
 
+    @property
+    def terms(self) -> list[str]:
+        """The loss and its terms, in the order of the columns, where ``total`` follows the weights of the terms."""
+        names = [name for name in (self.rows[0] if self.rows else ()) if not name.startswith("val_")]
+        terms = names[names.index("total") :] if "total" in names else []
+        return [name for name in terms if name not in (MOVED, "at")]
+
     def curve(self, name: str) -> list[tuple[float, float]]:
         """Points (step over all stages, value) of the rows that have the value."""
         return [(row["at"], row[name]) for row in self.rows if math.isfinite(row.get(name, math.nan))]
@@ -135,7 +142,7 @@ _RATE = _Words(
     "The learning rate of each step.",
     "Quality that still rises where the rate falls.",
     "A rate that is halved while the loss still falls fast.",
-    "A longer run, or --lr-halve-epochs.",
+    "A longer run, or --lr-halve-{unit}.",
 )
 
 
@@ -143,6 +150,7 @@ def figures(log: Log, network: Network, train: TrainSettings) -> list[Figure]:
     """Charts of all values in the log: quality, comparisons of the network, losses, learning rate."""
     chart = functools.partial(draw, x_label="step, over all stages" if log.stages else "step", marks=log.stages)
     quality = _QUALITY._replace(better=_QUALITY.better.format(main=network.main.capitalize()))
+    course = _RATE._replace(todo=_RATE.todo.format(unit="steps" if train.lr_halve_steps else "epochs"))
     rate = [Series(name="learning rate", points=log.curve("lr"), colour=1)]
     found = [
         ("quality", quality, chart(_methods(log, "psnr_db", network), y_label="PSNR-Y [dB]")),
@@ -151,9 +159,9 @@ def figures(log: Log, network: Network, train: TrainSettings) -> list[Figure]:
             for number, each in enumerate(network.differences, start=1)
         ),
         ("ssim", _SSIM, chart(_methods(log, "ssim", network), y_label="SSIM")),
-        ("loss", _LOSS, chart(_losses(log, network, train), y_label="loss (logarithmic)", logarithmic=True)),
+        ("loss", _LOSS, chart(_losses(log), y_label="loss (logarithmic)", logarithmic=True)),
         ("moved", _MOVED, chart(_moved(log), y_label="length [HR px]")),
-        ("rate", _RATE, chart(rate, y_label="learning rate (logarithmic)", logarithmic=True)),
+        ("rate", course, chart(rate, y_label="learning rate (logarithmic)", logarithmic=True)),
     ]
     return [
         Figure(
@@ -174,11 +182,10 @@ def _words_of(chart: Difference) -> _Words:
     return _Words(chart.title, chart.shows, chart.better, chart.worse, chart.todo)
 
 
-def _losses(log: Log, network: Network, train: TrainSettings) -> list[Series]:
-    terms = dict.fromkeys(name for kind in network.stages(train) for name in kind.terms)
+def _losses(log: Log) -> list[Series]:
     return [
         Series(name=name, points=log.curve(name), colour=k % 6 + 1, dashes=_DASHES[k % len(_DASHES)])
-        for k, name in enumerate(terms)
+        for k, name in enumerate(log.terms)
     ]
 
 

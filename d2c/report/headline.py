@@ -6,6 +6,7 @@ import datetime
 import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from d2c.networks.base.stage import Stage
 from d2crealsr.ui.page import number
 from d2crealsr.ui.versions import version
 
@@ -52,10 +53,21 @@ class Judged(NamedTuple):
 
 def state_of(log: Log, settings: Settings) -> State:
     """How far the run has come, by its log."""
-    newest, kinds = (log.rows[-1] if log.rows else {}), settings.network.stages(settings.train)
+    newest, lengths = (log.rows[-1] if log.rows else {}), _lengths(settings)
     stage = int(newest.get("stage", 0))
-    steps = getattr(settings.train, kinds[stage - 1].lengths[0]) if 1 <= stage <= len(kinds) else 0
-    return State(stage=stage, step=int(newest.get("step", 0)), steps=steps, stages=len(kinds))
+    steps = getattr(settings.train, lengths[stage - 1], 0) if 1 <= stage <= len(lengths) else 0
+    return State(stage=stage, step=int(newest.get("step", 0)), steps=steps, stages=len(lengths))
+
+
+def _lengths(settings: Settings) -> list[str]:
+    """The setting of the steps of each stage: of those that the run records, or else of the network's own."""
+    facts = settings.facts
+    if "stages" not in facts:
+        return [kind.lengths[0] for kind in settings.network.stages(settings.train)]
+    if recorded := str(facts.get("stage_steps", "")).split():
+        return recorded
+    count = len(str(facts["stages"]).split())  # an earlier version made the run
+    return [Stage.lengths[0]] if count == 1 else [""] * count
 
 
 def judged(log: Log, settings: Settings) -> Judged:

@@ -36,6 +36,9 @@ Shrinks: TypeAlias = Literal["", "down", "up"]
 NETWORK, PATCHES, OPTIMISER, STAGES = "Network", "Patches", "Optimiser", "Length of the stages"
 ARITHMETIC, RECORDS, LOSS = "Arithmetic", "Validation and records", "Loss"
 
+_IF_NO_STEPS = "Counts if the steps are 0, and makes them 0 where it is given without them."
+"""When a number of epochs counts that steps can stand in place of (:func:`d2c.training.resolve.resolve`)."""
+
 _LARGEST = 2**63 - 1
 """Largest whole number that PyTorch accepts, for example as a seed."""
 _LARGEST_FLOAT = 1e38
@@ -74,7 +77,8 @@ def setting(
 
 def epochs_of(stage: str, default: int, *, at_least: int = 1) -> Any:
     """The setting of a stage's length in epochs. One that may be left out has ``at_least`` 0."""
-    return setting(default, f"Epochs of {stage}", at_least=at_least, length=True, shrinks="down", group=STAGES)
+    told = f"Epochs of {stage.removesuffix('.')}. {_IF_NO_STEPS}"
+    return setting(default, told, at_least=at_least, length=True, shrinks="down", group=STAGES)
 
 
 def steps_of(stage: str) -> Any:
@@ -171,7 +175,7 @@ class TrainSettings:
     lr: float = setting(1e-4, "Learning rate of Adam at the start of a stage.", at_least=0, group=OPTIMISER)
     lr_halve_epochs: int = setting(
         2000,
-        "Number of epochs after which the learning rate is halved; 0 for never.",
+        f"Number of epochs after which the learning rate is halved; 0 for never. {_IF_NO_STEPS}",
         at_least=0,
         shrinks="down",
         group=OPTIMISER,

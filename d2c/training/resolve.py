@@ -12,7 +12,7 @@ from d2c.settings import toml
 from d2c.settings.config import types_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
     from pathlib import Path
 
     from d2c.networks import Network, NetworkConfig, TrainSettings
@@ -32,6 +32,9 @@ def resolve(
     network: Network, preset_name: str | None, file: Path | None, options: Mapping[str, Any], *, resumed: bool
 ) -> Resolved:
     """The settings of a run. Without a scale, it is that of the data.
+
+    Where the file or the options give a number of epochs, but not the steps that can stand in its place, they set these
+    to 0, so that the steps of the preset or of the file do not come before the epochs.
 
     Parameters
     ----------
@@ -64,6 +67,9 @@ def resolve(
         weights = f" (for {len(named['data_weight'])} of --data-weight)" if "data_weight" in named else ""
         raise ConfigError(f"data: no pairs are named{weights}; give --data, or data = [...] in the table [train]")
     datasets = Datasets(**named)
+    if not resumed:  # a run records both
+        tables["train"] = _by_epochs(tables.get("train", {}), types_of(network.train))
+    given = _by_epochs(given, types_of(network.train))
     before = tables.get("train", {}).get("precision", base[1].precision)
     given |= _one_precision(given, before)
     for kind, name in ((network.config, "model"), (network.train, "train")):  # options may correct a file
@@ -74,6 +80,12 @@ def resolve(
     if "scale" not in tables["model"]:
         model = dataclasses.replace(model, scale=datasets.scale())
     return Resolved(model, train, datasets)
+
+
+def _by_epochs(layer: dict[str, Any], known: Collection[str]) -> dict[str, Any]:
+    """The values, and steps of 0 for each number of epochs without a number of steps, which would come before it."""
+    steps = [name.replace("epochs", "steps") for name in layer if "epochs" in name]
+    return dict.fromkeys((name for name in steps if name in known), 0) | layer
 
 
 def _is_empty(value: object) -> bool:

@@ -29,8 +29,11 @@ def with_stages(network: Network, stages: Sequence[type[Stage]]) -> Network:
 
 
 def stages_fact(stages: Sequence[type[Stage]]) -> dict[str, str]:
-    """The names of other stages than the network's own, as a run records them."""
-    return {"stages": " ".join(f"{kind.__module__}:{kind.__qualname__}" for kind in stages)} if stages else {}
+    """Other stages than the network's own, as a run records them: their names, and the settings of their steps."""
+    if not stages:
+        return {}
+    names = " ".join(f"{kind.__module__}:{kind.__qualname__}" for kind in stages)
+    return {"stages": names, "stage_steps": " ".join(kind.lengths[0] for kind in stages)}
 
 
 def asked_stages(network: Network, train: Any, choice: str) -> dict[int, type[Stage]]:

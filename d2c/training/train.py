@@ -195,7 +195,9 @@ class Training:
         )
         self.validation = CachedPairs(held_out, cached)
         if before and self.saved:
-            resume.check_lengths(before, settings, self.source.steps_per_epoch, self.saved, folder.path)
+            resume.check_lengths(
+                before, settings._replace(network=network), self.source.steps_per_epoch, self.saved, folder.path
+            )
         self._settle(before, settings)
         ahead = network.stages(self.config)[0 if self.state else min(self.asked) - 1 :]
         model = initial_model(network, request.model, self.config, request.weights, ahead, reporter.note)
@@ -284,8 +286,9 @@ class Training:
                 f"({resume.settings_changes(written, settings) or 'data'}); start all with the same command"
             )
         if before and (changes := resume.settings_changes(before, settings)):
-            begun = self.network.stages(self.config)[self.saved[0] - 1].lengths if self.saved else ()
-            self.reporter.note(f"resumed with other settings: {changes}{resume.rate_said(before, settings, begun)}")
+            now = settings._replace(network=self.network)
+            begun = now.network.stages(self.config)[self.saved[0] - 1].lengths if self.saved else ()
+            self.reporter.note(f"resumed with other settings: {changes}{resume.rate_said(before, now, begun)}")
 
     def run(self) -> nn.Module:
         """Train the requested stages, beginning with the state in the folder."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import json
 import math
 import re
+import shlex
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import PIL.Image
@@ -144,6 +147,21 @@ def test_crops_are_computed_in_the_precision_that_is_asked_for_and_the_page_says
     assert any(", computed in bf16)" in words for words in page.texts["p"])
     assert 0 < np.abs(crop() - exact).max() <= 8
     assert "--precision bf16" in (run / "report" / "index.html").read_text(encoding="utf-8")
+
+
+def test_the_command_for_this_page_again_has_every_option_that_is_not_the_default(run, tmp_path):
+    def again():
+        assert done.exit_code == 0, done.output
+        text = Path(done.stdout.strip()).read_text(encoding="utf-8")
+        (found,) = re.findall(r">(d2c report .*?)</code>", text)
+        return shlex.split(html.unescape(found))
+
+    given = ["--out", str(tmp_path / "page"), "--scenes", "0", "--device", "cpu"]
+    done = command("report", run, *given)
+    words = again()
+    assert [words[words.index(option) + 1] for option in given[::2]] == given[1::2]
+    done = command("report", run, "--out", run / "report", "--scenes", "4", "--device", "auto")
+    assert not {"--out", "--scenes", "--device"} & set(again())
 
 
 def test_what_the_run_was_started_with_is_noted(run, pairs):

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 
 import d2c
-from d2c.errors import ConfigError, DataError
+from d2c.errors import ConfigError, D2CError, DataError
 from d2c.inference.files import upscale_files
 from d2c.networks import Network
 from d2c.networks.base.stage import Stage
@@ -30,6 +30,13 @@ class Squares(Stage):
 
     def forward(self, lr, hr, **weights):
         return {"total": F.mse_loss(self.upscaled(lr), hr)}
+
+
+class Cubes(Squares):
+    """The mean cube."""
+
+    def forward(self, lr, hr, **weights):
+        return {"total": (self.upscaled(lr) - hr).abs().pow(3).mean()}
 
 
 def offset(sr, hr):
@@ -82,6 +89,9 @@ def test_what_is_no_model_of_d2c_is_named():
         ({"cuda_graph": "no"}, "cuda_graph: got 'no', expected bool; give true or false"),
         ({"weights": 3}, "weights: got 3, expected a path"),
         ({"validate_on": 3}, "validate_on: got 3, expected a path"),
+        ({"data_weight": "12"}, "data_weight: got '12', expected float; give a number"),
+        ({"data_weight": ["1", "2"]}, "data_weight: got '1', expected float; give a number"),
+        ({"data_weight": True}, "data_weight: got True, expected float; give a number"),
     ],
 )
 def test_an_option_of_another_type_is_named(option, message, pairs, tmp_path):
@@ -109,9 +119,42 @@ def test_a_network_and_a_loss_by_argument(pairs, tmp_path):
     assert longer[0].bias.mean() < model[0].bias.mean()
 
 
+def test_a_run_in_the_folder_goes_on_with_its_network(pairs, tmp_path):
+    small = {"features": 8, "blocks": 1}
+    d2c.train(pairs, tmp_path / "run", network="edsr", **small, **QUICK)
+    longer = d2c.train(pairs, tmp_path / "run", steps=2, device="cpu")
+    whole = d2c.train(pairs, tmp_path / "whole", network="edsr", **small, **QUICK | {"steps": 2})
+    assert all(torch.equal(a, b) for a, b in zip(longer.parameters(), whole.parameters(), strict=True))
+    with pytest.raises(D2CError, match="is of the network edsr, not of rcan"):
+        d2c.train(pairs, tmp_path / "run", network="rcan", steps=2)
+    d2c.train(pairs, tmp_path / "own", network=Nearest, **QUICK)
+    with pytest.raises(ConfigError, match=r"own/config.toml is of .*:Nearest, whose code .*; give it as network"):
+        d2c.train(pairs, tmp_path / "own", steps=2)
+    assert type(d2c.train(pairs, tmp_path / "new", **QUICK)) is d2c.D2CSR
+
+
+def test_the_weights_of_datasets_may_be_an_array(pairs, make_pairs, tmp_path):
+    other = make_pairs(tmp_path / "other", seed=1)
+    small = {"network": "edsr", "features": 8, "blocks": 1, "cache": tmp_path / "cache"} | QUICK
+    for name, weights in (("a", np.array([3, 1])), ("b", [3, 1.0]), ("c", (3.0, np.float32(1)))):
+        d2c.train([pairs, other], tmp_path / name, data_weight=weights, **small)
+        assert "data_weight = [3.0, 1.0]" in (tmp_path / name / "config.toml").read_text()
+
+
 def test_a_stage_of_ones_own(pairs, tmp_path):
     d2c.train(pairs, tmp_path / "run", network="edsr", loss=Squares, features=8, blocks=1, **QUICK)
     assert "Squares" in (tmp_path / "run" / "config.toml").read_text()
+
+
+def test_stages_of_ones_own_go_on(pairs, tmp_path):
+    """Where the second of two has begun, although the network itself has one stage."""
+    own = {"network": "edsr", "loss": [Squares, Cubes], "features": 8, "blocks": 1, "schedule": "cosine"}
+    d2c.train(pairs, tmp_path / "run", **own, **QUICK)
+    model = d2c.train(pairs, tmp_path / "run", **own, **QUICK)
+    last = d2c.load(tmp_path / "run")
+    assert all(torch.equal(a, b) for a, b in zip(model.parameters(), last.parameters(), strict=True))
+    with pytest.raises(ConfigError, match="stage 1 of its run has 1 steps, now 2 are asked for, but stage 2 has begun"):
+        d2c.train(pairs, tmp_path / "run", **own, **QUICK | {"steps": 2})
 
 
 def test_names_that_are_no_settings_are_refused(pairs, tmp_path):
@@ -120,7 +163,7 @@ def test_names_that_are_no_settings_are_refused(pairs, tmp_path):
     for loss in (3, "l1", [], torch.nn.L1Loss, [offset]):
         with pytest.raises(ConfigError, match=r"loss: got .*, expected a function of \(sr, hr\)"):
             d2c.train(pairs, tmp_path / "run", loss=loss)
-    for network in (3, None, torch.nn.Conv2d(3, 3, 3)):
+    for network in (3, torch.nn.Conv2d(3, 3, 3)):
         with pytest.raises(ConfigError, match=r"network: got .*, expected a name \(d2c networks lists them\)"):
             d2c.train(pairs, tmp_path / "run", network=network)
     for data in (None, [], [None]):
