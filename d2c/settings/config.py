@@ -36,7 +36,7 @@ Shrinks: TypeAlias = Literal["", "down", "up"]
 NETWORK, PATCHES, OPTIMISER, STAGES = "Network", "Patches", "Optimiser", "Length of the stages"
 ARITHMETIC, RECORDS, LOSS = "Arithmetic", "Validation and records", "Loss"
 
-_IF_NO_STEPS = "Counts if the steps are 0, and makes them 0 where it is given without them."
+_IF_NO_STEPS = "Used only if the steps are 0; given without steps, it sets them to 0."
 """When a number of epochs counts that steps can stand in place of (:func:`d2c.training.resolve.resolve`)."""
 
 _LARGEST = 2**63 - 1

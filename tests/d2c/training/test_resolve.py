@@ -91,4 +91,4 @@ def test_a_run_by_steps_goes_on_by_epochs(pairs, tmp_path):
 
 def test_the_help_says_what_decides():
     said = CliRunner().invoke(cli, ["train", "--network", "edsr", "--help"], env={"COLUMNS": "200"}).output
-    assert " ".join(said.split()).count("Counts if the steps are 0") == 2
+    assert " ".join(said.split()).count("Used only if the steps are 0") == 2
