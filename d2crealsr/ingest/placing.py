@@ -16,13 +16,17 @@ from d2crealsr.ui.text import counted
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["FILES", "FilesAs", "Placing"]
+__all__ = ["FILES", "FilesAs", "Placing", "SourceError"]
 
 FilesAs: TypeAlias = Literal["copy", "hardlink", "symlink"]
 FILES: tuple[FilesAs, ...] = ("copy", "hardlink", "symlink")
 """Ways in which a frame gets into the folder."""
 
 _NO_LINKS = (errno.EXDEV, errno.EPERM, errno.ENOTSUP, errno.EMLINK)
+
+
+class SourceError(LayoutError):
+    """A frame cannot be brought into the folder, because its file is gone or has changed since it was measured."""
 
 
 @dataclass
@@ -53,17 +57,22 @@ class Placing:
 
         Raises
         ------
+        SourceError
+            When the source cannot be read any more, or has changed since it was measured.
         LayoutError
-            When another file is in its place, or the source has changed since it was measured.
+            When another file is in its place.
         MachineError
             When the disk cannot store it.
         """
         there = sha256_of(target) if target.is_file() else ""
         if there == sha256 and self.keep_private:
             return False
-        data = read_bytes(source)
+        try:
+            data = read_bytes(source)
+        except OSError as error:
+            raise SourceError(f"{source}: cannot be read ({error.strerror}); put the file back") from error
         if hashlib.sha256(data).hexdigest() != sha256:
-            raise LayoutError(f"{source}: was changed while it was read; run the same command again")
+            raise SourceError(f"{source}: was changed while it was read; run the same command again")
         cleaned = self._cleaned(data, source.name)
         if there in (sha256, hashlib.sha256(cleaned).hexdigest()):
             if there == sha256 and cleaned != data:

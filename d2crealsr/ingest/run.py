@@ -106,7 +106,7 @@ def ingest(
         else:
             placing = Placing(files, keep_private)
             rows = session.write(plan, placing)
-            notes += placing.notes
+            notes += [*session.notes, *placing.notes]
     total = len({row["scene"] for row in session.folder.manifest} | {scene.scene for scene in plan.scenes})
     return Ingested(
         frames=tuple(session.frames),

@@ -11,15 +11,17 @@ from d2crealsr.ingest.frames import Frame, read_frame, read_frames
 from d2crealsr.ingest.grouping import cards_of
 from d2crealsr.ingest.links import Link, link_between
 from d2crealsr.ingest.measured import Measured, Pair
+from d2crealsr.ingest.placing import SourceError
 from d2crealsr.ingest.plan import Entry, Plan, Scene, Standing, planned
 from d2crealsr.ingest.raw_folder import RawFolder, printed_cards
 from d2crealsr.ingest.rows import frame_row, scene_row
 from d2crealsr.jobs.threads import threads_restored, use_one_thread
 from d2crealsr.store.files import remove_leftovers, sha256_of
+from d2crealsr.store.listing import few_of
 from d2crealsr.types import Size
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
     from pathlib import Path
 
     from d2crealsr.ingest.placing import Placing
@@ -48,6 +50,7 @@ class Session:
         self.frames: list[Frame] = []
         self.copies: dict[str, list[Frame]] = {}
         self.links: dict[Pair, Link] = {}
+        self._missed: list[Path] = []
         self._names: dict[str, tuple[str, str]] = {}
         self._printed = printed_cards(card)
 
@@ -70,13 +73,18 @@ class Session:
         return None
 
     def add(self, frames: Iterable[Frame], on_search: Callable[[int, int], None] = lambda done, total: None) -> None:
-        """Add frames, each content once, and search them and all others in each other."""
+        """Add frames, each content once, and search them and all others in each other.
+
+        A file of the card takes the place of the copy in the raw folder.
+        """
         todo = []
         for frame in frames:
             known = next((other for other in self.frames if other.sha256 == frame.sha256), None)
             if known is None:
                 self.frames.append(frame)
                 todo.append(frame)
+            elif self.on_card(frame) and not self.on_card(known):
+                self.frames[self.frames.index(known)] = frame
             elif known.path != frame.path:
                 self.copies.setdefault(frame.sha256, []).append(frame)
         done = {frame.sha256 for frame in self.frames} - {frame.sha256 for frame in todo}
@@ -95,13 +103,21 @@ class Session:
         """Store what was measured, for later runs."""
         self.measured.save(frozenset(frame.sha256 for frame in self.frames), self.links)
 
-    def forget(self, path: Path) -> None:
-        """Take away a frame whose file has changed."""
-        gone = {frame.sha256 for frame in self.frames if frame.path == path}
-        self.frames = [frame for frame in self.frames if frame.path != path]
-        self.links = {pair: link for pair, link in self.links.items() if not gone & set(pair)}
-        for copies in self.copies.values():
-            copies[:] = [copy for copy in copies if copy.path != path]
+    def forget(self, paths: Collection[Path]) -> None:
+        """Take away files that have changed or are gone. Frames stay that have a copy on the card or in the folder."""
+        self.copies = {
+            sha256: [copy for copy in copies if copy.path not in paths] for sha256, copies in self.copies.items()
+        }
+        forgotten = [frame for frame in self.frames if frame.path in paths]
+        self.frames = [frame for frame in self.frames if frame.path not in paths]
+        self.add([self.copies[frame.sha256].pop(0) for frame in forgotten if self.copies.get(frame.sha256)])
+        self.add(self.gone(self.frames))
+        left = {frame.sha256 for frame in self.frames}
+        self.links = {pair: link for pair, link in self.links.items() if left.issuperset(pair)}
+
+    def on_card(self, frame: Frame) -> bool:
+        """Whether the file of a frame lies in the card, and not in the raw folder."""
+        return frame.path.is_relative_to(self.card)
 
     def _search(self, inner: Frame, outer: Frame) -> None:
         """Search a frame in another one, unless that was done before."""
@@ -152,14 +168,15 @@ class Session:
         named: dict[tuple[str, int], str] = {}
         for scene in plan.scenes:
             named["hr", scene.hr], named["lr", scene.lr] = self._files_of(scene)
-        there = self.folder.files
+        free = {sha256: file for sha256, file in self.folder.files.items() if file not in named.values()}
+        used = self._used_without(plan)
         rows = []
         for entry in plan.entries:
             frame = self.frames[entry.frame]
-            if not frame.path.is_relative_to(self.card):
+            if not self.on_card(frame):
                 continue
-            file = there.get(frame.sha256, "") if entry.role in ("hr", "lr") else ""
-            file = named.get((entry.role, entry.frame), file)
+            file = free.get(frame.sha256, "")
+            file = named.get((entry.role, entry.frame), file if entry.role in ("hr", "lr") or file in used else "")
             rows.append(frame_row(entry, frame, self.card, file, self.keep_private))
             for copy in self.copies.get(frame.sha256, ()):
                 note = f"the same file as {frame.path.relative_to(self.card).as_posix()}"
@@ -168,15 +185,49 @@ class Session:
         return rows
 
     def write(self, plan: Plan, placing: Placing) -> list[dict[str, Any]]:
-        """Write the tables, then the files of all scenes; returns the rows of ``frames.csv``."""
-        rows, out = self.rows(plan), self.folder.path
+        """Write the tables, then the files of all scenes; returns the rows of ``frames.csv``.
+
+        Scenes with a frame whose file is gone or has changed are taken out of the plan unless the folder has a copy.
+        """
+        self._missed = self._leave_out(plan)
+        rows, out, there = self.rows(plan), self.folder.path, self.folder.files
         scenes = self.scene_rows(plan)
         remove_leftovers(out / "hr", out / "lr")
         self.folder.write_tables(scenes, rows)
         for row in rows:
             if row["file"]:
-                placing.place(self.card / row["frame"], out / row["file"], row["sha256"])
+                source = self.card / row["frame"]
+                try:
+                    placing.place(source, out / row["file"], row["sha256"])
+                except SourceError:
+                    if there.get(row["sha256"]) != row["file"]:  # else it was copied earlier
+                        self._missed.append(source)
         return rows
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence on frames whose scenes could not be written."""
+        said = (
+            "gone or changed, so that scenes could not be written; put the files back, and run the same command again"
+        )
+        return [f"{few_of(self._missed, self.card, 'frame')} {said}"] if self._missed else []
+
+    def _leave_out(self, plan: Plan) -> list[Path]:
+        """Take the scenes out of a plan that cannot be written; returns the files that they lack."""
+        there = self.folder.files
+        frames = {number: self.frames[number] for scene in plan.scenes for number in (scene.hr, scene.lr)}
+        missed = {
+            number: frame.path
+            for number, frame in frames.items()
+            if frame.sha256 not in there and not _is_unchanged(frame)
+        }
+        plan.scenes[:] = [scene for scene in plan.scenes if not missed.keys() & {scene.hr, scene.lr}]
+        return list(missed.values())
+
+    def _used_without(self, plan: Plan) -> set[str]:
+        """Files of the scenes of the folder that a plan does not replace."""
+        new = {scene.scene for scene in plan.scenes}
+        return {row[side] for row in self.folder.manifest if row["scene"] not in new for side in ("hr", "lr")}
 
     def scene_rows(self, plan: Plan) -> list[dict[str, Any]]:
         """Rows of the new scenes in ``manifest.csv``."""
@@ -191,3 +242,10 @@ class Session:
             there.get(hr.sha256) or f"hr/{scene.take}{hr.path.suffix.lower()}",
             there.get(lr.sha256) or f"lr/{scene.scene}{lr.path.suffix.lower()}",
         )
+
+
+def _is_unchanged(frame: Frame) -> bool:
+    """Whether the file of a frame is there, with the content that was measured."""
+    with contextlib.suppress(OSError):
+        return sha256_of(frame.path) == frame.sha256
+    return False

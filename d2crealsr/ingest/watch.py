@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from d2crealsr import opencv
+from d2crealsr.errors import MachineError
 from d2crealsr.ingest.events import (
     REMIND_SECONDS,
     Begun,
@@ -100,7 +101,7 @@ class Watch:
                 if not busy:
                     yield from self._reminder()
                     self._wait()
-        yield self._finish()
+        yield from self._finish()
 
     def _begin(self) -> Begun:
         """Take in what an earlier run measured, so that nothing is done or said twice."""
@@ -121,7 +122,9 @@ class Watch:
 
     def _settled(self) -> list[Path]:
         """New files that have stood still since the last look, in the order of their times."""
-        looks = {path: look for path in self._listed() if (look := _look(path)) is not None}
+        listed = self._listed()
+        self._forget_all_but(listed)
+        looks = {path: look for path in listed if (look := _look(path)) is not None}
         now = time.monotonic()
         for path, look in looks.items():
             if self._looks.get(path) != look:
@@ -137,9 +140,29 @@ class Watch:
         return sorted(settled, key=lambda path: (looks[path][1], path))
 
     def _listed(self) -> list[Path]:
-        card = self.session.card
-        self._list = frames_in(card, self.prefer) if card.is_dir() else Listed([], {}, {})
+        """The frames of the card; none if it was pulled out, even if that happened just now."""
+        card, self._list = self.session.card, Listed([], {}, {})
+        try:
+            if card.is_dir():
+                self._list = frames_in(card, self.prefer)
+        except (MachineError, OSError):
+            if not self._read:
+                raise
         return self._list.frames
+
+    def _forget_all_but(self, listed: list[Path]) -> None:
+        """Forget files that were deleted, or are left out since another file of their shot has come.
+
+        Nothing is forgotten if no file is left, because the card was pulled out then.
+        """
+        lost = self._read.keys() - set(listed)
+        if not listed or not lost:
+            return
+        for path in lost:
+            del self._read[path]
+        self.session.forget(lost)
+        if self._waiting is not None and self._waiting[0].frame.path in lost:
+            self._waiting = None
 
     def _left_out(self) -> Iterator[Noted]:
         """Names that no table can hold, and once for each other kind of file that some are left out."""
@@ -163,9 +186,9 @@ class Watch:
         if _look(path) != look:
             return
         if path in self._read:
-            self.session.forget(path)
+            self.session.forget([path])
         self._read[path] = look
-        is_copy = any(other.sha256 == frame.sha256 for other in self.session.frames)
+        is_copy = any(other.sha256 == frame.sha256 and self.session.on_card(other) for other in self.session.frames)
         self.session.add([frame])
         plan = self.session.plan()
         number = next(n for n, other in enumerate(self.session.frames) if other.sha256 == frame.sha256)
@@ -196,7 +219,7 @@ class Watch:
         verdicts = self.session.measured.verdicts
         for scene in self.session.plan().scenes:
             pair = self.session.pair_of(scene)
-            if pair in verdicts or pair in self._tried:
+            if pair in verdicts or pair in self._tried or not all(map(self._is_as_read, self._paths(scene))):
                 continue
             self._tried.add(pair)
             judged = self._judged(scene, verdict_on(*self._paths(scene), scene.scale))
@@ -207,6 +230,10 @@ class Watch:
                 self._write()
             return judged
         return None
+
+    def _is_as_read(self, path: Path) -> bool:
+        """Whether a file is there as it was read. Those of the raw folder do not change."""
+        return path.is_file() and self._read.get(path) in (None, _look(path))
 
     def _paths(self, scene: Scene) -> tuple[Path, Path]:
         return self.session.frames[scene.hr].path, self.session.frames[scene.lr].path
@@ -222,9 +249,11 @@ class Watch:
             plan.scenes[:] = [scene for scene in plan.scenes if self.session.pair_of(scene) in good]
         self.session.write(plan, self.placing)
 
-    def _finish(self) -> Left:
+    def _finish(self) -> Iterator[Noted | Left]:
+        self._forget_all_but(self._listed())
         plan, verdicts = self.session.plan(), self.session.measured.verdicts
         self._write(everything=True)
+        yield from map(Noted, self.session.notes)
         pairs = {pair: verdict for pair, verdict in verdicts.items() if verdict["problems"]}
         scenes = self.session.folder.scenes()
         frame_of = {frame.sha256: frame for frame in self.session.frames}
@@ -237,7 +266,7 @@ class Watch:
         lonely = [Lonely(frame, self._likely(plan, frame)) for entry, frame in frames if entry.role == "nothing"]
         unreadable = [frame for entry, frame in frames if entry.role == "unreadable"]
         doubtful = tuple((frame, entry.note) for entry, frame in frames if entry.role == "doubtful")
-        return Left(bad, lonely, unreadable, len(scenes), doubtful, self.session.folder.scales)
+        yield Left(bad, lonely, unreadable, len(scenes), doubtful, self.session.folder.scales)
 
 
 def _look(path: Path) -> tuple[int, int] | None:

@@ -82,17 +82,16 @@ class Library:
             return images.read_size(self.paths[name])
 
     def others(self, group: str, shown: Sequence[str] = ()) -> tuple[str, ...]:
-        """Photographs of the group that follows ``group``, or of the same group if there is no other.
+        """Photographs that a card of ``group`` does not show; none if it shows all.
 
-        A card whose group is not one of a photograph gets the first group of which it shows nothing.
+        They are those of the first group after ``group`` of which it shows nothing, or, if there is no such group, all
+        others. A card whose group is not one of a photograph gets the first group of all.
         """
         groups = list(dict.fromkeys(self.groups_of.values()))
-        if group in groups:
-            after = groups[(groups.index(group) + 1) % len(groups)]
-        else:
-            on_card = {self.groups_of[name] for name in shown}
-            after = next((name for name in groups if name not in on_card), groups[0])
-        return tuple(name for name, of in self.groups_of.items() if of == after)
+        first = groups.index(group) + 1 if group in groups else 0
+        on_card = {self.groups_of[name] for name in shown} | {group}
+        free = next((name for name in (*groups[first:], *groups[:first]) if name not in on_card), None)
+        return tuple(name for name, of in self.groups_of.items() if name not in shown and free in (None, of))
 
 
 @contextlib.contextmanager

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from d2crealsr.errors import SettingsError
 from d2crealsr.simulate.camera import distort
 from d2crealsr.simulate.card import draw_artwork
 from d2crealsr.simulate.desk import lay_desk
 from d2crealsr.simulate.nuisances import NUISANCES
 from d2crealsr.simulate.photographs import Library, wheel_library
 from d2crealsr.simulate.printing import PrintedCard, print_card
-from d2crealsr.simulate.recipe import Recipe, stream
+from d2crealsr.simulate.recipe import OF_PHOTOGRAPHS, Recipe, stream
 from d2crealsr.simulate.render import Grid, Sampling, Tabletop, light_on, sampling_for
 from d2crealsr.simulate.sensor import develop, expose, reference_tones, rggb
 from d2crealsr.simulate.session import CARD_MM, Session, draw_session
@@ -122,9 +123,15 @@ def shoot(
         Numbers that replace those drawn from recipe and settings.
     artwork : (H, W, 3) ndarray of uint8, optional
         A picture to print in place of the recipe's, without grain. Its sides must be multiples of 24.
+
+    Raises
+    ------
+    SettingsError
+        When LR must show another card, and there is no photograph for it.
     """
     session = session or session_for(recipe, settings)
     library = library or wheel_library()
+    on_lr = recipe if session.same_scene else _another(recipe, session, library)
     seeds = (recipe.capture_seed, settings.seed)
     truth = truth_of(session)
     table = lay_card(printed(recipe, session, library, artwork), session, stream("desk", *seeds))
@@ -132,7 +139,7 @@ def shoot(
     hr = tele_shot(session, table, stream("noise-hr", *seeds))
     if not session.same_scene:
         del table
-        table = lay_card(printed(_another(recipe, library), session, library), session, stream("desk", *seeds))
+        table = lay_card(printed(on_lr, session, library), session, stream("desk", *seeds))
     lr = wide_shot(session, table, stream("noise-lr", *seeds))
     return Scene(hr=hr, lr=lr, reference=reference, truth=truth)
 
@@ -142,13 +149,19 @@ def lay_card(card: PrintedCard, session: Session, rng: np.random.Generator) -> T
     return Tabletop(card, lay_desk(_wide_frame_mm(session), session.size, rng), session.sleeve)
 
 
-def _another(recipe: Recipe, library: Library) -> Recipe:
+def _another(recipe: Recipe, session: Session, library: Library) -> Recipe:
     """The recipe of a card with other photographs and other texture."""
+    source = library.others(recipe.group, recipe.source) if recipe.source else ()
+    if (session.card_kind or recipe.generator) in OF_PHOTOGRAPHS and not source:
+        raise SettingsError(
+            f"nuisances: wrong-scene needs a photograph that the card of scene {recipe.scene} does not show, and there "
+            "is none; add one to --photos"
+        )
     return Recipe(
         scene=recipe.scene,
         group=recipe.group,
         generator=recipe.generator,
-        source=library.others(recipe.group, recipe.source) if recipe.source else (),
+        source=source,
         texture_seed=recipe.texture_seed + 1_000_003,
     )
 

@@ -35,10 +35,11 @@ def watched_while(card: Path, out: Path, *steps: Callable[[], None]) -> list[Eve
         idle = watching_it._wait
 
         def wait() -> None:
-            if len(watching_it._looks) == len(watching_it._read) and left:
-                left.pop(0)()
-            elif len(watching_it._looks) == len(watching_it._read):
-                watching_it.stopped = lambda: True
+            if watching_it._looks.items() <= watching_it._read.items():
+                if left:
+                    left.pop(0)()
+                else:
+                    watching_it.stopped = lambda: True
             idle()
 
         watching_it._wait = wait  # type: ignore[method-assign]
