@@ -5,8 +5,8 @@
 Give the same command again, on this or another machine, until all rows are there. The pairs are simulated postcards in
 WORK/pairs, aligned and split, and made once; the photographs of the test split are in no other split, and no other
 program uses the seed. What is measured is in WORK/worth. To go on elsewhere, take along WORK/pairs without its captures
-(`raw`), and rows.csv, trials.csv and asked.json in WORK/worth: a training that was cut then begins anew, which costs a
-minute. If all of WORK is there, it goes on.
+(`raw`; 230 MB for the default), PHOTOS, by which the pairs are recognised, and rows.csv, trials.csv and asked.json in
+WORK/worth: a training that was cut then begins anew, which costs a minute. If all of WORK is there, it goes on.
 """
 
 from __future__ import annotations
