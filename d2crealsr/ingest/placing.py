@@ -42,10 +42,10 @@ class Placing:
 
     way: FilesAs
     keep_private: bool = False
-    _linked: list[str] = field(default_factory=list)
-    _earlier: list[str] = field(default_factory=list)
+    _linked: dict[Path, None] = field(default_factory=dict)
+    _earlier: dict[Path, None] = field(default_factory=dict)
     _unknown: dict[str, str] = field(default_factory=dict)
-    _noted: list[str] = field(default_factory=list)
+    _noted: dict[Path, None] = field(default_factory=dict)
 
     def place(self, source: Path, target: Path, sha256: str) -> bool:
         """Bring a frame into the folder; False if it is there already. The source is never changed.
@@ -73,10 +73,10 @@ class Placing:
             raise SourceError(f"{source}: cannot be read ({error.strerror}); put the file back") from error
         if hashlib.sha256(data).hexdigest() != sha256:
             raise SourceError(f"{source}: was changed while it was read; run the same command again")
-        cleaned = self._cleaned(data, source.name)
+        cleaned = self._cleaned(data, source)
         if there in (sha256, hashlib.sha256(cleaned).hexdigest()):
             if there == sha256 and cleaned != data:
-                (self._earlier if self._is_own(source, target) else self._linked).append(source.name)
+                (self._earlier if self._is_own(source, target) else self._linked)[source] = None
             return False
         if os.path.lexists(target):
             raise LayoutError(f"{target}: another file is in the place of {source.name}; move it away")
@@ -85,7 +85,7 @@ class Placing:
         else:
             self._link(source, target)
             if cleaned != data and not self.keep_private:
-                self._linked.append(source.name)
+                self._linked[source] = None
         return True
 
     @property
@@ -95,31 +95,32 @@ class Placing:
         kept = "serial numbers, names or GPS positions"
         if self._linked:
             said.append(
-                f"{kept} stay in {counted(len(self._linked), 'linked file')} (as {self._linked[0]}), since a link "
+                f"{kept} stay in {counted(len(self._linked), 'linked file')} (as {_first(self._linked)}), since a link "
                 "leads to the file of the camera; --files copy leaves them out"
             )
         if self._earlier:
             said.append(
                 f"{kept} stay in {counted(len(self._earlier), 'copy', 'copies')} of an earlier run, made with "
-                f"--keep-private or by an earlier version (as {self._earlier[0]}); remove them from the raw folder, "
-                "and run the same command again"
+                f"--keep-private or by an earlier version (as {_first(self._earlier)}); remove them from the raw "
+                "folder, and run the same command again"
             )
         if self._noted:
             said.append(
                 f"the notes of the maker, in which serial numbers and the owner's name can stand, stay in "
-                f"{counted(len(self._noted), 'copy', 'copies')} of camera RAW (as {self._noted[0]}), which cannot be "
-                "developed without them; the GPS position and what else EXIF says of persons was left out"
+                f"{counted(len(self._noted), 'copy', 'copies')} of camera RAW (as {_first(self._noted)}), which cannot "
+                "be developed without them; the GPS position and what else EXIF says of persons was left out"
             )
         if self._unknown:
             name, why = next(iter(self._unknown.items()))
             said.append(f"{kept} may stay in {counted(len(self._unknown), 'file')} (as {name}: {why})")
         return said
 
-    def _cleaned(self, data: bytes, name: str) -> bytes:
+    def _cleaned(self, data: bytes, source: Path) -> bytes:
+        name = source.name
         try:
             cleaned = without_personal_data(data, name)
             if self.way == "copy" and not self.keep_private and has_notes(data):
-                self._noted.append(name)
+                self._noted[source] = None
             return cleaned
         except ImageError as error:
             if not self.keep_private:
@@ -143,3 +144,8 @@ class Placing:
                     f"{target}: no hard link to {source} is possible ({error.strerror}); use --files copy"
                 ) from error
             raise cannot_write(target, error) from error
+
+
+def _first(paths: dict[Path, None]) -> str:
+    """The name of the first of some files, each of which may have been placed several times."""
+    return next(iter(paths)).name

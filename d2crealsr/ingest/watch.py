@@ -253,7 +253,7 @@ class Watch:
         self._forget_all_but(self._listed())
         plan, verdicts = self.session.plan(), self.session.measured.verdicts
         self._write(everything=True)
-        yield from map(Noted, self.session.notes)
+        yield from map(Noted, (*self.session.notes, *self.placing.notes))
         pairs = {pair: verdict for pair, verdict in verdicts.items() if verdict["problems"]}
         scenes = self.session.folder.scenes()
         frame_of = {frame.sha256: frame for frame in self.session.frames}

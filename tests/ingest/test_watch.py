@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from d2crealsr.command import watched
 from d2crealsr.command.cli import main
 from d2crealsr.ingest import frames, watch
-from d2crealsr.ingest.events import Begun, Event, Judged, Left, Lonely, Seen, Waiting
+from d2crealsr.ingest.events import Begun, Event, Judged, Left, Lonely, Noted, Seen, Waiting
 from d2crealsr.ingest.run import ingest, watching
 from d2crealsr.ingest.verdicts import _wrong, verdict_on
 from d2crealsr.settings import AlignSettings
@@ -23,14 +23,16 @@ from tests.ingest.conftest import HEIGHT, WIDTH, MemoryCard, blurred, texture, w
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from d2crealsr.ingest.placing import FilesAs
+
 GOOD = {"problems": [], "scale": 2.0, "overlap": 1.0, "error_hr_px": 0.05}
 BAD = GOOD | {"problems": [["clipped", "hr_clipped_fraction 0.2 above 0.07", "Expose HR less."]]}
 
 
-def watched_while(card: Path, out: Path, *steps: Callable[[], None]) -> list[Event]:
+def watched_while(card: Path, out: Path, *steps: Callable[[], None], files: FilesAs = "copy") -> list[Event]:
     """The events of a watch during which something is done whenever nothing is left to do."""
     left = list(steps)
-    with watching(card, out) as watching_it:
+    with watching(card, out, files=files) as watching_it:
         watching_it.look_seconds = 0.01
         idle = watching_it._wait
 
@@ -245,6 +247,19 @@ def test_an_interrupt_ends_the_watch_and_a_wrong_use_is_refused(
     refused = CliRunner().invoke(main, [*command, "--dry-run"])
     assert refused.exit_code == 2
     assert "leave out --dry-run, --json and --contact-sheet" in refused.output
+
+
+def test_personal_data_that_stay_are_told_once(memory_card: MemoryCard, tmp_path: Path, verdicts: Any) -> None:
+    def shoot(number: int) -> None:
+        card = texture(number, WIDTH, HEIGHT)
+        memory_card.add(f"{number}_lr.jpg", "lr", wide(card, 2))
+        memory_card.add(f"{number}_hr.jpg", "hr", card)
+
+    steps = [lambda: shoot(5), lambda: shoot(6)]  # the first scene is written again with the second one
+    events = watched_while(memory_card.path, tmp_path / "raw", *steps, files="hardlink")
+    (told,) = (event for event in events if isinstance(event, Noted))
+    assert "serial numbers, names or GPS positions stay in 4 linked files (as 5_lr.jpg)" in str(told)
+    assert not any(isinstance(event, Noted) for event in watched_while(memory_card.path, tmp_path / "copied"))
 
 
 @pytest.mark.slow
