@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from d2c.data.layouts import Pair
     from d2c.networks import Network, NetworkConfig, TrainSettings
+    from d2c.networks.base.stage import Stage
 
     Parts: TypeAlias = tuple[list[Pair], list[Pair]]
 
@@ -223,15 +224,11 @@ def check_lengths(before: Settings, now: Settings, steps_per_epoch: int, state: 
         )
 
 
-def rate_said(before: Settings, now: Settings, lengths: Sequence[str]) -> str:
-    """What is added about a begun stage that gets another length; empty if nothing but its end depends on it.
-
-    ``lengths`` are the settings of its length.
-    """
-    if all(getattr(before.train, name) == getattr(now.train, name) for name in lengths):
+def rate_said(before: Settings, now: Settings, begun: type[Stage] | None) -> str:
+    """What is added about a begun stage that gets another length; empty if nothing but its end depends on it."""
+    if begun is None or all(getattr(before.train, name) == getattr(now.train, name) for name in begun.lengths):
         return ""
-    begun = [kind for kind in now.network.stages(now.train) if kind.lengths == lengths]
-    said = begun[0].follows_length(now.train) if begun else ""
+    said = begun.follows_length(now.train)
     return f"; {said}" if said else ""
 
 

@@ -286,9 +286,8 @@ class Training:
                 f"({resume.settings_changes(written, settings) or 'data'}); start all with the same command"
             )
         if before and (changes := resume.settings_changes(before, settings)):
-            now = settings._replace(network=self.network)
-            begun = now.network.stages(self.config)[self.saved[0] - 1].lengths if self.saved else ()
-            self.reporter.note(f"resumed with other settings: {changes}{resume.rate_said(before, now, begun)}")
+            begun = self.network.stages(self.config)[self.saved[0] - 1] if self.saved else None
+            self.reporter.note(f"resumed with other settings: {changes}{resume.rate_said(before, settings, begun)}")
 
     def run(self) -> nn.Module:
         """Train the requested stages, beginning with the state in the folder."""

@@ -104,7 +104,7 @@ def test_a_longer_flow_stage_says_that_its_rate_and_its_frozen_encoder_follow_it
         "; the rate follows the milestones of the new length from here on, and the encoder is frozen, again if need "
         "be, until half of it is done"
     )
-    encoder, flow = (kind.lengths for kind in NETWORK.stages(longer))
+    encoder, flow = NETWORK.stages(longer)
     assert rate_said(*told, flow) == said
     assert rate_said(told[0], told[0], flow) == ""
     longer = told[0]._replace(train=settings(schedule=schedule, steps_flow=8, steps=4))
